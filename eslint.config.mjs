@@ -1,0 +1,37 @@
+import tseslint from 'typescript-eslint'
+
+const noNodeRed = {
+  group: ['node-red', 'node-red/*', '@node-red/*', '**/nodes/**'],
+  message: 'lib/ is the product without Node-RED: it imports neither node-red nor nodes/.'
+}
+
+export default tseslint.config(
+  { ignores: ['dist/', 'examples/', 'node_modules/', 'bench/node_modules/', '.node-red/', '.cache/'] },
+  ...tseslint.configs.recommended,
+  {
+    rules: {
+      eqeqeq: 'error',
+      'no-console': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      '@typescript-eslint/no-explicit-any': 'error'
+    }
+  },
+  {
+    files: ['lib/**/*.ts'],
+    rules: { 'no-restricted-imports': ['error', { patterns: [noNodeRed] }] }
+  },
+  {
+    files: ['nodes/*/editor.ts', 'nodes/shared/editor/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': ['error', {
+        patterns: [
+          { group: ['**/lib/**', 'node:*'], allowTypeImports: true, message: 'Editor code runs in the browser: it imports types and config.ts only.' }
+        ]
+      }]
+    }
+  },
+  {
+    files: ['scripts/**', 'bench/**', 'test/**', 'lib/agent/command.ts'],
+    rules: { 'no-console': 'off' }
+  }
+)

@@ -1,0 +1,54 @@
+/**
+ * Every coded error of the package, with the one sentence that says what to do next.
+ * The README explains each; a test fails when one is missing there.
+ */
+export const errorHelp = {
+  AGENT_BUFFER_FULL: 'The agent was offline for longer than its buffer reaches: raise "buffer", or lower the reporting rate.',
+  AGENT_METRIC_FAILED: 'The metric\'s function threw, timed out or returned something that is no number, boolean or string: mend the function; the other metrics were sent.',
+  AGENT_OPTION_INVALID: 'Correct the option that is named.',
+  AGENT_UNREACHABLE: 'The broker did not accept the connection: check the address, the port and the credentials. The agent keeps trying.',
+  BROKER_HOST_INVALID: 'Use an address of this machine, such as 127.0.0.1, or leave the host empty.',
+  BROKER_LISTEN_FAILED: 'The listener could not be opened: see the cause. The broker keeps trying.',
+  BROKER_MISSING: 'Choose a platziverse-broker in this node, check that it is enabled, and deploy.',
+  BROKER_NETWORK_CLOSED: 'This host is reachable from the network: tick "Allow anonymous access from the network", or use 127.0.0.1.',
+  BROKER_PORT_DENIED: 'Ports below 1024 need rights that this process lacks: choose a higher port.',
+  BROKER_PORT_INVALID: 'Use a whole number from 1 to 65535, or 0 for any free port.',
+  BROKER_PORT_TAKEN: 'Another program listens on this port: stop it or choose another port. The broker keeps trying.',
+  DATABASE_MISSING: 'Choose a platziverse-database in this node, check that it is enabled, and deploy.',
+  DELIVERY_UNSETTLED: 'Nobody stored the message within the time limit: wire a metric-store behind agent-in, or let agent-in acknowledge on arrival.',
+  PUBLISH_FAILED: 'The broker could not take the message: see the cause.',
+  PUBLISH_TOPIC_INVALID: 'Publish to a topic of 1 to 65,535 bytes without + # or NUL; a template may use only fields that the message has.',
+  STORE_CANNOT_OPEN: 'Check that the folder of the database exists and that Node-RED may write to it. The store keeps trying.',
+  STORE_CLOSED: 'The database was closed by a deploy or a shutdown before the message was stored: the sender gets no acknowledgement and sends it again.',
+  STORE_DATA_REFUSED: 'The database refused this one message: look at its values. Everything else was stored.',
+  STORE_DISK_FULL: 'Free some disk space. Nothing is lost; the store keeps trying.',
+  STORE_DRIVER_MISSING: 'Run "npm install sqlite3" in the Node-RED user folder, then restart Node-RED.',
+  STORE_FULL: 'More is waiting than the store may keep in memory: slow the senders down, or look why the database does not take it.',
+  STORE_LOCKED: 'Another program holds a lock on the database: close it. Nothing is lost; the store keeps trying.',
+  STORE_NOT_A_DATABASE: 'The file is no SQLite database, or is damaged: choose another file, or restore it. The store keeps trying.',
+  STORE_READ_ONLY: 'The database cannot be written: check the rights of the file and its folder. The store keeps trying.',
+  STORE_SCHEMA_NEWER: 'This database belongs to a newer version of the package: update the package. The database was not touched.',
+  STORE_UNAVAILABLE: 'The database did not take the messages: see the cause. Nothing is lost; the store keeps trying.'
+} as const
+
+export type ErrorCode = keyof typeof errorHelp
+
+/** An error that says what happened (`detail`), under which `code`, and what to do next (`help`). */
+export class PlatziverseError extends Error {
+  readonly code: ErrorCode
+  readonly detail: string
+  readonly help: string
+
+  constructor (code: ErrorCode, detail: string, options?: ErrorOptions) {
+    super(`${code}: ${detail} ${errorHelp[code]}`, options)
+    this.name = 'PlatziverseError'
+    this.code = code
+    this.detail = detail
+    this.help = errorHelp[code]
+  }
+}
+
+/** The text of anything that was thrown. */
+export function reasonOf (error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,10 @@
+import { hash } from 'node:crypto'
+
+/**
+ * The first 48 bits of the payload's SHA-1 as a whole number: stands for `seq` when a sender gives none, so that the
+ * same payload stored again is recognised and another one of the same timestamp is kept. 48 bits fit a double.
+ * @throws RangeError when the payload is nested too deeply for JSON
+ */
+export function fingerprint (payload: unknown): number {
+  return hash('sha1', JSON.stringify(payload), 'buffer').readUIntBE(0, 6)
+}

@@ -1,0 +1,105 @@
+import { isUtf8 } from 'node:buffer'
+import { Compile, type Validator } from 'typebox/compile'
+import { kindOf, topics, type MessageKind } from './topics.ts'
+import { maxValueBytes, schemas, type ConnectedPayload, type DisconnectedPayload, type MessagePayload, type Metric } from './schema.ts'
+import { toTimestamp } from './timestamp.ts'
+
+/** Why a message was rejected. Public: flows switch on them. */
+export const rejectReasons = {
+  TOPIC_UNKNOWN: 'the topic is none of agent/connected, agent/disconnected, agent/message',
+  PAYLOAD_NOT_UTF8: 'the payload is not UTF-8',
+  PAYLOAD_NOT_JSON: 'the payload is not JSON',
+  FIELD_INVALID: 'a field is missing or breaks its limits',
+  TIMESTAMP_INVALID: 'the timestamp is neither ms since 1970 nor ISO 8601',
+  METRIC_TYPE_REPEATED: 'one message has two metrics of one type'
+} as const
+export type RejectReason = keyof typeof rejectReasons
+
+export type Message =
+  | { kind: 'connected', topic: typeof topics.connected, payload: ConnectedPayload }
+  | { kind: 'disconnected', topic: typeof topics.disconnected, payload: DisconnectedPayload }
+  | { kind: 'message', topic: typeof topics.message, payload: MessagePayload }
+
+export type Parsed = { ok: true, message: Message } | { ok: false, reason: RejectReason, detail: string }
+
+const validators: Record<MessageKind, Validator> = {
+  connected: Compile(schemas.connected),
+  disconnected: Compile(schemas.disconnected),
+  message: Compile(schemas.message)
+}
+
+/**
+ * Check one message against the public contract.
+ * @param topic the topic that it came on
+ * @param payload JSON as bytes or text, or the value that it stands for; never changed
+ * @param receivedAt UTC ms, the timestamp of a message that carries none
+ */
+export function parse (topic: unknown, payload: unknown, receivedAt: number): Parsed {
+  const kind = typeof topic === 'string' ? kindOf(topic) : undefined
+  if (kind === undefined) return reject('TOPIC_UNKNOWN', `${show(topic)} is none of ${Object.values(topics).join(', ')}.`)
+
+  let value = payload
+  if (payload instanceof Uint8Array) {
+    if (!isUtf8(payload)) return reject('PAYLOAD_NOT_UTF8', 'The payload is not UTF-8.')
+    value = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString()
+  }
+  if (typeof value === 'string') {
+    try {
+      value = JSON.parse(value)
+    } catch (error) {
+      return reject('PAYLOAD_NOT_JSON', `The payload is not JSON: ${(error as Error).message}.`)
+    }
+  }
+
+  if (!validators[kind].Check(value)) return reject('FIELD_INVALID', describeFirst(kind, value))
+  if (kind !== 'message') return { ok: true, message: { kind, topic, payload: value } as Message }
+  return checkMessage(value as Omit<MessagePayload, 'timestamp'> & { timestamp?: string | number }, receivedAt)
+}
+
+/** What the schema cannot say: byte lengths, repeated types, ISO 8601. */
+function checkMessage (value: Omit<MessagePayload, 'timestamp'> & { timestamp?: string | number }, receivedAt: number): Parsed {
+  const long = value.metrics.findIndex(({ value }) => typeof value === 'string' && value.length * 3 > maxValueBytes && Buffer.byteLength(value) > maxValueBytes)
+  if (long >= 0) return reject('FIELD_INVALID', `metrics[${long}].value must be at most ${maxValueBytes} bytes of UTF-8.`)
+  const repeated = repeatedType(value.metrics)
+  if (repeated !== undefined) return reject('METRIC_TYPE_REPEATED', `The type ${show(repeated)} is there twice: send one metric of a type per message.`)
+
+  const timestamp = value.timestamp === undefined ? receivedAt : toTimestamp(value.timestamp)
+  if (timestamp === undefined) return reject('TIMESTAMP_INVALID', `The timestamp ${show(value.timestamp)} is neither ms since 1970 nor ISO 8601.`)
+  const payload = timestamp === value.timestamp ? value as MessagePayload : { ...value, timestamp }
+  return { ok: true, message: { kind: 'message', topic: topics.message, payload } }
+}
+
+function repeatedType (metrics: Metric[]): string | undefined {
+  // Comparing pairs beats a Set while there are few, and most messages have few.
+  if (metrics.length <= 8) return metrics.find(({ type }, i) => metrics.findIndex(other => other.type === type) < i)?.type
+  const seen = new Set<string>()
+  return metrics.find(({ type }) => seen.size === seen.add(type).size)?.type
+}
+
+function reject (reason: RejectReason, detail: string): Parsed {
+  return { ok: false, reason, detail }
+}
+
+/** One sentence on the first thing that is wrong with `value`. */
+function describeFirst (kind: MessageKind, value: unknown): string {
+  const errors = validators[kind].Errors(value)
+  // A union reports each of its branches before itself; the union's own description is the useful one.
+  const first = errors.find(error => error.keyword === 'anyOf') ?? errors[0]
+  if (first === undefined) return 'The payload breaks the contract.'
+  const where = first.instancePath.replace(/^\//, '').replace(/\/(\d+)(?=\/|$)/g, '[$1]').replaceAll('/', '.') || 'the payload'
+  const description = first.keyword === 'anyOf' || first.keyword === 'pattern' ? descriptionAt(schemas[kind], first.instancePath) : undefined
+  return `${where} ${description === undefined ? first.message : `must be ${description}`}.`
+}
+
+function descriptionAt (schema: unknown, path: string): string | undefined {
+  let node = schema as { properties?: Record<string, unknown>, items?: unknown, description?: string } | undefined
+  for (const key of path.split('/').slice(1)) {
+    node = (node?.items ?? node?.properties?.[key]) as typeof node
+  }
+  return node?.description
+}
+
+function show (value: unknown): string {
+  const text = typeof value === 'string' ? JSON.stringify(value) : String(value)
+  return text.length > 80 ? `${text.slice(0, 77)}…` : text
+}

@@ -1,0 +1,58 @@
+import Type, { type Static, type TSchema } from 'typebox'
+
+/** No control, format, surrogate or unassigned characters: what a log line or a topic can show. */
+const printable = '^[^\\p{C}\\p{Zl}\\p{Zp}]+$'
+
+const uuid = Type.String({ minLength: 1, maxLength: 128, pattern: printable, description: '1 to 128 printable characters; a UUID is recommended, a chip id is fine' })
+const text = (what: string) => Type.String({ maxLength: 255, description: `${what}; at most 255 characters` })
+
+const agent = Type.Object({
+  uuid,
+  username: Type.Optional(text('the user that the agent reports for')),
+  name: Type.Optional(text('the agent\'s name')),
+  hostname: Type.Optional(text('the machine that it runs on')),
+  pid: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'its process id, a whole number from 0 up' }))
+}, { description: 'who reports' })
+
+/** The longest string that a metric's value may be, in bytes of UTF-8. */
+export const maxValueBytes = 1024
+
+const metric = Type.Object({
+  type: Type.String({ minLength: 1, maxLength: 128, description: '1 to 128 characters; once per message' }),
+  value: Type.Union([Type.Number(), Type.Boolean(), Type.String({ maxLength: maxValueBytes })], { description: 'a finite number, a boolean, or a string of at most 1 KiB' })
+})
+
+/**
+ * The payload of each kind of message. The one source of its TypeScript type, of the check in `parse` and of the
+ * README's table. Unknown fields pass through.
+ */
+export const schemas = {
+  connected: Type.Object({ agent }),
+  disconnected: Type.Object({ agent: Type.Object({ uuid }, { description: 'who went' }) }),
+  message: Type.Object({
+    agent,
+    metrics: Type.Array(metric, { minItems: 1, maxItems: 1000, description: '1 to 1,000 metrics' }),
+    timestamp: Type.Optional(Type.Union([Type.Number({ minimum: 0, maximum: 8.64e15 }), Type.String()], { description: 'ms since 1970, or ISO 8601 (UTC where it names no zone); absent: the time of receipt' })),
+    seq: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'a whole number that tells two messages of one timestamp apart' }))
+  })
+} as const
+
+export type Agent = Static<typeof agent>
+export type Metric = Static<typeof metric>
+export type ConnectedPayload = Static<typeof schemas.connected>
+export type DisconnectedPayload = Static<typeof schemas.disconnected>
+/** As checked: `timestamp` is always there and in UTC ms. */
+export type MessagePayload = Omit<Static<typeof schemas.message>, 'timestamp'> & { timestamp: number }
+
+export interface FieldRow { field: string, required: boolean, description: string }
+
+/** The fields of a schema as rows of a documentation table: `agent.uuid`, `metrics[].type`, … */
+export function fieldsOf (schema: TSchema, prefix = ''): FieldRow[] {
+  const node = schema as { properties?: Record<string, TSchema>, required?: string[] }
+  return Object.entries(node.properties ?? {}).flatMap(([name, child]) => {
+    const field = `${prefix}${name}`
+    const { description, items } = child as { description?: string, items?: TSchema }
+    const row = { field, required: node.required?.includes(name) ?? false, description: description ?? '' }
+    return [row, ...fieldsOf(items ?? child, items ? `${field}[].` : `${field}.`)]
+  })
+}

@@ -1,0 +1,33 @@
+import type { Message } from './parse.ts'
+
+export type TemplateResult = { ok: true, topics: string[] } | { ok: false, detail: string }
+
+const fields = ['uuid', 'username', 'name', 'hostname', 'pid'] as const
+
+/**
+ * The topics that a template such as `agent/{uuid}/{type}` gives for a message.
+ * `{uuid} {username} {name} {hostname} {pid}` are the agent's, `{kind}` is connected, disconnected or message.
+ * `{type}` is the metric's: one topic per metric, in their order; for the other two kinds it is the kind.
+ */
+export function fillTemplate (template: string, message: Message): TemplateResult {
+  const agent = message.payload.agent as Partial<Record<string, string | number>>
+  const types = message.kind === 'message' && template.includes('{type}') ? message.payload.metrics.map(metric => metric.type) : [message.kind]
+  let missing: string | undefined
+  const topics = types.map(type => template.replace(/\{([^{}]*)\}/g, (_, field: string) => {
+    if (field === 'type') return type
+    if (field === 'kind') return message.kind
+    const value = (fields as readonly string[]).includes(field) ? agent[field] : undefined
+    if (value === undefined) missing ??= field
+    return String(value ?? '')
+  }))
+  return missing === undefined ? { ok: true, topics } : { ok: false, detail: `The template ${template} needs {${missing}}, which the message does not have.` }
+}
+
+/** Why `topic` cannot be published to, or undefined when it can. [MQTT-3.3.2-2] [MQTT-4.7.3-1] [MQTT-4.7.3-2] [MQTT-4.7.3-3] */
+export function topicProblem (topic: unknown): string | undefined {
+  if (typeof topic !== 'string' || topic === '') return 'The message has no topic.'
+  if (/[+#]/.test(topic)) return `The topic ${topic} has a wildcard.`
+  if (topic.includes('\0')) return 'The topic has a NUL.'
+  if (Buffer.byteLength(topic) > 65_535) return 'The topic is longer than 65,535 bytes.'
+  return undefined
+}

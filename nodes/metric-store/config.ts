@@ -1,0 +1,10 @@
+/** What a metric-store node saves. */
+export interface MetricStoreConfig {
+  name: string
+  /** Id of the platziverse-database. */
+  database: string
+  /** Seconds that agents have to come back after Node-RED started, before they count as disconnected. */
+  grace: number | string
+}
+
+export const metricStoreDefaults: MetricStoreConfig = { name: '', database: '', grace: 60 }

@@ -1,0 +1,30 @@
+/** The groups of host metrics that an agent can report. */
+export const hostMetricGroups = ['cpu', 'memory', 'temperature', 'disk', 'network'] as const
+export type HostMetricGroup = typeof hostMetricGroups[number]
+
+/** What a platziverse-agent node saves; user and password are credentials. */
+export interface AgentConfig extends Record<HostMetricGroup, boolean> {
+  /** The agent's name, and the node's; empty: the host's name. */
+  name: string
+  /** Id of the platziverse-broker to report to; empty: the broker at `url`. */
+  broker: string
+  /** Address of any MQTT broker, such as mqtt://192.0.2.1:1883. */
+  url: string
+  /** The agent's `username` in its messages. */
+  username: string
+  /** Seconds between two reports. */
+  interval: number | string
+}
+
+export const agentDefaults: AgentConfig = {
+  name: '',
+  broker: '',
+  url: 'mqtt://127.0.0.1:8083',
+  username: '',
+  interval: 5,
+  cpu: true,
+  memory: true,
+  temperature: true,
+  disk: true,
+  network: true
+}

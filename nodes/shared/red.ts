@@ -1,0 +1,12 @@
+import type { Node, NodeAPI, NodeMessage } from 'node-red'
+
+/** Node-RED's types, narrowed to what this package uses. */
+export type RED = NodeAPI
+export type RedNode = Node
+export type RedMessage = NodeMessage & Record<string, unknown>
+
+/** A whole number saved by the editor (maybe as text); `fallback` when it is empty or none. */
+export function wholeNumber (value: number | string | undefined, fallback: number): number {
+  const number = value === '' || value === undefined || value === null ? Number.NaN : Number(value)
+  return Number.isInteger(number) && number >= 0 ? number : fallback
+}
