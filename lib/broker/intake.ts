@@ -1,0 +1,205 @@
+import { PlatziverseError } from '../errors.ts'
+import { parse, type Message, type RejectReason } from '../messages/parse.ts'
+import { kindOf, topics, type MessageKind } from '../messages/topics.ts'
+import type { Connection, Publication, Settle, Taker } from './broker.ts'
+import { addUnsettled, endDelivery, nextDeliveryId, type Delivery, type Unsettled } from './deliveries.ts'
+import { Presence } from './presence.ts'
+import { Window } from './window.ts'
+
+export interface IntakeOptions {
+  /** When the publisher is acknowledged: once a store said so, or on arrival. */
+  acknowledge: 'stored' | 'arrival'
+  /** ms that a delivery may wait until somebody takes it to store it. */
+  timeLimit: number
+  /** Most unsettled deliveries of one client. */
+  clientWindow: number
+  /** Most unsettled deliveries in all. */
+  totalWindow: number
+}
+
+export interface Incoming {
+  topic: string
+  payload: Message['payload']
+  delivery: Delivery
+}
+
+export interface Rejected {
+  topic: string
+  /** The original bytes as text. */
+  payload: string
+  reason: RejectReason
+  detail: string
+}
+
+/** Who gets what an intake takes. None of these may throw. */
+export interface IntakeHandler {
+  message (kind: MessageKind, incoming: Incoming): void
+  rejected (rejected: Rejected, delivery: Delivery): void
+  /** `count` deliveries found nobody within the time limit and were not acknowledged; `first` is one of them. */
+  unsettled (error: PlatziverseError, count: number, first: Incoming): void
+}
+
+export interface IntakeStatistics {
+  /** Agents connected now. */
+  agents: number
+  /** Messages taken off the broker that keep to the contract. */
+  messages: number
+  rejected: number
+  /** Deliveries that somebody still has to settle. */
+  unsettled: number
+  /** Publications that wait for room in the window; their sockets are not read meanwhile. */
+  waiting: number
+  /** Deliveries that nobody stored within the time limit. */
+  timedOut: number
+  /** Waiting publications of clients that went; what was QoS 1 or 2 they send again. */
+  abandoned: number
+}
+
+type Entry = Unsettled & { kind: MessageKind, incoming: Incoming }
+
+const removed = new Error('agent-in was removed')
+const sweepEvery = 1_000
+/** The window's source for what the intake itself says. */
+const itself = 0
+
+/**
+ * Takes the three topics off a broker for one agent-in: checks each message, tracks presence, hands it on, and keeps
+ * the publisher waiting until the delivery is settled. It outlives the node: without a handler everything waits.
+ */
+export class Intake implements Taker {
+  #handler: IntakeHandler | undefined
+  #options: IntakeOptions
+  #window: Window
+  #presence = new Presence()
+  #entries = new Map<string, Entry>()
+  #sweep: NodeJS.Timeout | undefined
+  #closed = false
+  #counters = { messages: 0, rejected: 0, timedOut: 0, abandoned: 0 }
+
+  constructor (options: IntakeOptions) {
+    this.#options = options
+    this.#window = new Window({ perSource: options.clientWindow, total: options.totalWindow })
+    this.#window.pause()
+  }
+
+  get attached (): boolean { return this.#handler !== undefined }
+
+  statistics (): IntakeStatistics {
+    return { agents: this.#presence.size, unsettled: this.#entries.size, waiting: this.#window.waiting, ...this.#counters }
+  }
+
+  /** Hand everything to `handler` from now on, first of all what is still unsettled. */
+  attach (handler: IntakeHandler, options: IntakeOptions): void {
+    this.#handler = handler
+    this.#options = options
+    this.#window.limits = { perSource: options.clientWindow, total: options.totalWindow }
+    clearInterval(this.#sweep)
+    this.#sweep = setInterval(() => { this.#timeOut() }, Math.min(sweepEvery, options.timeLimit)).unref()
+    this.resend(performance.now())
+    this.#window.resume()
+  }
+
+  /** Let everything wait until the next `attach`. */
+  detach (): void {
+    this.#handler = undefined
+    this.#window.pause()
+    clearInterval(this.#sweep)
+  }
+
+  /** End for good: what no store has in its hands is not acknowledged. */
+  close (): void {
+    this.detach()
+    this.#closed = true
+    for (const entry of this.#entries.values()) if (entry.holds === 0) endDelivery(entry, removed)
+    this.#window.resume()
+  }
+
+  /** Send what was sent before `before` (ms of `performance.now()`) and is in nobody's hands once more: a deploy may have lost it on its way. */
+  resend (before: number): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.holds > 0 || entry.since >= before) continue
+      entry.since = performance.now()
+      this.#handler?.message(entry.kind, entry.incoming)
+    }
+  }
+
+  takes (topic: string): boolean {
+    return kindOf(topic) !== undefined
+  }
+
+  take (publication: Publication, settle: Settle): void {
+    const receivedAt = Date.now()
+    const source = publication.connection?.number ?? itself
+    this.#window.enter(source, () => { this.#process(publication, source, receivedAt, settle) })
+  }
+
+  gone (connection: Connection): void {
+    this.#counters.abandoned += this.#window.forget(connection.number)
+    for (const uuid of this.#presence.gone(connection)) this.#sayGoodbye(uuid, connection)
+  }
+
+  #process (publication: Publication, source: number, receivedAt: number, settle: Settle): void {
+    const { connection, will, topic, qos, retain } = publication
+    const settled: Settle = error => {
+      this.#window.leave(source)
+      // QoS 0 expects no acknowledgement: hanging up on its sender would help nobody.
+      settle(qos === 0 ? undefined : error)
+    }
+    if (this.#closed) return settled(removed)
+    const delivery: Delivery = { id: nextDeliveryId(), clientId: connection?.clientId ?? '', username: connection?.username, qos, retain, receivedAt }
+    const parsed = parse(topic, publication.payload, receivedAt)
+    if (!parsed.ok) {
+      this.#counters.rejected++
+      const { reason, detail } = parsed
+      this.#handler?.rejected({ topic, payload: publication.payload.toString(), reason, detail }, delivery)
+      return settled()
+    }
+    const { message } = parsed
+    this.#counters.messages++
+    const { uuid } = message.payload.agent
+    if (message.kind === 'disconnected') {
+      if (!this.#presence.saysGoodbye(uuid, connection, will)) return settled()
+    } else if (connection !== undefined) {
+      this.#presence.heard(uuid, connection)
+    }
+    this.#send(message, delivery, settled)
+    if (connection?.gone === true) this.gone(connection)
+  }
+
+  #send (message: Message, delivery: Delivery, settled: Settle): void {
+    const incoming = { topic: message.topic, payload: message.payload, delivery }
+    if (this.#options.acknowledge === 'arrival') {
+      settled()
+    } else {
+      const end = (error?: Error): void => {
+        this.#entries.delete(delivery.id)
+        settled(error)
+      }
+      const entry = { id: delivery.id, since: performance.now(), holds: 0, kind: message.kind, incoming, end }
+      this.#entries.set(delivery.id, entry)
+      addUnsettled(entry)
+    }
+    this.#handler?.message(message.kind, incoming)
+  }
+
+  /** Say for an agent that its client went. */
+  #sayGoodbye (uuid: string, { clientId, username }: Connection): void {
+    const receivedAt = Date.now()
+    this.#window.enter(itself, () => {
+      const delivery: Delivery = { id: nextDeliveryId(), clientId, username, qos: 0, retain: false, receivedAt }
+      this.#send({ kind: 'disconnected', topic: topics.disconnected, payload: { agent: { uuid } } }, delivery, () => { this.#window.leave(itself) })
+    })
+  }
+
+  #timeOut (): void {
+    const { timeLimit } = this.#options
+    const deadline = performance.now() - timeLimit
+    const late = [...this.#entries.values()].filter(entry => entry.holds === 0 && entry.since <= deadline)
+    const [first] = late
+    if (first === undefined) return
+    this.#counters.timedOut += late.length
+    const error = new PlatziverseError('DELIVERY_UNSETTLED', `${late.length} ${late.length === 1 ? 'message was' : 'messages were'} not stored within ${timeLimit / 1000} s.`)
+    for (const entry of late) endDelivery(entry, error)
+    this.#handler?.unsettled(error, late.length, first.incoming)
+  }
+}

@@ -1,0 +1,43 @@
+import { PlatziverseError, reasonOf } from '../errors.ts'
+import { parse } from './parse.ts'
+import { fillTemplate, topicProblem } from './topic-template.ts'
+
+export interface TopicAndPayload { topic: string, payload: string | Buffer }
+
+export type Publications = { ok: true, publications: TopicAndPayload[] } | { ok: false, error: PlatziverseError }
+
+/**
+ * What to publish for one message.
+ * @param template topics to publish to instead of the message's own; with `{type}` in it each metric goes alone
+ */
+export function publicationsOf (topic: unknown, payload: unknown, template: string): Publications {
+  if (template === '') return checked([{ topic: topic as string, payload }])
+  if (!template.includes('{')) return checked([{ topic: template, payload }])
+  const parsed = parse(topic, payload, Date.now())
+  if (!parsed.ok) return refuse(`The template ${template} needs a message of the contract: ${parsed.detail}`)
+  const { message } = parsed
+  const filled = fillTemplate(template, message)
+  if (!filled.ok) return refuse(filled.detail)
+  if (message.kind !== 'message' || !template.includes('{type}')) return checked(filled.topics.map(topic => ({ topic, payload: message.payload })))
+  const { metrics } = message.payload
+  return checked(filled.topics.map((topic, i) => ({ topic, payload: { ...message.payload, metrics: [metrics[i]] } })))
+}
+
+function checked (candidates: Array<{ topic: string, payload: unknown }>): Publications {
+  const problem = candidates.map(({ topic }) => topicProblem(topic)).find(problem => problem !== undefined)
+  if (problem !== undefined) return refuse(problem)
+  try {
+    return { ok: true, publications: candidates.map(({ topic, payload }) => ({ topic, payload: encode(payload) })) }
+  } catch (error) {
+    return { ok: false, error: new PlatziverseError('PUBLISH_FAILED', `The payload cannot be written as JSON: ${reasonOf(error)}.`, { cause: error }) }
+  }
+}
+
+function refuse (detail: string): Publications {
+  return { ok: false, error: new PlatziverseError('PUBLISH_TOPIC_INVALID', detail) }
+}
+
+function encode (payload: unknown): string | Buffer {
+  if (typeof payload === 'string' || Buffer.isBuffer(payload)) return payload
+  return payload === undefined ? '' : JSON.stringify(payload)
+}

@@ -1,0 +1,117 @@
+import knexFactory, { type Knex } from 'knex'
+import { PlatziverseError, reasonOf, type ErrorCode } from '../../errors.ts'
+import type { Dialect } from './dialect.ts'
+
+/** ms to wait for another program's lock before a statement fails. */
+const busyTimeout = 2_000
+
+const codes: Record<string, [ErrorCode, string]> = {
+  SQLITE_BUSY: ['STORE_LOCKED', 'is locked.'],
+  SQLITE_LOCKED: ['STORE_LOCKED', 'is locked.'],
+  SQLITE_READONLY: ['STORE_READ_ONLY', 'is read-only.'],
+  SQLITE_PERM: ['STORE_READ_ONLY', 'may not be written.'],
+  SQLITE_CANTOPEN: ['STORE_CANNOT_OPEN', 'cannot be opened.'],
+  SQLITE_FULL: ['STORE_DISK_FULL', 'has no room: the disk is full.'],
+  SQLITE_NOTADB: ['STORE_NOT_A_DATABASE', 'is no SQLite database.'],
+  SQLITE_CORRUPT: ['STORE_NOT_A_DATABASE', 'is damaged.']
+}
+
+/**
+ * SQLite through `sqlite3`: WAL and synchronous=FULL, so that a commit is on the disk; one statement and one bound JSON
+ * text per batch, which costs the main thread a microsecond per row and leaves the rest to SQLite's own thread.
+ * @param filename absolute
+ */
+export function sqliteDialect (filename: string): Dialect {
+  return {
+    async connect () {
+      const knex = knexFactory({
+        client: 'sqlite3',
+        connection: { filename },
+        useNullAsDefault: true,
+        pool: { min: 1, max: 1, idleTimeoutMillis: 0x7fffffff },
+        acquireConnectionTimeout: 10_000
+      })
+      try {
+        await knex.raw(`pragma busy_timeout = ${busyTimeout}`)
+        // Takes effect in a new file only; it lets deleted metrics give their space back.
+        await knex.raw('pragma auto_vacuum = incremental')
+        await knex.raw('pragma journal_mode = wal')
+        await knex.raw('pragma synchronous = full')
+        return knex
+      } catch (error) {
+        await knex.destroy()
+        throw error
+      }
+    },
+
+    upsertAgents: (db, agents, now) => rows(db, `
+      insert into agents (uuid, username, name, hostname, pid, connected, connected_at, last_seen_at, created_at, updated_at)
+      select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, value->>8 from json_each(?) where true
+      on conflict (uuid) do update set
+        username = coalesce(excluded.username, username),
+        name = coalesce(excluded.name, name),
+        hostname = coalesce(excluded.hostname, hostname),
+        pid = coalesce(excluded.pid, pid),
+        connected = excluded.connected,
+        connected_at = case when connected then connected_at else excluded.connected_at end,
+        last_seen_at = max(coalesce(last_seen_at, 0), excluded.last_seen_at),
+        updated_at = excluded.updated_at
+      returning id, uuid`,
+    agents.map(({ uuid, username, name, hostname, pid, connected, connectedAt, lastSeenAt }) => [uuid, username, name, hostname, pid, connected ? 1 : 0, connectedAt, lastSeenAt, now])),
+
+    disconnectAgents: (db, uuids, now) => rows(db, `
+      update agents set connected = 0, updated_at = left_agents.value->>1 from json_each(?) as left_agents
+      where uuid = left_agents.value->>0 returning agents.id, uuid`,
+    uuids.map(uuid => [uuid, now])),
+
+    upsertSeries: (db, series) => rows(db, `
+      insert into series (agent_id, type) select value->>0, value->>1 from json_each(?) where true
+      on conflict (agent_id, type) do update set type = excluded.type
+      returning id, agent_id as agentId, type`,
+    series.map(({ agentId, type }) => [agentId, type])),
+
+    async insertMetrics (db, metrics) {
+      await rows(db, `
+        insert into metrics (series_id, ts, seq, value, text)
+        select value->>0, value->>1, value->>2, value->>3, value->>4 from json_each(?) where true
+        on conflict do nothing`, metrics)
+      const [result] = await rows<{ changes: number }>(db, 'select changes() as changes')
+      return result?.changes ?? 0
+    },
+
+    async existingMetrics (db, metrics) {
+      const found = await rows<{ key: string }>(db, `
+        select series_id || '/' || ts || '/' || seq as key from json_each(?) as wanted
+        join metrics on series_id = wanted.value->>0 and ts = wanted.value->>1 and seq = wanted.value->>2`, metrics)
+      return new Set(found.map(({ key }) => key))
+    },
+
+    async updateLatest (db, latest) {
+      await rows(db, `
+        update series set last_ts = newest.value->>1, last_value = newest.value->>2, last_text = newest.value->>3
+        from json_each(?) as newest
+        where series.id = newest.value->>0 and (last_ts is null or last_ts <= newest.value->>1)`, latest)
+    },
+
+    refusesData: error => ['SQLITE_CONSTRAINT', 'SQLITE_MISMATCH', 'SQLITE_TOOBIG', 'SQLITE_RANGE'].includes(codeOf(error)) ||
+      /malformed JSON|integer overflow/i.test(reasonOf(error)),
+
+    explain (error) {
+      if (error instanceof PlatziverseError) return error
+      if (/npm install sqlite3|Cannot find (module|package)|bindings file/.test(reasonOf(error))) {
+        return new PlatziverseError('STORE_DRIVER_MISSING', 'The package sqlite3 is not there, or not built for this machine.', { cause: error })
+      }
+      const [code, what] = codes[codeOf(error)] ?? ['STORE_UNAVAILABLE' as const, `failed: ${reasonOf(error)}.`]
+      return new PlatziverseError(code, `${filename} ${what}`, { cause: error })
+    }
+  }
+}
+
+function codeOf (error: unknown): string {
+  return String((error as { code?: unknown } | undefined)?.code)
+}
+
+/** Run a statement, whose one bind is `batch` as JSON text. */
+async function rows<Row> (db: Knex, sql: string, batch?: unknown[]): Promise<Row[]> {
+  return await db.raw(sql, batch === undefined ? [] : [JSON.stringify(batch)]) as Row[]
+}

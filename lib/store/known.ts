@@ -1,0 +1,38 @@
+/** What the database is known to hold of an agent, so that a steady stream of metrics asks it nothing. */
+export interface KnownAgent {
+  id: number
+  username: string | null
+  name: string | null
+  hostname: string | null
+  pid: number | null
+  connected: boolean
+  /** As written; UTC ms. */
+  lastSeenAt: number
+  series: Map<string, KnownSeries>
+}
+
+export interface KnownSeries { id: number, lastTs: number }
+
+const mostSeries = 200_000
+
+/** Agents and series by their names. Bounded: when it is full it starts anew. */
+export class Known {
+  #agents = new Map<string, KnownAgent>()
+  #series = 0
+
+  agent (uuid: string): KnownAgent | undefined {
+    return this.#agents.get(uuid)
+  }
+
+  /** Learn what a transaction committed. */
+  learn (uuid: string, agent: KnownAgent, newSeries: number): void {
+    this.#series += newSeries
+    if (this.#series + this.#agents.size > mostSeries) this.clear()
+    this.#agents.set(uuid, agent)
+  }
+
+  clear (): void {
+    this.#agents.clear()
+    this.#series = 0
+  }
+}

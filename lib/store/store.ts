@@ -1,0 +1,251 @@
+import { EventEmitter } from 'node:events'
+import type { Knex } from 'knex'
+import { PlatziverseError } from '../errors.ts'
+import type { Message } from '../messages/parse.ts'
+import { BatchWriter, type Entry, type Stored } from './batch.ts'
+import type { Dialect } from './dialects/dialect.ts'
+import { Known } from './known.ts'
+import { migrate } from './migrations/migrate.ts'
+
+export type { Stored } from './batch.ts'
+
+/** Most messages, and metrics, in one transaction: larger ones are no faster, and their senders wait longer. */
+const mostMessages = 2_000
+const mostMetrics = 10_000
+/** Most messages that wait in memory. */
+const mostQueued = 100_000
+const firstDelay = 100
+const longestDelay = 30_000
+/** ms that closing waits for a database that does not take what is queued. */
+const closePatience = 5_000
+
+export type StoreState =
+  | { state: 'opening' }
+  | { state: 'ready' }
+  /** The database does not take messages; the store keeps trying. */
+  | { state: 'waiting', error: PlatziverseError }
+  | { state: 'closed' }
+
+export interface StoreStatistics {
+  /** Messages and metrics committed, duplicates included. */
+  messages: number
+  metrics: number
+  /** Metrics that were stored before. */
+  duplicates: number
+  /** Messages that the database refused. */
+  refused: number
+  /** Attempts that failed as a whole and were repeated. */
+  retries: number
+  /** Messages that wait. */
+  queued: number
+}
+
+type Write = Entry & { resolve (stored: Stored): void, reject (error: Error): void }
+/** Something else than a message that has to keep its place in the order. */
+interface Task { run (knex: Knex): Promise<void>, reject (error: Error): void }
+
+/**
+ * Stores messages by group commit: one transaction at a time, and whatever came meanwhile is the next one. A failing
+ * database keeps everything waiting; a message that the database refuses is told apart and keeps nobody else waiting.
+ */
+export class Store extends EventEmitter<{ state: [StoreState] }> {
+  state: StoreState = { state: 'opening' }
+  #dialect: Dialect
+  #known = new Known()
+  #writer: BatchWriter
+  #queue: Array<Write | Task> = []
+  #knex: Knex | undefined
+  #running: Promise<void> | undefined
+  #delay = firstDelay
+  #wake: (() => void) | undefined
+  #closing: Promise<void> | undefined
+  #givenUp = false
+  #counters = { messages: 0, metrics: 0, duplicates: 0, refused: 0, retries: 0 }
+
+  constructor (dialect: Dialect) {
+    super()
+    this.setMaxListeners(0)
+    this.#dialect = dialect
+    this.#writer = new BatchWriter(dialect, this.#known)
+    this.#start()
+  }
+
+  statistics (): StoreStatistics {
+    return { ...this.#counters, queued: this.#queue.length }
+  }
+
+  /**
+   * Store a message; resolved after its commit.
+   * @param receivedAt UTC ms
+   * @throws PlatziverseError STORE_CLOSED, STORE_FULL, STORE_DATA_REFUSED
+   */
+  write (message: Message, receivedAt: number): Promise<Stored> {
+    return new Promise((resolve, reject) => {
+      if (this.#closing !== undefined) return reject(closedError())
+      if (this.#queue.length >= mostQueued) return reject(new PlatziverseError('STORE_FULL', `${mostQueued} messages wait already.`))
+      this.#queue.push({ message, receivedAt, resolve, reject })
+      this.#start()
+    })
+  }
+
+  /**
+   * Mark the agents as disconnected that were connected but not heard since `before` (UTC ms).
+   * @returns their uuids
+   * @throws PlatziverseError STORE_CLOSED
+   */
+  disconnectSilent (before: number): Promise<string[]> {
+    return new Promise((resolve, reject) => {
+      if (this.#closing !== undefined) return reject(closedError())
+      const run = async (knex: Knex): Promise<void> => {
+        const silent = await knex('agents').where('connected', true).where('last_seen_at', '<', before).pluck<string[]>('uuid')
+        if (silent.length > 0) await this.#dialect.disconnectAgents(knex, silent, Date.now())
+        this.#known.clear()
+        resolve(silent)
+      }
+      this.#queue.push({ run, reject })
+      this.#start()
+    })
+  }
+
+  /** Store what is queued, then close the database. What it does not take in time fails with STORE_CLOSED. May be called twice. */
+  close (): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close (): Promise<void> {
+    const patience = setTimeout(() => {
+      this.#givenUp = true
+      this.#wake?.()
+    }, closePatience)
+    this.#delay = firstDelay
+    this.#wake?.()
+    await this.#running
+    clearTimeout(patience)
+    for (const entry of this.#queue.splice(0)) entry.reject(closedError())
+    await this.#disconnect()
+    this.#report({ state: 'closed' })
+  }
+
+  #start (): void {
+    this.#running ??= this.#run().finally(() => { this.#running = undefined })
+  }
+
+  async #run (): Promise<void> {
+    // What else comes in this turn of the event loop belongs to the first batch.
+    await new Promise(resolve => setImmediate(resolve))
+    while (!this.#givenUp && (this.#knex === undefined || this.#queue.length > 0)) {
+      if (this.#closing !== undefined && this.#queue.length === 0) return
+      try {
+        const knex = this.#knex ??= await this.#connect()
+        await this.#next(knex)
+        this.#delay = firstDelay
+        if (this.state.state !== 'ready') this.#report({ state: 'ready' })
+      } catch (error) {
+        await this.#failed(error)
+      }
+    }
+  }
+
+  async #connect (): Promise<Knex> {
+    const knex = await this.#dialect.connect()
+    try {
+      await migrate(knex)
+      return knex
+    } catch (error) {
+      await knex.destroy()
+      throw error
+    }
+  }
+
+  async #next (knex: Knex): Promise<void> {
+    const [first] = this.#queue
+    if (first === undefined) return
+    if ('run' in first) {
+      await first.run(knex)
+      this.#queue.shift()
+      return
+    }
+    const batch = this.#takeBatch()
+    await this.#write(knex, batch)
+    this.#queue.splice(0, batch.length)
+  }
+
+  /** The messages at the head of the queue, which stay there until they are committed. */
+  #takeBatch (): Write[] {
+    const batch: Write[] = []
+    let metrics = 0
+    for (const entry of this.#queue) {
+      if ('run' in entry || batch.length >= mostMessages || metrics >= mostMetrics) break
+      batch.push(entry)
+      metrics += entry.message.kind === 'message' ? entry.message.payload.metrics.length : 0
+    }
+    return batch
+  }
+
+  async #write (knex: Knex, batch: Write[]): Promise<void> {
+    let results: Stored[]
+    try {
+      results = await this.#writer.write(knex, batch)
+    } catch (error) {
+      this.#known.clear()
+      if (!this.#dialect.refusesData(error)) throw error
+      await this.#bisect(knex, batch, error)
+      return
+    }
+    for (const [i, entry] of batch.entries()) {
+      const stored = results[i] as Stored
+      this.#counters.messages++
+      this.#counters.metrics += stored.metrics
+      this.#counters.duplicates += stored.duplicates
+      entry.resolve(stored)
+    }
+  }
+
+  /** Find the message that the database refuses; store all others. */
+  async #bisect (knex: Knex, batch: Write[], error: unknown): Promise<void> {
+    const [entry] = batch
+    if (batch.length === 1 && entry !== undefined) {
+      this.#counters.refused++
+      entry.reject(new PlatziverseError('STORE_DATA_REFUSED', `${this.#dialect.explain(error).detail}`, { cause: error }))
+      return
+    }
+    const half = Math.ceil(batch.length / 2)
+    await this.#write(knex, batch.slice(0, half))
+    await this.#write(knex, batch.slice(half))
+  }
+
+  async #failed (cause: unknown): Promise<void> {
+    this.#counters.retries++
+    this.#known.clear()
+    // The next attempt opens the database anew: the file may have been replaced, the server restarted.
+    await this.#disconnect()
+    this.#report({ state: 'waiting', error: this.#dialect.explain(cause) })
+    if (this.#givenUp) return
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, this.#delay)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    this.#wake = undefined
+    this.#delay = Math.min(this.#delay * 2, longestDelay)
+  }
+
+  async #disconnect (): Promise<void> {
+    const knex = this.#knex
+    this.#knex = undefined
+    // A broken connection may not close cleanly; there is nothing left to lose in it.
+    await knex?.destroy().catch(() => undefined)
+  }
+
+  #report (state: StoreState): void {
+    this.state = state
+    this.emit('state', state)
+  }
+}
+
+function closedError (): PlatziverseError {
+  return new PlatziverseError('STORE_CLOSED', 'The database is closed.')
+}

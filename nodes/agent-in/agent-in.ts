@@ -1,0 +1,67 @@
+import type { NodeDef } from 'node-red'
+import { attachIntake, detachIntake, findBroker } from '../../lib/broker/hub.ts'
+import type { IntakeHandler } from '../../lib/broker/intake.ts'
+import { PlatziverseError } from '../../lib/errors.ts'
+import { watchFlows } from '../shared/broker.ts'
+import { wholeNumber, type RED, type RedNode } from '../shared/red.ts'
+import { statusLine } from '../shared/status.ts'
+import { agentInDefaults as defaults, type AgentInConfig } from './config.ts'
+
+const outputs = { connected: 0, disconnected: 1, message: 2, rejected: 3 } as const
+const statusEvery = 1_000
+
+/** Takes the three topics off a broker. Outputs: connected, disconnected, message, rejected. */
+export default function (RED: RED): void {
+  watchFlows(RED)
+
+  function AgentInNode (this: RedNode, config: NodeDef & AgentInConfig): void {
+    RED.nodes.createNode(this, config)
+    const status = statusLine(this)
+    const brokerId = config.broker
+    if (!brokerId) {
+      this.error(new PlatziverseError('BROKER_MISSING', 'No broker is chosen.').message)
+      status.show({ fill: 'red', shape: 'ring', text: 'BROKER_MISSING' })
+      return
+    }
+
+    const emit = (output: keyof typeof outputs, message: object): void => {
+      const messages: Array<object | null> = [null, null, null, null]
+      messages[outputs[output]] = message
+      this.send(messages as never)
+    }
+    let unsettledUntil = 0
+    const handler: IntakeHandler = {
+      message: (kind, incoming) => { emit(kind, { ...incoming }) },
+      rejected: (payload, delivery) => { emit('rejected', { topic: payload.topic, payload, delivery }) },
+      unsettled: (error, _count, first) => {
+        unsettledUntil = Date.now() + 10_000
+        this.error(error.message, { ...first } as never)
+      }
+    }
+    const intake = attachIntake(this.id, brokerId, handler, {
+      acknowledge: config.acknowledge === 'arrival' ? 'arrival' : 'stored',
+      timeLimit: wholeNumber(config.timeLimit, Number(defaults.timeLimit)) * 1000,
+      clientWindow: Math.max(1, wholeNumber(config.clientWindow, Number(defaults.clientWindow))),
+      totalWindow: Math.max(1, wholeNumber(config.totalWindow, Number(defaults.totalWindow)))
+    })
+
+    const show = (): void => {
+      const { agents, unsettled, waiting } = intake.statistics()
+      if (Date.now() < unsettledUntil) status.show({ fill: 'red', shape: 'dot', text: 'DELIVERY_UNSETTLED' })
+      else if (findBroker(brokerId).listener.state !== 'listening') status.show({ fill: 'yellow', shape: 'ring', text: RED._('agent-in.status.waiting') })
+      else if (waiting > 0) status.show({ fill: 'yellow', shape: 'dot', text: RED._('agent-in.status.unsettled', { count: agents, agents, unsettled: unsettled + waiting }) })
+      else status.show({ fill: 'green', shape: 'dot', text: RED._('agent-in.status.agents', { count: agents, agents }) })
+    }
+    show()
+    const timer = setInterval(show, statusEvery)
+
+    this.on('close', (removed: boolean, done: () => void) => {
+      clearInterval(timer)
+      status.close()
+      detachIntake(this.id, brokerId, removed)
+      done()
+    })
+  }
+
+  RED.nodes.registerType('agent-in', AgentInNode)
+}

@@ -1,0 +1,49 @@
+import type { NodeDef } from 'node-red'
+import { findBroker } from '../../lib/broker/hub.ts'
+import { PlatziverseError } from '../../lib/errors.ts'
+import { publicationsOf } from '../../lib/messages/publications.ts'
+import { watchFlows } from '../shared/broker.ts'
+import type { RED, RedMessage, RedNode } from '../shared/red.ts'
+import { statusLine } from '../shared/status.ts'
+import type { AgentOutConfig } from './config.ts'
+
+const statusEvery = 1_000
+
+/** Publishes messages to a broker's listeners. */
+export default function (RED: RED): void {
+  watchFlows(RED)
+
+  function AgentOutNode (this: RedNode, config: NodeDef & AgentOutConfig): void {
+    RED.nodes.createNode(this, config)
+    const status = statusLine(this)
+    const qos = Number(config.qos) === 0 ? 0 : Number(config.qos) === 2 ? 2 : 1
+    const retain = config.retain === true
+    let sent = 0
+
+    this.on('input', (msg: RedMessage, _send, done) => {
+      const broker = config.broker ? findBroker(config.broker) : undefined
+      if (broker === undefined) return done(new PlatziverseError('BROKER_MISSING', 'No broker is chosen.'))
+      const publications = publicationsOf(msg.topic, msg.payload, config.topic ?? '')
+      if (!publications.ok) return done(publications.error)
+      Promise.all(publications.publications.map(publication => broker.publish({ ...publication, qos, retain }))).then(() => {
+        sent += publications.publications.length
+        done()
+      }, done)
+    })
+
+    const show = (): void => {
+      if (!config.broker || findBroker(config.broker).listener.state === 'closed') status.show({ fill: 'red', shape: 'ring', text: 'BROKER_MISSING' })
+      else status.show({ fill: 'green', shape: 'dot', text: RED._('agent-out.status.sent', { count: sent }) })
+    }
+    const first = setTimeout(show, 100)
+    const timer = setInterval(show, statusEvery)
+    this.on('close', (done: () => void) => {
+      clearTimeout(first)
+      clearInterval(timer)
+      status.close()
+      done()
+    })
+  }
+
+  RED.nodes.registerType('agent-out', AgentOutNode)
+}

@@ -1,0 +1,87 @@
+import type { NodeDef } from 'node-red'
+import { holdDelivery } from '../../lib/broker/deliveries.ts'
+import { PlatziverseError } from '../../lib/errors.ts'
+import { parse } from '../../lib/messages/parse.ts'
+import { topics } from '../../lib/messages/topics.ts'
+import type { StoreState } from '../../lib/store/store.ts'
+import { disconnectSilentAgents } from '../../lib/store/silent.ts'
+import type { DatabaseNode } from '../platziverse-database/platziverse-database.ts'
+import { wholeNumber, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
+import { statusLine } from '../shared/status.ts'
+import { metricStoreDefaults as defaults, type MetricStoreConfig } from './config.ts'
+
+const statusEvery = 1_000
+
+/** Stores messages, settles their deliveries after the commit, and passes them on with `msg.stored`. */
+export default function (RED: RED): void {
+  function MetricStoreNode (this: RedNode, config: NodeDef & MetricStoreConfig): void {
+    RED.nodes.createNode(this, config)
+    const status = statusLine(this)
+    const database = RED.nodes.getNode(config.database) as DatabaseNode | null
+    if (!database?.store) {
+      const error = new PlatziverseError('DATABASE_MISSING', 'No database is chosen, or it is disabled.')
+      this.error(error.message)
+      status.show({ fill: 'red', shape: 'ring', text: error.code })
+      this.on('input', (_msg, _send, done) => { done(error) })
+      return
+    }
+    const { store } = database
+
+    this.on('input', (msg: RedMessage, send, done) => {
+      const receivedAt = (msg.delivery as { receivedAt?: number } | undefined)?.receivedAt ?? Date.now()
+      const hold = holdDelivery((msg.delivery as { id?: unknown } | undefined)?.id)
+      const parsed = parse(msg.topic, msg.payload, receivedAt)
+      if (!parsed.ok) {
+        const error = new Error(`${parsed.reason}: ${parsed.detail}`)
+        // agent-in lets only good messages through, so the flow broke it: the sender keeps it until the flow is mended.
+        hold?.settle(error)
+        return done(error)
+      }
+      store.write(parsed.message, receivedAt).then(stored => {
+        hold?.settle()
+        msg.payload = parsed.message.payload
+        msg.stored = stored
+        send(msg)
+        done()
+      }).catch((error: Error & { code?: string }) => {
+        // What the database refuses is acknowledged: it must not come back for ever. Anything else will be sent again.
+        if (error.code === 'STORE_DATA_REFUSED') hold?.settle()
+        else if (error.code === 'STORE_CLOSED') hold?.release()
+        else hold?.settle(error)
+        done(error)
+      })
+    })
+
+    let reported = ''
+    const onState = (state: StoreState): void => {
+      show()
+      const message = state.state === 'waiting' ? state.error.message : ''
+      if (message !== '' && message !== reported) this.error(message)
+      reported = message
+    }
+    const show = (): void => {
+      const { state } = store
+      const { metrics, queued } = store.statistics()
+      if (state.state === 'waiting') status.show({ fill: 'red', shape: 'ring', text: RED._('metric-store.status.waiting', { message: state.error.code, queued }) })
+      else if (state.state === 'ready') status.show({ fill: 'green', shape: 'dot', text: RED._('metric-store.status.stored', { count: metrics }) })
+      else status.show({ fill: 'yellow', shape: 'ring', text: RED._('metric-store.status.opening') })
+    }
+    store.on('state', onState)
+    onState(store.state)
+    const timer = setInterval(show, statusEvery)
+
+    const forget = disconnectSilentAgents(store, database.database, wholeNumber(config.grace, Number(defaults.grace)) * 1000, uuid => {
+      this.send({ topic: topics.disconnected, payload: { agent: { uuid } } } as never)
+    })
+
+    this.on('close', (done: () => void) => {
+      clearInterval(timer)
+      forget()
+      store.off('state', onState)
+      status.close()
+      done()
+    })
+  }
+
+  RED.nodes.registerType('metric-store', MetricStoreNode)
+}

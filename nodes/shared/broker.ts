@@ -1,0 +1,26 @@
+import { closeAllBrokers, findBroker, flowsStarted, flowsStarting, flowsStopped } from '../../lib/broker/hub.ts'
+import type { RED } from './red.ts'
+
+const watched = new WeakSet<object>()
+
+/** Tell the brokers of this process when flows stop and start: they outlive their nodes in between. May be called often. */
+export function watchFlows (RED: RED): void {
+  const { events } = RED
+  if (watched.has(events)) return
+  watched.add(events)
+  events.on('flows:stopped', flowsStopped)
+  events.on('flows:starting', flowsStarting)
+  events.on('flows:started', () => { flowsStarted().catch((error: unknown) => { RED.log.error(error) }) })
+}
+
+/** The address of a broker of this process for a client of the same machine; undefined while it does not listen. */
+export function brokerUrl (brokerId: string): string | undefined {
+  const { listener } = findBroker(brokerId)
+  if (listener.state !== 'listening') return undefined
+  const { host, port } = listener
+  if (host === '0.0.0.0' || host === '::') return `mqtt://127.0.0.1:${port}`
+  return `mqtt://${host.includes(':') ? `[${host}]` : host}:${port}`
+}
+
+/** Close every broker of this process, for tests. */
+export { closeAllBrokers }
