@@ -139,8 +139,7 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
       try {
         const knex = this.#knex ??= await this.#connect()
         await this.#next(knex)
-        this.#delay = firstDelay
-        if (this.state.state !== 'ready') this.#report({ state: 'ready' })
+        this.#succeeded()
       } catch (error) {
         await this.#failed(error)
       }
@@ -193,6 +192,7 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
       await this.#bisect(knex, batch, error)
       return
     }
+    this.#succeeded()
     for (const [i, entry] of batch.entries()) {
       const stored = results[i] as Stored
       this.#counters.messages++
@@ -213,6 +213,11 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
     const half = Math.ceil(batch.length / 2)
     await this.#write(knex, batch.slice(0, half))
     await this.#write(knex, batch.slice(half))
+  }
+
+  #succeeded (): void {
+    this.#delay = firstDelay
+    if (this.state.state !== 'ready') this.#report({ state: 'ready' })
   }
 
   async #failed (cause: unknown): Promise<void> {

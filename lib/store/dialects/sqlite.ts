@@ -29,12 +29,15 @@ export function sqliteDialect (filename: string): Dialect {
         connection: { filename },
         useNullAsDefault: true,
         pool: { min: 1, max: 1, idleTimeoutMillis: 0x7fffffff },
-        acquireConnectionTimeout: 10_000
+        acquireConnectionTimeout: 10_000,
+        // Every error reaches the caller; Knex would print it as well.
+        log: { error: () => undefined, warn: () => undefined }
       })
       try {
         await knex.raw(`pragma busy_timeout = ${busyTimeout}`)
-        // Takes effect in a new file only; it lets deleted metrics give their space back.
-        await knex.raw('pragma auto_vacuum = incremental')
+        const [file] = await rows<{ page_count: number }>(knex, 'pragma page_count')
+        // Works in a new file only; it lets deleted metrics give their space back.
+        if (file?.page_count === 0) await knex.raw('pragma auto_vacuum = incremental')
         await knex.raw('pragma journal_mode = wal')
         await knex.raw('pragma synchronous = full')
         return knex
@@ -101,7 +104,7 @@ export function sqliteDialect (filename: string): Dialect {
       if (/npm install sqlite3|Cannot find (module|package)|bindings file/.test(reasonOf(error))) {
         return new PlatziverseError('STORE_DRIVER_MISSING', 'The package sqlite3 is not there, or not built for this machine.', { cause: error })
       }
-      const [code, what] = codes[codeOf(error)] ?? ['STORE_UNAVAILABLE' as const, `failed: ${reasonOf(error)}.`]
+      const [code, what] = codes[codeOf(error)] ?? ['STORE_UNAVAILABLE' as const, `failed: ${reasonWithoutStatement(error)}.`]
       return new PlatziverseError(code, `${filename} ${what}`, { cause: error })
     }
   }
@@ -109,6 +112,12 @@ export function sqliteDialect (filename: string): Dialect {
 
 function codeOf (error: unknown): string {
   return String((error as { code?: unknown } | undefined)?.code)
+}
+
+/** Knex puts the whole statement with its values before the reason; neither belongs into a log. */
+function reasonWithoutStatement (error: unknown): string {
+  const reason = reasonOf(error)
+  return reason.slice(Math.max(0, reason.lastIndexOf('SQLITE_')))
 }
 
 /** Run a statement, whose one bind is `batch` as JSON text. */

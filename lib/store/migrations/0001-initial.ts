@@ -45,7 +45,3 @@ export async function up (knex: Knex): Promise<void> {
     table.primary(['series_id', 'ts', 'seq'])
   })
 }
-
-export async function down (knex: Knex): Promise<void> {
-  for (const table of ['metrics', 'series', 'agents']) await knex.schema.dropTable(table)
-}

@@ -2,9 +2,12 @@ import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
 import * as initial from './0001-initial.ts'
 
+/** Going back would lose metrics: restore a backup instead. */
+const irreversible = async (): Promise<void> => { throw new Error('This migration cannot be undone.') }
+
 /** In order; a released one is never edited. Names are what the database remembers, whatever the file is called once built. */
 const migrations = [
-  { name: '0001-initial', ...initial }
+  { name: '0001-initial', up: initial.up, down: irreversible }
 ]
 
 const migrationSource: Knex.MigrationSource<typeof migrations[number]> = {
@@ -21,18 +24,23 @@ const lockPatience = 5_000
  * @throws PlatziverseError STORE_SCHEMA_NEWER, with the database untouched
  */
 export async function migrate (knex: Knex): Promise<void> {
+  await refuseNewer(knex)
   for (const started = performance.now(); ;) {
     try {
       await knex.migrate.latest({ migrationSource })
       return
     } catch (error) {
-      if (/migration directory is corrupt/.test(reasonOf(error))) {
-        throw new PlatziverseError('STORE_SCHEMA_NEWER', 'The database has migrations that this version does not know.', { cause: error })
-      }
       if (!/already locked/i.test(reasonOf(error))) throw error
       // Each migration is a transaction, so a lock that nobody holds any more hides nothing half done.
       if (performance.now() - started > lockPatience) await knex.migrate.forceFreeMigrationsLock({ migrationSource })
       else await new Promise(resolve => setTimeout(resolve, 200))
     }
   }
+}
+
+async function refuseNewer (knex: Knex): Promise<void> {
+  if (!await knex.schema.hasTable('knex_migrations')) return
+  const names = new Set(migrations.map(({ name }) => name))
+  const unknown = (await knex('knex_migrations').pluck<string[]>('name')).find(name => !names.has(name))
+  if (unknown !== undefined) throw new PlatziverseError('STORE_SCHEMA_NEWER', `The database has the migration ${unknown}, which this version does not know.`)
 }

@@ -1,0 +1,54 @@
+// What `tsc` does not do: the editor's half of every node of package.json, and the example flows.
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { 'node-red': { nodes: Record<string, string> } }
+
+for (const [node, entry] of Object.entries(manifest['node-red'].nodes)) {
+  const source = join(root, 'nodes', node)
+  const target = dirname(join(root, entry))
+  await readFile(join(root, entry)) // tsc has put it there, or the build is wrong
+
+  const script = await bundle(join(source, 'editor.ts'))
+  const templates = await readFile(join(source, 'editor.html'), 'utf8')
+  await writeFile(join(target, `${node}.html`), `<script type="text/javascript">\n${script}</script>\n${templates}`)
+
+  await replace(join(source, 'locales'), join(target, 'locales'))
+  // Only the node's own icon: Node-RED would list every icon once for each folder it is found in.
+  await rm(join(target, 'icons'), { recursive: true, force: true })
+  await cp(join(root, 'icons', `${node}.svg`), join(target, 'icons', `${node}.svg`))
+}
+
+const examples = join(root, 'examples')
+await rm(examples, { recursive: true, force: true })
+await mkdir(examples)
+for (const flow of await readdir(join(root, 'flows'))) {
+  if (flow.endsWith('.json')) await cp(join(root, 'flows', flow), join(examples, flow))
+}
+
+/** One plain script for the browser. */
+async function bundle (entry: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    format: 'iife',
+    target: 'es2020',
+    charset: 'utf8',
+    sourcemap: false,
+    tsconfigRaw: '{}'
+  })
+  const [file] = outputFiles
+  if (file === undefined) throw new Error(`esbuild made nothing of ${entry}`)
+  // It would end the script element early.
+  if (/<\/script/i.test(file.text)) throw new Error(`${entry} contains "</script"`)
+  return file.text
+}
+
+async function replace (from: string, to: string): Promise<void> {
+  await rm(to, { recursive: true, force: true })
+  await cp(from, to, { recursive: true })
+}

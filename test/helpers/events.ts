@@ -1,0 +1,21 @@
+import { once, type EventEmitter } from 'node:events'
+
+/** The first event that passes `test`, or an error after `ms`. */
+export async function waitFor<T> (emitter: EventEmitter, event: string, test: (value: T) => boolean = () => true, ms = 10_000): Promise<T> {
+  const signal = AbortSignal.timeout(ms)
+  for (;;) {
+    const [value] = await once(emitter, event, { signal }).catch(() => { throw new Error(`no such event "${event}" within ${ms} ms`) })
+    if (test(value as T)) return value as T
+  }
+}
+
+/** Ask again until the answer passes `test`, for what has no event to wait for. */
+export async function until<T> (ask: () => T | Promise<T>, test: (value: T) => boolean, ms = 10_000): Promise<T> {
+  const deadline = Date.now() + ms
+  for (;;) {
+    const value = await ask()
+    if (test(value)) return value
+    if (Date.now() > deadline) throw new Error(`not within ${ms} ms; last answer: ${JSON.stringify(value)}`)
+    await new Promise(resolve => setTimeout(resolve, 20))
+  }
+}

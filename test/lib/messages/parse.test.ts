@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parse, type RejectReason } from '../../../lib/messages/parse.ts'
+import { fieldsOf, schemas } from '../../../lib/messages/schema.ts'
+
+const received = 1_700_000_000_000
+const agent = { uuid: 'a1', username: 'u', name: 'n', hostname: 'h', pid: 1 }
+const metrics = [{ type: 'cpu', value: 1 }]
+
+function parsed (topic: string, payload: unknown) {
+  const result = parse(topic, payload, received)
+  assert.ok(result.ok, JSON.stringify(result))
+  return result.message
+}
+
+function rejected (payload: unknown, topic = 'agent/message') {
+  const result = parse(topic, payload, received)
+  assert.ok(!result.ok, 'it was not rejected')
+  return result
+}
+
+test('each kind is parsed from bytes, text and objects', () => {
+  for (const [topic, payload] of [['agent/connected', { agent }], ['agent/disconnected', { agent: { uuid: 'a1' } }], ['agent/message', { agent, metrics, timestamp: 5 }]] as const) {
+    for (const form of [payload, JSON.stringify(payload), Buffer.from(JSON.stringify(payload))]) {
+      assert.deepEqual(parsed(topic, form).payload, payload)
+    }
+  }
+})
+
+test('unknown fields pass through', () => {
+  const payload = { agent: { ...agent, colour: 'red' }, metrics: [{ type: 'a', value: 1, unit: '%' }], timestamp: 1, more: { deep: [1] } }
+  assert.deepEqual(parsed('agent/message', JSON.stringify(payload)).payload, payload)
+})
+
+test('a message without a timestamp gets the time of receipt, and the sender\'s object stays as it was', () => {
+  const payload = { agent, metrics }
+  assert.equal((parsed('agent/message', payload).payload as { timestamp: number }).timestamp, received)
+  assert.deepEqual(payload, { agent, metrics })
+})
+
+const reasons: Array<[string, RejectReason, RegExp, unknown, string?]> = [
+  ['another topic', 'TOPIC_UNKNOWN', /"agent\/other" is none of/, {}, 'agent/other'],
+  ['bytes that are not UTF-8', 'PAYLOAD_NOT_UTF8', /not UTF-8/, Buffer.from([0x22, 0xff, 0x22])],
+  ['text that is not JSON', 'PAYLOAD_NOT_JSON', /not JSON/, '{'],
+  ['an empty payload', 'PAYLOAD_NOT_JSON', /not JSON/, Buffer.alloc(0)],
+  ['an array', 'FIELD_INVALID', /object/, '[]'],
+  ['no agent', 'FIELD_INVALID', /agent/, { metrics }],
+  ['an empty uuid', 'FIELD_INVALID', /agent\.uuid/, { agent: { uuid: '' }, metrics }],
+  ['a uuid of 129 characters', 'FIELD_INVALID', /agent\.uuid/, { agent: { uuid: 'x'.repeat(129) }, metrics }],
+  ['a uuid with a control character', 'FIELD_INVALID', /agent\.uuid must be 1 to 128 printable/, { agent: { uuid: 'a\nb' }, metrics }],
+  ['a name of 256 characters', 'FIELD_INVALID', /agent\.name/, { agent: { uuid: 'a', name: 'x'.repeat(256) }, metrics }],
+  ['a negative pid', 'FIELD_INVALID', /agent\.pid/, { agent: { uuid: 'a', pid: -1 }, metrics }],
+  ['no metrics', 'FIELD_INVALID', /metrics/, { agent, metrics: [] }],
+  ['1,001 metrics', 'FIELD_INVALID', /metrics/, { agent, metrics: Array.from({ length: 1001 }, (_, i) => ({ type: `t${i}`, value: 1 })) }],
+  ['a value of null', 'FIELD_INVALID', /metrics\[0\]\.value must be a finite number/, { agent, metrics: [{ type: 'a', value: null }] }],
+  ['a number that JSON makes infinite', 'FIELD_INVALID', /metrics\[0\]\.value/, '{"agent":{"uuid":"a"},"metrics":[{"type":"a","value":1e999}]}'],
+  ['NaN from a flow', 'FIELD_INVALID', /metrics\[0\]\.value/, { agent, metrics: [{ type: 'a', value: Number.NaN }] }],
+  ['a string of more than 1 KiB', 'FIELD_INVALID', /metrics\[1\]\.value must be at most 1024 bytes/, { agent, metrics: [{ type: 'a', value: 'ok' }, { type: 'b', value: 'é'.repeat(513) }] }],
+  ['an empty type', 'FIELD_INVALID', /metrics\[0\]\.type/, { agent, metrics: [{ type: '', value: 1 }] }],
+  ['one type twice', 'METRIC_TYPE_REPEATED', /"a" is there twice/, { agent, metrics: [{ type: 'a', value: 1 }, { type: 'a', value: 2 }] }],
+  ['one type twice among many', 'METRIC_TYPE_REPEATED', /"t3" is there twice/, { agent, metrics: Array.from({ length: 20 }, (_, i) => ({ type: `t${i === 15 ? 3 : i}`, value: 1 })) }],
+  ['a date in words', 'TIMESTAMP_INVALID', /"yesterday"/, { agent, metrics, timestamp: 'yesterday' }],
+  ['a negative timestamp', 'FIELD_INVALID', /timestamp/, { agent, metrics, timestamp: -1 }],
+  ['a fractional seq', 'FIELD_INVALID', /seq/, { agent, metrics, seq: 1.5 }]
+]
+for (const [name, reason, detail, payload, topic] of reasons) {
+  test(`${name} is rejected as ${reason}`, () => {
+    const result = rejected(payload, topic)
+    assert.equal(result.reason, reason)
+    assert.match(result.detail, detail)
+    assert.match(result.detail, /\.$/)
+  })
+}
+
+test('the limits themselves are allowed', () => {
+  parsed('agent/message', {
+    agent: { uuid: 'x'.repeat(128), username: '', name: 'é'.repeat(255), pid: 0 },
+    metrics: Array.from({ length: 1000 }, (_, i) => ({ type: `t${i}`, value: i === 0 ? 'x'.repeat(1024) : false })),
+    timestamp: 0,
+    seq: Number.MAX_SAFE_INTEGER
+  })
+})
+
+test('every field of the schemas is described', () => {
+  for (const schema of Object.values(schemas)) {
+    for (const row of fieldsOf(schema)) assert.notEqual(row.description, '', row.field)
+  }
+  assert.ok(fieldsOf(schemas.message).some(row => row.field === 'metrics[].value' && row.required))
+})

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { publicationsOf } from '../../../lib/messages/publications.ts'
+import { fingerprint } from '../../../lib/messages/fingerprint.ts'
+
+const agent = { uuid: 'a1', name: 'n' }
+const payload = { agent, metrics: [{ type: 'cpu', value: 1 }, { type: 'ram', value: 2 }], timestamp: 5 }
+
+function topicsOf (template: string, topic = 'agent/message', body: unknown = payload) {
+  const result = publicationsOf(topic, body, template)
+  return result.ok ? result.publications.map(({ topic }) => topic) : result.error.message
+}
+
+test('without a template the message goes to its own topic, whatever it is', () => {
+  assert.deepEqual(publicationsOf('any/topic', { a: 1 }, ''), { ok: true, publications: [{ topic: 'any/topic', payload: '{"a":1}' }] })
+  assert.deepEqual(publicationsOf('t', Buffer.from('x'), ''), { ok: true, publications: [{ topic: 't', payload: Buffer.from('x') }] })
+  assert.deepEqual(publicationsOf('t', undefined, ''), { ok: true, publications: [{ topic: 't', payload: '' }] })
+})
+
+test('a template with {type} sends each metric alone', () => {
+  const result = publicationsOf('agent/message', payload, 'agent/{uuid}/{type}')
+  assert.ok(result.ok)
+  assert.deepEqual(result.publications.map(({ topic, payload }) => [topic, JSON.parse(payload as string).metrics]), [
+    ['agent/a1/cpu', [{ type: 'cpu', value: 1 }]],
+    ['agent/a1/ram', [{ type: 'ram', value: 2 }]]
+  ])
+})
+
+test('for the other kinds {type} is the kind', () => {
+  assert.deepEqual(topicsOf('agent/{uuid}/{type}', 'agent/connected', { agent }), ['agent/a1/connected'])
+  assert.deepEqual(topicsOf('x/{kind}/{name}'), ['x/message/n'])
+})
+
+test('a fixed topic needs no message of the contract', () => {
+  assert.deepEqual(topicsOf('fixed', 'whatever', 'text'), ['fixed'])
+})
+
+for (const [name, template, topic, body, expected] of [
+  ['a field that the message lacks', '{hostname}/x', 'agent/message', payload, /PUBLISH_TOPIC_INVALID: The template \{hostname\}\/x needs \{hostname\}/],
+  ['a field that nobody knows', '{nothing}', 'agent/message', payload, /needs \{nothing\}/],
+  ['a payload outside the contract', '{uuid}', 'agent/message', {}, /needs a message of the contract/],
+  ['a wildcard in the uuid', 'a/{uuid}', 'agent/connected', { agent: { uuid: 'a+b' } }, /has a wildcard/],
+  ['a wildcard', '', 'a/#', payload, /has a wildcard/],
+  ['no topic', '', '', payload, /no topic/],
+  ['a NUL', '', 'a\0b', payload, /NUL/],
+  ['a topic that is too long', '', 'a'.repeat(65_536), payload, /longer than/]
+] as const) {
+  test(`${name} is refused`, () => { assert.match(String(topicsOf(template, topic, body)), expected) })
+}
+
+test('a payload that JSON cannot hold is refused', () => {
+  const loop: Record<string, unknown> = {}
+  loop.self = loop
+  assert.match(String(topicsOf('', 't', loop)), /PUBLISH_FAILED/)
+})
+
+test('a fingerprint is a whole number below 2^48, and tells payloads apart', () => {
+  const one = fingerprint(payload)
+  assert.ok(Number.isInteger(one) && one >= 0 && one < 2 ** 48)
+  assert.equal(fingerprint(structuredClone(payload)), one)
+  assert.notEqual(fingerprint({ ...payload, timestamp: 6 }), one)
+})
