@@ -6,14 +6,16 @@ import { PlatziverseError, reasonOf } from '../errors.ts'
 import type { Broker, BrokerEvents, BrokerStatistics, Connection, ListenerOptions, ListenerState, OutgoingPublication, Taker } from './broker.ts'
 import { openListener, type Listener } from './listener.ts'
 
-/** A subscriber that leaves this much unread is cut off: aedes would make every other client wait for it. */
-const mostUnread = 1024 * 1024
-/** ms that a subscriber may stop reading. */
-const drainTimeout = 8_000
+/** Bytes that a client may leave unread: beyond the first it gets no more of QoS 0, beyond the second it is cut off. */
+const unreadBeforeDropping = 1024 * 1024
+const mostUnread = 4 * unreadBeforeDropping
 /** ms from the socket to CONNECT. */
 const connectTimeout = 10_000
 
 type Done = (error?: Error) => void
+
+/** What aedes calls when a socket's buffer is full; not in its types. */
+type PatientClient = Client & { waitForDrain (done: (error: Error | null, client: Client) => void): void }
 
 /** aedes, except that a publication which was taken is routed to nobody: no subscriber, no offline queue, no retained store. */
 class TakingAedes extends Aedes {
@@ -52,7 +54,6 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#taker = taker
     this.aedes = new TakingAedes({
       connectTimeout,
-      drainTimeout,
       authenticate: (client, username, _password, done) => {
         if (username !== undefined) this.#usernames.set(client, username)
         const previous = this.#client(client.id)
@@ -110,8 +111,20 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   }
 
   #accept (socket: Socket): void {
-    if (this.aedes.closed) socket.destroy()
-    else this.aedes.handle(socket)
+    if (this.aedes.closed) {
+      socket.destroy()
+      return
+    }
+    const client = this.aedes.handle(socket) as PatientClient
+    // aedes makes every other client wait until this one has read; instead it may fall behind so far, and no further.
+    client.waitForDrain = done => {
+      if (socket.writableLength > mostUnread && !socket.destroyed) {
+        this.#counters.cutOff++
+        this.#reasons.set(client, 'it read too slowly')
+        socket.destroy()
+      }
+      setImmediate(done, null, client)
+    }
   }
 
   #incoming (client: Client | null, packet: PublishPacket, done: (error?: Error | null) => void): void {
@@ -135,14 +148,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   }
 
   #forward (client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
-    const socket = client.conn
-    if (socket.writableLength > mostUnread) {
-      this.#counters.cutOff++
-      this.#reasons.set(client, 'it read too slowly')
-      socket.destroy()
-      return null
-    }
-    if (packet.qos === 0 && socket.writableNeedDrain) {
+    if (packet.qos === 0 && client.conn.writableLength > unreadBeforeDropping) {
       this.#counters.dropped++
       return null
     }

@@ -96,7 +96,7 @@ test('agents that were not heard since a time become disconnected', async t => {
 
 test('a series remembers its newest metric, also when older ones come late', async t => {
   const { filename, write } = await open(t)
-  const at = (timestamp: number, value: number | string) => write('agent/message', { agent: { uuid: 'a' }, metrics: [{ type: 't', value }], timestamp })
+  const at = (timestamp: number, value: number | string | boolean) => write('agent/message', { agent: { uuid: 'a' }, metrics: [{ type: 't', value }], timestamp })
   await at(10, 1)
   await at(30, 'three')
   await Promise.all([at(20, 2), at(5, 0)])

@@ -1,0 +1,205 @@
+import { randomInt } from 'node:crypto'
+import { EventEmitter } from 'node:events'
+import type { MqttClient } from 'mqtt'
+import { PlatziverseError } from '../errors.ts'
+import { parse } from '../messages/parse.ts'
+import type { Agent as Identity, ConnectedPayload, DisconnectedPayload, MessagePayload, Metric } from '../messages/schema.ts'
+import { topics } from '../messages/topics.ts'
+import { keepConnected, type Connection } from './connection.ts'
+import type { AgentEvents } from './events.ts'
+import { Meters, type MetricFunction } from './meters.ts'
+import { checkMetrics, inMessages } from './metrics.ts'
+import { settle, type AgentOptions, type AgentSettings } from './options.ts'
+import { Outbox } from './outbox.ts'
+
+export { PlatziverseError } from '../errors.ts'
+export { hostMetricGroups, hostMetrics, type HostMetric, type HostMetricGroup } from './host-metrics.ts'
+export type { AgentEvents } from './events.ts'
+export type { MetricCallback, MetricFunction, MetricValue } from './meters.ts'
+export type { AgentOptions } from './options.ts'
+export type { ConnectedPayload, DisconnectedPayload, Identity, MessagePayload, Metric }
+
+/** The most messages that are sent and not acknowledged: a broker that commits first answers late and all at once. */
+const window = 50
+
+/**
+ * Measures metrics at an interval and reports them to a broker, each message until it is acknowledged.
+ * @throws PlatziverseError AGENT_OPTION_INVALID from the constructor
+ */
+export class Agent extends EventEmitter<AgentEvents> {
+  /** Who this agent is in its messages. */
+  readonly identity: Identity
+  readonly #settings: AgentSettings
+  readonly #meters: Meters
+  readonly #outbox: Outbox
+  #connection: Connection | undefined
+  #client: MqttClient | undefined
+  #opening: { promise: Promise<boolean>, resolve: (connected: boolean) => void } | undefined
+  #closing: Promise<void> | undefined
+  #rounds: NodeJS.Timeout | undefined
+  // A random start keeps two runs of a program apart that measure within the same millisecond.
+  #seq = randomInt(2 ** 47)
+  #sent = 0
+  #dropped = 0
+  #overflowing = false
+
+  constructor (options: AgentOptions = {}) {
+    super()
+    this.#settings = settle(options)
+    this.identity = this.#settings.identity
+    this.#meters = new Meters(this.#settings.metricTimeout)
+    this.#outbox = new Outbox(this.#settings.buffer, Math.min(window, this.#settings.buffer))
+  }
+
+  get uuid (): string {
+    return this.identity.uuid
+  }
+
+  get connected (): boolean {
+    return this.#client !== undefined
+  }
+
+  /** Messages acknowledged, waiting for that, and dropped since the agent was made. */
+  get counters (): { sent: number, pending: number, dropped: number } {
+    return { sent: this.#sent, pending: this.#outbox.size, dropped: this.#dropped }
+  }
+
+  /** Measure `type` with `fn` in each round, instead of what measured it before. */
+  addMetric (type: string, fn: MetricFunction): this {
+    this.#meters.set(type, fn)
+    return this
+  }
+
+  /** Whether the metric was there. */
+  removeMetric (type: string): boolean {
+    return this.#meters.delete(type)
+  }
+
+  /**
+   * Start measuring and connecting. What is measured before the broker can be reached waits in the buffer.
+   * Resolves true once connected, false when `disconnect()` came first; never rejects, see the event `problem`.
+   */
+  connect (): Promise<boolean> {
+    if (this.#closing !== undefined) return this.#closing.then(() => this.connect())
+    if (this.#opening === undefined) {
+      let resolve!: (connected: boolean) => void
+      this.#opening = { promise: new Promise<boolean>(_resolve => { resolve = _resolve }), resolve }
+      this.#connection = keepConnected(this.#settings, {
+        opened: client => this.#opened(client),
+        lost: reason => {
+          this.#client = undefined
+          this.#outbox.rewind()
+          this.emit('disconnected', reason)
+        },
+        failed: reason => this.emit('problem', reason),
+        message: (topic, payload) => this.#heard(topic, payload)
+      })
+      this.#rounds = setInterval(() => this.#measure(), this.#settings.interval)
+      this.#measure()
+    }
+    return this.#opening.promise
+  }
+
+  /**
+   * Send what is pending, say `agent/disconnected`, end the connection: within `limit` ms, after which the connection is
+   * cut and the broker publishes the will. What was not acknowledged by then is dropped and counted. May be called twice.
+   */
+  disconnect (limit = 2000): Promise<void> {
+    if (this.#connection === undefined) return Promise.resolve()
+    this.#closing ??= this.#close(this.#connection, limit).finally(() => { this.#closing = undefined })
+    return this.#closing
+  }
+
+  /**
+   * Report metrics at once, beside those that are measured. Resolves when the broker acknowledged them.
+   * @throws PlatziverseError (rejects) AGENT_METRIC_FAILED for the first that breaks the contract, the others are sent;
+   * AGENT_BUFFER_FULL or AGENT_UNREACHABLE when they were dropped
+   */
+  report (metrics: Metric | readonly Metric[]): Promise<void> {
+    const { good, bad } = checkMetrics(Array.isArray(metrics) ? metrics : [metrics])
+    const posted = this.#post(good, Date.now())
+    if (bad[0] !== undefined) return Promise.reject(bad[0])
+    const acknowledged = Promise.all(posted).then(() => {})
+    // Who does not wait learns of a drop by `problem`: it must not end the process.
+    acknowledged.catch(() => {})
+    return acknowledged
+  }
+
+  #opened (client: MqttClient): void {
+    this.#client = client
+    client.publish(topics.connected, JSON.stringify({ agent: this.identity }), { qos: 1 })
+    this.#pump()
+    this.#opening?.resolve(true)
+    this.emit('connected', this.identity)
+  }
+
+  async #close (connection: Connection, limit: number): Promise<void> {
+    clearInterval(this.#rounds)
+    await connection.stop(async client => {
+      await this.#outbox.drained()
+      await client.publishAsync(topics.disconnected, JSON.stringify({ agent: { uuid: this.uuid } }), { qos: 1 })
+    }, limit)
+    const wasConnected = this.connected
+    this.#client = this.#connection = undefined
+    this.#opening?.resolve(false)
+    this.#opening = undefined
+    const left = this.#outbox.clear()
+    if (left.length > 0) {
+      const error = new PlatziverseError('AGENT_UNREACHABLE', `The agent was disconnected before the broker acknowledged ${left.length} messages; they are dropped.`)
+      for (const entry of left) entry.settle(error)
+      this.#dropped += left.length
+      this.emit('problem', error)
+    }
+    if (wasConnected) this.emit('disconnected')
+  }
+
+  async #measure (): Promise<void> {
+    const round = await this.#meters.round()
+    // Disconnected meanwhile: what was measured is of no use any more.
+    if (round === undefined || this.#connection === undefined) return
+    this.#post(round.metrics, round.timestamp)
+    for (const error of round.failed) this.emit('problem', error)
+  }
+
+  #post (metrics: Metric[], timestamp: number): Promise<void>[] {
+    const posted = inMessages(metrics).map(metrics => {
+      const { added, dropped } = this.#outbox.add({ agent: this.identity, metrics, timestamp, seq: this.#seq++ })
+      if (dropped !== undefined) this.#overflow(dropped.settle)
+      return added.settled
+    })
+    this.#pump()
+    return posted
+  }
+
+  /** Told once for as long as the buffer stays full; counted each time. */
+  #overflow (settleDropped: (error: Error) => void): void {
+    const error = new PlatziverseError('AGENT_BUFFER_FULL', `More than ${this.#settings.buffer} messages wait for the broker; the oldest is dropped.`)
+    settleDropped(error)
+    this.#dropped++
+    if (this.#overflowing) return
+    this.#overflowing = true
+    this.emit('problem', error)
+  }
+
+  #pump (): void {
+    const client = this.#client
+    for (let entry = client && this.#outbox.next(); entry !== undefined; entry = this.#outbox.next()) {
+      const sending = entry
+      client!.publish(topics.message, JSON.stringify(sending.payload), { qos: 1 }, error => {
+        // An error is the end of this connection: the message goes out again on the next one.
+        if (error) return
+        this.#outbox.acknowledge(sending)
+        this.#overflowing &&= this.#outbox.full
+        this.#sent++
+        this.emit('message', sending.payload)
+        this.#pump()
+      })
+    }
+  }
+
+  #heard (topic: string, payload: Buffer): void {
+    const parsed = parse(topic, payload, Date.now())
+    if (!parsed.ok || parsed.message.payload.agent.uuid === this.uuid) return
+    this.emit(parsed.message.topic, parsed.message.payload as never)
+  }
+}

@@ -1,0 +1,127 @@
+import mqtt, { type MqttClient } from 'mqtt'
+import { PlatziverseError } from '../errors.ts'
+import { topics } from '../messages/topics.ts'
+import { invalid, type AgentSettings } from './options.ts'
+
+export interface ConnectionEvents {
+  /** The broker accepted us, and our subscriptions. */
+  opened (client: MqttClient): void
+  /** An opened connection was lost; the next attempt is under way. */
+  lost (reason: PlatziverseError): void
+  /** An attempt failed, or the broker refused something. */
+  failed (reason: PlatziverseError): void
+  message (topic: string, payload: Buffer): void
+}
+
+export interface Connection {
+  /**
+   * Say farewell, then close cleanly; within `limit` ms, after which the socket is cut and the broker publishes the will.
+   * No event follows.
+   */
+  stop (farewell: (client: MqttClient) => Promise<unknown>, limit: number): Promise<void>
+}
+
+/**
+ * Be connected from now until `stop`, with exponential back-off and jitter between attempts.
+ * Each attempt is a new MQTT.js client that does not reconnect, so that it has no store which would send messages again
+ * on top of ours. [MQTT-3.1.2-6] a clean session keeps nothing at the broker either.
+ */
+export function keepConnected (settings: AgentSettings, on: ConnectionEvents): Connection {
+  const { uuid } = settings.identity
+  let client: MqttClient | undefined
+  let opened = false
+  let stopped = false
+  let failures = 0
+  let retry: NodeJS.Timeout | undefined
+
+  function attempt (): void {
+    try {
+      const url = typeof settings.url === 'function' ? settings.url() : settings.url
+      if (url === undefined) throw new Error('there is no address yet')
+      follow(mqtt.connect(url, {
+        // One id per agent, so that a broker drops the half-open connection of before instead of sending its will later.
+        clientId: `platziverse-${uuid}`,
+        keepalive: 30,
+        connectTimeout: 10_000,
+        ...settings.mqtt,
+        protocolVersion: 4,
+        clean: true,
+        reconnectPeriod: 0,
+        queueQoSZero: false,
+        resubscribe: false,
+        will: { topic: topics.disconnected, payload: Buffer.from(JSON.stringify({ agent: { uuid } })), qos: 1, retain: false }
+      }))
+    } catch (error) {
+      tryAgain()
+      on.failed(unreachable(error))
+    }
+  }
+
+  function follow (link: MqttClient): void {
+    let cause: unknown = new Error('the broker closed the connection')
+    client = link
+    link.on('connect', () => {
+      if (settings.listen) link.subscribe(Object.values(topics), { qos: 1 }, error => open(link, error))
+      else open(link)
+    })
+    link.on('message', (topic, payload) => on.message(topic, payload))
+    // An acknowledgement, not the connection, shows that the broker is well: one that refuses them closes again and again.
+    link.on('packetreceive', packet => { if (packet.cmd === 'puback') failures = 0 })
+    link.on('error', error => {
+      cause = error
+      link.end(true)
+    })
+    link.on('close', () => {
+      if (link !== client) return
+      const wasOpen = opened
+      client = undefined
+      opened = false
+      if (stopped) return
+      tryAgain()
+      if (wasOpen) on.lost(unreachable(cause))
+      else on.failed(unreachable(cause))
+    })
+  }
+
+  function open (link: MqttClient, refused?: Error | null): void {
+    if (link !== client || stopped) return
+    opened = true
+    if (refused) on.failed(invalid(`listen must be false here: the broker does not let this agent hear the others (${refused.message}).`, refused))
+    on.opened(link)
+  }
+
+  function tryAgain (): void {
+    const { min, max } = settings.reconnect
+    const delay = Math.min(max, min * 2 ** Math.min(failures++, 30))
+    retry = setTimeout(attempt, delay * (0.5 + Math.random() / 2))
+  }
+
+  retry = setTimeout(attempt)
+
+  return {
+    async stop (farewell, limit) {
+      stopped = true
+      clearTimeout(retry)
+      const link = client
+      if (link === undefined) return
+      const closed = new Promise<void>(resolve => { link.once('close', resolve) })
+      const cut = setTimeout(() => link.stream.destroy(), limit)
+      if (opened) await Promise.race([farewell(link).catch(() => {}), closed])
+      if (client === link) {
+        link.end(!opened)
+        await closed
+      }
+      clearTimeout(cut)
+    }
+  }
+}
+
+function unreachable (cause: unknown): PlatziverseError {
+  return new PlatziverseError('AGENT_UNREACHABLE', `No connection: ${describe(cause)}.`, { cause })
+}
+
+/** Where a name has several addresses, Node reports an error of errors without a text of its own. */
+function describe (cause: unknown): string {
+  const error = (cause instanceof AggregateError ? cause.errors[0] : cause) as NodeJS.ErrnoException
+  return (error.message || String(error.code)).replace(/\.$/, '')
+}

@@ -1,0 +1,17 @@
+import type { PlatziverseError } from '../errors.ts'
+import type { Agent as Identity, ConnectedPayload, DisconnectedPayload, MessagePayload } from '../messages/schema.ts'
+
+export interface AgentEvents {
+  /** The broker accepted the connection; again after each loss. */
+  connected: [agent: Identity]
+  /** The connection was lost (`reason`; the agent tries again) or ended by `disconnect()`. */
+  disconnected: [reason?: PlatziverseError]
+  /** The broker acknowledged a message of ours. */
+  message: [payload: MessagePayload]
+  /** Something went wrong and the agent goes on: AGENT_UNREACHABLE, AGENT_METRIC_FAILED, AGENT_BUFFER_FULL, AGENT_OPTION_INVALID. */
+  problem: [error: PlatziverseError]
+  /** What other agents say. */
+  'agent/connected': [payload: ConnectedPayload]
+  'agent/disconnected': [payload: DisconnectedPayload]
+  'agent/message': [payload: MessagePayload]
+}

@@ -1,0 +1,103 @@
+import { hostname } from 'node:os'
+import type { IClientOptions } from 'mqtt'
+import { PlatziverseError, reasonOf } from '../errors.ts'
+import { parse } from '../messages/parse.ts'
+import type { Agent as Identity } from '../messages/schema.ts'
+import { topics } from '../messages/topics.ts'
+import { defaultUuidFile, keptUuid } from './identity.ts'
+
+/** What the agent decides itself; everything else of MQTT.js can be set. */
+type OwnMqttOptions = 'will' | 'clean' | 'protocolVersion' | 'protocolId' | 'reconnectPeriod' | 'queueQoSZero' | 'resubscribe' | 'manualConnect' | 'incomingStore' | 'outgoingStore'
+
+export interface AgentOptions {
+  /** The agent's name in its messages. Default: the host's name. */
+  name?: string
+  /** The user that the agent reports for, in its messages. Default: none. */
+  username?: string
+  /** Ms between two rounds of measuring. Default: 5000. */
+  interval?: number
+  /** Options of MQTT.js; `url` may be a function, which is asked at each attempt and returns undefined while there is no address. Default url: mqtt://127.0.0.1:8083. */
+  mqtt?: Omit<IClientOptions, OwnMqttOptions> & { url?: string | (() => string | undefined) }
+  /** Who the agent is, 1 to 128 printable characters. Default: the one kept in `uuidFile`. */
+  uuid?: string
+  /** Where a uuid that was made once is kept. Default: a file of this name under the user's data folder. Two agents must not share it. */
+  uuidFile?: string
+  /** The most messages that wait for the broker's acknowledgement; past that the oldest is dropped and counted. Default: 10,000. */
+  buffer?: number
+  /** Ms that a metric's function may take. Default: 5000. */
+  metricTimeout?: number
+  /** Whether to subscribe to what other agents say. Default: true. */
+  listen?: boolean
+  /** Ms before the first and, doubling, the later attempts to connect again. Default: 1000 and 30,000. */
+  reconnect?: { min?: number, max?: number }
+}
+
+/** The options with everything decided. */
+export interface AgentSettings {
+  identity: Identity
+  interval: number
+  url: string | (() => string | undefined)
+  mqtt: IClientOptions
+  buffer: number
+  metricTimeout: number
+  listen: boolean
+  reconnect: { min: number, max: number }
+}
+
+const longestTimer = 2 ** 31 - 1
+
+/** @throws PlatziverseError AGENT_OPTION_INVALID, naming the option */
+export function settle (options: AgentOptions): AgentSettings {
+  const { url = 'mqtt://127.0.0.1:8083', ...mqtt } = options.mqtt ?? {}
+  if (typeof url === 'string') checkUrl(url)
+  const min = whole('reconnect.min', options.reconnect?.min, 1000)
+  return {
+    identity: identityOf(options),
+    interval: whole('interval', options.interval, 5000),
+    url,
+    mqtt,
+    buffer: whole('buffer', options.buffer, 10_000),
+    metricTimeout: whole('metricTimeout', options.metricTimeout, 5000),
+    listen: options.listen ?? true,
+    reconnect: { min, max: Math.max(min, whole('reconnect.max', options.reconnect?.max, 30_000)) }
+  }
+}
+
+function identityOf (options: AgentOptions): Identity {
+  const name = options.name || hostname()
+  const { username } = options
+  const agent = { uuid: '-', ...(username ? { username } : {}), name, hostname: hostname(), pid: process.pid }
+  checkIdentity(agent, '')
+  const file = options.uuid === undefined ? options.uuidFile ?? defaultUuidFile(name) : undefined
+  const identity = { ...agent, uuid: options.uuid ?? uuidOf(file!) }
+  checkIdentity(identity, file === undefined ? '' : ` It came from ${file}.`)
+  return identity
+}
+
+function checkIdentity (agent: Identity, hint: string): void {
+  const parsed = parse(topics.connected, { agent }, 0)
+  if (!parsed.ok) throw invalid(`${parsed.detail.replace(/^agent\./, '')}${hint}`)
+}
+
+function uuidOf (file: string): string {
+  try {
+    return keptUuid(file)
+  } catch (error) {
+    throw invalid(`uuidFile: the uuid cannot be kept (${reasonOf(error)}); name a file that can be written, or give the uuid itself.`, error)
+  }
+}
+
+function checkUrl (url: string): void {
+  if (URL.canParse(url) && /^(mqtts?|tcp|ssl|tls|wss?)(\+unix)?:$/.test(new URL(url).protocol)) return
+  throw invalid('mqtt.url must be an address such as mqtt://192.0.2.1:1883.')
+}
+
+function whole (name: string, value: unknown, fallback: number): number {
+  if (value === undefined) return fallback
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= longestTimer) return value
+  throw invalid(`${name} must be a whole number from 1 to ${longestTimer}, and is ${String(value)}.`)
+}
+
+export function invalid (detail: string, cause?: unknown): PlatziverseError {
+  return new PlatziverseError('AGENT_OPTION_INVALID', detail, cause === undefined ? {} : { cause })
+}

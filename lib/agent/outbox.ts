@@ -1,0 +1,88 @@
+import type { MessagePayload } from '../messages/schema.ts'
+
+/** A message until the broker acknowledged it. `settled` rejects when it was dropped. */
+export interface Pending {
+  readonly payload: MessagePayload
+  readonly settled: Promise<void>
+  settle (error?: Error): void
+}
+
+/**
+ * Messages that the broker has not acknowledged, in their order and bounded.
+ * The first `flying` of them were sent on the connection of now.
+ */
+export class Outbox {
+  readonly #capacity: number
+  readonly #window: number
+  #entries: Pending[] = []
+  #flying = 0
+
+  /**
+   * @param capacity the most messages that are kept
+   * @param window the most messages that are sent and not acknowledged
+   */
+  constructor (capacity: number, window: number) {
+    this.#capacity = capacity
+    this.#window = window
+  }
+
+  get size (): number {
+    return this.#entries.length
+  }
+
+  get full (): boolean {
+    return this.#entries.length >= this.#capacity
+  }
+
+  /** Keep a message; past the capacity the oldest that is not on its way is taken out, and returned for the caller to settle. */
+  add (payload: MessagePayload): { added: Pending, dropped?: Pending } {
+    const added = pending(payload)
+    this.#entries.push(added)
+    if (this.#entries.length <= this.#capacity) return { added }
+    const [dropped] = this.#entries.splice(this.#flying, 1)
+    return { added, dropped: dropped! }
+  }
+
+  /** The next message to send; undefined when none waits or enough are on their way. */
+  next (): Pending | undefined {
+    if (this.#flying >= this.#window || this.#flying >= this.#entries.length) return undefined
+    return this.#entries[this.#flying++]
+  }
+
+  /** Take out a message that the broker acknowledged. */
+  acknowledge (entry: Pending): void {
+    const index = this.#entries.indexOf(entry)
+    if (index < 0) return
+    this.#entries.splice(index, 1)
+    if (index < this.#flying) this.#flying--
+    entry.settle()
+  }
+
+  /** The connection is gone: whatever was on its way is to be sent again, before what waits. */
+  rewind (): void {
+    this.#flying = 0
+  }
+
+  /** Resolves when every message that is here now was acknowledged or dropped. */
+  async drained (): Promise<void> {
+    await Promise.allSettled(this.#entries.map(entry => entry.settled))
+  }
+
+  /** Take everything out, for the caller to settle. */
+  clear (): Pending[] {
+    const left = this.#entries
+    this.#entries = []
+    this.#flying = 0
+    return left
+  }
+}
+
+function pending (payload: MessagePayload): Pending {
+  let settle!: Pending['settle']
+  const settled = new Promise<void>((resolve, reject) => {
+    settle = error => { if (error) reject(error); else resolve() }
+  })
+  // Nobody may be waiting, and a drop is told by other means.
+  settled.catch(() => {})
+  return { payload, settled, settle }
+}

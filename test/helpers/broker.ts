@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto'
+import type { TestContext } from 'node:test'
+import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
+import type { ClientEvent, ListenerOptions, ListenerState } from '../../lib/broker/broker.ts'
+import { attachBroker, attachIntake, detachBroker, detachIntake, findBroker, type BrokerPlace } from '../../lib/broker/hub.ts'
+import type { Incoming, Intake, IntakeHandler, IntakeOptions, Rejected } from '../../lib/broker/intake.ts'
+import type { PlatziverseError } from '../../lib/errors.ts'
+import type { MessageKind } from '../../lib/messages/topics.ts'
+import { waitFor } from './events.ts'
+
+export interface TestBroker {
+  id: string
+  place: BrokerPlace
+  url: string
+  port: number
+  events: ClientEvent[]
+  /** A client that does not reconnect by itself. */
+  client (options?: IClientOptions): Promise<MqttClient>
+}
+
+const loopback: ListenerOptions = { host: '', port: 0, anonymous: false }
+
+/** A real broker on a free port, closed after the test. */
+export async function openBroker (t: TestContext, options: Partial<ListenerOptions> = {}): Promise<TestBroker> {
+  const id = randomUUID()
+  const place = findBroker(id)
+  const events: ClientEvent[] = []
+  place.on('client', event => { events.push(event) })
+  t.after(() => detachBroker(id, true))
+  const listening = waitFor<ListenerState>(place as never, 'listener', ({ state }) => state === 'listening')
+  await attachBroker(id, { ...loopback, ...options })
+  const state = await listening
+  const port = state.state === 'listening' ? state.port : 0
+  const url = `mqtt://127.0.0.1:${port}`
+  return {
+    id,
+    place,
+    url,
+    port,
+    events,
+    async client (options = {}) {
+      const client = await connectAsync(url, { reconnectPeriod: 0, ...options })
+      client.on('error', () => undefined)
+      t.after(() => { client.end(true) })
+      return client
+    }
+  }
+}
+
+export type Heard = { kind: MessageKind | 'rejected' | 'unsettled', incoming?: Incoming, rejected?: Rejected, error?: PlatziverseError }
+
+export interface TestIntake {
+  id: string
+  intake: Intake
+  heard: Heard[]
+  /** Stand for the agent-in again, as after a deploy. */
+  attach (brokerId?: string): Intake
+  detach (removed?: boolean): void
+}
+
+/** An agent-in's intake that remembers what it is given. */
+export function openIntake (t: TestContext, brokerId: string, options: Partial<IntakeOptions> = {}): TestIntake {
+  const id = randomUUID()
+  const heard: Heard[] = []
+  const handler: IntakeHandler = {
+    message: (kind, incoming) => { heard.push({ kind, incoming }) },
+    rejected: rejected => { heard.push({ kind: 'rejected', rejected }) },
+    unsettled: error => { heard.push({ kind: 'unsettled', error }) }
+  }
+  const attach = (to = brokerId) => attachIntake(id, to, handler, { acknowledge: 'stored', timeLimit: 10_000, clientWindow: 1000, totalWindow: 10_000, ...options })
+  t.after(() => { detachIntake(id, brokerId, true) })
+  return { id, heard, attach, detach: (removed = false) => { detachIntake(id, brokerId, removed) }, intake: attach() }
+}

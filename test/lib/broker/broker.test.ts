@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { test } from 'node:test'
+import type { ListenerState } from '../../../lib/broker/broker.ts'
+import { attachBroker, closeAllBrokers, detachBroker, findBroker, flowsStarted, flowsStarting, flowsStopped } from '../../../lib/broker/hub.ts'
+import { openBroker } from '../../helpers/broker.ts'
+import { until, waitFor } from '../../helpers/events.ts'
+
+const loopback = { host: '', port: 0, anonymous: false }
+
+async function firstState (t: { after (fn: () => unknown): void }, options: { host: string, port: number, anonymous: boolean }) {
+  const id = randomUUID()
+  const place = findBroker(id)
+  t.after(() => detachBroker(id, true))
+  const state = waitFor<ListenerState>(place as never, 'listener', ({ state }) => state !== 'starting')
+  await attachBroker(id, options)
+  return { id, place, state: await state }
+}
+
+function portIsFree (port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const server = createServer().once('error', () => { resolve(false) })
+    server.listen(port, '127.0.0.1', () => server.close(() => { resolve(true) }))
+  })
+}
+
+test('clients publish and subscribe, and each of their steps is told as plain data', async t => {
+  const broker = await openBroker(t)
+  const client = await broker.client({ clientId: 'c1', username: 'u1' })
+  await client.subscribeAsync('a/#', { qos: 1 })
+  const message = once(client as never, 'message')
+  await client.publishAsync('a/b', 'hello', { qos: 1 })
+  assert.equal((await message)[1].toString(), 'hello')
+  await client.unsubscribeAsync('a/#')
+  await client.endAsync()
+  await until(() => broker.events.length, n => n === 4)
+  assert.deepEqual(JSON.parse(JSON.stringify(broker.events)), [
+    { event: 'connected', clientId: 'c1', username: 'u1', address: '127.0.0.1', clean: true },
+    { event: 'subscribed', clientId: 'c1', subscriptions: [{ topic: 'a/#', qos: 1 }] },
+    { event: 'unsubscribed', clientId: 'c1', topics: ['a/#'] },
+    { event: 'disconnected', clientId: 'c1', username: 'u1', address: '127.0.0.1', reason: 'the client disconnected' }
+  ])
+  const { connections, received, delivered, clients } = broker.place.statistics()
+  assert.deepEqual({ connections, received, delivered, clients }, { connections: 1, received: 1, delivered: 1, clients: 0 })
+})
+
+test('a client that is taken over and one that speaks MQTT 5 are told with the reason', async t => {
+  const broker = await openBroker(t)
+  const old = await broker.client({ clientId: 'same' })
+  const closed = once(old as never, 'close')
+  await broker.client({ clientId: 'same' })
+  await closed
+  await until(() => broker.events.find(({ event }) => event === 'disconnected'), event => event?.event === 'disconnected' && /took over/.test(event.reason))
+  await assert.rejects(broker.client({ protocolVersion: 5 }))
+  await until(() => broker.events.find(({ event }) => event === 'refused'), event => event?.event === 'refused' && /protocol version/.test(event.reason))
+  assert.equal(broker.place.statistics().refused, 1)
+})
+
+test('$SYS/ belongs to the broker', async t => {
+  const broker = await openBroker(t)
+  const client = await broker.client()
+  client.publish('$SYS/x', 'y', { qos: 1 })
+  await once(client as never, 'close')
+})
+
+test('publish reaches subscribers, also as retained message', async t => {
+  const broker = await openBroker(t)
+  await broker.place.publish({ topic: 'a', payload: 'kept', qos: 1, retain: true })
+  const client = await broker.client()
+  const message = once(client as never, 'message')
+  await client.subscribeAsync('a')
+  assert.equal((await message)[1].toString(), 'kept')
+})
+
+test('publishing to a broker that is not there is an error', async () => {
+  await assert.rejects(findBroker('nowhere').publish({ topic: 'a', payload: '', qos: 0, retain: false }), /BROKER_MISSING/)
+})
+
+test('a taken port is reported once it is found, and opened once it is free', async t => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const { port } = other.address() as AddressInfo
+  const { place, state } = await firstState(t, { ...loopback, port })
+  assert.match(state.state === 'failed' ? state.error.message : '', /BROKER_PORT_TAKEN: Port \d+ is taken\./)
+  const listening = waitFor<ListenerState>(place as never, 'listener', ({ state }) => state === 'listening')
+  other.close()
+  await listening
+})
+
+const outside = Object.values(networkInterfaces()).flat().find(address => address?.family === 'IPv4' && !address.internal)?.address ?? '192.0.2.1'
+for (const [name, options, code] of [
+  ['an unknown host', { host: 'no.such.host.invalid' }, /BROKER_HOST_INVALID/],
+  ['an address of another machine', { host: '192.0.2.1', anonymous: true }, /BROKER_HOST_INVALID/],
+  ['a network address without users', { host: outside }, /BROKER_NETWORK_CLOSED/],
+  ['every address without users', { host: '0.0.0.0' }, /BROKER_NETWORK_CLOSED/],
+  ['a port above 65535', { port: 70_000 }, /BROKER_PORT_INVALID/],
+  ['a port that is no number', { port: Number.NaN }, /BROKER_PORT_INVALID/]
+] as const) {
+  test(`${name} is a clear error`, async t => {
+    const { state } = await firstState(t, { ...loopback, ...options })
+    assert.match(state.state === 'failed' ? state.error.message : '', code)
+  })
+}
+
+test('without users only this machine may connect; with the box ticked, the network may', async t => {
+  const closed = await firstState(t, loopback)
+  assert.equal(closed.state.state === 'listening' && closed.state.host, '127.0.0.1')
+  const open = await firstState(t, { ...loopback, anonymous: true })
+  assert.match(open.state.state === 'listening' ? open.state.host : '', /^(::|0\.0\.0\.0)$/)
+  const named = await firstState(t, { ...loopback, host: 'localhost' })
+  assert.equal(named.state.state, 'listening')
+})
+
+test('a deploy with the same properties keeps every client', async t => {
+  const broker = await openBroker(t)
+  const client = await broker.client()
+  await detachBroker(broker.id, false)
+  flowsStopped()
+  flowsStarting()
+  await attachBroker(broker.id, loopback)
+  await flowsStarted()
+  await client.publishAsync('a', 'still here', { qos: 1 })
+  assert.deepEqual(broker.events.map(({ event }) => event), ['connected'])
+})
+
+test('a changed listener hangs up, and the new one has the port', async t => {
+  const broker = await openBroker(t)
+  const client = await broker.client()
+  const closed = once(client as never, 'close')
+  const listening = waitFor<ListenerState>(broker.place as never, 'listener', ({ state }) => state === 'listening')
+  await attachBroker(broker.id, { ...loopback, host: 'localhost', port: broker.port })
+  await closed
+  assert.equal((await listening as { port: number }).port, broker.port)
+})
+
+test('a broker that no node stands for after a deploy is closed, and its port is free', async t => {
+  const broker = await openBroker(t)
+  await detachBroker(broker.id, false)
+  await flowsStarted()
+  assert.ok(await portIsFree(broker.port))
+})
+
+test('flows that stop for good close the broker', async t => {
+  const broker = await openBroker(t)
+  await detachBroker(broker.id, false)
+  flowsStopped()
+  await until(() => portIsFree(broker.port), Boolean)
+})
+
+test('a removed broker frees its port within a second, also with clients that say nothing', async t => {
+  const broker = await openBroker(t)
+  const silent = connect(broker.port, '127.0.0.1')
+  silent.on('error', () => undefined)
+  await once(silent, 'connect')
+  const client = await broker.client()
+  const started = performance.now()
+  await detachBroker(broker.id, true)
+  assert.ok(await portIsFree(broker.port))
+  assert.ok(performance.now() - started < 1000)
+  await once(client as never, 'close')
+})
+
+test('another broker may take the port of one that a deploy left behind', async t => {
+  const broker = await openBroker(t)
+  await detachBroker(broker.id, false)
+  const { state } = await firstState(t, { ...loopback, port: broker.port })
+  assert.equal(state.state, 'listening')
+})
+
+test('a subscriber that stops reading is cut off and keeps nobody else waiting', async t => {
+  const broker = await openBroker(t)
+  const slow = await broker.client({ clientId: 'slow' })
+  await slow.subscribeAsync('flood', { qos: 1 })
+  slow.stream.pause()
+  const received = { count: 0 }
+  const quick = await broker.client({ clientId: 'quick' })
+  quick.on('message', () => { received.count++ })
+  await quick.subscribeAsync('flood', { qos: 1 })
+  const payload = Buffer.alloc(32 * 1024)
+  const started = performance.now()
+  for (let i = 0; i < 400; i++) await broker.place.publish({ topic: 'flood', payload, qos: 1, retain: false })
+  await until(() => received.count, n => n === 400)
+  assert.ok(performance.now() - started < 5000, 'the quick one had to wait')
+  await until(() => broker.events.find(event => event.event === 'disconnected' && event.clientId === 'slow'), event => event?.event === 'disconnected' && /too slowly/.test(event.reason))
+  assert.equal(broker.place.statistics().cutOff, 1)
+})
+
+test('closing everything may be done at any time', async t => {
+  const broker = await openBroker(t)
+  const client = await broker.client()
+  await Promise.all([once(client as never, 'close'), closeAllBrokers()])
+  await closeAllBrokers()
+  assert.ok(await portIsFree(broker.port))
+})

@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import type { MqttClient } from 'mqtt'
+import { holdDelivery, type Hold } from '../../../lib/broker/deliveries.ts'
+import { flowsStarted } from '../../../lib/broker/hub.ts'
+import { openBroker, openIntake, type Heard } from '../../helpers/broker.ts'
+import { until } from '../../helpers/events.ts'
+import { reading } from '../../helpers/messages.ts'
+
+/** Claims what an intake handed on. */
+function hold (heard: Heard | undefined): Hold {
+  const hold = holdDelivery(heard?.incoming?.delivery.id)
+  assert.ok(hold, 'the delivery is settled or unknown')
+  return hold
+}
+
+/** Publishes, and says whether the acknowledgement came. */
+function publish (client: MqttClient, topic: string, payload: string, qos: 1 | 2 = 1) {
+  const state = { acknowledged: false, failed: false, done: Promise.resolve() as Promise<unknown> }
+  state.done = client.publishAsync(topic, payload, { qos }).then(() => { state.acknowledged = true }, () => { state.failed = true })
+  return state
+}
+
+for (const qos of [1, 2] as const) {
+  test(`a QoS ${qos} publisher is acknowledged only after its delivery is settled`, async t => {
+    const broker = await openBroker(t)
+    const { heard } = openIntake(t, broker.id)
+    const client = await broker.client({ clientId: 'c1', username: 'u1' })
+    const sent = publish(client, 'agent/message', reading('a1'), qos)
+    await until(() => heard.length, n => n === 1)
+    const delivery = heard[0]?.incoming?.delivery
+    assert.deepEqual([delivery?.clientId, delivery?.username, delivery?.qos, delivery?.retain], ['c1', 'u1', qos, false])
+    // A ping goes the same way; its answer shows that the broker had time to acknowledge.
+    await (await broker.client()).publishAsync('other', '', { qos: 1 })
+    assert.equal(sent.acknowledged, false)
+    hold(heard[0]).settle()
+    await sent.done
+    assert.equal(sent.acknowledged, true)
+  })
+}
+
+test('a delivery that failed is not acknowledged, and its sender hangs up to send again', async t => {
+  const broker = await openBroker(t)
+  const { heard } = openIntake(t, broker.id)
+  const client = await broker.client({ clientId: 'c1' })
+  const sent = publish(client, 'agent/message', reading())
+  await until(() => heard.length, n => n === 1)
+  hold(heard[0]).settle(new Error('no'))
+  await once(client as never, 'close')
+  assert.equal(sent.acknowledged, false)
+  await until(() => broker.events, events => events.some(event => event.event === 'disconnected' && event.reason === 'not acknowledged: no'))
+})
+
+test('each store that holds a delivery has to settle it', async t => {
+  const broker = await openBroker(t)
+  const { heard } = openIntake(t, broker.id)
+  const sent = publish(await broker.client(), 'agent/message', reading())
+  await until(() => heard.length, n => n === 1)
+  const [one, two] = [hold(heard[0]), hold(heard[0])]
+  one.settle()
+  one.settle()
+  await (await broker.client()).publishAsync('other', '', { qos: 1 })
+  assert.equal(sent.acknowledged, false)
+  two.settle()
+  await sent.done
+  assert.equal(sent.acknowledged, true)
+  assert.equal(holdDelivery(heard[0]?.incoming?.delivery.id), undefined)
+})
+
+test('what is taken reaches no subscriber, no offline session and no retained store', async t => {
+  const broker = await openBroker(t)
+  const { heard } = openIntake(t, broker.id, { acknowledge: 'arrival' })
+  const received: string[] = []
+  const listen = async (client: MqttClient) => {
+    client.on('message', topic => { received.push(topic) })
+    await client.subscribeAsync(['#', 'agent/message'], { qos: 1 })
+  }
+  const persistent = await broker.client({ clientId: 'persistent', clean: false })
+  await listen(persistent)
+  await persistent.endAsync()
+  await listen(await broker.client())
+  const client = await broker.client()
+  for (const qos of [0, 1, 2] as const) await client.publishAsync('agent/message', reading(), { qos, retain: true })
+  await until(() => heard.length, n => n === 3)
+  const back = await broker.client({ clientId: 'persistent', clean: false })
+  await listen(back)
+  await listen(await broker.client())
+  await client.publishAsync('other', 'x', { qos: 1 })
+  await until(() => received.length, n => n >= 3)
+  assert.deepEqual(new Set(received), new Set(['other']))
+})
+
+test('without an agent-in the three topics are like any other', async t => {
+  const broker = await openBroker(t)
+  const listener = await broker.client()
+  const received: string[] = []
+  listener.on('message', (_topic, payload) => { received.push(payload.toString()) })
+  await listener.subscribeAsync('agent/message')
+  await (await broker.client()).publishAsync('agent/message', 'anything', { qos: 1 })
+  await until(() => received, received => received.length === 1)
+  assert.deepEqual(received, ['anything'])
+})
+
+test('what breaks the contract is rejected with its bytes, and acknowledged', async t => {
+  const broker = await openBroker(t)
+  const { heard, intake } = openIntake(t, broker.id)
+  await (await broker.client()).publishAsync('agent/message', '{oops', { qos: 1 })
+  assert.equal(heard[0]?.kind, 'rejected')
+  assert.deepEqual([heard[0]?.rejected?.topic, heard[0]?.rejected?.payload, heard[0]?.rejected?.reason], ['agent/message', '{oops', 'PAYLOAD_NOT_JSON'])
+  assert.equal(intake.statistics().rejected, 1)
+})
+
+test('a delivery that nobody takes is reported after the time limit and not acknowledged', async t => {
+  const broker = await openBroker(t)
+  const { heard, intake } = openIntake(t, broker.id, { timeLimit: 100 })
+  const client = await broker.client()
+  const sent = publish(client, 'agent/message', reading())
+  await once(client as never, 'close')
+  assert.equal(sent.acknowledged, false)
+  const { error } = await until(() => heard.find(({ kind }) => kind === 'unsettled'), heard => heard !== undefined) as Heard
+  assert.match(String(error), /DELIVERY_UNSETTLED: 1 message was not stored within 0.1 s. .*metric-store/)
+  assert.equal(intake.statistics().timedOut, 1)
+  assert.equal(holdDelivery(heard[0]?.incoming?.delivery.id), undefined)
+})
+
+test('the time limit does not count while a store has the delivery', async t => {
+  const broker = await openBroker(t)
+  const { heard } = openIntake(t, broker.id, { timeLimit: 50 })
+  const sent = publish(await broker.client(), 'agent/message', reading())
+  await until(() => heard.length, n => n === 1)
+  const held = hold(heard[0])
+  const other = publish(await broker.client(), 'agent/message', reading())
+  await until(() => heard.some(({ kind }) => kind === 'unsettled'), Boolean)
+  assert.equal(other.acknowledged, false)
+  held.settle()
+  await sent.done
+  assert.equal(sent.acknowledged, true)
+})
+
+test('a full window keeps further publications waiting, and they come in order', async t => {
+  const broker = await openBroker(t)
+  const { heard, intake } = openIntake(t, broker.id, { clientWindow: 2 })
+  const client = await broker.client()
+  const sent = [1, 2, 3, 4, 5].map(seq => publish(client, 'agent/message', reading('a1', { seq })))
+  await until(() => intake.statistics().waiting, n => n === 3)
+  assert.deepEqual([heard.length, intake.statistics().unsettled], [2, 2])
+  for (let i = 0; i < 5; i++) {
+    await until(() => heard.length, n => n > i)
+    hold(heard[i]).settle()
+  }
+  await Promise.all(sent.map(({ done }) => done))
+  assert.deepEqual(heard.map(({ incoming }) => (incoming?.payload as { seq: number }).seq), [1, 2, 3, 4, 5])
+})
+
+test('the window of all clients together holds too', async t => {
+  const broker = await openBroker(t)
+  const { heard, intake } = openIntake(t, broker.id, { totalWindow: 3 })
+  const clients = await Promise.all([1, 2, 3, 4, 5, 6].map(() => broker.client()))
+  const sent = clients.map(client => publish(client, 'agent/message', reading()))
+  await until(() => intake.statistics().waiting, n => n === 3)
+  assert.equal(heard.length, 3)
+  for (let i = 0; i < 6; i++) {
+    await until(() => heard.length, n => n > i)
+    hold(heard[i]).settle()
+  }
+  await Promise.all(sent.map(({ done }) => done))
+})
+
+test('what a gone client left waiting is forgotten: it will send it again', async t => {
+  const broker = await openBroker(t)
+  const { intake } = openIntake(t, broker.id, { clientWindow: 1 })
+  const client = await broker.client()
+  for (let i = 0; i < 4; i++) publish(client, 'agent/message', reading())
+  await until(() => intake.statistics().waiting, n => n === 3)
+  client.end(true)
+  await until(() => intake.statistics().abandoned, n => n === 3)
+  assert.equal(intake.statistics().waiting, 0)
+})
+
+test('during a deploy clients stay, and what they send waits for the next agent-in', async t => {
+  const broker = await openBroker(t)
+  const { heard, attach, detach } = openIntake(t, broker.id)
+  const client = await broker.client()
+  const before = publish(client, 'agent/message', reading('a1', { seq: 1 }))
+  await until(() => heard.length, n => n === 1)
+  detach()
+  const during = publish(await broker.client(), 'agent/message', reading('a2', { seq: 2 }))
+  await (await broker.client()).publishAsync('other', '', { qos: 1 })
+  assert.equal(heard.length, 1)
+  attach()
+  await until(() => heard.length, n => n === 3)
+  assert.deepEqual(heard.map(({ incoming }) => (incoming?.payload as { seq: number }).seq), [1, 1, 2])
+  hold(heard[1]).settle()
+  hold(heard[2]).settle()
+  await Promise.all([before.done, during.done])
+  assert.deepEqual([before.acknowledged, during.acknowledged, client.connected], [true, true, true])
+})
+
+test('a delivery that a closing store gave back, or that a deploy lost on a wire, is sent again', async t => {
+  const broker = await openBroker(t)
+  const { heard } = openIntake(t, broker.id)
+  const client = await broker.client()
+  const sent = [publish(client, 'agent/message', reading()), publish(client, 'agent/message', reading())]
+  await until(() => heard.length, n => n === 2)
+  hold(heard[0]).release()
+  await flowsStarted()
+  await until(() => heard.length, n => n === 4)
+  for (const again of heard.slice(2)) hold(again).settle()
+  await Promise.all(sent.map(({ done }) => done))
+  assert.ok(sent.every(({ acknowledged }) => acknowledged))
+})
+
+test('an agent-in that is removed leaves a plain broker, and does not acknowledge what it had', async t => {
+  const broker = await openBroker(t)
+  const { heard, detach } = openIntake(t, broker.id, { clientWindow: 1 })
+  const client = await broker.client()
+  const sent = [publish(client, 'agent/message', reading()), publish(client, 'agent/message', reading())]
+  await until(() => heard.length, n => n === 1)
+  detach(true)
+  await once(client as never, 'close')
+  assert.ok(sent.every(({ acknowledged }) => !acknowledged))
+  await (await broker.client()).publishAsync('agent/message', 'plain', { qos: 1 })
+})
+
+test('two agent-ins on one broker both get the message, and both have to settle', async t => {
+  const broker = await openBroker(t)
+  const [one, two] = [openIntake(t, broker.id), openIntake(t, broker.id)]
+  const sent = publish(await broker.client(), 'agent/message', reading())
+  await until(() => one.heard.length + two.heard.length, n => n === 2)
+  hold(one.heard[0]).settle()
+  assert.equal(sent.acknowledged, false)
+  hold(two.heard[0]).settle()
+  await sent.done
+  assert.equal(sent.acknowledged, true)
+})
+
+test('an agent-in that moves to another broker leaves the first one', async t => {
+  const [first, second] = [await openBroker(t), await openBroker(t)]
+  const { heard, attach } = openIntake(t, first.id, { acknowledge: 'arrival' })
+  attach(second.id)
+  t.after(() => { attach(first.id) })
+  await (await first.client()).publishAsync('agent/message', reading(), { qos: 1 })
+  assert.equal(heard.length, 0)
+  await (await second.client()).publishAsync('agent/message', reading(), { qos: 1 })
+  assert.equal(heard.length, 1)
+})
