@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { after, afterEach, before, test, type TestContext } from 'node:test'
+import helper from 'node-red-node-test-helper'
+import agentNode from '../../nodes/platziverse-agent/platziverse-agent.ts'
+import { temporaryFolder } from '../helpers/folder.ts'
+import { makeAgent, startBroker } from '../lib/agent/broker.ts'
+
+// Node-RED 5 does not run on Node 20.
+const nodeRed = Number.parseInt(process.versions.node) >= 22 ? 'node-red' : 'node-red-4'
+helper.init(createRequire(import.meta.url).resolve(nodeRed))
+before(() => new Promise<void>(resolve => helper.startServer(resolve)))
+after(() => new Promise<void>(resolve => helper.stopServer(resolve)))
+afterEach(() => helper.unload())
+
+type Load = { t: TestContext, userDir?: string, config?: object, credentials?: object }
+
+/** Deploy one agent node, with helper nodes for what it sends, has done and fails at. */
+async function load ({ t, userDir, config, credentials }: Load) {
+  const folder = userDir ?? await temporaryFolder(t)
+  helper.settings({ userDir: folder })
+  const flow = [
+    { id: 'agent1', type: 'platziverse-agent', name: 'Roof', broker: '', url: 'mqtt://127.0.0.1:1', username: 'ana', interval: '60', wires: [['out']], ...config },
+    { id: 'out', type: 'helper' },
+    { id: 'complete1', type: 'complete', scope: ['agent1'], uncaught: false, wires: [['done']] },
+    { id: 'done', type: 'helper' },
+    { id: 'catch1', type: 'catch', scope: ['agent1'], wires: [['failed']] },
+    { id: 'failed', type: 'helper' }
+  ]
+  await helper.load(agentNode as never, flow as never, { agent1: credentials ?? {} } as never)
+  const [node, out, done, failed] = ['agent1', 'out', 'done', 'failed'].map(id => helper.getNode(id))
+  return { node, out, done, failed, userDir: folder }
+}
+
+/** The arguments of the first call of a node's method that passes `check`. */
+async function called (node: ReturnType<typeof helper.getNode>, method: string, check: (first: never) => boolean): Promise<never> {
+  const spy = (node as never as Record<string, { getCalls (): { thisValue: unknown, args: never[] }[] }>)[method]!
+  const signal = AbortSignal.timeout(10_000)
+  for (;;) {
+    const found = spy.getCalls().find(({ thisValue, args }) => thisValue === node && check(args[0]!))
+    if (found) return found.args[0]!
+    await once(node, `call:${method}`, { signal })
+  }
+}
+
+const text = (pattern: RegExp) => ({ text }: { text: string }) => pattern.test(text)
+
+test('the node reports the chosen host metrics and shows that it is connected', async t => {
+  const broker = await startBroker(t)
+  const { node } = await load({ t, config: { url: broker.url, memory: true, disk: true } })
+  const [message] = await broker.arrived('agent/message')
+  assert.deepEqual(message?.payload.metrics?.map(({ type }) => type), ['memoryUsed', 'memoryUsedPercent', 'diskUsedPercent'])
+  assert.deepEqual({ ...message.payload.agent, uuid: '', hostname: '' }, { uuid: '', username: 'ana', name: 'Roof', hostname: '', pid: process.pid })
+  await called(node, 'status', text(/status\.connecting/) as never)
+  const { fill, shape } = await called(node, 'status', text(/status\.connected/) as never)
+  assert.deepEqual([fill, shape], ['green', 'dot'])
+})
+
+for (const [name, payload] of Object.entries({
+  'one metric': { type: 'door', value: 'open' },
+  'a list of metrics': [{ type: 'door', value: 'open' }],
+  'a message with metrics': { metrics: [{ type: 'door', value: 'open' }] }
+})) {
+  test(`${name} on the input is reported, and done when the broker acknowledged it`, async t => {
+    const broker = await startBroker(t)
+    let acknowledged = false
+    broker.settle = async ({ topic }) => {
+      if (topic !== 'agent/message') return undefined
+      await new Promise(resolve => setImmediate(resolve))
+      acknowledged = true
+      return undefined
+    }
+    const { node, done } = await load({ t, config: { url: broker.url } })
+    node.receive({ payload })
+    await once(done, 'input', { signal: AbortSignal.timeout(10_000) })
+    assert.equal(acknowledged, true)
+    assert.deepEqual((await broker.arrived('agent/message'))[0]?.payload.metrics, [{ type: 'door', value: 'open' }])
+  })
+}
+
+test('what is no metric is an error', async t => {
+  const broker = await startBroker(t)
+  const { node, failed } = await load({ t, config: { url: broker.url } })
+  node.receive({ payload: 'open' })
+  const [message] = await once(failed, 'input', { signal: AbortSignal.timeout(10_000) })
+  assert.match(message.error.message, /AGENT_METRIC_FAILED/)
+})
+
+test('what other agents say comes out', async t => {
+  const broker = await startBroker(t)
+  const { out } = await load({ t, config: { url: broker.url } })
+  await broker.arrived('agent/connected')
+  const other = makeAgent(t, { mqtt: { url: broker.url } })
+  const heard: { topic: string, payload: unknown }[] = []
+  const three = new Promise<void>(resolve => out.on('input', (message: never) => { if (heard.push(message) === 3) resolve() }))
+  other.connect()
+  await other.report({ type: 'a', value: 1 })
+  await other.disconnect()
+  await three
+  assert.deepEqual(heard.map(({ topic }) => topic), ['agent/connected', 'agent/message', 'agent/disconnected'])
+  assert.deepEqual(heard[0]?.payload, { agent: other.identity })
+})
+
+test('the uuid survives a deploy and is another one in another installation', async t => {
+  const broker = await startBroker(t)
+  const { userDir } = await load({ t, config: { url: broker.url } })
+  await broker.arrived('agent/connected', 1)
+  await helper.unload()
+  await load({ t, userDir, config: { url: broker.url } })
+  await broker.arrived('agent/connected', 2)
+  await helper.unload()
+  await load({ t, config: { url: broker.url } })
+  const uuids = (await broker.arrived('agent/connected', 3)).map(({ payload }) => payload.agent.uuid)
+  assert.equal(uuids[0], uuids[1])
+  assert.notEqual(uuids[1], uuids[2])
+  assert.deepEqual(await readdir(join(userDir, 'platziverse', 'agents')), ['agent1.uuid'])
+})
+
+test('closing says agent/disconnected', async t => {
+  const broker = await startBroker(t)
+  await load({ t, config: { url: broker.url } })
+  await broker.arrived('agent/connected')
+  await helper.unload()
+  assert.equal(broker.arrivals.at(-1)?.topic, 'agent/disconnected')
+})
+
+test('user and password log in', async t => {
+  const authenticate = (_client: unknown, user: unknown, password: unknown, callback: (error: null, ok: boolean) => void) => callback(null, user === 'ana' && String(password) === 'secret')
+  const broker = await startBroker(t, { authenticate: authenticate as never })
+  await load({ t, config: { url: broker.url }, credentials: { user: 'ana', password: 'secret' } })
+  await broker.arrived('agent/connected')
+})
+
+test('a broker that does not answer is shown at once, and warned of once', async t => {
+  const { node } = await load({ t })
+  const { fill } = await called(node, 'status', text(/status\.error/) as never)
+  assert.equal(fill, 'red')
+  assert.match(await called(node, 'warn', () => true), /^AGENT_UNREACHABLE/)
+})
+
+test('a wrong option is shown, told, and answers every message', async t => {
+  const { node, failed } = await load({ t, config: { url: 'nowhere' } })
+  assert.equal((await called(node, 'status', text(/status\.error/) as never) as { fill: string }).fill, 'red')
+  assert.match(await called(node, 'error', () => true), /^AGENT_OPTION_INVALID: mqtt\.url/)
+  node.receive({ payload: { type: 'a', value: 1 } })
+  const [message] = await once(failed, 'input', { signal: AbortSignal.timeout(10_000) })
+  assert.match(message.error.message, /AGENT_OPTION_INVALID/)
+})
