@@ -4,7 +4,8 @@
  */
 export const errorHelp = {
   AGENT_BUFFER_FULL: 'The agent was offline for longer than its buffer reaches: raise "buffer", or lower the reporting rate.',
-  AGENT_METRIC_FAILED: 'The metric\'s function threw, timed out or returned something that is no number, boolean or string: mend the function; the other metrics were sent.',
+  AGENT_CLOSED: 'Give disconnect() more time, or look why the broker does not acknowledge.',
+  AGENT_METRIC_FAILED: 'Mend the value, or the function that measures it: a finite number, a boolean or a string of at most 1 KiB, in time. The other metrics were sent.',
   AGENT_OPTION_INVALID: 'Correct the option that is named.',
   AGENT_UNREACHABLE: 'The broker did not accept the connection: check the address, the port and the credentials. The agent keeps trying.',
   BROKER_HOST_INVALID: 'Use an address of this machine, such as 127.0.0.1, or leave the host empty.',

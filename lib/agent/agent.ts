@@ -113,7 +113,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   /**
    * Report metrics at once, beside those that are measured. Resolves when the broker acknowledged them.
    * @throws PlatziverseError (rejects) AGENT_METRIC_FAILED for the first that breaks the contract, the others are sent;
-   * AGENT_BUFFER_FULL or AGENT_UNREACHABLE when they were dropped
+   * AGENT_BUFFER_FULL or AGENT_CLOSED when they were dropped
    */
   report (metrics: Metric | readonly Metric[]): Promise<void> {
     const { good, bad } = checkMetrics(Array.isArray(metrics) ? metrics : [metrics])
@@ -145,7 +145,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#opening = undefined
     const left = this.#outbox.clear()
     if (left.length > 0) {
-      const error = new PlatziverseError('AGENT_UNREACHABLE', `The agent was disconnected before the broker acknowledged ${left.length} messages; they are dropped.`)
+      const error = new PlatziverseError('AGENT_CLOSED', `The agent was disconnected before the broker acknowledged what was left; dropped messages: ${left.length}.`)
       for (const entry of left) entry.settle(error)
       this.#dropped += left.length
       this.emit('problem', error)

@@ -92,6 +92,8 @@ export interface BrokerEvents {
 /** An MQTT broker. The seam behind which the engine (aedes now) can be exchanged. */
 export interface Broker extends EventEmitter<BrokerEvents> {
   readonly listener: ListenerState
+  /** False when nobody could receive what is published now, so that there is no need to write it. */
+  readonly hasSubscribers: boolean
   statistics (): BrokerStatistics
   /** Open or replace the listener; one with the same options stays as it is, with its clients. */
   listen (options: ListenerOptions): void

@@ -20,11 +20,23 @@ type PatientClient = Client & { waitForDrain (done: (error: Error | null, client
 /** aedes, except that a publication which was taken is routed to nobody: no subscriber, no offline queue, no retained store. */
 class TakingAedes extends Aedes {
   readonly taken = new WeakSet<object>()
+  /** Subscriptions of the clients that are here. */
+  subscriptions = 0
 
   override publish (packet: PublishPacket, ...rest: unknown[]): void {
     const done = (rest.length > 1 ? rest[1] : rest[0]) as Done | undefined
     if (this.taken.has(packet)) done?.()
     else super.publish.call(this, packet, ...rest as [Done])
+  }
+
+  override subscribe (...args: Parameters<Aedes['subscribe']>): void {
+    this.subscriptions++
+    super.subscribe(...args)
+  }
+
+  override unsubscribe (...args: Parameters<Aedes['unsubscribe']>): void {
+    this.subscriptions--
+    super.unsubscribe(...args)
   }
 }
 
@@ -46,6 +58,8 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   #connections = new WeakMap<Client, Connection>()
   #usernames = new WeakMap<Client, string>()
   #reasons = new WeakMap<Client, string>()
+  /** Whether a session that outlives its connection ever was here: it may have subscriptions while its client is away. */
+  #hasSessions = false
   #counters = { connections: 0, refused: 0, received: 0, delivered: 0, dropped: 0, cutOff: 0 }
   #closing: Promise<void> | undefined
 
@@ -86,6 +100,10 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     let closed = false
     const freed = current.listener.close().then(() => { if (!closed) opened = open() })
     this.#listening = { options, listener: { close: async () => { closed = true; await freed; await opened?.close() } } }
+  }
+
+  get hasSubscribers (): boolean {
+    return this.aedes.subscriptions > 0 || this.#hasSessions
   }
 
   async publish ({ topic, payload, qos, retain }: OutgoingPublication): Promise<void> {
@@ -163,6 +181,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       const address = (client.conn as Socket).remoteAddress
       const connection: Connection = { number: ++this.#counters.connections, clientId: client.id, username, address, gone: false }
       this.#connections.set(client, connection)
+      this.#hasSessions ||= !client.clean
       this.emit('client', { event: 'connected', ...who(connection), clean: client.clean })
     })
     this.aedes.on('clientDisconnect', client => {

@@ -30,6 +30,11 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
     return this.#broker?.listener ?? { state: 'closed' }
   }
 
+  /** False when nobody could receive what is published now; true while the broker is not there, so that it is missed. */
+  get hasSubscribers (): boolean {
+    return this.#broker?.hasSubscribers ?? true
+  }
+
   get isOpen (): boolean { return this.#opening !== undefined }
 
   async open (options: ListenerOptions): Promise<void> {
@@ -103,7 +108,7 @@ function placeOf (brokerId: string): Place {
 }
 
 /** What others may do with a broker: watch it, and publish to it. */
-export type BrokerPlace = Pick<Place, 'on' | 'off' | 'listener' | 'publish' | 'statistics'>
+export type BrokerPlace = Pick<Place, 'on' | 'off' | 'listener' | 'hasSubscribers' | 'publish' | 'statistics'>
 
 /** The place of a broker, whether or not the broker is there yet. */
 export function findBroker (brokerId: string): BrokerPlace {

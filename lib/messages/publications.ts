@@ -2,7 +2,7 @@ import { PlatziverseError, reasonOf } from '../errors.ts'
 import { parse } from './parse.ts'
 import { fillTemplate, topicProblem } from './topic-template.ts'
 
-export interface TopicAndPayload { topic: string, payload: string | Buffer }
+export interface TopicAndPayload { topic: string, payload: unknown }
 
 export type Publications = { ok: true, publications: TopicAndPayload[] } | { ok: false, error: PlatziverseError }
 
@@ -23,21 +23,24 @@ export function publicationsOf (topic: unknown, payload: unknown, template: stri
   return checked(filled.topics.map((topic, i) => ({ topic, payload: { ...message.payload, metrics: [metrics[i]] } })))
 }
 
-function checked (candidates: Array<{ topic: string, payload: unknown }>): Publications {
+function checked (candidates: TopicAndPayload[]): Publications {
   const problem = candidates.map(({ topic }) => topicProblem(topic)).find(problem => problem !== undefined)
-  if (problem !== undefined) return refuse(problem)
-  try {
-    return { ok: true, publications: candidates.map(({ topic, payload }) => ({ topic, payload: encode(payload) })) }
-  } catch (error) {
-    return { ok: false, error: new PlatziverseError('PUBLISH_FAILED', `The payload cannot be written as JSON: ${reasonOf(error)}.`, { cause: error }) }
-  }
+  return problem === undefined ? { ok: true, publications: candidates } : refuse(problem)
 }
 
 function refuse (detail: string): Publications {
   return { ok: false, error: new PlatziverseError('PUBLISH_TOPIC_INVALID', detail) }
 }
 
-function encode (payload: unknown): string | Buffer {
+/**
+ * A payload as MQTT carries it: text and bytes as they are, anything else as JSON.
+ * @throws PlatziverseError PUBLISH_FAILED when JSON cannot hold it
+ */
+export function encodePayload (payload: unknown): string | Buffer {
   if (typeof payload === 'string' || Buffer.isBuffer(payload)) return payload
-  return payload === undefined ? '' : JSON.stringify(payload)
+  try {
+    return payload === undefined ? '' : JSON.stringify(payload)
+  } catch (error) {
+    throw new PlatziverseError('PUBLISH_FAILED', `The payload cannot be written as JSON: ${reasonOf(error)}.`, { cause: error })
+  }
 }

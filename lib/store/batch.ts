@@ -1,9 +1,9 @@
 import type { Knex } from 'knex'
 import { fingerprint } from '../messages/fingerprint.ts'
 import type { Message } from '../messages/parse.ts'
-import type { Agent, Metric } from '../messages/schema.ts'
-import type { AgentRow, Dialect, LatestRow, MetricRow, SeriesRow } from './dialects/dialect.ts'
-import type { Known, KnownAgent, KnownSeries } from './known.ts'
+import type { Agent } from '../messages/schema.ts'
+import type { AgentRow, Dialect, LatestRow, MetricRow, SeenRow, SeriesRow } from './dialects/dialect.ts'
+import { isUpToDate, type Known, type KnownAgent, type KnownSeries } from './known.ts'
 
 /** A message on its way into the database. */
 export interface Entry {
@@ -25,8 +25,14 @@ export interface Stored {
 /** `last_seen_at` is written at most once in so many ms per agent. */
 const seenPrecision = 1_000
 
-/** Some metrics were there already: the batch has to be counted one by one. */
-class FoundDuplicates extends Error {}
+/** What a batch says of agents beyond what the database is known to have. */
+interface Changes {
+  /** New, changed, or connected again. */
+  agents: Map<string, AgentRow>
+  /** Uuids of those that said goodbye. */
+  left: Set<string>
+  series: boolean
+}
 
 /** Writes batches of messages, each in one transaction. */
 export class BatchWriter {
@@ -43,148 +49,148 @@ export class BatchWriter {
    * @returns what became of each message, in their order
    */
   async write (knex: Knex, batch: Entry[]): Promise<Stored[]> {
+    const changes = this.#changes(batch)
     try {
-      return await this.#transaction(knex, batch, false)
+      // A steady stream: only metrics, of agents and series that are there.
+      if (changes.agents.size === 0 && changes.left.size === 0 && !changes.series) return await this.#append(knex, batch, uuid => this.#known.agent(uuid))
+      return await this.#transaction(knex, batch, changes, false)
     } catch (error) {
       // Redeliveries are rare, so only a batch that has some pays for finding out which.
-      if (error instanceof FoundDuplicates) return await this.#transaction(knex, batch, true)
+      if (this.#dialect.foundDuplicates(error)) return await this.#transaction(knex, batch, changes, true)
       throw error
     }
   }
 
-  async #transaction (knex: Knex, batch: Entry[], countDuplicates: boolean): Promise<Stored[]> {
-    const now = Date.now()
-    const draft = new Map<string, KnownAgent>()
-    const stored = await knex.transaction(async db => {
-      await this.#writeAgents(db, batch, draft, now)
-      const newSeries = await this.#findSeries(db, batch, draft)
-      const result = await this.#writeMetrics(db, batch, draft, countDuplicates)
-      return { result, newSeries }
-    })
-    // Only what was committed is known.
-    for (const [uuid, agent] of draft) this.#known.learn(uuid, agent, stored.newSeries.get(uuid) ?? 0)
-    return stored.result
-  }
-
-  /** Step 1: who reports, and who went. Fills `draft` with the agents of the batch that the database has. */
-  async #writeAgents (db: Knex, batch: Entry[], draft: Map<string, KnownAgent>, now: number): Promise<void> {
-    const heard = new Map<string, AgentRow>()
-    const left = new Set<string>()
+  #changes (batch: Entry[]): Changes {
+    const changes: Changes = { agents: new Map(), left: new Set(), series: false }
+    const { agents, left } = changes
     for (const { message, receivedAt } of batch) {
       const { uuid } = message.payload.agent
-      const row = heard.get(uuid)
+      const row = agents.get(uuid)
       if (message.kind === 'disconnected') {
         if (row === undefined) left.add(uuid)
         else row.connected = false
-      } else if (row === undefined) {
-        left.delete(uuid)
-        heard.set(uuid, rowOf(message.payload.agent, receivedAt))
-      } else {
-        Object.assign(row, rowOf(message.payload.agent, receivedAt, row))
+        continue
+      }
+      const known = this.#known.agent(uuid)
+      if (row !== undefined) Object.assign(row, rowOf(message.payload.agent, receivedAt, row))
+      else if (left.delete(uuid) || known === undefined || !isUpToDate(known, message.payload.agent)) agents.set(uuid, rowOf(message.payload.agent, receivedAt))
+      if (message.kind === 'message' && !changes.series) {
+        changes.series = known === undefined || message.payload.metrics.some(({ type }) => !known.series.has(type))
       }
     }
+    return changes
+  }
 
-    const changed: AgentRow[] = []
-    for (const row of heard.values()) {
-      const known = this.#known.agent(row.uuid)
-      if (known !== undefined && isUpToDate(known, row)) draft.set(row.uuid, known)
-      else changed.push(row)
+  async #transaction (knex: Knex, batch: Entry[], changes: Changes, withDuplicates: boolean): Promise<Stored[]> {
+    // Copies of what is known: it holds only what was committed.
+    const draft = new Map<string, KnownAgent>()
+    for (const { message: { payload: { agent: { uuid } } } } of batch) {
+      const known = draft.has(uuid) ? undefined : this.#known.agent(uuid)
+      if (known !== undefined) draft.set(uuid, { ...known, series: new Map([...known.series].map(([type, series]) => [type, { ...series }])) })
     }
-    if (changed.length > 0) {
-      const ids = await this.#dialect.upsertAgents(db, changed, now)
-      const byUuid = new Map(ids.map(({ id, uuid }) => [uuid, id]))
-      for (const row of changed) {
-        const known = this.#known.agent(row.uuid)
-        draft.set(row.uuid, {
-          id: byUuid.get(row.uuid) as number,
+    const stored = await knex.transaction(async db => {
+      await this.#writeAgents(db, changes, draft)
+      await this.#findSeries(db, batch, draft)
+      return await this.#append(db, batch, uuid => draft.get(uuid), withDuplicates)
+    })
+    for (const [uuid, agent] of draft) this.#known.learn(uuid, agent)
+    return stored
+  }
+
+  async #writeAgents (db: Knex, { agents, left }: Changes, draft: Map<string, KnownAgent>): Promise<void> {
+    const now = Date.now()
+    if (agents.size > 0) {
+      for (const { id, uuid } of await this.#dialect.upsertAgents(db, [...agents.values()], now)) {
+        const known = draft.get(uuid)
+        const row = agents.get(uuid) as AgentRow
+        draft.set(uuid, {
+          id,
           username: row.username ?? known?.username ?? null,
           name: row.name ?? known?.name ?? null,
           hostname: row.hostname ?? known?.hostname ?? null,
           pid: row.pid ?? known?.pid ?? null,
           connected: row.connected,
           lastSeenAt: row.lastSeenAt,
-          series: new Map(known?.series)
+          series: known?.series ?? new Map()
         })
       }
     }
     if (left.size === 0) return
     for (const { id, uuid } of await this.#dialect.disconnectAgents(db, [...left], now)) {
-      const known = this.#known.agent(uuid)
-      draft.set(uuid, known === undefined
-        ? { id, username: null, name: null, hostname: null, pid: null, connected: false, lastSeenAt: 0, series: new Map() }
-        : { ...known, connected: false })
+      const known = draft.get(uuid) ?? { id, username: null, name: null, hostname: null, pid: null, lastSeenAt: 0, series: new Map() }
+      draft.set(uuid, { ...known, connected: false })
     }
   }
 
-  /** Step 2: the series of every metric, created where they are new. @returns how many are new, by agent */
-  async #findSeries (db: Knex, batch: Entry[], draft: Map<string, KnownAgent>): Promise<Map<string, number>> {
-    const missing = new Map<string, SeriesRow & { uuid: string }>()
+  /** The series of every metric, created where they are new. */
+  async #findSeries (db: Knex, batch: Entry[], draft: Map<string, KnownAgent>): Promise<void> {
+    const missing = new Map<string, SeriesRow & { agent: KnownAgent }>()
     for (const { message } of batch) {
       if (message.kind !== 'message') continue
-      const { uuid } = message.payload.agent
-      const agent = draft.get(uuid) as KnownAgent
+      const agent = draft.get(message.payload.agent.uuid) as KnownAgent
       for (const { type } of message.payload.metrics) {
-        if (!agent.series.has(type)) missing.set(`${agent.id}/${type}`, { agentId: agent.id, type, uuid })
+        if (!agent.series.has(type)) missing.set(`${agent.id}/${type}`, { agentId: agent.id, type, agent })
       }
     }
-    const count = new Map<string, number>()
-    if (missing.size === 0) return count
-    const found = await this.#dialect.upsertSeries(db, [...missing.values()])
-    const copied = new Set<string>()
-    for (const { id, agentId, type } of found) {
-      const uuid = missing.get(`${agentId}/${type}`)?.uuid as string
-      const agent = draft.get(uuid) as KnownAgent
-      // What was known before the transaction stays as it is until the commit.
-      if (!copied.has(uuid)) {
-        copied.add(uuid)
-        draft.set(uuid, { ...agent, series: new Map(agent.series) })
-      }
-      (draft.get(uuid) as KnownAgent).series.set(type, { id, lastTs: Number.NEGATIVE_INFINITY })
-      count.set(uuid, (count.get(uuid) ?? 0) + 1)
+    if (missing.size === 0) return
+    const rows = [...missing.values()].map(({ agentId, type }) => ({ agentId, type }))
+    for (const { id, agentId, type } of await this.#dialect.upsertSeries(db, rows)) {
+      missing.get(`${agentId}/${type}`)?.agent.series.set(type, { id, lastTs: Number.NEGATIVE_INFINITY })
     }
-    return count
   }
 
-  /** Step 3: the metrics, and the newest of each series. */
-  async #writeMetrics (db: Knex, batch: Entry[], draft: Map<string, KnownAgent>, countDuplicates: boolean): Promise<Stored[]> {
-    const rows: MetricRow[] = []
-    const latest = new Map<number, { row: LatestRow, series: KnownSeries }>()
+  /** The metrics, the newest of each series, and when agents were seen. */
+  async #append (db: Knex, batch: Entry[], find: (uuid: string) => KnownAgent | undefined, withDuplicates = false): Promise<Stored[]> {
+    let metrics: MetricRow[] = []
+    const latest = new Map<KnownSeries, LatestRow>()
+    const seen = new Map<KnownAgent, SeenRow>()
     const stored: Stored[] = []
-    for (const { message } of batch) {
-      const agent = draft.get(message.payload.agent.uuid)
-      stored.push({ agentId: agent?.id ?? null, metrics: message.kind === 'message' ? message.payload.metrics.length : 0, duplicates: 0 })
-      if (message.kind !== 'message' || agent === undefined) continue
-      const { metrics, timestamp, seq = fingerprint(message.payload) } = message.payload
-      for (const metric of metrics) {
-        const series = agent.series.get(metric.type) as KnownSeries
-        const [value, text] = columnsOf(metric)
-        rows.push([series.id, timestamp, seq, value, text])
-        const newest = latest.get(series.id)?.row[1] ?? series.lastTs
-        if (timestamp >= newest) latest.set(series.id, { row: [series.id, timestamp, value, text], series })
+    for (const { message, receivedAt } of batch) {
+      const agent = find(message.payload.agent.uuid)
+      const count = message.kind === 'message' ? message.payload.metrics.length : 0
+      stored.push({ agentId: agent?.id ?? null, metrics: count, duplicates: 0 })
+      if (agent === undefined || message.kind === 'disconnected') continue
+      if (receivedAt - agent.lastSeenAt >= seenPrecision) seen.set(agent, [agent.id, receivedAt])
+      if (message.kind !== 'message') continue
+      const { timestamp, seq = fingerprint(message.payload) } = message.payload
+      for (const { type, value } of message.payload.metrics) {
+        const series = agent.series.get(type) as KnownSeries
+        // Numbers and booleans have one column, strings another.
+        const [number, text] = typeof value === 'string' ? [null, value] : [Number(value), null]
+        metrics.push([series.id, timestamp, seq, number, text])
+        const newest = latest.get(series)
+        if (newest === undefined) {
+          if (timestamp >= series.lastTs) latest.set(series, [series.id, timestamp, number, text])
+        } else if (timestamp >= newest[1]) {
+          newest[1] = timestamp
+          newest[2] = number
+          newest[3] = text
+        }
       }
     }
-    if (rows.length === 0) return stored
-
-    if (countDuplicates) await this.#countDuplicates(db, rows, stored)
-    const inserted = await this.#dialect.insertMetrics(db, rows)
-    if (inserted < rows.length && !countDuplicates) throw new FoundDuplicates()
-    if (latest.size > 0) await this.#dialect.updateLatest(db, [...latest.values()].map(({ row }) => row))
-    // Should the commit fail, Known forgets everything.
-    for (const { row, series } of latest.values()) series.lastTs = row[1]
+    if (withDuplicates) metrics = await this.#withoutDuplicates(db, metrics, stored)
+    if (metrics.length > 0 || seen.size > 0) await this.#dialect.append(db, { metrics, latest: [...latest.values()], seen: [...seen.values()] })
+    for (const [series, row] of latest) series.lastTs = row[1]
+    for (const [agent, row] of seen) agent.lastSeenAt = row[1]
     return stored
   }
 
-  async #countDuplicates (db: Knex, rows: MetricRow[], stored: Stored[]): Promise<void> {
-    const seen = await this.#dialect.existingMetrics(db, rows)
+  /** Counts the metrics that are in the database, or twice in the batch. @returns the others */
+  async #withoutDuplicates (db: Knex, metrics: MetricRow[], stored: Stored[]): Promise<MetricRow[]> {
+    const seen = await this.#dialect.existingMetrics(db, metrics)
+    const fresh: MetricRow[] = []
     let next = 0
     for (const result of stored) {
-      for (const [series, ts, seq] of rows.slice(next, next + result.metrics)) {
-        const key = `${series}/${ts}/${seq}`
+      for (const row of metrics.slice(next, next + result.metrics)) {
+        const key = `${row[0]}/${row[1]}/${row[2]}`
         if (seen.has(key)) result.duplicates++
+        else fresh.push(row)
         seen.add(key)
       }
       next += result.metrics
     }
+    return fresh
   }
 }
 
@@ -199,15 +205,4 @@ function rowOf (agent: Agent, receivedAt: number, before?: AgentRow): AgentRow {
     connectedAt: before === undefined || !before.connected ? receivedAt : before.connectedAt,
     lastSeenAt: Math.max(receivedAt, before?.lastSeenAt ?? 0)
   }
-}
-
-function isUpToDate (known: KnownAgent, row: AgentRow): boolean {
-  const same = (key: 'username' | 'name' | 'hostname' | 'pid'): boolean => row[key] === null || row[key] === known[key]
-  return known.connected && row.connected && row.lastSeenAt - known.lastSeenAt < seenPrecision &&
-    same('username') && same('name') && same('hostname') && same('pid')
-}
-
-/** A metric as the columns `value` and `text`: numbers and booleans in the first, strings in the second. */
-function columnsOf ({ value }: Metric): [number | null, string | null] {
-  return typeof value === 'string' ? [null, value] : [Number(value), null]
 }

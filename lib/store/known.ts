@@ -1,3 +1,5 @@
+import type { Agent } from '../messages/schema.ts'
+
 /** What the database is known to hold of an agent, so that a steady stream of metrics asks it nothing. */
 export interface KnownAgent {
   id: number
@@ -11,7 +13,11 @@ export interface KnownAgent {
   series: Map<string, KnownSeries>
 }
 
-export interface KnownSeries { id: number, lastTs: number }
+export interface KnownSeries {
+  id: number
+  /** Of its newest metric; UTC ms. */
+  lastTs: number
+}
 
 const mostSeries = 200_000
 
@@ -25,8 +31,8 @@ export class Known {
   }
 
   /** Learn what a transaction committed. */
-  learn (uuid: string, agent: KnownAgent, newSeries: number): void {
-    this.#series += newSeries
+  learn (uuid: string, agent: KnownAgent): void {
+    this.#series += agent.series.size - (this.#agents.get(uuid)?.series.size ?? 0)
     if (this.#series + this.#agents.size > mostSeries) this.clear()
     this.#agents.set(uuid, agent)
   }
@@ -35,4 +41,13 @@ export class Known {
     this.#agents.clear()
     this.#series = 0
   }
+}
+
+/** Whether the database has the agent as connected, and with all that the message says of it. */
+export function isUpToDate (known: KnownAgent, { username, name, hostname, pid }: Agent): boolean {
+  return known.connected &&
+    (username === undefined || username === known.username) &&
+    (name === undefined || name === known.name) &&
+    (hostname === undefined || hostname === known.hostname) &&
+    (pid === undefined || pid === known.pid)
 }

@@ -1,7 +1,7 @@
 import type { NodeDef } from 'node-red'
 import { findBroker } from '../../lib/broker/hub.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
-import { publicationsOf } from '../../lib/messages/publications.ts'
+import { encodePayload, publicationsOf, type TopicAndPayload } from '../../lib/messages/publications.ts'
 import { watchFlows } from '../shared/broker.ts'
 import type { RED, RedMessage, RedNode } from '../shared/red.ts'
 import { statusLine } from '../shared/status.ts'
@@ -25,8 +25,14 @@ export default function (RED: RED): void {
       if (broker === undefined) return done(new PlatziverseError('BROKER_MISSING', 'No broker is chosen.'))
       const publications = publicationsOf(msg.topic, msg.payload, config.topic ?? '')
       if (!publications.ok) return done(publications.error)
-      Promise.all(publications.publications.map(publication => broker.publish({ ...publication, qos, retain }))).then(() => {
-        sent += publications.publications.length
+      const count = publications.publications.length
+      if (!broker.hasSubscribers && !retain) {
+        sent += count
+        return done()
+      }
+      const publish = async ({ topic, payload }: TopicAndPayload): Promise<void> => { await broker.publish({ topic, payload: encodePayload(payload), qos, retain }) }
+      Promise.all(publications.publications.map(publish)).then(() => {
+        sent += count
         done()
       }, done)
     })

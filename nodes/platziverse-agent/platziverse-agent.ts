@@ -8,7 +8,7 @@ import type { RED } from '../shared/red.ts'
 import { statusLine } from '../shared/status.ts'
 import { hostMetricGroups, type AgentConfig } from './config.ts'
 
-type SavedConfig = AgentConfig & NodeDef
+type SavedConfig = AgentConfig & NodeDef & { wires?: string[][] }
 type Credentials = { user?: string, password?: string }
 
 /**
@@ -64,8 +64,9 @@ export default function (RED: RED): void {
     this.on('input', (msg, _send, done) => {
       agent.report(metricsOf(msg.payload)).then(() => done(), done)
     })
-    this.on('close', (_removed: boolean, done: () => void) => {
-      agent.disconnect(1500).finally(() => {
+    this.on('close', (removed: boolean, done: () => void) => {
+      // In a deploy agent-in may be away, and would keep the goodbye waiting until its next instance is there.
+      agent.disconnect(removed ? 1500 : 300).finally(() => {
         status.close()
         done()
       })
@@ -79,6 +80,7 @@ function optionsOf (config: SavedConfig, { user, password }: Credentials, userDi
   return {
     name: config.name,
     username: config.username,
+    listen: config.wires?.[0]?.length !== 0,
     interval: Math.round(Number(config.interval || 5) * 1000),
     // By node and installation: kept by a deploy and a restart, another one where the same flow is imported elsewhere.
     ...(userDir === undefined ? {} : { uuidFile: join(userDir, 'platziverse', 'agents', `${config.id}.uuid`) }),

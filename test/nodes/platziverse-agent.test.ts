@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { after, afterEach, before, test, type TestContext } from 'node:test'
 import helper from 'node-red-node-test-helper'
 import agentNode from '../../nodes/platziverse-agent/platziverse-agent.ts'
+import brokerNode from '../../nodes/platziverse-broker/platziverse-broker.ts'
+import { closeAllBrokers } from '../../nodes/shared/broker.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { makeAgent, startBroker } from '../lib/agent/broker.ts'
 
@@ -14,7 +16,7 @@ const nodeRed = Number.parseInt(process.versions.node) >= 22 ? 'node-red' : 'nod
 helper.init(createRequire(import.meta.url).resolve(nodeRed))
 before(() => new Promise<void>(resolve => helper.startServer(resolve)))
 after(() => new Promise<void>(resolve => helper.stopServer(resolve)))
-afterEach(() => helper.unload())
+afterEach(async () => { await helper.unload(); await closeAllBrokers() })
 
 type Load = { t: TestContext, userDir?: string, config?: object, credentials?: object }
 
@@ -31,8 +33,7 @@ async function load ({ t, userDir, config, credentials }: Load) {
     { id: 'failed', type: 'helper' }
   ]
   await helper.load(agentNode as never, flow as never, { agent1: credentials ?? {} } as never)
-  const [node, out, done, failed] = ['agent1', 'out', 'done', 'failed'].map(id => helper.getNode(id))
-  return { node, out, done, failed, userDir: folder }
+  return { node: helper.getNode('agent1'), out: helper.getNode('out'), done: helper.getNode('done'), failed: helper.getNode('failed'), userDir: folder }
 }
 
 /** The arguments of the first call of a node's method that passes `check`. */
@@ -95,7 +96,7 @@ test('what other agents say comes out', async t => {
   await broker.arrived('agent/connected')
   const other = makeAgent(t, { mqtt: { url: broker.url } })
   const heard: { topic: string, payload: unknown }[] = []
-  const three = new Promise<void>(resolve => out.on('input', (message: never) => { if (heard.push(message) === 3) resolve() }))
+  const three = new Promise<void>(resolve => out.on('input', message => { if (heard.push(message as never) === 3) resolve() }))
   other.connect()
   await other.report({ type: 'a', value: 1 })
   await other.disconnect()
@@ -132,6 +133,17 @@ test('user and password log in', async t => {
   const broker = await startBroker(t, { authenticate: authenticate as never })
   await load({ t, config: { url: broker.url }, credentials: { user: 'ana', password: 'secret' } })
   await broker.arrived('agent/connected')
+})
+
+test('the address is the one of the chosen broker, wherever it listens and whenever it starts', async t => {
+  helper.settings({ userDir: await temporaryFolder(t) })
+  const flow = [
+    { id: 'agent1', type: 'platziverse-agent', broker: 'broker1', url: 'mqtt://127.0.0.1:1', wires: [[]] },
+    { id: 'broker1', type: 'platziverse-broker', port: 0, wires: [['clients'], []] },
+    { id: 'clients', type: 'helper' }
+  ]
+  await helper.load([agentNode, brokerNode] as never, flow as never)
+  await called(helper.getNode('agent1'), 'status', text(/status\.connected/) as never)
 })
 
 test('a broker that does not answer is shown at once, and warned of once', async t => {

@@ -15,31 +15,39 @@ export interface AgentRow {
 
 export interface SeriesRow { agentId: number, type: string }
 
-/** series id, ts, seq, value, text: the metrics table's columns in order. */
+/** The columns of the table `metrics` in order. */
 export type MetricRow = [seriesId: number, ts: number, seq: number, value: number | null, text: string | null]
 
-/** series id, ts, value, text of a series' newest metric. */
+/** A series' newest metric. */
 export type LatestRow = [seriesId: number, ts: number, value: number | null, text: string | null]
 
+/** When an agent was heard last; UTC ms. */
+export type SeenRow = [agentId: number, lastSeenAt: number]
+
+export interface Additions { metrics: MetricRow[], latest: LatestRow[], seen: SeenRow[] }
+
 /**
- * What one kind of database does in its own way. Every statement takes a whole batch and binds it at once; `db` is the
- * transaction that it belongs to.
+ * What one kind of database does in its own way. Every statement takes a whole batch and binds it at once; `db` is a
+ * transaction or the pool.
  */
 export interface Dialect {
   /** Open a pool and prepare the database for durable writing, without touching its schema. */
   connect (): Promise<Knex>
+  /**
+   * Insert metrics, remember the newest of each series unless a newer one is known, and when agents were seen: all of
+   * it or nothing, and committed when it resolves, unless `db` is a transaction. Fails when the key of a metric is there.
+   */
+  append (db: Knex, additions: Additions): Promise<void>
+  /** Whether `append` failed because the key of a metric is there. */
+  foundDuplicates (error: unknown): boolean
+  /** Which of these keys are there, as `seriesId/ts/seq`. */
+  existingMetrics (db: Knex, metrics: MetricRow[]): Promise<Set<string>>
   /** Insert agents or update them. */
   upsertAgents (db: Knex, agents: AgentRow[], now: number): Promise<Array<{ id: number, uuid: string }>>
   /** Mark agents as disconnected; unknown ones stay unknown. */
   disconnectAgents (db: Knex, uuids: string[], now: number): Promise<Array<{ id: number, uuid: string }>>
   /** Find or create series. */
   upsertSeries (db: Knex, series: SeriesRow[]): Promise<Array<{ id: number, agentId: number, type: string }>>
-  /** Insert the metrics whose key is new. @returns how many were */
-  insertMetrics (db: Knex, metrics: MetricRow[]): Promise<number>
-  /** Which of these keys are there, as `seriesId/ts/seq`. */
-  existingMetrics (db: Knex, metrics: MetricRow[]): Promise<Set<string>>
-  /** Remember the newest metric of each series, unless a newer one is known. */
-  updateLatest (db: Knex, latest: LatestRow[]): Promise<void>
   /** Whether the database refuses the data itself, so that trying again is pointless. */
   refusesData (error: unknown): boolean
   /** Any error of this database in our words. */

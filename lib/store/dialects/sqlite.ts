@@ -1,9 +1,32 @@
 import knexFactory, { type Knex } from 'knex'
+import type { Database } from 'sqlite3'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../errors.ts'
 import type { Dialect } from './dialect.ts'
 
 /** ms to wait for another program's lock before a statement fails. */
 const busyTimeout = 2_000
+
+/**
+ * What every connection is told first. The view's trigger makes one statement, and so one trip to SQLite's thread and
+ * one commit, of everything that a steady stream of metrics writes.
+ */
+const preparations = (isNew: boolean): string[] => [
+  // Works in a new file only; it lets deleted metrics give their space back.
+  ...isNew ? ['pragma auto_vacuum = incremental'] : [],
+  'pragma journal_mode = wal',
+  'pragma synchronous = full',
+  'create temp view additions as select null as metrics, null as latest, null as seen',
+  `create temp trigger add_all instead of insert on additions begin
+    insert into metrics (series_id, ts, seq, value, text)
+      select value->>0, value->>1, value->>2, value->>3, value->>4 from json_each(new.metrics);
+    update series set last_ts = newest.value->>1, last_value = newest.value->>2, last_text = newest.value->>3
+      from json_each(new.latest) as newest
+      where series.id = newest.value->>0 and (last_ts is null or last_ts <= newest.value->>1);
+    update agents set last_seen_at = seen.value->>1
+      from json_each(new.seen) as seen
+      where agents.id = seen.value->>0 and last_seen_at < seen.value->>1;
+  end`
+]
 
 const codes: Record<string, [ErrorCode, string]> = {
   SQLITE_BUSY: ['STORE_LOCKED', 'is locked.'],
@@ -17,8 +40,8 @@ const codes: Record<string, [ErrorCode, string]> = {
 }
 
 /**
- * SQLite through `sqlite3`: WAL and synchronous=FULL, so that a commit is on the disk; one statement and one bound JSON
- * text per batch, which costs the main thread a microsecond per row and leaves the rest to SQLite's own thread.
+ * SQLite through `sqlite3`: WAL and synchronous=FULL, so that a commit is on the disk; a batch is bound as JSON text,
+ * which costs the main thread a microsecond per row and leaves the rest to SQLite's own thread.
  * @param filename absolute
  */
 export function sqliteDialect (filename: string): Dialect {
@@ -28,23 +51,22 @@ export function sqliteDialect (filename: string): Dialect {
         client: 'sqlite3',
         connection: { filename },
         useNullAsDefault: true,
-        pool: { min: 1, max: 1, idleTimeoutMillis: 0x7fffffff },
+        pool: { min: 1, max: 1, afterCreate: prepareConnection },
         acquireConnectionTimeout: 10_000,
         // Every error reaches the caller; Knex would print it as well.
         log: { error: () => undefined, warn: () => undefined }
       })
       try {
-        await knex.raw(`pragma busy_timeout = ${busyTimeout}`)
-        const [file] = await rows<{ page_count: number }>(knex, 'pragma page_count')
-        // Works in a new file only; it lets deleted metrics give their space back.
-        if (file?.page_count === 0) await knex.raw('pragma auto_vacuum = incremental')
-        await knex.raw('pragma journal_mode = wal')
-        await knex.raw('pragma synchronous = full')
+        await knex.raw('select 1')
         return knex
       } catch (error) {
         await knex.destroy()
         throw error
       }
+    },
+
+    async append (db, { metrics, latest, seen }) {
+      await db.raw('insert into additions (metrics, latest, seen) values (?, ?, ?)', [metrics, latest, seen].map(rows => JSON.stringify(rows)))
     },
 
     upsertAgents: (db, agents, now) => rows(db, `
@@ -73,15 +95,6 @@ export function sqliteDialect (filename: string): Dialect {
       returning id, agent_id as agentId, type`,
     series.map(({ agentId, type }) => [agentId, type])),
 
-    async insertMetrics (db, metrics) {
-      await rows(db, `
-        insert into metrics (series_id, ts, seq, value, text)
-        select value->>0, value->>1, value->>2, value->>3, value->>4 from json_each(?) where true
-        on conflict do nothing`, metrics)
-      const [result] = await rows<{ changes: number }>(db, 'select changes() as changes')
-      return result?.changes ?? 0
-    },
-
     async existingMetrics (db, metrics) {
       const found = await rows<{ key: string }>(db, `
         select series_id || '/' || ts || '/' || seq as key from json_each(?) as wanted
@@ -89,12 +102,7 @@ export function sqliteDialect (filename: string): Dialect {
       return new Set(found.map(({ key }) => key))
     },
 
-    async updateLatest (db, latest) {
-      await rows(db, `
-        update series set last_ts = newest.value->>1, last_value = newest.value->>2, last_text = newest.value->>3
-        from json_each(?) as newest
-        where series.id = newest.value->>0 and (last_ts is null or last_ts <= newest.value->>1)`, latest)
-    },
+    foundDuplicates: error => /UNIQUE constraint failed: metrics\./.test(reasonOf(error)),
 
     refusesData: error => ['SQLITE_CONSTRAINT', 'SQLITE_MISMATCH', 'SQLITE_TOOBIG', 'SQLITE_RANGE'].includes(codeOf(error)) ||
       /malformed JSON|integer overflow/i.test(reasonOf(error)),
@@ -112,6 +120,21 @@ export function sqliteDialect (filename: string): Dialect {
 
 function codeOf (error: unknown): string {
   return String((error as { code?: unknown } | undefined)?.code)
+}
+
+/** Told by Knex of each new connection. */
+function prepareConnection (connection: Database, done: (error: Error | null, connection: Database) => void): void {
+  connection.configure('busyTimeout', busyTimeout)
+  connection.get<{ page_count: number }>('pragma page_count', (error, file) => {
+    if (error !== null) return done(error, connection)
+    const statements = preparations(file?.page_count === 0)
+    const next = (): void => {
+      const statement = statements.shift()
+      if (statement === undefined) return done(null, connection)
+      connection.run(statement, error => { if (error === null) next(); else done(error, connection) })
+    }
+    next()
+  })
 }
 
 /** Knex puts the whole statement with its values before the reason; neither belongs into a log. */

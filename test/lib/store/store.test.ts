@@ -273,10 +273,10 @@ test('more than the queue holds is refused', async t => {
 
 test('what is remembered of agents is bounded', () => {
   const known = new Known()
-  const agent = { id: 1, username: null, name: null, hostname: null, pid: null, connected: true, lastSeenAt: 0, series: new Map() }
-  known.learn('a', agent, 150_000)
+  const agent = { id: 1, username: null, name: null, hostname: null, pid: null, connected: true, lastSeenAt: 0, series: new Map(Array.from({ length: 150_000 }, (_, i) => [`t${i}`, { id: i, lastTs: 0 }])) }
+  known.learn('a', agent)
   assert.equal(known.agent('a'), agent)
-  known.learn('b', agent, 150_000)
+  known.learn('b', agent)
   assert.equal(known.agent('a'), undefined)
   assert.equal(known.agent('b'), agent)
 })

@@ -1,0 +1,59 @@
+import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
+import { RED, textsOf, type EditorNode } from '../shared/editor/red.ts'
+import { outputsWithoutStore, warnOfMissingStore, type StoredOutput } from '../shared/editor/store-warning.ts'
+import { wholeNumber } from '../shared/editor/validate.ts'
+import { agentInDefaults as defaults, type AgentInConfig } from './config.ts'
+
+const text = textsOf('agent-in')
+
+const outputs = [
+  () => text('agent-in.output.connected'),
+  () => text('agent-in.output.disconnected'),
+  () => text('agent-in.output.message'),
+  () => text('agent-in.output.rejected')
+]
+
+RED.nodes.registerType<AgentInConfig>('agent-in', {
+  category: 'platziverse',
+  color: '#a3d9b8',
+  icon: 'agent-in.svg',
+  inputs: 0,
+  outputs: 4,
+  defaults: {
+    name: { value: defaults.name },
+    broker: brokerProperty(),
+    acknowledge: { value: defaults.acknowledge },
+    timeLimit: { value: defaults.timeLimit, validate: wholeNumber(() => text('agent-in.form.timeLimit'), 1) },
+    clientWindow: { value: defaults.clientWindow, validate: wholeNumber(() => text('agent-in.form.clientWindow'), 1) },
+    totalWindow: { value: defaults.totalWindow, validate: wholeNumber(() => text('agent-in.form.totalWindow'), 1) }
+  },
+  paletteLabel: () => text('agent-in.label.palette'),
+  label () { return this.name || text('agent-in.label.canvas') },
+  labelStyle () { return this.name ? 'node_label_italic' : '' },
+  outputLabels: output => outputs[output]?.() ?? '',
+  onadd () { chooseOnlyBroker(this) },
+  oneditprepare () {
+    prepareBrokerSelect(this)
+    const missing = outputsWithoutStore(this)
+    $('#agent-in-no-store-text').text(noStore(missing))
+    $('#node-input-acknowledge').on('change', function () {
+      const stored = $(this).val() !== 'arrival'
+      $('#agent-in-no-store').toggle(stored && missing.length > 0)
+      $('#agent-in-arrival').toggle(!stored)
+      $('.agent-in-stored :input').prop('disabled', !stored)
+    })
+  },
+  oneditsave () { saveBrokerSelect(this) }
+})
+
+watchBrokers('agent-in')
+warnOfMissingStore({
+  type: 'agent-in',
+  applies: node => (node as EditorNode & AgentInConfig).acknowledge !== 'arrival',
+  text: missing => noStore(missing).replace(/\. /g, '.\n')
+})
+
+function noStore (missing: StoredOutput[]): string {
+  const names = missing.map(output => text(`agent-in.output.${output}`)).join(', ')
+  return text('agent-in.validation.noStore', { outputs: names })
+}

@@ -1,0 +1,25 @@
+import { RED, textsOf } from '../shared/editor/red.ts'
+import { chooseDatabase } from '../shared/editor/database.ts'
+import { wholeNumber } from '../shared/editor/validate.ts'
+import { metricStoreDefaults as defaults, type MetricStoreConfig } from './config.ts'
+
+const text = textsOf('metric-store')
+
+RED.nodes.registerType<MetricStoreConfig>('metric-store', {
+  category: 'platziverse',
+  color: '#7cc6a4',
+  icon: 'metric-store.svg',
+  inputs: 1,
+  outputs: 1,
+  defaults: {
+    name: { value: defaults.name },
+    database: { value: defaults.database, type: 'platziverse-database', required: true },
+    grace: { value: defaults.grace, validate: wholeNumber(() => text('metric-store.form.grace'), 0) }
+  },
+  paletteLabel: () => text('metric-store.label.palette'),
+  label () { return this.name || text('metric-store.label.canvas') },
+  labelStyle () { return this.name ? 'node_label_italic' : '' },
+  inputLabels: () => text('metric-store.input.message'),
+  outputLabels: () => text('metric-store.output.stored'),
+  onadd () { chooseDatabase(this) }
+})

@@ -1,0 +1,55 @@
+import { brokerProperty, chooseOnlyBroker, currentBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
+import { RED, shared, textsOf } from '../shared/editor/red.ts'
+import { agentDefaults as defaults, type AgentConfig } from './config.ts'
+
+const text = textsOf('platziverse-agent')
+
+RED.nodes.registerType<AgentConfig, 'user' | 'password'>('platziverse-agent', {
+  category: 'platziverse',
+  color: '#c3e2a8',
+  icon: 'platziverse-agent.svg',
+  inputs: 1,
+  outputs: 1,
+  defaults: {
+    name: { value: defaults.name },
+    broker: brokerProperty(true),
+    url: {
+      value: defaults.url,
+      validate (value, _options) { return currentBroker(this) !== '' || isAddress(String(value ?? '').trim()) || text('platziverse-agent.validation.url') }
+    },
+    username: { value: defaults.username },
+    interval: { value: defaults.interval, validate: (value, _options) => Number(value) > 0 || shared('shared.validation.positive', { label: text('platziverse-agent.form.interval') }) },
+    cpu: { value: defaults.cpu },
+    memory: { value: defaults.memory },
+    temperature: { value: defaults.temperature },
+    disk: { value: defaults.disk },
+    network: { value: defaults.network }
+  },
+  credentials: {
+    user: { type: 'text' },
+    password: { type: 'password' }
+  },
+  paletteLabel: () => text('platziverse-agent.label.palette'),
+  label () { return this.name || text('platziverse-agent.label.canvas') },
+  labelStyle () { return this.name ? 'node_label_italic' : '' },
+  inputLabels: () => text('platziverse-agent.input.metrics'),
+  outputLabels: () => text('platziverse-agent.output.others'),
+  onadd () { chooseOnlyBroker(this) },
+  oneditprepare () {
+    prepareBrokerSelect(this, {
+      none: text('platziverse-agent.form.byAddress'),
+      changed (broker) {
+        $('.platziverse-agent-address').toggle(broker === '')
+        $('#node-input-url').trigger('change')
+      }
+    })
+  },
+  oneditsave () { saveBrokerSelect(this) }
+})
+
+watchBrokers('platziverse-agent')
+
+/** What MQTT.js connects to; also with `${ENV}` inside. */
+function isAddress (url: string): boolean {
+  return /^(mqtts?|tcp|ssl|tls|wss?):\/\/\S+$/i.test(url) || /\$\{[^}]+\}/.test(url)
+}
