@@ -193,13 +193,16 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
       return
     }
     this.#succeeded()
-    for (const [i, entry] of batch.entries()) {
-      const stored = results[i] as Stored
-      this.#counters.messages++
-      this.#counters.metrics += stored.metrics
-      this.#counters.duplicates += stored.duplicates
-      entry.resolve(stored)
-    }
+    // Not at once: the database gets the next batch first, and works on it while senders are told about this one.
+    setImmediate(() => {
+      for (const [i, entry] of batch.entries()) {
+        const stored = results[i] as Stored
+        this.#counters.messages++
+        this.#counters.metrics += stored.metrics
+        this.#counters.duplicates += stored.duplicates
+        entry.resolve(stored)
+      }
+    })
   }
 
   /** Find the message that the database refuses; store all others. */

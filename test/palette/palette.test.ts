@@ -18,7 +18,6 @@ const run = promisify(execFile)
 const require = createRequire(import.meta.url)
 const manifest = require('../../package.json') as { version: string, 'node-red': { nodes: Record<string, string> } }
 const types = Object.keys(manifest['node-red'].nodes)
-const canvasTypes = types.filter(type => type !== 'platziverse-database')
 const examples = ['Monitor agents', 'Use any MQTT client']
 
 let folder = ''
@@ -40,7 +39,7 @@ test('the tarball has what runs and what is shown, and nothing else', async () =
     'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/lib/agent/agent.js', 'dist/lib/agent/agent.d.ts', 'dist/lib/agent/command.js',
     ...examples.map(name => `examples/${name}.json`),
     ...types.flatMap(type => [`dist/nodes/${type}/${type}.js`, `dist/nodes/${type}/${type}.html`]),
-    ...canvasTypes.map(type => `dist/nodes/${type}/icons/${type}.svg`),
+    ...types.map(type => `dist/nodes/${type}/icons/${type}.svg`),
     ...types.flatMap(type => ['en-US', 'es-ES', 'pt-BR'].flatMap(language => ['json', 'html'].map(kind => `dist/nodes/${type}/locales/${language}/${type}.${kind}`)))
   ]
   assert.deepEqual(expected.filter(file => !files.has(file)), [])
@@ -73,8 +72,8 @@ for (const version of [5, 4] as const) {
     const flows = await nodeRed.api<unknown>('library/examples/flows/@platziverse/node-red-platziverse')
     assert.match(JSON.stringify(flows), new RegExp(examples.join('.*')))
     const icons = await nodeRed.api<Record<string, string[]>>('icons')
-    assert.deepEqual(icons[packageName]?.sort(), canvasTypes.map(type => `${type}.svg`).sort())
-    for (const type of canvasTypes) assert.match(await nodeRed.api<string>(`icons/${packageName}/${type}.svg`), /<svg/)
+    assert.deepEqual(icons[packageName]?.sort(), types.map(type => `${type}.svg`).sort())
+    for (const type of types) assert.match(await nodeRed.api<string>(`icons/${packageName}/${type}.svg`), /<svg/)
 
     const port = await freePort()
     await nodeRed.deploy(await exampleFlow('Monitor agents', { 'platziverse-broker': { port } }))
