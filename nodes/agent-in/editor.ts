@@ -15,7 +15,7 @@ const outputs = [
 
 RED.nodes.registerType<AgentInConfig>('agent-in', {
   category: 'platziverse',
-  color: '#a3d9b8',
+  color: '#86c9a3',
   icon: 'agent-in.svg',
   inputs: 0,
   outputs: 4,

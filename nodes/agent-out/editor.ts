@@ -8,7 +8,7 @@ const fields = ['uuid', 'username', 'name', 'hostname', 'pid', 'kind', 'type']
 
 RED.nodes.registerType<AgentOutConfig>('agent-out', {
   category: 'platziverse',
-  color: '#a3d9b8',
+  color: '#86c9a3',
   icon: 'agent-out.svg',
   inputs: 1,
   outputs: 0,

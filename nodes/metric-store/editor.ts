@@ -7,13 +7,13 @@ const text = textsOf('metric-store')
 
 RED.nodes.registerType<MetricStoreConfig>('metric-store', {
   category: 'platziverse',
-  color: '#7cc6a4',
+  color: '#62b893',
   icon: 'metric-store.svg',
   inputs: 1,
   outputs: 1,
   defaults: {
     name: { value: defaults.name },
-    database: { value: defaults.database, type: 'platziverse-database', required: true },
+    database: { value: defaults.database, type: 'platziverse-database', required: true, label: text('metric-store.form.database') },
     grace: { value: defaults.grace, validate: wholeNumber(() => text('metric-store.form.grace'), 0) }
   },
   paletteLabel: () => text('metric-store.label.palette'),

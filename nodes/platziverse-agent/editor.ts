@@ -6,7 +6,7 @@ const text = textsOf('platziverse-agent')
 
 RED.nodes.registerType<AgentConfig, 'user' | 'password'>('platziverse-agent', {
   category: 'platziverse',
-  color: '#c3e2a8',
+  color: '#a5cf82',
   icon: 'platziverse-agent.svg',
   inputs: 1,
   outputs: 1,

@@ -7,7 +7,7 @@ const text = textsOf('platziverse-broker')
 
 RED.nodes.registerType<BrokerConfig>('platziverse-broker', {
   category: 'platziverse',
-  color: '#7cc6a4',
+  color: '#62b893',
   icon: 'platziverse-broker.svg',
   inputs: 0,
   outputs: 2,

@@ -5,7 +5,7 @@ const text = textsOf('platziverse-database')
 
 RED.nodes.registerType<DatabaseConfig>('platziverse-database', {
   category: 'config',
-  color: '#7cc6a4',
+  color: '#62b893',
   icon: 'platziverse-database.svg',
   defaults: {
     name: { value: defaults.name },

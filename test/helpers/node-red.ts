@@ -60,6 +60,10 @@ export interface ApiOptions {
   headers?: Record<string, string>
 }
 
+/** What Node-RED logs, also where `settings.lang` is es-ES or pt-BR. */
+const started = /Started (modified )?(flows|nodes)|Waiting for missing types|(Flujos|Nodos|Fluxos|Nós) (modificados )?iniciados/
+const listening = /\] .* http:\/\/127\.0\.0\.1:\d+\//
+
 const entries = { 5: 'node_modules/node-red/red.js', 4: 'node_modules/node-red-4/red.js' } as const
 const nodes = { 5: (major: number) => major >= 22, 4: (major: number) => major === 20 } as const
 
@@ -204,8 +208,8 @@ async function launch ({ version, node, userDir, port, removeUserDir, env, timeo
 
   try {
     // "Started flows" alone says nothing of HTTP, and an open port nothing of the flows.
-    await output.waitFor(/Started flows|Waiting for missing types|Flows stopped|Stopped flows/, { timeout })
-    await output.waitFor(/Server now running at/, { timeout })
+    await output.waitFor(started, { timeout })
+    await output.waitFor(listening, { timeout })
     await api('settings')
   } catch (error) {
     await kill('SIGKILL')
@@ -224,7 +228,7 @@ async function launch ({ version, node, userDir, port, removeUserDir, env, timeo
       const from = output.text().length
       await api('flows', { body: flows, headers: { 'Node-RED-Deployment-Type': type } })
       // The API answers before the new flows have started.
-      await output.waitFor(/Started (modified )?(flows|nodes)|Waiting for missing types/, { timeout, from })
+      await output.waitFor(started, { timeout, from })
     },
     waitForLog: (pattern, waiting) => output.waitFor(pattern, waiting),
     kill,

@@ -1,0 +1,138 @@
+// The one place that narrows the editor's global: what this package uses of it, on Node-RED 4.1 and 5.
+
+/** A validator of Node-RED 3 and later: it must take two arguments, else its text is not shown. */
+export type Validator<Node extends EditorNode = EditorNode> = (this: Node, value: unknown, options: object) => true | string
+
+export interface Property<Value = unknown, Node extends EditorNode = EditorNode> {
+  value: Value
+  /** The type of node that the property refers to by its id. */
+  type?: string
+  required?: boolean
+  /** What Node-RED calls the property where it says that it is missing. */
+  label?: string
+  validate?: Validator<Node>
+}
+
+export interface Definition<Config extends object, Credentials extends string = never> {
+  category: string
+  defaults: { [Name in keyof Config]: Property<Config[Name], EditorNode & Config> }
+  credentials?: Record<Credentials, { type: 'text' | 'password' }>
+  color?: string
+  icon?: string
+  inputs?: 0 | 1
+  outputs?: number
+  align?: 'left' | 'right'
+  paletteLabel?: (this: unknown) => string
+  label?: (this: EditorNode & Config) => string
+  labelStyle?: (this: EditorNode & Config) => string
+  inputLabels?: (this: EditorNode & Config) => string
+  outputLabels?: (this: EditorNode & Config, output: number) => string
+  /** When the node is about to be created from the palette, and when it is pasted; not when flows load. */
+  onadd?: (this: EditorNode & Config) => void
+  oneditprepare?: (this: EditorNode & Config) => void
+  oneditsave?: (this: EditorNode & Config) => void
+}
+
+export interface EditorNode {
+  readonly id: string
+  readonly type: string
+  /** The flow or subflow it is on; none for a global config node. */
+  readonly z?: string
+  /** Disabled. */
+  readonly d?: boolean
+  readonly _def: { readonly defaults: Record<string, Property> }
+  /** Must be drawn again. */
+  dirty?: boolean
+  /** Differs from what is deployed. */
+  changed?: boolean
+  valid?: boolean
+  users?: EditorNode[]
+}
+
+export interface Link {
+  source: EditorNode
+  sourcePort: number
+  target: EditorNode
+}
+
+export interface Workspace {
+  id: string
+  /** A flow's name. */
+  label?: string
+  /** A subflow's name. */
+  name?: string
+  disabled?: boolean
+  /** Its nodes must not be changed: the editor throws. */
+  locked?: boolean
+}
+
+export interface Subflow extends Workspace {
+  in: EditorNode[]
+  instances: EditorNode[]
+}
+
+export interface Annotation {
+  type: 'badge'
+  class: string
+  filter (node: EditorNode): boolean
+  element (node: EditorNode): SVGElement
+  show (node: EditorNode): boolean
+  tooltip (node: EditorNode): string | undefined
+}
+
+type EventName = 'nodes:add' | 'nodes:remove' | 'nodes:change' | 'links:add' | 'links:remove' | 'flows:change' | 'flows:loaded' | 'workspace:dirty'
+
+interface Editor {
+  _ (key: string, options?: Record<string, string | number>): string
+  nodes: {
+    registerType<Config extends object, Credentials extends string = never> (type: string, definition: Definition<Config, Credentials>): void
+    getType (type: string): Definition<Record<string, unknown>> | undefined
+    id (): string
+    node (id: string): EditorNode | null
+    add (node: object): void
+    filterNodes (filter: { type?: string, z?: string }): EditorNode[]
+    eachNode (callback: (node: EditorNode) => void): void
+    eachConfig (callback: (node: EditorNode) => void): void
+    eachLink (callback: (link: Link) => void): void
+    workspace (id: string): Workspace | undefined
+    subflow (id: string): Subflow | undefined
+    getWorkspaceOrder (): string[]
+    dirty (): boolean
+    dirty (value: boolean): void
+  }
+  editor: { validateNode (node: EditorNode): boolean }
+  history: { push (event: { t: 'add', nodes: string[], dirty: boolean }): void }
+  events: { on (event: EventName, listener: (subject: unknown) => void): void }
+  utils: { getNodeLabel (node: EditorNode): string }
+  view: {
+    redraw (): void
+    annotations: { register (id: string, annotation: Annotation): void }
+  }
+}
+
+export const RED = (globalThis as unknown as { RED: Editor }).RED
+
+const packageName = '@platziverse/node-red-platziverse'
+
+/** Looks texts up in the catalogue of a node of this package, by the key's full path. */
+export function textsOf (node: string): (key: string, options?: Record<string, string | number>) => string {
+  return (key, options) => RED._(`${packageName}/${node}:${key}`, options)
+}
+
+/** The texts that several nodes share live in the broker's catalogue. */
+export const shared = textsOf('platziverse-broker')
+
+/** Calls `act` once, soon after any number of events. */
+export function soonAfter (events: EventName[], act: () => void, when: (subject: unknown) => boolean = () => true): void {
+  let planned = false
+  for (const event of events) {
+    RED.events.on(event, subject => {
+      if (planned || !when(subject)) return
+      planned = true
+      setTimeout(() => {
+        planned = false
+        act()
+      })
+    })
+  }
+}
