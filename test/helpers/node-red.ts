@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { existsSync, rmSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -288,9 +288,4 @@ function majorOf (node: string): number {
 
 function asObject (value: unknown): object {
   return typeof value === 'object' && value !== null ? value : {}
-}
-
-/** Removes a folder when the test process ends, whatever happened. */
-export function removeAtExit (folder: string): void {
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
 }

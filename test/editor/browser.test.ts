@@ -1,0 +1,421 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { connectAsync } from 'mqtt'
+import type { Browser, Page } from 'playwright-core'
+import { openBrowser, openEditor, skipWithoutChromium, type Editor, type EditorOptions } from '../helpers/browser.ts'
+import { freePort, packageDir, skipWithoutNodeRed, startNodeRed, type NodeRed } from '../helpers/node-red.ts'
+
+const flow = { id: 'f10w000000000001', type: 'tab', label: 'Plant' }
+const noChromium = skipWithoutChromium()
+const screenshots = process.env['SCREENSHOTS'] ?? await mkdtemp(join(tmpdir(), 'platziverse-screenshots-'))
+
+let browser: Browser
+if (noChromium === false) {
+  before(async () => { browser = await openBrowser() })
+  after(() => browser.close())
+}
+
+for (const version of [5, 4] as const) {
+  describe(`in the editor of Node-RED ${version}`, { skip: noChromium || skipWithoutNodeRed(version) }, () => {
+    const { withEditor } = runningNodeRed(version)
+
+    test('four nodes dragged, chosen, wired and deployed store and acknowledge what a client publishes', () => withEditor({}, async editor => {
+      const port = await freePort()
+      const broker = await editor.drag('platziverse-broker', 160, 80)
+      const agentIn = await editor.drag('agent-in', 160, 220)
+      const store = await editor.drag('metric-store', 420, 220)
+      const agentOut = await editor.drag('agent-out', 680, 220)
+
+      await editor.edit(broker)
+      await editor.fill('#node-input-port', String(port))
+      await editor.done()
+      for (const id of [agentIn, agentOut]) {
+        await editor.edit(id)
+        await editor.page.locator('#platziverse-broker-select').selectOption({ label: `MQTT ${port} – Plant` })
+        await editor.done()
+        assert.equal(await editor.property(id, 'broker'), broker)
+      }
+      for (const output of [0, 1, 2]) await editor.wire(agentIn, output, store)
+      await editor.wire(store, 0, agentOut)
+      for (const id of [broker, agentIn, store, agentOut]) assert.equal(await editor.property(id, 'valid'), true)
+      await editor.deploy()
+      await statusOf(editor, broker, `${port} · 0 clients`)
+
+      const listener = await connectAsync(`mqtt://127.0.0.1:${port}`)
+      const heard = new Promise<string>(resolve => { listener.on('message', topic => resolve(topic)) })
+      await listener.subscribeAsync('agent/#')
+      const client = await connectAsync(`mqtt://127.0.0.1:${port}`)
+      const agent = { uuid: 'chip-1', username: 'ana', name: 'press', hostname: 'plant', pid: 1 }
+      // Resolves with the PUBACK.
+      await client.publishAsync('agent/message', JSON.stringify({ agent, metrics: [{ type: 'temperature', value: 21.5 }, { type: 'pressure', value: 3 }] }), { qos: 1 })
+      assert.equal(await heard, 'agent/message')
+      await statusOf(editor, store, '2 metrics')
+      await statusOf(editor, agentOut, '1 sent')
+      await statusOf(editor, agentIn, '1 agent')
+      await statusOf(editor, broker, `${port} · 2 clients`)
+      await shoot(editor, `flow-${version}`)
+      await client.endAsync()
+      await listener.endAsync()
+    }))
+
+    test('the forms open and close without an error and without a change', () => withEditor({}, async editor => {
+      const ids = await dragAll(editor)
+      for (const id of Object.values(ids)) {
+        const before = await propertiesOf(editor, id)
+        await editor.edit(id)
+        await editor.done()
+        assert.deepEqual(await propertiesOf(editor, id), before)
+      }
+    }))
+
+    test('Import ▸ Examples offers every flow, which is valid as it is', () => withEditor({}, async editor => {
+      const labels = (await readdir(join(packageDir, 'flows'))).filter(file => file.endsWith('.json')).map(file => file.slice(0, -'.json'.length))
+      assert.deepEqual((await editor.examples()).sort(), labels.sort())
+      for (const label of labels) await editor.importExample(label)
+      const invalid = await editor.page.evaluate(() => {
+        const found: unknown[] = []
+        const { nodes } = (globalThis as unknown as { RED: { nodes: Record<'eachNode' | 'eachConfig', (see: (node: { type: string, valid: boolean, validationErrors: string[] }) => void) => void> } }).RED
+        const see = ({ type, valid, validationErrors }: { type: string, valid: boolean, validationErrors: string[] }) => { if (!valid) found.push({ type, validationErrors }) }
+        nodes.eachNode(see)
+        nodes.eachConfig(see)
+        return found
+      })
+      assert.deepEqual(invalid, [])
+      assert.equal(await editor.page.locator('.platziverse-unstored:not(.hide)').count(), 0)
+      await shoot(editor, `examples-${version}`)
+    }))
+
+    test('every node has its own icon in the palette, and its help', () => withEditor({}, async editor => {
+      const { page } = editor
+      await page.locator('.red-ui-palette-node[data-palette-type="agent-in"]').scrollIntoViewIfNeeded()
+      for (const type of Object.keys(await types())) {
+        if (type === 'platziverse-database') continue
+        const icon = page.locator(`.red-ui-palette-node[data-palette-type="${type}"] .red-ui-palette-icon`)
+        const url = /url\("?([^")]+)/.exec(await icon.evaluate(element => getComputedStyle(element).backgroundImage))?.[1]
+        assert.match(url ?? '', new RegExp(`/${type}\\.svg$`))
+        const response = await page.request.get(url ?? '')
+        assert.match(await response.text(), /^<svg/)
+        assert.match(await page.evaluate(type => (globalThis as unknown as { RED: { nodes: { getNodeHelp (type: string): string } } }).RED.nodes.getNodeHelp(type), type), /<p>/)
+      }
+      await shoot(editor, `palette-${version}`)
+    }))
+  })
+}
+
+describe('the form', { skip: noChromium || skipWithoutNodeRed(5) }, () => {
+  const { withEditor } = runningNodeRed(5)
+
+  test('of a node that was dropped before any broker says so, and the first broker dropped is chosen', () => withEditor({}, async editor => {
+    const agentIn = await editor.drag('agent-in', 160, 220)
+    assert.equal(await editor.property(agentIn, 'valid'), false)
+    await editor.edit(agentIn)
+    assert.match(await editor.page.locator('#platziverse-broker-hint').innerText(), /Drag a platziverse-broker onto the canvas/)
+    await shoot(editor, 'form-no-broker')
+    await editor.cancel()
+    const broker = await editor.drag('platziverse-broker', 160, 80)
+    await editor.page.waitForFunction(isValid, agentIn)
+    assert.equal(await editor.property(agentIn, 'broker'), broker)
+  }))
+
+  test('lists the brokers of all flows, and choosing another one lights Deploy up', () => withEditor({
+    flows: [flow, { id: 'f10w000000000002', type: 'tab', label: 'Office' },
+      { id: 'b1', type: 'platziverse-broker', z: flow.id, name: '', port: '8083', x: 100, y: 100, wires: [[], []] },
+      { id: 'b2', type: 'platziverse-broker', z: 'f10w000000000002', name: 'Second', port: '1884', x: 100, y: 100, wires: [[], []] },
+      { id: 'o1', type: 'agent-out', z: flow.id, name: '', broker: 'b1', topic: '', qos: 1, retain: false, x: 300, y: 200, wires: [] }]
+  }, async editor => {
+    assert.equal(await editor.page.locator('#red-ui-header-button-deploy.disabled').count(), 1)
+    await editor.edit('o1')
+    const select = editor.page.locator('#platziverse-broker-select')
+    assert.deepEqual(await select.locator('option').allTextContents(), ['MQTT 8083 – Plant', 'Second (1884) – Office'])
+    await select.selectOption('b2')
+    await editor.done()
+    assert.equal(await editor.property('o1', 'broker'), 'b2')
+    assert.equal(await editor.property('o1', 'changed'), true)
+    assert.equal(await editor.page.locator('#red-ui-header-button-deploy.disabled').count(), 0)
+    await undo(editor)
+    assert.equal(await editor.property('o1', 'broker'), 'b1')
+    const fresh = await editor.drag('agent-in', 160, 350)
+    assert.equal(await editor.property(fresh, 'broker'), '', 'of two brokers none is chosen')
+  }))
+
+  test('of a copy of a flow has the broker of the copy', () => withEditor({
+    flows: [flow,
+      { id: 'b1', type: 'platziverse-broker', z: flow.id, name: '', port: '8083', x: 100, y: 100, wires: [[], []] },
+      { id: 'i1', type: 'agent-in', z: flow.id, name: '', broker: 'b1', acknowledge: 'arrival', x: 100, y: 200, wires: [[], [], [], []] }]
+  }, async editor => {
+    const { broker, chosen } = await editor.page.evaluate(() => {
+      const { RED } = globalThis as unknown as { RED: { view: { importNodes (nodes: object[], options: object): void }, nodes: { createCompleteNodeSet (): object[], filterNodes (filter: object): Array<{ id: string, broker: string }> } } }
+      RED.view.importNodes(RED.nodes.createCompleteNodeSet(), { generateIds: true, addFlow: true })
+      return {
+        broker: RED.nodes.filterNodes({ type: 'platziverse-broker' }).find(({ id }) => id !== 'b1')?.id,
+        chosen: RED.nodes.filterNodes({ type: 'agent-in' }).find(({ id }) => id !== 'i1')?.broker
+      }
+    })
+    assert.ok(broker)
+    assert.equal(chosen, broker)
+  }))
+
+  test('shows a broker that was deleted as missing, and undo brings it back', () => withEditor({}, async editor => {
+    const broker = await editor.drag('platziverse-broker', 160, 80)
+    const agentOut = await editor.drag('agent-out', 400, 220)
+    await editor.node(broker).click()
+    await editor.page.keyboard.press('Delete')
+    await editor.page.waitForFunction(isInvalid, agentOut)
+    assert.deepEqual(await editor.property(agentOut, 'validationErrors'), ['Broker: the chosen one no longer exists'])
+    await editor.edit(agentOut)
+    assert.equal(await editor.page.locator('#platziverse-broker-select.input-error').count(), 1)
+    await editor.cancel()
+    await undo(editor)
+    await editor.page.waitForFunction(isValid, agentOut)
+  }))
+
+  test('of platziverse-broker refuses a bad port, takes ${ENV}, and warns of the open network', () => withEditor({}, async editor => {
+    const { page } = editor
+    const broker = await editor.drag('platziverse-broker', 160, 80)
+    await editor.edit(broker)
+    const port = page.locator('#node-input-port')
+    for (const bad of ['', 'http', '65536', '-1', '80.5']) {
+      await editor.fill('#node-input-port', bad)
+      assert.match(await port.getAttribute('class') ?? '', /input-error/, bad)
+    }
+    for (const good of ['1883', '0', '65535', '${MQTT_PORT}']) {
+      await editor.fill('#node-input-port', good)
+      assert.doesNotMatch(await port.getAttribute('class') ?? '', /input-error/, good)
+    }
+    const host = page.locator('#node-input-host')
+    await editor.fill('#node-input-host', '0.0.0.0')
+    assert.match(await host.getAttribute('class') ?? '', /input-error/)
+    assert.equal(await page.locator('#platziverse-broker-open').isVisible(), false)
+    await page.locator('#node-input-anonymous').check()
+    assert.equal(await page.locator('#platziverse-broker-open').isVisible(), true)
+    assert.doesNotMatch(await host.getAttribute('class') ?? '', /input-error/)
+    await shoot(editor, 'form-broker-open')
+    await editor.fill('#node-input-port', 'eight')
+    await editor.done()
+    assert.equal(await editor.property(broker, 'valid'), false)
+    assert.deepEqual(await editor.property(broker, 'validationErrors'), ['Port: a whole number from 0 to 65535'])
+    assert.equal(await editor.node(broker).locator('.red-ui-flow-node-error:not(.hide)').count(), 1)
+    await shoot(editor, 'invalid')
+  }))
+
+  test('of agent-out refuses wildcards and unknown fields', () => withEditor({}, async editor => {
+    await editor.drag('platziverse-broker', 160, 80)
+    const agentOut = await editor.drag('agent-out', 400, 220)
+    await editor.edit(agentOut)
+    const topic = editor.page.locator('#node-input-topic')
+    for (const bad of ['agent/+/x', 'agent/#', 'agent/{id}', 'agent/{uuid']) {
+      await editor.fill('#node-input-topic', bad)
+      assert.match(await topic.getAttribute('class') ?? '', /input-error/, bad)
+    }
+    for (const good of ['', 'plant/all', 'agent/{uuid}/{type}', '{kind}/{username}/{name}/{hostname}/{pid}', '${TOPIC}']) {
+      await editor.fill('#node-input-topic', good)
+      assert.doesNotMatch(await topic.getAttribute('class') ?? '', /input-error/, good)
+    }
+  }))
+
+  test('of platziverse-agent asks for an address only where no broker is chosen, and keeps the password secret', () => withEditor({}, async editor => {
+    const { page } = editor
+    await editor.drag('platziverse-broker', 160, 80)
+    const agent = await editor.drag('platziverse-agent', 400, 80)
+    await editor.edit(agent)
+    const url = page.locator('#node-input-url')
+    assert.equal(await url.isVisible(), false)
+    await page.locator('#platziverse-broker-select').selectOption('')
+    assert.equal(await url.isVisible(), true)
+    await editor.fill('#node-input-url', 'somewhere')
+    assert.match(await url.getAttribute('class') ?? '', /input-error/)
+    await editor.fill('#node-input-url', 'mqtts://broker.example:8883')
+    await page.locator('#node-input-user').fill('ana')
+    await page.locator('#node-input-password').fill('secret')
+    await shoot(editor, 'form-agent-address')
+    await editor.done()
+    assert.equal(await editor.property(agent, 'broker'), '')
+    assert.equal(await editor.property(agent, 'valid'), true)
+    assert.equal(JSON.stringify(await propertiesOf(editor, agent)).includes('secret'), false)
+  }))
+
+  test('of metric-store needs no visit: the first one makes the default database, the next one takes it', () => withEditor({}, async editor => {
+    const first = await editor.drag('metric-store', 300, 100)
+    const second = await editor.drag('metric-store', 300, 200)
+    const database = await editor.property(first, 'database')
+    assert.ok(database)
+    assert.equal(await editor.property(second, 'database'), database)
+    assert.equal(await editor.property(second, 'valid'), true)
+    assert.equal(await editor.property(String(database), 'filename'), 'platziverse.sqlite')
+    for (let i = 0; i < 3; i++) await undo(editor)
+    assert.equal(await editor.property(String(database), 'id'), undefined, 'undo takes the database away again')
+  }))
+
+  test('of agent-in warns of outputs without a metric-store, on the canvas too, until they are wired', () => withEditor({}, async editor => {
+    const { page } = editor
+    await editor.drag('platziverse-broker', 160, 80)
+    const agentIn = await editor.drag('agent-in', 160, 220)
+    const badge = editor.node(agentIn).locator('.platziverse-unstored:not(.hide)')
+    await badge.waitFor()
+    assert.equal(await editor.property(agentIn, 'valid'), true, 'a warning does not make Deploy ask')
+    await badge.hover()
+    await page.getByText('No metric-store behind: connected, disconnected, message.').waitFor()
+
+    const debug = await editor.drag('function', 420, 220)
+    const store = await editor.drag('metric-store', 680, 220)
+    for (const output of [0, 1, 2]) await editor.wire(agentIn, output, debug)
+    assert.equal(await badge.count(), 1)
+    await editor.wire(debug, 0, store)
+    await badge.waitFor({ state: 'detached' })
+    await undo(editor)
+    await badge.waitFor()
+
+    await editor.edit(agentIn)
+    assert.match(await page.locator('#agent-in-no-store').innerText(), /No metric-store behind: connected, disconnected, message/)
+    await shoot(editor, 'form-agent-in-warning')
+    await page.locator('#node-input-acknowledge').selectOption('arrival')
+    assert.equal(await page.locator('#agent-in-no-store').isVisible(), false)
+    await editor.done()
+    await badge.waitFor({ state: 'detached' })
+  }))
+
+  const looks: Array<{ options: EditorOptions, palette: RegExp, broker: RegExp }> = [
+    { options: { language: 'en-US' }, palette: /An MQTT broker inside Node-RED/, broker: /Allow anonymous access from the network/ },
+    { options: { language: 'es-ES', theme: 'dark' }, palette: /Un broker MQTT dentro de Node-RED/, broker: /Permitir el acceso anónimo desde la red/ },
+    { options: { language: 'pt-BR' }, palette: /Um broker MQTT dentro do Node-RED/, broker: /Permitir acesso anônimo pela rede/ }
+  ]
+  for (const { options, palette, broker } of looks) {
+    const look = `${options.language}-${options.theme ?? 'light'}`
+    test(`of every node is whole and readable in ${look}`, () => withEditor(options, async editor => {
+      const { page } = editor
+      assert.equal(await page.locator('html.nr-theme-dark').count(), options.theme === 'dark' ? 1 : 0)
+      assert.match(await page.evaluate(() => (globalThis as unknown as { RED: { nodes: { getNodeHelp (type: string): string } } }).RED.nodes.getNodeHelp('platziverse-broker')), palette)
+      const ids = await dragAll(editor)
+      await page.mouse.move(700, 600)
+      await shoot(editor, `canvas-${look}`)
+      for (const [type, id] of Object.entries(ids)) {
+        await editor.edit(id)
+        if (type === 'platziverse-broker') assert.match(await page.locator('#dialog-form').innerText(), broker)
+        assert.deepEqual(await flawsOf(page, '#dialog-form'), [], type)
+        await shoot(editor, `form-${type}-${look}`)
+        if (type === 'metric-store') {
+          await page.locator('#node-input-btn-database-edit').click()
+          await page.locator('#node-config-dialog-ok').waitFor()
+          await settled(page)
+          assert.deepEqual(await flawsOf(page, '#node-config-dialog-edit-form'), [], 'platziverse-database')
+          await shoot(editor, `form-platziverse-database-${look}`)
+          await page.locator('#node-config-dialog-cancel').click()
+          await page.locator('#node-config-dialog-ok').waitFor({ state: 'detached' })
+          await settled(page)
+        }
+        await editor.cancel()
+      }
+    }))
+  }
+})
+
+after(() => { if (noChromium === false) console.log(`screenshots: ${screenshots}`) })
+
+interface WithEditorOptions extends EditorOptions {
+  /** What is deployed before the editor opens. */
+  flows?: object[]
+}
+
+/** One Node-RED for the tests of a describe; each gets an editor of its own and fresh flows. */
+function runningNodeRed (version: 4 | 5) {
+  let nodeRed: NodeRed
+  before(async () => { nodeRed = await startNodeRed({ version, flows: [flow] }) })
+  after(() => nodeRed?.stop())
+  return {
+    async withEditor ({ flows = [flow], ...options }: WithEditorOptions, use: (editor: Editor) => Promise<void>): Promise<void> {
+      await nodeRed.deploy(flows)
+      const editor = await openEditor(browser, nodeRed, options)
+      try {
+        await use(editor)
+        assert.deepEqual(editor.errors, [])
+      } catch (error) {
+        await shoot(editor, `failed-${Date.now()}`)
+        throw error
+      } finally {
+        await editor.close()
+      }
+    }
+  }
+}
+
+async function types (): Promise<Record<string, string>> {
+  const { default: manifest } = await import('../../package.json', { with: { type: 'json' } })
+  return manifest['node-red'].nodes
+}
+
+async function dragAll (editor: Editor): Promise<Record<string, string>> {
+  return {
+    'platziverse-broker': await editor.drag('platziverse-broker', 160, 80),
+    'platziverse-agent': await editor.drag('platziverse-agent', 420, 80),
+    'agent-in': await editor.drag('agent-in', 160, 220),
+    'metric-store': await editor.drag('metric-store', 420, 220),
+    'agent-out': await editor.drag('agent-out', 680, 220)
+  }
+}
+
+function propertiesOf (editor: Editor, id: string): Promise<unknown> {
+  return editor.page.evaluate(id => {
+    const { RED } = globalThis as unknown as { RED: { nodes: { node (id: string): { _def: { defaults: object } } & Record<string, unknown>, convertNode (node: object, credentials: boolean): Record<string, unknown> } } }
+    const { x: _x, y: _y, ...properties } = RED.nodes.convertNode(RED.nodes.node(id), false)
+    return properties
+  }, id)
+}
+
+function isValid (id: string): boolean {
+  return (globalThis as unknown as { RED: { nodes: { node (id: string): { valid: boolean } | null } } }).RED.nodes.node(id)?.valid === true
+}
+
+function isInvalid (id: string): boolean {
+  return (globalThis as unknown as { RED: { nodes: { node (id: string): { valid: boolean } | null } } }).RED.nodes.node(id)?.valid === false
+}
+
+async function undo (editor: Editor): Promise<void> {
+  await editor.page.locator('#red-ui-workspace-chart').click({ position: { x: 5, y: 5 } })
+  await editor.page.keyboard.press('Control+z')
+}
+
+async function statusOf (editor: Editor, id: string, text: string): Promise<void> {
+  await editor.node(id).locator('.red-ui-flow-node-status-label').getByText(text, { exact: true }).waitFor()
+}
+
+async function settled (page: Page): Promise<void> {
+  await page.waitForFunction(() => document.getAnimations().every(animation => animation.playState !== 'running'))
+}
+
+async function shoot (editor: Editor, name: string): Promise<void> {
+  await settled(editor.page)
+  await editor.page.screenshot({ path: join(screenshots, `${name}.png`) })
+}
+
+/** What is not right to the eye: labels that wrap, text that is cut off, text that its background swallows (WCAG: 4.5). */
+function flawsOf (page: Page, form: string): Promise<string[]> {
+  return page.evaluate(form => {
+    const rgb = (color: string) => (color.match(/[\d.]+/g) ?? []).map(Number)
+    const luminance = (color: string) => {
+      const [r = 0, g = 0, b = 0] = rgb(color).map(part => part / 255).map(part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b
+    }
+    const backgroundOf = (element: Element | null): string => {
+      if (element === null) return 'rgb(255, 255, 255)'
+      const { backgroundColor } = getComputedStyle(element)
+      return rgb(backgroundColor)[3] === 0 ? backgroundOf(element.parentElement) : backgroundColor
+    }
+    const flaws: string[] = []
+    for (const element of document.querySelectorAll<HTMLElement>(`${form} label, ${form} .form-tips, ${form} select, ${form} input, ${form} span[data-i18n]`)) {
+      if (element.offsetParent === null) continue
+      const name = `${element.tagName} "${element.innerText.slice(0, 40)}"`
+      const box = element.getBoundingClientRect()
+      const frame = element.closest('form')?.getBoundingClientRect()
+      if (frame && box.right > frame.right + 1) flaws.push(`${name} sticks out`)
+      if (element.tagName === 'LABEL' && box.height > 30) flaws.push(`${name} wraps`)
+      if (element.matches('.form-tips') && element.scrollWidth > element.clientWidth + 1) flaws.push(`${name} overflows`)
+      const [light = 0, dark = 0] = [luminance(getComputedStyle(element).color), luminance(backgroundOf(element))].sort((a, b) => b - a)
+      const contrast = (light + 0.05) / (dark + 0.05)
+      if (contrast < 4.5) flaws.push(`${name} has a contrast of ${contrast.toFixed(1)}`)
+    }
+    return flaws
+  }, form)
+}
