@@ -12,6 +12,10 @@ const mostUnread = 4 * unreadBeforeDropping
 /** ms from the socket to CONNECT. */
 const connectTimeout = 10_000
 
+/** Marks a packet that was taken. */
+const taken = Symbol('taken')
+type Takeable = PublishPacket & { [taken]?: boolean }
+
 type Done = (error?: Error) => void
 
 /** What aedes calls when a socket's buffer is full; not in its types. */
@@ -19,13 +23,12 @@ type PatientClient = Client & { waitForDrain (done: (error: Error | null, client
 
 /** aedes, except that a publication which was taken is routed to nobody: no subscriber, no offline queue, no retained store. */
 class TakingAedes extends Aedes {
-  readonly taken = new WeakSet<object>()
   /** Subscriptions of the clients that are here. */
   subscriptions = 0
 
   override publish (packet: PublishPacket, ...rest: unknown[]): void {
     const done = (rest.length > 1 ? rest[1] : rest[0]) as Done | undefined
-    if (this.taken.has(packet)) done?.()
+    if ((packet as Takeable)[taken] === true) done?.()
     else super.publish.call(this, packet, ...rest as [Done])
   }
 
@@ -151,7 +154,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     if (packet.topic.startsWith('$SYS/')) return done(new Error('$SYS/ topics belong to the broker'))
     if (!this.#taker.takes(packet.topic)) return done(null)
 
-    this.aedes.taken.add(packet)
+    ;(packet as Takeable)[taken] = true
     // aedes publishes a will only after it closed the client.
     const will = client === null || client.closed
     const { topic, qos, retain } = packet

@@ -2,7 +2,7 @@ import { PlatziverseError } from '../errors.ts'
 import { parse, type Message, type RejectReason } from '../messages/parse.ts'
 import { kindOf, topics, type MessageKind } from '../messages/topics.ts'
 import type { Connection, Publication, Settle, Taker } from './broker.ts'
-import { addUnsettled, endDelivery, nextDeliveryId, type Delivery, type Unsettled } from './deliveries.ts'
+import { addUnsettled, endDelivery, nextDeliveryId, unsettledOf, type Delivery, type Unsettled } from './deliveries.ts'
 import { Presence } from './presence.ts'
 import { Window } from './window.ts'
 
@@ -71,7 +71,7 @@ export class Intake implements Taker {
   #options: IntakeOptions
   #window: Window
   #presence = new Presence()
-  #entries = new Map<string, Entry>()
+  #unsettled = 0
   #sweep: NodeJS.Timeout | undefined
   #closed = false
   #counters = { messages: 0, rejected: 0, timedOut: 0, abandoned: 0 }
@@ -85,7 +85,7 @@ export class Intake implements Taker {
   get attached (): boolean { return this.#handler !== undefined }
 
   statistics (): IntakeStatistics {
-    return { agents: this.#presence.size, unsettled: this.#entries.size, waiting: this.#window.waiting, ...this.#counters }
+    return { agents: this.#presence.size, unsettled: this.#unsettled, waiting: this.#window.waiting, ...this.#counters }
   }
 
   /** Hand everything to `handler` from now on, first of all what is still unsettled. */
@@ -110,13 +110,13 @@ export class Intake implements Taker {
   close (): void {
     this.detach()
     this.#closed = true
-    for (const entry of this.#entries.values()) if (entry.holds === 0) endDelivery(entry, removed)
+    for (const entry of unsettledOf(this)) if (entry.holds === 0) endDelivery(entry, removed)
     this.#window.resume()
   }
 
   /** Send what was sent before `before` (ms of `performance.now()`) and is in nobody's hands once more: a deploy may have lost it on its way. */
   resend (before: number): void {
-    for (const entry of this.#entries.values()) {
+    for (const entry of unsettledOf(this) as Entry[]) {
       if (entry.holds > 0 || entry.since >= before) continue
       entry.since = performance.now()
       this.#handler?.message(entry.kind, entry.incoming)
@@ -146,10 +146,11 @@ export class Intake implements Taker {
       settle(qos === 0 ? undefined : error)
     }
     if (this.#closed) return settled(removed)
-    const delivery: Delivery = { id: nextDeliveryId(), clientId: connection?.clientId ?? '', username: connection?.username, qos, retain, receivedAt }
+    const delivery: Delivery = { id: '', clientId: connection?.clientId ?? '', username: connection?.username, qos, retain, receivedAt }
     const parsed = parse(topic, publication.payload, receivedAt)
     if (!parsed.ok) {
       this.#counters.rejected++
+      delivery.id = nextDeliveryId()
       const { reason, detail } = parsed
       this.#handler?.rejected({ topic, payload: publication.payload.toString(), reason, detail }, delivery)
       return settled()
@@ -169,14 +170,15 @@ export class Intake implements Taker {
   #send (message: Message, delivery: Delivery, settled: Settle): void {
     const incoming = { topic: message.topic, payload: message.payload, delivery }
     if (this.#options.acknowledge === 'arrival') {
+      delivery.id = nextDeliveryId()
       settled()
     } else {
+      this.#unsettled++
       const end = (error?: Error): void => {
-        this.#entries.delete(delivery.id)
+        this.#unsettled--
         settled(error)
       }
-      const entry = { id: delivery.id, since: performance.now(), holds: 0, kind: message.kind, incoming, end }
-      this.#entries.set(delivery.id, entry)
+      const entry: Entry = { delivery, owner: this, since: performance.now(), holds: 0, kind: message.kind, incoming, end }
       addUnsettled(entry)
     }
     this.#handler?.message(message.kind, incoming)
@@ -186,7 +188,7 @@ export class Intake implements Taker {
   #sayGoodbye (uuid: string, { clientId, username }: Connection): void {
     const receivedAt = Date.now()
     this.#window.enter(itself, () => {
-      const delivery: Delivery = { id: nextDeliveryId(), clientId, username, qos: 0, retain: false, receivedAt }
+      const delivery: Delivery = { id: '', clientId, username, qos: 0, retain: false, receivedAt }
       this.#send({ kind: 'disconnected', topic: topics.disconnected, payload: { agent: { uuid } } }, delivery, () => { this.#window.leave(itself) })
     })
   }
@@ -194,7 +196,8 @@ export class Intake implements Taker {
   #timeOut (): void {
     const { timeLimit } = this.#options
     const deadline = performance.now() - timeLimit
-    const late = [...this.#entries.values()].filter(entry => entry.holds === 0 && entry.since <= deadline)
+    if (this.#unsettled === 0) return
+    const late = (unsettledOf(this) as Entry[]).filter(entry => entry.holds === 0 && entry.since <= deadline)
     const [first] = late
     if (first === undefined) return
     this.#counters.timedOut += late.length

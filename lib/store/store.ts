@@ -167,7 +167,8 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
     }
     const batch = this.#takeBatch()
     await this.#write(knex, batch)
-    this.#queue.splice(0, batch.length)
+    // Not splice(): in a long-lived array it keeps young objects alive until the next full garbage collection.
+    this.#queue = this.#queue.slice(batch.length)
   }
 
   /** The messages at the head of the queue, which stay there until they are committed. */
