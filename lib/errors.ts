@@ -47,6 +47,11 @@ export class PlatziverseError extends Error {
     this.detail = detail
     this.help = errorHelp[code]
   }
+
+  /** The message alone: it begins with the code, and catch nodes show this. */
+  override toString (): string {
+    return this.message
+  }
 }
 
 /** The text of anything that was thrown. */

@@ -1,51 +1,178 @@
 import assert from 'node:assert/strict'
-import { createRequire } from 'node:module'
+import { createServer, type AddressInfo } from 'node:net'
+import { once } from 'node:events'
 import { join } from 'node:path'
-import { after, afterEach, before, test } from 'node:test'
-import helper from 'node-red-node-test-helper'
+import { test, type TestContext } from 'node:test'
 import { connectAsync } from 'mqtt'
 import knexFactory from 'knex'
-import agentIn from '../../nodes/agent-in/agent-in.ts'
-import agentOut from '../../nodes/agent-out/agent-out.ts'
-import database from '../../nodes/platziverse-database/platziverse-database.ts'
-import broker from '../../nodes/platziverse-broker/platziverse-broker.ts'
-import metricStore from '../../nodes/metric-store/metric-store.ts'
-import { brokerUrl, closeAllBrokers } from '../../nodes/shared/broker.ts'
+import { useNodeRed } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { until } from '../helpers/events.ts'
 import { reading } from '../helpers/messages.ts'
 
-helper.init(createRequire(import.meta.url).resolve('node-red'))
-before(() => new Promise<void>(resolve => helper.startServer(resolve)))
-after(() => new Promise<void>(resolve => helper.stopServer(resolve)))
-afterEach(async () => { await helper.unload(); await closeAllBrokers() })
+const load = useNodeRed()
+
+/** The main flow with helper nodes at its ends. */
+async function mainFlow (t: TestContext, changes: Record<string, object> = {}) {
+  const filename = join(await temporaryFolder(t), 'test.sqlite')
+  const flow = [
+    { id: 'tab', type: 'tab' },
+    { id: 'broker', z: 'tab', type: 'platziverse-broker', port: 0, wires: [['clients'], ['statistics']] },
+    { id: 'database', type: 'platziverse-database', client: 'sqlite', filename },
+    { id: 'in', z: 'tab', type: 'agent-in', broker: 'broker', wires: [['store'], ['store'], ['store'], ['rejected']] },
+    { id: 'store', z: 'tab', type: 'metric-store', database: 'database', wires: [['out', 'stored']] },
+    { id: 'out', z: 'tab', type: 'agent-out', broker: 'broker' },
+    { id: 'errors', z: 'tab', type: 'catch', scope: null, uncaught: false, wires: [['caught']] },
+    ...['clients', 'statistics', 'rejected', 'stored', 'caught'].map(id => ({ id, z: 'tab', type: 'helper' }))
+  ].map(node => ({ ...node, ...'z' in node ? { x: 1, y: 1 } : {}, ...changes[node.id] }))
+  return { filename, flow: await load(flow) }
+}
+
+async function connect (t: TestContext, url: string) {
+  const client = await connectAsync(url, { reconnectPeriod: 0, clientId: 'tester' })
+  client.on('error', () => undefined)
+  t.after(() => { client.end(true) })
+  return client
+}
 
 test('a reading is stored, acknowledged and sent to listeners', async t => {
-  const folder = await temporaryFolder(t)
-  const filename = join(folder, 'a.sqlite')
-  const flow = [
-    { id: 'b', type: 'platziverse-broker', port: 0, wires: [[], []] },
-    { id: 'd', type: 'platziverse-database', client: 'sqlite', filename },
-    { id: 'i', type: 'agent-in', broker: 'b', wires: [['s'], ['s'], ['s'], []] },
-    { id: 's', type: 'metric-store', database: 'd', wires: [['o']] },
-    { id: 'o', type: 'agent-out', broker: 'b' }
-  ]
-  await helper.load([broker, agentIn, database, metricStore, agentOut] as never, flow as never)
-  const url = await until(() => brokerUrl('b'), url => url !== undefined)
-  const listener = await connectAsync(url as string)
+  const { flow, filename } = await mainFlow(t)
+  const url = await flow.url('broker')
+  const listener = await connectAsync(url)
+  t.after(() => { listener.end(true) })
   const heard: string[] = []
   listener.on('message', (topic, payload) => { heard.push(`${topic} ${payload.toString()}`) })
   await listener.subscribeAsync('#', { qos: 1 })
-  const sender = await connectAsync(url as string)
+  const sender = await connect(t, url)
   const payload = reading('a1')
   await sender.publishAsync('agent/message', payload, { qos: 1 })
   const knex = knexFactory({ client: 'sqlite3', connection: { filename }, useNullAsDefault: true })
   t.after(() => knex.destroy())
   assert.equal((await knex('metrics')).length, 3)
+
+  const message = await until(() => flow.received('stored')[0], message => message !== undefined)
+  assert.deepEqual([message?.topic, message?.payload, message?.stored], ['agent/message', JSON.parse(payload), { agentId: 1, metrics: 3, duplicates: 0 }])
+  const { id, receivedAt, ...delivery } = message?.delivery as Record<string, unknown>
+  assert.deepEqual([typeof id, typeof receivedAt, delivery], ['string', 'number', { clientId: 'tester', username: undefined, qos: 1, retain: false }])
+  assert.deepEqual(structuredClone(message?.delivery), message?.delivery, 'plain data')
   await until(() => heard, heard => heard.length === 1)
   assert.deepEqual(JSON.parse(heard[0]?.slice('agent/message '.length) ?? ''), JSON.parse(payload))
+
   sender.end(true)
   await until(() => heard, heard => heard.length === 2)
-  assert.match(heard[1] ?? '', /^agent\/disconnected \{"agent":\{"uuid":"a1"\}\}$/)
-  listener.end(true)
+  assert.equal(heard[1], 'agent/disconnected {"agent":{"uuid":"a1"}}')
+  assert.deepEqual(flow.received('clients').map(({ topic }) => topic), ['client/connected', 'client/subscribed', 'client/connected', 'client/disconnected'])
+  assert.deepEqual(flow.log().filter(line => /[A-Z]{3,}_[A-Z]/.test(line)), [])
+})
+
+test('what breaks the contract leaves by the fourth output, with its bytes and the reason', async t => {
+  const { flow } = await mainFlow(t)
+  const sender = await connect(t, await flow.url('broker'))
+  await sender.publishAsync('agent/message', '{"agent":{}}', { qos: 1 })
+  const message = await until(() => flow.received('rejected')[0], message => message !== undefined)
+  const { topic, payload, reason, detail } = message?.payload as Record<string, string>
+  assert.deepEqual([topic, payload, reason], ['agent/message', '{"agent":{}}', 'FIELD_INVALID'])
+  assert.match(detail ?? '', /metrics/)
+})
+
+test('statistics come at the interval that was asked for', async t => {
+  const { flow } = await mainFlow(t, { broker: { statistics: 1 } })
+  const message = await until(() => flow.received('statistics')[0], message => message !== undefined)
+  const statistics = message?.payload as Record<string, number>
+  for (const name of ['clients', 'received', 'delivered', 'dropped', 'agents', 'rejected', 'unsettled', 'waiting', 'timedOut']) assert.equal(typeof statistics[name], 'number', name)
+})
+
+test('on arrival: acknowledged at once, also without a metric-store', async t => {
+  const { flow } = await mainFlow(t, { in: { acknowledge: 'arrival', wires: [[], [], ['stored'], []] } })
+  await (await connect(t, await flow.url('broker'))).publishAsync('agent/message', reading(), { qos: 1 })
+  await until(() => flow.received('stored').length, n => n === 1)
+})
+
+test('a flow without a metric-store is told so after the time limit, and nothing is acknowledged', async t => {
+  const { flow } = await mainFlow(t, { in: { timeLimit: 1, wires: [[], [], [], []] } })
+  const sender = await connect(t, await flow.url('broker'))
+  let acknowledged = false
+  sender.publish('agent/message', reading(), { qos: 1 }, error => { acknowledged = !error })
+  await once(sender as never, 'close')
+  const message = await until(() => flow.received('caught')[0], message => message !== undefined)
+  assert.match((message?.error as { message: string }).message, /DELIVERY_UNSETTLED: .*metric-store/)
+  assert.equal(acknowledged, false)
+})
+
+test('a taken port: red status, one error, and it opens once the port is free', async t => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const { flow } = await mainFlow(t, { broker: { port: (other.address() as AddressInfo).port } })
+  await until(() => flow.status('broker'), status => status?.fill === 'red' && status.text === 'BROKER_PORT_TAKEN')
+  other.close()
+  await flow.url('broker')
+  await until(() => flow.status('broker'), status => status?.fill === 'green')
+  assert.equal(flow.log().filter(line => line.startsWith('BROKER_PORT_TAKEN')).length, 1)
+})
+
+test('nodes without a broker or a database say so, and their messages end as errors', async t => {
+  const { flow } = await mainFlow(t, { in: { broker: '' }, store: { database: 'nowhere', wires: [[]] }, out: { broker: '' } })
+  await until(() => flow.status('out'), status => status?.text === 'BROKER_MISSING')
+  assert.deepEqual([flow.status('in')?.text, flow.status('store')?.text], ['BROKER_MISSING', 'DATABASE_MISSING'])
+  flow.node('store').receive({ topic: 'agent/message', payload: JSON.parse(reading()) } as never)
+  flow.node('out').receive({ topic: 'a', payload: 'b' } as never)
+  const caught = await until(() => flow.received('caught'), messages => messages.length === 2)
+  assert.deepEqual(caught.map(({ error }) => (error as { message: string }).message.split(':')[0]).sort(), ['BROKER_MISSING', 'DATABASE_MISSING'])
+})
+
+test('agent-out refuses a topic with a wildcard, and a broker that is not there', async t => {
+  const { flow } = await mainFlow(t, { out: { retain: true } })
+  await flow.url('broker')
+  flow.node('out').receive({ topic: 'a/#', payload: 'b' } as never)
+  const [message] = await until(() => flow.received('caught'), messages => messages.length === 1)
+  assert.match((message?.error as { message: string }).message, /PUBLISH_TOPIC_INVALID: The topic a\/# has a wildcard/)
+})
+
+test('agent-out publishes by its template, with its QoS and as retained', async t => {
+  const { flow } = await mainFlow(t, { out: { topic: 'm/{uuid}/{type}', qos: '2', retain: true } })
+  const url = await flow.url('broker')
+  await (await connect(t, url)).publishAsync('agent/message', reading('a1'), { qos: 1 })
+  const listener = await connectAsync(url)
+  t.after(() => { listener.end(true) })
+  const packets: Array<{ topic: string, qos: number, retain: boolean }> = []
+  listener.on('message', (topic, _payload, { qos, retain }) => { packets.push({ topic, qos, retain }) })
+  await listener.subscribeAsync('m/#', { qos: 2 })
+  await until(() => packets.length, n => n === 3)
+  assert.deepEqual(packets.map(({ topic }) => topic).sort(), ['m/a1/cpu', 'm/a1/on', 'm/a1/state'])
+  assert.ok(packets.every(({ qos, retain }) => qos === 2 && retain))
+})
+
+test('metric-store stores what any other node sends, and refuses what breaks the contract', async t => {
+  const { flow } = await mainFlow(t)
+  flow.node('store').receive({ topic: 'agent/message', payload: reading('b') } as never)
+  flow.node('store').receive({ topic: 'agent/message', payload: { agent: { uuid: 'b' } } } as never)
+  flow.node('store').receive({ topic: 'other', payload: 1 } as never)
+  const message = await until(() => flow.received('stored')[0], message => message !== undefined)
+  assert.deepEqual(message?.stored, { agentId: 1, metrics: 3, duplicates: 0 })
+  const caught = await until(() => flow.received('caught'), messages => messages.length === 2)
+  assert.deepEqual(caught.map(({ error }) => /[A-Z]+_[A-Z]+/.exec((error as { message: string }).message)?.[0]), ['FIELD_INVALID', 'TOPIC_UNKNOWN'])
+})
+
+test('a message that the flow broke on its way is not acknowledged', async t => {
+  const { flow } = await mainFlow(t, { in: { wires: [['store'], ['store'], ['break'], []] }, rejected: { id: 'break', type: 'change', rules: [{ t: 'delete', p: 'payload.metrics', pt: 'msg' }], wires: [['store']] } })
+  const sender = await connect(t, await flow.url('broker'))
+  sender.publish('agent/message', reading(), { qos: 1 }, () => undefined)
+  await once(sender as never, 'close')
+  const [message] = await until(() => flow.received('caught'), messages => messages.length >= 1)
+  assert.match((message?.error as { message: string }).message, /FIELD_INVALID/)
+})
+
+test('a database that cannot be opened: red status, one error, nothing acknowledged, and no end to Node-RED', async t => {
+  const folder = join(await temporaryFolder(t), 'missing')
+  const { flow } = await mainFlow(t, { database: { filename: join(folder, 'a.sqlite') } })
+  const sender = await connect(t, await flow.url('broker'))
+  let acknowledged = false
+  sender.publish('agent/message', reading(), { qos: 1 }, error => { acknowledged = !error })
+  const status = await until(() => flow.status('store'), status => status?.fill === 'red' && /waiting/.test(status.text ?? '') && !/ 0 /.test(status.text ?? ''))
+  assert.ok(status)
+  assert.equal(acknowledged, false)
+  assert.equal(flow.log().filter(line => line.startsWith('STORE_CANNOT_OPEN')).length, 1)
+  await import('node:fs/promises').then(fs => fs.mkdir(folder))
+  await until(() => acknowledged, Boolean)
+  await until(() => flow.status('store'), status => status?.fill === 'green')
 })

@@ -1,0 +1,39 @@
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** What Linux says about a process and its children. */
+
+const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
+
+/** Seconds of user and system time, of the children too. */
+export function cpuSeconds (pid: number): number {
+  return sum(pid, member => {
+    // The name, second of all and in parentheses, may contain spaces: count from behind it.
+    const fields = readFileSync(`/proc/${member}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')
+    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+  })
+}
+
+/** Seconds that all cores together were busy since the machine started, whoever with. */
+export function busySeconds (): number {
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = (/^cpu +(.*)$/m.exec(readFileSync('/proc/stat', 'utf8'))?.[1] ?? '').split(' ').map(Number)
+  return (user + nice + system + irq + softirq + steal) / ticksPerSecond
+}
+
+/** Bytes in memory now (`VmRSS`) or at most so far (`VmHWM`), the children's added. */
+export function memory (pid: number, what: 'VmRSS' | 'VmHWM'): number {
+  return sum(pid, member => {
+    const line = new RegExp(`^${what}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${member}/status`, 'utf8'))
+    if (line === null) throw new Error(`/proc/${member}/status has no ${what}.`)
+    return Number(line[1]) * 1024
+  })
+}
+
+function sum (pid: number, measure: (member: number) => number): number {
+  return measure(pid) + childrenOf(pid).reduce((total, child) => total + sum(child, measure), 0)
+}
+
+function childrenOf (pid: number): number[] {
+  return readdirSync(`/proc/${pid}/task`).flatMap(task =>
+    readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number))
+}

@@ -1,0 +1,74 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Contestant } from './contestants/contestant.ts'
+import { expert } from './contestants/expert.ts'
+import { handBuilt } from './contestants/hand-built.ts'
+import { ingest, inserts, plainScript } from './contestants/limits.ts'
+import { platziverse } from './contestants/platziverse.ts'
+import { benchFolder } from './from-root.ts'
+import { describeMachine } from './machine.ts'
+import { measure, type Figures } from './measure.ts'
+import { medianOf } from './medians.ts'
+import { measureMillion } from './million.ts'
+import { readOptions, usage, type Options } from './options.ts'
+import { killServers } from './server.ts'
+import { describeMillion, describeResults, type Result } from './table.ts'
+import { openWorkFolder, removeWorkFolder } from './work.ts'
+
+const contestants = [handBuilt, expert, platziverse, ingest, inserts, plainScript]
+const results = join(benchFolder, 'results')
+
+/** Every contestant once a round, so that whatever else the machine does meets all of them alike. */
+async function runAll (chosen: Contestant[], options: Options): Promise<Map<Contestant, Figures[]>> {
+  const runs = new Map<Contestant, Figures[]>(chosen.map(contestant => [contestant, []]))
+  for (let round = 1; round <= options.runs; round++) {
+    for (const [contestant, figures] of runs) {
+      process.stderr.write(`round ${round} of ${options.runs}: (${contestant.id}) ${contestant.name} … `)
+      const measured = await measure(contestant, options)
+      figures.push(measured)
+      process.stderr.write(`${Math.round(measured.messagesPerSecond)} messages/s\n`)
+    }
+  }
+  return runs
+}
+
+async function bench (options: Options): Promise<void> {
+  const chosen = contestants.filter(({ id }) => options.only.some(name => id.startsWith(name)))
+  if (chosen.length === 0) throw new TypeError(`--only names no contestant: ${options.only.join(',')}`)
+  openWorkFolder()
+  await mkdir(results, { recursive: true })
+  const date = new Date().toISOString()
+  const machine = describeMachine()
+  const save = (data: object): Promise<void> => writeFile(join(results, `${date.replaceAll(':', '-')}.json`), JSON.stringify({ date, machine, options, ...data }, null, 2))
+
+  if (options.million) {
+    const million = await measureMillion(options)
+    await save({ million })
+    console.log(describeMillion(million))
+    return
+  }
+  const runs = await runAll(chosen, options)
+  const medians: Result[] = [...runs].map(([{ id, name, acknowledges }, figures]) => ({ contestant: { id, name, acknowledges }, figures: medianOf(figures) }))
+  await save({ medians, runs: Object.fromEntries([...runs].map(([{ id }, figures]) => [id, figures])) })
+  console.log(describeResults(medians, machine, options, date.slice(0, 10)))
+}
+
+process.once('exit', () => {
+  killServers()
+  removeWorkFolder()
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
+let options: Options
+try {
+  options = readOptions(process.argv.slice(2))
+} catch (error) {
+  console.error(`${(error as Error).message}\n\n${usage}`)
+  process.exit(2)
+}
+try {
+  await bench(options)
+} catch (error) {
+  console.error(`\nNo numbers: ${(error as Error).message}`)
+  process.exitCode = 1
+}

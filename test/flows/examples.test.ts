@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { connectAsync, type MqttClient } from 'mqtt'
+import knexFactory, { type Knex } from 'knex'
+import { exampleFlow } from '../helpers/main-flow.ts'
+import { freePort, packageDir, skipWithoutNodeRed, startNodeRed, type NodeRedVersion } from '../helpers/node-red.ts'
+import { reading } from '../helpers/messages.ts'
+import { until } from '../helpers/events.ts'
+
+interface Running { listener: MqttClient, heard: Map<string, string>, knex: Knex, sender: MqttClient }
+
+/** Runs an example in a real Node-RED, with its ports changed to free ones, and listens to everything on its broker. */
+async function runExample (t: TestContext, name: string, version: NodeRedVersion): Promise<Running> {
+  const port = await freePort()
+  const flows = await exampleFlow(name, { 'platziverse-broker': { port }, 'mqtt-broker': { port }, 'platziverse-agent': { interval: 1 } })
+  const nodeRed = await startNodeRed({ version, flows })
+  t.after(() => nodeRed.stop())
+  const connect = async () => {
+    const client = await until(() => connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0 }).catch(() => undefined), client => client !== undefined) as MqttClient
+    t.after(() => { client.end(true) })
+    return client
+  }
+  const listener = await connect()
+  const heard = new Map<string, string>()
+  listener.on('message', (topic, payload) => { heard.set(topic, payload.toString()) })
+  await listener.subscribeAsync('#', { qos: 1 })
+  const knex = knexFactory({ client: 'sqlite3', connection: { filename: join(nodeRed.userDir, 'platziverse.sqlite') }, useNullAsDefault: true })
+  t.after(() => knex.destroy())
+  return { listener, heard, knex, sender: await connect() }
+}
+
+const seriesOf = async (knex: Knex, uuid: string) => await knex('series').join('agents', 'agents.id', 'agent_id').where({ uuid }).pluck('type') as string[]
+
+for (const version of [5, 4] as const) {
+  const options = { timeout: 120_000, skip: skipWithoutNodeRed(version) }
+
+  test(`Monitor agents runs unchanged in Node-RED ${version}: its agent is stored, and heard by listeners`, options, async t => {
+    const { heard, knex, sender } = await runExample(t, 'Monitor agents', version)
+    const report = JSON.parse(await until(() => heard.get('agent/message'), text => text !== undefined, 20_000) as string)
+    const types = report.metrics.map(({ type }: { type: string }) => type)
+    assert.ok(['cpuLoad', 'memoryUsedPercent', 'diskUsedPercent'].every(type => types.includes(type)), types.join())
+    assert.deepEqual((await seriesOf(knex, report.agent.uuid)).sort(), [...types].sort())
+
+    await sender.publishAsync('agent/connected', JSON.stringify({ agent: { uuid: 'other' } }), { qos: 1 })
+    await sender.publishAsync('agent/message', reading('other'), { qos: 1 })
+    assert.deepEqual((await seriesOf(knex, 'other')).sort(), ['cpu', 'on', 'state'])
+    sender.end(true)
+    await until(() => heard.get('agent/disconnected'), text => text === '{"agent":{"uuid":"other"}}')
+    assert.deepEqual(await knex('agents').where('uuid', 'other').pluck('connected'), [0])
+  })
+
+  test(`Use any MQTT client runs unchanged in Node-RED ${version}: every metric has its topic`, options, async t => {
+    const { heard, knex } = await runExample(t, 'Use any MQTT client', version)
+    await until(() => [...heard.keys()], topics => topics.includes('agent/sensor-01/temperature') && topics.includes('agent/sensor-01/door'), 20_000)
+    assert.deepEqual((await seriesOf(knex, 'sensor-01')).sort(), ['door', 'temperature'])
+    assert.equal(JSON.parse(heard.get('agent/sensor-01/door') ?? '').metrics[0].value, 'closed')
+  })
+}
+
+test('example flows have only nodes of this package and of the core, and ids of their own', async () => {
+  const own = Object.keys((await import('../../package.json', { with: { type: 'json' } })).default['node-red'].nodes)
+  const core = ['tab', 'comment', 'debug', 'inject', 'function', 'mqtt-broker', 'mqtt out']
+  const ids = new Set<string>()
+  for (const file of await readdir(join(packageDir, 'flows'))) {
+    for (const { id, type } of await exampleFlow(file.replace(/\.json$/, ''))) {
+      assert.ok(own.includes(type) || core.includes(type), `${file}: ${type}`)
+      assert.match(id, /^[0-9a-f]{16}$/)
+      assert.ok(!ids.has(id), `${id} is in two places`)
+      ids.add(id)
+    }
+  }
+})

@@ -1,0 +1,58 @@
+import { EventEmitter } from 'node:events'
+import { createRequire } from 'node:module'
+import { after, afterEach, before } from 'node:test'
+import type { Node, NodeMessage } from 'node-red'
+import helper from 'node-red-node-test-helper'
+import agentIn from '../../nodes/agent-in/agent-in.ts'
+import agentOut from '../../nodes/agent-out/agent-out.ts'
+import broker from '../../nodes/platziverse-broker/platziverse-broker.ts'
+import database from '../../nodes/platziverse-database/platziverse-database.ts'
+import metricStore from '../../nodes/metric-store/metric-store.ts'
+import { brokerUrl, closeAllBrokers } from '../../nodes/shared/broker.ts'
+import { until } from './events.ts'
+
+const require = createRequire(import.meta.url)
+const changeNode: unknown = require('@node-red/nodes/core/function/15-change.js')
+
+export interface TestFlow {
+  /** What reached a helper node, in order. */
+  received (id: string): Array<NodeMessage & Record<string, unknown>>
+  node (id: string): Node
+  /** What nodes logged as errors or warnings. */
+  log (): string[]
+  /** The last status that a node showed. */
+  status (id: string): { fill?: string, text?: string } | undefined
+  url (brokerId: string): Promise<string>
+}
+
+/** Node-RED without an editor for the tests of a file; everything is unloaded after each test. */
+export function useNodeRed (): (flow: object[]) => Promise<TestFlow> {
+  helper.init(require.resolve('node-red'))
+  before(() => new Promise<void>(resolve => { helper.startServer(resolve) }))
+  after(() => new Promise<void>(resolve => { helper.stopServer(resolve) }))
+  afterEach(async () => {
+    await helper.unload()
+    await closeAllBrokers()
+  })
+  return async flow => {
+    const received = new Map<string, Array<NodeMessage & Record<string, unknown>>>()
+    await helper.load([broker, agentIn, database, metricStore, agentOut, changeNode] as never, flow as never)
+    for (const { id, type } of flow as Array<{ id: string, type: string }>) {
+      if (type !== 'helper') continue
+      const messages: Array<NodeMessage & Record<string, unknown>> = []
+      received.set(id, messages)
+      ;(helper.getNode(id) as unknown as EventEmitter).on('input', (message: NodeMessage & Record<string, unknown>) => { messages.push(message) })
+    }
+    return {
+      received: id => received.get(id) ?? [],
+      node: id => helper.getNode(id) as Node,
+      log: () => (helper.log().args as Array<[{ level: number, msg: unknown }]>).filter(([{ level }]) => level <= 30 && level > 0).map(([{ msg }]) => String((msg as Error | undefined)?.message ?? msg)),
+      status: id => {
+        // The test helper spies on the method that all nodes share.
+        const node = helper.getNode(id) as unknown as { status: { getCalls (): Array<{ thisValue: unknown, args: [{ fill?: string, text?: string }] }> } }
+        return node.status.getCalls().filter(({ thisValue }) => thisValue === node).at(-1)?.args[0]
+      },
+      url: async brokerId => await until(() => brokerUrl(brokerId), url => url !== undefined) as string
+    }
+  }
+}
