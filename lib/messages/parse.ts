@@ -9,10 +9,14 @@ export const rejectReasons = {
   TOPIC_UNKNOWN: 'the topic is none of agent/connected, agent/disconnected, agent/message',
   PAYLOAD_NOT_UTF8: 'the payload is not UTF-8',
   PAYLOAD_NOT_JSON: 'the payload is not JSON',
+  PAYLOAD_TOO_DEEP: 'the payload is nested deeper than 500 levels',
   FIELD_INVALID: 'a field is missing or breaks its limits',
   TIMESTAMP_INVALID: 'the timestamp is neither ms since 1970 nor ISO 8601',
   METRIC_TYPE_REPEATED: 'one message has two metrics of one type'
 } as const
+const mostLevels = 500
+const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = [...'"\\[]{}'].map(character => character.charCodeAt(0))
+
 export type RejectReason = keyof typeof rejectReasons
 
 export type Message =
@@ -44,6 +48,7 @@ export function parse (topic: unknown, payload: unknown, receivedAt: number): Pa
     value = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString()
   }
   if (typeof value === 'string') {
+    if (isTooDeep(value)) return reject('PAYLOAD_TOO_DEEP', `The payload is nested deeper than ${mostLevels} levels.`)
     try {
       value = JSON.parse(value)
     } catch (error) {
@@ -52,12 +57,38 @@ export function parse (topic: unknown, payload: unknown, receivedAt: number): Pa
   }
 
   if (!validators[kind].Check(value)) return reject('FIELD_INVALID', describeFirst(kind, value))
+  const { agent } = value as ConnectedPayload
+  const broken = (['username', 'name', 'hostname'] as const).find(field => agent[field]?.isWellFormed() === false)
+  if (broken !== undefined) return reject('FIELD_INVALID', `agent.${broken} must be Unicode: it has half a surrogate pair.`)
   if (kind !== 'message') return { ok: true, message: { kind, topic, payload: value } as Message }
   return checkMessage(value as Omit<MessagePayload, 'timestamp'> & { timestamp?: string | number }, receivedAt)
 }
 
+/** Unknown fields pass through, and whoever clones or writes them later calls itself once per level. */
+function isTooDeep (json: string): boolean {
+  if (json.length <= mostLevels * 2) return false
+  let level = 0
+  let inText = false
+  for (let i = 0; i < json.length; i++) {
+    const code = json.charCodeAt(i)
+    if (inText) {
+      if (code === backslash) i++
+      else if (code === quote) inText = false
+    } else if (code === quote) {
+      inText = true
+    } else if (code === openBracket || code === openBrace) {
+      if (++level > mostLevels) return true
+    } else if (code === closeBracket || code === closeBrace) {
+      level--
+    }
+  }
+  return false
+}
+
 /** What the schema cannot say: byte lengths, repeated types, ISO 8601. */
 function checkMessage (value: Omit<MessagePayload, 'timestamp'> & { timestamp?: string | number }, receivedAt: number): Parsed {
+  const broken = value.metrics.findIndex(({ type, value }) => !type.isWellFormed() || (typeof value === 'string' && !value.isWellFormed()))
+  if (broken >= 0) return reject('FIELD_INVALID', `metrics[${broken}] must be Unicode: it has half a surrogate pair.`)
   const long = value.metrics.findIndex(({ value }) => typeof value === 'string' && value.length * 3 > maxValueBytes && Buffer.byteLength(value) > maxValueBytes)
   if (long >= 0) return reject('FIELD_INVALID', `metrics[${long}].value must be at most ${maxValueBytes} bytes of UTF-8.`)
   const repeated = repeatedType(value.metrics)

@@ -1,5 +1,4 @@
 import type { Knex } from 'knex'
-import { fingerprint } from '../messages/fingerprint.ts'
 import type { Message } from '../messages/parse.ts'
 import type { Agent } from '../messages/schema.ts'
 import type { AgentRow, Dialect, LatestRow, MetricRow, SeenRow, SeriesRow } from './dialects/dialect.ts'
@@ -10,6 +9,8 @@ export interface Entry {
   message: Message
   /** UTC ms. */
   receivedAt: number
+  /** Tells the message from others of its timestamp. */
+  seq: number
 }
 
 /** What became of a message. */
@@ -146,14 +147,14 @@ export class BatchWriter {
     const latest = new Map<KnownSeries, LatestRow>()
     const seen = new Map<KnownAgent, SeenRow>()
     const stored: Stored[] = []
-    for (const { message, receivedAt } of batch) {
+    for (const { message, receivedAt, seq } of batch) {
       const agent = find(message.payload.agent.uuid)
       const count = message.kind === 'message' ? message.payload.metrics.length : 0
       stored.push({ agentId: agent?.id ?? null, metrics: count, duplicates: 0 })
       if (agent === undefined || message.kind === 'disconnected') continue
       if (receivedAt - agent.lastSeenAt >= seenPrecision) seen.set(agent, [agent.id, receivedAt])
       if (message.kind !== 'message') continue
-      const { timestamp, seq = fingerprint(message.payload) } = message.payload
+      const { timestamp } = message.payload
       for (const { type, value } of message.payload.metrics) {
         const series = agent.series.get(type) as KnownSeries
         // Numbers and booleans have one column, strings another.

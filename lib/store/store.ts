@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
+import { fingerprint } from '../messages/fingerprint.ts'
 import type { Message } from '../messages/parse.ts'
 import { BatchWriter, type Entry, type Stored } from './batch.ts'
 import type { Dialect } from './dialects/dialect.ts'
@@ -83,7 +84,14 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
     return new Promise((resolve, reject) => {
       if (this.#closing !== undefined) return reject(closedError())
       if (this.#queue.length >= mostQueued) return reject(new PlatziverseError('STORE_FULL', `${mostQueued} messages wait already.`))
-      this.#queue.push({ message, receivedAt, resolve, reject })
+      let seq = 0
+      try {
+        // Now, while the database works on the batch before, and not when it waits for this one.
+        if (message.kind === 'message') seq = message.payload.seq ?? fingerprint(message.payload)
+      } catch (cause) {
+        return reject(new PlatziverseError('STORE_DATA_REFUSED', 'The payload cannot be written as JSON.', { cause }))
+      }
+      this.#queue.push({ message, receivedAt, seq, resolve, reject })
       this.#start()
     })
   }
@@ -189,7 +197,9 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
       results = await this.#writer.write(knex, batch)
     } catch (error) {
       this.#known.clear()
-      if (!this.#dialect.refusesData(error)) throw error
+      // An error of our own would come again for ever: it must not keep the other messages waiting either.
+      const isOurs = error instanceof TypeError || error instanceof RangeError
+      if (!isOurs && !this.#dialect.refusesData(error)) throw error
       await this.#bisect(knex, batch, error)
       return
     }

@@ -27,11 +27,16 @@ export default function (RED: RED): void {
     const emit = (output: keyof typeof outputs, message: object): void => {
       const messages: Array<object | null> = [null, null, null, null]
       messages[outputs[output]] = message
-      this.send(messages as never)
+      try {
+        this.send(messages as never)
+      } catch (error) {
+        // Node-RED may fail to clone a message; nobody above would catch that.
+        this.error(error)
+      }
     }
     let unsettledUntil = 0
     const handler: IntakeHandler = {
-      message: (kind, incoming) => { emit(kind, { ...incoming }) },
+      message: (kind, incoming) => { emit(kind, { _msgid: incoming.delivery.id, ...incoming }) },
       rejected: (payload, delivery) => { emit('rejected', { topic: payload.topic, payload, delivery }) },
       unsettled: (error, _count, first) => {
         unsettledUntil = Date.now() + 10_000

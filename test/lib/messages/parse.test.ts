@@ -43,6 +43,7 @@ const reasons: Array<[string, RejectReason, RegExp, unknown, string?]> = [
   ['bytes that are not UTF-8', 'PAYLOAD_NOT_UTF8', /not UTF-8/, Buffer.from([0x22, 0xff, 0x22])],
   ['text that is not JSON', 'PAYLOAD_NOT_JSON', /not JSON/, '{'],
   ['an empty payload', 'PAYLOAD_NOT_JSON', /not JSON/, Buffer.alloc(0)],
+  ['a payload of 501 levels', 'PAYLOAD_TOO_DEEP', /deeper than 500/, `{"agent":{"uuid":"a"},"metrics":[{"type":"a","value":1}],"x":${'['.repeat(500)}${']'.repeat(500)}}`],
   ['an array', 'FIELD_INVALID', /object/, '[]'],
   ['no agent', 'FIELD_INVALID', /agent/, { metrics }],
   ['an empty uuid', 'FIELD_INVALID', /agent\.uuid/, { agent: { uuid: '' }, metrics }],
@@ -56,6 +57,10 @@ const reasons: Array<[string, RejectReason, RegExp, unknown, string?]> = [
   ['a number that JSON makes infinite', 'FIELD_INVALID', /metrics\[0\]\.value/, '{"agent":{"uuid":"a"},"metrics":[{"type":"a","value":1e999}]}'],
   ['NaN from a flow', 'FIELD_INVALID', /metrics\[0\]\.value/, { agent, metrics: [{ type: 'a', value: Number.NaN }] }],
   ['a string of more than 1 KiB', 'FIELD_INVALID', /metrics\[1\]\.value must be at most 1024 bytes/, { agent, metrics: [{ type: 'a', value: 'ok' }, { type: 'b', value: 'é'.repeat(513) }] }],
+  ['half a surrogate pair in a type', 'FIELD_INVALID', /metrics\[0\] must be Unicode/, '{"agent":{"uuid":"a"},"metrics":[{"type":"\\ud800","value":1}]}'],
+  ['half a surrogate pair in a value', 'FIELD_INVALID', /metrics\[0\] must be Unicode/, '{"agent":{"uuid":"a"},"metrics":[{"type":"a","value":"x\\udc00"}]}'],
+  ['half a surrogate pair in a name', 'FIELD_INVALID', /agent\.name must be Unicode/, '{"agent":{"uuid":"a","name":"\\ud800"},"metrics":[{"type":"a","value":1}]}'],
+  ['half a surrogate pair in a uuid', 'FIELD_INVALID', /agent\.uuid/, '{"agent":{"uuid":"\\ud800"},"metrics":[{"type":"a","value":1}]}'],
   ['an empty type', 'FIELD_INVALID', /metrics\[0\]\.type/, { agent, metrics: [{ type: '', value: 1 }] }],
   ['one type twice', 'METRIC_TYPE_REPEATED', /"a" is there twice/, { agent, metrics: [{ type: 'a', value: 1 }, { type: 'a', value: 2 }] }],
   ['one type twice among many', 'METRIC_TYPE_REPEATED', /"t3" is there twice/, { agent, metrics: Array.from({ length: 20 }, (_, i) => ({ type: `t${i === 15 ? 3 : i}`, value: 1 })) }],
@@ -72,7 +77,12 @@ for (const [name, reason, detail, payload, topic] of reasons) {
   })
 }
 
+test('brackets within texts are no levels', () => {
+  parsed('agent/message', JSON.stringify({ agent, metrics: [{ type: 'a', value: '\\"[{'.repeat(200) }], x: '['.repeat(1000) }))
+})
+
 test('the limits themselves are allowed', () => {
+  parsed('agent/message', `{"agent":{"uuid":"a"},"metrics":[{"type":"a","value":1}],"x":${'['.repeat(499)}${']'.repeat(499)},"y":"${'['.repeat(600)}"}`)
   parsed('agent/message', {
     agent: { uuid: 'x'.repeat(128), username: '', name: 'é'.repeat(255), pid: 0 },
     metrics: Array.from({ length: 1000 }, (_, i) => ({ type: `t${i}`, value: i === 0 ? 'x'.repeat(1024) : false })),

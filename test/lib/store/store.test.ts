@@ -113,6 +113,24 @@ test('every value comes back as it went in', async t => {
   assert.deepEqual(rows.map(row => row.value ?? row.text), values)
 })
 
+test('types and names may have any character that Unicode has', async t => {
+  const { filename, write } = await open(t)
+  const types = ['\u0000', 'a\u0000b', "'", '"', '\\', '😀', '\u2028', '\ufffd', ' ', '%', '`', '?']
+  const metrics = types.map((type, i) => ({ type, value: i }))
+  for (const timestamp of [1, 2]) await write('agent/message', { agent: { uuid: 'a?:', name: 'n\u0000', hostname: "'?" }, metrics, timestamp })
+  const rows = await other(t, filename)('metrics').join('series', 'series.id', 'series_id').where('ts', 2).select('type').orderBy('value') as Array<{ type: string }>
+  assert.deepEqual(rows.map(({ type }) => type), types)
+})
+
+test('an error of our own concerns one message only', async t => {
+  const { store, write } = await open(t)
+  const broken = message('agent/message', reading())
+  Object.defineProperty(broken.payload, 'timestamp', { get: () => { throw new TypeError('ours') } })
+  const [bad, good] = await Promise.allSettled([store.write({ ...broken, payload: Object.assign(broken.payload, { seq: 1 }) } as never, now), write('agent/message', reading())])
+  assert.match(String((bad as PromiseRejectedResult).reason), /STORE_DATA_REFUSED/)
+  assert.equal(good.status, 'fulfilled')
+})
+
 test('the writer syncs every commit', async t => {
   const { filename, write } = await open(t)
   await write('agent/message', reading())
@@ -140,6 +158,14 @@ test('one message that the database refuses keeps none of the others', async t =
   assert.match(String((results[13] as PromiseRejectedResult).reason), /STORE_DATA_REFUSED: .*no poison/)
   assert.equal(store.statistics().refused, 1)
   assert.equal((await knex('metrics').where('text', 'fine')).length, 19)
+})
+
+test('a payload that JSON cannot hold is refused at once, and keeps none of the others', async t => {
+  const { write } = await open(t)
+  let deep: unknown[] = []
+  for (let i = 0; i < 100_000; i++) deep = [deep]
+  await assert.rejects(write('agent/message', { ...JSON.parse(reading()), deep }), /STORE_DATA_REFUSED/)
+  assert.equal((await write('agent/message', reading())).metrics, 3)
 })
 
 test('a database locked by another program keeps messages waiting, and nothing is lost', async t => {
