@@ -1,8 +1,15 @@
+interface Source {
+  open: number
+  waiting: Array<() => void>
+  gone: boolean
+}
+
 /** Admits work while one source and all of them together have less than a limit open; the rest waits in order. */
 export class Window {
   limits: { perSource: number, total: number }
-  #open = new Map<number, number>()
-  #waiting = new Map<number, Array<() => void>>()
+  #sources = new Map<number, Source>()
+  /** Those with something waiting. */
+  #line = new Set<Source>()
   #total = 0
   #queued = 0
   #paused = false
@@ -17,27 +24,34 @@ export class Window {
   get waiting (): number { return this.#queued }
 
   /** Run `work` now or once there is room. Every run is to be followed by one `leave`. */
-  enter (source: number, work: () => void): void {
-    const queue = this.#waiting.get(source)
-    if (queue === undefined && this.#hasRoom(source)) return this.#admit(source, work)
+  enter (id: number, work: () => void): void {
+    let source = this.#sources.get(id)
+    if (source === undefined) {
+      source = { open: 0, waiting: [], gone: false }
+      this.#sources.set(id, source)
+    }
+    if (source.waiting.length === 0 && this.#hasRoom(source)) return this.#admit(source, work)
     this.#queued++
-    if (queue === undefined) this.#waiting.set(source, [work])
-    else queue.push(work)
+    source.waiting.push(work)
+    this.#line.add(source)
   }
 
-  leave (source: number): void {
+  leave (id: number): void {
     this.#total--
-    const open = (this.#open.get(source) ?? 1) - 1
-    if (open === 0) this.#open.delete(source)
-    else this.#open.set(source, open)
+    const source = this.#sources.get(id)
+    if (source !== undefined && --source.open === 0 && source.gone) this.#sources.delete(id)
     if (this.#queued > 0) this.#advance()
   }
 
-  /** Forget what waits from a source that went. @returns how many */
-  forget (source: number): number {
-    const count = this.#waiting.get(source)?.length ?? 0
-    this.#waiting.delete(source)
+  /** A source went: forget what waits from it. @returns how many */
+  forget (id: number): number {
+    const source = this.#sources.get(id)
+    if (source === undefined) return 0
+    const count = source.waiting.splice(0).length
     this.#queued -= count
+    source.gone = true
+    this.#line.delete(source)
+    if (source.open === 0) this.#sources.delete(id)
     return count
   }
 
@@ -49,13 +63,13 @@ export class Window {
     this.#advance()
   }
 
-  #hasRoom (source: number): boolean {
-    return !this.#paused && this.#total < this.limits.total && (this.#open.get(source) ?? 0) < this.limits.perSource
+  #hasRoom (source: Source): boolean {
+    return !this.#paused && this.#total < this.limits.total && source.open < this.limits.perSource
   }
 
-  #admit (source: number, work: () => void): void {
+  #admit (source: Source, work: () => void): void {
     this.#total++
-    this.#open.set(source, (this.#open.get(source) ?? 0) + 1)
+    source.open++
     work()
   }
 
@@ -64,10 +78,10 @@ export class Window {
     let admitted = true
     while (admitted && this.#queued > 0) {
       admitted = false
-      for (const [source, queue] of this.#waiting) {
+      for (const source of this.#line) {
         if (!this.#hasRoom(source)) continue
-        const work = queue.shift()
-        if (queue.length === 0) this.#waiting.delete(source)
+        const work = source.waiting.shift()
+        if (source.waiting.length === 0) this.#line.delete(source)
         if (work === undefined) continue
         this.#queued--
         admitted = true
