@@ -130,7 +130,8 @@ export class Intake implements Taker {
   take (publication: Publication, settle: Settle): void {
     const receivedAt = Date.now()
     const source = publication.connection?.number ?? itself
-    this.#window.enter(source, () => { this.#process(publication, source, receivedAt, settle) })
+    if (this.#window.tryEnter(source)) this.#process(publication, source, receivedAt, settle)
+    else this.#window.wait(source, () => { this.#process(publication, source, receivedAt, settle) })
   }
 
   gone (connection: Connection): void {
@@ -140,12 +141,7 @@ export class Intake implements Taker {
 
   #process (publication: Publication, source: number, receivedAt: number, settle: Settle): void {
     const { connection, will, topic, qos, retain } = publication
-    const settled: Settle = error => {
-      this.#window.leave(source)
-      // QoS 0 expects no acknowledgement: hanging up on its sender would help nobody.
-      settle(qos === 0 ? undefined : error)
-    }
-    if (this.#closed) return settled(removed)
+    if (this.#closed) return this.#settle(source, qos, settle, removed)
     const delivery: Delivery = { id: '', clientId: connection?.clientId ?? '', username: connection?.username, qos, retain, receivedAt }
     const parsed = parse(topic, publication.payload, receivedAt)
     if (!parsed.ok) {
@@ -153,30 +149,30 @@ export class Intake implements Taker {
       delivery.id = nextDeliveryId()
       const { reason, detail } = parsed
       this.#handler?.rejected({ topic, payload: publication.payload.toString(), reason, detail }, delivery)
-      return settled()
+      return this.#settle(source, qos, settle)
     }
     const { message } = parsed
     this.#counters.messages++
     const { uuid } = message.payload.agent
     if (message.kind === 'disconnected') {
-      if (!this.#presence.saysGoodbye(uuid, connection, will)) return settled()
+      if (!this.#presence.saysGoodbye(uuid, connection, will)) return this.#settle(source, qos, settle)
     } else if (connection !== undefined) {
       this.#presence.heard(uuid, connection)
     }
-    this.#send(message, delivery, settled)
+    this.#send(message, delivery, source, settle)
     if (connection?.gone === true) this.gone(connection)
   }
 
-  #send (message: Message, delivery: Delivery, settled: Settle): void {
+  #send (message: Message, delivery: Delivery, source: number, settle: Settle): void {
     const incoming = { topic: message.topic, payload: message.payload, delivery }
     if (this.#options.acknowledge === 'arrival') {
       delivery.id = nextDeliveryId()
-      settled()
+      this.#settle(source, delivery.qos, settle)
     } else {
       this.#unsettled++
       const end = (error?: Error): void => {
         this.#unsettled--
-        settled(error)
+        this.#settle(source, delivery.qos, settle, error)
       }
       const entry: Entry = { delivery, owner: this, since: performance.now(), holds: 0, kind: message.kind, incoming, end }
       addUnsettled(entry)
@@ -184,13 +180,20 @@ export class Intake implements Taker {
     this.#handler?.message(message.kind, incoming)
   }
 
+  #settle (source: number, qos: number, settle: Settle, error?: Error): void {
+    this.#window.leave(source)
+    // QoS 0 expects no acknowledgement: hanging up on its sender would help nobody.
+    settle(qos === 0 ? undefined : error)
+  }
+
   /** Say for an agent that its client went. */
   #sayGoodbye (uuid: string, { clientId, username }: Connection): void {
     const receivedAt = Date.now()
-    this.#window.enter(itself, () => {
-      const delivery: Delivery = { id: '', clientId, username, qos: 0, retain: false, receivedAt }
-      this.#send({ kind: 'disconnected', topic: topics.disconnected, payload: { agent: { uuid } } }, delivery, () => { this.#window.leave(itself) })
-    })
+    const delivery: Delivery = { id: '', clientId, username, qos: 0, retain: false, receivedAt }
+    const message: Message = { kind: 'disconnected', topic: topics.disconnected, payload: { agent: { uuid } } }
+    const send = (): void => { this.#send(message, delivery, itself, () => undefined) }
+    if (this.#window.tryEnter(itself)) send()
+    else this.#window.wait(itself, send)
   }
 
   #timeOut (): void {

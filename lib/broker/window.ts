@@ -13,6 +13,7 @@ export class Window {
   #total = 0
   #queued = 0
   #paused = false
+  #advancing = false
 
   constructor (limits: { perSource: number, total: number }) {
     this.limits = limits
@@ -23,14 +24,18 @@ export class Window {
   /** How many wait. */
   get waiting (): number { return this.#queued }
 
-  /** Run `work` now or once there is room. Every run is to be followed by one `leave`. */
-  enter (id: number, work: () => void): void {
-    let source = this.#sources.get(id)
-    if (source === undefined) {
-      source = { open: 0, waiting: [], gone: false }
-      this.#sources.set(id, source)
-    }
-    if (source.waiting.length === 0 && this.#hasRoom(source)) return this.#admit(source, work)
+  /** Take a place if there is one now. Every place that was taken is to be left once. */
+  tryEnter (id: number): boolean {
+    const source = this.#source(id)
+    if (source.waiting.length > 0 || !this.#hasRoom(source)) return false
+    this.#total++
+    source.open++
+    return true
+  }
+
+  /** Run `work` once it has a place. */
+  wait (id: number, work: () => void): void {
+    const source = this.#source(id)
     this.#queued++
     source.waiting.push(work)
     this.#line.add(source)
@@ -63,30 +68,45 @@ export class Window {
     this.#advance()
   }
 
+  #source (id: number): Source {
+    let source = this.#sources.get(id)
+    if (source === undefined) {
+      source = { open: 0, waiting: [], gone: false }
+      this.#sources.set(id, source)
+    }
+    return source
+  }
+
   #hasRoom (source: Source): boolean {
     return !this.#paused && this.#total < this.limits.total && source.open < this.limits.perSource
   }
 
-  #admit (source: Source, work: () => void): void {
-    this.#total++
-    source.open++
-    work()
-  }
-
   /** One from each source in turn, so that a busy one does not keep the others out. */
   #advance (): void {
-    let admitted = true
-    while (admitted && this.#queued > 0) {
-      admitted = false
-      for (const source of this.#line) {
-        if (!this.#hasRoom(source)) continue
-        const work = source.waiting.shift()
-        if (source.waiting.length === 0) this.#line.delete(source)
-        if (work === undefined) continue
-        this.#queued--
-        admitted = true
-        this.#admit(source, work)
-      }
+    // Work that leaves at once comes back here: the loop below goes on with the next, and the stack does not grow.
+    if (this.#advancing) return
+    this.#advancing = true
+    try {
+      while (this.#queued > 0 && this.#admitRound()) { /* until there is no more room */ }
+    } finally {
+      this.#advancing = false
     }
+  }
+
+  /** @returns whether anything was admitted */
+  #admitRound (): boolean {
+    let admitted = false
+    for (const source of this.#line) {
+      if (!this.#hasRoom(source)) continue
+      const work = source.waiting.shift()
+      if (source.waiting.length === 0) this.#line.delete(source)
+      if (work === undefined) continue
+      this.#queued--
+      this.#total++
+      source.open++
+      admitted = true
+      work()
+    }
+    return admitted
   }
 }

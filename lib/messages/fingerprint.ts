@@ -6,5 +6,5 @@ import { hash } from 'node:crypto'
  * @throws RangeError when the payload is nested too deeply for JSON
  */
 export function fingerprint (payload: unknown): number {
-  return hash('sha1', JSON.stringify(payload), 'buffer').readUIntBE(0, 6)
+  return Number.parseInt(hash('sha1', JSON.stringify(payload), 'hex').slice(0, 12), 16)
 }

@@ -41,9 +41,14 @@ export default function (RED: RED): void {
         hold?.settle()
         msg.payload = parsed.message.payload
         msg.stored = stored
-        send(msg)
-        done()
-      }).catch((error: Error & { code?: string }) => {
+        try {
+          send(msg)
+          done()
+        } catch (error) {
+          // Node-RED may fail to clone a message; it is stored all the same.
+          done(error as Error)
+        }
+      }, (error: Error & { code?: string }) => {
         // What the database refuses is acknowledged: it must not come back for ever. Anything else will be sent again.
         if (error.code === 'STORE_DATA_REFUSED') hold?.settle()
         else if (error.code === 'STORE_CLOSED') hold?.release()
