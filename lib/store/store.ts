@@ -128,7 +128,7 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
     }, closePatience)
     this.#delay = firstDelay
     this.#wake?.()
-    await this.#running
+    while (this.#running !== undefined) await this.#running
     clearTimeout(patience)
     for (const entry of this.#queue.splice(0)) entry.reject(closedError())
     await this.#disconnect()
@@ -136,7 +136,11 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
   }
 
   #start (): void {
-    this.#running ??= this.#run().finally(() => { this.#running = undefined })
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined
+      // What came between the last look at the queue and now.
+      if (this.#queue.length > 0 && !this.#givenUp) this.#start()
+    })
   }
 
   async #run (): Promise<void> {
