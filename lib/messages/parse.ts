@@ -87,10 +87,10 @@ function isTooDeep (json: string): boolean {
 
 /** What the schema cannot say: byte lengths, repeated types, ISO 8601. */
 function checkMessage (value: Omit<MessagePayload, 'timestamp'> & { timestamp?: string | number }, receivedAt: number): Parsed {
-  const broken = value.metrics.findIndex(({ type, value }) => !type.isWellFormed() || (typeof value === 'string' && !value.isWellFormed()))
-  if (broken >= 0) return reject('FIELD_INVALID', `metrics[${broken}] must be Unicode: it has half a surrogate pair.`)
-  const long = value.metrics.findIndex(({ value }) => typeof value === 'string' && value.length * 3 > maxValueBytes && Buffer.byteLength(value) > maxValueBytes)
-  if (long >= 0) return reject('FIELD_INVALID', `metrics[${long}].value must be at most ${maxValueBytes} bytes of UTF-8.`)
+  for (const [i, metric] of value.metrics.entries()) {
+    if (!isUnicode(metric)) return reject('FIELD_INVALID', `metrics[${i}] must be Unicode: it has half a surrogate pair.`)
+    if (isTooLong(metric)) return reject('FIELD_INVALID', `metrics[${i}].value must be at most ${maxValueBytes} bytes of UTF-8.`)
+  }
   const repeated = repeatedType(value.metrics)
   if (repeated !== undefined) return reject('METRIC_TYPE_REPEATED', `The type ${show(repeated)} is there twice: send one metric of a type per message.`)
 
@@ -100,9 +100,24 @@ function checkMessage (value: Omit<MessagePayload, 'timestamp'> & { timestamp?: 
   return { ok: true, message: { kind: 'message', topic: topics.message, payload } }
 }
 
+function isUnicode ({ type, value }: Metric): boolean {
+  return type.isWellFormed() && (typeof value !== 'string' || value.isWellFormed())
+}
+
+function isTooLong ({ value }: Metric): boolean {
+  // A UTF-16 unit takes at most three bytes, so short texts need no counting.
+  return typeof value === 'string' && value.length * 3 > maxValueBytes && Buffer.byteLength(value) > maxValueBytes
+}
+
 function repeatedType (metrics: Metric[]): string | undefined {
   // Comparing pairs beats a Set while there are few, and most messages have few.
-  if (metrics.length <= 8) return metrics.find(({ type }, i) => metrics.findIndex(other => other.type === type) < i)?.type
+  if (metrics.length <= 8) {
+    for (let i = 1; i < metrics.length; i++) {
+      const type = metrics[i]?.type
+      for (let j = 0; j < i; j++) if (metrics[j]?.type === type) return type
+    }
+    return undefined
+  }
   const seen = new Set<string>()
   return metrics.find(({ type }) => seen.size === seen.add(type).size)?.type
 }
