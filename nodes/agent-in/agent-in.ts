@@ -3,7 +3,7 @@ import { attachIntake, detachIntake, findBroker } from '../../lib/broker/hub.ts'
 import type { IntakeHandler } from '../../lib/broker/intake.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
 import { watchFlows } from '../shared/broker.ts'
-import { wholeNumber, type RED, type RedNode } from '../shared/red.ts'
+import { milliseconds, wholeNumber, type RED, type RedNode } from '../shared/red.ts'
 import { statusLine } from '../shared/status.ts'
 import { agentInDefaults as defaults, type AgentInConfig } from './config.ts'
 
@@ -45,7 +45,7 @@ export default function (RED: RED): void {
     }
     const intake = attachIntake(this.id, brokerId, handler, {
       acknowledge: config.acknowledge === 'arrival' ? 'arrival' : 'stored',
-      timeLimit: wholeNumber(config.timeLimit, Number(defaults.timeLimit)) * 1000,
+      timeLimit: Math.max(1000, milliseconds(config.timeLimit, defaults.timeLimit)),
       clientWindow: Math.max(1, wholeNumber(config.clientWindow, Number(defaults.clientWindow))),
       totalWindow: Math.max(1, wholeNumber(config.totalWindow, Number(defaults.totalWindow)))
     })

@@ -6,7 +6,7 @@ import { topics } from '../../lib/messages/topics.ts'
 import type { StoreState } from '../../lib/store/store.ts'
 import { disconnectSilentAgents } from '../../lib/store/silent.ts'
 import type { DatabaseNode } from '../platziverse-database/platziverse-database.ts'
-import { wholeNumber, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
+import { milliseconds, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
 import { statusLine } from '../shared/status.ts'
 import { metricStoreDefaults as defaults, type MetricStoreConfig } from './config.ts'
 
@@ -77,7 +77,7 @@ export default function (RED: RED): void {
     onState(store.state)
     const timer = setInterval(show, statusEvery)
 
-    const forget = disconnectSilentAgents(store, database.database, wholeNumber(config.grace, Number(defaults.grace)) * 1000, uuid => {
+    const forget = disconnectSilentAgents(store, database.database, milliseconds(config.grace, defaults.grace), uuid => {
       this.send({ topic: topics.disconnected, payload: { agent: { uuid } } } as never)
     })
 

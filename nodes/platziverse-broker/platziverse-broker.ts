@@ -2,7 +2,7 @@ import type { NodeDef } from 'node-red'
 import { attachBroker, detachBroker, findBroker } from '../../lib/broker/hub.ts'
 import type { ClientEvent, ListenerState } from '../../lib/broker/broker.ts'
 import { watchFlows } from '../shared/broker.ts'
-import { wholeNumber, type RED, type RedNode } from '../shared/red.ts'
+import { milliseconds, type RED, type RedNode } from '../shared/red.ts'
 import { statusLine } from '../shared/status.ts'
 import { brokerDefaults, type BrokerConfig } from './config.ts'
 
@@ -16,7 +16,7 @@ export default function (RED: RED): void {
     const broker = findBroker(this.id)
     // Not wholeNumber: a port that is none is an error, not the default.
     const port = config.port === '' || config.port === undefined ? Number(brokerDefaults.port) : Number(config.port)
-    const every = wholeNumber(config.statistics, 0)
+    const every = milliseconds(config.statistics, brokerDefaults.statistics)
 
     const show = (state: ListenerState): void => {
       if (state.state === 'failed') status.show({ fill: 'red', shape: 'ring', text: state.error.code })
@@ -41,7 +41,7 @@ export default function (RED: RED): void {
     status.show({ fill: 'yellow', shape: 'ring', text: RED._('platziverse-broker.status.starting') })
     attachBroker(this.id, { host: (config.host ?? '').trim(), port, anonymous: config.anonymous === true })
       .then(() => { onListener(broker.listener) }, (error: Error) => { this.error(error.message) })
-    const timer = every > 0 ? setInterval(() => { this.send([null, { topic: 'statistics', payload: broker.statistics() }]) }, every * 1000) : undefined
+    const timer = every > 0 ? setInterval(() => { this.send([null, { topic: 'statistics', payload: broker.statistics() }]) }, every) : undefined
 
     this.on('close', (removed: boolean, done: () => void) => {
       clearInterval(timer)

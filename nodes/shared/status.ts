@@ -14,6 +14,7 @@ export function statusLine (node: RedNode): StatusLine {
   let shown = ''
   let next: NodeStatus | undefined
   let timer: NodeJS.Timeout | undefined
+  let closed = false
 
   function flush (): void {
     timer = undefined
@@ -29,10 +30,13 @@ export function statusLine (node: RedNode): StatusLine {
 
   return {
     show (status) {
+      // Something that was under way may end after its node was closed.
+      if (closed) return
       next = status
       if (timer === undefined) flush()
     },
     close () {
+      closed = true
       clearTimeout(timer)
       node.status({})
     }

@@ -82,6 +82,15 @@ test('statistics come at the interval that was asked for', async t => {
   for (const name of ['clients', 'received', 'delivered', 'dropped', 'agents', 'rejected', 'unsettled', 'waiting', 'timedOut']) assert.equal(typeof statistics[name], 'number', name)
 })
 
+test('times longer than a timer can wait are no times of zero', async t => {
+  const { flow } = await mainFlow(t, { broker: { statistics: 3_000_000 }, store: { grace: 3_000_000 } })
+  const sender = await connect(t, await flow.url('broker'))
+  await sender.publishAsync('agent/message', reading(), { qos: 1 })
+  await sender.publishAsync('other', '', { qos: 1 })
+  assert.deepEqual(flow.received('statistics'), [])
+  assert.ok(!flow.received('stored').some(({ topic }) => topic === 'agent/disconnected'))
+})
+
 test('on arrival: acknowledged at once, also without a metric-store', async t => {
   const { flow } = await mainFlow(t, { in: { acknowledge: 'arrival', wires: [[], [], ['stored'], []] } })
   await (await connect(t, await flow.url('broker'))).publishAsync('agent/message', reading(), { qos: 1 })
