@@ -38,7 +38,7 @@ export interface Figures {
   elsewhere?: number
 }
 
-export interface Settings { seconds: number, warmUp: number, steadyRate: number, agents: number, profile: boolean }
+export interface Settings { seconds: number, warmUp: number, steadyRate: number, agents: number, nodeFlags: string[], profile: boolean }
 
 /** Run one contestant from its start to its end. Throws when it lost, doubled or refused anything. */
 export async function measure (contestant: Contestant, settings: Settings): Promise<Figures> {

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { memoryFlags } from '../scripts/setup.mjs'
 import type { Settings } from './measure.ts'
 
 export const usage = `npm run bench -- [options]
@@ -7,6 +8,7 @@ export const usage = `npm run bench -- [options]
   --only <list>   letters or ids of contestants, such as a,c,d3 (a,b,c,d)
   --rate <n>      messages a second of the steady load (1000)
   --million       instead: a million messages into (c), its memory each second
+  --default-flags start every contestant without the V8 flags of npm start
   --profile       write a CPU profile of each contestant into results/; node profile.ts <file> reads it
 `
 
@@ -22,6 +24,7 @@ export function readOptions (args: string[]): Options {
       only: { type: 'string', default: 'a,b,c,d' },
       rate: { type: 'string', default: '1000' },
       million: { type: 'boolean', default: false },
+      'default-flags': { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false }
     }
   })
@@ -39,6 +42,7 @@ export function readOptions (args: string[]): Options {
     steadyRate: positive('rate'),
     agents: 20,
     million: values.million,
+    nodeFlags: values['default-flags'] ? [] : memoryFlags,
     profile: values.profile
   }
 }

@@ -32,13 +32,13 @@ export interface Server {
 }
 
 /** Start a contestant in a fresh folder with free ports, with the probe loaded. */
-export async function startServer (contestant: Contestant, options: { profile: boolean }): Promise<Server> {
+export async function startServer (contestant: Contestant, options: { profile: boolean, nodeFlags: string[] }): Promise<Server> {
   const folder = await mkdtemp(join(workFolder, `${contestant.id}-`))
   try {
     const place: Place = { folder, database: join(folder, 'bench.sqlite'), port: await freePort(), editorPort: await freePort() }
     const { args, cwd } = await contestant.prepare(place)
     const profile = options.profile ? ['--cpu-prof', `--cpu-prof-dir=${join(benchFolder, 'results')}`, `--cpu-prof-name=${contestant.id}.cpuprofile`] : []
-    const child = spawn(process.execPath, ['--import', join(benchFolder, 'probe.ts'), ...profile, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    const child = spawn(process.execPath, [...options.nodeFlags, '--import', join(benchFolder, 'probe.ts'), ...profile, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
     return watch(child, place, contestant)
   } catch (error) {
     await rm(folder, { recursive: true, force: true })

@@ -49,11 +49,12 @@ function table (rows: typeof columns, results: Result[]): string {
   ]).join('\n')
 }
 
-function describeRun (machine: Machine, { runs, seconds, warmUp, agents, steadyRate }: Options, date: string): string {
+function describeRun (machine: Machine, { runs, seconds, warmUp, agents, steadyRate, nodeFlags }: Options, date: string): string {
   return `${date}. ${machine.cpu}, ${machine.cores} cores, ${machine.memory} GiB, Node.js ${machine.node}, Node-RED ${machine.nodeRed}, ` +
     `fdatasync ${machine.fsync.toFixed(2)} ms, load average ${machine.load.toFixed(1)} before the first run. ` +
     `Medians of ${runs} interleaved run${runs === 1 ? '' : 's'}: ${warmUp} s to warm up, ${seconds} s of full load, ${seconds} s at ${whole(steadyRate)} messages/s; ` +
-    `${agents} agents, 50 unacknowledged each, QoS 1, five metrics a message, the generator on the same machine. ` +
+    `${agents} agents, 50 unacknowledged each, QoS 1, five metrics a message, the generator on the same machine; ` +
+    `${nodeFlags.length === 0 ? 'V8 as it comes' : `each started with ${nodeFlags.join(' ')}, as by npm start`}. ` +
     'Rates count a message when it is stored (d1: when it is acknowledged); what acknowledges on arrival is timed until its last row is there.'
 }
 

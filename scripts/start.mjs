@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
-import { node24, prepare, root } from './setup.mjs'
+import { memoryFlags, node24, prepare, root } from './setup.mjs'
 
 const port = process.env.PORT || '1880'
 const mqttPort = process.env.MQTT_PORT || '8083'
@@ -11,7 +11,7 @@ const home = resolve(process.env.PLATZIVERSE_HOME || join(root, '.node-red'))
 
 prepare()
 makeHome()
-const nodeRed = spawn(node24, [join(root, 'node_modules', 'node-red', 'red.js'), '--userDir', home], {
+const nodeRed = spawn(node24, [...memoryFlags, join(root, 'node_modules', 'node-red', 'red.js'), '--userDir', home], {
   cwd: home,
   env: { ...process.env, PORT: port, MQTT_PORT: mqttPort },
   stdio: ['ignore', 'inherit', 'inherit']
