@@ -5,6 +5,8 @@ import { expert } from './contestants/expert.ts'
 import { handBuilt } from './contestants/hand-built.ts'
 import { ingest, inserts, plainScript } from './contestants/limits.ts'
 import { platziverse } from './contestants/platziverse.ts'
+import { runDelivery } from './delivery/run.ts'
+import { describeDelivery } from './delivery/table.ts'
 import { benchFolder } from './from-root.ts'
 import { describeMachine } from './machine.ts'
 import { measure, type Figures } from './measure.ts'
@@ -33,8 +35,6 @@ async function runAll (chosen: Contestant[], options: Options): Promise<Map<Cont
 }
 
 async function bench (options: Options): Promise<void> {
-  const chosen = contestants.filter(({ id }) => options.only.some(name => id.startsWith(name)))
-  if (chosen.length === 0) throw new TypeError(`--only names no contestant: ${options.only.join(',')}`)
   openWorkFolder()
   await mkdir(results, { recursive: true })
   const date = new Date().toISOString()
@@ -47,6 +47,14 @@ async function bench (options: Options): Promise<void> {
     console.log(describeMillion(million))
     return
   }
+  if (options.delivery) {
+    const delivery = await runDelivery(options)
+    await save({ delivery })
+    console.log(describeDelivery(delivery, machine, options, date.slice(0, 10)))
+    return
+  }
+  const chosen = contestants.filter(({ id }) => options.only.some(name => id.startsWith(name)))
+  if (chosen.length === 0) throw new TypeError(`--only names no contestant: ${options.only.join(',')}`)
   const runs = await runAll(chosen, options)
   const medians: Result[] = [...runs].map(([{ id, name, acknowledges }, figures]) => ({ contestant: { id, name, acknowledges }, figures: medianOf(figures) }))
   await save({ medians, runs: Object.fromEntries([...runs].map(([{ id }, figures]) => [id, figures])) })

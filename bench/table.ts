@@ -49,9 +49,14 @@ function table (rows: typeof columns, results: Result[]): string {
   ]).join('\n')
 }
 
-function describeRun (machine: Machine, { runs, seconds, warmUp, agents, steadyRate, nodeFlags }: Options, date: string): string {
+/** Without the full stop. */
+export function describeMachineLine (machine: Machine, date: string): string {
   return `${date}. ${machine.cpu}, ${machine.cores} cores, ${machine.memory} GiB, Node.js ${machine.node}, Node-RED ${machine.nodeRed}, ` +
-    `fdatasync ${machine.fsync.toFixed(2)} ms, load average ${machine.load.toFixed(1)} before the first run. ` +
+    `load average ${machine.load.toFixed(1)} before the first run`
+}
+
+function describeRun (machine: Machine, { runs, seconds, warmUp, agents, steadyRate, nodeFlags }: Options, date: string): string {
+  return `${describeMachineLine(machine, date)}, fdatasync ${machine.fsync.toFixed(2)} ms. ` +
     `Medians of ${runs} interleaved run${runs === 1 ? '' : 's'}: ${warmUp} s to warm up, ${seconds} s of full load, ${seconds} s at ${whole(steadyRate)} messages/s; ` +
     `${agents} agents, 50 unacknowledged each, QoS 1, five metrics a message, the generator on the same machine; ` +
     `${nodeFlags.length === 0 ? 'V8 as it comes' : `each started with ${nodeFlags.join(' ')}, as by npm start`}. ` +
@@ -68,14 +73,14 @@ function latency ({ p50, p95, p99 }: Percentiles): string {
   return [p50, p95, p99].map(milliseconds).join(' / ')
 }
 
-function optional<Value> (value: Value | undefined, show: (value: Value) => string): string {
+export function optional<Value> (value: Value | undefined, show: (value: Value) => string): string {
   return value === undefined ? '–' : show(value)
 }
 
-function milliseconds (value: number): string {
+export function milliseconds (value: number): string {
   return value >= 100 ? whole(value) : value.toFixed(1)
 }
 
-function whole (value: number): string {
+export function whole (value: number): string {
   return Math.round(value).toLocaleString('en-US')
 }

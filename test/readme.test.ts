@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { test } from 'node:test'
+import { limitDefaults } from '../lib/broker/limits.ts'
 import { errorHelp } from '../lib/errors.ts'
 import { rejectReasons } from '../lib/messages/parse.ts'
 import { fieldsOf, schemas } from '../lib/messages/schema.ts'
@@ -27,6 +28,11 @@ test('the README\'s table of fields is the schema\'s', () => {
     assert.ok(english.includes(`| \`${field}\` | ${required ? 'yes' : 'no'} | ${description} |`), field)
     assert.ok(spanish.includes(`| \`${field}\` | ${required ? 'sí' : 'no'} |`), `${field} in Spanish`)
   }
+})
+
+test('the page on the broker has every limit with its default', async () => {
+  const page = await readFile(new URL('../docs/broker.md', import.meta.url), 'utf8')
+  for (const [name, value] of Object.entries(limitDefaults)) assert.ok(page.includes(`| \`${name}\` | ${value.toLocaleString('en-US')} |`), name)
 })
 
 test('the codes that the code uses are the codes there are', async () => {

@@ -1,5 +1,11 @@
 import type { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { PlatziverseError } from '../errors.ts'
+import type { Limits } from './limits.ts'
+import type { Rule } from './rules.ts'
+import type { BrokerSnapshot } from './sys-topics.ts'
+import type { UserRecord } from './passwords.ts'
 
 /** A client's connection, from CONNECT to the end of its socket. */
 export interface Connection {
@@ -8,6 +14,8 @@ export interface Connection {
   readonly clientId: string
   /** As the client gave it. */
   readonly username: string | undefined
+  /** Whether a password or a certificate proved the username. */
+  readonly verified: boolean
   /** Remote address, where there is one. */
   readonly address: string | undefined
   /** True once the client went. */
@@ -43,13 +51,40 @@ export interface OutgoingPublication {
   retain: boolean
 }
 
+/** A message as a subscriber inside this process sees it. */
+export interface Delivered {
+  topic: string
+  payload: Buffer
+  qos: 0 | 1 | 2
+  /** Whether the publisher asked to retain it. */
+  retain: boolean
+  /** Who published it; absent: this process. */
+  clientId: string | undefined
+  /** As given to `publish`. */
+  origin: string | undefined
+}
+
+/** Gets messages; while it works on one, its publisher is kept waiting. */
+export type Subscriber = (message: Delivered) => void | Promise<void>
+
 /** What happened to a client, as plain data. */
 export type ClientEvent =
-  | { event: 'connected', clientId: string, username?: string, address?: string, clean: boolean }
+  | { event: 'connected', clientId: string, username?: string, address?: string, listener?: string, clean: boolean }
   | { event: 'disconnected', clientId: string, username?: string, address?: string, reason: string }
   | { event: 'subscribed', clientId: string, subscriptions: Array<{ topic: string, qos: number }> }
   | { event: 'unsubscribed', clientId: string, topics: string[] }
-  | { event: 'refused', clientId?: string, address?: string, reason: string }
+  | { event: 'refused', clientId?: string, username?: string, address?: string, reason: string }
+
+/** A client that is connected, as plain data. */
+export interface ClientInfo {
+  clientId: string
+  username?: string
+  address?: string
+  clean: boolean
+  /** UTC ms. */
+  connectedAt: number
+  subscriptions: Array<{ topic: string, qos: number }>
+}
 
 export interface BrokerStatistics {
   /** Clients connected now. */
@@ -58,50 +93,110 @@ export interface BrokerStatistics {
   connections: number
   /** Connections that were refused. */
   refused: number
+  /** … by the limit or the reason. */
+  refusedBy: Record<string, number>
   /** PUBLISH packets received, wills included. */
   received: number
   /** PUBLISH packets given to subscribers. */
   delivered: number
-  /** QoS 0 deliveries dropped because a subscriber read too slowly. */
+  /** Messages that did not reach a subscriber. */
   dropped: number
+  /** … by the limit or the reason. */
+  droppedBy: Record<string, number>
   /** Subscribers cut off because they read too slowly. */
   cutOff: number
 }
 
-/** Where the listener stands. */
+/** Where a listener stands. */
 export type ListenerState =
   | { state: 'starting' }
   | { state: 'listening', host: string, port: number }
   | { state: 'failed', error: PlatziverseError }
   | { state: 'closed' }
 
+/** PEM, as Node's tls takes it. */
+export interface TlsMaterial {
+  cert: string | Buffer
+  key: string | Buffer
+  ca?: string | Buffer | Array<string | Buffer>
+  passphrase?: string
+}
+
 export interface ListenerOptions {
-  /** Address to listen on; empty: loopback, or every address when `anonymous`. */
+  transport: 'tcp' | 'tls' | 'ws' | 'wss'
+  /** Address to listen on; empty: loopback, or every address when strangers may come or users are known. */
   host: string
   /** 0: any free port. */
   port: number
+  /** For `tls` and `wss`. */
+  tls?: TlsMaterial
+  /** For `tls` and `wss`: whether clients need a certificate, and whether its common name is the username. */
+  certificates?: 'none' | 'required' | 'username'
+}
+
+/** A client that came in, before it said anything. */
+export interface Arrival {
+  address: string | undefined
+  /** Whether it can only be a program of this machine. */
+  local: boolean
+  /** The common name of its certificate, where that is the username; empty: it has none. */
+  username: string | undefined
+  /** The socket below the stream: its counters are the client's. */
+  socket: Socket
+}
+
+/** All that a broker is to be. Plain data: what is equal stays as it is, with its clients. */
+export interface BrokerOptions {
+  /** The first one is the broker's own; its state is the broker's. */
+  listeners: ListenerOptions[]
   /** Whether clients from the network may come without a user. */
   anonymous: boolean
+  users: UserRecord[]
+  rules: Rule[]
+  limits: Limits
+  /** Folder for retained messages, sessions and offline queues; undefined: they are in memory. */
+  folder: string | undefined
+  /** Seconds between two publications of `$SYS/broker/…`; 0: none. */
+  sys: number
 }
 
 export interface BrokerEvents {
   client: [ClientEvent]
-  listener: [ListenerState]
+  /** A listener opened, failed or closed; `index` in `listeners`. */
+  listener: [ListenerState, number]
+  /** The disk stopped taking what the broker keeps, and publishers wait; undefined: it takes it again. */
+  disk: [PlatziverseError | undefined]
 }
 
 /** An MQTT broker. The seam behind which the engine (aedes now) can be exchanged. */
 export interface Broker extends EventEmitter<BrokerEvents> {
-  readonly listener: ListenerState
+  /** In the order of the options. */
+  readonly listenerStates: readonly ListenerState[]
   /** False when nobody could receive what is published now, so that there is no need to write it. */
   readonly hasSubscribers: boolean
   statistics (): BrokerStatistics
-  /** Open or replace the listener; one with the same options stays as it is, with its clients. */
-  listen (options: ListenerOptions): void
+  snapshot (): BrokerSnapshot
+  /** Be as the options say: what did not change is not touched, and clients whose rights did not change stay. */
+  configure (options: BrokerOptions): void
+  /** Take a client that came in elsewhere, such as a WebSocket on Node-RED's own server. Its sockets are watched from here on. */
+  accept (stream: Duplex, arrival: Arrival): void
   /**
    * Give a message to every subscriber; resolved when the broker took it.
+   * @param origin is told to the subscribers of this process
    * @throws PlatziverseError PUBLISH_FAILED
    */
-  publish (publication: OutgoingPublication): Promise<void>
-  /** Hang up on every client and free the port. May be called twice. */
+  publish (publication: OutgoingPublication, origin?: string): Promise<void>
+  /** Hear what is published, without being a client. @returns ends it */
+  subscribe (filter: string, subscriber: Subscriber): () => void
+  clients (): ClientInfo[]
+  /**
+   * Hang up on a client.
+   * @param banned seconds for which the client id is refused
+   * @returns whether it was there
+   */
+  disconnect (clientId: string, banned?: number): boolean
+  /** @returns whether there was one */
+  clearRetained (topic: string): Promise<boolean>
+  /** Hang up on every client and free the ports. May be called twice. */
   close (): Promise<void>
 }

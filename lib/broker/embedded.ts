@@ -1,207 +1,451 @@
 import { EventEmitter } from 'node:events'
-import { isDeepStrictEqual } from 'node:util'
 import type { Socket } from 'node:net'
-import { Aedes, type AedesPublishPacket, type Client, type PublishPacket } from 'aedes'
+import type { Duplex } from 'node:stream'
+import { isDeepStrictEqual } from 'node:util'
+import type { AedesPublishPacket, Client, PublishPacket, Subscription } from 'aedes'
 import { PlatziverseError, reasonOf } from '../errors.ts'
-import type { Broker, BrokerEvents, BrokerStatistics, Connection, ListenerOptions, ListenerState, OutgoingPublication, Taker } from './broker.ts'
-import { openListener, type Listener } from './listener.ts'
+import { Admission } from './admission.ts'
+import { Bans } from './bans.ts'
+import type { Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientInfo, Connection, ListenerState, OutgoingPublication, Subscriber, Taker } from './broker.ts'
+import { ClientState } from './client-state.ts'
+import { corkPerTurn } from './cork.ts'
+import { Counters } from './counters.ts'
+import { deliverAsGranted } from './granted-delivery.ts'
+import { Listeners } from './listeners.ts'
+import type { Violation } from './packet-guard.ts'
+import { openPersistence, type BrokerPersistence } from './persistence.ts'
+import { Rules } from './rules.ts'
+import { SysTopics, type BrokerSnapshot } from './sys-topics.ts'
+import { markTaken, subscriptionsOf, TakingAedes } from './taking-aedes.ts'
+import { Users } from './users.ts'
+import { version } from './version.ts'
 
 /** Bytes that a client may leave unread: beyond the first it gets no more of QoS 0, beyond the second it is cut off. */
 const unreadBeforeDropping = 1024 * 1024
 const mostUnread = 4 * unreadBeforeDropping
-/** ms from the socket to CONNECT. */
-const connectTimeout = 10_000
 
-/** Marks a packet that was taken. */
-const taken = Symbol('taken')
-type Takeable = PublishPacket & { [taken]?: boolean }
+/** Before the name of who published inside this process, in the client id of a packet: no client may have a NUL in its own. */
+const originPrefix = '\0'
 
-type Done = (error?: Error) => void
+/** [MQTT-3.9.3-2] */
+const subackFailure = 128
+
+/** What aedes says of a client whose CONNECT did not come. */
+const tooLate = 'connect did not arrive in time'
 
 /** What aedes calls when a socket's buffer is full; not in its types. */
 type PatientClient = Client & { waitForDrain (done: (error: Error | null, client: Client) => void): void }
 
-/** aedes, except that a publication which was taken is routed to nobody: no subscriber, no offline queue, no retained store. */
-class TakingAedes extends Aedes {
-  /** Subscriptions of the clients that are here. */
-  subscriptions = 0
-
-  override publish (packet: PublishPacket, ...rest: unknown[]): void {
-    const done = (rest.length > 1 ? rest[1] : rest[0]) as Done | undefined
-    if ((packet as Takeable)[taken] === true) done?.()
-    else super.publish.call(this, packet, ...rest as [Done])
-  }
-
-  override subscribe (...args: Parameters<Aedes['subscribe']>): void {
-    this.subscriptions++
-    super.subscribe(...args)
-  }
-
-  override unsubscribe (...args: Parameters<Aedes['unsubscribe']>): void {
-    this.subscriptions--
-    super.unsubscribe(...args)
-  }
-}
-
 /**
  * An aedes broker inside this process.
  * @param taker takes publications off it
+ * @param options its folder is fixed; everything else may change by `configure`
+ * @throws PlatziverseError BROKER_FOLDER_…
  */
-export async function openEmbeddedBroker (taker: Taker): Promise<Broker> {
-  const broker = new EmbeddedBroker(taker)
+export async function openEmbeddedBroker (taker: Taker, options: BrokerOptions): Promise<Broker> {
+  const disk: { failed?: (error: PlatziverseError | undefined) => void } = {}
+  const persistence = await openPersistence({ folder: options.folder, limits: options.limits, onFailure: error => { disk.failed?.(error) } })
+  const broker = new EmbeddedBroker(taker, options, persistence)
+  disk.failed = error => { broker.emit('disk', error) }
   await broker.aedes.listen()
+  broker.configure(options)
   return broker
 }
 
 class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   readonly aedes: TakingAedes
-  listener: ListenerState = { state: 'closed' }
   #taker: Taker
-  #listening: { options: ListenerOptions, listener: Listener } | undefined
-  #connections = new WeakMap<Client, Connection>()
-  #usernames = new WeakMap<Client, string>()
-  #reasons = new WeakMap<Client, string>()
+  #options: BrokerOptions
+  #persistence: BrokerPersistence
+  #users: Users
+  #rules: Rules
+  #admission: Admission
+  #bans = new Bans()
+  #listeners: Listeners
+  #sys: SysTopics | undefined
+  #states = new WeakMap<Client, ClientState>()
+  #here = new Set<ClientState>()
+  #counters = new Counters()
+  #startedAt = performance.now()
   /** Whether a session that outlives its connection ever was here: it may have subscriptions while its client is away. */
   #hasSessions = false
-  #counters = { connections: 0, refused: 0, received: 0, delivered: 0, dropped: 0, cutOff: 0 }
+  /** Subscriptions of this process. */
+  #hearing = 0
   #closing: Promise<void> | undefined
 
-  constructor (taker: Taker) {
+  constructor (taker: Taker, options: BrokerOptions, persistence: BrokerPersistence) {
     super()
     this.#taker = taker
+    this.#options = options
+    this.#persistence = persistence
+    this.#users = new Users(options.users)
+    this.#rules = new Rules(options.rules)
+    this.#admission = new Admission(options.limits)
+    this.#hasSessions = persistence.counters.sessions > 0
+    this.#listeners = new Listeners({
+      admit: socket => this.#admit(socket),
+      accept: (stream, arrival) => { this.#welcome(stream, arrival) },
+      refused: (socket, reason) => { this.#refused('tls', reason, undefined, undefined, socket.remoteAddress) }
+    }, (state, index) => { this.emit('listener', state, index) })
     this.aedes = new TakingAedes({
-      connectTimeout,
-      authenticate: (client, username, _password, done) => {
-        if (username !== undefined) this.#usernames.set(client, username)
-        const previous = this.#client(client.id)
-        if (previous !== undefined) this.#reasons.set(previous, 'another connection took over the client id')
+      persistence,
+      preConnect: (client, packet, done) => {
+        const state = this.#states.get(client)
+        if (state !== undefined) state.keepalive = packet.keepalive ?? 0
+        this.#counters.connects++
         done(null, true)
       },
+      authenticate: (client, username, password, done) => { this.#authenticate(client, username, password, done) },
       authorizePublish: (client, packet, done) => { this.#incoming(client, packet, done) },
+      authorizeSubscribe: (client, subscription, done) => { done(null, this.#grant(client, subscription)) },
       authorizeForward: (client, packet) => this.#forward(client, packet)
     })
     this.#observe()
   }
 
-  statistics (): BrokerStatistics {
-    return { clients: this.aedes.connectedClients, ...this.#counters }
-  }
-
-  listen (options: ListenerOptions): void {
-    const current = this.#listening
-    if (this.#closing !== undefined || isDeepStrictEqual(current?.options, options)) return
-    const open = (): Listener => openListener(options, socket => { this.#accept(socket) }, state => {
-      this.listener = state
-      this.emit('listener', state)
-    })
-    if (current === undefined) {
-      this.#listening = { options, listener: open() }
-      return
-    }
-    // The new listener may want the old one's port: it opens once that is free.
-    let opened: Listener | undefined
-    let closed = false
-    const freed = current.listener.close().then(() => { if (!closed) opened = open() })
-    this.#listening = { options, listener: { close: async () => { closed = true; await freed; await opened?.close() } } }
+  get listenerStates (): readonly ListenerState[] {
+    return this.#listeners.states
   }
 
   get hasSubscribers (): boolean {
     return this.aedes.subscriptions > 0 || this.#hasSessions
   }
 
-  async publish ({ topic, payload, qos, retain }: OutgoingPublication): Promise<void> {
+  statistics (): BrokerStatistics {
+    return { clients: this.aedes.connectedClients, ...this.#counters.statistics() }
+  }
+
+  snapshot (): BrokerSnapshot {
+    const { retained, away, awaySubscriptions, expiredSessions, messages, droppedOffline, refusedRetained } = this.#persistence.counters
+    const connected = this.aedes.connectedClients
+    return this.#counters.snapshot(this.#here, {
+      startedAt: this.#startedAt,
+      clients: { connected, disconnected: away, expired: expiredSessions, total: connected + away },
+      retained,
+      stored: messages,
+      subscriptions: this.aedes.subscriptions - this.#hearing + awaySubscriptions,
+      dropped: { offlineLimit: droppedOffline, retainedLimit: refusedRetained }
+    })
+  }
+
+  configure (options: BrokerOptions): void {
+    if (this.#closing !== undefined) return
+    const before = this.#options
+    this.#options = options
+    this.#admission.limits = options.limits
+    this.#persistence.limits = options.limits
+    this.aedes.connectTimeout = options.limits.connectTimeout * 1000 || 2 ** 31 - 1
+    this.aedes.maxTopicLevels = options.limits.topicLevels || 100
+    this.#changeUsers(options)
+    if (!isDeepStrictEqual(before.rules, options.rules)) {
+      this.#rules = new Rules(options.rules)
+      for (const state of this.#here) state.rights = this.#rightsOf(state)
+    }
+    this.#listeners.configure(options.listeners, this.#isOpen)
+    if (this.#sys === undefined || before.sys !== options.sys) this.#watch(options.sys)
+  }
+
+  accept (stream: Duplex, arrival: Arrival): void {
+    if (this.#admit(arrival.socket)) this.#welcome(stream, arrival)
+    else arrival.socket.destroy()
+  }
+
+  async publish ({ topic, payload, qos, retain }: OutgoingPublication, origin = ''): Promise<void> {
     if (this.#closing !== undefined) throw new PlatziverseError('PUBLISH_FAILED', 'The broker is closed.')
+    // aedes passes the id of this "client" on to subscribers, and looks at nothing else of it.
+    const from = { id: originPrefix + origin } as Client
     await new Promise<void>((resolve, reject) => {
-      this.aedes.publish({ cmd: 'publish', topic, payload, qos, retain, dup: false }, (error?: Error | null) => {
+      const done = (error?: Error | null): void => {
         if (error) reject(new PlatziverseError('PUBLISH_FAILED', `${reasonOf(error)}.`, { cause: error }))
         else resolve()
-      })
+      }
+      this.aedes.publish({ cmd: 'publish', topic, payload, qos, retain, dup: false }, from, done)
     })
+  }
+
+  subscribe (filter: string, subscriber: Subscriber): () => void {
+    const isWild = filter.startsWith('+') || filter.startsWith('#')
+    const hear = (packet: AedesPublishPacket, done: () => void): void => {
+      // [MQTT-4.7.2-1]
+      if (isWild && packet.topic.startsWith('$')) return done()
+      const { topic, qos, retain, clientId = originPrefix } = packet as AedesPublishPacket & { clientId?: string }
+      const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
+      const isOurs = clientId.startsWith(originPrefix)
+      const result = subscriber({ topic, payload, qos, retain, clientId: isOurs ? undefined : clientId, origin: isOurs ? clientId.slice(1) || undefined : undefined })
+      if (result instanceof Promise) result.then(done, done)
+      else done()
+    }
+    this.aedes.subscribe(filter, hear, () => undefined)
+    this.#hearing++
+    let ended = false
+    return () => {
+      if (ended) return
+      ended = true
+      this.#hearing--
+      this.aedes.unsubscribe(filter, hear, () => undefined)
+    }
+  }
+
+  clients (): ClientInfo[] {
+    return [...this.#here].flatMap(({ connection, clean, connectedAt }) => {
+      if (connection === undefined) return []
+      const subscriptions = Object.entries(subscriptionsOf(this.aedes.client(connection.clientId)))
+      return [{ ...who(connection), clean, connectedAt, subscriptions: subscriptions.map(([topic, { qos }]) => ({ topic, qos })) }]
+    })
+  }
+
+  disconnect (clientId: string, banned = 0): boolean {
+    if (banned > 0) this.#bans.add(clientId, banned)
+    const client = this.aedes.client(clientId)
+    if (client === undefined) return false
+    this.#hangUp(client, 'an operator disconnected it')
+    return true
+  }
+
+  clearRetained (topic: string): Promise<boolean> {
+    return this.#persistence.clearRetained(topic)
   }
 
   close (): Promise<void> {
     this.#closing ??= (async () => {
-      await this.#listening?.listener.close()
+      this.#sys?.stop()
+      await this.#listeners.close()
+      // Those that came in elsewhere.
+      for (const { arrival } of this.#here) arrival.socket.destroy()
       await new Promise<void>(resolve => { this.aedes.close(resolve) })
+      await this.#persistence.close()
     })()
     return this.#closing
   }
 
-  #client (id: string): Client | undefined {
-    return (this.aedes as unknown as { clients: Record<string, Client | undefined> }).clients[id]
+  /** Whether clients from the network may come. */
+  get #isOpen (): boolean {
+    return this.#options.anonymous || !this.#users.isEmpty
   }
 
-  #accept (socket: Socket): void {
-    if (this.aedes.closed) {
-      socket.destroy()
+  #changeUsers ({ users }: BrokerOptions): void {
+    const changed = new Set(this.#users.update(users))
+    for (const state of this.#here) {
+      const client = this.aedes.client(state.connection?.clientId ?? '')
+      if (client === undefined) continue
+      if (state.username !== undefined && changed.has(state.username)) this.#hangUp(client, 'its user was changed or removed')
+      else if (!state.verified && !this.#mayBeAnonymous(state)) this.#hangUp(client, 'anonymous access was ended')
+    }
+  }
+
+  #watch (interval: number): void {
+    this.#sys?.stop()
+    if (interval === 0) this.#sys?.clear()
+    this.#sys = new SysTopics(() => this.snapshot(), (topic, payload) => {
+      this.publish({ topic, payload, qos: 0, retain: true }).catch(() => { this.#counters.dropped('sys') })
+    }, version, { interval })
+    if (interval > 0) this.#sys.start()
+  }
+
+  #admit (socket: Socket): boolean {
+    if (this.aedes.closed) return false
+    this.#counters.sockets++
+    const address = socket.remoteAddress ?? ''
+    const refusal = this.#admission.enter(address)
+    if (refusal === undefined) {
+      socket.once('close', () => { this.#admission.leave(address) })
+      return true
+    }
+    this.#refused(refusal, `the limit ${refusal}`, undefined, undefined, address)
+    return false
+  }
+
+  #welcome (stream: Duplex, arrival: Arrival): void {
+    if (this.aedes.closed || stream.destroyed) {
+      stream.destroy()
       return
     }
-    const client = this.aedes.handle(socket) as PatientClient
+    const state = new ClientState(stream, arrival, this.#options.limits)
+    corkPerTurn(stream, () => { state.packetsSent++ })
+    const read = stream.read.bind(stream)
+    stream.read = size => {
+      const chunk = read(size) as Buffer | null
+      const violation = chunk === null ? undefined : state.guard.inspect(chunk)
+      if (violation === undefined) return chunk
+      this.#violated(client, state, violation)
+      return null
+    }
+    const client = this.aedes.handle(stream) as PatientClient
+    this.#states.set(client, state)
+    this.#here.add(state)
+    state.delivery = deliverAsGranted(client, this.aedes, this.#persistence)
+    arrival.socket.once('close', () => {
+      this.#here.delete(state)
+      state.pace.end()
+      this.#counters.left(state)
+    })
     // aedes makes every other client wait until this one has read; instead it may fall behind so far, and no further.
     client.waitForDrain = done => {
-      if (socket.writableLength > mostUnread && !socket.destroyed) {
+      if (state.unread > mostUnread && !stream.destroyed) {
         this.#counters.cutOff++
-        this.#reasons.set(client, 'it read too slowly')
-        socket.destroy()
+        this.#hangUp(client, 'it read too slowly')
       }
       setImmediate(done, null, client)
     }
   }
 
-  #incoming (client: Client | null, packet: PublishPacket, done: (error?: Error | null) => void): void {
-    this.#counters.received++
-    // aedes' own check, which this hook replaces.
-    if (packet.topic.startsWith('$SYS/')) return done(new Error('$SYS/ topics belong to the broker'))
-    if (!this.#taker.takes(packet.topic)) return done(null)
+  #violated (client: Client, state: ClientState, { reason, returnCode }: Violation): void {
+    state.refusal = 'protocol'
+    state.reason = reason
+    if (returnCode !== undefined) state.stream.write(Buffer.from([0x20, 2, 0, returnCode])) // CONNACK
+    // Not from inside read(): aedes does not expect to lose the client there.
+    setImmediate(() => { client.emit('error', new Error(reason)) })
+  }
 
-    ;(packet as Takeable)[taken] = true
+  #hangUp (client: Client, reason: string): void {
+    const state = this.#states.get(client)
+    if (state !== undefined) state.reason ??= reason
+    // A graceful end would wait for a client that does not read.
+    state?.stream.destroy()
+  }
+
+  #authenticate (client: Client, username: string | undefined, password: Buffer | undefined, done: (error: Error & { returnCode: number } | null, success: boolean | null) => void): void {
+    const state = this.#states.get(client) as ClientState
+    const refuse = (refusal: string, returnCode: number, text: string): void => {
+      state.refusal = refusal
+      done(Object.assign(new Error(text), { returnCode }), false)
+    }
+    const admit = (verified: boolean): void => {
+      state.verified = verified
+      state.rights = this.#rightsOf(state, client.id)
+      this.#checkWill(client, state)
+      const previous = this.aedes.client(client.id)
+      const before = previous === undefined ? undefined : this.#states.get(previous)
+      if (before !== undefined) before.reason ??= 'another connection took over the client id'
+      done(null, true)
+    }
+    const { keepalive, sessions } = this.#options.limits
+    const isNewSession = !client.clean && !this.#persistence.hasSession(client.id)
+    state.username = state.arrival.username ?? username
+    if (this.#bans.has(client.id)) return refuse('banned', 5, 'the client id is kept out for a time')
+    // As Mosquitto answers it: MQTT 3.1.1 has no code for this.
+    if (keepalive > 0 && (state.keepalive === 0 || state.keepalive > keepalive)) return refuse('keepalive', 2, `the keepalive is longer than ${keepalive} s`)
+    if (isNewSession && sessions > 0 && this.#persistence.counters.sessions >= sessions) return refuse('sessions', 3, `there are ${sessions} sessions already`)
+    if (state.arrival.username !== undefined) return state.arrival.username === '' ? refuse('certificate', 5, 'the certificate has no common name') : admit(true)
+    if (username === undefined || this.#users.isEmpty) return this.#mayBeAnonymous(state) ? admit(false) : refuse('anonymous', 5, 'anonymous access is not allowed')
+    this.#users.authenticate(username, password, state.arrival.address).then(verdict => {
+      if (verdict === 'granted') admit(true)
+      else if (verdict === 'slowed') refuse('slowed', 5, 'too many failed logins from this address')
+      else refuse('credentials', 4, 'bad username or password')
+    }, (error: Error) => { refuse('credentials', 5, reasonOf(error)) })
+  }
+
+  /** A last will that the rules forbid is not even stored: after a restart nobody would know whose it was. */
+  #checkWill (client: Client, { rights }: ClientState): void {
+    const connecting = client as Client & { _will?: { topic: string } | undefined }
+    if (connecting._will === undefined || rights?.mayPublish(connecting._will.topic) !== false) return
+    connecting._will = undefined
+    this.#counters.dropped('rules')
+  }
+
+  #mayBeAnonymous ({ arrival }: ClientState): boolean {
+    return this.#options.anonymous || (this.#users.isEmpty && arrival.local)
+  }
+
+  #rightsOf (state: ClientState, clientId = state.connection?.clientId ?? ''): ClientState['rights'] {
+    return this.#rules.for({ username: state.verified ? state.username : undefined, clientId })
+  }
+
+  #incoming (client: Client | null, packet: PublishPacket, done: (error?: Error | null) => void): void {
+    // aedes gives null, and not the client, for a will that it found after a restart.
+    const state = client === null ? undefined : this.#states.get(client)
+    if (state === undefined) return this.#authorized(client, state, packet, done)
+    state.pace.pass(this.#options.limits.messageRate, () => { this.#authorized(client, state, packet, done) })
+  }
+
+  #authorized (client: Client | null, state: ClientState | undefined, packet: PublishPacket, done: (error?: Error | null) => void): void {
+    const { topic, qos, retain } = packet
+    this.#counters.publishReceived(packet.payload.length)
+    // aedes' own check, which this hook replaces. [MQTT-3.3.5-2] A publication that is not allowed is acknowledged, and goes nowhere.
+    if (topic.startsWith('$SYS/') || state?.rights?.mayPublish(topic) === false) {
+      this.#counters.dropped('rules')
+      markTaken(packet)
+      return done(null)
+    }
+    if (!this.#taker.takes(topic)) {
+      if (qos !== 1 || client === null || client.closed) return done(null)
+      // aedes acknowledges QoS 1 before it publishes: published here, so that PUBACK means that every queue has it.
+      this.aedes.publish(packet, client, (error?: Error | null) => {
+        markTaken(packet)
+        done(error ?? null)
+      })
+      return
+    }
+
+    markTaken(packet)
     // aedes publishes a will only after it closed the client.
     const will = client === null || client.closed
-    const { topic, qos, retain } = packet
     const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
-    const connection = client === null ? undefined : this.#connections.get(client)
-    this.#taker.take({ topic, payload, qos, retain, will, connection }, error => {
+    this.#taker.take({ topic, payload, qos, retain, will, connection: state?.connection }, error => {
       // Nobody is there to be acknowledged, and aedes would report the failing write.
       if (!will && client.closed) return
-      if (error !== undefined && client !== null) this.#reasons.set(client, `not acknowledged: ${error.message}`)
+      if (error !== undefined && state !== undefined) state.reason ??= `not acknowledged: ${error.message}`
       done(error ?? null)
     })
   }
 
+  /** @returns null: the SUBACK says that it failed [MQTT-3.9.3-2] */
+  #grant (client: Client, subscription: Subscription): Subscription | null {
+    const state = this.#states.get(client)
+    const { subscriptionsPerClient } = this.#options.limits
+    const known = subscriptionsOf(client)
+    const isOver = subscriptionsPerClient > 0 && known[subscription.topic] === undefined && Object.keys(known).length >= subscriptionsPerClient
+    if (isOver) this.#counters.refusedBy('subscriptionsPerClient')
+    else if (state?.rights?.maySubscribe(subscription.topic) === false) this.#counters.refusedBy('rules')
+    else return subscription
+    // aedes stores every filter of the packet in the session, this one too; the persistence leaves out what has failed.
+    ;(subscription as { qos: number }).qos = subackFailure
+    return null
+  }
+
   #forward (client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
-    if (packet.qos === 0 && client.conn.writableLength > unreadBeforeDropping) {
-      this.#counters.dropped++
+    const state = this.#states.get(client)
+    state?.delivery?.sentFromQueue(packet)
+    // What aedes tells itself: it names every client.
+    if (packet.topic.startsWith('$SYS/') && packet.topic.startsWith(this.aedes.id, 5)) return null
+    if (state?.rights?.mayReceive(packet.topic) === false) {
+      this.#counters.dropped('rules')
       return null
     }
-    this.#counters.delivered++
+    if (packet.qos === 0 && (state?.unread ?? 0) > unreadBeforeDropping) {
+      this.#counters.dropped('slowReader')
+      return null
+    }
+    this.#counters.publishSent(packet.payload.length)
     return packet
   }
 
   /** Turn aedes' events into plain data. */
   #observe (): void {
     this.aedes.on('client', client => {
-      const username = this.#usernames.get(client)
-      const address = (client.conn as Socket).remoteAddress
-      const connection: Connection = { number: ++this.#counters.connections, clientId: client.id, username, address, gone: false }
-      this.#connections.set(client, connection)
+      const state = this.#states.get(client)
+      if (state === undefined) return
+      const { username, verified, arrival: { address } } = state
+      const connection: Connection = { number: this.#counters.connected(this.aedes.connectedClients), clientId: client.id, username, verified, address, gone: false }
+      state.connection = connection
+      state.connectedAt = Date.now()
+      state.clean = client.clean
       this.#hasSessions ||= !client.clean
+      this.#persistence.clientCame(client.id, client.clean)
       this.emit('client', { event: 'connected', ...who(connection), clean: client.clean })
     })
     this.aedes.on('clientDisconnect', client => {
-      const connection = this.#connections.get(client)
-      if (connection === undefined) return
-      connection.gone = true
-      this.emit('client', { event: 'disconnected', ...who(connection), reason: this.#reasonOf(client) })
-      this.#taker.gone(connection)
+      const state = this.#states.get(client)
+      if (state?.connection === undefined) return
+      state.connection.gone = true
+      this.#persistence.clientWent(client.id)
+      this.emit('client', { event: 'disconnected', ...who(state.connection), reason: reasonFor(client, state) })
+      this.#taker.gone(state.connection)
     })
     const failed = (client: Client, error: Error): void => {
-      if (this.#connections.has(client)) {
-        if (!this.#reasons.has(client)) this.#reasons.set(client, error.message)
-        return
-      }
-      this.#counters.refused++
-      const address = (client.conn as Socket).remoteAddress
-      this.emit('client', { event: 'refused', ...client.id === null ? {} : { clientId: client.id }, ...address === undefined ? {} : { address }, reason: error.message })
+      const state = this.#states.get(client)
+      if (state?.connection !== undefined) state.reason ??= error.message
+      else this.#refused(state?.refusal ?? (error.message === tooLate ? 'connectTimeout' : 'protocol'), state?.reason ?? error.message, client.id, state?.username, state?.arrival.address)
     }
     this.aedes.on('clientError', failed)
     this.aedes.on('connectionError', failed)
@@ -212,14 +456,25 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       if (client && !client.closed) this.emit('client', { event: 'unsubscribed', clientId: client.id, topics })
     })
     // Not in aedes' types: a failing persistence. It concerns one packet; the broker goes on.
-    ;(this.aedes as EventEmitter).on('error', () => { this.#counters.dropped++ })
+    ;(this.aedes as EventEmitter).on('error', () => { this.#counters.dropped('persistence') })
   }
 
-  #reasonOf (client: Client): string {
-    // aedes tells a clean DISCONNECT in no other way. [MQTT-3.14.4-3]
-    const clean = (client as Client & { _disconnected?: boolean })._disconnected === true
-    return clean ? 'the client disconnected' : this.#reasons.get(client) ?? 'the connection was lost'
+  #refused (by: string, reason: string, clientId: string | null | undefined, username: string | undefined, address: string | undefined): void {
+    this.#counters.refused(by)
+    this.emit('client', {
+      event: 'refused',
+      ...clientId ? { clientId } : {},
+      ...username === undefined ? {} : { username },
+      ...address === undefined ? {} : { address },
+      reason
+    })
   }
+}
+
+function reasonFor (client: Client, state: ClientState): string {
+  // aedes tells a clean DISCONNECT in no other way. [MQTT-3.14.4-3]
+  const clean = (client as Client & { _disconnected?: boolean })._disconnected === true
+  return clean ? 'the client disconnected' : state.reason ?? 'the connection was lost'
 }
 
 function who ({ clientId, username, address }: Connection): { clientId: string, username?: string, address?: string } {

@@ -1,19 +1,29 @@
 import { EventEmitter } from 'node:events'
-import { PlatziverseError } from '../errors.ts'
-import type { Broker, BrokerStatistics, ClientEvent, Connection, ListenerOptions, ListenerState, OutgoingPublication, Publication, Settle, Taker } from './broker.ts'
+import type { Duplex } from 'node:stream'
+import { PlatziverseError, reasonOf } from '../errors.ts'
+import type { Arrival, Broker, BrokerOptions, BrokerStatistics, ClientEvent, ClientInfo, Connection, ListenerState, OutgoingPublication, Publication, Settle, Subscriber, Taker } from './broker.ts'
 import { openEmbeddedBroker } from './embedded.ts'
 import { Intake, type IntakeHandler, type IntakeOptions, type IntakeStatistics } from './intake.ts'
+import type { BrokerSnapshot } from './sys-topics.ts'
 
+const firstRetry = 1_000
+const longestRetry = 30_000
 /** ms that a broker without a node is kept after the flows stopped: they may start again, as in a deploy. */
 const grace = 5_000
 
 export type Statistics = BrokerStatistics & IntakeStatistics
 
+const nothing: BrokerStatistics = { clients: 0, connections: 0, refused: 0, refusedBy: {}, received: 0, delivered: 0, dropped: 0, droppedBy: {}, cutOff: 0 }
+
 interface PlaceEvents {
-  /** The broker's listener opened, failed or closed. */
+  /** A listener opened, failed or closed; where the first one stands. */
   listener: [ListenerState]
   client: [ClientEvent]
 }
+
+interface Hearing { filter: string, subscriber: Subscriber, end?: () => void }
+
+const closed: ListenerState = { state: 'closed' }
 
 /**
  * The place of one broker, by the id of its node. It outlives the node, and so does the broker in it: that is why a
@@ -24,10 +34,28 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
   /** Whether a node stands for the broker now. */
   attached = false
   #broker: Broker | undefined
-  #opening: Promise<Broker> | undefined
+  #options: BrokerOptions | undefined
+  #opening: Promise<void> | undefined
+  /** Counts what was asked for, so that a broker which comes too late is known as such. */
+  #generation = 0
+  /** Why the broker could not be made. */
+  #failure: PlatziverseError | undefined
+  /** Why the broker's disk takes nothing. */
+  #diskFailure: PlatziverseError | undefined
+  #retry: NodeJS.Timeout | undefined
+  #delay = firstRetry
+  #hearings = new Set<Hearing>()
+
+  /** In the order of the options; the first one stands for the broker. */
+  get listenerStates (): readonly ListenerState[] {
+    if (this.#failure !== undefined) return [{ state: 'failed', error: this.#failure }]
+    if (this.#diskFailure !== undefined) return [{ state: 'failed', error: this.#diskFailure }]
+    const states = this.#broker?.listenerStates ?? []
+    return states.length > 0 ? states : [closed]
+  }
 
   get listener (): ListenerState {
-    return this.#broker?.listener ?? { state: 'closed' }
+    return this.listenerStates[0] ?? closed
   }
 
   /** False when nobody could receive what is published now; true while the broker is not there, so that it is missed. */
@@ -37,39 +65,113 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
 
   get isOpen (): boolean { return this.#opening !== undefined }
 
-  async open (options: ListenerOptions): Promise<void> {
-    this.#opening ??= openEmbeddedBroker(this)
-    const opening = this.#opening
-    const broker = await opening
-    if (this.#opening !== opening) return
-    if (this.#broker !== broker) {
+  get ports (): number[] {
+    return this.listenerStates.flatMap(listener => listener.state === 'listening' ? [listener.port] : [])
+  }
+
+  /** Be as the options say. Another folder takes another broker; all else changes without hanging up on anybody. */
+  async open (options: BrokerOptions): Promise<void> {
+    clearTimeout(this.#retry)
+    if (this.#opening !== undefined && this.#options?.folder !== options.folder) await this.close()
+    this.#options = options
+    const opening = this.#opening ??= this.#make(options, ++this.#generation)
+    await opening
+    if (this.#opening === opening && this.#options === options) this.#broker?.configure(options)
+  }
+
+  async #make (options: BrokerOptions, generation: number): Promise<void> {
+    try {
+      const broker = await openEmbeddedBroker(this, options)
+      if (generation !== this.#generation) return await broker.close()
+      this.#failure = undefined
+      this.#delay = firstRetry
       this.#broker = broker
-      broker.on('listener', state => { this.emit('listener', state) })
+      broker.on('listener', () => { this.emit('listener', this.listener) })
       broker.on('client', event => { this.emit('client', event) })
+      broker.on('disk', error => {
+        this.#diskFailure = error
+        this.emit('listener', this.listener)
+      })
+      for (const hearing of this.#hearings) hearing.end = broker.subscribe(hearing.filter, hearing.subscriber)
+      this.emit('listener', this.listener)
+    } catch (error) {
+      if (generation !== this.#generation) return
+      this.#opening = undefined
+      this.#failure = error instanceof PlatziverseError ? error : new PlatziverseError('BROKER_LISTEN_FAILED', `${reasonOf(error)}.`, { cause: error })
+      this.#retry = setTimeout(() => { if (this.#options !== undefined) void this.open(this.#options) }, this.#delay).unref()
+      this.#delay = Math.min(this.#delay * 2, longestRetry)
+      this.emit('listener', this.listener)
     }
-    broker.listen(options)
   }
 
   async close (): Promise<void> {
+    clearTimeout(this.#retry)
+    this.#generation++
     const opening = this.#opening
     this.#opening = undefined
+    this.#options = undefined
+    this.#failure = undefined
+    this.#diskFailure = undefined
+    await opening
+    const broker = this.#broker
     this.#broker = undefined
-    await (await opening)?.close()
+    for (const hearing of this.#hearings) delete hearing.end
+    await broker?.close()
   }
 
-  async publish (publication: OutgoingPublication): Promise<void> {
-    const broker = this.#broker ?? await this.#opening
-    if (broker === undefined) throw new PlatziverseError('BROKER_MISSING', 'The broker is not there.')
-    await broker.publish(publication)
+  /** @throws PlatziverseError BROKER_MISSING, PUBLISH_FAILED */
+  async publish (publication: OutgoingPublication, origin?: string): Promise<void> {
+    if (this.#broker === undefined) await this.#opening
+    if (this.#broker === undefined) throw this.#failure ?? new PlatziverseError('BROKER_MISSING', 'The broker is not there.')
+    await this.#broker.publish(publication, origin)
+  }
+
+  /** Hear what is published, also by a broker that opens later. @returns ends it */
+  subscribe (filter: string, subscriber: Subscriber): () => void {
+    const hearing: Hearing = { filter, subscriber }
+    this.#hearings.add(hearing)
+    if (this.#broker !== undefined) hearing.end = this.#broker.subscribe(filter, subscriber)
+    return () => {
+      this.#hearings.delete(hearing)
+      hearing.end?.()
+    }
+  }
+
+  accept (stream: Duplex, arrival: Arrival): void {
+    if (this.#broker === undefined) stream.destroy()
+    else this.#broker.accept(stream, arrival)
+  }
+
+  clients (): ClientInfo[] {
+    return this.#broker?.clients() ?? []
+  }
+
+  disconnect (clientId: string, banned?: number): boolean {
+    return this.#broker?.disconnect(clientId, banned) ?? false
+  }
+
+  async clearRetained (topic: string): Promise<boolean> {
+    return await this.#broker?.clearRetained(topic) ?? false
   }
 
   statistics (): Statistics {
-    const broker = this.#broker?.statistics() ?? { clients: 0, connections: 0, refused: 0, received: 0, delivered: 0, dropped: 0, cutOff: 0 }
+    return { ...this.#broker?.statistics() ?? nothing, ...this.#intakes() }
+  }
+
+  /** Undefined while the broker is not there. */
+  snapshot (): BrokerSnapshot | undefined {
+    const snapshot = this.#broker?.snapshot()
+    if (snapshot === undefined) return undefined
+    const { agents, unsettled, waiting, rejected } = this.#intakes()
+    return { ...snapshot, agents, unsettled, waiting, rejected }
+  }
+
+  #intakes (): IntakeStatistics {
     const sum: IntakeStatistics = { agents: 0, messages: 0, rejected: 0, unsettled: 0, waiting: 0, timedOut: 0, abandoned: 0 }
     for (const intake of this.intakes.values()) {
       for (const [name, value] of Object.entries(intake.statistics())) sum[name as keyof IntakeStatistics] += value
     }
-    return { ...broker, ...sum }
+    return sum
   }
 
   takes (topic: string): boolean {
@@ -108,7 +210,7 @@ function placeOf (brokerId: string): Place {
 }
 
 /** What others may do with a broker: watch it, and publish to it. */
-export type BrokerPlace = Pick<Place, 'on' | 'off' | 'listener' | 'hasSubscribers' | 'publish' | 'statistics'>
+export type BrokerPlace = Pick<Place, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'subscribe' | 'accept' | 'clients' | 'disconnect' | 'clearRetained' | 'statistics' | 'snapshot'>
 
 /** The place of a broker, whether or not the broker is there yet. */
 export function findBroker (brokerId: string): BrokerPlace {
@@ -116,7 +218,7 @@ export function findBroker (brokerId: string): BrokerPlace {
 }
 
 /** Open the broker of a node, or take over the one that a deploy left open. */
-export async function attachBroker (brokerId: string, options: ListenerOptions): Promise<void> {
+export async function attachBroker (brokerId: string, options: BrokerOptions): Promise<void> {
   const place = placeOf(brokerId)
   place.attached = true
   // Another broker that a deploy left behind may still have the port.
@@ -154,8 +256,8 @@ function closeIntake (place: Place, agentInId: string): void {
   intake?.close()
 }
 
-function sharesPort (place: Place, options: ListenerOptions): boolean {
-  return place.listener.state === 'listening' && place.listener.port === options.port
+function sharesPort (place: Place, { listeners }: BrokerOptions): boolean {
+  return place.ports.some(port => listeners.some(listener => listener.port === port))
 }
 
 let leaving: NodeJS.Timeout | undefined

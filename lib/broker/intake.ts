@@ -3,6 +3,7 @@ import { parse, type Message, type RejectReason } from '../messages/parse.ts'
 import { kindOf, topics, type MessageKind } from '../messages/topics.ts'
 import type { Connection, Publication, Settle, Taker } from './broker.ts'
 import { addUnsettled, endDelivery, nextDeliveryId, unsettledOf, type Delivery, type Unsettled } from './deliveries.ts'
+import { Owners } from './owners.ts'
 import { Presence } from './presence.ts'
 import { Window } from './window.ts'
 
@@ -71,6 +72,7 @@ export class Intake implements Taker {
   #options: IntakeOptions
   #window: Window
   #presence = new Presence()
+  #owners = new Owners()
   #unsettled = 0
   #sweep: NodeJS.Timeout | undefined
   #closed = false
@@ -152,8 +154,15 @@ export class Intake implements Taker {
       return this.#settle(source, qos, settle)
     }
     const { message } = parsed
-    this.#counters.messages++
     const { uuid } = message.payload.agent
+    const username = message.kind === 'disconnected' ? undefined : message.payload.agent.username
+    if (connection?.verified === true && !this.#isTheirs(uuid, username, connection.username ?? '')) {
+      this.#counters.rejected++
+      delivery.id = nextDeliveryId()
+      this.#handler?.rejected({ topic, payload: publication.payload.toString(), reason: 'AGENT_NOT_THEIRS', detail: 'The user may not speak for this agent.' }, delivery)
+      return this.#settle(source, qos, settle)
+    }
+    this.#counters.messages++
     if (message.kind === 'disconnected') {
       if (!this.#presence.saysGoodbye(uuid, connection, will)) return this.#settle(source, qos, settle)
     } else if (connection !== undefined) {
@@ -161,6 +170,11 @@ export class Intake implements Taker {
     }
     this.#send(message, delivery, source, settle)
     if (connection?.gone === true) this.gone(connection)
+  }
+
+  /** Whether a user may speak for an agent: one that carries the user's name or none, and that no other user spoke for before. */
+  #isTheirs (uuid: string, carried: string | undefined, username: string): boolean {
+    return (carried === undefined || carried === username) && this.#owners.claim(uuid, username)
   }
 
   #send (message: Message, delivery: Delivery, source: number, settle: Settle): void {

@@ -1,10 +1,29 @@
+import { createServer as createHttpServer, type IncomingMessage, type Server as HttpServer } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { createServer, isIP, type Server, type Socket } from 'node:net'
 import { lookup } from 'node:dns/promises'
+import type { Duplex } from 'node:stream'
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { PlatziverseError, reasonOf } from '../errors.ts'
-import type { ListenerOptions, ListenerState } from './broker.ts'
+import type { Arrival, ListenerOptions, ListenerState } from './broker.ts'
+import { certificateProblem } from './certificate.ts'
+import { acceptWebSockets } from './web-socket.ts'
 
 const firstRetry = 1_000
 const longestRetry = 30_000
+/** ms for a TLS handshake or an HTTP upgrade. */
+const handshakeTimeout = 10_000
+/** ms of silence after which the system asks whether the other end is still there. */
+const keepAliveDelay = 60_000
+
+/** Who lets clients in. */
+export interface Door {
+  /** Called for each socket before a byte of it was read; false: it is not let in. It leaves when it closes. */
+  admit (socket: Socket): boolean
+  accept (stream: Duplex, arrival: Arrival): void
+  /** A client that did not get as far as MQTT. */
+  refused (socket: Socket, reason: string): void
+}
 
 export interface Listener {
   /** Stop listening, hang up on every client that came in here, and free the port. May be called twice. */
@@ -12,26 +31,30 @@ export interface Listener {
 }
 
 /**
- * Listen for TCP clients, and keep trying while that fails.
- * @param accept gets each socket
+ * Listen for clients, and keep trying while that fails.
+ * @param open whether clients from the network may come: somebody ticked the box, or there are users
  * @param report is told of every change
  */
-export function openListener (options: ListenerOptions, accept: (socket: Socket) => void, report: (state: ListenerState) => void): Listener {
+export function openListener (options: ListenerOptions, open: boolean, door: Door, report: (state: ListenerState) => void): Listener {
   const sockets = new Set<Socket>()
   let server: Server | undefined
   let retry: NodeJS.Timeout | undefined
   let delay = firstRetry
   let closed = false
 
-  async function open (): Promise<void> {
-    const host = await bindAddress(options)
+  async function start (): Promise<void> {
+    const host = await bindAddress(options, open)
     if (closed) return
-    const opening = createServer({ noDelay: true }, socket => {
+    const opening = serverFor(options, door)
+    server = opening
+    opening.on('connection', (socket: Socket) => {
+      // Whatever else goes wrong with it is told to whoever has the socket then.
+      socket.on('error', () => undefined)
+      if (!door.admit(socket)) return socket.destroy()
+      socket.setKeepAlive(true, keepAliveDelay)
       sockets.add(socket)
       socket.once('close', () => sockets.delete(socket))
-      accept(socket)
     })
-    server = opening
     await new Promise<void>((resolve, reject) => {
       opening.once('error', reject)
       opening.listen({ port: options.port, ...host === undefined ? {} : { host } }, resolve)
@@ -53,7 +76,7 @@ export function openListener (options: ListenerOptions, accept: (socket: Socket)
   }
 
   function attempt (): void {
-    open().catch(fail)
+    start().catch(fail)
   }
 
   report({ state: 'starting' })
@@ -78,19 +101,71 @@ export function openListener (options: ListenerOptions, accept: (socket: Socket)
   }
 }
 
+function serverFor (options: ListenerOptions, door: Door): Server {
+  const { transport } = options
+  const { certificates = 'none' } = options
+  const arrivalOf = (socket: Socket): Arrival => ({
+    address: socket.remoteAddress,
+    local: isLoopback(socket.remoteAddress ?? ''),
+    username: usernameOf(socket, certificates),
+    socket
+  })
+  const accept = (socket: Socket): void => { door.accept(socket, arrivalOf(socket)) }
+  if (transport === 'tcp') return createServer({ noDelay: true }, accept)
+  if (transport === 'ws') return upgrading(createHttpServer(httpOptions), door, arrivalOf)
+
+  const secure = { ...tlsOptions(options), handshakeTimeout }
+  const server = transport === 'tls'
+    ? createTlsServer({ ...secure, noDelay: true }, accept)
+    : upgrading(createHttpsServer({ ...secure, ...httpOptions }), door, arrivalOf)
+  server.on('tlsClientError', (error: Error, socket: Socket) => {
+    door.refused(socket, `TLS: ${error.message}`)
+    socket.destroy()
+  })
+  return server
+}
+
+const httpOptions = { noDelay: true, headersTimeout: handshakeTimeout, requestTimeout: handshakeTimeout, connectionsCheckingInterval: handshakeTimeout, maxHeaderSize: 8192 }
+
+function upgrading (server: HttpServer, door: Door, arrivalOf: (socket: Socket) => Arrival): HttpServer {
+  const upgrade = acceptWebSockets((stream, socket) => { door.accept(stream, arrivalOf(socket)) })
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => { upgrade(request, socket as Socket, head) })
+  server.on('request', (_request, response) => {
+    response.writeHead(426, { Connection: 'close', Upgrade: 'websocket', 'Content-Type': 'text/plain' }).end('This port speaks MQTT over WebSocket.\n')
+  })
+  return server
+}
+
+function tlsOptions ({ tls, certificates = 'none' }: ListenerOptions): object {
+  if (tls === undefined) throw new PlatziverseError('BROKER_CERTIFICATE_MISSING', 'The listener has no certificate.')
+  const problem = certificateProblem(tls)
+  if (problem !== undefined) throw problem
+  const required = certificates !== 'none'
+  if (required && tls.ca === undefined) throw new PlatziverseError('BROKER_CERTIFICATE_MISSING', 'Client certificates are asked for, and there is no CA certificate to check them against.')
+  return { ...tls, requestCert: required, rejectUnauthorized: required, minVersion: 'TLSv1.2' }
+}
+
+function usernameOf (socket: Socket, certificates: ListenerOptions['certificates']): string | undefined {
+  if (certificates !== 'username') return undefined
+  const name = (socket as TLSSocket).getPeerCertificate().subject?.CN
+  // Never the username that the client itself gives: an unusable name is nobody's.
+  return typeof name === 'string' ? name : ''
+}
+
 /** The address to bind to; undefined stands for all of them. */
-async function bindAddress ({ host, port, anonymous }: ListenerOptions): Promise<string | undefined> {
+async function bindAddress ({ host, port }: ListenerOptions, open: boolean): Promise<string | undefined> {
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new PlatziverseError('BROKER_PORT_INVALID', `${port} is no port.`)
-  if (host === '') return anonymous ? undefined : '127.0.0.1'
+  if (host === '') return open ? undefined : '127.0.0.1'
   const address = isIP(host) > 0 ? host : await lookup(host).then(({ address }) => address, cause => {
     throw new PlatziverseError('BROKER_HOST_INVALID', `The host ${host} is unknown.`, { cause })
   })
-  if (!anonymous && !isLoopback(address)) throw new PlatziverseError('BROKER_NETWORK_CLOSED', `The broker has no users, and ${host} is not loopback.`)
+  if (!open && !isLoopback(address)) throw new PlatziverseError('BROKER_NETWORK_CLOSED', `The broker has no users, and ${host} is not loopback.`)
   return address
 }
 
-function isLoopback (address: string): boolean {
-  return address === '::1' || /^127\./.test(address)
+/** Whether an address is of this machine only. */
+export function isLoopback (address: string): boolean {
+  return address === '::1' || /^(::ffff:)?127\./.test(address)
 }
 
 function explain (error: unknown, { host, port }: ListenerOptions): PlatziverseError {

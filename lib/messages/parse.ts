@@ -12,7 +12,8 @@ export const rejectReasons = {
   PAYLOAD_TOO_DEEP: 'the payload is nested deeper than 500 levels',
   FIELD_INVALID: 'a field is missing or breaks its limits',
   TIMESTAMP_INVALID: 'the timestamp is neither ms since 1970 nor ISO 8601',
-  METRIC_TYPE_REPEATED: 'one message has two metrics of one type'
+  METRIC_TYPE_REPEATED: 'one message has two metrics of one type',
+  AGENT_NOT_THEIRS: 'the agent carries another username, or another user spoke for it first'
 } as const
 const mostLevels = 500
 const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = [...'"\\[]{}'].map(character => character.charCodeAt(0))

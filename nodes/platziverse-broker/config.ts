@@ -1,14 +1,75 @@
 /** What a platziverse-broker node saves. Numbers may be text: the editor and `${ENV}` give text. */
 export interface BrokerConfig {
   name: string
-  /** Address to listen on; empty: 127.0.0.1, or every address when `anonymous`. */
+  /** Address of the first listener, plain TCP; empty: 127.0.0.1, or every address when `anonymous` or when there are users. */
   host: string
   /** 1 to 65535; 0: any free port. */
   port: number | string
   /** Whether clients from the network may connect without a user. */
   anonymous: boolean
+  /** Listeners beside the first. */
+  listeners: SavedListener[]
+  /** The tls-config node with the certificate of the TLS listeners. */
+  tls: string
+  /** Who may publish and subscribe to what; none: everybody to everything. */
+  rules: SavedRule[]
+  /** Limits that differ from the defaults, by the names in lib/broker/limits.ts. */
+  limits: Record<string, number | string>
+  /** Where retained messages, sessions and offline queues are: in memory, or on disk in `folder`. */
+  persistence: 'memory' | 'disk'
+  /** Relative to the user directory; empty: `platziverse-broker/<id of the node>`. */
+  folder: string
   /** Seconds between two messages on the statistics output; 0: none. */
   statistics: number | string
+  /** Seconds between two publications of `$SYS/broker/…`; 0: none. */
+  sys: number | string
+  /** Whether Node-RED serves this broker's counters to Prometheus at `/platziverse/metrics`. */
+  prometheus: boolean
 }
 
-export const brokerDefaults: BrokerConfig = { name: '', host: '', port: 8083, anonymous: false, statistics: 0 }
+export interface SavedListener {
+  /** `path` is WebSocket on a path of Node-RED's own HTTP server. */
+  transport: 'tcp' | 'tls' | 'ws' | 'wss' | 'path'
+  /** Empty: as for the first listener. */
+  host: string
+  port: number | string
+  /** For `path` only: where below `httpNodeRoot`. */
+  path: string
+  /** For `tls` and `wss`: whether clients need a certificate, and whether its common name is the username. */
+  certificates: 'none' | 'required' | 'username'
+}
+
+export interface SavedRule {
+  subject: 'everyone' | 'anonymous' | 'user'
+  username: string
+  access: 'read' | 'write' | 'readwrite' | 'deny'
+  /** A topic filter; `%u` and `%c` stand for the username and the client id. */
+  topic: string
+}
+
+export interface BrokerCredentials {
+  /** JSON: an array of `{username, hash}`, the hashes made by `POST /platziverse/broker/hash`. */
+  users?: string
+}
+
+export const brokerDefaults: BrokerConfig = {
+  name: '',
+  host: '',
+  port: 8083,
+  anonymous: false,
+  listeners: [],
+  tls: '',
+  rules: [],
+  limits: {},
+  persistence: 'memory',
+  folder: '',
+  statistics: 0,
+  sys: 0,
+  prometheus: false
+}
+
+/** Mosquitto's customary ports. */
+export const customaryPorts: Record<Exclude<SavedListener['transport'], 'path'>, number> = { tcp: 1883, tls: 8883, ws: 8080, wss: 8081 }
+export const customaryCertificatePort = 8884
+
+export { limitDefaults, limitMaxima, type LimitName } from '../../lib/broker/limits.ts'

@@ -1,48 +1,115 @@
 import { offerToWaiting } from '../shared/editor/broker-select.ts'
-import { RED, textsOf } from '../shared/editor/red.ts'
+import { RED, textsOf, type EditorNode } from '../shared/editor/red.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
-import { brokerDefaults as defaults, type BrokerConfig } from './config.ts'
+import { brokerDefaults as defaults, type BrokerConfig, type SavedListener } from './config.ts'
+import { isOpen, tabs, type BrokerNode } from './editor-form.ts'
+import { limitProblems, prepareLimits, type Limits } from './editor-limits.ts'
+import { hasTls, listenerProblems, prepareListeners, type ListenerProblem, type Listeners } from './editor-listeners.ts'
+import { prepareRules, ruleProblems, type Rules } from './editor-rules.ts'
+import { prepareUsers, usersOf, type Users } from './editor-users.ts'
 
 const text = textsOf('platziverse-broker')
+const tabNames = ['general', 'listeners', 'users', 'rules', 'limits', 'storage'] as const
 
-RED.nodes.registerType<BrokerConfig>('platziverse-broker', {
+const sysSeconds = wholeNumber(() => text('platziverse-broker.form.sys'), 0)
+
+/** The parts of the form that was opened last. */
+let parts: { listeners: Listeners, users: Users, rules: Rules, limits: Limits } | undefined
+
+RED.nodes.registerType<BrokerConfig, 'users'>('platziverse-broker', {
   category: 'platziverse',
   color: '#62b893',
   icon: 'platziverse-broker.svg',
-  inputs: 0,
+  inputs: 1,
   outputs: 2,
   defaults: {
     name: { value: defaults.name },
-    host: {
-      value: defaults.host,
-      validate (value, _options) {
-        // In the open form the box counts as it is ticked, not as it was saved.
-        const box = $('#node-input-anonymous')
-        const anonymous = box.data('node') === this.id ? box.prop('checked') === true : this.anonymous
-        return anonymous || isLoopback(String(value ?? '').trim()) || text('platziverse-broker.validation.hostClosed')
-      }
-    },
+    host: { value: defaults.host, validate (value, _options) { return hostProblem(this, String(value ?? '').trim()) ?? true } },
     port: { value: defaults.port, validate: wholeNumber(() => text('platziverse-broker.form.port'), 0, 65_535) },
     anonymous: { value: defaults.anonymous },
-    statistics: { value: defaults.statistics, validate: wholeNumber(() => text('platziverse-broker.form.statistics'), 0) }
+    listeners: { value: defaults.listeners, validate (value, _options) { return problemsOf(this, value as SavedListener[] | undefined)[0]?.text ?? true } },
+    tls: { value: defaults.tls, type: 'tls-config', validate (value, _options) { return tlsProblem(this, String(value ?? '')) ?? true } },
+    rules: { value: defaults.rules, validate: (value, _options) => ruleProblems(value as BrokerConfig['rules'] | undefined ?? [])[0]?.text ?? true },
+    limits: { value: defaults.limits, validate: (value, _options) => limitProblems(value as BrokerConfig['limits'] | undefined)[0] ?? true },
+    persistence: { value: defaults.persistence },
+    folder: { value: defaults.folder },
+    statistics: { value: defaults.statistics, validate: wholeNumber(() => text('platziverse-broker.form.statistics'), 0) },
+    // Nodes of before have none.
+    sys: { value: defaults.sys, validate (value, options) { return value === undefined || sysSeconds.call(this, value, options) } },
+    prometheus: { value: defaults.prometheus }
   },
+  // Names and hashes; the form needs both, so it is no `password`, which the editor never gets.
+  credentials: { users: { type: 'text' } },
   paletteLabel: () => text('platziverse-broker.label.palette'),
   label () { return this.name || text('platziverse-broker.label.canvas', { port: this.port }) },
   labelStyle () { return this.name ? 'node_label_italic' : '' },
+  inputLabels: () => text('platziverse-broker.input.control'),
   outputLabels: (output) => output === 0 ? text('platziverse-broker.output.clients') : text('platziverse-broker.output.statistics'),
   onadd () { offerToWaiting(this, ['agent-in', 'agent-out']) },
-  oneditprepare () {
-    const box = $('#node-input-anonymous').data('node', this.id)
-    const host = $('#node-input-host')
-    box.on('change', () => {
-      const open = box.prop('checked') === true
-      $('#platziverse-broker-open').toggle(open)
-      $('#platziverse-broker-closed').toggle(!open)
-      host.attr('placeholder', open ? text('platziverse-broker.form.hostOpen') : text('platziverse-broker.form.hostClosed'))
-      host.trigger('change')
-    })
+  oneditprepare () { prepare(this) },
+  oneditsave () {
+    for (const part of Object.values(parts ?? {})) part.save()
   }
 })
+
+function prepare (node: BrokerNode): void {
+  parts = undefined
+  const box = $('#node-input-anonymous')
+  const host = $('#node-input-host')
+  if (node.sys === undefined) $('#node-input-sys').val(defaults.sys)
+  if (node.persistence === undefined) $('#node-input-persistence').val(defaults.persistence)
+  $('#node-input-folder').attr('placeholder', `platziverse-broker/${node.id}`)
+
+  prepareTabs()
+  const users = prepareUsers(node)
+  const listeners = prepareListeners(node, value => problemsOf(node, value), () => { $('#node-input-tls').trigger('change') })
+  parts = { listeners, users, rules: prepareRules(node), limits: prepareLimits(node) }
+
+  const show = () => {
+    const anonymous = box.prop('checked') === true
+    const known = (usersOf(node)?.length ?? 0) > 0
+    $('#platziverse-broker-open').toggle(anonymous)
+    $('#platziverse-broker-known').toggle(known && !anonymous)
+    $('#platziverse-broker-closed').toggle(!known && !anonymous)
+    host.attr('placeholder', anonymous || known ? text('platziverse-broker.form.hostOpen') : text('platziverse-broker.form.hostClosed'))
+    host.trigger('change')
+  }
+  box.add('#node-input-users').on('change', show)
+  $('#node-input-host, #node-input-port, #node-input-tls').on('input change', () => { listeners.check() })
+  listeners.check()
+  $('#node-input-persistence').on('change', function () { $('#platziverse-broker-folder').toggle($(this).val() === 'disk') })
+}
+
+function prepareTabs (): void {
+  const bar = tabs.create({
+    id: 'platziverse-broker-tabs',
+    onchange ({ id }) {
+      $('#platziverse-broker-tabs-content').children().hide()
+      $(`#${id}`).show()
+    }
+  })
+  for (const name of tabNames) bar.addTab({ id: `platziverse-broker-${name}-tab`, label: text(`platziverse-broker.tab.${name}`) })
+}
+
+/** What is wrong with a host; nothing where strangers may come, or where users are known or may be. */
+function hostProblem (node: EditorNode & BrokerConfig, host: string): string | undefined {
+  // In the open form the box counts as it is ticked, not as it was saved.
+  const anonymous = isOpen(node) ? $('#node-input-anonymous').prop('checked') === true : node.anonymous
+  if (anonymous || isLoopback(host) || usersOf(node)?.length !== 0) return undefined
+  return text('platziverse-broker.validation.hostClosed')
+}
+
+function problemsOf (node: EditorNode & BrokerConfig, listeners: SavedListener[] | undefined): ListenerProblem[] {
+  const field = (name: 'host' | 'port') => String((isOpen(node) ? $(`#node-input-${name}`).val() : node[name]) ?? '').trim()
+  return listenerProblems(listeners ?? [], { host: field('host'), port: field('port') }, host => hostProblem(node, host))
+}
+
+/** The certificate is asked for only where a listener needs one. */
+function tlsProblem (node: EditorNode & BrokerConfig, id: string): string | undefined {
+  if (!hasTls(isOpen(node) ? parts?.listeners.value() : node.listeners)) return undefined
+  if (id === '' || id === '_ADD_') return text('platziverse-broker.validation.tlsMissing')
+  return RED.nodes.node(id) === null ? text('platziverse-broker.validation.tlsGone') : undefined
+}
 
 /** Names are left to the runtime, which looks them up. */
 function isLoopback (host: string): boolean {

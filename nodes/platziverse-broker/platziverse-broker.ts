@@ -1,56 +1,112 @@
-import type { NodeDef } from 'node-red'
+import { posix } from 'node:path'
+import type { Node, NodeDef } from 'node-red'
+import type { ClientEvent, ListenerState, TlsMaterial } from '../../lib/broker/broker.ts'
 import { attachBroker, detachBroker, findBroker } from '../../lib/broker/hub.ts'
-import type { ClientEvent, ListenerState } from '../../lib/broker/broker.ts'
+import { PlatziverseError } from '../../lib/errors.ts'
 import { watchFlows } from '../shared/broker.ts'
-import { milliseconds, type RED, type RedNode } from '../shared/red.ts'
+import { milliseconds, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
 import { statusLine } from '../shared/status.ts'
-import { brokerDefaults, type BrokerConfig } from './config.ts'
+import { registerAdmin } from './admin.ts'
+import { brokerDefaults, type BrokerConfig, type BrokerCredentials } from './config.ts'
+import { obey } from './control.ts'
+import { serveMetrics } from './metrics.ts'
+import { brokerOptionsOf } from './options.ts'
+import { servePath } from './paths.ts'
 
-/** An MQTT broker. Output 1: what happens to clients; output 2: statistics. */
+/** Refusals a second that are told one by one; a flood of them is told by the statistics alone. */
+const mostRefusals = 20
+
+type SavedConfig = NodeDef & BrokerConfig
+type BrokerNode = Node<BrokerCredentials>
+/** Node-RED core's tls-config. */
+type TlsNode = RedNode & { addTLSOptions? (options: object): Partial<TlsMaterial> }
+
+/**
+ * An MQTT broker. Input: what it is told to do. Output 1: what happens to clients; output 2: statistics and answers.
+ */
 export default function (RED: RED): void {
   watchFlows(RED)
+  registerAdmin(RED)
+  const metrics = serveMetrics(RED)
 
-  function BrokerNode (this: RedNode, config: NodeDef & BrokerConfig): void {
+  function BrokerNode (this: BrokerNode, config: SavedConfig): void {
     RED.nodes.createNode(this, config)
     const status = statusLine(this)
     const broker = findBroker(this.id)
-    // Not wholeNumber: a port that is none is an error, not the default.
-    const port = config.port === '' || config.port === undefined ? Number(brokerDefaults.port) : Number(config.port)
     const every = milliseconds(config.statistics, brokerDefaults.statistics)
 
-    const show = (state: ListenerState): void => {
-      if (state.state === 'failed') status.show({ fill: 'red', shape: 'ring', text: state.error.code })
-      else if (state.state === 'listening') status.show({ fill: 'green', shape: 'dot', text: RED._('platziverse-broker.status.listening', { port: state.port, count: broker.statistics().clients, clients: broker.statistics().clients }) })
-      else if (state.state === 'starting') status.show({ fill: 'yellow', shape: 'ring', text: RED._('platziverse-broker.status.starting') })
+    const show = (): void => {
+      const failed = broker.listenerStates.find(listener => listener.state === 'failed')
+      const listening = broker.listenerStates.filter(listener => listener.state === 'listening')
+      const { clients } = broker.statistics()
+      if (failed !== undefined) status.show({ fill: 'red', shape: 'ring', text: failed.error.code })
+      else if (listening.length > 0) status.show({ fill: 'green', shape: 'dot', text: RED._('platziverse-broker.status.listening', { port: listening.map(({ port }) => port).join(', '), count: clients, clients }) })
+      else if (broker.listener.state === 'starting') status.show({ fill: 'yellow', shape: 'ring', text: RED._('platziverse-broker.status.starting') })
     }
-    let reported = ''
-    const onListener = (state: ListenerState): void => {
-      show(state)
-      // One error for a port that stays taken, however often it is tried.
+    // One error for a port that stays taken, however often it is tried.
+    const reported: string[] = []
+    const onListener = (): void => {
+      show()
+      for (const [i, state] of broker.listenerStates.entries()) reported[i] = tell(state, reported[i] ?? '')
+    }
+    const tell = (state: ListenerState, before: string): string => {
       const message = state.state === 'failed' ? state.error.message : ''
-      if (message !== '' && message !== reported) this.error(message)
-      reported = state.state === 'starting' ? reported : message
+      if (message !== '' && message !== before) this.error(message)
+      return state.state === 'starting' ? before : message
     }
+    let refusals = 0
     const onClient = (event: ClientEvent): void => {
-      show(broker.listener)
+      if (event.event === 'refused' && ++refusals > mostRefusals) return
+      show()
       this.send([{ topic: `client/${event.event}`, payload: event }, null])
+      if (event.event === 'refused') this.debug(`refused ${event.clientId ?? 'a client'} from ${event.address ?? 'unknown'}: ${event.reason}`)
     }
+    const perSecond = setInterval(() => {
+      if (refusals > mostRefusals) this.warn(RED._('platziverse-broker.status.refusals', { count: refusals }))
+      refusals = 0
+    }, 1000)
+
+    const tlsNode = config.tls ? RED.nodes.getNode(config.tls) as TlsNode | null : null
+    const options = brokerOptionsOf(config, this.credentials ?? {}, { id: this.id, userDir: RED.settings.userDir, tls: tlsMaterialOf(tlsNode) }, error => { this.error(error.message) })
 
     broker.on('listener', onListener)
     broker.on('client', onClient)
     status.show({ fill: 'yellow', shape: 'ring', text: RED._('platziverse-broker.status.starting') })
-    attachBroker(this.id, { host: (config.host ?? '').trim(), port, anonymous: config.anonymous === true })
-      .then(() => { onListener(broker.listener) }, (error: Error) => { this.error(error.message) })
+    attachBroker(this.id, options).then(onListener, (error: Error) => { this.error(error.message) })
+
+    const paths = (config.listeners ?? []).filter(({ transport }) => transport === 'path').map(({ path }) => {
+      const full = posix.join('/', RED.settings.httpNodeRoot || '/', path || '')
+      const end = path.startsWith('/') ? servePath(RED.server, full, (stream, arrival) => { broker.accept(stream, arrival) }) : undefined
+      if (end === undefined) this.error(new PlatziverseError('BROKER_PATH_INVALID', `MQTT cannot be served at ${full}.`).message)
+      return end
+    })
+    const unmeasured = config.prometheus ? metrics.add(this.id, config.name || this.id, () => broker.snapshot()) : undefined
     const timer = every > 0 ? setInterval(() => { this.send([null, { topic: 'statistics', payload: broker.statistics() }]) }, every) : undefined
+
+    this.on('input', (msg: RedMessage, send, done) => {
+      obey(broker, msg.topic, msg.payload).then(payload => {
+        send([null, { ...msg, payload }])
+        done()
+      }, done)
+    })
 
     this.on('close', (removed: boolean, done: () => void) => {
       clearInterval(timer)
+      clearInterval(perSecond)
       broker.off('listener', onListener)
       broker.off('client', onClient)
+      for (const end of paths) end?.()
+      unmeasured?.()
       status.close()
       detachBroker(this.id, removed).then(done, done)
     })
   }
 
-  RED.nodes.registerType('platziverse-broker', BrokerNode)
+  RED.nodes.registerType<BrokerNode, SavedConfig, unknown, BrokerCredentials>('platziverse-broker', BrokerNode, { credentials: { users: { type: 'text' } } })
+}
+
+function tlsMaterialOf (node: TlsNode | null): TlsMaterial | undefined {
+  const { cert, key, ca, passphrase } = node?.addTLSOptions?.({}) ?? {}
+  if (cert === undefined || key === undefined) return undefined
+  return { cert, key, ...ca === undefined ? {} : { ca }, ...passphrase ? { passphrase } : {} }
 }

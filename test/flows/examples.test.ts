@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
 import knexFactory, { type Knex } from 'knex'
+import { hashPassword } from '../../lib/broker/passwords.ts'
 import { exampleFlow } from '../helpers/main-flow.ts'
 import { freePort, packageDir, skipWithoutNodeRed, startNodeRed, type NodeRedVersion } from '../helpers/node-red.ts'
 import { reading } from '../helpers/messages.ts'
@@ -56,6 +57,38 @@ for (const version of [5, 4] as const) {
     await until(() => [...heard.keys()], topics => topics.includes('agent/sensor-01/temperature') && topics.includes('agent/sensor-01/door'), 20_000)
     assert.deepEqual((await seriesOf(knex, 'sensor-01')).sort(), ['door', 'temperature'])
     assert.equal(JSON.parse(heard.get('agent/sensor-01/door') ?? '').metrics[0].value, 'closed')
+  })
+}
+
+for (const version of [5, 4] as const) {
+  test(`Secure broker with users in Node-RED ${version}: sensors, an application and an operator do what its rules grant`, { timeout: 120_000, skip: skipWithoutNodeRed(version) }, async t => {
+    const port = await freePort()
+    const names = ['sensor-1', 'sensor-2', 'application', 'operator']
+    const users = await Promise.all(names.map(async username => ({ username, hash: await hashPassword(`${username}!`) })))
+    const flow = await exampleFlow('Secure broker', { 'platziverse-broker': { port, host: '127.0.0.1', sys: 1, credentials: { users: JSON.stringify(users) } } })
+    const nodeRed = await startNodeRed({ version })
+    t.after(() => nodeRed.stop())
+    await nodeRed.deploy(flow)
+    const heard: string[] = []
+    const [sensor, other, application, operator] = await Promise.all(names.map(async username => {
+      const connect = () => connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0, username, password: `${username}!` }).catch(() => undefined)
+      const client = await until(connect, client => client !== undefined) as MqttClient
+      t.after(() => { client.end(true) })
+      client.on('message', (topic, payload) => { heard.push(`${username} heard ${topic} ${topic.startsWith('$SYS') ? '' : payload}`) })
+      return client
+    })) as [MqttClient, MqttClient, MqttClient, MqttClient]
+    await application.subscribeAsync('sensor_data/#', { qos: 1 })
+    await sensor.subscribeAsync('config_change/sensor-1', { qos: 1 })
+    await operator.subscribeAsync('$SYS/broker/clients/connected')
+    await assert.rejects(other.subscribeAsync('config_change/sensor-1'))
+    await assert.rejects(application.subscribeAsync('$SYS/#'))
+    await other.publishAsync('sensor_data/sensor-1', 'a lie', { qos: 1 })
+    await sensor.publishAsync('config_change/sensor-1', 'a lie', { qos: 1 })
+    await sensor.publishAsync('sensor_data/sensor-1', '21.5', { qos: 1 })
+    await operator.publishAsync('config_change/sensor-1', 'interval=5', { qos: 1 })
+    await until(() => new Set(heard).size, size => size === 3)
+    assert.deepEqual([...new Set(heard)].sort(), ['application heard sensor_data/sensor-1 21.5', 'operator heard $SYS/broker/clients/connected ', 'sensor-1 heard config_change/sensor-1 interval=5'])
+    await assert.rejects(connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0 }))
   })
 }
 

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
-import type { ClientEvent, ListenerOptions, ListenerState } from '../../lib/broker/broker.ts'
+import type { BrokerOptions, ClientEvent, ListenerOptions, ListenerState } from '../../lib/broker/broker.ts'
 import { attachBroker, attachIntake, detachBroker, detachIntake, findBroker, type BrokerPlace } from '../../lib/broker/hub.ts'
 import type { Incoming, Intake, IntakeHandler, IntakeOptions, Rejected } from '../../lib/broker/intake.ts'
+import { readLimits, type Limits } from '../../lib/broker/limits.ts'
 import type { PlatziverseError } from '../../lib/errors.ts'
 import type { MessageKind } from '../../lib/messages/topics.ts'
 import { waitFor } from './events.ts'
@@ -18,17 +19,22 @@ export interface TestBroker {
   client (options?: IClientOptions): Promise<MqttClient>
 }
 
-const loopback: ListenerOptions = { host: '', port: 0, anonymous: false }
+export type TestOptions = Partial<Omit<BrokerOptions, 'limits'> & Pick<ListenerOptions, 'host' | 'port'> & { limits: Partial<Limits> }>
+
+/** A broker on loopback without users, but for what `options` say. */
+export function brokerOptions ({ host = '', port = 0, ...options }: TestOptions = {}): BrokerOptions {
+  return { listeners: [{ transport: 'tcp', host, port }], anonymous: false, users: [], rules: [], folder: undefined, sys: 0, ...options, limits: { ...readLimits({}), ...options.limits } }
+}
 
 /** A real broker on a free port, closed after the test. */
-export async function openBroker (t: TestContext, options: Partial<ListenerOptions> = {}): Promise<TestBroker> {
+export async function openBroker (t: TestContext, options: TestOptions = {}): Promise<TestBroker> {
   const id = randomUUID()
   const place = findBroker(id)
   const events: ClientEvent[] = []
   place.on('client', event => { events.push(event) })
   t.after(() => detachBroker(id, true))
   const listening = waitFor<ListenerState>(place as never, 'listener', ({ state }) => state === 'listening')
-  await attachBroker(id, { ...loopback, ...options })
+  await attachBroker(id, brokerOptions(options))
   const state = await listening
   const port = state.state === 'listening' ? state.port : 0
   const url = `mqtt://127.0.0.1:${port}`

@@ -26,7 +26,7 @@ export interface TestFlow {
 }
 
 /** Node-RED without an editor for the tests of a file; everything is unloaded after each test. */
-export function useNodeRed (): (flow: object[]) => Promise<TestFlow> {
+export function useNodeRed (): (flow: object[], credentials?: object) => Promise<TestFlow> {
   helper.init(require.resolve('node-red'))
   before(() => new Promise<void>(resolve => { helper.startServer(resolve) }))
   after(() => new Promise<void>(resolve => { helper.stopServer(resolve) }))
@@ -34,9 +34,9 @@ export function useNodeRed (): (flow: object[]) => Promise<TestFlow> {
     await helper.unload()
     await closeAllBrokers()
   })
-  return async flow => {
+  return async (flow, credentials = {}) => {
     const received = new Map<string, Array<NodeMessage & Record<string, unknown>>>()
-    await helper.load([broker, agentIn, database, metricStore, agentOut, changeNode] as never, flow as never)
+    await helper.load([broker, agentIn, database, metricStore, agentOut, changeNode] as never, flow as never, credentials as never)
     for (const { id, type } of flow as Array<{ id: string, type: string }>) {
       if (type !== 'helper') continue
       const messages: Array<NodeMessage & Record<string, unknown>> = []

@@ -6,17 +6,17 @@ import { networkInterfaces } from 'node:os'
 import { test } from 'node:test'
 import type { ListenerState } from '../../../lib/broker/broker.ts'
 import { attachBroker, closeAllBrokers, detachBroker, findBroker, flowsStarted, flowsStarting, flowsStopped } from '../../../lib/broker/hub.ts'
-import { openBroker } from '../../helpers/broker.ts'
+import { brokerOptions, openBroker, type TestOptions } from '../../helpers/broker.ts'
 import { until, waitFor } from '../../helpers/events.ts'
 
-const loopback = { host: '', port: 0, anonymous: false }
+const loopback = brokerOptions()
 
-async function firstState (t: { after (fn: () => unknown): void }, options: { host: string, port: number, anonymous: boolean }) {
+async function firstState (t: { after (fn: () => unknown): void }, options: TestOptions = {}) {
   const id = randomUUID()
   const place = findBroker(id)
   t.after(() => detachBroker(id, true))
   const state = waitFor<ListenerState>(place as never, 'listener', ({ state }) => state !== 'starting')
-  await attachBroker(id, options)
+  await attachBroker(id, brokerOptions(options))
   return { id, place, state: await state }
 }
 
@@ -59,11 +59,18 @@ test('a client that is taken over and one that speaks MQTT 5 are told with the r
   assert.equal(broker.place.statistics().refused, 1)
 })
 
-test('$SYS/ belongs to the broker', async t => {
+test('$SYS/ belongs to the broker: what a client publishes there goes nowhere, and what it tells of clients stays inside', async t => {
   const broker = await openBroker(t)
   const client = await broker.client()
-  client.publish('$SYS/x', 'y', { qos: 1 })
-  await once(client as never, 'close')
+  const heard: string[] = []
+  client.on('message', topic => { heard.push(topic) })
+  await client.subscribeAsync(['$SYS/#', '$SYS/+/new/clients', 'end'])
+  await client.publishAsync('$SYS/x', 'y', { qos: 1, retain: true })
+  await broker.client({ clientId: 'another' })
+  await client.publishAsync('end', '')
+  await until(() => heard.includes('end'), Boolean)
+  assert.deepEqual(heard, ['end'])
+  assert.equal(broker.place.statistics().droppedBy['rules'], 1)
 })
 
 test('publish reaches subscribers, also as retained message', async t => {
@@ -83,7 +90,7 @@ test('a taken port is reported once it is found, and opened once it is free', as
   const other = createServer().listen(0, '127.0.0.1')
   await once(other, 'listening')
   const { port } = other.address() as AddressInfo
-  const { place, state } = await firstState(t, { ...loopback, port })
+  const { place, state } = await firstState(t, { port })
   assert.match(state.state === 'failed' ? state.error.message : '', /BROKER_PORT_TAKEN: Port \d+ is taken\./)
   const listening = waitFor<ListenerState>(place as never, 'listener', ({ state }) => state === 'listening')
   other.close()
@@ -100,17 +107,17 @@ for (const [name, options, code] of [
   ['a port that is no number', { port: Number.NaN }, /BROKER_PORT_INVALID/]
 ] as const) {
   test(`${name} is a clear error`, async t => {
-    const { state } = await firstState(t, { ...loopback, ...options })
+    const { state } = await firstState(t, options)
     assert.match(state.state === 'failed' ? state.error.message : '', code)
   })
 }
 
 test('without users only this machine may connect; with the box ticked, the network may', async t => {
-  const closed = await firstState(t, loopback)
+  const closed = await firstState(t)
   assert.equal(closed.state.state === 'listening' && closed.state.host, '127.0.0.1')
-  const open = await firstState(t, { ...loopback, anonymous: true })
+  const open = await firstState(t, { anonymous: true })
   assert.match(open.state.state === 'listening' ? open.state.host : '', /^(::|0\.0\.0\.0)$/)
-  const named = await firstState(t, { ...loopback, host: 'localhost' })
+  const named = await firstState(t, { host: 'localhost' })
   assert.equal(named.state.state, 'listening')
 })
 
@@ -131,7 +138,7 @@ test('a changed listener hangs up, and the new one has the port', async t => {
   const client = await broker.client()
   const closed = once(client as never, 'close')
   const listening = waitFor<ListenerState>(broker.place as never, 'listener', ({ state }) => state === 'listening')
-  await attachBroker(broker.id, { ...loopback, host: 'localhost', port: broker.port })
+  await attachBroker(broker.id, brokerOptions({ host: 'localhost', port: broker.port }))
   await closed
   assert.equal((await listening as { port: number }).port, broker.port)
 })
@@ -156,17 +163,18 @@ test('a removed broker frees its port within a second, also with clients that sa
   silent.on('error', () => undefined)
   await once(silent, 'connect')
   const client = await broker.client()
+  const closed = once(client as never, 'close')
   const started = performance.now()
   await detachBroker(broker.id, true)
   assert.ok(await portIsFree(broker.port))
   assert.ok(performance.now() - started < 1000)
-  await once(client as never, 'close')
+  await closed
 })
 
 test('another broker may take the port of one that a deploy left behind', async t => {
   const broker = await openBroker(t)
   await detachBroker(broker.id, false)
-  const { state } = await firstState(t, { ...loopback, port: broker.port })
+  const { state } = await firstState(t, { port: broker.port })
   assert.equal(state.state, 'listening')
 })
 

@@ -1,0 +1,20 @@
+import { join } from 'node:path'
+import { rootFolder } from '../../../from-root.ts'
+import type { BrokerOptions } from '../../../../lib/broker/broker.ts'
+import { limits, rules } from '../options.ts'
+
+// p: node platziverse.ts <port>
+type Lib<Module> = Promise<Module>
+const { openEmbeddedBroker } = await (import(join(rootFolder, 'dist/lib/broker/embedded.js')) as Lib<typeof import('../../../../lib/broker/embedded.ts')>)
+const { readLimits } = await (import(join(rootFolder, 'dist/lib/broker/limits.js')) as Lib<typeof import('../../../../lib/broker/limits.ts')>)
+
+const options: BrokerOptions = {
+  listeners: [{ transport: 'tcp', host: '127.0.0.1', port: Number(process.argv[2]) }],
+  anonymous: false,
+  users: [],
+  rules,
+  limits: readLimits(limits),
+  folder: undefined,
+  sys: 0
+}
+await openEmbeddedBroker({ takes: () => false, take: () => undefined, gone: () => undefined }, options)

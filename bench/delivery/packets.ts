@@ -1,0 +1,55 @@
+import type { Shape } from './shapes.ts'
+
+const payloadBytes = 300
+const topicOf = (publisher: number): string => `bench/delivery/${String(publisher).padStart(2, '0')}`
+
+/** SUBSCRIBE to what all publishers publish, packet id 1, and the SUBACK that grants it. */
+export function subscribe (qos: 0 | 1): { packet: Buffer, answer: Buffer } {
+  const filter = Buffer.from('bench/delivery/+')
+  return {
+    packet: Buffer.concat([Buffer.from([0x82, filter.length + 5, 0, 1, 0, filter.length]), filter, Buffer.from([qos])]),
+    answer: Buffer.from([0x90, 3, 0, 1, qos])
+  }
+}
+
+/** Where the parts of this benchmark's PUBLISH packets are: all of one quality are as long as each other. */
+export interface Layout { size: number, id: number, publisher: number, sequence: number, time: number }
+
+export function layoutOf (qos: Shape['qos']): Layout {
+  const id = 3 + 2 + topicOf(0).length
+  const publisher = id + (qos === 0 ? 0 : 2)
+  return { size: publisher + payloadBytes, id, publisher, sequence: publisher + 4, time: publisher + 8 }
+}
+
+/** A PUBLISH packet in which only packet id, sequence number and time are left to write. */
+export function publishTemplate (publisher: number, qos: Shape['qos']): Buffer {
+  const layout = layoutOf(qos)
+  const topic = topicOf(publisher)
+  const packet = Buffer.alloc(layout.size, 'x')
+  const rest = layout.size - 3
+  packet[0] = 0x30 | qos << 1
+  packet[1] = rest & 0x7f | 0x80
+  packet[2] = rest >> 7
+  packet.writeUInt16BE(topic.length, 3)
+  packet.write(topic, 5)
+  packet.writeUInt32BE(publisher, layout.publisher)
+  return packet
+}
+
+/** Cuts a stream into packets that all have `size` bytes; `onPacket` gets the bytes and where the packet starts in them. */
+export function cutter (size: number, onPacket: (bytes: Buffer, at: number) => void): (bytes: Buffer) => void {
+  const begun = Buffer.alloc(size)
+  let have = 0
+  return bytes => {
+    let at = 0
+    if (have > 0) {
+      at = bytes.copy(begun, have, 0, size - have)
+      have += at
+      if (have < size) return
+      have = 0
+      onPacket(begun, 0)
+    }
+    for (; at + size <= bytes.length; at += size) onPacket(bytes, at)
+    have = bytes.copy(begun, 0, at)
+  }
+}

@@ -1,0 +1,76 @@
+/** A message for the other broker, until it took it. */
+export interface Unsent {
+  /** As the other broker is to get it. */
+  topic: string
+  payload: Buffer
+  qos: 0 | 1 | 2
+  retain: boolean
+}
+
+/** Messages for the other broker in their order, bounded by count and bytes. The first few of them are on their way. */
+export class BridgeBuffer {
+  readonly #limits: { messages: number, bytes: number }
+  readonly #window: number
+  readonly #flying = new Set<Unsent>()
+  #waiting: Array<Unsent | undefined> = []
+  /** Where `#waiting` begins: taking from the front of a long array would move all of it. */
+  #head = 0
+  #bytes = 0
+
+  /** @param window the most messages that are on their way */
+  constructor (limits: { messages: number, bytes: number }, window: number) {
+    this.#limits = limits
+    this.#window = window
+  }
+
+  get size (): number {
+    return this.#flying.size + this.#waiting.length - this.#head
+  }
+
+  get bytes (): number {
+    return this.#bytes
+  }
+
+  /** @returns false: it is full, and the message was not taken */
+  add (message: Unsent): boolean {
+    const bytes = this.#bytes + sizeOf(message)
+    if (this.size >= this.#limits.messages || bytes > this.#limits.bytes) return false
+    this.#bytes = bytes
+    this.#waiting.push(message)
+    return true
+  }
+
+  /** The next message to send; undefined when none waits or enough are on their way. */
+  take (): Unsent | undefined {
+    if (this.#flying.size >= this.#window) return undefined
+    const message = this.#waiting[this.#head]
+    if (message === undefined) return undefined
+    this.#waiting[this.#head++] = undefined
+    if (this.#head === this.#waiting.length || this.#head === 1024) {
+      this.#waiting.splice(0, this.#head)
+      this.#head = 0
+    }
+    this.#flying.add(message)
+    return message
+  }
+
+  /** The other broker took it, or nobody is to send it again. */
+  remove (message: Unsent): void {
+    if (this.#flying.delete(message)) this.#bytes -= sizeOf(message)
+  }
+
+  /** It did not get away: it is the next to be sent. */
+  putBack (message: Unsent): void {
+    if (!this.#flying.delete(message)) return
+    this.#waiting.splice(this.#head, 0, message)
+  }
+
+  /** Everything, in its order. */
+  all (): Unsent[] {
+    return [...this.#flying, ...this.#waiting.slice(this.#head) as Unsent[]]
+  }
+}
+
+function sizeOf ({ topic, payload }: Unsent): number {
+  return topic.length + payload.length
+}

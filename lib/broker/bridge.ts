@@ -1,0 +1,357 @@
+import { EventEmitter } from 'node:events'
+import mqtt, { type IClientOptions, type IClientSubscribeOptions, type IPublishPacket, type MqttClient } from 'mqtt'
+import { PlatziverseError, reasonOf } from '../errors.ts'
+import { BridgeBuffer, type Unsent } from './bridge-buffer.ts'
+import { LoopGuard } from './bridge-loops.ts'
+import { settleBridge, type BridgeOptions, type BridgeSettings } from './bridge-options.ts'
+import type { Delivered, OutgoingPublication, Subscriber } from './broker.ts'
+
+export type { Unsent } from './bridge-buffer.ts'
+export type { BridgeOptions, BridgeTls } from './bridge-options.ts'
+export type { BridgeTopic } from './bridge-topics.ts'
+
+/** What a bridge needs of the broker that it belongs to. */
+export interface LocalBroker {
+  /** @throws PlatziverseError BROKER_MISSING while it is away, which is worth another attempt */
+  publish (publication: OutgoingPublication, origin?: string): Promise<void>
+  /** @returns ends it */
+  subscribe (filter: string, subscriber: Subscriber): () => void
+  /** Whether a client of this id is connected to it now. */
+  hasClient? (clientId: string): boolean
+}
+
+export type BridgeState =
+  /** With an error: the last attempt failed, and another one follows. */
+  | { state: 'connecting', error?: PlatziverseError }
+  | { state: 'connected' }
+  /** With an error: it cannot work, and does not try again. */
+  | { state: 'closed', error?: PlatziverseError }
+
+export interface BridgeStatistics {
+  connected: boolean
+  /** Messages that the other broker took. */
+  sent: number
+  /** Messages that this broker took. */
+  received: number
+  /** Messages that the other broker did not acknowledge yet. */
+  buffered: number
+  bufferedBytes: number
+  /** Messages that came no further: the buffer was full, the other broker away (QoS 0), or this one refused them. */
+  dropped: number
+  /** Messages that came round, and were not carried again. */
+  loops: number
+  reconnects: number
+}
+
+export interface BridgeEvents {
+  state: [BridgeState]
+  /** Something that an operator should know; the same one again only after it was over. */
+  problem: [PlatziverseError]
+}
+
+/** The most messages that are sent and not acknowledged: Mosquitto hangs up when more of QoS 2 are under way. */
+const window = 20
+/** Ms after which a connection counts as one that lasts. */
+const lasting = 10_000
+/** Ms between attempts to give a message to this broker, and how many before it is dropped: one that is away is waited for. */
+const localRetry = 200
+const localAttempts = 3
+
+/**
+ * Carries messages between this broker and another one.
+ *
+ * MQTT.js 5 keeps both halves of the MQTT session over lost connections, and sends again under the same packet ids what
+ * was not acknowledged [MQTT-4.4.0-1]. It acknowledges what it receives when `handleMessage` calls back (README,
+ * "mqtt.Client#handleMessage"): `customHandleAcks` is for MQTT 5 alone (src/lib/client.ts).
+ * @throws PlatziverseError BRIDGE_OPTION_INVALID from the constructor
+ */
+export class Bridge extends EventEmitter<BridgeEvents> {
+  readonly #local: LocalBroker
+  readonly #settings: BridgeSettings
+  readonly #buffer: BridgeBuffer
+  readonly #loops = new LoopGuard()
+  /** Names the other broker, so that nothing returns there from where it came, not even by another bridge to it. */
+  readonly #origin: string
+  #client: MqttClient | undefined
+  #state: BridgeState = { state: 'closed' }
+  #hearings: Array<() => void> = []
+  #bridgeBit: boolean
+  /** Whether this process subscribed in the session of now. */
+  #subscribed = false
+  #everConnected = false
+  #connectedAt: number | undefined
+  #failures = 0
+  /** Why the connection of now ends. */
+  #cause: Error | undefined
+  #pumping = false
+  /** Of each subject, what was told of it. */
+  #told = new Map<string, string>()
+  #closing: Promise<Unsent[]> | undefined
+  #drained: (() => void) | undefined
+  #counters = { sent: 0, received: 0, dropped: 0, loops: 0, reconnects: 0 }
+
+  /** @param backlog what another bridge of these options left unsent */
+  constructor (local: LocalBroker, options: BridgeOptions, backlog: Unsent[] = []) {
+    super()
+    this.#local = local
+    this.#settings = settleBridge(options)
+    this.#bridgeBit = this.#settings.bridgeBit
+    this.#origin = `bridge:${this.#settings.address}`
+    this.#buffer = new BridgeBuffer(this.#settings.buffer, window)
+    for (const message of backlog) this.#keep(message)
+  }
+
+  get state (): BridgeState {
+    return this.#state
+  }
+
+  statistics (): BridgeStatistics {
+    return { connected: this.#state.state === 'connected', ...this.#counters, buffered: this.#buffer.size, bufferedBytes: this.#buffer.bytes }
+  }
+
+  /** Carry messages from now until `close`. */
+  open (): void {
+    if (this.#client !== undefined || this.#closing !== undefined) return
+    this.#become({ state: 'connecting' })
+    const { url, username, password, tls, clientId, keepalive, clean, topics } = this.#settings
+    this.#hearings = topics.local.map(({ filter }, i) => this.#local.subscribe(filter, message => { this.#hear(i, message) }))
+    this.#client = mqtt.connect(url, {
+      ...tls,
+      ...username === undefined ? {} : { username },
+      ...password === undefined ? {} : { password },
+      clientId,
+      keepalive,
+      clean,
+      protocolVersion: 4,
+      connectTimeout: 10_000,
+      reconnectPeriod: this.#nextDelay(),
+      reconnectOnConnackError: true,
+      // Subscribing again would bring every retained message again where the session is known.
+      resubscribe: false,
+      queueQoSZero: false,
+      manualConnect: true
+    } as IClientOptions)
+    this.#follow(this.#client)
+    this.#client.connect()
+  }
+
+  /**
+   * Stop: what was sent gets its acknowledgement within `limit` ms.
+   * @returns what is left unsent, for the next bridge
+   */
+  close (limit = 1000): Promise<Unsent[]> {
+    this.#closing ??= this.#end(limit)
+    return this.#closing
+  }
+
+  async #end (limit: number): Promise<Unsent[]> {
+    for (const end of this.#hearings) end()
+    const client = this.#client
+    if (client !== undefined && this.#state.state !== 'closed') {
+      const isOver = new Promise<void>(resolve => { setTimeout(resolve, limit).unref() })
+      const isConnected = this.#state.state === 'connected'
+      if (isConnected && this.#buffer.size > 0) await Promise.race([new Promise<void>(resolve => { this.#drained = resolve }), isOver])
+      client.options.reconnectPeriod = 0
+      const ended = new Promise<void>(resolve => { client.end(!isConnected || this.#buffer.size > 0, () => { resolve() }) })
+      await Promise.race([ended, isOver])
+      client.stream?.destroy()
+    }
+    if (this.#state.state !== 'closed') this.#become({ state: 'closed' })
+    return this.#buffer.all()
+  }
+
+  #follow (client: MqttClient): void {
+    client.on('packetsend', packet => {
+      // mqtt-packet writes protocol level 0x84 for it; MQTT.js has no option of its own that gets there.
+      if (packet.cmd === 'connect' && this.#bridgeBit) Object.assign(packet, { bridgeMode: true })
+    })
+    client.handleMessage = (packet, done) => { this.#receive(client, packet, done) }
+    client.on('connect', ({ sessionPresent }) => { this.#connected(client, sessionPresent) })
+    client.on('error', error => {
+      this.#cause ??= error
+      // [MQTT-3.1.2-2] Unacceptable protocol level.
+      if (codeOf(error) === 1) this.#bridgeBit = false
+    })
+    client.on('close', () => { this.#disconnected(client) })
+  }
+
+  #connected (client: MqttClient, sessionPresent: boolean): void {
+    const { clientId, topics } = this.#settings
+    this.#cause = undefined
+    if (this.#local.hasClient?.(clientId) === true) return this.#giveUp(client)
+    if (this.#everConnected) this.#counters.reconnects++
+    this.#everConnected = true
+    this.#connectedAt = performance.now()
+    this.#told.delete('connection')
+    this.#become({ state: 'connected' })
+    if (topics.remote.length > 0 && !(sessionPresent && this.#subscribed)) this.#subscribe(client)
+    this.#pump()
+  }
+
+  #giveUp (client: MqttClient): void {
+    const error = new PlatziverseError('BRIDGE_TO_ITSELF', `The client id ${this.#settings.clientId} is a client of this broker.`)
+    for (const end of this.#hearings) end()
+    client.options.reconnectPeriod = 0
+    client.end(true)
+    this.#become({ state: 'closed', error })
+    this.#tell(error, 'self')
+  }
+
+  #subscribe (client: MqttClient): void {
+    const wanted: Record<string, Pick<IClientSubscribeOptions, 'qos'>> = {}
+    for (const { filter, qos } of this.#settings.topics.remote) wanted[filter] = { qos }
+    client.subscribe(wanted, error => {
+      // Without a SUBACK the connection ended before it; the next one subscribes again.
+      const granted = error ? (error as { packet?: { granted: number[] } }).packet?.granted : []
+      if (granted === undefined) return
+      this.#subscribed = true
+      const refused = Object.keys(wanted).filter((_, i) => (granted[i] ?? 0) >= 128)
+      if (refused.length === 0) this.#told.delete('subscription')
+      else this.#tell(new PlatziverseError('BRIDGE_SUBSCRIPTION_REFUSED', `Refused: ${refused.join(', ')}.`), 'subscription')
+    })
+  }
+
+  #disconnected (client: MqttClient): void {
+    if (this.#closing !== undefined || this.#state.state === 'closed') return
+    const wasConnected = this.#connectedAt !== undefined
+    if (this.#connectedAt !== undefined && performance.now() - this.#connectedAt > lasting) this.#failures = 0
+    // Some brokers hang up on a protocol level that they do not know instead of answering it.
+    if (!wasConnected && this.#cause === undefined && this.#settings.bridgeBit && !this.#everConnected) this.#bridgeBit = !this.#bridgeBit
+    this.#connectedAt = undefined
+    const error = problemOf(this.#cause ?? new Error('the other broker closed the connection'))
+    this.#cause = undefined
+    // MQTT.js has set its timer already; this is for the attempt after the next.
+    client.options.reconnectPeriod = this.#nextDelay()
+    this.#become({ state: 'connecting', error })
+    this.#tell(error, 'connection')
+  }
+
+  #nextDelay (): number {
+    const { min, max } = this.#settings.reconnect
+    const delay = Math.min(max, min * 2 ** Math.min(this.#failures++, 30))
+    return Math.ceil(delay * (0.5 + Math.random() / 2))
+  }
+
+  /** A message of this broker. */
+  #hear (i: number, { topic, payload, qos, retain, clientId, origin }: Delivered): void {
+    const { topics } = this.#settings
+    if (origin === this.#origin || !topics.isFirst(i, topic)) return
+    const target = topics.outward(topic)
+    if (target === undefined) return
+    if (this.#loops.leaves(target.topic, payload, origin ?? clientId ?? '')) return this.#circled(topic)
+    // The payload is a part of what its socket read at once, and would keep all of that.
+    this.#keep({ topic: target.topic, payload: Buffer.from(payload), qos: lower(qos, target.qos), retain })
+  }
+
+  #keep (message: Unsent): void {
+    const isLost = message.qos === 0 && this.#state.state !== 'connected'
+    if (!isLost && this.#buffer.add(message)) return this.#pump()
+    this.#counters.dropped++
+    if (isLost) return
+    this.#tell(new PlatziverseError('BRIDGE_BUFFER_FULL', `${this.#buffer.size} messages wait for the other broker.`), 'buffer')
+  }
+
+  /** Send what waits, as far as the window reaches. */
+  #pump (): void {
+    const client = this.#client
+    if (this.#pumping || client === undefined) return
+    this.#pumping = true
+    while (client.connected && this.#connectedAt !== undefined) {
+      const message = this.#buffer.take()
+      if (message === undefined) break
+      this.#send(client, message)
+    }
+    this.#pumping = false
+  }
+
+  #send (client: MqttClient, message: Unsent): void {
+    const { topic, payload, qos, retain } = message
+    if (!this.#bridgeBit && this.#settings.topics.inward(topic) !== undefined) this.#loops.echoes(topic, payload)
+    client.publish(topic, payload, { qos, retain }, error => {
+      if (error && qos > 0) return this.#buffer.putBack(message)
+      this.#buffer.remove(message)
+      if (error) this.#counters.dropped++
+      else this.#counters.sent++
+      if (this.#buffer.size === 0) {
+        this.#told.delete('buffer')
+        this.#drained?.()
+      }
+      this.#pump()
+    })
+  }
+
+  /** A message of the other broker, which gets its acknowledgement with `done`. */
+  #receive (client: MqttClient, packet: IPublishPacket, done: () => void): void {
+    const { stream } = client
+    const isCurrent = (): boolean => client.stream === stream && client.connected
+    this.#take(packet, isCurrent).then(() => {
+      // A later connection has its own deliveries to acknowledge.
+      if (isCurrent()) done()
+    }, (error: unknown) => { this.emit('problem', problemOf(error as Error)) })
+  }
+
+  /** Resolved when this broker took the message, or nobody wants it any more. */
+  async #take ({ topic, payload, qos, retain }: IPublishPacket, isWanted: () => boolean): Promise<void> {
+    const target = this.#settings.topics.inward(topic)
+    // A session of earlier options may still be subscribed to more.
+    if (target === undefined) return
+    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
+    if (this.#loops.returns(topic, bytes)) return this.#circled(topic)
+    for (let attempt = 1; isWanted(); attempt++) {
+      try {
+        await this.#local.publish({ topic: target.topic, payload: bytes, qos: lower(qos, target.qos), retain }, this.#origin)
+        this.#counters.received++
+        this.#told.delete('local')
+        return
+      } catch (error) {
+        const isAway = error instanceof PlatziverseError && error.code === 'BROKER_MISSING'
+        if (isAway) this.#tell(error, 'local')
+        else if (attempt === localAttempts) {
+          this.#counters.dropped++
+          this.#tell(new PlatziverseError('BRIDGE_LOCAL_REFUSED', `${reasonOf(error)}.`, { cause: error }), 'local')
+          return
+        }
+        await new Promise(resolve => { setTimeout(resolve, localRetry) })
+      }
+    }
+  }
+
+  #circled (topic: string): void {
+    this.#counters.loops++
+    // An echo is what a broker without the bridge bit always sends.
+    if (this.#bridgeBit) this.#tell(new PlatziverseError('BRIDGE_LOOP', `A message of ${topic} came round.`), 'loop')
+  }
+
+  #become (state: BridgeState): void {
+    this.#state = state
+    this.emit('state', state)
+  }
+
+  /** Tell a problem once, until `subject` is well again. */
+  #tell (error: PlatziverseError, subject: string): void {
+    if (this.#told.get(subject) === error.code) return
+    this.#told.set(subject, error.code)
+    this.emit('problem', error)
+  }
+}
+
+function lower (one: 0 | 1 | 2, other: 0 | 1 | 2): 0 | 1 | 2 {
+  return one < other ? one : other
+}
+
+function codeOf (error: Error): unknown {
+  return (error as NodeJS.ErrnoException).code
+}
+
+const certificateCodes = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/
+
+/** CONNACK gives 2, 4 and 5 to those whom the broker does not want. */
+function problemOf (thrown: Error): PlatziverseError {
+  // Where a name has several addresses, Node reports an error of errors without a text of its own.
+  const cause = thrown instanceof AggregateError ? thrown.errors[0] as Error : thrown
+  const code = codeOf(cause)
+  const detail = `${(cause.message || String(code)).replace(/\.$/, '')}.`
+  if (code === 2 || code === 4 || code === 5) return new PlatziverseError('BRIDGE_REFUSED', detail, { cause })
+  if (typeof code === 'string' && certificateCodes.test(code)) return new PlatziverseError('BRIDGE_CERTIFICATE_REFUSED', detail, { cause })
+  return new PlatziverseError('BRIDGE_UNREACHABLE', detail, { cause })
+}

@@ -1,0 +1,51 @@
+/**
+ * What a stranger may ask of the broker. 0 stands for no limit (for `connectBytes`, `packetBytes` and `topicLevels`: as large as MQTT allows).
+ * One table: the form, its checks and the README show it.
+ */
+export const limitDefaults = {
+  /** Clients connected at one time. */
+  connections: 10_000,
+  /** Clients connected at one time from one address. */
+  connectionsPerAddress: 1_000,
+  /** New connections a second from one address. */
+  connectionRate: 200,
+  /** Seconds from the socket to CONNECT. */
+  connectTimeout: 10,
+  /** Bytes of a client's first packet, CONNECT. */
+  connectBytes: 8_192,
+  /** Bytes of any packet after it. */
+  packetBytes: 2_097_152,
+  /** Levels of a topic or filter. */
+  topicLevels: 32,
+  /** Longest keepalive in seconds that a client may ask for; 0: any, and none at all. */
+  keepalive: 0,
+  subscriptionsPerClient: 1_000,
+  /** Messages a second that one client may publish; beyond that its socket is not read for a while. */
+  messageRate: 10_000,
+  retainedMessages: 10_000,
+  /** Sessions that outlive their connection. */
+  sessions: 10_000,
+  /** Messages that wait for one client that is away. */
+  offlineMessages: 1_000,
+  /** Bytes that wait for one client that is away. */
+  offlineBytes: 8_388_608,
+  /** Seconds after which the session of a client that is away is forgotten. */
+  sessionExpiry: 604_800
+} as const satisfies Record<string, number>
+
+export type LimitName = keyof typeof limitDefaults
+export type Limits = Record<LimitName, number>
+
+/** The largest value of each limit that has one. */
+export const limitMaxima: Partial<Record<LimitName, number>> = { topicLevels: 100, keepalive: 65_535, packetBytes: 268_435_460, connectBytes: 268_435_460 }
+
+/** Limits as saved, numbers or text, with the defaults for what is absent or no whole number from 0 up. */
+export function readLimits (saved: Partial<Record<string, unknown>> | undefined): Limits {
+  const entries = Object.entries(limitDefaults).map(([name, standard]) => {
+    const text = saved?.[name]
+    const value = text === undefined || text === '' || text === null ? Number.NaN : Number(text)
+    if (!Number.isInteger(value) || value < 0) return [name, standard]
+    return [name, Math.min(value, limitMaxima[name as LimitName] ?? Number.MAX_SAFE_INTEGER)]
+  })
+  return Object.fromEntries(entries) as Limits
+}

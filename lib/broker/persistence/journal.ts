@@ -1,0 +1,237 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Database, Statement } from 'sqlite3'
+import { PlatziverseError, reasonOf } from '../../errors.ts'
+import { decodeRecord, encodeRecord, type StoredRecord } from './records.ts'
+
+/** Where records are kept under numbers. What is changed in one go, without awaiting, is kept wholly or not at all. */
+export interface Journal {
+  /** A number that no record has. */
+  next (): number
+  put (id: number, record: StoredRecord): void
+  delete (id: number): void
+  /** Resolves when everything that was changed so far is on the disk, in the order of the calls. */
+  committed (): Promise<void>
+  /** Ends when everything is on the disk, or cannot be brought there. */
+  close (): Promise<void>
+}
+
+/** Told when the disk does not take the changes, and with undefined when it does again. */
+export type OnFailure = (failure: PlatziverseError | undefined) => void
+
+const done = Promise.resolve()
+const version = 1
+/** ms to wait for a predecessor that is still closing. */
+const busyTimeout = 2_000
+const firstPause = 100
+const longestPause = 30_000
+/** Records read at a time. */
+const page = 10_000
+
+/** Keeps nothing. */
+export function openMemoryJournal (): Journal {
+  let id = 0
+  return { next: () => ++id, put: () => undefined, delete: () => undefined, committed: () => done, close: () => done }
+}
+
+/**
+ * A journal in an SQLite file of `folder`, which is made if need be; its records so far go to `restore`, in the order of their numbers.
+ * @throws {PlatziverseError} BROKER_FOLDER_DAMAGED, BROKER_FOLDER_IN_USE, BROKER_FOLDER_NEWER, BROKER_FOLDER_UNWRITABLE, STORE_DRIVER_MISSING
+ */
+export async function openDiskJournal (folder: string, onFailure: OnFailure, restore: (id: number, record: StoredRecord) => void): Promise<Journal> {
+  const file = join(folder, 'broker.sqlite')
+  await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => { throw explain(error, file) })
+  const db = await openDatabase(file)
+  try {
+    db.configure('busyTimeout', busyTimeout)
+    // Held until the end of the process, however it ends: two brokers with one folder would lose each other's messages.
+    await all(db, 'pragma locking_mode = exclusive')
+    await all(db, 'pragma auto_vacuum = incremental')
+    await all(db, 'pragma journal_mode = wal')
+    await all(db, 'pragma synchronous = full')
+    await all(db, 'pragma temp_store = memory')
+    await all(db, 'begin exclusive')
+    const [row] = await all<{ user_version: number }>(db, 'pragma user_version')
+    if (row!.user_version > version) throw new PlatziverseError('BROKER_FOLDER_NEWER', `${file} was written by a newer version.`)
+    await all(db, 'create table if not exists records (id integer primary key, value text not null)')
+    await all(db, `pragma user_version = ${version}`)
+    await all(db, 'commit')
+    const [check] = await all<{ quick_check: string }>(db, 'pragma quick_check(1)')
+    if (check!.quick_check !== 'ok') throw new PlatziverseError('BROKER_FOLDER_DAMAGED', `${file} is damaged: ${check!.quick_check}.`)
+    const last = await readAll(db, file, restore)
+    await all(db, 'pragma incremental_vacuum')
+    // A view with a trigger makes one statement, so one trip to SQLite's thread and one commit, of each batch.
+    await all(db, 'create temp view changes as select null as puts, null as deletes')
+    await all(db, `create temp trigger apply instead of insert on changes begin
+      insert or replace into records (id, value) select value->>0, value->1 from json_each(new.puts);
+      delete from records where id in (select value from json_each(new.deletes));
+    end`)
+    return new DiskJournal(db, await prepare(db, 'insert into changes (puts, deletes) values (?, ?)'), file, last, onFailure)
+  } catch (error) {
+    await close(db)
+    throw explain(error, file)
+  }
+}
+
+/** Group commit: one batch is on its way to the disk, and whatever comes meanwhile is the next. */
+class DiskJournal implements Journal {
+  #db: Database
+  #apply: Statement
+  #file: string
+  #last: number
+  #onFailure: OnFailure
+  /** The batch to come; undefined under a number deletes. */
+  #waiting = new Map<number, StoredRecord | undefined>()
+  #next = new Deferred()
+  #current: Deferred | undefined
+  #writing: Promise<void> | undefined
+  #closing: Promise<void> | undefined
+  #pause = firstPause
+  #wake: (() => void) | undefined
+
+  constructor (db: Database, apply: Statement, file: string, last: number, onFailure: OnFailure) {
+    this.#db = db
+    this.#apply = apply
+    this.#file = file
+    this.#last = last
+    this.#onFailure = onFailure
+  }
+
+  next (): number { return ++this.#last }
+
+  put (id: number, record: StoredRecord): void { this.#change(id, record) }
+
+  delete (id: number): void { this.#change(id, undefined) }
+
+  committed (): Promise<void> {
+    if (this.#waiting.size > 0) return this.#next.promise
+    return this.#current?.promise ?? done
+  }
+
+  close (): Promise<void> {
+    this.#closing ??= (async () => {
+      this.#wake?.()
+      await this.#writing
+      await finalize(this.#apply)
+      await close(this.#db)
+    })()
+    return this.#closing
+  }
+
+  #change (id: number, record: StoredRecord | undefined): void {
+    this.#waiting.set(id, record)
+    if (this.#closing !== undefined && this.#writing === undefined) this.#next.reject(new Error('The persistence is closed.'))
+    else this.#writing ??= this.#write()
+  }
+
+  async #write (): Promise<void> {
+    // What one turn of the loop changes is one batch.
+    await new Promise(resolve => { setImmediate(resolve) })
+    while (this.#waiting.size > 0) {
+      const batch = this.#waiting
+      const current = this.#current = this.#next
+      this.#waiting = new Map()
+      this.#next = new Deferred()
+      await this.#commit(batch).then(current.resolve, current.reject)
+      this.#current = undefined
+    }
+    // In the same go as the look at what is waiting.
+    this.#writing = undefined
+  }
+
+  /** Tries until the batch is on the disk, or the journal was closed. */
+  async #commit (batch: Map<number, StoredRecord | undefined>): Promise<void> {
+    const puts: Array<[number, object]> = []
+    const deletes: number[] = []
+    for (const [id, record] of batch) if (record === undefined) deletes.push(id); else puts.push([id, encodeRecord(record)])
+    const changes = [JSON.stringify(puts), JSON.stringify(deletes)]
+    for (let failed = false; ; failed = true) {
+      const error = await new Promise<Error | null>(resolve => { this.#apply.run(changes, resolve) })
+      if (error === null) {
+        if (failed) this.#onFailure(undefined)
+        this.#pause = firstPause
+        return
+      }
+      const failure = explain(error, this.#file)
+      if (!failed) this.#onFailure(failure)
+      if (this.#closing !== undefined) throw failure
+      await new Promise<void>(resolve => {
+        const timer = setTimeout(resolve, this.#pause)
+        this.#wake = () => { clearTimeout(timer); resolve() }
+      })
+      this.#pause = Math.min(2 * this.#pause, longestPause)
+    }
+  }
+}
+
+/** A promise to be settled from outside; that nobody waits for it is no error. */
+class Deferred {
+  promise: Promise<void>
+  resolve!: () => void
+  reject!: (error: Error) => void
+
+  constructor () {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+    this.promise.catch(() => undefined)
+  }
+}
+
+async function readAll (db: Database, file: string, restore: (id: number, record: StoredRecord) => void): Promise<number> {
+  let last = 0
+  for (;;) {
+    const rows = await all<{ id: number, value: string }>(db, `select id, value from records where id > ${last} order by id limit ${page}`)
+    if (rows.length === 0) return last
+    for (const { id, value } of rows) {
+      try {
+        restore(id, decodeRecord(value))
+      } catch (error) {
+        throw new PlatziverseError('BROKER_FOLDER_DAMAGED', `Record ${id} of ${file} cannot be read.`, { cause: error })
+      }
+      last = id
+    }
+  }
+}
+
+function explain (error: unknown, file: string): PlatziverseError {
+  if (error instanceof PlatziverseError) return error
+  const code = String((error as { code?: unknown }).code)
+  if (code === 'SQLITE_BUSY' || code === 'SQLITE_LOCKED') {
+    return new PlatziverseError('BROKER_FOLDER_IN_USE', `${file} is in use by another broker.`, { cause: error })
+  }
+  if (code === 'SQLITE_NOTADB' || code === 'SQLITE_CORRUPT') {
+    return new PlatziverseError('BROKER_FOLDER_DAMAGED', `${file} is damaged, or something else.`, { cause: error })
+  }
+  return new PlatziverseError('BROKER_FOLDER_UNWRITABLE', `${file} cannot be written: ${reasonOf(error)}.`, { cause: error })
+}
+
+async function openDatabase (file: string): Promise<Database> {
+  const { default: sqlite3 } = await import('sqlite3').catch((error: unknown) => {
+    throw new PlatziverseError('STORE_DRIVER_MISSING', 'The package sqlite3 is not there, or not built for this machine.', { cause: error })
+  })
+  return await new Promise((resolve, reject) => {
+    const db = new sqlite3.Database(file, error => { if (error === null) resolve(db); else reject(explain(error, file)) })
+  })
+}
+
+function all<Row> (db: Database, sql: string): Promise<Row[]> {
+  return new Promise((resolve, reject) => {
+    db.all<Row>(sql, (error, rows) => { if (error === null) resolve(rows); else reject(error) })
+  })
+}
+
+function prepare (db: Database, sql: string): Promise<Statement> {
+  return new Promise((resolve, reject) => {
+    const statement = db.prepare(sql, error => { if (error) reject(error); else resolve(statement) })
+  })
+}
+
+function finalize (statement: Statement): Promise<void> {
+  return new Promise(resolve => { statement.finalize(() => { resolve() }) })
+}
+
+function close (db: Database): Promise<void> {
+  return new Promise(resolve => { db.close(() => { resolve() }) })
+}

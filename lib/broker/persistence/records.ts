@@ -1,0 +1,61 @@
+/** What is kept of a publication. `payload` in bytes, or as text when this process published it so. */
+export interface Content {
+  topic: string
+  payload: Buffer | string
+  qos: 0 | 1 | 2
+  retain: boolean
+}
+
+/** A publication as aedes gives it and wants it back; `brokerId` and `brokerCounter` tell it from all others. */
+export interface Packet extends Content {
+  cmd: string
+  dup: boolean
+  brokerId: string
+  brokerCounter: number
+  messageId?: number | undefined
+}
+
+/** What is left of a QoS 2 message after its PUBREC, or an acknowledgement of one. */
+export type Release = Pick<Packet, 'cmd' | 'messageId'>
+
+/** A subscription as aedes gives it and wants it back; `rh`, `rap`, `nl` are MQTT 5's options. */
+export interface Subscription {
+  topic: string
+  qos: 0 | 1 | 2
+  rh?: number | undefined
+  rap?: boolean | undefined
+  nl?: boolean | undefined
+  subscriptionIdentifier?: number
+}
+
+/** What is on the disk: one of these under each number. A message in many queues is there once. */
+export type StoredRecord =
+  | { kind: 'retained', content: Content }
+  | { kind: 'will', client: string, content: Content }
+  | { kind: 'message', content: Content }
+  /** `message` is the number of its content; without one the message was released by PUBREL. */
+  | { kind: 'queued', client: string, message?: number, qos: 0 | 1 | 2, messageId?: number }
+  /** A QoS 2 message that was received and waits for its PUBREL. */
+  | { kind: 'received', client: string, messageId: number }
+  /** `away`: ms since 1970, null while the client is here. */
+  | { kind: 'session', client: string, away: number | null }
+  | { kind: 'subscription', client: string, subscription: Subscription }
+
+/** The record as a plain object for JSON: the payload as base64. */
+export function encodeRecord (record: StoredRecord): object {
+  if (!('content' in record)) return record
+  const { topic, payload, qos, retain } = record.content
+  return { ...record, content: { topic, payload: Buffer.from(payload as string).toString('base64'), qos, retain } }
+}
+
+/** The inverse of `encodeRecord`, from JSON text. */
+export function decodeRecord (text: string): StoredRecord {
+  const record = JSON.parse(text) as StoredRecord
+  if ('content' in record) record.content.payload = Buffer.from(record.content.payload as string, 'base64')
+  return record
+}
+
+/** Bytes that count against the limits. */
+export function sizeOf ({ topic, payload }: Pick<Content, 'topic' | 'payload'>): number {
+  return Buffer.byteLength(topic) + Buffer.byteLength(payload)
+}

@@ -1,0 +1,93 @@
+import type { Packet, Release, Subscription } from './records.ts'
+
+/** A message in a session's queue, until the client has acknowledged it. */
+export interface Queued {
+  /** Its number in the journal. */
+  record: number
+  /** After PUBREC only the PUBREL is left of it. */
+  packet: Packet | Release
+  /** What it shares with the queues of other sessions: the content's number in the journal, and how many use it. */
+  message: { record: number, users: number } | undefined
+  bytes: number
+  /** The connection that it was sent to last; 0 = one of a former run. */
+  sentTo?: number
+}
+
+/** What the broker keeps of a client that asked for it, here or away. */
+export class Session {
+  readonly client: string
+  /** Its number in the journal. */
+  readonly record: number
+  /** Connections. */
+  here = 0
+  /** When the client went, in ms since 1970. */
+  away: number | undefined
+  /** Messages in the queue and on their way into it, and their bytes. */
+  offline = 0
+  bytes = 0
+  ended = false
+  readonly subscriptions = new Map<string, { subscription: Subscription, record: number }>()
+  /** In the order in which they came; the keys are the records' numbers. */
+  readonly queue = new Map<number, Queued>()
+  #byPacket = new Map<string, Queued>()
+  #byMessageId = new Map<number, Queued>()
+
+  constructor (client: string, record: number) {
+    this.client = client
+    this.record = record
+  }
+
+  get isEmpty (): boolean {
+    return this.here === 0 && this.offline === 0 && this.subscriptions.size === 0
+  }
+
+  has (queued: Queued): boolean {
+    return this.queue.get(queued.record) === queued
+  }
+
+  add (queued: Queued): void {
+    this.queue.set(queued.record, queued)
+    if ('brokerCounter' in queued.packet) this.#byPacket.set(keyOf(queued.packet), queued)
+  }
+
+  find (packet: Packet): Queued | undefined {
+    return this.#byPacket.get(keyOf(packet))
+  }
+
+  findSent (messageId: number | undefined): Queued | undefined {
+    return messageId === undefined ? undefined : this.#byMessageId.get(messageId)
+  }
+
+  sent (queued: Queued, messageId: number | undefined, connection: number): void {
+    this.#forgetMessageId(queued)
+    queued.packet.messageId = messageId
+    queued.sentTo = connection
+    if (messageId !== undefined) this.#byMessageId.set(messageId, queued)
+  }
+
+  /** PUBREC has come: only the PUBREL is left. */
+  released (queued: Queued): void {
+    this.#forgetPacket(queued)
+    queued.packet = { cmd: 'pubrel', messageId: queued.packet.messageId }
+  }
+
+  remove (queued: Queued): void {
+    this.queue.delete(queued.record)
+    this.#forgetPacket(queued)
+    this.#forgetMessageId(queued)
+  }
+
+  #forgetPacket (queued: Queued): void {
+    const { packet } = queued
+    if ('brokerCounter' in packet && this.#byPacket.get(keyOf(packet)) === queued) this.#byPacket.delete(keyOf(packet))
+  }
+
+  #forgetMessageId (queued: Queued): void {
+    const { messageId } = queued.packet
+    if (messageId !== undefined && this.#byMessageId.get(messageId) === queued) this.#byMessageId.delete(messageId)
+  }
+}
+
+function keyOf ({ brokerId, brokerCounter }: Packet): string {
+  return `${brokerId}:${brokerCounter}`
+}

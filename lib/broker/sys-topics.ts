@@ -1,0 +1,190 @@
+import { LoadAverage } from './load-average.ts'
+
+/** Where a broker stands. What is not said to be of now is counted since it started. */
+export interface BrokerSnapshot {
+  /** ms of performance.now(). */
+  startedAt: number
+  clients: {
+    connected: number
+    /** The most that were connected at one time. */
+    maximum: number
+    /** Sessions whose client is away. */
+    disconnected: number
+    /** Sessions that ended because their client was away for too long. */
+    expired: number
+    /** Those connected and those away. */
+    total: number
+  }
+  messages: {
+    /** Packets of any type. */
+    received: number
+    sent: number
+    publishReceived: number
+    publishSent: number
+    /** All of `droppedBy`. */
+    publishDropped: number
+    /** Kept for clients now, each once however many it waits for; without those that are retained. */
+    stored: number
+  }
+  bytes: {
+    received: number
+    sent: number
+    /** Of payloads. */
+    publishReceived: number
+    publishSent: number
+  }
+  /** Retained messages now. */
+  retained: number
+  /** Now, those of clients that are away included. */
+  subscriptions: number
+  connections: {
+    accepted: number
+    refused: number
+    /** Sockets that were opened, whatever became of them. */
+    sockets: number
+    /** CONNECT packets, whatever was answered. */
+    connects: number
+  }
+  /** By limit or reason. */
+  refusedBy: Record<string, number>
+  /** By limit or reason; `rules`: what they forbid. */
+  droppedBy: Record<string, number>
+  /** Connected now. */
+  agents: number
+  /** Deliveries now that nobody has settled yet. */
+  unsettled: number
+  /** Publications now that wait to become deliveries. */
+  waiting: number
+  rejected: number
+}
+
+/** Publishes a retained message. */
+export type PublishValue = (topic: string, payload: string) => void
+
+/** The longest that a timer can wait, in ms. */
+const longestTimer = 2 ** 31 - 1
+
+/**
+ * Tells by `$SYS/broker/…` where a broker stands, under the names and in the formats of Mosquitto 2. A name is left out where
+ * the broker cannot tell what Mosquitto means by it.
+ */
+export class SysTopics {
+  #source: () => BrokerSnapshot
+  #publish: PublishValue
+  #version: string
+  #interval: number
+  #now: () => number
+  #published = new Map<string, string>()
+  #loads = new Map<string, LoadAverage>()
+  #timer: NodeJS.Timeout | undefined
+
+  /**
+   * @param version as it is published
+   * @param options `interval`: seconds between two publications, more than 0; `now`: ms of the clock of `startedAt`
+   */
+  constructor (
+    source: () => BrokerSnapshot,
+    publish: PublishValue,
+    version: string,
+    { interval, now = () => performance.now() }: { interval: number, now?: () => number }
+  ) {
+    this.#source = source
+    this.#publish = publish
+    this.#version = version
+    this.#interval = interval
+    this.#now = now
+  }
+
+  /** Publish everything now, and what changed at every interval. */
+  start (): void {
+    this.stop()
+    this.#update()
+    this.#timer = setInterval(() => { this.#update() }, Math.min(this.#interval * 1000, longestTimer)).unref()
+  }
+
+  /** What was published stays as it is. */
+  stop (): void {
+    clearInterval(this.#timer)
+  }
+
+  /** Take back what was published: it will not be kept up. */
+  clear (): void {
+    for (const topic of this.#published.keys()) this.#publish(topic, '')
+    this.#published.clear()
+  }
+
+  #update (): void {
+    const snapshot = this.#source()
+    this.#tell('version', this.#version)
+    this.#tell('uptime', `${Math.floor((this.#now() - snapshot.startedAt) / 1000)} seconds`)
+    for (const [name, value] of Object.entries(valuesOf(snapshot))) this.#tell(name, String(value))
+    for (const [name, count] of Object.entries(countersOf(snapshot))) {
+      const load = this.#loads.get(name)
+      load?.update(count)
+      const { values } = load ?? this.#average(name, count)
+      for (const [span, value] of Object.entries(values)) this.#tell(`load/${name}/${span}`, value.toFixed(2))
+    }
+  }
+
+  #average (name: string, count: number): LoadAverage {
+    const load = new LoadAverage(count, this.#now)
+    this.#loads.set(name, load)
+    return load
+  }
+
+  #tell (name: string, payload: string): void {
+    const topic = `$SYS/broker/${name}`
+    if (this.#published.get(topic) === payload) return
+    this.#published.set(topic, payload)
+    this.#publish(topic, payload)
+  }
+}
+
+function valuesOf (snapshot: BrokerSnapshot): Record<string, number> {
+  const { clients, messages, bytes, retained, subscriptions } = snapshot
+  // Mosquitto's message store holds the retained ones too.
+  const stored = messages.stored + retained
+  return {
+    'clients/connected': clients.connected,
+    'clients/active': clients.connected,
+    'clients/disconnected': clients.disconnected,
+    'clients/inactive': clients.disconnected,
+    'clients/expired': clients.expired,
+    'clients/maximum': clients.maximum,
+    'clients/total': clients.total,
+    'messages/received': messages.received,
+    'messages/sent': messages.sent,
+    'messages/stored': stored,
+    'store/messages/count': stored,
+    'publish/messages/received': messages.publishReceived,
+    'publish/messages/sent': messages.publishSent,
+    'publish/messages/dropped': lost(snapshot),
+    'publish/bytes/received': bytes.publishReceived,
+    'publish/bytes/sent': bytes.publishSent,
+    'bytes/received': bytes.received,
+    'bytes/sent': bytes.sent,
+    'retained messages/count': retained,
+    'subscriptions/count': subscriptions
+  }
+}
+
+/** What the load averages are of. */
+function countersOf (snapshot: BrokerSnapshot): Record<string, number> {
+  const { messages, bytes, connections } = snapshot
+  return {
+    connections: connections.connects,
+    sockets: connections.sockets,
+    'messages/received': messages.received,
+    'messages/sent': messages.sent,
+    'publish/received': messages.publishReceived,
+    'publish/sent': messages.publishSent,
+    'publish/dropped': lost(snapshot),
+    'bytes/received': bytes.received,
+    'bytes/sent': bytes.sent
+  }
+}
+
+/** Mosquitto does not count what the rules forbid. */
+function lost ({ messages, droppedBy }: BrokerSnapshot): number {
+  return messages.publishDropped - (droppedBy['rules'] ?? 0)
+}

@@ -1,0 +1,93 @@
+import { Aedes, type Client, type PublishPacket } from 'aedes'
+
+/** Marks a packet that goes no further: agent-in took it, or a rule forbids it. */
+const taken = Symbol('taken')
+
+export function markTaken (packet: PublishPacket): void {
+  (packet as PublishPacket & { [taken]?: boolean })[taken] = true
+}
+
+type Done = (error?: Error) => void
+type Hear = Parameters<Aedes['subscribe']>[1]
+type HeardPacket = Parameters<Hear>[0]
+
+/** The members of `$share/group/filter`, who get the messages in turn. */
+class Share {
+  readonly members: Hear[] = []
+  #next = 0
+
+  readonly hear = (packet: HeardPacket, done: () => void): void => {
+    const member = this.members[this.#next++ % this.members.length]
+    if (member === undefined) done()
+    else member(packet, done)
+  }
+}
+
+/** aedes, except that a publication which was taken is routed to nobody, and that it knows shared subscriptions. */
+export class TakingAedes extends Aedes {
+  /** Subscriptions of the clients that are here, and of this process. */
+  subscriptions = 0
+  /** Rises with every change of somebody's subscriptions. */
+  changes = 0
+  // Not in aedes' types; read by it for each client, so that they may change.
+  declare connectTimeout: number
+  declare maxTopicLevels: number
+  #shares = new Map<string, Share>()
+
+  override publish (packet: PublishPacket, ...rest: unknown[]): void {
+    const done = (rest.length > 1 ? rest[1] : rest[0]) as Done | undefined
+    if ((packet as PublishPacket & { [taken]?: boolean })[taken] === true) return done?.()
+    // [MQTT-3.3.1-3] DUP is between the publisher and the broker.
+    packet.dup = false
+    super.publish.call(this, packet, ...rest as [Done])
+  }
+
+  override subscribe (filter: string, hear: Hear, done: () => void): void {
+    this.subscriptions++
+    this.changes++
+    const shared = sharedFilter(filter)
+    if (shared === undefined) return super.subscribe(filter, hear, done)
+    let share = this.#shares.get(filter)
+    if (share === undefined) {
+      share = new Share()
+      this.#shares.set(filter, share)
+      super.subscribe(shared, share.hear, done)
+    } else {
+      setImmediate(done)
+    }
+    share.members.push(hear)
+  }
+
+  override unsubscribe (filter: string, hear: Hear, done: () => void): void {
+    this.subscriptions--
+    // aedes forgets the subscription in `done`.
+    const changed = (error?: Error): void => {
+      (done as Done | undefined)?.(error)
+      this.changes++
+    }
+    const shared = sharedFilter(filter)
+    if (shared === undefined) return super.unsubscribe(filter, hear, changed)
+    const share = this.#shares.get(filter)
+    const at = share?.members.indexOf(hear) ?? -1
+    if (share === undefined || at < 0) return void setImmediate(changed)
+    share.members.splice(at, 1)
+    if (share.members.length > 0) return void setImmediate(changed)
+    this.#shares.delete(filter)
+    super.unsubscribe(shared, share.hear, changed)
+  }
+
+  /** A connected client; not in aedes' types. */
+  client (id: string): Client | undefined {
+    return (this as unknown as { clients: Record<string, Client | undefined> }).clients[id]
+  }
+}
+
+/** The filter in `$share/group/filter`; undefined: it is another one. */
+export function sharedFilter (filter: string): string | undefined {
+  return filter.startsWith('$share/') ? filter.slice(filter.indexOf('/', 7) + 1) : undefined
+}
+
+/** What a client subscribed to, by filter; not in aedes' types. */
+export function subscriptionsOf (client: Client | undefined): Record<string, { qos: 0 | 1 | 2 }> {
+  return (client as { subscriptions?: Record<string, { qos: 0 | 1 | 2 }> } | undefined)?.subscriptions ?? {}
+}

@@ -1,0 +1,48 @@
+/** What a platziverse-bridge node saves; user and password are credentials. Numbers may be text: the editor and `${ENV}` give text. */
+export interface BridgeConfig {
+  name: string
+  /** Id of the platziverse-broker that the bridge belongs to. */
+  broker: string
+  /** Address of the other broker, such as mqtts://192.0.2.1:8883. */
+  url: string
+  /** The tls-config node for mqtts and wss; empty: the authorities that Node knows. */
+  tls: string
+  topics: SavedTopic[]
+  /** Empty: made of the host's name and the node's id. */
+  clientId: string
+  /** Whether the other broker forgets the bridge when it disconnects. */
+  clean: boolean
+  /** Whether to connect with the bridge bit of the protocol level. */
+  bridgeBit: boolean
+  /** Seconds; 0: none. */
+  keepalive: number | string
+  /** The most messages that wait for the other broker, and their megabytes. */
+  buffer: number | string
+  megabytes: number | string
+  /** Seconds between two statistics on the output; 0: none. */
+  statistics: number | string
+}
+
+/** A row of the table: `localPrefix + filter` here is `remotePrefix + filter` there. */
+export interface SavedTopic {
+  direction: 'in' | 'out' | 'both'
+  filter: string
+  qos: number | string
+  localPrefix: string
+  remotePrefix: string
+}
+
+export const bridgeDefaults: BridgeConfig = {
+  name: '',
+  broker: '',
+  url: '',
+  tls: '',
+  topics: [{ direction: 'out', filter: '#', qos: 1, localPrefix: '', remotePrefix: '' }],
+  clientId: '',
+  clean: false,
+  bridgeBit: true,
+  keepalive: 60,
+  buffer: 10_000,
+  megabytes: 50,
+  statistics: 0
+}

@@ -1,0 +1,156 @@
+import { input, mark, select, valueOf } from '../platziverse-broker/editor-form.ts'
+import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
+import { RED, textsOf, type EditorNode } from '../shared/editor/red.ts'
+import { wholeNumber } from '../shared/editor/validate.ts'
+import { bridgeDefaults as defaults, type BridgeConfig, type SavedTopic } from './config.ts'
+
+const text = textsOf('platziverse-bridge')
+const directions = ['out', 'in', 'both'] as const
+const levels = ['0', '1', '2'] as const
+
+interface Row {
+  fields: Record<keyof SavedTopic, JQuery>
+}
+
+/** The rows of the form that was opened last. */
+let rows: Row[] = []
+
+RED.nodes.registerType<BridgeConfig, 'user' | 'password'>('platziverse-bridge', {
+  category: 'platziverse',
+  color: '#62b893',
+  icon: 'platziverse-bridge.svg',
+  inputs: 0,
+  outputs: 1,
+  defaults: {
+    name: { value: defaults.name },
+    broker: brokerProperty(),
+    url: { value: defaults.url, validate: (value, _options) => isAddress(String(value ?? '').trim()) || text('platziverse-bridge.validation.url') },
+    tls: { value: defaults.tls, type: 'tls-config', required: false },
+    topics: { value: defaults.topics, validate: (value, _options) => topicProblems(value as SavedTopic[] | undefined ?? [])[0]?.text ?? true },
+    clientId: { value: defaults.clientId },
+    clean: { value: defaults.clean },
+    bridgeBit: { value: defaults.bridgeBit },
+    keepalive: { value: defaults.keepalive, validate: wholeNumber(() => text('platziverse-bridge.form.keepalive'), 0, 65_535) },
+    buffer: { value: defaults.buffer, validate: wholeNumber(() => text('platziverse-bridge.form.buffer'), 1, 2 ** 31 - 1) },
+    megabytes: { value: defaults.megabytes, validate: wholeNumber(() => text('platziverse-bridge.form.buffer'), 1, 1_000_000) },
+    statistics: { value: defaults.statistics, validate: wholeNumber(() => text('platziverse-bridge.form.statistics'), 0) }
+  },
+  credentials: {
+    user: { type: 'text' },
+    password: { type: 'password' }
+  },
+  paletteLabel: () => text('platziverse-bridge.label.palette'),
+  label () { return this.name || hostOf(this.url) || text('platziverse-bridge.label.canvas') },
+  labelStyle () { return this.name ? 'node_label_italic' : '' },
+  outputLabels: () => text('platziverse-bridge.output.states'),
+  onadd () { chooseOnlyBroker(this) },
+  oneditprepare () {
+    prepareBrokerSelect(this)
+    prepareTopics(this)
+    $('#node-input-url').on('input change', function () {
+      $('#platziverse-bridge-tls').toggle(!/^(mqtt|ws):/i.test(String($(this).val() ?? '').trim()))
+    }).trigger('change')
+  },
+  oneditsave () {
+    saveBrokerSelect(this)
+    const topics = rows.map(read)
+    if (JSON.stringify(topics) !== JSON.stringify(this.topics)) this.topics = topics
+  }
+})
+
+watchBrokers('platziverse-bridge')
+
+function prepareTopics (node: EditorNode & BridgeConfig): void {
+  rows = []
+  const check = (): void => {
+    const problems = topicProblems(rows.map(read))
+    for (const [index, { fields }] of rows.entries()) {
+      for (const name of ['filter', 'localPrefix', 'remotePrefix'] as const) {
+        mark(fields[name], problems.find(problem => problem.index === index && problem.field === name)?.text)
+      }
+    }
+  }
+  const list = $('#platziverse-bridge-topics').editableList<Row & Partial<SavedTopic>>({
+    addButton: text('platziverse-bridge.topic.add'),
+    removable: true,
+    sortable: true,
+    height: 'auto',
+    addItem (container, _index, item) {
+      item.fields = show(container, { direction: 'out', filter: '', qos: 1, localPrefix: '', remotePrefix: '', ...item })
+      rows.push(item)
+      for (const field of Object.values(item.fields)) field.on('input change', check)
+      check()
+    },
+    removeItem (item) {
+      rows.splice(rows.indexOf(item), 1)
+      check()
+    },
+    sortItems (items) {
+      // Of several rows that match a topic the first decides.
+      rows = items.map(item => item.data('data') as Row)
+      check()
+    }
+  })
+  list.editableList('addItems', (node.topics ?? defaults.topics).map(topic => ({ ...topic }) as Row & SavedTopic))
+}
+
+function show (container: JQuery, topic: SavedTopic): Row['fields'] {
+  const fields: Row['fields'] = {
+    direction: select(Object.fromEntries(directions.map(direction => [direction, text(`platziverse-bridge.direction.${direction}`)])), topic.direction, text('platziverse-bridge.topic.direction')),
+    filter: input(topic.filter, text('platziverse-bridge.topic.filter')),
+    qos: select(Object.fromEntries(levels.map(level => [level, text('platziverse-bridge.topic.level', { level })])), String(topic.qos), text('platziverse-bridge.topic.qos')),
+    localPrefix: input(topic.localPrefix, text('platziverse-bridge.topic.localPrefix')),
+    remotePrefix: input(topic.remotePrefix, text('platziverse-bridge.topic.remotePrefix'))
+  }
+  const { direction, filter, qos, localPrefix, remotePrefix } = fields
+  container.addClass('platziverse-bridge-row').append(
+    $('<div>').append(direction.css({ flex: '0 0 38%' }), filter, qos.css({ flex: '0 0 80px' })),
+    $('<div>').append(localPrefix, remotePrefix)
+  )
+  return fields
+}
+
+function read ({ fields }: Row): SavedTopic {
+  return {
+    direction: valueOf(fields.direction) as SavedTopic['direction'],
+    filter: valueOf(fields.filter),
+    qos: Number(valueOf(fields.qos)),
+    localPrefix: valueOf(fields.localPrefix),
+    remotePrefix: valueOf(fields.remotePrefix)
+  }
+}
+
+interface TopicProblem {
+  index: number
+  field: 'filter' | 'localPrefix' | 'remotePrefix'
+  text: string
+}
+
+function topicProblems (topics: readonly SavedTopic[]): TopicProblem[] {
+  if (topics.length === 0) return [{ index: -1, field: 'filter', text: text('platziverse-bridge.validation.noTopics') }]
+  return topics.flatMap(({ filter, localPrefix, remotePrefix }, index) => {
+    const number = index + 1
+    const problems: TopicProblem[] = []
+    for (const [field, prefix] of Object.entries({ localPrefix, remotePrefix }) as Array<['localPrefix' | 'remotePrefix', string]>) {
+      if (/[+#]/.test(prefix)) problems.push({ index, field, text: text('platziverse-bridge.validation.prefix', { number }) })
+    }
+    if (problems.length === 0 && !(isFilter(localPrefix + filter) && isFilter(remotePrefix + filter))) problems.push({ index, field: 'filter', text: text('platziverse-bridge.validation.filter', { number }) })
+    return problems
+  })
+}
+
+/** `#` alone and last, `+` alone in its level [MQTT-4.7.1-2] [MQTT-4.7.1-3]. */
+function isFilter (topic: string): boolean {
+  const parts = topic.split('/')
+  return topic !== '' && parts.every((level, i) => level === '+' || (level === '#' && i === parts.length - 1) || !/[+#\0]/.test(level))
+}
+
+/** What a bridge connects to; also with `${ENV}` inside. */
+function isAddress (url: string): boolean {
+  return /^(mqtts?|wss?):\/\/[^\s/]+/i.test(url) || /\$\{[^}]+\}/.test(url)
+}
+
+/** Such as "192.0.2.1:1883": no credentials that somebody wrote into the address. */
+function hostOf (url: string): string {
+  return /^\w+:\/\/(?:[^@/]*@)?([^/?#]+)/.exec(url)?.[1] ?? ''
+}

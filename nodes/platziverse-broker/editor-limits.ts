@@ -1,0 +1,68 @@
+import { limitDefaults, limitMaxima, type BrokerConfig, type LimitName } from './config.ts'
+import { equal, input, mark, markTab, numberOrText, numberProblem, text, valueOf, type BrokerNode } from './editor-form.ts'
+
+/** What a limit counts; the order is the form's. */
+const units: Record<LimitName, 'clients' | 'aSecond' | 'seconds' | 'bytes' | 'levels' | 'filters' | 'messages'> = {
+  'connections': 'clients',
+  'connectionsPerAddress': 'clients',
+  'connectionRate': 'aSecond',
+  'connectTimeout': 'seconds',
+  'connectBytes': 'bytes',
+  'packetBytes': 'bytes',
+  'topicLevels': 'levels',
+  'keepalive': 'seconds',
+  'subscriptionsPerClient': 'filters',
+  'messageRate': 'aSecond',
+  'retainedMessages': 'messages',
+  'sessions': 'clients',
+  'offlineMessages': 'messages',
+  'offlineBytes': 'bytes',
+  'sessionExpiry': 'seconds'
+}
+const names = Object.keys(units) as LimitName[]
+
+export interface Limits {
+  save (): void
+}
+
+/** What is wrong with a limit; empty: the default. */
+export function limitProblem (name: LimitName, value: unknown): string | undefined {
+  if (value === undefined || value === '') return undefined
+  return numberProblem(value, text(`platziverse-broker.limit.${name}`), 0, limitMaxima[name])
+}
+
+export function limitProblems (limits: BrokerConfig['limits'] | undefined): string[] {
+  return names.flatMap(name => limitProblem(name, limits?.[name]) ?? [])
+}
+
+export function prepareLimits (node: BrokerNode): Limits {
+  const fields = names.map(name => {
+    const id = `platziverse-broker-limit-${name}`
+    const label = text(`platziverse-broker.limit.${name}`)
+    const field = input(node.limits?.[name], label).attr({ id, placeholder: limitDefaults[name] })
+    const unit = units[name]
+    const shown = $('<span>').text(text(`platziverse-broker.unit.${unit}`))
+    $('<div class="form-row">').append($('<label>').attr('for', id).text(label), field, ' ', shown).appendTo('#platziverse-broker-limits')
+    return { name, field }
+  })
+  const check = () => {
+    const problems = fields.map(({ name, field }) => {
+      const problem = limitProblem(name, valueOf(field))
+      mark(field, problem)
+      return problem
+    })
+    markTab('limits', problems.some(problem => problem !== undefined))
+  }
+  for (const { field } of fields) field.on('input change', check)
+  check()
+  return {
+    save () {
+      const limits: BrokerConfig['limits'] = {}
+      for (const { name, field } of fields) {
+        const value = numberOrText(valueOf(field))
+        if (value !== '' && value !== limitDefaults[name]) limits[name] = value
+      }
+      if (!equal(limits, node.limits ?? {})) node.limits = limits
+    }
+  }
+}

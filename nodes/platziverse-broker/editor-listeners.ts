@@ -1,0 +1,161 @@
+import { customaryCertificatePort, customaryPorts, type SavedListener } from './config.ts'
+import { equal, input, mark, markTab, numberOrText, numberProblem, select, text, valueOf, type BrokerNode } from './editor-form.ts'
+
+/** A row as it is shown. */
+interface Row {
+  fields: Record<keyof SavedListener, JQuery>
+}
+
+export interface ListenerProblem {
+  index: number
+  field: keyof SavedListener
+  text: string
+}
+
+type Address = Pick<SavedListener, 'host' | 'port'>
+
+export interface Listeners {
+  value (): SavedListener[]
+  /** Checks all rows again and shows what is wrong. */
+  check (): void
+  save (): void
+}
+
+const empty: SavedListener = { transport: 'tcp', host: '', port: '', path: '/mqtt', certificates: 'none' }
+const kinds = ['tcp', 'tls', 'ws', 'wss', 'path'] as const
+const certificates = ['none', 'required', 'username'] as const
+
+export function hasTls (listeners: readonly SavedListener[] | undefined): boolean {
+  return (listeners ?? []).some(({ transport }) => transport === 'tls' || transport === 'wss')
+}
+
+/**
+ * What is wrong with the listeners of a broker.
+ * @param first the listener of the first tab
+ * @param hostProblem what is wrong with a host
+ */
+export function listenerProblems (listeners: readonly SavedListener[], first: Address, hostProblem: (host: string) => string | undefined): ListenerProblem[] {
+  const problems: ListenerProblem[] = []
+  for (const [index, listener] of listeners.entries()) {
+    const number = index + 1
+    const add = (field: keyof SavedListener, problem: string | undefined) => {
+      if (problem !== undefined) problems.push({ index, field, text: problem })
+    }
+    const before = listeners.slice(0, index)
+    if (listener.transport === 'path') {
+      if (!/^\/[^\s?#]+$/.test(listener.path)) add('path', text('platziverse-broker.validation.path', { number }))
+      else if (before.some(other => other.transport === 'path' && other.path === listener.path)) {
+        add('path', text('platziverse-broker.validation.pathTwice', { path: listener.path }))
+      }
+      continue
+    }
+    add('host', hostProblem(listener.host))
+    const bad = numberProblem(listener.port, text('platziverse-broker.validation.portOf', { number }), 0, 65_535)
+    add('port', bad)
+    if (bad === undefined && [first, ...before.filter(({ transport }) => transport !== 'path')].some(other => collide(other, listener))) {
+      add('port', text('platziverse-broker.validation.portTwice', { port: listener.port }))
+    }
+  }
+  return problems
+}
+
+/** Fills the tab; `changed` is told of every change. */
+export function prepareListeners (node: BrokerNode, problems: (listeners: SavedListener[]) => ListenerProblem[], changed: () => void): Listeners {
+  const rows: Row[] = []
+  const value = () => rows.map(read)
+  const check = () => {
+    const found = problems(value())
+    for (const [index, { fields }] of rows.entries()) {
+      fields.host.attr('placeholder', $('#node-input-host').attr('placeholder') ?? '')
+      for (const name of ['host', 'port', 'path'] as const) {
+        mark(fields[name], found.find(problem => problem.index === index && problem.field === name)?.text)
+      }
+    }
+    $('#platziverse-broker-tls').toggle(hasTls(value()))
+    markTab('listeners', found.length > 0 || (hasTls(value()) && $('#node-input-tls').hasClass('input-error')))
+  }
+  const list = $('#platziverse-broker-listeners').editableList<Row & SavedListener>({
+    addButton: text('platziverse-broker.listener.add'),
+    removable: true,
+    height: 'auto',
+    addItem (container, _index, item) {
+      const listener = { ...empty, ...item }
+      item.fields = show(container, listener)
+      // The row is now the fields': what it was made from must not be saved beside them.
+      rows.push(item)
+      for (const field of Object.values(item.fields)) field.on('input change', () => { changed() })
+      changed()
+    },
+    removeItem (item) {
+      rows.splice(rows.indexOf(item), 1)
+      changed()
+    }
+  })
+  list.editableList('addItems', (node.listeners ?? []).map(listener => ({ ...listener })))
+  return {
+    value,
+    check,
+    save () { if (!equal(value(), node.listeners ?? [])) node.listeners = value() }
+  }
+}
+
+function show (container: JQuery, listener: SavedListener): Row['fields'] {
+  const fields: Row['fields'] = {
+    transport: select(kinds, kind => text(`platziverse-broker.transport.${kind}`), listener.transport, text('platziverse-broker.listener.transport')),
+    certificates: select(certificates, kind => text(`platziverse-broker.certificates.${kind}`), listener.certificates, text('platziverse-broker.listener.certificates')),
+    host: input(listener.host, text('platziverse-broker.form.host')),
+    port: input(listener.port, text('platziverse-broker.form.port')).css({ flex: '0 0 80px' }),
+    path: input(listener.path, text('platziverse-broker.listener.path'))
+  }
+  container.addClass('platziverse-broker-row').append(
+    $('<div>').append(fields.transport),
+    $('<div>').append(fields.host, fields.port, fields.path),
+    $('<div>').append(fields.certificates)
+  )
+  const arrange = () => {
+    const { transport } = read({ fields })
+    const onPath = transport === 'path'
+    fields.host.toggle(!onPath)
+    fields.port.toggle(!onPath)
+    fields.path.toggle(onPath)
+    fields.certificates.parent().toggle(transport === 'tls' || transport === 'wss')
+  }
+  const offerPort = () => {
+    const { transport, certificates: asked, port } = read({ fields })
+    if (transport !== 'path' && isCustomary(port)) fields.port.val(customaryPort(transport, asked))
+    arrange()
+  }
+  fields.transport.on('change', offerPort)
+  fields.certificates.on('change', offerPort)
+  if (listener.port === '') offerPort()
+  arrange()
+  return fields
+}
+
+function read ({ fields }: Row): SavedListener {
+  const transport = valueOf(fields.transport) as SavedListener['transport']
+  const asked = valueOf(fields.certificates) as SavedListener['certificates']
+  // What does not belong to the kind is not saved.
+  const onPath = transport === 'path'
+  return {
+    transport,
+    host: onPath ? '' : valueOf(fields.host),
+    port: onPath ? '' : numberOrText(valueOf(fields.port)),
+    path: onPath ? valueOf(fields.path) : '',
+    certificates: transport === 'tls' || transport === 'wss' ? asked : 'none'
+  }
+}
+
+function customaryPort (transport: keyof typeof customaryPorts, asked: SavedListener['certificates']): number {
+  return transport === 'tls' && asked !== 'none' ? customaryCertificatePort : customaryPorts[transport]
+}
+
+/** Whether nobody chose the port by hand. */
+function isCustomary (port: number | string): boolean {
+  return port === '' || [customaryCertificatePort, ...Object.values(customaryPorts)].includes(Number(port))
+}
+
+function collide (a: Address, b: Address): boolean {
+  const sameHost = a.host === b.host || a.host === '' || b.host === ''
+  return sameHost && String(a.port).trim() === String(b.port).trim() && Number(a.port) !== 0
+}

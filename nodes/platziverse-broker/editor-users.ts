@@ -1,0 +1,189 @@
+import { RED } from '../shared/editor/red.ts'
+import { ask, complain, input, isOpen, mark, markTab, text, valueOf, type BrokerNode } from './editor-form.ts'
+import { prepareImport } from './editor-import.ts'
+
+interface User {
+  username: string
+  /** Empty while none is known. */
+  hash: string
+}
+
+interface Row extends User {
+  name: JQuery
+  password: JQuery
+  /** The password that `hash` is of, while the form is open; empty: that of before. */
+  hashed: string
+}
+
+export interface Users {
+  /** For `oneditsave`. */
+  save (): void
+}
+
+/** ms without a key press after which a password counts as typed. */
+const pause = 400
+
+/** The users as saved, or undefined where the editor was not told: of a form that was not opened since the last deploy. */
+export function usersOf (node: BrokerNode): User[] | undefined {
+  // In the open form what it says counts.
+  const json = isOpen(node) ? String($('#node-input-users').val() ?? '') : node.credentials?.users
+  return json === undefined ? undefined : parse(json)
+}
+
+/**
+ * Fills the tab. The hidden input has the users as JSON, names and hashes: Node-RED saves it. Passwords are hashed by the runtime;
+ * Done waits for that, and for every user to have a name and a password.
+ */
+export function prepareUsers (node: BrokerNode): Users {
+  const field = $('#node-input-users').data('node', node.id)
+  // Node-RED would take an empty input for a change.
+  if (node.credentials) node.credentials.users ??= ''
+  const rows: Row[] = []
+  let filling = true
+  let saved = false
+
+  const json = () => {
+    const users = rows.filter(({ username, hash }) => username !== '' && hash !== '').map(({ username, hash }) => ({ username, hash }))
+    return users.length === 0 ? '' : JSON.stringify(users)
+  }
+  const changed = (): void => {
+    const problem = check()
+    if (saved) {
+      saveLate()
+      return
+    }
+    // A hash may come when the form was cancelled, and Done is another form's.
+    if (field[0]?.isConnected !== true) return
+    hold(problem)
+    // Opening the form must not be a change, however the users were written.
+    if (!filling) field.val(json()).trigger('change')
+  }
+  /** Marks what is wrong; answers with it. */
+  const check = (): string | undefined => {
+    const problems = rows.map(row => {
+      const { username } = row
+      const open = row.hash === '' && row.password.val() === ''
+      const blank = username === '' && open
+      const twice = username !== '' && rows.some(other => other !== row && other.username === username)
+      let name: string | undefined
+      if (username === '' && !blank) name = text('platziverse-broker.user.nameMissing')
+      else if (twice) name = text('platziverse-broker.user.twice', { username })
+      const password = open && !blank ? text('platziverse-broker.user.passwordMissing', { username }) : undefined
+      mark(row.name, name)
+      mark(row.password, password)
+      return name ?? password ?? (isTyped(row) ? text('platziverse-broker.user.hashing') : undefined)
+    })
+    const [first] = problems.filter(problem => problem !== undefined)
+    markTab('users', first !== undefined && first !== text('platziverse-broker.user.hashing'))
+    return first
+  }
+  // Ctrl+Enter presses a Done that is disabled, too: what was still being hashed is saved when it is there.
+  const saveLate = (): void => {
+    if (rows.some(isTyped) || RED.nodes.node(node.id) === null) return
+    node.credentials = { ...node.credentials, users: json() }
+    Object.assign(node, { changed: true, dirty: true })
+    RED.nodes.dirty(true)
+    RED.view.redraw()
+  }
+
+  const list = $('#platziverse-broker-users').editableList<Row>({
+    addButton: text('platziverse-broker.user.add'),
+    removable: true,
+    height: 'auto',
+    addItem (container, _index, item) {
+      item.username ??= ''
+      item.hash ??= ''
+      item.hashed = ''
+      item.name = input(item.username, text('platziverse-broker.user.name'))
+      item.password = input('', text('platziverse-broker.user.password'), 'password').attr('autocomplete', 'new-password')
+      if (item.hash !== '') item.password.attr({ placeholder: '••••••••', 'aria-label': text('platziverse-broker.user.newPassword') })
+      container.addClass('platziverse-broker-row').append($('<div>').append(item.name, item.password))
+      item.name.on('input change', () => {
+        item.username = valueOf(item.name)
+        changed()
+      })
+      hashOnPause(item, changed)
+      rows.push(item)
+      changed()
+    },
+    removeItem (item) {
+      rows.splice(rows.indexOf(item), 1)
+      changed()
+    }
+  })
+  list.editableList('addItems', parse(node.credentials?.users ?? ''))
+  filling = false
+
+  prepareImport<{ users: User[], problems: Array<{ line: number, text: string }> }>({
+    place: '#platziverse-broker-users-import',
+    path: 'users/parse',
+    label: text('platziverse-broker.user.import'),
+    take ({ users }) {
+      for (const user of users) {
+        const known = rows.find(({ username }) => username === user.username)
+        if (known === undefined) list.editableList('addItem', { ...user })
+        else {
+          known.hash = user.hash
+          known.hashed = ''
+          known.password.val('')
+        }
+      }
+      changed()
+      return text('platziverse-broker.user.imported', { count: users.length })
+    }
+  })
+
+  return { save () { saved = rows.some(isTyped) } }
+}
+
+/** Whether a password was typed that is not hashed yet. */
+function isTyped ({ password, hashed }: Row): boolean {
+  const typed = String(password.val() ?? '')
+  return typed !== '' && typed !== hashed
+}
+
+/** Hashes a password when nobody types it any more, or when its field is left. */
+function hashOnPause (row: Row, changed: () => void): void {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  let asked = ''
+  const before = row.hash
+  const hash = async (): Promise<void> => {
+    clearTimeout(timer)
+    const password = String(row.password.val() ?? '')
+    if (!isTyped(row) || password === asked) return
+    asked = password
+    try {
+      const { hash } = await ask<{ hash: string }>('hash', { password })
+      // Somebody may have typed on meanwhile.
+      if (password === row.password.val()) Object.assign(row, { hash, hashed: password })
+    } catch (error) {
+      if (password === row.password.val()) row.password.val('')
+      complain(error as Error)
+    } finally {
+      asked = ''
+      changed()
+    }
+  }
+  row.password.on('input', () => {
+    clearTimeout(timer)
+    if (row.password.val() === '') Object.assign(row, { hash: before, hashed: '' })
+    else timer = setTimeout(() => { void hash() }, pause)
+    changed()
+  }).on('change', () => { void hash() })
+}
+
+/** Keeps Done from being pressed for a reason, which it then shows. */
+function hold (reason: string | undefined): void {
+  const held = reason !== undefined
+  $('#node-dialog-ok').prop('disabled', held).toggleClass('ui-state-disabled', held).attr('title', reason ?? '')
+}
+
+function parse (json: string): User[] {
+  try {
+    const users: unknown = JSON.parse(json === '' ? '[]' : json)
+    if (!Array.isArray(users)) return []
+    return users.map(({ username, hash }: Partial<User>) => ({ username: String(username ?? ''), hash: String(hash ?? '') }))
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,34 @@
+import { BrokerMetrics } from '../../lib/broker/prometheus.ts'
+import type { BrokerSnapshot } from '../../lib/broker/sys-topics.ts'
+import { reasonOf } from '../../lib/errors.ts'
+import type { RED } from '../shared/red.ts'
+
+interface Measured { id: string, name: string, snapshot: () => BrokerSnapshot | undefined }
+
+const measured = new Map<string, Measured>()
+const served = new WeakSet<object>()
+
+/** Serves Prometheus at `/platziverse/metrics`, guarded as Node-RED's admin API is, with the brokers that were added. */
+export function serveMetrics (RED: RED): { add (id: string, name: string, snapshot: Measured['snapshot']): () => void } {
+  // In Node-RED without an editor there is no admin API to be served at.
+  if (RED.httpAdmin && !served.has(RED.httpAdmin)) {
+    served.add(RED.httpAdmin)
+    const metrics = new BrokerMetrics()
+    RED.httpAdmin.get('/platziverse/metrics', RED.auth.needsPermission('platziverse-broker.read'), (_request, response) => {
+      // As if it were not there, while nobody asked for it.
+      if (measured.size === 0) return response.sendStatus(404)
+      const brokers = [...measured.values()].flatMap(({ id, name, snapshot: take }) => {
+        const snapshot = take()
+        return snapshot === undefined ? [] : [{ id, name, snapshot }]
+      })
+      return metrics.collect(brokers).then(text => { response.type(metrics.contentType).send(text) }, (error: unknown) => { response.status(500).send(reasonOf(error)) })
+    })
+  }
+  return {
+    add (id, name, snapshot) {
+      const entry = { id, name, snapshot }
+      measured.set(id, entry)
+      return () => { if (measured.get(id) === entry) measured.delete(id) }
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import { isAbsolute, join } from 'node:path'
+import type { BrokerOptions, ListenerOptions, TlsMaterial } from '../../lib/broker/broker.ts'
+import { readLimits } from '../../lib/broker/limits.ts'
+import type { UserRecord } from '../../lib/broker/passwords.ts'
+import { checkRule, type Rule } from '../../lib/broker/rules.ts'
+import { PlatziverseError } from '../../lib/errors.ts'
+import { wholeNumber } from '../shared/red.ts'
+import { brokerDefaults as defaults, type BrokerConfig, type BrokerCredentials, type SavedListener, type SavedRule } from './config.ts'
+
+/** What the runtime needs to know beyond what the node saved. */
+export interface Surroundings {
+  id: string
+  userDir: string | undefined
+  /** Of the tls-config node, where there is one. */
+  tls: TlsMaterial | undefined
+}
+
+/**
+ * What a node saved, as the broker wants it.
+ * @param report is told what is wrong; the broker does without it
+ */
+export function brokerOptionsOf (config: BrokerConfig, credentials: BrokerCredentials, { id, userDir, tls }: Surroundings, report: (error: PlatziverseError) => void): BrokerOptions {
+  const first: ListenerOptions = { transport: 'tcp', host: (config.host ?? '').trim(), port: portOf(config.port) }
+  const others = (config.listeners ?? []).filter(({ transport }) => transport !== 'path').map(listener => listenerOf(listener, tls))
+  return {
+    listeners: [first, ...others],
+    anonymous: config.anonymous === true,
+    users: usersOf(credentials, report),
+    rules: (config.rules ?? []).flatMap(rule => ruleOf(rule, report)),
+    limits: readLimits(config.limits),
+    folder: config.persistence === 'disk' ? folderOf(config.folder, id, userDir) : undefined,
+    sys: wholeNumber(config.sys, Number(defaults.sys))
+  }
+}
+
+/** Not wholeNumber: a port that is none is an error, not the default. */
+function portOf (saved: number | string | undefined): number {
+  return saved === '' || saved === undefined ? Number(defaults.port) : Number(saved)
+}
+
+function listenerOf ({ transport, host, port, certificates }: SavedListener, tls: TlsMaterial | undefined): ListenerOptions {
+  const options = { transport: transport as ListenerOptions['transport'], host: (host ?? '').trim(), port: port === '' ? Number.NaN : Number(port) }
+  if (transport !== 'tls' && transport !== 'wss') return options
+  return { ...options, certificates: certificates ?? 'none', ...tls === undefined ? {} : { tls } }
+}
+
+function usersOf ({ users }: BrokerCredentials, report: (error: PlatziverseError) => void): UserRecord[] {
+  if (users === undefined || users === '') return []
+  try {
+    const records = JSON.parse(users) as UserRecord[]
+    if (Array.isArray(records) && records.every(({ username, hash }) => typeof username === 'string' && typeof hash === 'string')) return records
+  } catch { /* told below, without what is in it */ }
+  report(new PlatziverseError('BROKER_USERS_INVALID', 'The users that were saved cannot be read.'))
+  // Nobody, and yet not open to everybody as a broker without users is on loopback.
+  return [{ username: '', hash: '' }]
+}
+
+/** A rule that cannot be read denies what it can: leaving out a `deny` would open what it closes. */
+function ruleOf (saved: SavedRule, report: (error: PlatziverseError) => void): Rule[] {
+  const rule: Rule = { subject: saved.subject, access: saved.access, topic: saved.topic, ...saved.subject === 'user' ? { username: saved.username } : {} }
+  const problem = checkRule(rule)
+  if (problem === undefined) return [rule]
+  report(new PlatziverseError('BROKER_RULE_INVALID', `The rule for ${JSON.stringify(saved.topic)}: ${problem}`))
+  return [{ subject: 'everyone', access: 'deny', topic: '#' }]
+}
+
+function folderOf (saved: string | undefined, id: string, userDir = process.cwd()): string {
+  const folder = (saved ?? '').trim() || join('platziverse-broker', id)
+  return isAbsolute(folder) ? folder : join(userDir, folder)
+}

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Admission } from '../../../lib/broker/admission.ts'
+import { Bans } from '../../../lib/broker/bans.ts'
+import { limitDefaults, readLimits } from '../../../lib/broker/limits.ts'
+import { Owners } from '../../../lib/broker/owners.ts'
+import { Pace } from '../../../lib/broker/pace.ts'
+
+test('limits are read as numbers or text; what is no whole number from 0 up is the default, what MQTT cannot do is the most it can', () => {
+  assert.deepEqual(readLimits(undefined), limitDefaults)
+  const { connections, packetBytes, topicLevels, keepalive, messageRate } = readLimits({ connections: '5', packetBytes: 0, topicLevels: 1000, keepalive: -1, messageRate: '1.5', unknown: 3 })
+  assert.deepEqual({ connections, packetBytes, topicLevels, keepalive, messageRate }, { connections: 5, packetBytes: 0, topicLevels: 100, keepalive: 0, messageRate: limitDefaults.messageRate })
+})
+
+test('connections are admitted up to the limits in all, per address and per second', () => {
+  let now = 0
+  const admission = new Admission(readLimits({ connections: 3, connectionsPerAddress: 2, connectionRate: 4 }), () => now)
+  assert.deepEqual(['a', 'a', 'a', 'b', 'c'].map(address => admission.enter(address)), [undefined, undefined, 'connectionsPerAddress', undefined, 'connections'])
+  admission.leave('a')
+  assert.equal(admission.enter('a'), undefined)
+  assert.equal(admission.enter('a'), 'connectionRate')
+  now = 1000
+  assert.equal(admission.enter('a'), 'connections')
+  assert.equal(admission.open, 3)
+})
+
+test('0 stands for no limit of connections', () => {
+  const admission = new Admission(readLimits({ connections: 0, connectionsPerAddress: 0, connectionRate: 0 }), () => 0)
+  for (let i = 0; i < 20_000; i++) assert.equal(admission.enter('a'), undefined)
+})
+
+test('work passes at its pace and in its order, after a burst of one second', async () => {
+  const pace = new Pace()
+  const done: number[] = []
+  const started = performance.now()
+  await new Promise<void>(resolve => {
+    for (let i = 0; i < 300; i++) pace.pass(200, () => { if (done.push(i) === 300) resolve() })
+    assert.ok(done.length >= 200 && done.length < 220, `${done.length} at once`)
+  })
+  const ms = performance.now() - started
+  assert.ok(ms > 400 && ms < 2000, `${ms} ms`)
+  assert.deepEqual(done, Array.from({ length: 300 }, (_, i) => i))
+})
+
+test('no limit lets work through at once, and an ended pace forgets what waits', async () => {
+  const pace = new Pace()
+  let count = 0
+  for (let i = 0; i < 10; i++) pace.pass(0, () => { count++ })
+  assert.equal(count, 10)
+  for (let i = 0; i < 10; i++) pace.pass(2, () => { count++ })
+  pace.end()
+  await new Promise(resolve => setTimeout(resolve, 700))
+  assert.ok(count < 15, `${count} passed`)
+})
+
+test('a client id is kept out for its time and no longer', () => {
+  let now = 0
+  const bans = new Bans(() => now)
+  bans.add('a', 10)
+  assert.equal(bans.has('a'), true)
+  assert.equal(bans.has('b'), false)
+  now = 10_001
+  assert.equal(bans.has('a'), false)
+})
+
+test('bans are bounded: the oldest go first', () => {
+  const bans = new Bans(() => 0)
+  for (let i = 0; i <= 10_000; i++) bans.add(String(i), 60)
+  assert.equal(bans.has('0'), false)
+  assert.equal(bans.has('10000'), true)
+})
+
+test('an agent belongs to the user that spoke for it first', () => {
+  const owners = new Owners()
+  assert.deepEqual([owners.claim('one', 'a'), owners.claim('one', 'b'), owners.claim('one', 'a'), owners.claim('two', 'b')], [true, false, true, true])
+})
+
+test('agents whose user is remembered are bounded', () => {
+  const owners = new Owners()
+  for (let i = 0; i <= 100_000; i++) owners.claim(String(i), 'a')
+  assert.equal(owners.claim('100000', 'b'), false)
+  assert.equal(owners.claim('0', 'b'), true)
+})

@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { get } from 'node:http'
+import { test } from 'node:test'
+import { connect } from 'node:tls'
+import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
+import type { ListenerOptions } from '../../../lib/broker/broker.ts'
+import { attachBroker, type BrokerPlace } from '../../../lib/broker/hub.ts'
+import { brokerOptions, openBroker } from '../../helpers/broker.ts'
+import { makeAuthority, withoutOpenssl } from '../../helpers/certificates.ts'
+import { until } from '../../helpers/events.ts'
+import { temporaryFolder } from '../../helpers/folder.ts'
+
+const here = { host: '127.0.0.1', port: 0 }
+
+/** The ports of all listeners, once each of them listens. */
+async function portsOf (place: BrokerPlace): Promise<number[]> {
+  const states = await until(() => [...place.listenerStates], states => states.every(({ state }) => state === 'listening'))
+  return states.map(state => state.state === 'listening' ? state.port : 0)
+}
+
+async function roundTrip (t: { after (fn: () => unknown): void }, url: string, options: IClientOptions = {}): Promise<MqttClient> {
+  const client = await connectAsync(url, { reconnectPeriod: 0, ...options })
+  client.on('error', () => undefined)
+  t.after(() => { client.end(true) })
+  await client.subscribeAsync('room/+', { qos: 1 })
+  const heard = once(client as never, 'message')
+  await client.publishAsync('room/1', 'x'.repeat(100_000), { qos: 1 })
+  assert.equal((await heard)[1].length, 100_000)
+  return client
+}
+
+test('one broker listens on TCP, TLS, WebSocket and secure WebSocket, and clients of each hear the others', { skip: withoutOpenssl }, async t => {
+  const authority = makeAuthority(await temporaryFolder(t))
+  const tls = authority.issue('server')
+  const broker = await openBroker(t)
+  const first = { transport: 'tcp', host: '', port: 0 } as const
+  await attachBroker(broker.id, brokerOptions({ listeners: [first, { transport: 'tls', ...here, tls }, { transport: 'ws', ...here }, { transport: 'wss', ...here, tls }] }))
+  const [tcp, secure, ws, wss] = await portsOf(broker.place)
+  const ca = authority.cert
+  const clients = [
+    await roundTrip(t, `mqtt://127.0.0.1:${tcp}`),
+    await roundTrip(t, `mqtts://localhost:${secure}`, { ca }),
+    await roundTrip(t, `ws://127.0.0.1:${ws}`),
+    await roundTrip(t, `wss://localhost:${wss}`, { ca, wsOptions: { ca } })
+  ]
+  const heard = clients.map(client => once(client as never, 'message'))
+  await clients[0]?.publishAsync('room/2', 'to all', { qos: 1 })
+  assert.deepEqual((await Promise.all(heard)).map(([topic, payload]) => `${topic} ${payload}`), Array(4).fill('room/2 to all'))
+  assert.equal(broker.place.statistics().clients, 4)
+})
+
+test('a client certificate is required, and its common name is the username', { skip: withoutOpenssl }, async t => {
+  const authority = makeAuthority(await temporaryFolder(t))
+  const tls = { ...authority.issue('server'), ca: authority.cert }
+  const broker = await openBroker(t, { listeners: [{ transport: 'tls', ...here, tls, certificates: 'username' }] })
+  const [port] = await portsOf(broker.place)
+  const { cert, key } = authority.issue('sensor-7')
+  const client = await connectAsync(`mqtts://localhost:${port}`, { ca: authority.cert, cert, key, reconnectPeriod: 0, username: 'somebody else', password: 'x' })
+  t.after(() => { client.end(true) })
+  const connected = broker.events.find(({ event }) => event === 'connected')
+  assert.equal(connected?.event === 'connected' && connected.username, 'sensor-7')
+
+  // TLS 1.3 clients learn of it only after their side of the handshake.
+  const knock = (options: object): void => {
+    const socket = connect({ host: 'localhost', port: port as number, ca: authority.cert, ...options }).on('error', () => undefined)
+    t.after(() => { socket.destroy() })
+  }
+  knock({})
+  await until(() => broker.place.statistics().refusedBy['tls'], count => count === 1)
+  knock(makeAuthority(await temporaryFolder(t)).issue('sensor-7'))
+  await until(() => broker.place.statistics().refusedBy['tls'], count => count === 2)
+  assert.equal(broker.place.statistics().clients, 1)
+})
+
+test('a certificate that is no good fails its own listener with a code, and the others run on', { skip: withoutOpenssl }, async t => {
+  const authority = makeAuthority(await temporaryFolder(t))
+  const good = authority.issue('server')
+  const bad: Array<[string, ListenerOptions['tls'] | undefined]> = [
+    ['BROKER_CERTIFICATE_EXPIRED', authority.issue('expired', -1)],
+    ['BROKER_CERTIFICATE_INVALID', { cert: good.cert, key: authority.issue('other').key }],
+    ['BROKER_CERTIFICATE_INVALID', { cert: 'no certificate', key: good.key }],
+    ['BROKER_CERTIFICATE_INVALID', { cert: good.cert, key: 'no key' }],
+    ['BROKER_CERTIFICATE_MISSING', undefined]
+  ]
+  for (const [code, tls] of bad) {
+    const broker = await openBroker(t)
+    await attachBroker(broker.id, brokerOptions({ listeners: [{ transport: 'tcp', host: '', port: 0 }, { transport: 'tls', ...here, ...tls === undefined ? {} : { tls } }] }))
+    const states = await until(() => broker.place.listenerStates, ([, second]) => second?.state === 'failed')
+    assert.equal(states[1]?.state === 'failed' && states[1].error.code, code)
+    await broker.client()
+  }
+})
+
+test('a listener that is added or removed leaves the clients of the others alone', async t => {
+  const broker = await openBroker(t)
+  const first = { transport: 'tcp', host: '', port: 0 } as const
+  const client = await broker.client({ clientId: 'stays' })
+  await attachBroker(broker.id, brokerOptions({ listeners: [first, { transport: 'ws', ...here }] }))
+  const [, ws] = await portsOf(broker.place)
+  const second = await connectAsync(`ws://127.0.0.1:${ws}`, { clientId: 'goes', reconnectPeriod: 0 })
+  const closed = once(second as never, 'close')
+  await attachBroker(broker.id, brokerOptions({ listeners: [first] }))
+  await closed
+  await client.publishAsync('a', 'still here', { qos: 1 })
+  assert.deepEqual(broker.events.filter(({ event }) => event === 'disconnected').map(event => 'clientId' in event && event.clientId), ['goes'])
+})
+
+test('a listener other than the first is closed to the network as well, while there are no users', async t => {
+  const broker = await openBroker(t)
+  await attachBroker(broker.id, brokerOptions({ listeners: [{ transport: 'tcp', host: '', port: 0 }, { transport: 'ws', host: '0.0.0.0', port: 0 }] }))
+  const states = await until(() => broker.place.listenerStates, ([, second]) => second?.state === 'failed')
+  assert.equal(states[1]?.state === 'failed' && states[1].error.code, 'BROKER_NETWORK_CLOSED')
+})
+
+test('plain HTTP on a WebSocket port, and a WebSocket without the subprotocol mqtt, are told what is spoken here', async t => {
+  const broker = await openBroker(t, { listeners: [{ transport: 'ws', ...here }] })
+  const [port] = await portsOf(broker.place)
+  const status = await new Promise(resolve => { get({ port, host: '127.0.0.1' }, response => { resolve(response.resume().statusCode) }) })
+  assert.equal(status, 426)
+  const { WebSocket } = await import('ws')
+  const socket = new WebSocket(`ws://127.0.0.1:${port}`, ['chat'])
+  const [error] = await once(socket, 'error') as [Error]
+  assert.match(error.message, /400/)
+})
+
+test('a client that left makes room for the next, over every transport, and a removed listener hangs up at once', { skip: withoutOpenssl }, async t => {
+  const authority = makeAuthority(await temporaryFolder(t))
+  const tls = authority.issue('server')
+  const ca = authority.cert
+  for (const transport of ['tcp', 'tls', 'ws', 'wss'] as const) {
+    const options = brokerOptions({ listeners: [{ transport, ...here, ...transport === 'tls' || transport === 'wss' ? { tls } : {} }], limits: { connectionsPerAddress: 1 } })
+    const broker = await openBroker(t, options)
+    const [port] = await portsOf(broker.place)
+    const url = `${{ tcp: 'mqtt', tls: 'mqtts', ws: 'ws', wss: 'wss' }[transport]}://localhost:${port}`
+    const come = async (clientId: string): Promise<MqttClient> => await connectAsync(url, { clientId, reconnectPeriod: 0, ca, wsOptions: { ca } })
+    for (const clientId of ['first', 'second', 'third']) {
+      const client = await until(() => come(clientId).catch(() => undefined), client => client !== undefined) as MqttClient
+      await client.endAsync()
+    }
+    const last = await until(() => come('last').catch(() => undefined), client => client !== undefined) as MqttClient
+    const closed = once(last as never, 'close')
+    await attachBroker(broker.id, { ...options, listeners: [] })
+    await closed
+  }
+})

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+import { after, before, mock, test } from 'node:test'
+import helper from 'node-red-node-test-helper'
+import { registerAdmin } from '../../nodes/platziverse-broker/admin.ts'
+import { verifyPassword } from '../../lib/broker/passwords.ts'
+import type { RED } from '../../nodes/shared/red.ts'
+
+// Node-RED 5 does not run on Node 20.
+const nodeRed = Number.parseInt(process.versions.node) >= 22 ? 'node-red' : 'node-red-4'
+helper.init(createRequire(import.meta.url).resolve(nodeRed))
+/** How many endpoints each of two loads of the module registered. */
+let registered: number[] = []
+before(async () => {
+  await new Promise<void>(resolve => helper.startServer(resolve))
+  await helper.load(((RED: RED) => {
+    const { mock: spy } = mock.method(RED.httpAdmin, 'post')
+    registered = [1, 2].map(() => {
+      registerAdmin(RED)
+      const calls = spy.callCount()
+      spy.resetCalls()
+      return calls
+    })
+    spy.restore()
+  }) as never, [])
+})
+after(async () => {
+  await helper.unload()
+  await new Promise<void>(resolve => helper.stopServer(resolve))
+})
+
+async function post (path: string, body: unknown): Promise<{ status: number, body: Record<string, unknown> }> {
+  const { status, body: answer } = await helper.request().post(`/platziverse/broker/${path}`).send(body as object)
+  return { status, body: answer as Record<string, unknown> }
+}
+
+test('the endpoints are registered once, however often the module is loaded', () => {
+  assert.deepEqual(registered, [4, 0])
+})
+
+test('a password is hashed, each time with a salt of its own', async () => {
+  const [first, second] = await Promise.all([post('hash', { password: 'sécret' }), post('hash', { password: 'sécret' })])
+  assert.equal(first?.status, 200)
+  assert.notEqual(first?.body['hash'], second?.body['hash'])
+  assert.equal(await verifyPassword(Buffer.from('sécret'), String(first?.body['hash'])), true)
+  assert.equal(await verifyPassword(Buffer.from('secret'), String(first?.body['hash'])), false)
+})
+
+test('a password that is none, or longer than MQTT can carry, is refused', async () => {
+  for (const password of [undefined, '', 7, ['a'], 'é'.repeat(32_768)]) {
+    const { status, body } = await post('hash', { password })
+    assert.deepEqual([status, body['code']], [400, 'PASSWORD_INVALID'], String(password).slice(0, 10))
+    assert.ok(!String(body['message']).includes('é'))
+  }
+  assert.equal((await post('hash', { password: 'a'.repeat(65_535) })).status, 200)
+})
+
+test('a Mosquitto password file gives its users, and its problems by line', async () => {
+  const { body: { hash } } = await post('hash', { password: 'x' })
+  const { status, body } = await post('users/parse', { text: `# comment\nana:${hash}\nbob:hunter2\n` })
+  assert.equal(status, 200)
+  assert.deepEqual(body['users'], [{ username: 'ana', hash }])
+  const [problem, ...others] = body['problems'] as Array<{ line: number, text: string }>
+  assert.deepEqual([problem?.line, others], [3, []])
+  assert.ok(!problem?.text.includes('hunter2'), 'no password is repeated')
+})
+
+test('a Mosquitto ACL file gives rules, which give the file again', async () => {
+  const file = 'topic read news/#\n\nuser operator\ntopic write config_change/#\n\npattern write sensor_data/%u\n'
+  const { status, body } = await post('rules/parse', { text: file })
+  assert.equal(status, 200)
+  assert.deepEqual(body['problems'], [])
+  const rules = body['rules'] as Array<Record<string, string>>
+  assert.equal(rules.length, 3)
+  assert.ok(rules.some(({ subject, username, access, topic }) => subject === 'user' && username === 'operator' && access === 'write' && topic === 'config_change/#'))
+  const formatted = await post('rules/format', { rules })
+  assert.equal(formatted.status, 200)
+  const again = await post('rules/parse', { text: formatted.body['text'] })
+  const sorted = (list: unknown) => (list as object[]).map(rule => JSON.stringify(rule)).sort()
+  assert.deepEqual(sorted(again.body['rules']), sorted(rules))
+})
+
+test('a text that is none or longer than 1 MB is refused, and one of 1 MB is read', async () => {
+  for (const path of ['users/parse', 'rules/parse']) {
+    for (const text of [undefined, 7, { length: 1 }, '#'.repeat(1_048_577)]) {
+      const { status, body } = await post(path, { text })
+      assert.deepEqual([status, body['code']], [400, 'TEXT_INVALID'])
+    }
+    assert.equal((await post(path, { text: '#'.repeat(1_048_576) })).status, 200)
+  }
+})
+
+test('rules that are none are refused', async () => {
+  const good = { subject: 'everyone', username: '', access: 'read', topic: 'a' }
+  for (const rules of [undefined, 'a', [null], [{ ...good, subject: 'nobody' }], [{ ...good, topic: 'a#' }], [good, { ...good, subject: 'user' }], Array(10_001).fill(good)]) {
+    const { status, body } = await post('rules/format', { rules })
+    assert.deepEqual([status, body['code']], [400, 'RULES_INVALID'], JSON.stringify(rules)?.slice(0, 80))
+  }
+  assert.equal((await post('rules/format', { rules: [] })).status, 200)
+})
+
+test('a body that is no object is refused like an empty one', async () => {
+  const { status, body } = await post('hash', [])
+  assert.deepEqual([status, body['code']], [400, 'PASSWORD_INVALID'])
+})

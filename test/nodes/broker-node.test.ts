@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { connectAsync, type MqttClient } from 'mqtt'
+import helper from 'node-red-node-test-helper'
+import { hashPassword } from '../../lib/broker/passwords.ts'
+import { findBroker } from '../../lib/broker/hub.ts'
+import { until } from '../helpers/events.ts'
+import { temporaryFolder } from '../helpers/folder.ts'
+import { useNodeRed } from '../helpers/flow.ts'
+
+const load = useNodeRed()
+
+/** The address of Node-RED's own server under test. */
+function serverPort (): number {
+  return (helper as unknown as { _server: { address (): { port: number } } })._server.address().port
+}
+
+async function brokerFlow (config: object, credentials: object = {}) {
+  return await load([
+    { id: 'tab', type: 'tab' },
+    { id: 'broker', z: 'tab', x: 1, y: 1, type: 'platziverse-broker', port: 0, wires: [['clients'], ['answers']], ...config },
+    { id: 'errors', z: 'tab', x: 1, y: 1, type: 'catch', scope: null, uncaught: false, wires: [['caught']] },
+    ...['clients', 'answers', 'caught'].map(id => ({ id, z: 'tab', x: 1, y: 1, type: 'helper' }))
+  ], { broker: credentials })
+}
+
+async function connect (t: TestContext, url: string, options: object = {}): Promise<MqttClient> {
+  const client = await connectAsync(url, { reconnectPeriod: 0, ...options })
+  client.on('error', () => undefined)
+  t.after(() => { client.end(true) })
+  return client
+}
+
+test('the users in the credentials are those who come in', async t => {
+  const flow = await brokerFlow({}, { users: JSON.stringify([{ username: 'ana', hash: await hashPassword('right') }]) })
+  const url = await flow.url('broker')
+  await connect(t, url, { username: 'ana', password: 'right' })
+  await assert.rejects(connect(t, url, { username: 'ana', password: 'wrong' }))
+  await until(() => flow.received('clients').map(({ topic }) => topic), topics => topics.join() === 'client/connected,client/refused')
+})
+
+test('users that cannot be read let nobody in, and are told without what is in them', async t => {
+  const flow = await brokerFlow({}, { users: '{"secret' })
+  const url = await flow.url('broker')
+  await assert.rejects(connect(t, url))
+  assert.match(flow.log().join('\n'), /BROKER_USERS_INVALID/)
+  assert.doesNotMatch(flow.log().join('\n'), /secret/)
+})
+
+test('a rule that cannot be read denies everything and is told', async t => {
+  const flow = await brokerFlow({ rules: [{ subject: 'everyone', username: '', access: 'deny', topic: 'a#' }, { subject: 'everyone', username: '', access: 'readwrite', topic: '#' }] })
+  const client = await connect(t, await flow.url('broker'))
+  await assert.rejects(client.subscribeAsync('anything'))
+  assert.match(flow.log().join('\n'), /BROKER_RULE_INVALID.*"a#"/)
+})
+
+test('the input lists clients, hangs up on one and clears what is retained', async t => {
+  const flow = await brokerFlow({})
+  const url = await flow.url('broker')
+  const client = await connect(t, url, { clientId: 'one' })
+  await client.subscribeAsync('a/#', { qos: 1 })
+  await client.publishAsync('a/b', 'kept', { qos: 1, retain: true })
+  const ask = async (topic: string, payload?: object): Promise<unknown> => {
+    const before = flow.received('answers').length
+    flow.node('broker').receive({ topic, payload })
+    const message = await until(() => flow.received('answers')[before], message => message !== undefined)
+    return message?.payload
+  }
+  const [{ connectedAt, ...info }] = await ask('clients') as [Record<string, unknown>]
+  assert.equal(typeof connectedAt, 'number')
+  assert.deepEqual(JSON.parse(JSON.stringify(info)), { clientId: 'one', address: '127.0.0.1', clean: true, subscriptions: [{ topic: 'a/#', qos: 1 }] })
+  assert.deepEqual(await ask('clearRetained', { topic: 'a/b' }), { topic: 'a/b', cleared: true })
+  assert.deepEqual(await ask('clearRetained', { topic: 'a/b' }), { topic: 'a/b', cleared: false })
+  const closed = once(client as never, 'close')
+  assert.deepEqual(await ask('disconnect', { clientId: 'one', seconds: 60 }), { clientId: 'one', seconds: 60, disconnected: true })
+  await closed
+  await assert.rejects(connect(t, url, { clientId: 'one' }))
+  assert.equal((await ask('statistics') as { clients: number }).clients, 0)
+})
+
+test('what the input does not understand goes to catch nodes with a code', async () => {
+  const flow = await brokerFlow({})
+  await flow.url('broker')
+  for (const [topic, payload] of [['dance', {}], ['disconnect', {}], ['disconnect', { clientId: 'a', seconds: -1 }], ['clearRetained', 'a'], [undefined, undefined]] as const) {
+    const before = flow.received('caught').length
+    flow.node('broker').receive({ topic, payload } as never)
+    const caught = await until(() => flow.received('caught')[before], message => message !== undefined)
+    assert.match((caught?.['error'] as { message: string }).message, /^BROKER_COMMAND_INVALID/)
+  }
+})
+
+test('MQTT is spoken on a path of Node-RED\'s own server, to users only', async t => {
+  const flow = await brokerFlow({ listeners: [{ transport: 'path', host: '', port: '', path: '/mqtt', certificates: 'none' }] })
+  const url = await flow.url('broker')
+  const client = await connect(t, `ws://127.0.0.1:${serverPort()}/mqtt`)
+  const other = await connect(t, url)
+  await client.subscribeAsync('a')
+  const heard = once(client as never, 'message')
+  await other.publishAsync('a', 'hello')
+  assert.equal((await heard)[1].toString(), 'hello')
+  // Behind a proxy nobody is known to be of this machine.
+  await assert.rejects(connect(t, `ws://127.0.0.1:${serverPort()}/mqtt`, { wsOptions: { headers: { 'x-forwarded-for': '192.0.2.1' } } }), /Not authorized/i)
+  assert.equal(findBroker('broker').statistics().refusedBy['anonymous'], 1)
+})
+
+test('Prometheus is served for brokers that ask for it, and to nobody else', async t => {
+  const flow = await brokerFlow({ prometheus: true, name: 'plant' })
+  await connect(t, await flow.url('broker'))
+  const { status, text } = await helper.request().get('/platziverse/metrics')
+  assert.equal(status, 200)
+  assert.match(text, /platziverse_broker_clients_connected\{broker="plant"\} 1/)
+  await helper.unload()
+  await brokerFlow({})
+  assert.equal((await helper.request().get('/platziverse/metrics')).status, 404)
+})
+
+test('retained messages on disk are there again after the broker was removed and made anew', async t => {
+  const folder = join(await temporaryFolder(t), 'broker')
+  const config = { persistence: 'disk', folder }
+  const flow = await brokerFlow(config)
+  const client = await connect(t, await flow.url('broker'))
+  await client.publishAsync('a', 'kept', { qos: 1, retain: true })
+  client.end(true)
+  await helper.unload()
+  const again = await brokerFlow(config)
+  const reader = await connect(t, await again.url('broker'))
+  const heard = once(reader as never, 'message')
+  await reader.subscribeAsync('a')
+  assert.equal((await heard)[1].toString(), 'kept')
+})

@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { after, afterEach, before, test, type TestContext } from 'node:test'
+import helper from 'node-red-node-test-helper'
+import { findBroker } from '../../lib/broker/hub.ts'
+import { hashPassword } from '../../lib/broker/passwords.ts'
+import bridgeNode from '../../nodes/platziverse-bridge/platziverse-bridge.ts'
+import brokerNode from '../../nodes/platziverse-broker/platziverse-broker.ts'
+import { closeAllBrokers } from '../../nodes/shared/broker.ts'
+import { openBroker, type TestBroker } from '../helpers/broker.ts'
+import { makeAuthority, withoutOpenssl } from '../helpers/certificates.ts'
+import { until } from '../helpers/events.ts'
+import { temporaryFolder } from '../helpers/folder.ts'
+import { freePort } from '../helpers/node-red.ts'
+
+// Node-RED 5 does not run on Node 20.
+const nodeRed = Number.parseInt(process.versions.node) >= 22 ? 'node-red' : 'node-red-4'
+const require = createRequire(import.meta.url)
+helper.init(require.resolve(nodeRed))
+const tlsNode = require(createRequire(require.resolve(nodeRed)).resolve('@node-red/nodes/core/network/05-tls.js')) as unknown
+before(() => new Promise<void>(resolve => helper.startServer(resolve)))
+after(() => new Promise<void>(resolve => helper.stopServer(resolve)))
+afterEach(async () => { await helper.unload(); await closeAllBrokers() })
+
+const topics = [{ direction: 'both', filter: 'a/#', qos: '1', localPrefix: '', remotePrefix: 'far/' }]
+
+type Status = { fill: string, text?: string }
+type Message = { topic: string, payload: Record<string, unknown> }
+
+/** Deploy a broker and a bridge of it. */
+async function load (t: TestContext, config: object, credentials = {}, others: object[] = []) {
+  helper.settings({ userDir: await temporaryFolder(t) })
+  const flow = [
+    { id: 'bridge1', type: 'platziverse-bridge', broker: 'broker1', url: 'mqtt://127.0.0.1:1', topics, clientId: `bridge-${process.pid}`, wires: [['out']], ...config },
+    { id: 'broker1', type: 'platziverse-broker', port: 0, wires: [[], []] },
+    { id: 'out', type: 'helper' }
+  ]
+  await helper.load([tlsNode, bridgeNode, brokerNode] as never, [...flow, ...others] as never, { bridge1: credentials } as never)
+  const sent: Message[] = []
+  helper.getNode('out').on('input', message => { sent.push(message as never) })
+  return { node: helper.getNode('bridge1'), sent, local: findBroker('broker1') }
+}
+
+/** The arguments of the first call of a node's method that passes `check`. */
+async function called<T> (node: ReturnType<typeof helper.getNode>, method: string, check: (first: T) => boolean): Promise<T> {
+  const spy = (node as never as Record<string, { getCalls (): { thisValue: unknown, args: never[] }[] }>)[method]!
+  const signal = AbortSignal.timeout(10_000)
+  for (;;) {
+    const found = spy.getCalls().find(({ thisValue, args }) => thisValue === node && check(args[0]!))
+    if (found) return found.args[0]!
+    await once(node, `call:${method}`, { signal })
+  }
+}
+
+const text = (pattern: RegExp) => ({ text = '' }: { text?: string }) => pattern.test(text)
+
+async function connected (remote: TestBroker): Promise<void> {
+  await until(() => remote.place.clients(), clients => clients.some(({ subscriptions }) => subscriptions.length > 0))
+}
+
+test('messages cross both ways, and the status and the output tell of it', async t => {
+  const remote = await openBroker(t)
+  const { node, sent, local } = await load(t, { url: remote.url, statistics: '1' })
+  await connected(remote)
+  const [here, there]: string[][] = [[], []]
+  local.subscribe('#', ({ topic, payload }) => { here?.push(`${topic} ${payload}`) })
+  remote.place.subscribe('#', ({ topic, payload }) => { there?.push(`${topic} ${payload}`) })
+  await local.publish({ topic: 'a/1', payload: 'out', qos: 1, retain: false })
+  await remote.place.publish({ topic: 'far/a/2', payload: 'in', qos: 1, retain: false })
+  await until(() => [here, there], () => here?.length === 2 && there?.length === 2)
+  assert.deepEqual(here?.sort(), ['a/1 out', 'a/2 in'])
+  assert.deepEqual(there?.sort(), ['far/a/1 out', 'far/a/2 in'])
+  const { fill } = await called<Status>(node, 'status', text(/status\.connected/))
+  assert.equal(fill, 'green')
+  await until(() => sent, messages => messages.some(({ topic, payload }) => topic === 'statistics' && payload['sent'] === 1 && payload['received'] === 1))
+  const from = sent.length
+  remote.place.disconnect(remote.place.clients()[0]?.clientId ?? '')
+  const states = () => sent.slice(from).filter(({ topic }) => topic === 'state').map(({ payload }) => [payload['state'], (payload['error'] as { code?: string } | undefined)?.code])
+  await until(states, ({ length }) => length === 2)
+  assert.deepEqual(states(), [['connecting', 'BRIDGE_UNREACHABLE'], ['connected', undefined]])
+})
+
+test('user and password log in', async t => {
+  const remote = await openBroker(t, { users: [{ username: 'ana', hash: await hashPassword('secret') }] })
+  await load(t, { url: remote.url }, { user: 'ana', password: 'secret' })
+  await connected(remote)
+  assert.equal(remote.place.clients()[0]?.username, 'ana')
+})
+
+test('the tls-config node says whom to trust', { skip: withoutOpenssl }, async t => {
+  const folder = await temporaryFolder(t)
+  const authority = makeAuthority(folder)
+  const remote = await openBroker(t, { listeners: [{ transport: 'tls', host: '', port: 0, tls: authority.issue('server') }] })
+  const url = remote.url.replace('mqtt:', 'mqtts:')
+  const stranger = await load(t, { url })
+  await called(stranger.node, 'status', text(/^BRIDGE_CERTIFICATE_REFUSED/))
+  await helper.unload()
+  const tls = { id: 'tls1', type: 'tls-config', ca: join(folder, 'ca.crt'), verifyservercert: true }
+  await load(t, { url, tls: 'tls1' }, {}, [tls])
+  await connected(remote)
+})
+
+test('an address where nobody answers is red and warned of once', async t => {
+  const { node } = await load(t, { url: `mqtt://127.0.0.1:${await freePort()}` })
+  const { fill } = await called<Status>(node, 'status', text(/^BRIDGE_UNREACHABLE/))
+  assert.equal(fill, 'red')
+  assert.match(await called<string>(node, 'warn', () => true), /^BRIDGE_UNREACHABLE/)
+})
+
+for (const [code, config] of [
+  ['BROKER_MISSING', { broker: '' }],
+  ['BRIDGE_OPTION_INVALID', { url: 'nowhere' }],
+  ['BRIDGE_OPTION_INVALID', { topics: [] }]
+] as const) {
+  test(`${JSON.stringify(config)} is ${code}`, async t => {
+    const { node } = await load(t, config)
+    assert.equal((await called<Status>(node, 'status', text(new RegExp(`^${code}$`)))).fill, 'red')
+    assert.match(await called<string>(node, 'error', () => true), new RegExp(`^${code}`))
+  })
+}
+
+test('what waits for the other broker survives a deploy', async t => {
+  const url = `mqtt://127.0.0.1:${await freePort()}`
+  const first = await load(t, { url })
+  for (let i = 0; i < 5; i++) await first.local.publish({ topic: 'a', payload: String(i), qos: 1, retain: false })
+  await called(first.node, 'status', text(/status\.waiting/))
+  await helper.unload()
+  const remote = await openBroker(t, { port: Number(new URL(url).port) })
+  const there: string[] = []
+  remote.place.subscribe('#', ({ topic, payload }) => { there.push(`${topic} ${payload}`) })
+  await load(t, { url })
+  await until(() => there, ({ length }) => length === 5)
+  assert.deepEqual(there, ['0', '1', '2', '3', '4'].map(i => `far/a ${i}`))
+})
