@@ -21,7 +21,7 @@ export default tseslint.config(
     rules: { 'no-restricted-imports': ['error', { patterns: [noNodeRed] }] }
   },
   {
-    files: ['nodes/*/editor.ts', 'nodes/shared/editor/**/*.ts'],
+    files: ['nodes/*/editor*.ts', 'nodes/shared/editor/**/*.ts'],
     rules: {
       '@typescript-eslint/no-restricted-imports': ['error', {
         patterns: [

@@ -27,11 +27,17 @@ const mostUnread = 4 * unreadBeforeDropping
 /** Before the name of who published inside this process, in the client id of a packet: no client may have a NUL in its own. */
 const originPrefix = '\0'
 
+/** ms; four of them after a crash aedes publishes the wills of clients that did not come back. */
+const heartbeatInterval = 15_000
+
 /** [MQTT-3.9.3-2] */
 const subackFailure = 128
 
-/** What aedes says of a client whose CONNECT did not come. */
-const tooLate = 'connect did not arrive in time'
+/** What aedes says of clients that it refuses, by the name under which that is counted, and in our words. */
+const refusals: Record<string, { by: string, reason: string }> = {
+  'connect did not arrive in time': { by: 'connectTimeout', reason: 'CONNECT did not arrive in time' },
+  'unacceptable protocol version': { by: 'protocolVersion', reason: 'unacceptable protocol version: MQTT 5 is not spoken here, use MQTT 3.1.1' }
+}
 
 /** What aedes calls when a socket's buffer is full; not in its types. */
 type PatientClient = Client & { waitForDrain (done: (error: Error | null, client: Client) => void): void }
@@ -89,6 +95,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     }, (state, index) => { this.emit('listener', state, index) })
     this.aedes = new TakingAedes({
       persistence,
+      heartbeatInterval,
       preConnect: (client, packet, done) => {
         const state = this.#states.get(client)
         if (state !== undefined) state.keepalive = packet.keepalive ?? 0
@@ -311,12 +318,14 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       done(Object.assign(new Error(text), { returnCode }), false)
     }
     const admit = (verified: boolean): void => {
+      const previous = this.aedes.client(client.id)
+      const before = previous === undefined ? undefined : this.#states.get(previous)
+      // MQTT lets anybody take a client id over; here only the user who has it, or one user could keep another out.
+      if (before?.verified === true && before.username !== state.username) return refuse('clientIdTaken', 2, 'another user is connected with the client id')
+      if (before !== undefined) before.reason ??= 'another connection took over the client id'
       state.verified = verified
       state.rights = this.#rightsOf(state, client.id)
       this.#checkWill(client, state)
-      const previous = this.aedes.client(client.id)
-      const before = previous === undefined ? undefined : this.#states.get(previous)
-      if (before !== undefined) before.reason ??= 'another connection took over the client id'
       done(null, true)
     }
     const { keepalive, sessions } = this.#options.limits
@@ -354,8 +363,9 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   #incoming (client: Client | null, packet: PublishPacket, done: (error?: Error | null) => void): void {
     // aedes gives null, and not the client, for a will that it found after a restart.
     const state = client === null ? undefined : this.#states.get(client)
-    if (state === undefined) return this.#authorized(client, state, packet, done)
-    state.pace.pass(this.#options.limits.messageRate, () => { this.#authorized(client, state, packet, done) })
+    const { messageRate } = this.#options.limits
+    if (state === undefined || state.pace.tryPass(messageRate)) this.#authorized(client, state, packet, done)
+    else state.pace.wait(messageRate, () => { this.#authorized(client, state, packet, done) })
   }
 
   #authorized (client: Client | null, state: ClientState | undefined, packet: PublishPacket, done: (error?: Error | null) => void): void {
@@ -445,7 +455,10 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     const failed = (client: Client, error: Error): void => {
       const state = this.#states.get(client)
       if (state?.connection !== undefined) state.reason ??= error.message
-      else this.#refused(state?.refusal ?? (error.message === tooLate ? 'connectTimeout' : 'protocol'), state?.reason ?? error.message, client.id, state?.username, state?.arrival.address)
+      else {
+        const { by, reason } = refusals[error.message] ?? { by: 'protocol', reason: error.message }
+        this.#refused(state?.refusal ?? by, state?.reason ?? reason, client.id, state?.username, state?.arrival.address)
+      }
     }
     this.aedes.on('clientError', failed)
     this.aedes.on('connectionError', failed)

@@ -118,8 +118,9 @@ function serverFor (options: ListenerOptions, door: Door): Server {
   const server = transport === 'tls'
     ? createTlsServer({ ...secure, noDelay: true }, accept)
     : upgrading(createHttpsServer({ ...secure, ...httpOptions }), door, arrivalOf)
-  server.on('tlsClientError', (error: Error, socket: Socket) => {
-    door.refused(socket, `TLS: ${error.message}`)
+  server.on('tlsClientError', (error: Error & { reason?: string }, socket: Socket) => {
+    // OpenSSL's message names its source files; its reason is what somebody can use.
+    door.refused(socket, `TLS: ${error.reason ?? error.message}`)
     socket.destroy()
   })
   return server

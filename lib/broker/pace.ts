@@ -11,9 +11,16 @@ export class Pace {
     this.#now = now
   }
 
-  /** @param rate a second; 0: no limit */
-  pass (rate: number, work: () => void): void {
-    if (rate <= 0 || (this.#waiting.length === 0 && this.#take(rate))) return work()
+  /**
+   * Let one pass if it may now; otherwise give it to `wait`.
+   * @param rate a second; 0: no limit
+   */
+  tryPass (rate: number): boolean {
+    return rate <= 0 || (this.#waiting.length === 0 && this.#take(rate))
+  }
+
+  /** Run `work` when its turn has come. */
+  wait (rate: number, work: () => void): void {
     this.#waiting.push(work)
     this.#timer ??= setTimeout(() => { this.#drain(rate) }, this.#wait())
   }

@@ -1,4 +1,4 @@
-import { input, mark, select, valueOf } from '../platziverse-broker/editor-form.ts'
+import { input, mark, select, valueOf } from '../shared/editor/fields.ts'
 import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
 import { RED, textsOf, type EditorNode } from '../shared/editor/red.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
@@ -96,15 +96,15 @@ function prepareTopics (node: EditorNode & BridgeConfig): void {
 
 function show (container: JQuery, topic: SavedTopic): Row['fields'] {
   const fields: Row['fields'] = {
-    direction: select(Object.fromEntries(directions.map(direction => [direction, text(`platziverse-bridge.direction.${direction}`)])), topic.direction, text('platziverse-bridge.topic.direction')),
+    direction: select(directions, direction => text(`platziverse-bridge.direction.${direction}`), topic.direction, text('platziverse-bridge.topic.direction')),
     filter: input(topic.filter, text('platziverse-bridge.topic.filter')),
-    qos: select(Object.fromEntries(levels.map(level => [level, text('platziverse-bridge.topic.level', { level })])), String(topic.qos), text('platziverse-bridge.topic.qos')),
+    qos: select(levels, level => text('platziverse-bridge.topic.level', { level }), String(topic.qos), text('platziverse-bridge.topic.qos')),
     localPrefix: input(topic.localPrefix, text('platziverse-bridge.topic.localPrefix')),
     remotePrefix: input(topic.remotePrefix, text('platziverse-bridge.topic.remotePrefix'))
   }
   const { direction, filter, qos, localPrefix, remotePrefix } = fields
   container.addClass('platziverse-bridge-row').append(
-    $('<div>').append(direction.css({ flex: '0 0 38%' }), filter, qos.css({ flex: '0 0 80px' })),
+    $('<div>').append(direction.css({ flex: '0 0 40%' }), filter, qos.css({ flex: '0 0 80px' })),
     $('<div>').append(localPrefix, remotePrefix)
   )
   return fields

@@ -1,5 +1,6 @@
 import { limitDefaults, limitMaxima, type BrokerConfig, type LimitName } from './config.ts'
-import { equal, input, mark, markTab, numberOrText, numberProblem, text, valueOf, type BrokerNode } from './editor-form.ts'
+import { input, mark, valueOf } from '../shared/editor/fields.ts'
+import { equal, markTab, numberOrText, numberProblem, text, type BrokerNode } from './editor-form.ts'
 
 /** What a limit counts; the order is the form's. */
 const units: Record<LimitName, 'clients' | 'aSecond' | 'seconds' | 'bytes' | 'levels' | 'filters' | 'messages'> = {

@@ -1,5 +1,6 @@
 import { customaryCertificatePort, customaryPorts, type SavedListener } from './config.ts'
-import { equal, input, mark, markTab, numberOrText, numberProblem, select, text, valueOf, type BrokerNode } from './editor-form.ts'
+import { input, mark, select, valueOf } from '../shared/editor/fields.ts'
+import { equal, markTab, numberOrText, numberProblem, text, type BrokerNode } from './editor-form.ts'
 
 /** A row as it is shown. */
 interface Row {

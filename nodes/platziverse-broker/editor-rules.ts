@@ -1,5 +1,6 @@
 import type { SavedRule } from './config.ts'
-import { ask, complain, equal, input, mark, markTab, select, text, valueOf, type BrokerNode } from './editor-form.ts'
+import { input, mark, select, valueOf } from '../shared/editor/fields.ts'
+import { ask, complain, equal, markTab, text, type BrokerNode } from './editor-form.ts'
 import { button, prepareImport } from './editor-import.ts'
 
 interface Row {

@@ -1,5 +1,6 @@
 import { RED } from '../shared/editor/red.ts'
-import { ask, complain, input, isOpen, mark, markTab, text, valueOf, type BrokerNode } from './editor-form.ts'
+import { input, mark, valueOf } from '../shared/editor/fields.ts'
+import { ask, complain, isOpen, markTab, text, type BrokerNode } from './editor-form.ts'
 import { prepareImport } from './editor-import.ts'
 
 interface User {

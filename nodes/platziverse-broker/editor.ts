@@ -45,7 +45,7 @@ RED.nodes.registerType<BrokerConfig, 'users'>('platziverse-broker', {
   labelStyle () { return this.name ? 'node_label_italic' : '' },
   inputLabels: () => text('platziverse-broker.input.control'),
   outputLabels: (output) => output === 0 ? text('platziverse-broker.output.clients') : text('platziverse-broker.output.statistics'),
-  onadd () { offerToWaiting(this, ['agent-in', 'agent-out']) },
+  onadd () { offerToWaiting(this, ['agent-in', 'agent-out', 'platziverse-bridge']) },
   oneditprepare () { prepare(this) },
   oneditsave () {
     for (const part of Object.values(parts ?? {})) part.save()

@@ -59,7 +59,9 @@ export default function (RED: RED): void {
       if (event.event === 'refused' && ++refusals > mostRefusals) return
       show()
       this.send([{ topic: `client/${event.event}`, payload: event }, null])
-      if (event.event === 'refused') this.debug(`refused ${event.clientId ?? 'a client'} from ${event.address ?? 'unknown'}: ${event.reason}`)
+      const log = `${event.event} ${event.clientId ?? 'a client'}${'address' in event && event.address !== undefined ? ` from ${event.address}` : ''}${'reason' in event ? `: ${event.reason}` : ''}`
+      if (event.event === 'refused') this.log(log)
+      else this.debug(log)
     }
     const perSecond = setInterval(() => {
       if (refusals > mostRefusals) this.warn(RED._('platziverse-broker.status.refusals', { count: refusals }))

@@ -62,8 +62,9 @@ for (const node of nodes) {
       for (const [, value] of html.matchAll(/\svalue="([^"]*)"/g)) assert.match(value ?? '', /^\w*$/)
     })
 
-    test('are all of its code: no sentence is written into editor.ts', () => {
-      for (const literal of literalsIn(read('nodes', node, 'editor.ts'))) {
+    test('are all of its code: no sentence is written into the form\'s', () => {
+      const files = readdirSync(join(packageDir, 'nodes', node)).filter(file => /^editor.*\.ts$/.test(file))
+      for (const literal of files.flatMap(file => literalsIn(read('nodes', node, file)))) {
         assert.doesNotMatch(literal, /^[A-Z][a-z]+ [a-z]/, 'a text outside the catalogue')
       }
     })

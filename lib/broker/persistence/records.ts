@@ -59,3 +59,13 @@ export function decodeRecord (text: string): StoredRecord {
 export function sizeOf ({ topic, payload }: Pick<Content, 'topic' | 'payload'>): number {
   return Buffer.byteLength(topic) + Buffer.byteLength(payload)
 }
+
+/** What is kept of it. */
+export function contentOf ({ topic, payload, qos, retain }: Content): Content {
+  return { topic, payload, qos, retain }
+}
+
+/** As aedes keeps packets; what is not a packet's own is left out. */
+export function copyOf ({ cmd, topic, payload, qos, retain = false, dup = false, brokerId, brokerCounter }: Packet): Packet {
+  return { cmd, brokerId, brokerCounter, topic, payload, qos, retain, dup, messageId: undefined }
+}

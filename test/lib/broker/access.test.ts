@@ -135,3 +135,15 @@ test('a client that is disconnected by an operator is kept out for as long as wa
   await broker.client({ clientId: 'quiet' })
   assert.deepEqual(broker.place.clients().map(({ clientId }) => clientId), ['quiet'])
 })
+
+test('a client id is taken over by its own user only', async t => {
+  const broker = await openBroker(t, { users, anonymous: true })
+  const first = await broker.client({ ...as('sensor-1'), clientId: 'mine' })
+  await assert.rejects(broker.client({ ...as('sensor-2'), clientId: 'mine' }), /Identifier rejected/i)
+  await assert.rejects(broker.client({ clientId: 'mine' }), /Identifier rejected/i)
+  await first.publishAsync('a', 'still here', { qos: 1 })
+  const closed = once(first as never, 'close')
+  await broker.client({ ...as('sensor-1'), clientId: 'mine' })
+  await closed
+  assert.equal(broker.place.statistics().refusedBy['clientIdTaken'], 2)
+})

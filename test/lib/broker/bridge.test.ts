@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict'
-import { spawn, type ChildProcess } from 'node:child_process'
 import { pbkdf2Sync, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { chmod, writeFile } from 'node:fs/promises'
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
 import { Aedes, type AedesOptions, type AedesPublishPacket } from 'aedes'
@@ -18,53 +16,21 @@ import { PlatziverseError } from '../../../lib/errors.ts'
 import { makeAuthority, withoutOpenssl } from '../../helpers/certificates.ts'
 import { until, waitFor } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
-import { freePort, skipped } from '../../helpers/node-red.ts'
-
-const executable = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto', '/opt/homebrew/sbin/mosquitto'].find(existsSync)
-const withoutMosquitto = executable === undefined ? skipped('the bridge is tested against Mosquitto: "apt-get install mosquitto"') : false
+import { openMosquitto, withoutMosquitto, type Mosquitto } from '../../helpers/mosquitto.ts'
+import { freePort } from '../../helpers/node-red.ts'
 
 interface Side { url: string, port: number }
 
-interface Mosquitto extends Side {
-  stop (): Promise<void>
-  start (): Promise<void>
-}
-
-/** A real Mosquitto, stopped after the test. */
-async function mosquitto (t: TestContext, config = 'allow_anonymous true', scheme = 'mqtt', users = ''): Promise<Mosquitto> {
-  const folder = await temporaryFolder(t)
-  const port = await freePort()
-  const file = join(folder, 'mosquitto.conf')
-  // Mosquitto, started as root, becomes another user.
-  await chmod(folder, 0o777)
-  await writeFile(file, `listener ${port} 127.0.0.1\nmax_queued_messages 0\npersistence true\npersistence_location ${folder}/\n${config.replaceAll('FOLDER', folder)}\n`)
-  await writeFile(join(folder, 'users'), users)
-  let child: ChildProcess | undefined
-  const start = async (): Promise<void> => {
-    child = spawn(executable ?? '', ['-c', file], { stdio: 'ignore' })
-    await until(() => reachable(port), Boolean)
-  }
-  const stop = async (): Promise<void> => {
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const gone = once(child, 'exit')
-    child.kill('SIGTERM')
-    await gone
-  }
-  t.after(stop)
-  await start()
-  return { url: `${scheme}://127.0.0.1:${port}`, port, start, stop }
+/** A real Mosquitto that keeps sessions. */
+async function mosquitto (t: TestContext, config = 'allow_anonymous true', scheme = 'mqtt', users = ''): Promise<Mosquitto & Side> {
+  const remote = await openMosquitto(t, `max_queued_messages 0\npersistence true\npersistence_location FOLDER/\n${config}`, { users })
+  return { ...remote, url: `${scheme}://127.0.0.1:${remote.port}` }
 }
 
 /** As mosquitto_passwd writes it. */
 function hashed (password: string): string {
   const salt = randomBytes(12)
   return `$7$101$${salt.toString('base64')}$${pbkdf2Sync(password, salt, 101, 64, 'sha512').toString('base64')}`
-}
-
-function reachable (port: number): Promise<boolean> {
-  return new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1', () => { socket.destroy(); resolve(true) }).on('error', () => { resolve(false) })
-  })
 }
 
 interface Local extends Side, LocalBroker {

@@ -1,15 +1,9 @@
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { formatRulesFile, parseRulesFile } from '../../../lib/broker/rules-file.ts'
 import { checkRule, Rules, type Rule, type Who } from '../../../lib/broker/rules.ts'
-import { until } from '../../helpers/events.ts'
-import { temporaryFolder } from '../../helpers/folder.ts'
-import { freePort, skipped } from '../../helpers/node-red.ts'
+import { openMosquitto, withoutMosquitto } from '../../helpers/mosquitto.ts'
 
 const example = `# Sensors and those who look after them.
 topic read public/#
@@ -130,36 +124,12 @@ function randomRules (seed: number, count: number): Rule[] {
   return rules
 }
 
-const program = process.platform === 'win32' ? 'mosquitto.exe' : 'mosquitto'
-// Debian installs it where only root's PATH looks.
-const environment = { ...process.env, PATH: [process.env['PATH'], '/usr/sbin', '/usr/local/sbin'].join(delimiter) }
-
-function skipWithoutMosquitto (): string | false {
-  if (spawnSync(program, ['-h'], { env: environment }).error === undefined) return false
-  return skipped('mosquitto is not here: install Mosquitto 2.')
-}
-
 /** May read and write everything, whatever else the file says: an extra user of the file. */
 const root = 'user root-of-test\ntopic readwrite #\ntopic readwrite $test/#\n'
 
 /** A real Mosquitto with this ACL file; gives clients. Every username may connect. */
-async function openMosquitto (t: TestContext, aclFile: string): Promise<(who: Who) => Promise<MqttClient>> {
-  const folder = await temporaryFolder(t)
-  const port = await freePort()
-  await writeFile(join(folder, 'acl'), aclFile)
-  const configuration = join(folder, 'mosquitto.conf')
-  await writeFile(configuration, `listener ${port} 127.0.0.1\nallow_anonymous true\nuser root\nacl_file ${join(folder, 'acl')}\n`)
-  const server = spawn(program, ['-c', configuration], { env: environment, stdio: ['ignore', 'ignore', 'pipe'] })
-  let log = ''
-  server.stderr.setEncoding('utf8').on('data', (text: string) => { log += text })
-  const ended = once(server, 'exit')
-  t.after(async () => {
-    server.kill()
-    await ended
-  })
-  await until(() => log, text => / running/.test(text) || server.exitCode !== null)
-  assert.equal(server.exitCode, null, log)
-
+async function mosquittoWith (t: TestContext, aclFile: string): Promise<(who: Who) => Promise<MqttClient>> {
+  const { port } = await openMosquitto(t, 'allow_anonymous true\nuser root\nacl_file FOLDER/acl', { acl: aclFile })
   return async ({ username, clientId }) => {
     const client = await connectAsync(`mqtt://127.0.0.1:${port}`, { clientId, reconnectPeriod: 0, ...username === undefined ? {} : { username } })
     t.after(() => { client.end(true) })
@@ -198,7 +168,7 @@ function askRules (rules: Rule[], who: Who, topics: string[]): Allowed {
 async function assertSameAsMosquitto (t: TestContext, aclFile: string, clients: Who[], topics: string[]): Promise<number> {
   const { rules, problems } = parseRulesFile(`${aclFile}${root}`)
   assert.deepEqual(problems, [])
-  const connect = await openMosquitto(t, `${aclFile}${root}`)
+  const connect = await mosquittoWith(t, `${aclFile}${root}`)
   let allowed = 0
   for (const who of clients) {
     const ours = askRules(rules, who, topics)
@@ -208,7 +178,7 @@ async function assertSameAsMosquitto (t: TestContext, aclFile: string, clients: 
   return allowed
 }
 
-test('a real Mosquitto decides the same: publish and delivery', { skip: skipWithoutMosquitto() }, async t => {
+test('a real Mosquitto decides the same: publish and delivery', { skip: withoutMosquitto }, async t => {
   const aclFile = `topic read public/#
 topic deny public/hidden
 topic readwrite anonymous/+/x
@@ -247,7 +217,7 @@ topic deny $test/x
   assert.ok(await assertSameAsMosquitto(t, aclFile, clients, topics) > 100)
 })
 
-test('a real Mosquitto decides the same with rules that nobody thought of', { skip: skipWithoutMosquitto() }, async t => {
+test('a real Mosquitto decides the same with rules that nobody thought of', { skip: withoutMosquitto }, async t => {
   const names = levels.filter(level => level !== '')
   const pairs = levels.flatMap(first => names.map(second => `${first}/${second}`))
   const topics = [...names, '/', ...pairs, 'a/b/ada', '//', 'a//b', 'ada/c1/a', '/ada/', 'c1/x/ada', '$test/a/b']
@@ -264,20 +234,20 @@ test('a real Mosquitto decides the same with rules that nobody thought of', { sk
   assert.ok(allowed > 100)
 })
 
-test('where a pattern denies what a topic line grants, Mosquitto grants and the rules deny', { skip: skipWithoutMosquitto() }, async t => {
+test('where a pattern denies what a topic line grants, Mosquitto grants and the rules deny', { skip: withoutMosquitto }, async t => {
   const aclFile = 'pattern deny a/secret\npattern readwrite b\nuser ada\ntopic readwrite a/#\n'
   const who: Who = { username: 'ada', clientId: 'c1' }
   const topics = ['a/secret', 'a/b', 'b']
-  const connect = await openMosquitto(t, `${aclFile}${root}`)
+  const connect = await mosquittoWith(t, `${aclFile}${root}`)
   assert.deepEqual((await askMosquitto(connect, who, topics)).publishes, ['a/secret', 'a/b', 'b'])
   assert.deepEqual(askRules(parseRulesFile(aclFile).rules, who, topics).publishes, ['a/b', 'b'])
 })
 
-test('where a name has a wildcard, Mosquitto refuses every pattern, the rules those with the name', { skip: skipWithoutMosquitto() }, async t => {
+test('where a name has a wildcard, Mosquitto refuses every pattern, the rules those with the name', { skip: withoutMosquitto }, async t => {
   const aclFile = 'pattern readwrite free\npattern readwrite own/%u\nuser a+b\ntopic readwrite a/#\n'
   const who: Who = { username: 'a+b', clientId: 'c1' }
   const topics = ['free', 'own/x', 'a/b']
-  const connect = await openMosquitto(t, `${aclFile}${root}`)
+  const connect = await mosquittoWith(t, `${aclFile}${root}`)
   assert.deepEqual((await askMosquitto(connect, who, topics)).publishes, ['a/b'])
   assert.deepEqual(askRules(parseRulesFile(aclFile).rules, who, topics).publishes, ['free', 'a/b'])
 })

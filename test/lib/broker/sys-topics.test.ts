@@ -1,15 +1,10 @@
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { connectAsync } from 'mqtt'
 import { SysTopics, type BrokerSnapshot } from '../../../lib/broker/sys-topics.ts'
 import { openBroker } from '../../helpers/broker.ts'
 import { until } from '../../helpers/events.ts'
-import { temporaryFolder } from '../../helpers/folder.ts'
-import { freePort, skipped } from '../../helpers/node-red.ts'
+import { openMosquitto, withoutMosquitto } from '../../helpers/mosquitto.ts'
 
 const startedAt = 500
 
@@ -134,35 +129,9 @@ test('an interval that no timer can wait is a long one', t => {
   assert.deepEqual(after(5), {})
 })
 
-const program = process.platform === 'win32' ? 'mosquitto.exe' : 'mosquitto'
-// Debian installs it where only root's PATH looks.
-const environment = { ...process.env, PATH: [process.env['PATH'], '/usr/sbin', '/usr/local/sbin'].join(delimiter) }
-
-function skipWithoutMosquitto (): string | false {
-  if (spawnSync(program, ['-h'], { env: environment }).error === undefined) return false
-  return skipped('mosquitto is not here: install Mosquitto 2.')
-}
-
-const skip = skipWithoutMosquitto()
-
 interface Running { port: number }
 
-async function openMosquitto (t: TestContext): Promise<Running> {
-  const port = await freePort()
-  const configuration = join(await temporaryFolder(t), 'mosquitto.conf')
-  await writeFile(configuration, `listener ${port} 127.0.0.1\nallow_anonymous true\nuser root\nsys_interval 1\n`)
-  const server = spawn(program, ['-c', configuration], { env: environment, stdio: ['ignore', 'ignore', 'pipe'] })
-  let log = ''
-  server.stderr.setEncoding('utf8').on('data', (text: string) => { log += text })
-  const ended = once(server, 'exit')
-  t.after(async () => {
-    server.kill()
-    await ended
-  })
-  await until(() => log, text => / running/.test(text) || server.exitCode !== null)
-  assert.equal(server.exitCode, null, log)
-  return { port }
-}
+const mosquitto = (t: TestContext): Promise<Running> => openMosquitto(t, 'allow_anonymous true\nuser root\nsys_interval 1')
 
 /** A client, and what it hears of `$SYS`. */
 async function listen (t: TestContext, { port }: Running) {
@@ -181,8 +150,8 @@ const leftOut: Record<string, string> = {
   '$SYS/broker/store/messages/bytes': 'the bytes that are counted are those of topics too'
 }
 
-test('names and formats are those of Mosquitto', { skip }, async t => {
-  const { heard, subscribe } = await listen(t, await openMosquitto(t))
+test('names and formats are those of Mosquitto', { skip: withoutMosquitto }, async t => {
+  const { heard, subscribe } = await listen(t, await mosquitto(t))
   await subscribe()
   // The last to come: Mosquitto publishes it when there has been a client.
   await until(() => heard, () => heard.has('$SYS/broker/clients/maximum'))
@@ -201,7 +170,7 @@ test('names and formats are those of Mosquitto', { skip }, async t => {
 
 const brokers: Array<[string, string | false, (t: TestContext) => Promise<Running>]> = [
   ['the broker', false, t => openBroker(t, { sys: 1 })],
-  ['Mosquitto', skip, openMosquitto]
+  ['Mosquitto', withoutMosquitto, mosquitto]
 ]
 
 for (const [name, skip, open] of brokers) {

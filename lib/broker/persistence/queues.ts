@@ -1,0 +1,204 @@
+import { Readable } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { orInfinite, type Client, type Context } from './context.ts'
+import { contentOf, copyOf, sizeOf, type Packet, type Release } from './records.ts'
+import type { ReceivedMessages } from './received.ts'
+import type { Queued, Session } from './session.ts'
+import type { Sessions } from './sessions.ts'
+
+/** For whom a message is queued, and at most at which QoS; without one at its own. */
+export interface Recipient { clientId: string, qos?: 0 | 1 | 2 }
+
+/** The queues of the sessions: a message is in one until its client has acknowledged it. */
+export class Queues {
+  /** Messages in queues, each once however many clients it waits for. */
+  messages = 0
+  /** Messages in all queues. */
+  offline = 0
+  offlineBytes = 0
+  /** Messages that a full queue did not take. */
+  dropped = 0
+  #context: Context
+  #sessions: Sessions
+  #received: ReceivedMessages
+  /** Connections have numbers, so that a queue can know them and yet not keep them in memory. */
+  #connections = new WeakMap<Client, number>()
+  #lastConnection = 0
+
+  constructor (context: Context, sessions: Sessions, received: ReceivedMessages) {
+    this.#context = context
+    this.#sessions = sessions
+    this.#received = received
+  }
+
+  restore (session: Session, queued: Queued): void {
+    const { message, bytes, packet: { messageId } } = queued
+    if (message !== undefined && message.users++ === 0) this.messages++
+    session.add(queued)
+    if (messageId !== undefined) session.sent(queued, messageId, 0)
+    this.#count(session, 1, bytes)
+  }
+
+  /**
+   * Puts `packet` into the queues, and calls who waits for that in the same go. aedes numbers publications when they come and takes
+   * one with a lower number than the last that a client got for a duplicate: it gets a new number just before aedes sends it on.
+   */
+  enqueue (recipients: Recipient[], packet: Packet): PromiseLike<void> {
+    this.#received.keepArrived(packet)
+    const additions = this.#admit(recipients, packet)
+    // Also when nothing is to be written: what came before must be sent on before.
+    const committed = this.#context.journal.committed()
+    return {
+      then: (fulfilled, rejected) => committed.then(() => {
+        this.#enter(additions.splice(0), packet)
+        return fulfilled?.() as never
+      }, rejected)
+    }
+  }
+
+  /** Before aedes sends a message (then with its message id), and when PUBREC has come for one (then `packet` is the PUBREL). */
+  async update (client: Client, packet: Packet | Release): Promise<void> {
+    const session = this.#sessions.get(client.id)
+    const queued = 'brokerCounter' in packet && packet.cmd !== 'pubrel' ? session?.find(packet) : session?.findSent(packet.messageId)
+    // A retained message, or one that a full queue did not take: aedes sends those as well, and that is all.
+    if (session === undefined || queued === undefined) return
+    if (packet.cmd === 'pubrel') {
+      if (queued.packet.cmd === 'pubrel') return
+      this.#release(queued)
+      this.#count(session, 0, -queued.bytes)
+      queued.bytes = 0
+      session.released(queued)
+    } else {
+      session.sent(queued, packet.messageId, this.#connection(client))
+    }
+    this.#write(session, queued)
+    // Without its message id a message of QoS 2 would come twice, one of QoS 1 may.
+    if (packet.cmd === 'pubrel' || (packet as Packet).qos === 2) await this.#context.journal.committed()
+  }
+
+  /** PUBACK or PUBCOMP has come. Nobody waits for an answer to that. */
+  async clear (client: Client, packet: Release | Packet): Promise<Packet | Release | undefined> {
+    const session = this.#sessions.get(client.id)
+    if (session === undefined) return undefined
+    if (packet.messageId === undefined) {
+      this.#clearUnsent(session, packet as Packet)
+      return undefined
+    }
+    const queued = session.findSent(packet.messageId)
+    if (queued === undefined) return undefined
+    this.#unqueue(session, queued)
+    this.#sessions.endEmpty(session)
+    return queued.packet
+  }
+
+  /** The queue of a client that has connected, in order. */
+  stream (client: Client): Readable {
+    const session = this.#sessions.get(client.id)
+    if (session === undefined) return Readable.from([])
+    const connection = this.#connection(client)
+    const all = [...session.queue.values()]
+    return Readable.from((async function * () {
+      // Subscriptions are restored before the queue is read. What came in between is being sent, and marked so in two turns.
+      await nextTurn()
+      await nextTurn()
+      for (const queued of all) {
+        const sentBefore = queued.sentTo !== undefined && queued.sentTo !== connection
+        if (!session.has(queued) || (client.connecting === true && queued.sentTo === connection)) continue
+        yield sentBefore && queued.packet.cmd === 'publish' ? { ...queued.packet, dup: true } : queued.packet // [MQTT-3.3.1-1]
+      }
+    })())
+  }
+
+  /** Remove the messages of a session that ends. */
+  empty (session: Session): void {
+    for (const queued of session.queue.values()) this.#unqueue(session, queued)
+  }
+
+  /** Write `packet` for each session once, at its highest QoS, where there is room. It is in the queue after the commit. */
+  #admit (recipients: Recipient[], packet: Packet): Array<[Session, Queued]> {
+    const { journal, limits } = this.#context
+    const qosOf = new Map<string, number>()
+    for (const { clientId, qos = packet.qos } of recipients) qosOf.set(clientId, Math.max(qos, qosOf.get(clientId) ?? 0))
+    const bytes = sizeOf(packet)
+    const message = { record: 0, users: 0 }
+    const additions: Array<[Session, Queued]> = []
+    for (const [clientId, granted] of qosOf) {
+      const session = this.#sessions.open(clientId)
+      if (session.offline >= orInfinite(limits.offlineMessages) || session.bytes + bytes > orInfinite(limits.offlineBytes)) {
+        this.dropped++
+        this.#sessions.endEmpty(session)
+        continue
+      }
+      if (message.users++ === 0) {
+        this.messages++
+        message.record = journal.next()
+        // [MQTT-3.3.1-9] What comes from a queue is not flagged as retained.
+        journal.put(message.record, { kind: 'message', content: contentOf({ ...packet, retain: false }) })
+      }
+      // At most the QoS of the subscription. [MQTT-3.8.4-6]
+      const qos = Math.min(packet.qos, granted) as 0 | 1 | 2
+      const queued: Queued = { record: journal.next(), packet: { ...copyOf(packet), qos, retain: false, dup: false }, message, bytes }
+      this.#count(session, 1, bytes)
+      this.#write(session, queued)
+      additions.push([session, queued])
+    }
+    return additions
+  }
+
+  #enter (additions: Array<[Session, Queued]>, packet: Packet): void {
+    const { broker } = this.#context
+    if (broker !== undefined && packet.brokerCounter < broker.counter) packet.brokerCounter = ++broker.counter
+    for (const [session, queued] of additions) {
+      queued.packet = { ...queued.packet, brokerId: packet.brokerId, brokerCounter: packet.brokerCounter } as Packet
+      if (session.ended) this.#unqueue(session, queued)
+      else session.add(queued)
+    }
+  }
+
+  /** aedes will not send this message: delivery was denied, or another filter of the client matched and it is being sent. */
+  #clearUnsent (session: Session, packet: Packet): void {
+    const queued = session.find(packet)
+    // If it is being sent, that has begun by the next turn.
+    if (queued !== undefined) setImmediate(() => { if (queued.sentTo === undefined && !session.ended && session.has(queued)) this.#unqueue(session, queued) })
+  }
+
+  #unqueue (session: Session, queued: Queued): void {
+    session.remove(queued)
+    this.#count(session, -1, -queued.bytes)
+    this.#release(queued)
+    this.#context.journal.delete(queued.record)
+  }
+
+  /** The last queue that lets go of a message removes it. */
+  #release (queued: Queued): void {
+    if (queued.message !== undefined && --queued.message.users === 0) {
+      this.messages--
+      this.#context.journal.delete(queued.message.record)
+    }
+    queued.message = undefined
+  }
+
+  /** Count messages that came to or left a session's queue. */
+  #count (session: Session, messages: number, bytes: number): void {
+    session.offline += messages
+    session.bytes += bytes
+    this.offline += messages
+    this.offlineBytes += bytes
+  }
+
+  #write (session: Session, { record, message, packet }: Queued): void {
+    this.#context.journal.put(record, {
+      kind: 'queued',
+      client: session.client,
+      qos: 'qos' in packet ? packet.qos : 2,
+      ...message === undefined ? {} : { message: message.record },
+      ...packet.messageId === undefined ? {} : { messageId: packet.messageId }
+    })
+  }
+
+  #connection (client: Client): number {
+    const number = this.#connections.get(client) ?? ++this.#lastConnection
+    this.#connections.set(client, number)
+    return number
+  }
+}

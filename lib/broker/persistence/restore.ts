@@ -1,0 +1,74 @@
+import type { Queues } from './queues.ts'
+import type { ReceivedMessages } from './received.ts'
+import { sizeOf, type Content, type StoredRecord } from './records.ts'
+import type { RetainedMessages } from './retained.ts'
+import type { Queued, Session } from './session.ts'
+import type { Sessions } from './sessions.ts'
+import type { Subscriptions } from './subscriptions.ts'
+import type { Wills } from './wills.ts'
+
+/** Where records belong. */
+interface Parts {
+  retained: RetainedMessages
+  sessions: Sessions
+  subscriptions: Subscriptions
+  queues: Queues
+  received: ReceivedMessages
+  wills: Wills
+}
+
+/** What stands for the brokers of former runs. */
+const formerBroker = 'former'
+
+/** Puts the records of former runs back to where they were. */
+export class Restorer {
+  #to: Parts
+  #messages = new Map<number, { content: Content, message: { record: number, users: number } }>()
+
+  constructor (to: Parts) {
+    this.#to = to
+  }
+
+  /** Call it in the order of the numbers. Throws when `stored` makes no sense after those that came before. */
+  restore (record: number, stored: StoredRecord): void {
+    const to = this.#to
+    switch (stored.kind) {
+      case 'retained':
+        to.retained.restore({ cmd: 'publish', dup: false, brokerId: formerBroker, brokerCounter: record, ...stored.content }, record)
+        return
+      case 'will':
+        to.wills.restore(stored.client, { ...stored.content, brokerId: formerBroker, clientId: stored.client }, record)
+        return
+      case 'message':
+        this.#messages.set(record, { content: stored.content, message: { record, users: 0 } })
+        return
+      case 'queued':
+        to.queues.restore(this.#session(stored.client), this.#queued(record, stored))
+        return
+      case 'received':
+        to.received.restore(stored.client, stored.messageId, record)
+        return
+      case 'session':
+        to.sessions.restore(stored.client, stored.away ?? undefined, record)
+        return
+      case 'subscription':
+        to.subscriptions.restore(this.#session(stored.client), stored.subscription, record)
+        return
+      default:
+        throw new Error('of an unknown kind')
+    }
+  }
+
+  #session (clientId: string): Session {
+    const session = this.#to.sessions.get(clientId)
+    if (session === undefined) throw new Error('of no session')
+    return session
+  }
+
+  #queued (record: number, { message: id, qos, messageId }: StoredRecord & { kind: 'queued' }): Queued {
+    if (id === undefined) return { record, packet: { cmd: 'pubrel', messageId }, message: undefined, bytes: 0 }
+    const { content, message } = this.#messages.get(id)!
+    const packet = { cmd: 'publish', dup: false, brokerId: formerBroker, brokerCounter: record, messageId, ...content, qos }
+    return { record, packet, message, bytes: sizeOf(content) }
+  }
+}

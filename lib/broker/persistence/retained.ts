@@ -1,0 +1,75 @@
+import { Readable } from 'node:stream'
+import { orInfinite, type Context } from './context.ts'
+import { contentOf, sizeOf, type Packet } from './records.ts'
+import { TopicTree } from './topic-tree.ts'
+
+/** The retained message of each topic. */
+export class RetainedMessages {
+  bytes = 0
+  /** Messages that were not retained. */
+  refused = 0
+  #context: Context
+  #byTopic = new TopicTree<{ packet: Packet, record: number | undefined }>()
+
+  constructor (context: Context) {
+    this.#context = context
+  }
+
+  get size (): number { return this.#byTopic.size }
+
+  restore (packet: Packet, record: number): void {
+    this.#byTopic.set(packet.topic, { packet, record })
+    this.bytes += sizeOf(packet)
+  }
+
+  /**
+   * Waits for nothing: an answer to the publisher of QoS 1 and 2 waits for `outgoingEnqueueCombi`, which comes next, and one of
+   * QoS 0 gets none. Were this one to wait, later messages of its topic would overtake it. [MQTT-4.6.0-6]
+   */
+  store (packet: Packet): PromiseLike<void> {
+    this.#retain(packet)
+    return { then: fulfilled => Promise.resolve(fulfilled?.() as never) }
+  }
+
+  /** Resolves, after the commit, to whether there was one. */
+  async clear (topic: string): Promise<boolean> {
+    const existed = this.#clear(topic)
+    await this.#context.journal.committed()
+    return existed
+  }
+
+  stream (patterns: string[]): Readable {
+    const byTopic = this.#byTopic
+    return Readable.from((function * () {
+      for (const pattern of patterns) for (const { packet } of byTopic.matchingTopics(pattern)) yield packet
+    })())
+  }
+
+  #retain (packet: Packet): void {
+    const { journal, limits } = this.#context
+    const previous = this.#byTopic.get(packet.topic)
+    if (packet.payload.length === 0) {
+      this.#clear(packet.topic)
+      return
+    }
+    // What a broker says of itself is true of this run only.
+    const ofItself = packet.topic.startsWith('$SYS/')
+    if (previous === undefined && !ofItself && this.size >= orInfinite(limits.retainedMessages)) {
+      this.refused++
+      return
+    }
+    const record = ofItself ? undefined : previous?.record ?? journal.next()
+    this.bytes += sizeOf(packet) - (previous === undefined ? 0 : sizeOf(previous.packet))
+    this.#byTopic.set(packet.topic, { packet: { ...packet }, record })
+    if (record !== undefined) journal.put(record, { kind: 'retained', content: contentOf(packet) })
+  }
+
+  #clear (topic: string): boolean {
+    const retained = this.#byTopic.get(topic)
+    if (retained === undefined) return false
+    this.#byTopic.delete(topic)
+    this.bytes -= sizeOf(retained.packet)
+    if (retained.record !== undefined) this.#context.journal.delete(retained.record)
+    return true
+  }
+}

@@ -1,0 +1,116 @@
+import type { Context } from './context.ts'
+import type { ReceivedMessages } from './received.ts'
+import { Session } from './session.ts'
+
+/** ms between looks for sessions to end. */
+const longestSweep = 60_000
+
+/** The sessions: when they begin, how long their clients are away, and when they end. */
+export class Sessions {
+  /** Sessions that ended because their client was away for too long. */
+  expired = 0
+  #context: Context
+  #received: ReceivedMessages
+  #empty: (session: Session) => void
+  #byClient = new Map<string, Session>()
+  #sweep: NodeJS.Timeout | undefined
+
+  /** `empty` is called to remove the subscriptions and the queue of a session that ends. */
+  constructor (context: Context, received: ReceivedMessages, empty: (session: Session) => void) {
+    this.#context = context
+    this.#received = received
+    this.#empty = empty
+  }
+
+  get size (): number { return this.#byClient.size }
+
+  /** Those whose client is not here. */
+  get away (): Session[] { return [...this.#byClient.values()].filter(({ here }) => here === 0) }
+
+  has (clientId: string): boolean { return this.#byClient.has(clientId) }
+
+  get (clientId: string): Session | undefined { return this.#byClient.get(clientId) }
+
+  values (): Iterable<Session> { return this.#byClient.values() }
+
+  restore (clientId: string, away: number | undefined, record: number): void {
+    const session = new Session(clientId, record)
+    session.away = away
+    this.#byClient.set(clientId, session)
+  }
+
+  /** Call it when all are restored. */
+  start (): void {
+    // The clients that were here when the last run ended are away since now.
+    for (const session of this.#byClient.values()) if (session.away === undefined) this.#setAway(session, this.#context.now())
+    this.watch()
+  }
+
+  /** End those that expire, from now on by the limit as it is now. */
+  watch (): void {
+    const { sessionExpiry } = this.#context.limits
+    this.stopWatching()
+    if (sessionExpiry === 0) return
+    this.#endExpired()
+    this.#sweep = setInterval(() => { this.#endExpired() }, Math.min(longestSweep, sessionExpiry * 500)).unref()
+  }
+
+  stopWatching (): void { clearInterval(this.#sweep) }
+
+  clientCame (clientId: string, clean: boolean): void {
+    if (clean) {
+      this.#end(this.#byClient.get(clientId))
+      return
+    }
+    const session = this.open(clientId)
+    session.here++
+    if (session.away !== undefined) this.#setAway(session, undefined)
+  }
+
+  clientWent (clientId: string): void {
+    const session = this.#byClient.get(clientId)
+    if (session === undefined || session.here === 0) return
+    session.here--
+    if (session.here === 0) this.#setAway(session, this.#context.now())
+    this.endEmpty(session)
+  }
+
+  /** The session of a client; a new one if there is none. */
+  open (clientId: string): Session {
+    let session = this.#byClient.get(clientId)
+    if (session === undefined) {
+      session = new Session(clientId, this.#context.journal.next())
+      this.#byClient.set(clientId, session)
+      this.#setAway(session, this.#context.now())
+    }
+    return session
+  }
+
+  /** A session that holds nothing need not be kept. */
+  endEmpty (session: Session): void {
+    if (session.isEmpty && !this.#received.has(session.client)) this.#end(session)
+  }
+
+  #setAway (session: Session, away: number | undefined): void {
+    session.away = away
+    this.#context.journal.put(session.record, { kind: 'session', client: session.client, away: away ?? null })
+  }
+
+  #endExpired (): void {
+    const before = this.#context.now() - this.#context.limits.sessionExpiry * 1000
+    for (const session of this.#byClient.values()) {
+      if (session.here > 0 || session.away === undefined || session.away > before) continue
+      this.expired++
+      this.#end(session)
+      this.#received.forget(session.client)
+    }
+  }
+
+  #end (session: Session | undefined): void {
+    if (session === undefined) return
+    session.ended = true
+    this.#empty(session)
+    this.#context.journal.delete(session.record)
+    this.#byClient.delete(session.client)
+  }
+}

@@ -1,0 +1,109 @@
+import { Readable } from 'node:stream'
+import type { Client, Context } from './context.ts'
+import type { Subscription } from './records.ts'
+import type { Session } from './session.ts'
+import type { Sessions } from './sessions.ts'
+import { TopicTree } from './topic-tree.ts'
+
+/** A subscription whose publications are queued. */
+export type Route = Subscription & { clientId: string }
+
+/** The subscriptions of the sessions, and for whom a publication is queued by them. */
+export class Subscriptions {
+  #context: Context
+  #sessions: Sessions
+  /** By filter and client. */
+  #routes = new TopicTree<Map<string, Route>>()
+
+  constructor (context: Context, sessions: Sessions) {
+    this.#context = context
+    this.#sessions = sessions
+  }
+
+  restore (session: Session, subscription: Subscription, record: number): void {
+    session.subscriptions.set(subscription.topic, { subscription, record })
+    this.#route(session.client, subscription)
+  }
+
+  /** Resolves after the commit. */
+  async add (client: Client, subscriptions: Subscription[]): Promise<void> {
+    // aedes stores all subscriptions of a packet as soon as one is granted; in the same go `authorizeSubscribe` gives the others QoS 128.
+    await undefined
+    const { journal } = this.#context
+    const session = this.#sessions.open(client.id)
+    for (const { topic, qos, rh, rap, nl, subscriptionIdentifier } of subscriptions) {
+      if (qos > 2) {
+        this.#unsubscribe(session, topic)
+        continue
+      }
+      const subscription = { topic, qos, rh, rap, nl, ...subscriptionIdentifier === undefined ? {} : { subscriptionIdentifier } }
+      const previous = session.subscriptions.get(topic)
+      const record = previous?.record ?? journal.next()
+      // aedes adds all subscriptions of a packet once for each of them.
+      if (previous !== undefined && JSON.stringify(previous.subscription) === JSON.stringify(subscription)) continue
+      session.subscriptions.set(topic, { subscription, record })
+      this.#route(client.id, subscription)
+      journal.put(record, { kind: 'subscription', client: client.id, subscription })
+    }
+    await journal.committed()
+  }
+
+  /** Resolves after the commit. */
+  async remove (client: Client, topics: string[]): Promise<void> {
+    const session = this.#sessions.get(client.id)
+    if (session === undefined) return
+    for (const topic of topics) this.#unsubscribe(session, topic)
+    this.#sessions.endEmpty(session)
+    await this.#context.journal.committed()
+  }
+
+  /** Resolves after the commit. */
+  async clean (client: Client): Promise<void> {
+    await this.remove(client, [...this.#sessions.get(client.id)?.subscriptions.keys() ?? []])
+  }
+
+  /** Remove those of a session that ends. */
+  empty (session: Session): void {
+    for (const topic of session.subscriptions.keys()) this.#unsubscribe(session, topic)
+  }
+
+  async ofClient (client: Client): Promise<Subscription[]> {
+    return [...this.#sessions.get(client.id)?.subscriptions.values() ?? []].map(({ subscription }) => ({ ...subscription }))
+  }
+
+  /** Only those of QoS 1 and 2: nothing else is queued. */
+  async matching (topic: string): Promise<Route[]> {
+    return this.#routes.matchingFilters(topic).flatMap(routes => [...routes.values()])
+  }
+
+  async count (): Promise<{ subsCount: number, clientsCount: number }> {
+    const counts = { subsCount: 0, clientsCount: 0 }
+    for (const { subscriptions } of this.#sessions.values()) {
+      if (subscriptions.size > 0) counts.clientsCount++
+      for (const { subscription } of subscriptions.values()) if (subscription.qos > 0) counts.subsCount++
+    }
+    return counts
+  }
+
+  /** The ids of the clients that subscribed to the filter `topic`. */
+  clients (topic: string): Readable {
+    return Readable.from([...this.#sessions.values()].filter(({ subscriptions }) => subscriptions.has(topic)).map(({ client }) => client))
+  }
+
+  /** Let publications that match `subscription` be queued for the client, or no longer when it is of QoS 0. */
+  #route (clientId: string, subscription: Subscription): void {
+    const routes = this.#routes.get(subscription.topic) ?? new Map<string, Route>()
+    if (subscription.qos > 0) routes.set(clientId, { clientId, ...subscription })
+    else routes.delete(clientId)
+    if (routes.size > 0) this.#routes.set(subscription.topic, routes)
+    else this.#routes.delete(subscription.topic)
+  }
+
+  #unsubscribe (session: Session, topic: string): void {
+    const stored = session.subscriptions.get(topic)
+    if (stored === undefined) return
+    session.subscriptions.delete(topic)
+    this.#route(session.client, { topic, qos: 0 })
+    this.#context.journal.delete(stored.record)
+  }
+}
