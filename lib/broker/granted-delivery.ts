@@ -36,8 +36,9 @@ const mostHeld = 10_000
 export function deliverAsGranted (client: Client, aedes: TakingAedes, persistence: Persistence): Delivery {
   const delivering = client as Delivering
   const { deliver0, deliverQoS } = delivering
-  const filters = new Map<string, Filter | undefined>()
-  const grants = new Map<string, Grant>()
+  // Made when there is something to remember: most clients of a large broker only publish.
+  let filters: Map<string, Filter | undefined> | undefined
+  let grants: Map<string, Grant> | undefined
   let changes = -1
   let held: Packet[] | undefined = []
 
@@ -46,8 +47,8 @@ export function deliverAsGranted (client: Client, aedes: TakingAedes, persistenc
     const levels = topic.split('/')
     const subscriptions = subscriptionsOf(client)
     for (const text in subscriptions) {
-      let filter = filters.get(text)
-      if (filter === undefined) filters.set(text, filter = parseSubscription(text))
+      let filter = filters?.get(text)
+      if (filter === undefined) (filters ??= new Map()).set(text, filter = parseSubscription(text))
       if (filter === undefined || !matches(filter, levels)) continue
       const { qos } = subscriptions[text]!
       if (grant.qos === undefined || qos > grant.qos) grant.qos = qos
@@ -57,13 +58,11 @@ export function deliverAsGranted (client: Client, aedes: TakingAedes, persistenc
   }
 
   const grantOf = (topic: string): Grant => {
-    if (changes !== aedes.changes || grants.size >= mostGrants) {
-      if (changes !== aedes.changes) filters.clear()
-      grants.clear()
-      changes = aedes.changes
-    }
-    let grant = grants.get(topic)
-    if (grant === undefined) grants.set(topic, grant = find(topic))
+    if (changes !== aedes.changes) filters = grants = undefined
+    else if (grants !== undefined && grants.size >= mostGrants) grants = undefined
+    changes = aedes.changes
+    let grant = grants?.get(topic)
+    if (grant === undefined) (grants ??= new Map()).set(topic, grant = find(topic))
     return grant
   }
 
