@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Arrival, Connection } from './broker.ts'
-import type { Delivery } from './granted-delivery.ts'
+import type { GrantedDelivery } from './granted-delivery.ts'
 import { PacketGuard } from './packet-guard.ts'
 import { Pace } from './pace.ts'
 import type { Rights } from './rules.ts'
@@ -18,7 +18,7 @@ export class ClientState {
   verified = false
   rights: Rights | undefined
   /** Lets the client get what its subscriptions grant. */
-  delivery: Delivery | undefined
+  delivery: GrantedDelivery | undefined
   connection: Connection | undefined
   /** UTC ms. */
   connectedAt = 0

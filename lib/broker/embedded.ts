@@ -10,7 +10,7 @@ import type { Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, Cl
 import { ClientState } from './client-state.ts'
 import { corkPerTurn } from './cork.ts'
 import { Counters } from './counters.ts'
-import { deliverAsGranted } from './granted-delivery.ts'
+import { GrantedDelivery } from './granted-delivery.ts'
 import { Listeners } from './listeners.ts'
 import type { Violation } from './packet-guard.ts'
 import { openPersistence, type BrokerPersistence } from './persistence.ts'
@@ -255,7 +255,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     const address = socket.remoteAddress ?? ''
     const refusal = this.#admission.enter(address)
     if (refusal === undefined) {
-      socket.once('close', () => { this.#admission.leave(address) })
+      socket.on('close', () => { this.#admission.leave(address) })
       return true
     }
     this.#refused(refusal, `the limit ${refusal}`, undefined, undefined, address)
@@ -268,7 +268,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       return
     }
     const state = new ClientState(stream, arrival, this.#options.limits)
-    corkPerTurn(stream, () => { state.packetsSent++ })
+    corkPerTurn(stream, state)
     const read = stream.read.bind(stream)
     stream.read = size => {
       const chunk = read(size) as Buffer | null
@@ -280,8 +280,9 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     const client = this.aedes.handle(stream) as PatientClient
     this.#states.set(client, state)
     this.#here.add(state)
-    state.delivery = deliverAsGranted(client, this.aedes, this.#persistence)
-    arrival.socket.once('close', () => {
+    state.delivery = new GrantedDelivery(client, this.aedes, this.#persistence)
+    // Not once(): it comes once, and the wrapper would be kept for every connection.
+    arrival.socket.on('close', () => {
       this.#here.delete(state)
       state.pace.end()
       this.#counters.left(state)

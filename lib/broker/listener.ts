@@ -49,11 +49,11 @@ export function openListener (options: ListenerOptions, open: boolean, door: Doo
     server = opening
     opening.on('connection', (socket: Socket) => {
       // Whatever else goes wrong with it is told to whoever has the socket then.
-      socket.on('error', () => undefined)
+      socket.on('error', ignore)
       if (!door.admit(socket)) return socket.destroy()
       socket.setKeepAlive(true, keepAliveDelay)
       sockets.add(socket)
-      socket.once('close', () => sockets.delete(socket))
+      socket.on('close', () => sockets.delete(socket))
     })
     await new Promise<void>((resolve, reject) => {
       opening.once('error', reject)
@@ -100,6 +100,8 @@ export function openListener (options: ListenerOptions, open: boolean, door: Doo
     }
   }
 }
+
+function ignore (): void {}
 
 function serverFor (options: ListenerOptions, door: Door): Server {
   const { transport } = options

@@ -1,3 +1,5 @@
+const monotonic = (): number => performance.now()
+
 /** Lets work through at so many a second, in order; what comes faster waits. */
 export class Pace {
   #now: () => number
@@ -7,7 +9,7 @@ export class Pace {
   #timer: NodeJS.Timeout | undefined
 
   /** @param now ms */
-  constructor (now: () => number = () => performance.now()) {
+  constructor (now = monotonic) {
     this.#now = now
   }
 
