@@ -5,11 +5,11 @@ import { isDeepStrictEqual } from 'node:util'
 import type { AedesPublishPacket, Client, PublishPacket, Subscription } from 'aedes'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import { Admission } from './admission.ts'
-import { Bans } from './bans.ts'
 import type { Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientInfo, Connection, ListenerState, OutgoingPublication, Subscriber, Taker } from './broker.ts'
 import { ClientState } from './client-state.ts'
 import { corkPerTurn } from './cork.ts'
 import { Counters } from './counters.ts'
+import { Gate, type Refusal } from './gate.ts'
 import { GrantedDelivery } from './granted-delivery.ts'
 import { Listeners } from './listeners.ts'
 import type { Violation } from './packet-guard.ts'
@@ -17,7 +17,6 @@ import { openPersistence, type BrokerPersistence } from './persistence.ts'
 import { Rules } from './rules.ts'
 import { SysTopics, type BrokerSnapshot } from './sys-topics.ts'
 import { markTaken, subscriptionsOf, TakingAedes } from './taking-aedes.ts'
-import { Users } from './users.ts'
 import { version } from './version.ts'
 
 /** Bytes that a client may leave unread: beyond the first it gets no more of QoS 0, beyond the second it is cut off. */
@@ -63,10 +62,9 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   #taker: Taker
   #options: BrokerOptions
   #persistence: BrokerPersistence
-  #users: Users
+  #gate: Gate
   #rules: Rules
   #admission: Admission
-  #bans = new Bans()
   #listeners: Listeners
   #sys: SysTopics | undefined
   #states = new WeakMap<Client, ClientState>()
@@ -84,7 +82,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#taker = taker
     this.#options = options
     this.#persistence = persistence
-    this.#users = new Users(options.users)
+    this.#gate = new Gate(options, () => persistence.counters.sessions)
     this.#rules = new Rules(options.rules)
     this.#admission = new Admission(options.limits)
     this.#hasSessions = persistence.counters.sessions > 0
@@ -148,7 +146,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       this.#rules = new Rules(options.rules)
       for (const state of this.#here) state.rights = this.#rightsOf(state)
     }
-    this.#listeners.configure(options.listeners, this.#isOpen)
+    this.#listeners.configure(options.listeners, this.#gate.isOpen)
     if (this.#sys === undefined || before.sys !== options.sys) this.#watch(options.sys)
   }
 
@@ -202,7 +200,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   }
 
   disconnect (clientId: string, banned = 0): boolean {
-    if (banned > 0) this.#bans.add(clientId, banned)
+    if (banned > 0) this.#gate.bans.add(clientId, banned)
     const client = this.aedes.client(clientId)
     if (client === undefined) return false
     this.#hangUp(client, 'an operator disconnected it')
@@ -225,18 +223,13 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     return this.#closing
   }
 
-  /** Whether clients from the network may come. */
-  get #isOpen (): boolean {
-    return this.#options.anonymous || !this.#users.isEmpty
-  }
-
-  #changeUsers ({ users }: BrokerOptions): void {
-    const changed = new Set(this.#users.update(users))
+  #changeUsers (options: BrokerOptions): void {
+    const changed = this.#gate.configure(options)
     for (const state of this.#here) {
       const client = this.aedes.client(state.connection?.clientId ?? '')
       if (client === undefined) continue
       if (state.username !== undefined && changed.has(state.username)) this.#hangUp(client, 'its user was changed or removed')
-      else if (!state.verified && !this.#mayBeAnonymous(state)) this.#hangUp(client, 'anonymous access was ended')
+      else if (!state.verified && !this.#gate.mayBeAnonymous(state.arrival)) this.#hangUp(client, 'anonymous access was ended')
     }
   }
 
@@ -314,35 +307,27 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
 
   #authenticate (client: Client, username: string | undefined, password: Buffer | undefined, done: (error: Error & { returnCode: number } | null, success: boolean | null) => void): void {
     const state = this.#states.get(client) as ClientState
-    const refuse = (refusal: string, returnCode: number, text: string): void => {
-      state.refusal = refusal
-      done(Object.assign(new Error(text), { returnCode }), false)
-    }
-    const admit = (verified: boolean): void => {
-      const previous = this.aedes.client(client.id)
-      const before = previous === undefined ? undefined : this.#states.get(previous)
-      // MQTT lets anybody take a client id over; here only the user who has it, or one user could keep another out.
-      if (before?.verified === true && before.username !== state.username) return refuse('clientIdTaken', 2, 'another user is connected with the client id')
-      if (before !== undefined) before.reason ??= 'another connection took over the client id'
-      state.verified = verified
-      state.rights = this.#rightsOf(state, client.id)
-      this.#checkWill(client, state)
-      done(null, true)
-    }
-    const { keepalive, sessions } = this.#options.limits
-    const isNewSession = !client.clean && !this.#persistence.hasSession(client.id)
-    state.username = state.arrival.username ?? username
-    if (this.#bans.has(client.id)) return refuse('banned', 5, 'the client id is kept out for a time')
-    // As Mosquitto answers it: MQTT 3.1.1 has no code for this.
-    if (keepalive > 0 && (state.keepalive === 0 || state.keepalive > keepalive)) return refuse('keepalive', 2, `the keepalive is longer than ${keepalive} s`)
-    if (isNewSession && sessions > 0 && this.#persistence.counters.sessions >= sessions) return refuse('sessions', 3, `there are ${sessions} sessions already`)
-    if (state.arrival.username !== undefined) return state.arrival.username === '' ? refuse('certificate', 5, 'the certificate has no common name') : admit(true)
-    if (username === undefined || this.#users.isEmpty) return this.#mayBeAnonymous(state) ? admit(false) : refuse('anonymous', 5, 'anonymous access is not allowed')
-    this.#users.authenticate(username, password, state.arrival.address).then(verdict => {
-      if (verdict === 'granted') admit(true)
-      else if (verdict === 'slowed') refuse('slowed', 5, 'too many failed logins from this address')
-      else refuse('credentials', 4, 'bad username or password')
-    }, (error: Error) => { refuse('credentials', 5, reasonOf(error)) })
+    const { arrival, keepalive } = state
+    state.username = arrival.username ?? username
+    const newSession = !client.clean && !this.#persistence.hasSession(client.id)
+    this.#gate.decide({ clientId: client.id, newSession, keepalive, username, password, arrival }).then(decision => {
+      const refusal = 'by' in decision ? decision : this.#letIn(client, state, decision.verified)
+      if (refusal === undefined) return done(null, true)
+      state.refusal = refusal.by
+      done(Object.assign(new Error(refusal.text), { returnCode: refusal.returnCode }), false)
+    }).catch((error: Error) => { client.emit('error', error) })
+  }
+
+  #letIn (client: Client, state: ClientState, verified: boolean): Refusal | undefined {
+    const previous = this.aedes.client(client.id)
+    const before = previous === undefined ? undefined : this.#states.get(previous)
+    // MQTT lets anybody take a client id over; here only the user who has it, or one user could keep another out.
+    if (before?.verified === true && before.username !== state.username) return { by: 'clientIdTaken', returnCode: 2, text: 'another user is connected with the client id' }
+    if (before !== undefined) before.reason ??= 'another connection took over the client id'
+    state.verified = verified
+    state.rights = this.#rightsOf(state, client.id)
+    this.#checkWill(client, state)
+    return undefined
   }
 
   /** A last will that the rules forbid is not even stored: after a restart nobody would know whose it was. */
@@ -351,10 +336,6 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     if (connecting._will === undefined || rights?.mayPublish(connecting._will.topic) !== false) return
     connecting._will = undefined
     this.#counters.dropped('rules')
-  }
-
-  #mayBeAnonymous ({ arrival }: ClientState): boolean {
-    return this.#options.anonymous || (this.#users.isEmpty && arrival.local)
   }
 
   #rightsOf (state: ClientState, clientId = state.connection?.clientId ?? ''): ClientState['rights'] {
