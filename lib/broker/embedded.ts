@@ -170,9 +170,10 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
 
   subscribe (filter: string, subscriber: Subscriber): () => void {
     const isWild = filter.startsWith('+') || filter.startsWith('#')
+    let ended = false
     const hear = (packet: AedesPublishPacket, done: () => void): void => {
-      // [MQTT-4.7.2-1]
-      if (isWild && packet.topic.startsWith('$')) return done()
+      // [MQTT-4.7.2-1] And aedes takes a subscription out a turn of the event loop later.
+      if (ended || (isWild && packet.topic.startsWith('$'))) return done()
       const { topic, qos, retain, clientId = originPrefix } = packet as AedesPublishPacket & { clientId?: string }
       const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
       const isOurs = clientId.startsWith(originPrefix)
@@ -182,7 +183,6 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     }
     this.aedes.subscribe(filter, hear, () => undefined)
     this.#hearing++
-    let ended = false
     return () => {
       if (ended) return
       ended = true

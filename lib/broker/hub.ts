@@ -65,6 +65,9 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
 
   get isOpen (): boolean { return this.#opening !== undefined }
 
+  /** Whether somebody waits to hear what a broker here publishes. */
+  get isHeard (): boolean { return this.#hearings.size > 0 }
+
   get ports (): number[] {
     return this.listenerStates.flatMap(listener => listener.state === 'listening' ? [listener.port] : [])
   }
@@ -288,7 +291,7 @@ async function closeOrphans (): Promise<void> {
     for (const [agentInId, intake] of place.intakes) if (!intake.attached) closeIntake(place, agentInId)
     if (place.attached) return
     await place.close()
-    if (!place.attached && place.intakes.size === 0 && place.eventNames().length === 0) places.delete(id)
+    if (!place.attached && place.intakes.size === 0 && place.eventNames().length === 0 && !place.isHeard) places.delete(id)
   }))
 }
 

@@ -203,3 +203,22 @@ test('closing everything may be done at any time', async t => {
   await closeAllBrokers()
   assert.ok(await portIsFree(broker.port))
 })
+
+test('this process hears what is published, also by a broker that was made anew, with who published it', async t => {
+  const broker = await openBroker(t)
+  const heard: string[] = []
+  const end = broker.place.subscribe('+/b', ({ topic, payload, clientId, origin }) => { heard.push(`${topic} ${payload} ${clientId ?? '-'} ${origin ?? '-'}`) })
+  const client = await broker.client({ clientId: 'c1' })
+  await client.publishAsync('a/b', 'one', { qos: 1 })
+  await broker.place.publish({ topic: 'a/b', payload: 'two', qos: 0, retain: false }, 'a bridge')
+  await broker.place.publish({ topic: '$a/b', payload: 'hidden', qos: 0, retain: false })
+  await detachBroker(broker.id, true)
+  await flowsStarted()
+  const listening = waitFor<ListenerState>(broker.place as never, 'listener', ({ state }) => state === 'listening')
+  await attachBroker(broker.id, loopback)
+  await listening
+  await broker.place.publish({ topic: 'a/b', payload: 'three', qos: 1, retain: false })
+  end()
+  await broker.place.publish({ topic: 'a/b', payload: 'four', qos: 1, retain: false })
+  assert.deepEqual(heard, ['a/b one c1 -', 'a/b two - a bridge', 'a/b three - -'])
+})
