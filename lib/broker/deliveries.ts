@@ -9,6 +9,8 @@ export interface Delivery {
   retain: boolean
   /** UTC ms. */
   receivedAt: number
+  /** Of the payload as it came: stands for `seq` when the sender gives none. */
+  fingerprint?: number
 }
 
 /** A delivery that nobody settled yet. */

@@ -1,6 +1,7 @@
 import { PlatziverseError } from '../errors.ts'
+import { fingerprint } from '../messages/fingerprint.ts'
 import { parse, type Message, type RejectReason } from '../messages/parse.ts'
-import { kindOf, topics, type MessageKind } from '../messages/topics.ts'
+import { kindOf, topics } from '../messages/topics.ts'
 import type { Connection, Publication, Settle, Taker } from './broker.ts'
 import { addUnsettled, endDelivery, nextDeliveryId, unsettledOf, type Delivery, type Unsettled } from './deliveries.ts'
 import { Owners } from './owners.ts'
@@ -18,12 +19,6 @@ export interface IntakeOptions {
   totalWindow: number
 }
 
-export interface Incoming {
-  topic: string
-  payload: Message['payload']
-  delivery: Delivery
-}
-
 export interface Rejected {
   topic: string
   /** The original bytes as text. */
@@ -34,10 +29,10 @@ export interface Rejected {
 
 /** Who gets what an intake takes. None of these may throw. */
 export interface IntakeHandler {
-  message (kind: MessageKind, incoming: Incoming): void
+  message (message: Message, delivery: Delivery): void
   rejected (rejected: Rejected, delivery: Delivery): void
-  /** `count` deliveries found nobody within the time limit and were not acknowledged; `first` is one of them. */
-  unsettled (error: PlatziverseError, count: number, first: Incoming): void
+  /** `count` deliveries found nobody within the time limit and were not acknowledged; these two are of one of them. */
+  unsettled (error: PlatziverseError, count: number, message: Message, delivery: Delivery): void
 }
 
 export interface IntakeStatistics {
@@ -56,7 +51,7 @@ export interface IntakeStatistics {
   abandoned: number
 }
 
-type Entry = Unsettled & { kind: MessageKind, incoming: Incoming }
+type Entry = Unsettled & { message: Message }
 
 const removed = new Error('agent-in was removed')
 const sweepEvery = 1_000
@@ -121,7 +116,7 @@ export class Intake implements Taker {
     for (const entry of unsettledOf(this) as Entry[]) {
       if (entry.holds > 0 || entry.since >= before) continue
       entry.since = performance.now()
-      this.#handler?.message(entry.kind, entry.incoming)
+      this.#handler?.message(entry.message, entry.delivery)
     }
   }
 
@@ -168,6 +163,8 @@ export class Intake implements Taker {
     } else if (connection !== undefined) {
       this.#presence.heard(uuid, connection)
     }
+    // Of the bytes, which every redelivery repeats, whatever the flow makes of the message before it is stored.
+    if (message.kind === 'message' && message.payload.seq === undefined) delivery.fingerprint = fingerprint(publication.payload)
     this.#send(message, delivery, source, settle)
     if (connection?.gone === true) this.gone(connection)
   }
@@ -178,7 +175,6 @@ export class Intake implements Taker {
   }
 
   #send (message: Message, delivery: Delivery, source: number, settle: Settle): void {
-    const incoming = { topic: message.topic, payload: message.payload, delivery }
     if (this.#options.acknowledge === 'arrival') {
       delivery.id = nextDeliveryId()
       this.#settle(source, delivery.qos, settle)
@@ -188,10 +184,10 @@ export class Intake implements Taker {
         this.#unsettled--
         this.#settle(source, delivery.qos, settle, error)
       }
-      const entry: Entry = { delivery, owner: this, since: performance.now(), holds: 0, kind: message.kind, incoming, end }
+      const entry: Entry = { delivery, owner: this, since: performance.now(), holds: 0, message, end }
       addUnsettled(entry)
     }
-    this.#handler?.message(message.kind, incoming)
+    this.#handler?.message(message, delivery)
   }
 
   #settle (source: number, qos: number, settle: Settle, error?: Error): void {
@@ -220,6 +216,6 @@ export class Intake implements Taker {
     this.#counters.timedOut += late.length
     const error = new PlatziverseError('DELIVERY_UNSETTLED', `${late.length} ${late.length === 1 ? 'message was' : 'messages were'} not stored within ${timeLimit / 1000} s.`)
     for (const entry of late) endDelivery(entry, error)
-    this.#handler?.unsettled(error, late.length, first.incoming)
+    this.#handler?.unsettled(error, late.length, first.message, first.delivery)
   }
 }

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import type { Message } from '../messages/parse.ts'
 import type { Agent } from '../messages/schema.ts'
-import type { AgentRow, Dialect, LatestRow, MetricRow, SeenRow, SeriesRow } from './dialects/dialect.ts'
+import type { AgentRow, Dialect, LatestRow, MessageRow, SeenRow, SeriesRow } from './dialects/dialect.ts'
 import { isUpToDate, type Known, type KnownAgent, type KnownSeries } from './known.ts'
 
 /** A message on its way into the database. */
@@ -143,7 +143,7 @@ export class BatchWriter {
 
   /** The metrics, the newest of each series, and when agents were seen. */
   async #append (db: Knex, batch: Entry[], find: (uuid: string) => KnownAgent | undefined, withDuplicates = false): Promise<Stored[]> {
-    let metrics: MetricRow[] = []
+    let messages: MessageRow[] = []
     const latest = new Map<KnownSeries, LatestRow>()
     const seen = new Map<KnownAgent, SeenRow>()
     const stored: Stored[] = []
@@ -155,43 +155,44 @@ export class BatchWriter {
       if (receivedAt - agent.lastSeenAt >= seenPrecision) seen.set(agent, [agent.id, receivedAt])
       if (message.kind !== 'message') continue
       const { timestamp } = message.payload
-      for (const { type, value } of message.payload.metrics) {
+      const row: MessageRow = [timestamp, seq]
+      for (const { type, value: given } of message.payload.metrics) {
         const series = agent.series.get(type) as KnownSeries
-        // Numbers and booleans have one column, strings another.
-        const [number, text] = typeof value === 'string' ? [null, value] : [Number(value), null]
-        metrics.push([series.id, timestamp, seq, number, text])
+        const value = typeof given === 'boolean' ? Number(given) : given
+        row.push(series.id, value)
         const newest = latest.get(series)
         if (newest === undefined) {
-          if (timestamp >= series.lastTs) latest.set(series, [series.id, timestamp, number, text])
+          if (timestamp >= series.lastTs) latest.set(series, [series.id, timestamp, value])
         } else if (timestamp >= newest[1]) {
           newest[1] = timestamp
-          newest[2] = number
-          newest[3] = text
+          newest[2] = value
         }
       }
+      messages.push(row)
     }
-    if (withDuplicates) metrics = await this.#withoutDuplicates(db, metrics, stored)
-    if (metrics.length > 0 || seen.size > 0) await this.#dialect.append(db, { metrics, latest: [...latest.values()], seen: [...seen.values()] })
+    if (withDuplicates) messages = await this.#withoutDuplicates(db, messages, stored)
+    if (messages.length > 0 || seen.size > 0) await this.#dialect.append(db, { messages, latest: [...latest.values()], seen: [...seen.values()] })
     for (const [series, row] of latest) series.lastTs = row[1]
     for (const [agent, row] of seen) agent.lastSeenAt = row[1]
     return stored
   }
 
   /** Counts the metrics that are in the database, or twice in the batch. @returns the others */
-  async #withoutDuplicates (db: Knex, metrics: MetricRow[], stored: Stored[]): Promise<MetricRow[]> {
-    const seen = await this.#dialect.existingMetrics(db, metrics)
-    const fresh: MetricRow[] = []
-    let next = 0
-    for (const result of stored) {
-      for (const row of metrics.slice(next, next + result.metrics)) {
-        const key = `${row[0]}/${row[1]}/${row[2]}`
-        if (seen.has(key)) result.duplicates++
-        else fresh.push(row)
+  async #withoutDuplicates (db: Knex, messages: MessageRow[], stored: Stored[]): Promise<MessageRow[]> {
+    const seen = await this.#dialect.existingMetrics(db, messages)
+    const results = stored.filter(({ metrics }) => metrics > 0)
+    return messages.flatMap((message, i) => {
+      const [ts, seq, ...seriesAndValues] = message
+      const fresh: MessageRow = [ts, seq]
+      for (let at = 0; at < seriesAndValues.length; at += 2) {
+        const [seriesId, value] = seriesAndValues.slice(at, at + 2) as [number, number | string]
+        const key = `${seriesId}/${ts}/${seq}`
+        if (seen.has(key)) (results[i] as Stored).duplicates++
+        else fresh.push(seriesId, value)
         seen.add(key)
       }
-      next += result.metrics
-    }
-    return fresh
+      return fresh.length > 2 ? [fresh] : []
+    })
   }
 }
 

@@ -41,9 +41,12 @@ export interface StoreStatistics {
   queued: number
 }
 
-type Write = Entry & { resolve (stored: Stored): void, reject (error: Error): void }
+/** Told once, of what became of a message: PlatziverseError STORE_CLOSED, STORE_FULL, STORE_DATA_REFUSED, or what was stored. Must not throw. */
+export type WriteDone = (error: PlatziverseError | null, stored?: Stored) => void
+
+type Write = Entry & { done: WriteDone }
 /** Something else than a message that has to keep its place in the order. */
-interface Task { run (knex: Knex): Promise<void>, reject (error: Error): void }
+interface Task { run (knex: Knex): Promise<void>, done (error: PlatziverseError): void }
 
 /**
  * Stores messages by group commit: one transaction at a time, and whatever came meanwhile is the next one. A failing
@@ -76,24 +79,23 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
   }
 
   /**
-   * Store a message; resolved after its commit.
+   * Store a message. A callback, because a promise for each of thousands of messages a second is felt.
    * @param receivedAt UTC ms
-   * @throws PlatziverseError STORE_CLOSED, STORE_FULL, STORE_DATA_REFUSED
+   * @param done called after the commit, or when there will be none
+   * @param print the fingerprint of what the sender sent; absent: of the payload
    */
-  write (message: Message, receivedAt: number): Promise<Stored> {
-    return new Promise((resolve, reject) => {
-      if (this.#closing !== undefined) return reject(closedError())
-      if (this.#queue.length >= mostQueued) return reject(new PlatziverseError('STORE_FULL', `${mostQueued} messages wait already.`))
-      let seq = 0
-      try {
-        // Now, while the database works on the batch before, and not when it waits for this one.
-        if (message.kind === 'message') seq = message.payload.seq ?? fingerprint(message.payload)
-      } catch (cause) {
-        return reject(new PlatziverseError('STORE_DATA_REFUSED', 'The payload cannot be written as JSON.', { cause }))
-      }
-      this.#queue.push({ message, receivedAt, seq, resolve, reject })
-      this.#start()
-    })
+  write (message: Message, receivedAt: number, done: WriteDone, print?: number): void {
+    if (this.#closing !== undefined) return done(closedError())
+    if (this.#queue.length >= mostQueued) return done(new PlatziverseError('STORE_FULL', `${mostQueued} messages wait already.`))
+    let seq = 0
+    try {
+      // Now, while the database works on the batch before, and not when it waits for this one.
+      if (message.kind === 'message') seq = message.payload.seq ?? print ?? fingerprint(JSON.stringify(message.payload))
+    } catch (cause) {
+      return done(new PlatziverseError('STORE_DATA_REFUSED', 'The payload cannot be written as JSON.', { cause }))
+    }
+    this.#queue.push({ message, receivedAt, seq, done })
+    this.#start()
   }
 
   /**
@@ -110,7 +112,7 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
         this.#known.clear()
         resolve(silent)
       }
-      this.#queue.push({ run, reject })
+      this.#queue.push({ run, done: reject })
       this.#start()
     })
   }
@@ -130,7 +132,7 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
     this.#wake?.()
     while (this.#running !== undefined) await this.#running
     clearTimeout(patience)
-    for (const entry of this.#queue.splice(0)) entry.reject(closedError())
+    for (const entry of this.#queue.splice(0)) entry.done(closedError())
     await this.#disconnect()
     this.#report({ state: 'closed' })
   }
@@ -210,12 +212,12 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
     this.#succeeded()
     // Not at once: the database gets the next batch first, and works on it while senders are told about this one.
     setImmediate(() => {
-      for (const [i, entry] of batch.entries()) {
+      for (let i = 0; i < batch.length; i++) {
         const stored = results[i] as Stored
         this.#counters.messages++
         this.#counters.metrics += stored.metrics
         this.#counters.duplicates += stored.duplicates
-        entry.resolve(stored)
+        batch[i]?.done(null, stored)
       }
     })
   }
@@ -225,7 +227,7 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
     const [entry] = batch
     if (batch.length === 1 && entry !== undefined) {
       this.#counters.refused++
-      entry.reject(new PlatziverseError('STORE_DATA_REFUSED', `${this.#dialect.explain(error).detail}`, { cause: error }))
+      entry.done(new PlatziverseError('STORE_DATA_REFUSED', `${this.#dialect.explain(error).detail}`, { cause: error }))
       return
     }
     const half = Math.ceil(batch.length / 2)

@@ -36,11 +36,11 @@ export default function (RED: RED): void {
     }
     let unsettledUntil = 0
     const handler: IntakeHandler = {
-      message: (kind, incoming) => { emit(kind, { _msgid: incoming.delivery.id, ...incoming }) },
+      message: ({ kind, topic, payload }, delivery) => { emit(kind, { _msgid: delivery.id, topic, payload, delivery }) },
       rejected: (payload, delivery) => { emit('rejected', { topic: payload.topic, payload, delivery }) },
-      unsettled: (error, _count, first) => {
+      unsettled: (error, _count, { topic, payload }, delivery) => {
         unsettledUntil = Date.now() + 10_000
-        this.error(error.message, { ...first } as never)
+        this.error(error.message, { topic, payload, delivery } as never)
       }
     }
     const intake = attachIntake(this.id, brokerId, handler, {

@@ -1,5 +1,5 @@
 import type { NodeDef } from 'node-red'
-import { holdDelivery } from '../../lib/broker/deliveries.ts'
+import { holdDelivery, type Delivery } from '../../lib/broker/deliveries.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
 import { parse } from '../../lib/messages/parse.ts'
 import { topics } from '../../lib/messages/topics.ts'
@@ -28,8 +28,9 @@ export default function (RED: RED): void {
     const { store } = database
 
     this.on('input', (msg: RedMessage, send, done) => {
-      const receivedAt = (msg.delivery as { receivedAt?: number } | undefined)?.receivedAt ?? Date.now()
-      const hold = holdDelivery((msg.delivery as { id?: unknown } | undefined)?.id)
+      const delivery = msg.delivery as Partial<Delivery> | undefined
+      const receivedAt = delivery?.receivedAt ?? Date.now()
+      const hold = holdDelivery(delivery?.id)
       const parsed = parse(msg.topic, msg.payload, receivedAt)
       if (!parsed.ok) {
         const error = new Error(`${parsed.reason}: ${parsed.detail}`)
@@ -37,9 +38,17 @@ export default function (RED: RED): void {
         hold?.settle(error)
         return done(error)
       }
-      store.write(parsed.message, receivedAt).then(stored => {
+      const { message } = parsed
+      store.write(message, receivedAt, (error, stored) => {
+        if (error !== null) {
+          // What the database refuses is acknowledged: it must not come back for ever. Anything else will be sent again.
+          if (error.code === 'STORE_DATA_REFUSED') hold?.settle()
+          else if (error.code === 'STORE_CLOSED') hold?.release()
+          else hold?.settle(error)
+          return done(error)
+        }
         hold?.settle()
-        msg.payload = parsed.message.payload
+        msg.payload = message.payload
         msg.stored = stored
         try {
           send(msg)
@@ -48,13 +57,7 @@ export default function (RED: RED): void {
           // Node-RED may fail to clone a message; it is stored all the same.
           done(error as Error)
         }
-      }, (error: Error & { code?: string }) => {
-        // What the database refuses is acknowledged: it must not come back for ever. Anything else will be sent again.
-        if (error.code === 'STORE_DATA_REFUSED') hold?.settle()
-        else if (error.code === 'STORE_CLOSED') hold?.release()
-        else hold?.settle(error)
-        done(error)
-      })
+      }, delivery?.fingerprint)
     })
 
     let reported = ''

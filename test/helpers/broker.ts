@@ -3,9 +3,11 @@ import type { TestContext } from 'node:test'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import type { BrokerOptions, ClientEvent, ListenerOptions, ListenerState } from '../../lib/broker/broker.ts'
 import { attachBroker, attachIntake, detachBroker, detachIntake, findBroker, type BrokerPlace } from '../../lib/broker/hub.ts'
-import type { Incoming, Intake, IntakeHandler, IntakeOptions, Rejected } from '../../lib/broker/intake.ts'
+import type { Delivery } from '../../lib/broker/deliveries.ts'
+import type { Intake, IntakeHandler, IntakeOptions, Rejected } from '../../lib/broker/intake.ts'
 import { readLimits, type Limits } from '../../lib/broker/limits.ts'
 import type { PlatziverseError } from '../../lib/errors.ts'
+import type { Message } from '../../lib/messages/parse.ts'
 import type { MessageKind } from '../../lib/messages/topics.ts'
 import { waitFor } from './events.ts'
 
@@ -53,6 +55,8 @@ export async function openBroker (t: TestContext, options: TestOptions = {}): Pr
   }
 }
 
+export interface Incoming { topic: string, payload: Message['payload'], delivery: Delivery }
+
 export type Heard = { kind: MessageKind | 'rejected' | 'unsettled', incoming?: Incoming, rejected?: Rejected, error?: PlatziverseError }
 
 export interface TestIntake {
@@ -69,7 +73,7 @@ export function openIntake (t: TestContext, brokerId: string, options: Partial<I
   const id = randomUUID()
   const heard: Heard[] = []
   const handler: IntakeHandler = {
-    message: (kind, incoming) => { heard.push({ kind, incoming }) },
+    message: ({ kind, topic, payload }, delivery) => { heard.push({ kind, incoming: { topic, payload, delivery } }) },
     rejected: rejected => { heard.push({ kind: 'rejected', rejected }) },
     unsettled: error => { heard.push({ kind: 'unsettled', error }) }
   }

@@ -15,16 +15,16 @@ export interface AgentRow {
 
 export interface SeriesRow { agentId: number, type: string }
 
-/** The columns of the table `metrics` in order. */
-export type MetricRow = [seriesId: number, ts: number, seq: number, value: number | null, text: string | null]
+/** The metrics of one message: its timestamp and seq, then the id of a series and its value, again and again. */
+export type MessageRow = [ts: number, seq: number, ...seriesAndValues: Array<number | string>]
 
-/** A series' newest metric. */
-export type LatestRow = [seriesId: number, ts: number, value: number | null, text: string | null]
+/** A series' newest metric: a string goes into the column `text`, a number into `value`. */
+export type LatestRow = [seriesId: number, ts: number, value: number | string]
 
 /** When an agent was heard last; UTC ms. */
 export type SeenRow = [agentId: number, lastSeenAt: number]
 
-export interface Additions { metrics: MetricRow[], latest: LatestRow[], seen: SeenRow[] }
+export interface Additions { messages: MessageRow[], latest: LatestRow[], seen: SeenRow[] }
 
 /**
  * What one kind of database does in its own way. Every statement takes a whole batch and binds it at once; `db` is a
@@ -41,7 +41,7 @@ export interface Dialect {
   /** Whether `append` failed because the key of a metric is there. */
   foundDuplicates (error: unknown): boolean
   /** Which of these keys are there, as `seriesId/ts/seq`. */
-  existingMetrics (db: Knex, metrics: MetricRow[]): Promise<Set<string>>
+  existingMetrics (db: Knex, messages: MessageRow[]): Promise<Set<string>>
   /** Insert agents or update them. */
   upsertAgents (db: Knex, agents: AgentRow[], now: number): Promise<Array<{ id: number, uuid: string }>>
   /** Mark agents as disconnected; unknown ones stay unknown. */

@@ -1,10 +1,34 @@
 import knexFactory, { type Knex } from 'knex'
 import type { Database } from 'sqlite3'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../errors.ts'
-import type { Dialect } from './dialect.ts'
+import type { Dialect, MessageRow } from './dialect.ts'
 
 /** ms to wait for another program's lock before a statement fails. */
 const busyTimeout = 2_000
+
+/**
+ * The metrics in what `jsonOf` made: three columns of their keys, and the value. Half the work for SQLite of one array
+ * for each metric, whose elements it would have to look up one by one.
+ */
+const metricsOf = (messages: string): string => `
+  select cast(metric.key as integer) as series_id, ts, seq, metric.value as value, metric.type = 'text' as is_text
+  from (
+    select cast(key as integer) as ts, cast(substr(key, instr(key, '/') + 1) as integer) as seq, value as metrics
+    from json_each(${messages})
+  ), json_each(metrics) as metric`
+
+/** Messages as `{"ts/seq": {"series id": value, …}, …}`; a key may be there twice. */
+function jsonOf (messages: MessageRow[]): string {
+  const texts = messages.map(row => {
+    let text = ''
+    for (let i = 2; i < row.length; i += 2) {
+      const value = row[i + 1] as number | string
+      text += `${i > 2 ? ',' : ''}"${row[i]}":${typeof value === 'string' ? JSON.stringify(value) : value}`
+    }
+    return `"${row[0]}/${row[1]}":{${text}}`
+  })
+  return `{${texts.join(',')}}`
+}
 
 /**
  * What every connection is told first. The view's trigger makes one statement, and so one trip to SQLite's thread and
@@ -15,11 +39,14 @@ const preparations = (isNew: boolean): string[] => [
   ...isNew ? ['pragma auto_vacuum = incremental'] : [],
   'pragma journal_mode = wal',
   'pragma synchronous = full',
-  'create temp view additions as select null as metrics, null as latest, null as seen',
+  'create temp view additions as select null as messages, null as latest, null as seen',
   `create temp trigger add_all instead of insert on additions begin
     insert into metrics (series_id, ts, seq, value, text)
-      select value->>0, value->>1, value->>2, value->>3, value->>4 from json_each(new.metrics);
-    update series set last_ts = newest.value->>1, last_value = newest.value->>2, last_text = newest.value->>3
+      select series_id, ts, seq, iif(is_text, null, value), iif(is_text, value, null)
+      from (${metricsOf('new.messages')});
+    update series set last_ts = newest.value->>1,
+        last_value = iif(typeof(newest.value->>2) = 'text', null, newest.value->>2),
+        last_text = iif(typeof(newest.value->>2) = 'text', newest.value->>2, null)
       from json_each(new.latest) as newest
       where series.id = newest.value->>0 and (last_ts is null or last_ts <= newest.value->>1);
     update agents set last_seen_at = seen.value->>1
@@ -65,8 +92,8 @@ export function sqliteDialect (filename: string): Dialect {
       }
     },
 
-    async append (db, { metrics, latest, seen }) {
-      await db.raw('insert into additions (metrics, latest, seen) values (?, ?, ?)', [metrics, latest, seen].map(rows => JSON.stringify(rows)))
+    async append (db, { messages, latest, seen }) {
+      await db.raw('insert into additions (messages, latest, seen) values (?, ?, ?)', [jsonOf(messages), JSON.stringify(latest), JSON.stringify(seen)])
     },
 
     upsertAgents: (db, agents, now) => rows(db, `
@@ -95,10 +122,10 @@ export function sqliteDialect (filename: string): Dialect {
       returning id, agent_id as agentId, type`,
     series.map(({ agentId, type }) => [agentId, type])),
 
-    async existingMetrics (db, metrics) {
-      const found = await rows<{ key: string }>(db, `
-        select series_id || '/' || ts || '/' || seq as key from json_each(?) as wanted
-        join metrics on series_id = wanted.value->>0 and ts = wanted.value->>1 and seq = wanted.value->>2`, metrics)
+    async existingMetrics (db, messages) {
+      const found = await db.raw(`
+        select series_id || '/' || ts || '/' || seq as key from (${metricsOf('?')}) as wanted
+        join metrics using (series_id, ts, seq)`, [jsonOf(messages)]) as Array<{ key: string }>
       return new Set(found.map(({ key }) => key))
     },
 

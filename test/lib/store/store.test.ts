@@ -8,15 +8,22 @@ import { temporaryFolder } from '../../helpers/folder.ts'
 import { waitFor } from '../../helpers/events.ts'
 import { sqliteDialect } from '../../../lib/store/dialects/sqlite.ts'
 import { Known } from '../../../lib/store/known.ts'
-import { Store, type StoreState } from '../../../lib/store/store.ts'
+import { Store, type Stored, type StoreState } from '../../../lib/store/store.ts'
+import type { Message } from '../../../lib/messages/parse.ts'
 
 const now = 1_700_000_000_000
+
+function stored (store: Store, message: Message, at = now): Promise<Stored> {
+  return new Promise((resolve, reject) => {
+    store.write(message, at, (error, result) => { if (result === undefined) reject(error as Error); else resolve(result) })
+  })
+}
 
 async function open (t: TestContext, filename?: string) {
   filename ??= join(await temporaryFolder(t), 'test.sqlite')
   const store = new Store(sqliteDialect(filename))
   t.after(() => store.close())
-  const write = (topic: string, payload: unknown, at = now) => store.write(message(topic, payload), at)
+  const write = (topic: string, payload: unknown, at = now) => stored(store, message(topic, payload), at)
   return { store, filename, write }
 }
 
@@ -126,7 +133,7 @@ test('an error of our own concerns one message only', async t => {
   const { store, write } = await open(t)
   const broken = message('agent/message', reading())
   Object.defineProperty(broken.payload, 'timestamp', { get: () => { throw new TypeError('ours') } })
-  const [bad, good] = await Promise.allSettled([store.write({ ...broken, payload: Object.assign(broken.payload, { seq: 1 }) } as never, now), write('agent/message', reading())])
+  const [bad, good] = await Promise.allSettled([stored(store, { ...broken, payload: Object.assign(broken.payload, { seq: 1 }) } as never), write('agent/message', reading())])
   assert.match(String((bad as PromiseRejectedResult).reason), /STORE_DATA_REFUSED/)
   assert.equal(good.status, 'fulfilled')
 })
@@ -219,7 +226,7 @@ function hamperedStore (t: TestContext, filename: string, pragma: string, hamper
 test('a database that may not be written is reported, and mended without a restart', async t => {
   let readOnly = true
   const store = hamperedStore(t, join(await temporaryFolder(t), 'test.sqlite'), 'pragma query_only = 1', () => readOnly)
-  const waiting = store.write(message('agent/message', reading()), now)
+  const waiting = stored(store, message('agent/message', reading()))
   const state = await waitFor<StoreState>(store, 'state', ({ state }) => state === 'waiting')
   assert.match(state.state === 'waiting' ? state.error.message : '', /STORE_READ_ONLY/)
   readOnly = false
@@ -231,7 +238,7 @@ test('a full disk keeps messages waiting until there is room', async t => {
   let full = true
   // SQLite's own page limit fails in the same way as a disk without room.
   const store = hamperedStore(t, filename, 'pragma max_page_count = 20', () => full)
-  const writes = Array.from({ length: 200 }, (_, i) => store.write(message('agent/message', reading('a', { metrics: [{ type: `t${i}`, value: 'x'.repeat(900) }] })), now))
+  const writes = Array.from({ length: 200 }, (_, i) => stored(store, message('agent/message', reading('a', { metrics: [{ type: `t${i}`, value: 'x'.repeat(900) }] }))))
   const state = await waitFor<StoreState>(store, 'state', ({ state }) => state === 'waiting')
   assert.match(state.state === 'waiting' ? state.error.message : '', /STORE_DISK_FULL/)
   full = false
@@ -291,7 +298,7 @@ test('closing while the database is away gives up in time, and what was not stor
 test('more than the queue holds is refused', async t => {
   const one = message('agent/message', reading())
   const { store } = await open(t, join(await temporaryFolder(t), 'missing', 'test.sqlite'))
-  const writes = Array.from({ length: 100_001 }, () => store.write(one, now))
+  const writes = Array.from({ length: 100_001 }, () => stored(store, one))
   await assert.rejects(writes.pop() as Promise<unknown>, /STORE_FULL/)
   for (const pending of writes) pending.catch(() => undefined)
   assert.equal(store.statistics().queued, 100_000)
