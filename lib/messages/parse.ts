@@ -59,8 +59,8 @@ export function parse (topic: unknown, payload: unknown, receivedAt: number): Pa
 
   if (!validators[kind].Check(value)) return reject('FIELD_INVALID', describeFirst(kind, value))
   const { agent } = value as ConnectedPayload
-  const broken = (['username', 'name', 'hostname'] as const).find(field => agent[field]?.isWellFormed() === false)
-  if (broken !== undefined) return reject('FIELD_INVALID', `agent.${broken} must be Unicode: it has half a surrogate pair.`)
+  const broken = (['username', 'name', 'hostname'] as const).find(field => agent[field] !== undefined && !isText(agent[field]))
+  if (broken !== undefined) return reject('FIELD_INVALID', `agent.${broken} ${notText}`)
   if (kind !== 'message') return { ok: true, message: { kind, topic, payload: value } as Message }
   return checkMessage(value as Omit<MessagePayload, 'timestamp'> & { timestamp?: string | number }, receivedAt)
 }
@@ -91,7 +91,7 @@ function checkMessage (value: Omit<MessagePayload, 'timestamp'> & { timestamp?: 
   // An index, because entries() makes an array for each metric.
   for (let i = 0; i < value.metrics.length; i++) {
     const metric = value.metrics[i] as Metric
-    if (!isUnicode(metric)) return reject('FIELD_INVALID', `metrics[${i}] must be Unicode: it has half a surrogate pair.`)
+    if (!isText(metric.type) || (typeof metric.value === 'string' && !isText(metric.value))) return reject('FIELD_INVALID', `metrics[${i}] ${notText}`)
     if (isTooLong(metric)) return reject('FIELD_INVALID', `metrics[${i}].value must be at most ${maxValueBytes} bytes of UTF-8.`)
   }
   const repeated = repeatedType(value.metrics)
@@ -103,8 +103,11 @@ function checkMessage (value: Omit<MessagePayload, 'timestamp'> & { timestamp?: 
   return { ok: true, message: { kind: 'message', topic: topics.message, payload } }
 }
 
-function isUnicode ({ type, value }: Metric): boolean {
-  return type.isWellFormed() && (typeof value !== 'string' || value.isWellFormed())
+const notText = 'must be Unicode text: it has half a surrogate pair, or a NUL.'
+
+/** What every database can keep: PostgreSQL knows no NUL, nor does a text in MQTT [MQTT-1.5.3-2]. */
+function isText (text: string): boolean {
+  return text.isWellFormed() && !text.includes('\0')
 }
 
 function isTooLong ({ value }: Metric): boolean {

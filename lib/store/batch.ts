@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import type { Message } from '../messages/parse.ts'
 import type { Agent } from '../messages/schema.ts'
-import type { AgentRow, Dialect, LatestRow, MessageRow, SeenRow, SeriesRow } from './dialects/dialect.ts'
+import type { AgentRow, Dialect, DirtyHourRow, LatestRow, MessageRow, SeenRow, SeriesRow } from './dialects/dialect.ts'
 import { isUpToDate, type Known, type KnownAgent, type KnownSeries } from './known.ts'
 
 /** A message on its way into the database. */
@@ -26,6 +26,9 @@ export interface Stored {
 /** `last_seen_at` is written at most once in so many ms per agent. */
 const seenPrecision = 1_000
 
+/** ms of the shortest rollup. */
+const hour = 3_600_000
+
 /** What a batch says of agents beyond what the database is known to have. */
 interface Changes {
   /** New, changed, or connected again. */
@@ -39,10 +42,13 @@ interface Changes {
 export class BatchWriter {
   #dialect: Dialect
   #known: Known
+  #instance: string
 
-  constructor (dialect: Dialect, known: Known) {
+  /** @param instance tells processes apart that write to one database */
+  constructor (dialect: Dialect, known: Known, instance: string) {
     this.#dialect = dialect
     this.#known = known
+    this.#instance = instance
   }
 
   /**
@@ -74,8 +80,8 @@ export class BatchWriter {
         continue
       }
       const known = this.#known.agent(uuid)
-      if (row !== undefined) Object.assign(row, rowOf(message.payload.agent, receivedAt, row))
-      else if (left.delete(uuid) || known === undefined || !isUpToDate(known, message.payload.agent)) agents.set(uuid, rowOf(message.payload.agent, receivedAt))
+      if (row !== undefined) Object.assign(row, this.#rowOf(message.payload.agent, receivedAt, row))
+      else if (left.delete(uuid) || known === undefined || !isUpToDate(known, message.payload.agent)) agents.set(uuid, this.#rowOf(message.payload.agent, receivedAt))
       if (message.kind === 'message' && !changes.series) {
         changes.series = known === undefined || message.payload.metrics.some(({ type }) => !known.series.has(type))
       }
@@ -118,7 +124,7 @@ export class BatchWriter {
       }
     }
     if (left.size === 0) return
-    for (const { id, uuid } of await this.#dialect.disconnectAgents(db, [...left], now)) {
+    for (const { id, uuid } of await this.#dialect.disconnectAgents(db, [...left], this.#instance, now)) {
       const known = draft.get(uuid) ?? { id, username: null, name: null, hostname: null, pid: null, lastSeenAt: 0, series: new Map() }
       draft.set(uuid, { ...known, connected: false })
     }
@@ -137,29 +143,39 @@ export class BatchWriter {
     if (missing.size === 0) return
     const rows = [...missing.values()].map(({ agentId, type }) => ({ agentId, type }))
     for (const { id, agentId, type } of await this.#dialect.upsertSeries(db, rows)) {
-      missing.get(`${agentId}/${type}`)?.agent.series.set(type, { id, lastTs: Number.NEGATIVE_INFINITY })
+      missing.get(`${agentId}/${type}`)?.agent.series.set(type, { id, lastTs: Number.NEGATIVE_INFINITY, dirtyHour: Number.NaN })
     }
   }
 
-  /** The metrics, the newest of each series, and when agents were seen. */
+  /** The metrics, the newest of each series, when agents were seen, and hours to roll up. */
   async #append (db: Knex, batch: Entry[], find: (uuid: string) => KnownAgent | undefined, withDuplicates = false): Promise<Stored[]> {
     let messages: MessageRow[] = []
     const latest = new Map<KnownSeries, LatestRow>()
     const seen = new Map<KnownAgent, SeenRow>()
+    const dirty = new Map<string, DirtyHourRow>()
+    const current: KnownSeries[] = []
+    const now = Date.now()
+    const currentHour = now - now % hour
     const stored: Stored[] = []
     for (const { message, receivedAt, seq } of batch) {
       const agent = find(message.payload.agent.uuid)
       const count = message.kind === 'message' ? message.payload.metrics.length : 0
       stored.push({ agentId: agent?.id ?? null, metrics: count, duplicates: 0 })
       if (agent === undefined || message.kind === 'disconnected') continue
-      if (receivedAt - agent.lastSeenAt >= seenPrecision) seen.set(agent, [agent.id, receivedAt])
+      if (agent.connected && receivedAt - agent.lastSeenAt >= seenPrecision) seen.set(agent, [agent.id, receivedAt, this.#instance])
       if (message.kind !== 'message') continue
       const { timestamp } = message.payload
       const row: MessageRow = [timestamp, seq]
+      const itsHour = timestamp - timestamp % hour
       for (const { type, value: given } of message.payload.metrics) {
         const series = agent.series.get(type) as KnownSeries
         const value = typeof given === 'boolean' ? Number(given) : given
         row.push(series.id, value)
+        // Only the current hour is remembered as written: no other process rolls it up and forgets it meanwhile.
+        if (series.dirtyHour !== itsHour || itsHour !== currentHour) {
+          dirty.set(`${series.id}/${itsHour}`, [series.id, itsHour])
+          if (itsHour === currentHour) current.push(series)
+        }
         const newest = latest.get(series)
         if (newest === undefined) {
           if (timestamp >= series.lastTs) latest.set(series, [series.id, timestamp, value])
@@ -171,7 +187,8 @@ export class BatchWriter {
       messages.push(row)
     }
     if (withDuplicates) messages = await this.#withoutDuplicates(db, messages, stored)
-    if (messages.length > 0 || seen.size > 0) await this.#dialect.append(db, { messages, latest: [...latest.values()], seen: [...seen.values()] })
+    if (messages.length > 0 || seen.size > 0) await this.#dialect.append(db, { messages, latest: [...latest.values()], seen: [...seen.values()], dirtyHours: [...dirty.values()] })
+    for (const series of current) series.dirtyHour = currentHour
     for (const [series, row] of latest) series.lastTs = row[1]
     for (const [agent, row] of seen) agent.lastSeenAt = row[1]
     return stored
@@ -194,17 +211,18 @@ export class BatchWriter {
       return fresh.length > 2 ? [fresh] : []
     })
   }
-}
 
-function rowOf (agent: Agent, receivedAt: number, before?: AgentRow): AgentRow {
-  return {
-    uuid: agent.uuid,
-    username: agent.username ?? before?.username ?? null,
-    name: agent.name ?? before?.name ?? null,
-    hostname: agent.hostname ?? before?.hostname ?? null,
-    pid: agent.pid ?? before?.pid ?? null,
-    connected: true,
-    connectedAt: before === undefined || !before.connected ? receivedAt : before.connectedAt,
-    lastSeenAt: Math.max(receivedAt, before?.lastSeenAt ?? 0)
+  #rowOf (agent: Agent, receivedAt: number, before?: AgentRow): AgentRow {
+    return {
+      uuid: agent.uuid,
+      username: agent.username ?? before?.username ?? null,
+      name: agent.name ?? before?.name ?? null,
+      hostname: agent.hostname ?? before?.hostname ?? null,
+      pid: agent.pid ?? before?.pid ?? null,
+      connected: true,
+      instance: this.#instance,
+      connectedAt: before === undefined || !before.connected ? receivedAt : before.connectedAt,
+      lastSeenAt: Math.max(receivedAt, before?.lastSeenAt ?? 0)
+    }
   }
 }

@@ -17,6 +17,8 @@ export interface KnownSeries {
   id: number
   /** Of its newest metric; UTC ms. */
   lastTs: number
+  /** The current hour when it was written to `dirty_hours`; UTC ms. */
+  dirtyHour: number
 }
 
 const mostSeries = 200_000

@@ -17,6 +17,8 @@ const mostMetrics = 10_000
 const mostQueued = 100_000
 const firstDelay = 100
 const longestDelay = 30_000
+/** So many deadlocks in a row are tried again without a pause. */
+const mostTransient = 5
 /** ms that closing waits for a database that does not take what is queued. */
 const closePatience = 5_000
 
@@ -46,7 +48,17 @@ export type WriteDone = (error: PlatziverseError | null, stored?: Stored) => voi
 
 type Write = Entry & { done: WriteDone }
 /** Something else than a message that has to keep its place in the order. */
-interface Task { run (knex: Knex): Promise<void>, done (error: PlatziverseError): void }
+interface Task {
+  run (knex: Knex): Promise<void>
+  /** Whether it waits for a database that fails, as messages do. */
+  insists: boolean
+  done (error: PlatziverseError): void
+}
+
+export interface StoreOptions {
+  /** Tells processes apart that write to one database; at most 64 characters. */
+  instance: string
+}
 
 /**
  * Stores messages by group commit: one transaction at a time, and whatever came meanwhile is the next one. A failing
@@ -55,22 +67,27 @@ interface Task { run (knex: Knex): Promise<void>, done (error: PlatziverseError)
 export class Store extends EventEmitter<{ state: [StoreState] }> {
   state: StoreState = { state: 'opening' }
   #dialect: Dialect
+  #instance: string
   #known = new Known()
   #writer: BatchWriter
   #queue: Array<Write | Task> = []
   #knex: Knex | undefined
+  #reader: Promise<Knex> | undefined
   #running: Promise<void> | undefined
   #delay = firstDelay
   #wake: (() => void) | undefined
   #closing: Promise<void> | undefined
   #givenUp = false
+  /** Failures in a row after which the same was tried again at once. */
+  #transient = 0
   #counters = { messages: 0, metrics: 0, duplicates: 0, refused: 0, retries: 0 }
 
-  constructor (dialect: Dialect) {
+  constructor (dialect: Dialect, { instance }: StoreOptions) {
     super()
     this.setMaxListeners(0)
     this.#dialect = dialect
-    this.#writer = new BatchWriter(dialect, this.#known)
+    this.#instance = instance
+    this.#writer = new BatchWriter(dialect, this.#known, instance)
     this.#start()
   }
 
@@ -99,22 +116,38 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
   }
 
   /**
-   * Mark the agents as disconnected that were connected but not heard since `before` (UTC ms).
+   * Work in the writer's place, between two batches: short, or senders wait for it.
+   * @throws PlatziverseError STORE_CLOSED, or whatever the database says: it is tried once
+   */
+  run<Result> (work: (knex: Knex) => Promise<Result>): Promise<Result> {
+    return this.#enqueue(work, false)
+  }
+
+  /**
+   * The database to read from, for as long as the store is open; reading never holds the writer up.
+   * @throws PlatziverseError STORE_CLOSED, or why there is no database now
+   */
+  read (): Promise<Knex> {
+    this.#reader ??= this.#openReader().catch((error: unknown) => {
+      this.#reader = undefined
+      throw this.#dialect.explain(error)
+    })
+    return this.#reader
+  }
+
+  /**
+   * Mark the agents as disconnected that this process had connected and that were not heard since `before` (UTC ms).
    * @returns their uuids
    * @throws PlatziverseError STORE_CLOSED
    */
   disconnectSilent (before: number): Promise<string[]> {
-    return new Promise((resolve, reject) => {
-      if (this.#closing !== undefined) return reject(closedError())
-      const run = async (knex: Knex): Promise<void> => {
-        const silent = await knex('agents').where('connected', true).where('last_seen_at', '<', before).pluck<string[]>('uuid')
-        if (silent.length > 0) await this.#dialect.disconnectAgents(knex, silent, Date.now())
-        this.#known.clear()
-        resolve(silent)
-      }
-      this.#queue.push({ run, done: reject })
-      this.#start()
-    })
+    return this.#enqueue(async knex => {
+      const ours = knex('agents').where(agent => agent.where('instance', this.#instance).orWhereNull('instance'))
+      const silent = await ours.where('connected', true).where('last_seen_at', '<', before).pluck<string[]>('uuid')
+      if (silent.length > 0) await this.#dialect.disconnectAgents(knex, silent, this.#instance, Date.now())
+      this.#known.clear()
+      return silent
+    }, true)
   }
 
   /** Store what is queued, then close the database. What it does not take in time fails with STORE_CLOSED. May be called twice. */
@@ -134,7 +167,27 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
     clearTimeout(patience)
     for (const entry of this.#queue.splice(0)) entry.done(closedError())
     await this.#disconnect()
+    await this.#reader?.then(knex => knex.destroy()).catch(() => undefined)
     this.#report({ state: 'closed' })
+  }
+
+  #enqueue<Result> (work: (knex: Knex) => Promise<Result>, insists: boolean): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      if (this.#closing !== undefined) return reject(closedError())
+      const run = async (knex: Knex): Promise<void> => { resolve(await work(knex)) }
+      this.#queue.push({ run, insists, done: reject })
+      this.#start()
+    })
+  }
+
+  async #openReader (): Promise<Knex> {
+    if (this.#closing !== undefined) throw closedError()
+    // The tables are there once the writer was.
+    if (this.state.state === 'opening') await new Promise<void>(resolve => { this.once('state', () => { resolve() }) })
+    const { state } = this
+    if (state.state === 'waiting') throw state.error
+    if (state.state === 'closed') throw closedError()
+    return await this.#dialect.read()
   }
 
   #start (): void {
@@ -175,7 +228,12 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
     const [first] = this.#queue
     if (first === undefined) return
     if ('run' in first) {
-      await first.run(knex)
+      try {
+        await first.run(knex)
+      } catch (error) {
+        if (first.insists) throw error
+        first.done(this.#dialect.explain(error))
+      }
       this.#queue.shift()
       return
     }
@@ -237,12 +295,15 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
 
   #succeeded (): void {
     this.#delay = firstDelay
+    this.#transient = 0
     if (this.state.state !== 'ready') this.#report({ state: 'ready' })
   }
 
   async #failed (cause: unknown): Promise<void> {
     this.#counters.retries++
     this.#known.clear()
+    if (this.#dialect.isTransient(cause) && ++this.#transient <= mostTransient) return
+    this.#transient = 0
     // The next attempt opens the database anew: the file may have been replaced, the server restarted.
     await this.#disconnect()
     this.#report({ state: 'waiting', error: this.#dialect.explain(cause) })

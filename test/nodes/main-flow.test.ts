@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { connectAsync } from 'mqtt'
 import knexFactory from 'knex'
+import { fingerprint } from '../../lib/messages/fingerprint.ts'
 import { useNodeRed } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { until } from '../helpers/events.ts'
@@ -53,7 +54,7 @@ test('a reading is stored, acknowledged and sent to listeners', async t => {
   const message = await until(() => flow.received('stored')[0], message => message !== undefined)
   assert.deepEqual([message?.topic, message?.payload, message?.stored], ['agent/message', JSON.parse(payload), { agentId: 1, metrics: 3, duplicates: 0 }])
   const { id, receivedAt, ...delivery } = message?.delivery as Record<string, unknown>
-  assert.deepEqual([typeof id, typeof receivedAt, delivery], ['string', 'number', { clientId: 'tester', username: undefined, qos: 1, retain: false }])
+  assert.deepEqual([typeof id, typeof receivedAt, delivery], ['string', 'number', { clientId: 'tester', username: undefined, qos: 1, retain: false, fingerprint: fingerprint(payload) }])
   assert.deepEqual(structuredClone(message?.delivery), message?.delivery, 'plain data')
   await until(() => heard, heard => heard.length === 1)
   assert.deepEqual(JSON.parse(heard[0]?.slice('agent/message '.length) ?? ''), JSON.parse(payload))

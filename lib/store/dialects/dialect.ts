@@ -8,6 +8,8 @@ export interface AgentRow {
   hostname: string | null
   pid: number | null
   connected: boolean
+  /** The process that has the agent connected, where several write to one database. */
+  instance: string
   /** When the agent was heard first in this batch; kept only if it was not connected. UTC ms. */
   connectedAt: number
   lastSeenAt: number
@@ -21,21 +23,27 @@ export type MessageRow = [ts: number, seq: number, ...seriesAndValues: Array<num
 /** A series' newest metric: a string goes into the column `text`, a number into `value`. */
 export type LatestRow = [seriesId: number, ts: number, value: number | string]
 
-/** When an agent was heard last; UTC ms. */
-export type SeenRow = [agentId: number, lastSeenAt: number]
+/** When an agent that is connected was heard last (UTC ms), and by which process. */
+export type SeenRow = [agentId: number, lastSeenAt: number, instance: string]
 
-export interface Additions { messages: MessageRow[], latest: LatestRow[], seen: SeenRow[] }
+/** An hour of a series that got metrics and has to be rolled up; `ts` is its start in UTC ms. */
+export type DirtyHourRow = [seriesId: number, ts: number]
+
+export interface Additions { messages: MessageRow[], latest: LatestRow[], seen: SeenRow[], dirtyHours: DirtyHourRow[] }
 
 /**
  * What one kind of database does in its own way. Every statement takes a whole batch and binds it at once; `db` is a
  * transaction or the pool.
  */
 export interface Dialect {
-  /** Open a pool and prepare the database for durable writing, without touching its schema. */
+  /** Open the writer's pool, of one connection, and prepare the database for durable writing, without touching its schema. */
   connect (): Promise<Knex>
+  /** Open a pool that only reads and never holds the writer up. The schema is there. */
+  read (): Promise<Knex>
   /**
-   * Insert metrics, remember the newest of each series unless a newer one is known, and when agents were seen: all of
-   * it or nothing, and committed when it resolves, unless `db` is a transaction. Fails when the key of a metric is there.
+   * Insert metrics, remember the newest of each series unless a newer one is known, when agents were seen (they are
+   * connected then), and hours to roll up, which may be there already: all of it or nothing, and committed when it
+   * resolves, unless `db` is a transaction. Fails when the key of a metric is there.
    */
   append (db: Knex, additions: Additions): Promise<void>
   /** Whether `append` failed because the key of a metric is there. */
@@ -44,12 +52,14 @@ export interface Dialect {
   existingMetrics (db: Knex, messages: MessageRow[]): Promise<Set<string>>
   /** Insert agents or update them. */
   upsertAgents (db: Knex, agents: AgentRow[], now: number): Promise<Array<{ id: number, uuid: string }>>
-  /** Mark agents as disconnected; unknown ones stay unknown. */
-  disconnectAgents (db: Knex, uuids: string[], now: number): Promise<Array<{ id: number, uuid: string }>>
+  /** Mark agents as disconnected, unless another process has them; unknown ones stay unknown. @returns those that are there */
+  disconnectAgents (db: Knex, uuids: string[], instance: string, now: number): Promise<Array<{ id: number, uuid: string }>>
   /** Find or create series. */
   upsertSeries (db: Knex, series: SeriesRow[]): Promise<Array<{ id: number, agentId: number, type: string }>>
   /** Whether the database refuses the data itself, so that trying again is pointless. */
   refusesData (error: unknown): boolean
-  /** Any error of this database in our words. */
+  /** Whether the same again may succeed at once: a deadlock, a serialization failure. */
+  isTransient (error: unknown): boolean
+  /** Any error of this database in our words, without secrets. */
   explain (error: unknown): PlatziverseError
 }

@@ -6,6 +6,9 @@ import type { Dialect, MessageRow } from './dialect.ts'
 /** ms to wait for another program's lock before a statement fails. */
 const busyTimeout = 2_000
 
+/** Each takes one of Node's four threads for files and DNS while it reads. */
+const mostReaders = 2
+
 /**
  * The metrics in what `jsonOf` made: three columns of their keys, and the value. Half the work for SQLite of one array
  * for each metric, whose elements it would have to look up one by one.
@@ -39,7 +42,7 @@ const preparations = (isNew: boolean): string[] => [
   ...isNew ? ['pragma auto_vacuum = incremental'] : [],
   'pragma journal_mode = wal',
   'pragma synchronous = full',
-  'create temp view additions as select null as messages, null as latest, null as seen',
+  'create temp view additions as select null as messages, null as latest, null as seen, null as dirty_hours',
   `create temp trigger add_all instead of insert on additions begin
     insert into metrics (series_id, ts, seq, value, text)
       select series_id, ts, seq, iif(is_text, null, value), iif(is_text, value, null)
@@ -49,9 +52,10 @@ const preparations = (isNew: boolean): string[] => [
         last_text = iif(typeof(newest.value->>2) = 'text', newest.value->>2, null)
       from json_each(new.latest) as newest
       where series.id = newest.value->>0 and (last_ts is null or last_ts <= newest.value->>1);
-    update agents set last_seen_at = seen.value->>1
+    update agents set last_seen_at = max(last_seen_at, seen.value->>1), connected = 1, instance = seen.value->>2
       from json_each(new.seen) as seen
-      where agents.id = seen.value->>0 and last_seen_at < seen.value->>1;
+      where agents.id = seen.value->>0;
+    insert or ignore into dirty_hours (series_id, ts) select value->>0, value->>1 from json_each(new.dirty_hours);
   end`
 ]
 
@@ -73,32 +77,18 @@ const codes: Record<string, [ErrorCode, string]> = {
  */
 export function sqliteDialect (filename: string): Dialect {
   return {
-    async connect () {
-      const knex = knexFactory({
-        client: 'sqlite3',
-        connection: { filename },
-        useNullAsDefault: true,
-        pool: { min: 1, max: 1, afterCreate: prepareConnection },
-        acquireConnectionTimeout: 10_000,
-        // Every error reaches the caller; Knex would print it as well.
-        log: { error: () => undefined, warn: () => undefined }
-      })
-      try {
-        await knex.raw('select 1')
-        return knex
-      } catch (error) {
-        await knex.destroy()
-        throw error
-      }
-    },
+    connect: () => open(filename, 1, prepareWriter),
 
-    async append (db, { messages, latest, seen }) {
-      await db.raw('insert into additions (messages, latest, seen) values (?, ?, ?)', [jsonOf(messages), JSON.stringify(latest), JSON.stringify(seen)])
+    read: () => open(filename, mostReaders, prepareReader),
+
+    async append (db, { messages, latest, seen, dirtyHours }) {
+      const others = [latest, seen, dirtyHours].map(rows => JSON.stringify(rows))
+      await db.raw('insert into additions (messages, latest, seen, dirty_hours) values (?, ?, ?, ?)', [jsonOf(messages), ...others])
     },
 
     upsertAgents: (db, agents, now) => rows(db, `
-      insert into agents (uuid, username, name, hostname, pid, connected, connected_at, last_seen_at, created_at, updated_at)
-      select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, value->>8 from json_each(?) where true
+      insert into agents (uuid, username, name, hostname, pid, connected, connected_at, last_seen_at, instance, created_at, updated_at)
+      select value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7, value->>8, value->>9, value->>9 from json_each(?) where true
       on conflict (uuid) do update set
         username = coalesce(excluded.username, username),
         name = coalesce(excluded.name, name),
@@ -107,14 +97,17 @@ export function sqliteDialect (filename: string): Dialect {
         connected = excluded.connected,
         connected_at = case when connected then connected_at else excluded.connected_at end,
         last_seen_at = max(coalesce(last_seen_at, 0), excluded.last_seen_at),
+        instance = excluded.instance,
         updated_at = excluded.updated_at
       returning id, uuid`,
-    agents.map(({ uuid, username, name, hostname, pid, connected, connectedAt, lastSeenAt }) => [uuid, username, name, hostname, pid, connected ? 1 : 0, connectedAt, lastSeenAt, now])),
+    agents.map(({ uuid, username, name, hostname, pid, connected, connectedAt, lastSeenAt, instance }) =>
+      [uuid, username, name, hostname, pid, connected ? 1 : 0, connectedAt, lastSeenAt, instance, now])),
 
-    disconnectAgents: (db, uuids, now) => rows(db, `
-      update agents set connected = 0, updated_at = left_agents.value->>1 from json_each(?) as left_agents
+    disconnectAgents: (db, uuids, instance, now) => rows(db, `
+      update agents set connected = iif(coalesce(instance, left_agents.value->>1) = left_agents.value->>1, 0, connected), updated_at = left_agents.value->>2
+      from json_each(?) as left_agents
       where uuid = left_agents.value->>0 returning agents.id, uuid`,
-    uuids.map(uuid => [uuid, now])),
+    uuids.map(uuid => [uuid, instance, now])),
 
     upsertSeries: (db, series) => rows(db, `
       insert into series (agent_id, type) select value->>0, value->>1 from json_each(?) where true
@@ -128,6 +121,8 @@ export function sqliteDialect (filename: string): Dialect {
         join metrics using (series_id, ts, seq)`, [jsonOf(messages)]) as Array<{ key: string }>
       return new Set(found.map(({ key }) => key))
     },
+
+    isTransient: () => false,
 
     foundDuplicates: error => /UNIQUE constraint failed: metrics\./.test(reasonOf(error)),
 
@@ -149,8 +144,29 @@ function codeOf (error: unknown): string {
   return String((error as { code?: unknown } | undefined)?.code)
 }
 
-/** Told by Knex of each new connection. */
-function prepareConnection (connection: Database, done: (error: Error | null, connection: Database) => void): void {
+/** @param prepare told by Knex of each new connection */
+async function open (filename: string, connections: number, prepare: Prepare): Promise<Knex> {
+  const knex = knexFactory({
+    client: 'sqlite3',
+    connection: { filename },
+    useNullAsDefault: true,
+    pool: { min: 1, max: connections, afterCreate: prepare },
+    acquireConnectionTimeout: 10_000,
+    // Every error reaches the caller; Knex would print it as well.
+    log: { error: () => undefined, warn: () => undefined }
+  })
+  try {
+    await knex.raw('select 1')
+    return knex
+  } catch (error) {
+    await knex.destroy()
+    throw error
+  }
+}
+
+type Prepare = (connection: Database, done: (error: Error | null, connection: Database) => void) => void
+
+const prepareWriter: Prepare = (connection, done) => {
   connection.configure('busyTimeout', busyTimeout)
   connection.get<{ page_count: number }>('pragma page_count', (error, file) => {
     if (error !== null) return done(error, connection)
@@ -162,6 +178,11 @@ function prepareConnection (connection: Database, done: (error: Error | null, co
     }
     next()
   })
+}
+
+const prepareReader: Prepare = (connection, done) => {
+  connection.configure('busyTimeout', busyTimeout)
+  connection.run('pragma query_only = 1', error => { done(error, connection) })
 }
 
 /** Knex puts the whole statement with its values before the reason; neither belongs into a log. */

@@ -58,6 +58,7 @@ const reasons: Array<[string, RejectReason, RegExp, unknown, string?]> = [
   ['NaN from a flow', 'FIELD_INVALID', /metrics\[0\]\.value/, { agent, metrics: [{ type: 'a', value: Number.NaN }] }],
   ['a string of more than 1 KiB', 'FIELD_INVALID', /metrics\[1\]\.value must be at most 1024 bytes/, { agent, metrics: [{ type: 'a', value: 'ok' }, { type: 'b', value: 'é'.repeat(513) }] }],
   ['half a surrogate pair in a type', 'FIELD_INVALID', /metrics\[0\] must be Unicode/, '{"agent":{"uuid":"a"},"metrics":[{"type":"\\ud800","value":1}]}'],
+  ['a NUL in a value', 'FIELD_INVALID', /metrics\[0\] must be Unicode text/, '{"agent":{"uuid":"a"},"metrics":[{"type":"a","value":"x\\u0000"}]}'],
   ['half a surrogate pair in a value', 'FIELD_INVALID', /metrics\[0\] must be Unicode/, '{"agent":{"uuid":"a"},"metrics":[{"type":"a","value":"x\\udc00"}]}'],
   ['half a surrogate pair in a name', 'FIELD_INVALID', /agent\.name must be Unicode/, '{"agent":{"uuid":"a","name":"\\ud800"},"metrics":[{"type":"a","value":1}]}'],
   ['half a surrogate pair in a uuid', 'FIELD_INVALID', /agent\.uuid/, '{"agent":{"uuid":"\\ud800"},"metrics":[{"type":"a","value":1}]}'],

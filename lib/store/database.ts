@@ -1,0 +1,46 @@
+import { mysqlDialect } from './dialects/mysql.ts'
+import { postgresqlDialect } from './dialects/postgresql.ts'
+import { sqliteDialect } from './dialects/sqlite.ts'
+import type { Dialect } from './dialects/dialect.ts'
+
+export interface SqliteOptions {
+  client: 'sqlite'
+  /** Absolute. */
+  filename: string
+}
+
+export interface ServerOptions {
+  client: 'postgresql' | 'mysql'
+  /** Such as `postgres://user:password@host:5432/database`; what it says goes before the fields below. */
+  url?: string | undefined
+  host?: string | undefined
+  port?: number | undefined
+  user?: string | undefined
+  password?: string | undefined
+  database?: string | undefined
+  /** Absent: no TLS. */
+  tls?: TlsOptions | undefined
+  /** Most connections that readers have; the writer has one of its own. */
+  poolSize: number
+}
+
+/** As Node's `tls.connect` has them; PEM. */
+export interface TlsOptions {
+  ca?: string | Buffer
+  cert?: string | Buffer
+  key?: string | Buffer
+  passphrase?: string
+  servername?: string
+  rejectUnauthorized?: boolean
+}
+
+export type DatabaseOptions = SqliteOptions | ServerOptions
+
+/** What speaks to the chosen kind of database. */
+export function dialectOf (options: DatabaseOptions): Dialect {
+  switch (options.client) {
+    case 'sqlite': return sqliteDialect(options.filename)
+    case 'postgresql': return postgresqlDialect(options)
+    case 'mysql': return mysqlDialect(options)
+  }
+}
