@@ -21,6 +21,8 @@ export interface Stored {
   metrics: number
   /** How many of them were stored before. */
   duplicates: number
+  /** Whether it is in the spool, and the database away. */
+  spooled?: true
 }
 
 /** `last_seen_at` is written at most once in so many ms per agent. */

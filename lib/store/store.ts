@@ -7,6 +7,7 @@ import { BatchWriter, type Entry, type Stored } from './batch.ts'
 import type { Dialect } from './dialects/dialect.ts'
 import { Known } from './known.ts'
 import { migrate } from './migrations/migrate.ts'
+import type { Spool } from './spool.ts'
 
 export type { Stored } from './batch.ts'
 
@@ -41,6 +42,8 @@ export interface StoreStatistics {
   retries: number
   /** Messages that wait. */
   queued: number
+  /** Messages in the spool. */
+  spooled: number
 }
 
 /** Told once, of what became of a message: PlatziverseError STORE_CLOSED, STORE_FULL, STORE_DATA_REFUSED, or what was stored. Must not throw. */
@@ -58,16 +61,22 @@ interface Task {
 export interface StoreOptions {
   /** Tells processes apart that write to one database; at most 64 characters. */
   instance: string
+  /** Where messages wait, acknowledged, while the database is away. Absent: in memory, not acknowledged. Closed with the store. */
+  spool?: Spool | undefined
 }
 
 /**
  * Stores messages by group commit: one transaction at a time, and whatever came meanwhile is the next one. A failing
  * database keeps everything waiting; a message that the database refuses is told apart and keeps nobody else waiting.
  */
-export class Store extends EventEmitter<{ state: [StoreState] }> {
+export class Store extends EventEmitter<{ state: [StoreState], problem: [PlatziverseError] }> {
   state: StoreState = { state: 'opening' }
   #dialect: Dialect
   #instance: string
+  #spool: Spool | undefined
+  /** Whether what comes goes into the spool: from the first failure until it is empty again. */
+  #spooling: boolean
+  #spoolProblem: string | undefined
   #known = new Known()
   #writer: BatchWriter
   #queue: Array<Write | Task> = []
@@ -82,17 +91,20 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
   #transient = 0
   #counters = { messages: 0, metrics: 0, duplicates: 0, refused: 0, retries: 0 }
 
-  constructor (dialect: Dialect, { instance }: StoreOptions) {
+  constructor (dialect: Dialect, { instance, spool }: StoreOptions) {
     super()
     this.setMaxListeners(0)
     this.#dialect = dialect
     this.#instance = instance
+    this.#spool = spool
+    // The last process may have left something: what comes now is newer.
+    this.#spooling = spool !== undefined
     this.#writer = new BatchWriter(dialect, this.#known, instance)
     this.#start()
   }
 
   statistics (): StoreStatistics {
-    return { ...this.#counters, queued: this.#queue.length }
+    return { ...this.#counters, queued: this.#queue.length, spooled: this.#spool?.size ?? 0 }
   }
 
   /**
@@ -111,7 +123,9 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
     } catch (cause) {
       return done(new PlatziverseError('STORE_DATA_REFUSED', 'The payload cannot be written as JSON.', { cause }))
     }
-    this.#queue.push({ message, receivedAt, seq, done })
+    const entry = { message, receivedAt, seq, done }
+    if (this.#spooling) this.#toSpool(entry)
+    else this.#queue.push(entry)
     this.#start()
   }
 
@@ -165,8 +179,10 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
     this.#wake?.()
     while (this.#running !== undefined) await this.#running
     clearTimeout(patience)
+    await this.#spool?.flushed()
     for (const entry of this.#queue.splice(0)) entry.done(closedError())
     await this.#disconnect()
+    await this.#spool?.close()
     await this.#reader?.then(knex => knex.destroy()).catch(() => undefined)
     this.#report({ state: 'closed' })
   }
@@ -201,11 +217,12 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
   async #run (): Promise<void> {
     // What else comes in this turn of the event loop belongs to the first batch.
     await new Promise(resolve => setImmediate(resolve))
-    while (!this.#givenUp && (this.#knex === undefined || this.#queue.length > 0)) {
+    while (!this.#givenUp && (this.#knex === undefined || this.#queue.length > 0 || this.#spooling)) {
       if (this.#closing !== undefined && this.#queue.length === 0) return
       try {
         const knex = this.#knex ??= await this.#connect()
-        await this.#next(knex)
+        if (this.#spooling) await this.#drain(knex)
+        else await this.#next(knex)
         this.#succeeded()
       } catch (error) {
         await this.#failed(error)
@@ -241,6 +258,45 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
     await this.#write(knex, batch)
     // Not splice(): in a long-lived array it keeps young objects alive until the next full garbage collection.
     this.#queue = this.#queue.slice(batch.length)
+  }
+
+  /** Put a message into the spool; where that fails it waits in memory. */
+  #toSpool (entry: Write): void {
+    this.#spool?.add(entry, error => {
+      this.#spoolIs(error)
+      if (error === null) {
+        const metrics = entry.message.kind === 'message' ? entry.message.payload.metrics.length : 0
+        return entry.done(null, { agentId: null, metrics, duplicates: 0, spooled: true })
+      }
+      this.#queue.push(entry)
+      this.#start()
+    })
+  }
+
+  /** Store what is oldest in the spool; when that was the last of it, messages come to the queue again. */
+  async #drain (knex: Knex): Promise<void> {
+    const spool = this.#spool as Spool
+    const batch = await spool.first(mostMessages).catch((error: PlatziverseError) => { this.#spoolIs(error) })
+    if (batch === undefined) {
+      // What is in it waits for somebody who mends it; what comes need not.
+      this.#spooling = false
+      return
+    }
+    if (batch.entries.length > 0) {
+      await this.#write(knex, batch.entries.map(entry => ({ ...entry, done: () => undefined })))
+      // Killed before this they are stored again, and recognised as duplicates.
+      await spool.remove(batch)
+      return
+    }
+    // Nothing may overtake what is on its way into the spool.
+    if (spool.isWriting) await spool.flushed()
+    else if (spool.size === 0) this.#spooling = false
+  }
+
+  #spoolIs (error: PlatziverseError | null): void {
+    // Once for as long as it lasts.
+    if (error !== null && error.code !== this.#spoolProblem) this.emit('problem', error)
+    this.#spoolProblem = error?.code
   }
 
   /** The messages at the head of the queue, which stay there until they are committed. */
@@ -308,6 +364,7 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
     await this.#disconnect()
     this.#report({ state: 'waiting', error: this.#dialect.explain(cause) })
     if (this.#givenUp) return
+    this.#spoolQueue()
     await new Promise<void>(resolve => {
       const timer = setTimeout(resolve, this.#delay)
       this.#wake = () => {
@@ -317,6 +374,15 @@ export class Store extends EventEmitter<{ state: [StoreState] }> {
     })
     this.#wake = undefined
     this.#delay = Math.min(this.#delay * 2, longestDelay)
+  }
+
+  /** The database is away: what waits for it in memory goes into the spool. */
+  #spoolQueue (): void {
+    if (this.#spool === undefined) return
+    this.#spooling = true
+    const writes = this.#queue.filter(entry => 'message' in entry)
+    this.#queue = this.#queue.filter(entry => 'run' in entry)
+    for (const entry of writes) this.#toSpool(entry)
   }
 
   async #disconnect (): Promise<void> {

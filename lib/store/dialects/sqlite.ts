@@ -1,10 +1,7 @@
-import knexFactory, { type Knex } from 'knex'
-import type { Database } from 'sqlite3'
+import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../errors.ts'
 import type { Dialect, MessageRow } from './dialect.ts'
-
-/** ms to wait for another program's lock before a statement fails. */
-const busyTimeout = 2_000
+import { openSqlite } from './sqlite-file.ts'
 
 /** Each takes one of Node's four threads for files and DNS while it reads. */
 const mostReaders = 2
@@ -77,9 +74,9 @@ const codes: Record<string, [ErrorCode, string]> = {
  */
 export function sqliteDialect (filename: string): Dialect {
   return {
-    connect: () => open(filename, 1, prepareWriter),
+    connect: () => openSqlite(filename, 1, preparations),
 
-    read: () => open(filename, mostReaders, prepareReader),
+    read: () => openSqlite(filename, mostReaders, () => ['pragma query_only = 1']),
 
     async append (db, { messages, latest, seen, dirtyHours }) {
       const others = [latest, seen, dirtyHours].map(rows => JSON.stringify(rows))
@@ -142,47 +139,6 @@ export function sqliteDialect (filename: string): Dialect {
 
 function codeOf (error: unknown): string {
   return String((error as { code?: unknown } | undefined)?.code)
-}
-
-/** @param prepare told by Knex of each new connection */
-async function open (filename: string, connections: number, prepare: Prepare): Promise<Knex> {
-  const knex = knexFactory({
-    client: 'sqlite3',
-    connection: { filename },
-    useNullAsDefault: true,
-    pool: { min: 1, max: connections, afterCreate: prepare },
-    acquireConnectionTimeout: 10_000,
-    // Every error reaches the caller; Knex would print it as well.
-    log: { error: () => undefined, warn: () => undefined }
-  })
-  try {
-    await knex.raw('select 1')
-    return knex
-  } catch (error) {
-    await knex.destroy()
-    throw error
-  }
-}
-
-type Prepare = (connection: Database, done: (error: Error | null, connection: Database) => void) => void
-
-const prepareWriter: Prepare = (connection, done) => {
-  connection.configure('busyTimeout', busyTimeout)
-  connection.get<{ page_count: number }>('pragma page_count', (error, file) => {
-    if (error !== null) return done(error, connection)
-    const statements = preparations(file?.page_count === 0)
-    const next = (): void => {
-      const statement = statements.shift()
-      if (statement === undefined) return done(null, connection)
-      connection.run(statement, error => { if (error === null) next(); else done(error, connection) })
-    }
-    next()
-  })
-}
-
-const prepareReader: Prepare = (connection, done) => {
-  connection.configure('busyTimeout', busyTimeout)
-  connection.run('pragma query_only = 1', error => { done(error, connection) })
 }
 
 /** Knex puts the whole statement with its values before the reason; neither belongs into a log. */

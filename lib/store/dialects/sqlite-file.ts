@@ -1,0 +1,48 @@
+import knexFactory, { type Knex } from 'knex'
+import type { Database } from 'sqlite3'
+
+/** ms to wait for another program's lock before a statement fails. */
+const busyTimeout = 2_000
+
+/**
+ * Open a SQLite file, which is made when it is not there.
+ * @param filename absolute
+ * @param connections most of them
+ * @param preparations what each connection is told first; told whether the file is new
+ * @throws what SQLite says
+ */
+export async function openSqlite (filename: string, connections: number, preparations: (isNew: boolean) => string[]): Promise<Knex> {
+  const knex = knexFactory({
+    client: 'sqlite3',
+    connection: { filename },
+    useNullAsDefault: true,
+    pool: { min: 1, max: connections, afterCreate: preparer(preparations) },
+    acquireConnectionTimeout: 10_000,
+    // Every error reaches the caller; Knex would print it as well.
+    log: { error: () => undefined, warn: () => undefined }
+  })
+  try {
+    await knex.raw('select 1')
+    return knex
+  } catch (error) {
+    await knex.destroy()
+    throw error
+  }
+}
+
+/** Told by Knex of each new connection. */
+function preparer (preparations: (isNew: boolean) => string[]) {
+  return (connection: Database, done: (error: Error | null, connection: Database) => void): void => {
+    connection.configure('busyTimeout', busyTimeout)
+    connection.get<{ page_count: number }>('pragma page_count', (error, file) => {
+      if (error !== null) return done(error, connection)
+      const statements = preparations(file?.page_count === 0)
+      const next = (): void => {
+        const statement = statements.shift()
+        if (statement === undefined) return done(null, connection)
+        connection.run(statement, error => { if (error === null) next(); else done(error, connection) })
+      }
+      next()
+    })
+  }
+}
