@@ -1,5 +1,7 @@
 import knexFactory, { type Knex } from 'knex'
 import type { Database } from 'sqlite3'
+import { nodeSqliteClient } from './node-sqlite.ts'
+import { sqliteDriver, type SqliteDriver } from './sqlite-driver.ts'
 
 /** ms to wait for another program's lock before a statement fails. */
 const busyTimeout = 2_000
@@ -9,11 +11,12 @@ const busyTimeout = 2_000
  * @param filename absolute
  * @param connections most of them
  * @param preparations what each connection is told first; told whether the file is new
- * @throws what SQLite says
+ * @param driver absent: what there is
+ * @throws PlatziverseError STORE_DRIVER_MISSING, or what SQLite says
  */
-export async function openSqlite (filename: string, connections: number, preparations: (isNew: boolean) => string[]): Promise<Knex> {
+export async function openSqlite (filename: string, connections: number, preparations: (isNew: boolean) => string[], driver: SqliteDriver = sqliteDriver()): Promise<Knex> {
   const knex = knexFactory({
-    client: 'sqlite3',
+    client: driver === 'sqlite3' ? driver : nodeSqliteClient(),
     connection: { filename },
     useNullAsDefault: true,
     pool: { min: 1, max: connections, afterCreate: preparer(preparations) },

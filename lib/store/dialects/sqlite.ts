@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../errors.ts'
 import type { Dialect, MessageRow } from './dialect.ts'
+import type { SqliteDriver } from './sqlite-driver.ts'
 import { openSqlite } from './sqlite-file.ts'
 
 /** Each takes one of Node's four threads for files and DNS while it reads. */
@@ -71,12 +72,13 @@ const codes: Record<string, [ErrorCode, string]> = {
  * SQLite through `sqlite3`: WAL and synchronous=FULL, so that a commit is on the disk; a batch is bound as JSON text,
  * which costs the main thread a microsecond per row and leaves the rest to SQLite's own thread.
  * @param filename absolute
+ * @param driver absent: what there is
  */
-export function sqliteDialect (filename: string): Dialect {
+export function sqliteDialect (filename: string, driver?: SqliteDriver): Dialect {
   return {
-    connect: () => openSqlite(filename, 1, preparations),
+    connect: () => openSqlite(filename, 1, preparations, driver),
 
-    read: () => openSqlite(filename, mostReaders, () => ['pragma query_only = 1']),
+    read: () => openSqlite(filename, mostReaders, () => ['pragma query_only = 1'], driver),
 
     async append (db, { messages, latest, seen, dirtyHours }) {
       const others = [latest, seen, dirtyHours].map(rows => JSON.stringify(rows))

@@ -1,0 +1,83 @@
+import { createRequire } from 'node:module'
+import { Worker } from 'node:worker_threads'
+import type { Knex } from 'knex'
+import type { Answer, Call } from './node-sqlite-worker.ts'
+
+type Callback = (this: { lastID?: number | undefined, changes?: number | undefined }, error: Error | null, rows?: unknown[]) => void
+type Bindings = unknown[] | Callback
+
+/** The part of sqlite3's `Database` that Knex and this package use, over a thread with Node's own SQLite. */
+class Database {
+  #worker: Worker
+  #waiting = new Map<number, Callback>()
+  #calls = 0
+  #closed: (() => void) | undefined
+
+  constructor (filename: string, _flags: number, done: (error: Error | null) => void) {
+    // Built, this file and the worker's end in .js.
+    const worker = new URL(`./node-sqlite-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
+    this.#worker = new Worker(worker, { workerData: { filename } })
+    this.#worker.unref()
+    this.#worker.on('message', (answer: Answer) => { this.#answered(answer) })
+    this.#worker.on('error', error => { this.#fail(error) })
+    this.#worker.on('exit', () => {
+      this.#fail(Object.assign(new Error('SQLITE_MISUSE: Database is closed'), { code: 'SQLITE_MISUSE' }))
+      this.#closed?.()
+    })
+    this.all('select 1', error => { done(error) })
+  }
+
+  run (sql: string, bindings?: Bindings, done?: Callback): void { this.#call('run', sql, bindings, done) }
+
+  all (sql: string, bindings?: Bindings, done?: Callback): void { this.#call('all', sql, bindings, done) }
+
+  get (sql: string, done: (error: Error | null, row?: unknown) => void): void {
+    this.all(sql, (error, rows) => { done(error, rows?.[0]) })
+  }
+
+  configure (_option: 'busyTimeout', ms: number): void {
+    this.all(`pragma busy_timeout = ${ms}`)
+  }
+
+  close (done: (error: Error | null) => void): void {
+    this.#closed = () => { done(null) }
+    // SQLite's own close: what is committed stays, what is not is rolled back.
+    void this.#worker.terminate()
+  }
+
+  #call (method: Call['method'], sql: string, bindings: Bindings = [], done?: Callback): void {
+    const [values, callback] = typeof bindings === 'function' ? [[], bindings] : [bindings, done]
+    const id = ++this.#calls
+    // While somebody waits for an answer the thread keeps the process alive.
+    if (this.#waiting.size === 0) this.#worker.ref()
+    this.#waiting.set(id, callback ?? (() => undefined))
+    this.#worker.postMessage({ id, method, sql, bindings: values } satisfies Call)
+  }
+
+  #answered ({ id, rows, lastID, changes, error }: Answer): void {
+    const callback = this.#waiting.get(id)
+    this.#waiting.delete(id)
+    if (this.#waiting.size === 0) this.#worker.unref()
+    if (error === undefined) callback?.call({ lastID, changes }, null, rows)
+    else callback?.call({}, Object.assign(new Error(error.message), { code: error.code, errno: error.errno }))
+  }
+
+  #fail (error: Error): void {
+    const waiting = [...this.#waiting.values()]
+    this.#waiting.clear()
+    for (const callback of waiting) callback.call({}, error)
+  }
+}
+
+type SqliteClient = new (config: Knex.Config) => Knex.Client & { _driver (): unknown }
+
+/** Knex's client for SQLite on Node's own. It differs from the one of sqlite3 in its driver alone. */
+export function nodeSqliteClient (): typeof Knex.Client {
+  // Knex's own way to make a client of another one; not in its types.
+  const Sqlite3Client = createRequire(import.meta.url)('knex/lib/dialects/sqlite3') as SqliteClient
+  return class NodeSqliteClient extends Sqlite3Client {
+    override _driver (): unknown {
+      return { Database, OPEN_READWRITE: 2, OPEN_CREATE: 4 }
+    }
+  } as unknown as typeof Knex.Client
+}
