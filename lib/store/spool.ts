@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf } from '../errors.ts'
+import { openSqlite } from '../sqlite/open.ts'
 import type { Entry } from './batch.ts'
-import { openSqlite } from './dialects/sqlite-file.ts'
 
 /** Most messages in one commit. */
 const mostMessages = 2_000

@@ -1,8 +1,8 @@
 import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../errors.ts'
+import type { SqliteDriver } from '../../sqlite/driver.ts'
+import { openSqlite } from '../../sqlite/open.ts'
 import type { Dialect, MessageRow } from './dialect.ts'
-import type { SqliteDriver } from './sqlite-driver.ts'
-import { openSqlite } from './sqlite-file.ts'
 
 /** Each takes one of Node's four threads for files and DNS while it reads. */
 const mostReaders = 2

@@ -1,6 +1,6 @@
 /** A thread with one connection of Node's own SQLite, whose calls block: here they hold nobody up. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { loadNodeSqlite, type NodeDatabase, type NodeStatement } from './sqlite-driver.ts'
+import { loadNodeSqlite, type NodeDatabase, type NodeStatement } from './driver.ts'
 
 export interface Call { id: number, method: 'run' | 'all', sql: string, bindings: unknown[] }
 export interface Answer { id: number, rows?: unknown[], lastID?: number, changes?: number, error?: { code: string, errno: number, message: string } }

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { PlatziverseError } from '../../errors.ts'
+import { PlatziverseError } from '../errors.ts'
 
 const require = createRequire(import.meta.url)
 

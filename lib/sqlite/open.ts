@@ -1,10 +1,13 @@
 import knexFactory, { type Knex } from 'knex'
 import type { Database } from 'sqlite3'
-import { nodeSqliteClient } from './node-sqlite.ts'
-import { sqliteDriver, type SqliteDriver } from './sqlite-driver.ts'
+import { NodeDatabase, nodeSqliteClient } from './node-database.ts'
+import { sqliteDriver, type SqliteDriver } from './driver.ts'
 
 /** ms to wait for another program's lock before a statement fails. */
 const busyTimeout = 2_000
+
+/** OPEN_READWRITE and OPEN_CREATE; https://sqlite.org/c3ref/open.html */
+const readWriteCreate = 6
 
 /**
  * Open a SQLite file, which is made when it is not there.
@@ -48,4 +51,15 @@ function preparer (preparations: (isNew: boolean) => string[]) {
       next()
     })
   }
+}
+
+/**
+ * One connection to a SQLite file, which is made when it is not there: `all`, `run`, `configure` and `close` of sqlite3.
+ * @throws PlatziverseError STORE_DRIVER_MISSING, or what SQLite says
+ */
+export async function openSqliteDatabase (filename: string, driver: SqliteDriver = sqliteDriver()): Promise<Database> {
+  const Database = driver === 'sqlite3' ? (await import('sqlite3')).default.Database : NodeDatabase
+  return await new Promise((resolve, reject) => {
+    const db = new Database(filename, readWriteCreate, error => { if (error === null) resolve(db as Database); else reject(error) })
+  })
 }

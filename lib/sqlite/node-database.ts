@@ -1,13 +1,13 @@
 import { createRequire } from 'node:module'
 import { Worker } from 'node:worker_threads'
 import type { Knex } from 'knex'
-import type { Answer, Call } from './node-sqlite-worker.ts'
+import type { Answer, Call } from './node-worker.ts'
 
 type Callback = (this: { lastID?: number | undefined, changes?: number | undefined }, error: Error | null, rows?: unknown[]) => void
 type Bindings = unknown[] | Callback
 
 /** The part of sqlite3's `Database` that Knex and this package use, over a thread with Node's own SQLite. */
-class Database {
+export class NodeDatabase {
   #worker: Worker
   #waiting = new Map<number, Callback>()
   #calls = 0
@@ -15,7 +15,7 @@ class Database {
 
   constructor (filename: string, _flags: number, done: (error: Error | null) => void) {
     // Built, this file and the worker's end in .js.
-    const worker = new URL(`./node-sqlite-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
+    const worker = new URL(`./node-worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
     this.#worker = new Worker(worker, { workerData: { filename } })
     this.#worker.unref()
     this.#worker.on('message', (answer: Answer) => { this.#answered(answer) })
@@ -77,7 +77,7 @@ export function nodeSqliteClient (): typeof Knex.Client {
   const Sqlite3Client = createRequire(import.meta.url)('knex/lib/dialects/sqlite3') as SqliteClient
   return class NodeSqliteClient extends Sqlite3Client {
     override _driver (): unknown {
-      return { Database, OPEN_READWRITE: 2, OPEN_CREATE: 4 }
+      return { Database: NodeDatabase, OPEN_READWRITE: 2, OPEN_CREATE: 4 }
     }
   } as unknown as typeof Knex.Client
 }
