@@ -1,0 +1,29 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { PlatziverseError, reasonOf } from '../errors.ts'
+import type { DatabaseOptions, TlsOptions } from '../store/database.ts'
+
+const clients: Record<string, 'postgresql' | 'mysql'> = { 'postgres:': 'postgresql', 'postgresql:': 'postgresql', 'mysql:': 'mysql', 'mariadb:': 'mysql' }
+
+/**
+ * A database as a command line names it: `postgres://…`, `mysql://…`, `mariadb://…`, or a SQLite file.
+ * @param security `tls`: speak TLS; `ca`: a PEM file with the authority
+ * @throws PlatziverseError TRANSFER_OPTION_INVALID
+ */
+export function databaseAt (address: string, { tls = false, ca }: { tls?: boolean | undefined, ca?: string | undefined } = {}): DatabaseOptions {
+  const [scheme] = /^[a-z]+:(?=\/\/)/i.exec(address) ?? []
+  if (scheme === undefined) return { client: 'sqlite', filename: resolve(address) }
+  const client = clients[scheme.toLowerCase()]
+  // Not the address itself: it has a password.
+  if (client === undefined) throw new PlatziverseError('TRANSFER_OPTION_INVALID', `${scheme}// is none of postgres://, mysql://, mariadb://.`)
+  return { client, url: address.replace(/^mariadb:/i, 'mysql:'), poolSize: 1, tls: tls || ca !== undefined ? authority(ca) : undefined }
+}
+
+function authority (file: string | undefined): TlsOptions {
+  if (file === undefined) return {}
+  try {
+    return { ca: readFileSync(file) }
+  } catch (cause) {
+    throw new PlatziverseError('TRANSFER_OPTION_INVALID', `--ca: ${reasonOf(cause)}.`, { cause })
+  }
+}

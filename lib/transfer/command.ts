@@ -1,0 +1,121 @@
+#!/usr/bin/env node
+import { extname } from 'node:path'
+import { createRequire } from 'node:module'
+import { parseArgs, type ParseArgsConfig } from 'node:util'
+import type { Knex } from 'knex'
+import { PlatziverseError, reasonOf } from '../errors.ts'
+import { tryDatabase } from '../store/try.ts'
+import { databaseAt } from './address.ts'
+import { copyDatabase } from './copy.ts'
+import { countOf, withDatabase } from './database.ts'
+import { exportTo } from './export.ts'
+import { importFrom } from './import.ts'
+import { Progress } from './progress.ts'
+
+const help = `platziverse-store: look after the database of platziverse
+
+Usage: platziverse-store <command> [options]
+
+  status                   what is in the database
+  migrate                  bring its tables to this version
+  migrate --to <address>   copy all of it into another database, and compare the counts; stop Node-RED before.
+                           Interrupted and started again it goes on where it was
+  export <file>            write everything into a file of JSON lines, or, when its name ends with .csv, the metrics
+  import <file>            read such a file; what is there already stays. Started again it goes on where it was
+
+  --database <address>     a SQLite file, postgres://user:password@host/database, mysql://… or mariadb://…;
+                           better in the environment: PLATZIVERSE_DATABASE; default platziverse.sqlite
+  --to <address>           the other database; better in the environment: PLATZIVERSE_TO
+  --tls                    speak TLS with servers
+  --ca <file>              … and trust the authority in this PEM file
+  --resume                 export: go on at the end of a file that was not finished
+  --quiet                  no progress
+  --version                print the version
+  --help                   print this
+
+Ends with 0, with 1 when something failed, with 2 when an option is wrong.`
+
+const options = {
+  database: { type: 'string' },
+  to: { type: 'string' },
+  tls: { type: 'boolean' },
+  ca: { type: 'string' },
+  resume: { type: 'boolean' },
+  quiet: { type: 'boolean' },
+  version: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' }
+} as const satisfies ParseArgsConfig['options']
+
+type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
+
+try {
+  const { values, positionals: [command, file, ...rest] } = readArguments()
+  if (values.help) console.log(help)
+  else if (values.version) console.log(createRequire(import.meta.url)('@platziverse/node-red-platziverse/package.json').version)
+  else if (rest.length > 0) throw invalid(`${rest.join(' ')} is too much.`)
+  else await run(command, file, values)
+} catch (error) {
+  console.error(reasonOf(error))
+  process.exitCode = error instanceof PlatziverseError && error.code === 'TRANSFER_OPTION_INVALID' ? 2 : 1
+}
+
+function readArguments () {
+  try {
+    return parseArgs({ options, allowPositionals: true })
+  } catch (cause) {
+    throw invalid(`${reasonOf(cause).replace(/\.$/, '')}; see --help.`, cause)
+  }
+}
+
+function invalid (detail: string, cause?: unknown): PlatziverseError {
+  return new PlatziverseError('TRANSFER_OPTION_INVALID', detail, { cause })
+}
+
+async function run (command: string | undefined, file: string | undefined, values: Values): Promise<void> {
+  const database = databaseAt(values.database ?? process.env.PLATZIVERSE_DATABASE ?? 'platziverse.sqlite', values)
+  const to = values.to ?? process.env.PLATZIVERSE_TO
+  const counter = new Progress(values.quiet === true)
+  const format = file !== undefined && extname(file).toLowerCase() === '.csv' ? 'csv' : 'ndjson'
+  try {
+    switch (command) {
+      case 'status': {
+        const { server, tables } = await tryDatabase(database)
+        console.log(`${server}, tables: ${tables}`)
+        if (tables === 'ready') await withDatabase(database, ({ knex }) => printStatus(knex))
+        return
+      }
+      case 'migrate': {
+        if (to === undefined) return await withDatabase(database, async () => { console.log('The tables are those of this version.') })
+        const counts = await withDatabase(database, from => withDatabase(databaseAt(to, values), to => copyDatabase(from, to, (_table, rows) => { counter.add(rows) })))
+        counter.end()
+        console.table(counts)
+        return
+      }
+      case 'export': {
+        if (file === undefined) throw invalid('export needs a file.')
+        const rows = await withDatabase(database, ({ knex }) => exportTo(knex, file, { format, resume: values.resume === true, progress: rows => { counter.add(rows) } }))
+        counter.end()
+        console.log(`${rows} lines written.`)
+        return
+      }
+      case 'import': {
+        if (file === undefined) throw invalid('import needs a file.')
+        const { rows, fresh } = await withDatabase(database, database => importFrom(database, file, { format, progress: rows => { counter.add(rows) } }))
+        counter.end()
+        console.log(`${rows} lines read, ${fresh} metrics were new.`)
+        return
+      }
+      default:
+        throw invalid(`${command ?? 'Nothing'} is none of status, migrate, export, import; see --help.`)
+    }
+  } finally {
+    counter.end()
+  }
+}
+
+async function printStatus (knex: Knex): Promise<void> {
+  const tables = ['agents', 'series', 'metrics', 'metrics_1h', 'metrics_1d', 'dirty_hours']
+  for (const table of tables) console.log(`${table.padEnd(12)} ${await countOf(knex, table)}`)
+  const [newest] = await knex('series').max('last_ts as ts') as Array<{ ts: number | null }>
+  if (newest?.ts) console.log(`newest       ${new Date(Number(newest.ts)).toISOString()}`)
+}

@@ -1,0 +1,33 @@
+import type { Knex } from 'knex'
+import { PlatziverseError } from '../errors.ts'
+import { dialectOf, type DatabaseOptions } from '../store/database.ts'
+import type { Dialect } from '../store/dialects/dialect.ts'
+import { migrate } from '../store/migrations/migrate.ts'
+
+export interface OpenDatabase { options: DatabaseOptions, dialect: Dialect, knex: Knex }
+
+/**
+ * Do some work with a database, whose tables are brought to this version first.
+ * @throws PlatziverseError STORE_…
+ */
+export async function withDatabase<Result> (options: DatabaseOptions, work: (database: OpenDatabase) => Promise<Result>): Promise<Result> {
+  const dialect = dialectOf(options)
+  let knex: Knex | undefined
+  try {
+    knex = await dialect.connect()
+    await migrate(knex)
+    return await work({ options, dialect, knex })
+  } catch (error) {
+    // A system call's error is of a file, and says so itself.
+    if (error instanceof PlatziverseError || (error as NodeJS.ErrnoException).syscall !== undefined) throw error
+    throw dialect.explain(error)
+  } finally {
+    await knex?.destroy().catch(() => undefined)
+  }
+}
+
+/** Rows of a table, as a number in every database. */
+export async function countOf (knex: Knex, table: string): Promise<number> {
+  const [row] = await knex(table).count('* as n') as Array<{ n: number | string }>
+  return Number(row?.n ?? 0)
+}

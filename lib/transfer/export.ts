@@ -1,0 +1,134 @@
+import { createWriteStream } from 'node:fs'
+import { open, stat } from 'node:fs/promises'
+import { once } from 'node:events'
+import { finished } from 'node:stream/promises'
+import type { Knex } from 'knex'
+import { parse } from 'csv-parse/sync'
+import { PlatziverseError } from '../errors.ts'
+import { csvColumns, csvLine, type MetricRecord, type RollupRecord, type TransferRecord } from './records.ts'
+import { rowsOf, seriesOf, type SeriesOfAgent } from './rows.ts'
+
+export interface ExportOptions {
+  /** ndjson: everything, a JSON object in each line; csv: metrics alone. */
+  format: 'ndjson' | 'csv'
+  /** Go on at the end of a file that was not finished. */
+  resume: boolean
+  progress (rows: number): void
+}
+
+interface MetricRow { ts: number, seq: number, value: number | null, text: string | null }
+interface RollupRow { ts: number, n: number, sum: number, min: number, max: number, last: number }
+
+/** Bytes at the end of a file in which its last whole line is looked for. */
+const tailBytes = 65_536
+
+/**
+ * Write what is in a database into a file, a page at a time.
+ * @returns rows written, those of a resumed file's beginning not counted
+ * @throws PlatziverseError TRANSFER_RESUME_IMPOSSIBLE when the end of the file is nothing of this database
+ */
+export async function exportTo (knex: Knex, file: string, { format, resume, progress }: ExportOptions): Promise<number> {
+  const series = await seriesOf(knex)
+  const end = resume ? await endOf(file, format, series) : undefined
+  const stream = createWriteStream(file, { flags: end === undefined ? 'w' : 'r+', start: end?.bytes ?? 0 })
+  // Told by finished() below; without it an early one would end the process.
+  stream.on('error', () => undefined)
+  let rows = 0
+  const write = async (lines: string[]): Promise<void> => {
+    if (stream.errored) throw stream.errored
+    rows += lines.length
+    progress(lines.length)
+    if (!stream.write(lines.map(line => `${line}\n`).join(''))) await Promise.race([once(stream, 'drain'), finished(stream)])
+  }
+  if (end === undefined && format === 'csv') stream.write(`${csvColumns.join(',')}\n`)
+  for await (const lines of linesOf(knex, series, format, end?.last)) await write(lines)
+  stream.end()
+  await finished(stream)
+  return rows
+}
+
+/** Where the lines before end, and which is the last of them. */
+async function endOf (file: string, format: ExportOptions['format'], series: SeriesOfAgent[]): Promise<{ bytes: number, last: MetricRecord | RollupRecord } | undefined> {
+  const { size } = await stat(file)
+  const start = Math.max(0, size - tailBytes)
+  const handle = await open(file)
+  const tail = Buffer.alloc(size - start)
+  await handle.read(tail, 0, tail.length, start)
+  await handle.close()
+  const complete = tail.lastIndexOf('\n') + 1
+  // A text may have line breaks in CSV: then the line is not where it seems, and reading it says so.
+  const lines = tail.subarray(0, complete).toString().trimEnd().split('\n')
+  const line = lines.at(-1) ?? ''
+  const last = format === 'csv' ? csvRecord(line) : jsonRecord(line)
+  if (last === undefined && lines.length > 0 && (line === csvColumns.join(',') || line === '' || line.startsWith('{"agent"') || line.startsWith('{"series"'))) return undefined
+  if (last === undefined || !series.some(({ uuid, type }) => uuid === last.uuid && type === last.type)) {
+    throw new PlatziverseError('TRANSFER_RESUME_IMPOSSIBLE', `${file} does not end with a line of this database.`)
+  }
+  return { bytes: start + complete, last }
+}
+
+function jsonRecord (line: string): MetricRecord | RollupRecord | undefined {
+  try {
+    const record = JSON.parse(line) as TransferRecord
+    return 'uuid' in record ? record : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function csvRecord (line: string): MetricRecord | undefined {
+  try {
+    const [[uuid, type, timestamp, seq, value, text] = []] = parse(line) as string[][]
+    if (text === undefined || !Number.isInteger(Number(timestamp)) || timestamp === '') return undefined
+    return { uuid: uuid ?? '', type: type ?? '', timestamp: Number(timestamp), seq: Number(seq), value: value === '' ? text : Number(value) }
+  } catch {
+    return undefined
+  }
+}
+
+async function * linesOf (knex: Knex, series: SeriesOfAgent[], format: ExportOptions['format'], last: MetricRecord | RollupRecord | undefined): AsyncGenerator<string[]> {
+  if (last === undefined && format === 'ndjson') {
+    yield * agentLines(knex)
+    yield series.map(({ uuid, type, rawFrom, hoursFrom }) => JSON.stringify({ series: { uuid, type, rawFrom, hoursFrom } }))
+  }
+  const stage = last === undefined || 'timestamp' in last ? 0 : 'hour' in last ? 1 : 2
+  const at = series.findIndex(({ uuid, type }) => uuid === last?.uuid && type === last.type)
+  const from = (own: number): SeriesOfAgent[] => stage === own && at >= 0 ? series.slice(at) : series
+  const after = (own: number, id: number, key: { ts: number, seq?: number }): typeof key | undefined => stage === own && series[at]?.id === id ? key : undefined
+
+  if (stage === 0) {
+    for (const one of from(0)) {
+      const key = last !== undefined && 'timestamp' in last ? { ts: last.timestamp, seq: last.seq } : { ts: 0 }
+      for await (const rows of rowsOf<MetricRow>(knex, 'metrics', one.id, after(0, one.id, key))) yield rows.map(row => metricLine(one, row, format))
+    }
+  }
+  if (format === 'csv') return
+  if (stage <= 1) {
+    for (const one of from(1)) {
+      const key = { ts: last !== undefined && 'hour' in last ? last.hour : 0 }
+      for await (const rows of rowsOf<RollupRow>(knex, 'metrics_1h', one.id, after(1, one.id, key))) yield rows.map(row => rollupLine(one, 'hour', row))
+    }
+  }
+  for (const one of from(2)) {
+    const key = { ts: last !== undefined && 'day' in last ? last.day : 0 }
+    for await (const rows of rowsOf<RollupRow>(knex, 'metrics_1d', one.id, after(2, one.id, key))) yield rows.map(row => rollupLine(one, 'day', row))
+  }
+}
+
+async function * agentLines (knex: Knex): AsyncGenerator<string[]> {
+  for (let id = 0; ;) {
+    const rows = await knex('agents').where('id', '>', id).orderBy('id').limit(1_000)
+    if (rows.length === 0) return
+    yield rows.map(({ uuid, username, name, hostname, pid, created_at: createdAt, last_seen_at: lastSeenAt }) => JSON.stringify({ agent: { uuid, username, name, hostname, pid, createdAt, lastSeenAt } }))
+    id = rows.at(-1).id
+  }
+}
+
+function metricLine ({ uuid, type }: SeriesOfAgent, { ts, seq, value, text }: MetricRow, format: ExportOptions['format']): string {
+  const record: MetricRecord = { uuid, type, timestamp: ts, seq, value: text ?? value ?? 0 }
+  return format === 'csv' ? csvLine(record) : JSON.stringify(record)
+}
+
+function rollupLine ({ uuid, type }: SeriesOfAgent, unit: 'hour' | 'day', { ts, n, sum, min, max, last }: RollupRow): string {
+  return JSON.stringify({ uuid, type, [unit]: ts, n, sum, min, max, last })
+}

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { readFile, stat, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import type { Knex } from 'knex'
+import { databaseAt } from '../../../lib/transfer/address.ts'
+import { copyDatabase } from '../../../lib/transfer/copy.ts'
+import { withDatabase } from '../../../lib/transfer/database.ts'
+import { exportTo } from '../../../lib/transfer/export.ts'
+import { importFrom } from '../../../lib/transfer/import.ts'
+import { temporaryFolder } from '../../helpers/folder.ts'
+
+const command = fileURLToPath(new URL('../../../lib/transfer/command.ts', import.meta.url))
+const run = promisify(execFile)
+const quiet = { progress: () => undefined }
+const day = 86_400_000
+
+/** A database with three agents, texts that CSV has to quote, and rollups of metrics that are gone. */
+async function filled (t: TestContext, metrics = 12_000): Promise<{ place: string, filename: string }> {
+  const place = await temporaryFolder(t)
+  const filename = join(place, 'from.sqlite')
+  await withDatabase(databaseAt(filename), async ({ knex }) => {
+    for (const id of [1, 2, 3]) {
+      await knex('agents').insert({ id, uuid: `agent "${id}",`, username: 'u', name: id === 1 ? null : 'n', hostname: 'h', pid: 7, connected: id === 2, connected_at: 1, last_seen_at: 2, created_at: 3, updated_at: 4 })
+      await knex('series').insert({ id: id * 2, agent_id: id, type: 'text', last_ts: 5, last_text: 'x' })
+      await knex('series').insert({ id: id * 2 + 1, agent_id: id, type: 'täpe', last_ts: 6, last_value: 1, raw_from: day, hours_from: day })
+      await knex.raw(`insert into metrics (series_id, ts, seq, value) with recursive n(i) as (select 1 union all select i + 1 from n where i < ${metrics / 3})
+        select ${id * 2 + 1}, ${day} + i / 3, i, i * 0.1 from n`)
+      const texts = ['', '5', 'a,b', '"', 'line\nbreak', 'é😀', ' x ']
+      await knex('metrics').insert(texts.map((text, i) => ({ series_id: id * 2, ts: i, seq: 2 ** 47 + i, text })))
+      await knex('metrics_1h').insert({ series_id: id * 2 + 1, ts: day, n: 2, sum: 3, min: 1, max: 2, last: 1.5 })
+      await knex('metrics_1d').insert([0, day].map(ts => ({ series_id: id * 2 + 1, ts, n: 2, sum: 3, min: 1, max: 2, last: 1.5 })))
+      await knex('dirty_hours').insert({ series_id: id * 2 + 1, ts: day })
+    }
+  })
+  return { place, filename }
+}
+
+/** What a database says, whatever numbers its agents and series have. */
+async function contents (knex: Knex): Promise<Record<string, unknown[]>> {
+  const named = (table: string) => knex(table).join('series', 'series.id', `${table}.series_id`).join('agents', 'agents.id', 'series.agent_id')
+  return {
+    agents: await knex('agents').orderBy('uuid').select('uuid', 'username', 'name', 'hostname', 'pid', 'last_seen_at', 'created_at'),
+    series: await knex('series').join('agents', 'agents.id', 'series.agent_id').orderBy(['uuid', 'type']).select('uuid', 'type', 'raw_from', 'hours_from'),
+    metrics: await named('metrics').orderBy(['uuid', 'type', 'ts', 'seq']).select('uuid', 'type', 'ts', 'seq', 'value', 'text'),
+    hours: await named('metrics_1h').orderBy(['uuid', 'type', 'ts']).select('uuid', 'type', 'ts', 'n', 'sum', 'min', 'max', 'last'),
+    days: await named('metrics_1d').orderBy(['uuid', 'type', 'ts']).select('uuid', 'type', 'ts', 'n', 'sum', 'min', 'max', 'last')
+  }
+}
+
+const contentsOf = (filename: string) => withDatabase(databaseAt(filename), ({ knex }) => contents(knex))
+
+test('what is exported as JSON lines and imported is the same, and imported again changes nothing', async t => {
+  const { place, filename } = await filled(t)
+  const [file, target] = [join(place, 'all.ndjson'), join(place, 'to.sqlite')]
+  const lines = await withDatabase(databaseAt(filename), ({ knex }) => exportTo(knex, file, { format: 'ndjson', resume: false, ...quiet }))
+  assert.equal(lines, 3 + 6 + 12_000 + 21 + 3 + 6)
+  const imported = await withDatabase(databaseAt(target), database => importFrom(database, file, { format: 'ndjson', ...quiet }))
+  assert.deepEqual(imported, { rows: lines, fresh: 12_021 })
+  assert.deepEqual(await contentsOf(target), await contentsOf(filename))
+  const again = await withDatabase(databaseAt(target), database => importFrom(database, file, { format: 'ndjson', ...quiet }))
+  assert.deepEqual(again, { rows: lines, fresh: 0 })
+  assert.deepEqual(await contentsOf(target), await contentsOf(filename))
+})
+
+test('CSV has the metrics, whatever is in their texts', async t => {
+  const { place, filename } = await filled(t, 30)
+  const [file, target] = [join(place, 'all.csv'), join(place, 'to.sqlite')]
+  await withDatabase(databaseAt(filename), ({ knex }) => exportTo(knex, file, { format: 'csv', resume: false, ...quiet }))
+  assert.equal((await readFile(file, 'utf8')).split('\n', 1)[0], 'uuid,type,timestamp,seq,value,text')
+  await withDatabase(databaseAt(target), database => importFrom(database, file, { format: 'csv', ...quiet }))
+  assert.deepEqual((await contentsOf(target)).metrics, (await contentsOf(filename)).metrics)
+})
+
+test('an export that was cut off anywhere is finished by --resume', async t => {
+  const { place, filename } = await filled(t, 3_000)
+  for (const format of ['ndjson', 'csv'] as const) {
+    const file = join(place, `all.${format}`)
+    const write = (resume: boolean) => withDatabase(databaseAt(filename), ({ knex }) => exportTo(knex, file, { format, resume, ...quiet }))
+    await write(false)
+    const whole = await readFile(file)
+    for (const share of [0.001, 0.1, 0.33, 0.5, 0.77, 0.9999, 1]) {
+      await truncate(file, Math.floor(whole.length * share))
+      await write(true)
+      assert.ok(whole.equals(await readFile(file)), `${format} cut at ${share}`)
+    }
+  }
+  const other = join(place, 'other.ndjson')
+  await writeFile(other, '{"uuid":"nobody","type":"x","timestamp":1,"seq":1,"value":1}\n')
+  await assert.rejects(withDatabase(databaseAt(filename), ({ knex }) => exportTo(knex, other, { format: 'ndjson', resume: true, ...quiet })), /^TRANSFER_RESUME_IMPOSSIBLE/)
+})
+
+test('a wrong line is named, what is before it is stored, and the import goes on there once it is mended', async t => {
+  const { place, filename } = await filled(t, 9_000)
+  const [file, target] = [join(place, 'all.ndjson'), join(place, 'to.sqlite')]
+  await withDatabase(databaseAt(filename), ({ knex }) => exportTo(knex, file, { format: 'ndjson', resume: false, ...quiet }))
+  const good = (await readFile(file, 'utf8')).split('\n')
+  const load = () => withDatabase(databaseAt(target), database => importFrom(database, file, { format: 'ndjson', ...quiet }))
+  const bad = good[5_000] ?? ''
+  for (const broken of ['{"uuid":', '{"uuid":"a","type":"","timestamp":1,"seq":1,"value":1}', '{"uuid":"a","type":"b","timestamp":"x","seq":1,"value":1}', '[]', '{}'].map(text => text.padEnd(bad.length))) {
+    await writeFile(file, good.with(5_000, broken).join('\n'))
+    await assert.rejects(load(), /TRANSFER_LINE_INVALID: Line 5001: /, broken)
+  }
+  assert.equal((await contentsOf(target)).metrics?.length, 5_000 - 9)
+  await writeFile(file, good.join('\n'))
+  const { rows } = await load()
+  assert.equal(rows, good.length - 1 - 5_000)
+  assert.deepEqual(await contentsOf(target), await contentsOf(filename))
+  await assert.rejects(stat(`${file}.progress`), /ENOENT/)
+})
+
+test('a copy has the same numbers, goes on where it was cut off, and refuses a database with others in it', async t => {
+  const { place, filename } = await filled(t)
+  const target = join(place, 'to.sqlite')
+  const copy = (stop = Infinity) => withDatabase(databaseAt(filename), from => withDatabase(databaseAt(target), to => {
+    let rows = 0
+    return copyDatabase(from, to, (_table, count) => {
+      rows += count
+      if (rows > stop) throw new Error('cut off')
+    })
+  }))
+  for (const stop of [1, 5, 6_000, 3]) await assert.rejects(copy(stop), /cut off/)
+  const counts = await copy()
+  assert.deepEqual(counts.metrics, { from: 12_021, to: 12_021 })
+  const all = (name: string) => withDatabase(databaseAt(name), async ({ knex }) => await Promise.all(['agents', 'series', 'metrics', 'metrics_1h', 'metrics_1d', 'dirty_hours'].map(table => knex(table))))
+  assert.deepEqual(await all(target), await all(filename))
+  await withDatabase(databaseAt(target), async ({ knex }) => { await knex('agents').where('id', 1).update({ uuid: 'another' }) })
+  await assert.rejects(copy(), /TRANSFER_TARGET_IN_USE: .*another/)
+})
+
+test('the command says what it did, and what is wrong without the password', async t => {
+  const { place, filename } = await filled(t, 30)
+  const node = (...args: string[]) => run(process.execPath, [command, ...args], { env: { ...process.env, PLATZIVERSE_DATABASE: filename } })
+  assert.match((await node('status')).stdout, /^SQLite 3\..*tables: ready\nagents +3\nseries +6\nmetrics +51\n/)
+  assert.match((await node('export', join(place, 'x.csv'))).stdout, /^51 lines written/)
+  assert.match((await node('import', join(place, 'x.csv'), '--database', join(place, 'y.sqlite'))).stdout, /^51 lines read, 51 metrics were new/)
+  assert.match((await node('migrate', '--to', join(place, 'z.sqlite'))).stdout, /metrics.*51.*51/)
+  assert.match((await node('--help')).stdout, /Usage: platziverse-store/)
+  const failed = async (...args: string[]) => await node(...args).then(() => assert.fail('it went well'), (error: { code: number, stderr: string }) => error)
+  assert.deepEqual([await failed('fly'), await failed('status', '--nothing'), await failed('export')].map(({ code }) => code), [2, 2, 2])
+  const wrong = await failed('status', '--database', 'oracle://me:secret@host/db')
+  assert.match(wrong.stderr, /TRANSFER_OPTION_INVALID: oracle:/)
+  assert.doesNotMatch(wrong.stderr, /secret/)
+  assert.equal((await failed('import', join(place, 'missing.ndjson'))).code, 1)
+})
