@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import mqtt, { type IClientOptions, type IClientSubscribeOptions, type IPublishPacket, type MqttClient } from 'mqtt'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import { BridgeBuffer, type Unsent } from './bridge-buffer.ts'
@@ -16,6 +17,8 @@ export interface LocalBroker {
   publish (publication: OutgoingPublication, origin?: string): Promise<void>
   /** @returns ends it */
   subscribe (filter: string, subscriber: Subscriber): () => void
+  /** What is retained, a topic perhaps several times; of a broker that is away once it is back, unless `signal` ends the wait. */
+  retained (filters: string[], signal: AbortSignal): AsyncIterable<Delivered>
   /** Whether a client of this id is connected to it now. */
   hasClient? (clientId: string): boolean
 }
@@ -56,6 +59,8 @@ const lasting = 10_000
 /** Ms between attempts to give a message to this broker, and how many before it is dropped: one that is away is waited for. */
 const localRetry = 200
 const localAttempts = 3
+/** Ms for what the other broker retains to come, after the SUBACK: some send it later. */
+const settling = 1000
 
 /**
  * Carries messages between this broker and another one.
@@ -75,6 +80,10 @@ export class Bridge extends EventEmitter<BridgeEvents> {
   #client: MqttClient | undefined
   #state: BridgeState = { state: 'closed' }
   #hearings: Array<() => void> = []
+  /** Ends with the connection of now. */
+  #connection = new AbortController()
+  /** Topics whose retained messages the other broker is still to get. */
+  #due = new Set<string>()
   #bridgeBit: boolean
   /** Whether this process subscribed in the session of now. */
   #subscribed = false
@@ -88,6 +97,8 @@ export class Bridge extends EventEmitter<BridgeEvents> {
   #told = new Map<string, string>()
   #closing: Promise<Unsent[]> | undefined
   #drained: (() => void) | undefined
+  /** There is room in the window. */
+  #roomed: (() => void) | undefined
   #counters = { sent: 0, received: 0, dropped: 0, loops: 0, reconnects: 0 }
 
   /** @param backlog what another bridge of these options left unsent */
@@ -145,6 +156,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
   }
 
   async #end (limit: number): Promise<Unsent[]> {
+    this.#connection.abort()
     for (const end of this.#hearings) end()
     const client = this.#client
     if (client !== undefined && this.#state.state !== 'closed') {
@@ -182,9 +194,11 @@ export class Bridge extends EventEmitter<BridgeEvents> {
     if (this.#everConnected) this.#counters.reconnects++
     this.#everConnected = true
     this.#connectedAt = performance.now()
+    this.#connection = new AbortController()
     this.#told.delete('connection')
     this.#become({ state: 'connected' })
-    if (topics.remote.length > 0 && !(sessionPresent && this.#subscribed)) this.#subscribe(client)
+    if (topics.remote.length > 0 && !(sessionPresent && this.#subscribed)) this.#subscribe(client, sessionPresent)
+    else this.#sendRetained(sessionPresent)
     this.#pump()
   }
 
@@ -197,7 +211,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
     this.#tell(error, 'self')
   }
 
-  #subscribe (client: MqttClient): void {
+  #subscribe (client: MqttClient, sessionPresent: boolean): void {
     const wanted: Record<string, Pick<IClientSubscribeOptions, 'qos'>> = {}
     for (const { filter, qos } of this.#settings.topics.remote) wanted[filter] = { qos }
     client.subscribe(wanted, error => {
@@ -208,7 +222,40 @@ export class Bridge extends EventEmitter<BridgeEvents> {
       const refused = Object.keys(wanted).filter((_, i) => (granted[i] ?? 0) >= 128)
       if (refused.length === 0) this.#told.delete('subscription')
       else this.#tell(new PlatziverseError('BRIDGE_SUBSCRIPTION_REFUSED', `Refused: ${refused.join(', ')}.`), 'subscription')
+      this.#sendRetained(sessionPresent)
     })
+  }
+
+  /**
+   * The other broker gets what is retained here after each connection, as Mosquitto's bridges do it: it may have come to know
+   * nothing of it. Not so a topic that also comes from there to a session that it kept: what changed while they were apart is
+   * on its way in both directions, and an older value would undo it.
+   */
+  #sendRetained (sessionPresent: boolean): void {
+    const { topics } = this.#settings
+    const { signal } = this.#connection
+    const due = this.#due = new Set<string>()
+    const send = async (): Promise<void> => {
+      // Of a topic that both retain, its value stays: else they would exchange them.
+      if (!sessionPresent && topics.remote.length > 0) await pause(settling, undefined, { signal })
+      let read = 0
+      for await (const { topic, origin } of this.#local.retained(topics.local.map(({ filter }) => filter), signal)) {
+        // Reading waits for nothing, and others are to have their turns.
+        if (++read % 500 === 0) await nextTurn()
+        const target = topics.outward(topic)
+        if (target === undefined || origin === this.#origin || (sessionPresent && topics.inward(target.topic) !== undefined)) continue
+        due.add(topic)
+      }
+      for (const topic of due) {
+        // What is published now goes first, and finds the buffer as empty as without this.
+        while (this.#buffer.size >= window && !signal.aborted) await new Promise<void>(resolve => { this.#roomed = resolve })
+        for await (const message of this.#local.retained([topic], signal)) {
+          if (!signal.aborted && due.delete(topic)) this.#carry(message)
+        }
+        if (signal.aborted) return
+      }
+    }
+    send().catch((error: unknown) => { if (!signal.aborted) this.emit('problem', problemOf(error as Error)) })
   }
 
   #disconnected (client: MqttClient): void {
@@ -218,6 +265,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
     // Some brokers hang up on a protocol level that they do not know instead of answering it.
     if (!wasConnected && this.#cause === undefined && this.#settings.bridgeBit && !this.#everConnected) this.#bridgeBit = !this.#bridgeBit
     this.#connectedAt = undefined
+    this.#connection.abort()
     const error = problemOf(this.#cause ?? new Error('the other broker closed the connection'))
     this.#cause = undefined
     // MQTT.js has set its timer already; this is for the attempt after the next.
@@ -233,11 +281,15 @@ export class Bridge extends EventEmitter<BridgeEvents> {
   }
 
   /** A message of this broker. */
-  #hear (i: number, { topic, payload, qos, retain, clientId, origin }: Delivered): void {
-    const { topics } = this.#settings
-    if (origin === this.#origin || !topics.isFirst(i, topic)) return
-    const target = topics.outward(topic)
-    if (target === undefined) return
+  #hear (i: number, message: Delivered): void {
+    if (!this.#settings.topics.isFirst(i, message.topic)) return
+    if (message.retain) this.#due.delete(message.topic)
+    this.#carry(message)
+  }
+
+  #carry ({ topic, payload, qos, retain, clientId, origin }: Delivered): void {
+    const target = this.#settings.topics.outward(topic)
+    if (target === undefined || origin === this.#origin) return
     if (this.#loops.leaves(target.topic, payload, origin ?? clientId ?? '')) return this.#circled(topic)
     // The payload is a part of what its socket read at once, and would keep all of that.
     this.#keep({ topic: target.topic, payload: Buffer.from(payload), qos: lower(qos, target.qos), retain })
@@ -272,6 +324,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
       this.#buffer.remove(message)
       if (error) this.#counters.dropped++
       else this.#counters.sent++
+      if (this.#buffer.size < window) this.#roomed?.()
       if (this.#buffer.size === 0) {
         this.#told.delete('buffer')
         this.#drained?.()

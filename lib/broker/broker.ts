@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { PlatziverseError } from '../errors.ts'
 import type { Limits } from './limits.ts'
+import type { Owners } from './owners.ts'
 import type { Rule } from './rules.ts'
 import type { BrokerSnapshot } from './sys-topics.ts'
 import type { UserRecord } from './passwords.ts'
@@ -58,7 +59,7 @@ export interface Delivered {
   qos: 0 | 1 | 2
   /** Whether the publisher asked to retain it. */
   retain: boolean
-  /** Who published it; absent: this process. */
+  /** Who published it; absent: this process, or nobody knows any more who published what is retained. */
   clientId: string | undefined
   /** As given to `publish`. */
   origin: string | undefined
@@ -145,16 +146,30 @@ export interface Arrival {
   socket: Socket
 }
 
-/** All that a broker is to be. Plain data: what is equal stays as it is, with its clients. */
+/** A login that somebody outside the broker is to decide. */
+export interface Login {
+  clientId: string
+  username: string
+  /** Undefined: the client sent none. */
+  password: string | undefined
+  address: string | undefined
+}
+
+/** Whether a client may come in under the username it gives; undefined: nobody decided. Takes as long as it takes. */
+export type Decide = (login: Login) => Promise<boolean | undefined>
+
+/** All that a broker is to be. Plain data but for `decide`: what is equal stays as it is, with its clients. */
 export interface BrokerOptions {
   /** The first one is the broker's own; its state is the broker's. */
   listeners: ListenerOptions[]
   /** Whether clients from the network may come without a user. */
   anonymous: boolean
   users: UserRecord[]
+  /** Decides on logins in the place of `users`. */
+  decide?: Decide
   rules: Rule[]
   limits: Limits
-  /** Folder for retained messages, sessions and offline queues; undefined: they are in memory. */
+  /** Folder for retained messages, sessions, offline queues and whose agents are; undefined: they are in memory. */
   folder: string | undefined
   /** Seconds between two publications of `$SYS/broker/…`; 0: none. */
   sys: number
@@ -174,6 +189,8 @@ export interface Broker extends EventEmitter<BrokerEvents> {
   readonly listenerStates: readonly ListenerState[]
   /** False when nobody could receive what is published now, so that there is no need to write it. */
   readonly hasSubscribers: boolean
+  /** Which user each agent belongs to; kept as long as the sessions are. */
+  readonly owners: Owners
   statistics (): BrokerStatistics
   snapshot (): BrokerSnapshot
   /** Be as the options say: what did not change is not touched, and clients whose rights did not change stay. */
@@ -188,6 +205,8 @@ export interface Broker extends EventEmitter<BrokerEvents> {
   publish (publication: OutgoingPublication, origin?: string): Promise<void>
   /** Hear what is published, without being a client. @returns ends it */
   subscribe (filter: string, subscriber: Subscriber): () => void
+  /** What is retained; a topic that several filters match comes several times. */
+  retained (filters: string[]): AsyncIterable<Delivered>
   clients (): ClientInfo[]
   /**
    * Hang up on a client.

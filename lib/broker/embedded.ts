@@ -1,17 +1,18 @@
 import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import { isDeepStrictEqual } from 'node:util'
 import type { AedesPublishPacket, Client, PublishPacket, Subscription } from 'aedes'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import { Admission } from './admission.ts'
-import type { Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientInfo, Connection, ListenerState, OutgoingPublication, Subscriber, Taker } from './broker.ts'
+import type { Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Subscriber, Taker } from './broker.ts'
 import { ClientState } from './client-state.ts'
 import { corkPerTurn } from './cork.ts'
 import { Counters } from './counters.ts'
 import { Gate, type Refusal } from './gate.ts'
 import { GrantedDelivery } from './granted-delivery.ts'
 import { Listeners } from './listeners.ts'
+import type { Owners } from './owners.ts'
 import type { Violation } from './packet-guard.ts'
 import { openPersistence, type BrokerPersistence } from './persistence.ts'
 import { Rules } from './rules.ts'
@@ -32,11 +33,16 @@ const heartbeatInterval = 15_000
 /** [MQTT-3.9.3-2] */
 const subackFailure = 128
 
+const sessionTaken = 'another user has a session with the client id'
+
 /** What aedes says of clients that it refuses, by the name under which that is counted, and in our words. */
 const refusals: Record<string, { by: string, reason: string }> = {
   'connect did not arrive in time': { by: 'connectTimeout', reason: 'CONNECT did not arrive in time' },
   'unacceptable protocol version': { by: 'protocolVersion', reason: 'unacceptable protocol version: MQTT 5 is not spoken here, use MQTT 3.1.1' }
 }
+
+/** What aedes reads when somebody subscribes. */
+type Streaming = { createRetainedStreamCombi (filters: string[]): Readable }
 
 /** What aedes calls when a socket's buffer is full; not in its types. */
 type PatientClient = Client & { waitForDrain (done: (error: Error | null, client: Client) => void): void }
@@ -116,6 +122,8 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     return this.aedes.subscriptions > 0 || this.#hasSessions
   }
 
+  get owners (): Owners { return this.#persistence.owners }
+
   statistics (): BrokerStatistics {
     return { clients: this.aedes.connectedClients, ...this.#counters.statistics() }
   }
@@ -144,7 +152,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#changeUsers(options)
     if (!isDeepStrictEqual(before.rules, options.rules)) {
       this.#rules = new Rules(options.rules)
-      for (const state of this.#here) state.rights = this.#rightsOf(state)
+      for (const state of this.#here) if (state.connection !== undefined) state.rights = this.#rightsOf(state)
     }
     this.#listeners.configure(options.listeners, this.#gate.isOpen)
     if (this.#sys === undefined || before.sys !== options.sys) this.#watch(options.sys)
@@ -157,14 +165,14 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
 
   async publish ({ topic, payload, qos, retain }: OutgoingPublication, origin = ''): Promise<void> {
     if (this.#closing !== undefined) throw new PlatziverseError('PUBLISH_FAILED', 'The broker is closed.')
-    // aedes passes the id of this "client" on to subscribers, and looks at nothing else of it.
-    const from = { id: originPrefix + origin } as Client
+    // aedes passes it on to subscribers, and it stays with what is retained.
+    const clientId = originPrefix + origin
     await new Promise<void>((resolve, reject) => {
       const done = (error?: Error | null): void => {
         if (error) reject(new PlatziverseError('PUBLISH_FAILED', `${reasonOf(error)}.`, { cause: error }))
         else resolve()
       }
-      this.aedes.publish({ cmd: 'publish', topic, payload, qos, retain, dup: false }, from, done)
+      this.aedes.publish({ cmd: 'publish', topic, payload, qos, retain, dup: false, clientId } as PublishPacket, done)
     })
   }
 
@@ -174,10 +182,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     const hear = (packet: AedesPublishPacket, done: () => void): void => {
       // [MQTT-4.7.2-1] And aedes takes a subscription out a turn of the event loop later.
       if (ended || (isWild && packet.topic.startsWith('$'))) return done()
-      const { topic, qos, retain, clientId = originPrefix } = packet as AedesPublishPacket & { clientId?: string }
-      const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
-      const isOurs = clientId.startsWith(originPrefix)
-      const result = subscriber({ topic, payload, qos, retain, clientId: isOurs ? undefined : clientId, origin: isOurs ? clientId.slice(1) || undefined : undefined })
+      const result = subscriber(deliveredOf(packet))
       if (result instanceof Promise) result.then(done, done)
       else done()
     }
@@ -189,6 +194,11 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       this.#hearing--
       this.aedes.unsubscribe(filter, hear, () => undefined)
     }
+  }
+
+  async * retained (filters: string[]): AsyncGenerator<Delivered> {
+    const stream = (this.#persistence as BrokerPersistence & Streaming).createRetainedStreamCombi(filters)
+    for await (const packet of stream) yield deliveredOf(packet as AedesPublishPacket)
   }
 
   clients (): ClientInfo[] {
@@ -224,12 +234,11 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   }
 
   #changeUsers (options: BrokerOptions): void {
-    const changed = this.#gate.configure(options)
+    const whyNot = this.#gate.configure(options)
     for (const state of this.#here) {
-      const client = this.aedes.client(state.connection?.clientId ?? '')
-      if (client === undefined) continue
-      if (state.username !== undefined && changed.has(state.username)) this.#hangUp(client, 'its user was changed or removed')
-      else if (!state.verified && !this.#gate.mayBeAnonymous(state.arrival)) this.#hangUp(client, 'anonymous access was ended')
+      // Those without rights were not let in yet.
+      const reason = state.rights === undefined ? undefined : whyNot(state)
+      if (reason !== undefined) cutOff(state, reason)
     }
   }
 
@@ -300,9 +309,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
 
   #hangUp (client: Client, reason: string): void {
     const state = this.#states.get(client)
-    if (state !== undefined) state.reason ??= reason
-    // A graceful end would wait for a client that does not read.
-    state?.stream.destroy()
+    if (state !== undefined) cutOff(state, reason)
   }
 
   #authenticate (client: Client, username: string | undefined, password: Buffer | undefined, done: (error: Error & { returnCode: number } | null, success: boolean | null) => void): void {
@@ -310,7 +317,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     const { arrival, keepalive } = state
     state.username = arrival.username ?? username
     const newSession = !client.clean && !this.#persistence.hasSession(client.id)
-    this.#gate.decide({ clientId: client.id, newSession, keepalive, username, password, arrival }).then(decision => {
+    this.#gate.decide({ clientId: client.id, newSession, keepalive, username, password, arrival }, decision => {
       const refusal = 'by' in decision ? decision : this.#letIn(client, state, decision.verified)
       if (refusal === undefined) return done(null, true)
       state.refusal = refusal.by
@@ -321,8 +328,10 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   #letIn (client: Client, state: ClientState, verified: boolean): Refusal | undefined {
     const previous = this.aedes.client(client.id)
     const before = previous === undefined ? undefined : this.#states.get(previous)
-    // MQTT lets anybody take a client id over; here only the user who has it, or one user could keep another out.
-    if (before?.verified === true && before.username !== state.username) return { by: 'clientIdTaken', returnCode: 2, text: 'another user is connected with the client id' }
+    const owner = verified ? state.username ?? '' : null
+    // MQTT lets anybody take a client id and its session over; here only the user who has it, or one user could keep another out and get its messages.
+    if (before?.verified === true && before.username !== owner) return { by: 'clientIdTaken', returnCode: 2, text: 'another user is connected with the client id' }
+    if (!this.#persistence.claimSession(client.id, owner)) return { by: 'clientIdTaken', returnCode: 2, text: sessionTaken }
     if (before !== undefined) before.reason ??= 'another connection took over the client id'
     state.verified = verified
     state.rights = this.#rightsOf(state, client.id)
@@ -419,12 +428,17 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       const state = this.#states.get(client)
       if (state === undefined) return
       const { username, verified, arrival: { address } } = state
+      if (!this.#persistence.clientCame(client.id, client.clean, verified ? username ?? '' : null)) {
+        this.#refused('clientIdTaken', sessionTaken, client.id, username, address)
+        return this.#hangUp(client, sessionTaken)
+      }
       const connection: Connection = { number: this.#counters.connected(this.aedes.connectedClients), clientId: client.id, username, verified, address, gone: false }
       state.connection = connection
+      // The rules may have changed since it was let in.
+      state.rights = this.#rightsOf(state)
       state.connectedAt = Date.now()
       state.clean = client.clean
       this.#hasSessions ||= !client.clean
-      this.#persistence.clientCame(client.id, client.clean)
       this.emit('client', { event: 'connected', ...who(connection), clean: client.clean })
     })
     this.aedes.on('clientDisconnect', client => {
@@ -467,6 +481,12 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   }
 }
 
+function cutOff (state: ClientState, reason: string): void {
+  state.reason ??= reason
+  // A graceful end would wait for a client that does not read.
+  state.stream.destroy()
+}
+
 function reasonFor (client: Client, state: ClientState): string {
   // aedes tells a clean DISCONNECT in no other way. [MQTT-3.14.4-3]
   const clean = (client as Client & { _disconnected?: boolean })._disconnected === true
@@ -475,4 +495,11 @@ function reasonFor (client: Client, state: ClientState): string {
 
 function who ({ clientId, username, address }: Connection): { clientId: string, username?: string, address?: string } {
   return { clientId, ...username === undefined ? {} : { username }, ...address === undefined ? {} : { address } }
+}
+
+function deliveredOf (packet: AedesPublishPacket): Delivered {
+  const { topic, qos, retain, clientId = originPrefix } = packet as AedesPublishPacket & { clientId?: string }
+  const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
+  const isOurs = clientId.startsWith(originPrefix)
+  return { topic, payload, qos, retain, clientId: isOurs ? undefined : clientId, origin: isOurs ? clientId.slice(1) || undefined : undefined }
 }

@@ -1,9 +1,10 @@
-import { EventEmitter } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { PlatziverseError, reasonOf } from '../errors.ts'
-import type { Arrival, Broker, BrokerOptions, BrokerStatistics, ClientEvent, ClientInfo, Connection, ListenerState, OutgoingPublication, Publication, Settle, Subscriber, Taker } from './broker.ts'
+import type { Arrival, Broker, BrokerOptions, BrokerStatistics, ClientEvent, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Settle, Subscriber, Taker } from './broker.ts'
 import { openEmbeddedBroker } from './embedded.ts'
 import { Intake, type IntakeHandler, type IntakeOptions, type IntakeStatistics } from './intake.ts'
+import { Owners } from './owners.ts'
 import type { BrokerSnapshot } from './sys-topics.ts'
 
 const firstRetry = 1_000
@@ -12,6 +13,9 @@ const longestRetry = 30_000
 const grace = 5_000
 
 export type Statistics = BrokerStatistics & IntakeStatistics
+
+/** What a broker can be given anew without a deploy. */
+export type Access = Pick<BrokerOptions, 'users' | 'rules'>
 
 const nothing: BrokerStatistics = { clients: 0, connections: 0, refused: 0, refusedBy: {}, received: 0, delivered: 0, dropped: 0, droppedBy: {}, cutOff: 0 }
 
@@ -33,8 +37,14 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
   readonly intakes = new Map<string, Intake>()
   /** Whether a node stands for the broker now. */
   attached = false
+  /** Which user each agent belongs to, as the broker knows it that is here, or was last: what it left in the intakes is still checked. */
+  owners = new Owners()
   #broker: Broker | undefined
+  /** What is in force: as deployed, but for what was reloaded since. */
   #options: BrokerOptions | undefined
+  #deployed: BrokerOptions | undefined
+  /** Ends with the last reload that was asked for. */
+  #reloading: Promise<unknown> = Promise.resolve()
   #opening: Promise<void> | undefined
   /** Counts what was asked for, so that a broker which comes too late is known as such. */
   #generation = 0
@@ -72,10 +82,35 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
     return this.listenerStates.flatMap(listener => listener.state === 'listening' ? [listener.port] : [])
   }
 
-  /** Be as the options say. Another folder takes another broker; all else changes without hanging up on anybody. */
+  /** Be as the node says. Another folder takes another broker; all else changes without hanging up on anybody. */
   async open (options: BrokerOptions): Promise<void> {
-    clearTimeout(this.#retry)
     if (this.#opening !== undefined && this.#options?.folder !== options.folder) await this.close()
+    this.#deployed = options
+    await this.#apply(options)
+  }
+
+  /**
+   * Put other users or rules in force until the next deploy; reloads are done one after another.
+   * @param change is given what is in force, and answers with what is to be instead
+   * @returns what is in force then
+   * @throws PlatziverseError BROKER_MISSING, BROKER_COMMAND_INVALID when a deploy came in between, and what `change` throws
+   */
+  reload (change: (now: Access) => Promise<Partial<Access>>): Promise<Access> {
+    const deployed = this.#deployed
+    const reloading = this.#reloading.then(async () => {
+      const now = this.#options
+      if (deployed === undefined || now === undefined) throw new PlatziverseError('BROKER_MISSING', 'The broker is not there.')
+      const options = { ...now, ...await change(now) }
+      if (this.#deployed !== deployed) throw new PlatziverseError('BROKER_COMMAND_INVALID', 'A deploy came in between: nothing was reloaded.')
+      await this.#apply(options)
+      return options
+    })
+    this.#reloading = reloading.catch(() => undefined)
+    return reloading
+  }
+
+  async #apply (options: BrokerOptions): Promise<void> {
+    clearTimeout(this.#retry)
     this.#options = options
     const opening = this.#opening ??= this.#make(options, ++this.#generation)
     await opening
@@ -89,6 +124,7 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
       this.#failure = undefined
       this.#delay = firstRetry
       this.#broker = broker
+      this.owners = broker.owners
       broker.on('listener', () => { this.emit('listener', this.listener) })
       broker.on('client', event => { this.emit('client', event) })
       broker.on('disk', error => {
@@ -101,7 +137,7 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
       if (generation !== this.#generation) return
       this.#opening = undefined
       this.#failure = error instanceof PlatziverseError ? error : new PlatziverseError('BROKER_LISTEN_FAILED', `${reasonOf(error)}.`, { cause: error })
-      this.#retry = setTimeout(() => { if (this.#options !== undefined) void this.open(this.#options) }, this.#delay).unref()
+      this.#retry = setTimeout(() => { if (this.#options !== undefined) void this.#apply(this.#options) }, this.#delay).unref()
       this.#delay = Math.min(this.#delay * 2, longestRetry)
       this.emit('listener', this.listener)
     }
@@ -113,6 +149,7 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
     const opening = this.#opening
     this.#opening = undefined
     this.#options = undefined
+    this.#deployed = undefined
     this.#failure = undefined
     this.#diskFailure = undefined
     await opening
@@ -138,6 +175,15 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
       this.#hearings.delete(hearing)
       hearing.end?.()
     }
+  }
+
+  /**
+   * What is retained; of a broker that is not there yet once it is.
+   * @throws AbortError when `signal` ends the wait
+   */
+  async * retained (filters: string[], signal: AbortSignal): AsyncGenerator<Delivered> {
+    while (this.#broker === undefined) await once(this, 'listener', { signal })
+    yield * this.#broker.retained(filters)
   }
 
   accept (stream: Duplex, arrival: Arrival): void {
@@ -213,7 +259,7 @@ function placeOf (brokerId: string): Place {
 }
 
 /** What others may do with a broker: watch it, and publish to it. */
-export type BrokerPlace = Pick<Place, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'subscribe' | 'accept' | 'clients' | 'disconnect' | 'clearRetained' | 'statistics' | 'snapshot'>
+export type BrokerPlace = Pick<Place, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'subscribe' | 'retained' | 'accept' | 'clients' | 'disconnect' | 'clearRetained' | 'reload' | 'statistics' | 'snapshot'>
 
 /** The place of a broker, whether or not the broker is there yet. */
 export function findBroker (brokerId: string): BrokerPlace {
@@ -239,8 +285,9 @@ export async function detachBroker (brokerId: string, removed: boolean): Promise
 /** Let an agent-in take the three topics off a broker. */
 export function attachIntake (agentInId: string, brokerId: string, handler: IntakeHandler, options: IntakeOptions): Intake {
   for (const [id, place] of places) if (id !== brokerId) closeIntake(place, agentInId)
-  const { intakes } = placeOf(brokerId)
-  const intake = intakes.get(agentInId) ?? new Intake(options)
+  const place = placeOf(brokerId)
+  const { intakes } = place
+  const intake = intakes.get(agentInId) ?? new Intake(options, () => place.owners)
   intakes.set(agentInId, intake)
   intake.attach(handler, options)
   return intake

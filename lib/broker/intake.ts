@@ -4,7 +4,7 @@ import { parse, type Message, type RejectReason } from '../messages/parse.ts'
 import { kindOf, topics } from '../messages/topics.ts'
 import type { Connection, Publication, Settle, Taker } from './broker.ts'
 import { addUnsettled, endDelivery, nextDeliveryId, unsettledOf, type Delivery, type Unsettled } from './deliveries.ts'
-import { Owners } from './owners.ts'
+import type { Owners } from './owners.ts'
 import { Presence } from './presence.ts'
 import { Window } from './window.ts'
 
@@ -67,14 +67,16 @@ export class Intake implements Taker {
   #options: IntakeOptions
   #window: Window
   #presence = new Presence()
-  #owners = new Owners()
+  #owners: () => Owners
   #unsettled = 0
   #sweep: NodeJS.Timeout | undefined
   #closed = false
   #counters = { messages: 0, rejected: 0, timedOut: 0, abandoned: 0 }
 
-  constructor (options: IntakeOptions) {
+  /** @param owners which user each agent belongs to, as the broker knows it now */
+  constructor (options: IntakeOptions, owners: () => Owners) {
     this.#options = options
+    this.#owners = owners
     this.#window = new Window({ perSource: options.clientWindow, total: options.totalWindow })
     this.#window.pause()
   }
@@ -171,7 +173,7 @@ export class Intake implements Taker {
 
   /** Whether a user may speak for an agent: one that carries the user's name or none, and that no other user spoke for before. */
   #isTheirs (uuid: string, carried: string | undefined, username: string): boolean {
-    return (carried === undefined || carried === username) && this.#owners.claim(uuid, username)
+    return (carried === undefined || carried === username) && this.#owners().claim(uuid, username)
   }
 
   #send (message: Message, delivery: Delivery, source: number, settle: Settle): void {

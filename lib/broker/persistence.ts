@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { PlatziverseError } from '../errors.ts'
+import { Owners } from './owners.ts'
 import type { Aedes, Client, Context } from './persistence/context.ts'
 import { openDiskJournal, openMemoryJournal, type Journal, type OnFailure } from './persistence/journal.ts'
 import { Queues, type Recipient } from './persistence/queues.ts'
@@ -8,6 +9,7 @@ import { ReceivedMessages } from './persistence/received.ts'
 import type { Packet, Release, Subscription } from './persistence/records.ts'
 import { Restorer } from './persistence/restore.ts'
 import { RetainedMessages } from './persistence/retained.ts'
+import type { SessionOwner } from './persistence/session.ts'
 import { Sessions } from './persistence/sessions.ts'
 import { Subscriptions, type Route } from './persistence/subscriptions.ts'
 import { Wills, type Will } from './persistence/wills.ts'
@@ -61,8 +63,18 @@ export interface BrokerPersistence {
   readonly counters: Readonly<PersistenceCounters>
   /** Why the disk takes no changes now. */
   readonly failure: PlatziverseError | undefined
-  /** A client connected, and is registered with aedes. A clean one ends the session that was. [MQTT-3.1.2-6] */
-  clientCame (clientId: string, clean: boolean): void
+  /** Which user each agent belongs to. */
+  readonly owners: Owners
+  /**
+   * Whether somebody may have the session of a client id, if there is one, to resume or to end it. Ask before aedes looks for the
+   * session: an anonymous client's ends now when a user comes for it.
+   */
+  claimSession (clientId: string, owner: SessionOwner): boolean
+  /**
+   * A client connected, and is registered with aedes. A clean one ends the session that was. [MQTT-3.1.2-6]
+   * @returns false: another user's session came up since `claimSession`; hang up on the client, and say nothing more of it
+   */
+  clientCame (clientId: string, clean: boolean, owner?: SessionOwner): boolean
   clientWent (clientId: string): void
   hasSession (clientId: string): boolean
   /** Put a message into the queue of a session; resolves after the commit. */
@@ -98,6 +110,7 @@ class Persistence implements BrokerPersistence {
   readonly queues: Queues
   readonly received: ReceivedMessages
   readonly wills: Wills
+  readonly owners: Owners
   failure: PlatziverseError | undefined
   #context: Context
   #closing: Promise<void> | undefined
@@ -108,6 +121,7 @@ class Persistence implements BrokerPersistence {
     this.retained = new RetainedMessages(context)
     this.received = new ReceivedMessages(context)
     this.wills = new Wills(context)
+    this.owners = new Owners(context)
     this.sessions = new Sessions(context, this.received, session => {
       this.subscriptions.empty(session)
       this.queues.empty(session)
@@ -170,7 +184,9 @@ class Persistence implements BrokerPersistence {
 
   destroy (): Promise<void> { return this.close() }
 
-  clientCame (clientId: string, clean: boolean): void { this.sessions.clientCame(clientId, clean) }
+  claimSession (clientId: string, owner: SessionOwner): boolean { return this.sessions.claim(clientId, owner) }
+
+  clientCame (clientId: string, clean: boolean, owner: SessionOwner = null): boolean { return this.sessions.clientCame(clientId, clean, owner) }
 
   clientWent (clientId: string): void { this.sessions.clientWent(clientId) }
 
@@ -216,7 +232,10 @@ class Persistence implements BrokerPersistence {
 
   incomingDelPacket (client: Client, packet: { messageId: number }): Promise<void> { return this.received.delete(client, packet) }
 
-  cleanIncoming (client: Client): Promise<void> { return this.received.clean(client) }
+  async cleanIncoming (client: Client): Promise<void> {
+    // aedes asks it for a client that was not let in, too: what is here is another's.
+    if (client._authorized !== false) await this.received.clean(client)
+  }
 
   putWill (client: Client, will: Will): Promise<void> { return this.wills.put(client, will) }
 

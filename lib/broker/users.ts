@@ -1,6 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { verifyPassword, type UserRecord } from './passwords.ts'
+import { Slowdown } from './slowdown.ts'
 
 /** `slowed`: not looked at, because of failures before or because too many wait; the client may try again later. */
 export type Verdict = 'granted' | 'refused' | 'slowed'
@@ -16,11 +17,6 @@ export interface UsersOptions {
   failuresAllowed?: number
 }
 
-/** ms that the first failure too many costs; each further one costs twice as much. */
-const firstDelay = 1_000
-const longestDelay = 5 * 60_000
-/** ms without a failure after which all is forgotten. */
-const forgetAfter = 10 * 60_000
 /** Entries of each table that strangers can make grow. */
 const mostEntries = 10_000
 
@@ -214,37 +210,4 @@ export function networkOf (address: string | undefined): string {
 
 function tableOf (records: readonly UserRecord[]): Map<string, string> {
   return new Map(records.map(({ username, hash }) => [username, hash]))
-}
-
-/** Counts failures by key; from one too many on the key is slowed, each time for twice as long. */
-class Slowdown {
-  /** The latest failure last. */
-  #entries = new Map<string, { failures: number, slowedUntil: number, forgottenAt: number }>()
-  readonly #allowed: number
-  readonly #now: () => number
-
-  constructor (allowed: number, now: () => number) {
-    this.#allowed = allowed
-    this.#now = now
-  }
-
-  knows (key: string): boolean {
-    return (this.#entries.get(key)?.forgottenAt ?? -Infinity) > this.#now()
-  }
-
-  slows (key: string): boolean {
-    return (this.#entries.get(key)?.slowedUntil ?? -Infinity) > this.#now()
-  }
-
-  count (key: string): void {
-    const now = this.#now()
-    const failures = this.knows(key) ? (this.#entries.get(key)?.failures ?? 0) + 1 : 1
-    const delay = failures < this.#allowed ? 0 : Math.min(firstDelay * 2 ** (failures - this.#allowed), longestDelay)
-    this.#entries.delete(key)
-    this.#entries.set(key, { failures, slowedUntil: now + delay, forgottenAt: now + delay + forgetAfter })
-    for (const [first, { forgottenAt }] of this.#entries) {
-      if (forgottenAt > now && this.#entries.size <= mostEntries) return
-      this.#entries.delete(first)
-    }
-  }
 }

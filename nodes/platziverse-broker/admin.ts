@@ -6,10 +6,11 @@ import type { RED } from '../shared/red.ts'
 import type { SavedRule } from './config.ts'
 
 /** Characters of a Mosquitto file. */
-const longestText = 1_048_576
+export const longestText = 1_048_576
 /** Bytes: the length of a password is two bytes of CONNECT [MQTT-3.1.3.5]. */
 const longestPassword = 65_535
-const mostRules = 10_000
+/** Of a list of users or rules. */
+export const mostEntries = 10_000
 
 /** What a request got wrong; the form has a text for each code. */
 type Refusal = { code: 'PASSWORD_INVALID' | 'TEXT_INVALID' | 'RULES_INVALID', message: string }
@@ -42,16 +43,14 @@ export function registerAdmin (RED: RED): void {
   }
 
   answer('hash', 'write', async ({ password }) => {
-    if (typeof password !== 'string' || password === '' || Buffer.byteLength(password) > longestPassword) {
-      return refuse('PASSWORD_INVALID', `password: a string of 1 to ${longestPassword} bytes.`)
-    }
+    if (!isPassword(password)) return refuse('PASSWORD_INVALID', `password: a string of 1 to ${longestPassword} bytes.`)
     return { hash: await hashPassword(password) }
   })
   answer('users/parse', 'write', ({ text }) => isText(text) ? parsePasswordFile(text) : noText)
   answer('rules/parse', 'write', ({ text }) => isText(text) ? parseRulesFile(text) : noText)
   answer('rules/format', 'read', ({ rules }) => isRules(rules)
     ? { text: formatRulesFile(rules) }
-    : refuse('RULES_INVALID', `rules: an array of at most ${mostRules} rules {subject, username, access, topic}.`))
+    : refuse('RULES_INVALID', `rules: an array of at most ${mostEntries} rules {subject, username, access, topic}.`))
 }
 
 const noText = refuse('TEXT_INVALID', `text: a string of at most ${longestText} characters.`)
@@ -64,14 +63,18 @@ function isRefusal (result: object): result is Refusal {
   return 'code' in result
 }
 
-function isText (value: unknown): value is string {
+export function isPassword (value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && Buffer.byteLength(value) <= longestPassword
+}
+
+export function isText (value: unknown): value is string {
   return typeof value === 'string' && value.length <= longestText
 }
 
 function isRules (value: unknown): value is SavedRule[] {
-  return Array.isArray(value) && value.length <= mostRules && value.every(rule => isObject(rule) && checkRule(rule) === undefined)
+  return Array.isArray(value) && value.length <= mostEntries && value.every(rule => isObject(rule) && checkRule(rule) === undefined)
 }
 
-function isObject (value: unknown): value is Body {
+export function isObject (value: unknown): value is Body {
   return typeof value === 'object' && value !== null
 }

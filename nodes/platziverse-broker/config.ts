@@ -7,6 +7,8 @@ export interface BrokerConfig {
   port: number | string
   /** Whether clients from the network may connect without a user. */
   anonymous: boolean
+  /** Who decides on usernames and passwords: the users, or the flow that is asked on output 1. */
+  login: 'users' | 'flow'
   /** Listeners beside the first. */
   listeners: SavedListener[]
   /** The tls-config node with the certificate of the TLS listeners. */
@@ -57,6 +59,7 @@ export const brokerDefaults: BrokerConfig = {
   host: '',
   port: 8083,
   anonymous: false,
+  login: 'users',
   listeners: [],
   tls: '',
   rules: [],

@@ -1,14 +1,16 @@
 import type { BrokerPlace } from '../../lib/broker/hub.ts'
-import { PlatziverseError } from '../../lib/errors.ts'
+import { invalid } from './invalid.ts'
+import type { Logins } from './login.ts'
+import { readReload } from './reload.ts'
 
 /**
  * What the broker is told through the node's input.
  * `disconnect` {clientId, seconds}: hang up, and keep the client id out for so long · `clients`: who is connected, with
- * subscriptions · `clearRetained` {topic} · `statistics`
- * @returns the answer
- * @throws PlatziverseError BROKER_COMMAND_INVALID
+ * subscriptions · `clearRetained` {topic} · `reload` {users, rules}: put others in force · `statistics` · `login` {id, allow}: answer a question
+ * @returns the answer; undefined: there is none
+ * @throws PlatziverseError BROKER_COMMAND_INVALID, BROKER_MISSING
  */
-export async function obey (broker: BrokerPlace, command: unknown, payload: unknown): Promise<unknown> {
+export async function obey (broker: BrokerPlace, logins: Logins, command: unknown, payload: unknown): Promise<unknown> {
   const { clientId, seconds = 0, topic } = (typeof payload === 'object' && payload !== null ? payload : {}) as Record<string, unknown>
   switch (command) {
     case 'disconnect':
@@ -20,13 +22,15 @@ export async function obey (broker: BrokerPlace, command: unknown, payload: unkn
     case 'clearRetained':
       if (typeof topic !== 'string' || topic === '') throw invalid('The payload needs the topic whose retained message is to go.')
       return { topic, cleared: await broker.clearRetained(topic) }
+    case 'reload': {
+      const { users, rules } = await broker.reload(now => readReload(payload, now))
+      return { users: users.length, rules: rules.length }
+    }
     case 'statistics':
       return broker.statistics()
+    case 'login':
+      return logins.answer(payload)
     default:
       throw invalid(`${JSON.stringify(command)} is no command.`)
   }
-}
-
-function invalid (detail: string): PlatziverseError {
-  return new PlatziverseError('BROKER_COMMAND_INVALID', detail)
 }

@@ -1,24 +1,13 @@
 import { customaryCertificatePort, customaryPorts, type SavedListener } from './config.ts'
-import { input, mark, select, valueOf } from '../shared/editor/fields.ts'
+import { input, select, valueOf } from '../shared/editor/fields.ts'
+import { prepareList, type Fields, type List, type RowProblem } from '../shared/editor/list.ts'
 import { equal, markTab, numberOrText, numberProblem, text, type BrokerNode } from './editor-form.ts'
 
-/** A row as it is shown. */
-interface Row {
-  fields: Record<keyof SavedListener, JQuery>
-}
-
-export interface ListenerProblem {
-  index: number
-  field: keyof SavedListener
-  text: string
-}
+export type ListenerProblem = RowProblem<SavedListener>
 
 type Address = Pick<SavedListener, 'host' | 'port'>
 
-export interface Listeners {
-  value (): SavedListener[]
-  /** Checks all rows again and shows what is wrong. */
-  check (): void
+export interface Listeners extends Pick<List<SavedListener>, 'value' | 'check'> {
   save (): void
 }
 
@@ -62,37 +51,21 @@ export function listenerProblems (listeners: readonly SavedListener[], first: Ad
 
 /** Fills the tab; `changed` is told of every change. */
 export function prepareListeners (node: BrokerNode, problems: (listeners: SavedListener[]) => ListenerProblem[], changed: () => void): Listeners {
-  const rows: Row[] = []
-  const value = () => rows.map(read)
-  const check = () => {
-    const found = problems(value())
-    for (const [index, { fields }] of rows.entries()) {
-      fields.host.attr('placeholder', $('#node-input-host').attr('placeholder') ?? '')
-      for (const name of ['host', 'port', 'path'] as const) {
-        mark(fields[name], found.find(problem => problem.index === index && problem.field === name)?.text)
-      }
-    }
-    $('#platziverse-broker-tls').toggle(hasTls(value()))
-    markTab('listeners', found.length > 0 || (hasTls(value()) && $('#node-input-tls').hasClass('input-error')))
-  }
-  const list = $('#platziverse-broker-listeners').editableList<Row & SavedListener>({
+  const { value, check } = prepareList<SavedListener>({
+    place: '#platziverse-broker-listeners',
     addButton: text('platziverse-broker.listener.add'),
-    removable: true,
-    height: 'auto',
-    addItem (container, _index, item) {
-      const listener = { ...empty, ...item }
-      item.fields = show(container, listener)
-      // The row is now the fields': what it was made from must not be saved beside them.
-      rows.push(item)
-      for (const field of Object.values(item.fields)) field.on('input change', () => { changed() })
-      changed()
+    empty,
+    show,
+    read,
+    problems,
+    checked (found, rows) {
+      const listeners = rows.map(read)
+      for (const { host } of rows) host.attr('placeholder', $('#node-input-host').attr('placeholder') ?? '')
+      $('#platziverse-broker-tls').toggle(hasTls(listeners))
+      markTab('listeners', found.length > 0 || (hasTls(listeners) && $('#node-input-tls').hasClass('input-error')))
     },
-    removeItem (item) {
-      rows.splice(rows.indexOf(item), 1)
-      changed()
-    }
-  })
-  list.editableList('addItems', (node.listeners ?? []).map(listener => ({ ...listener })))
+    changed
+  }, node.listeners ?? [])
   return {
     value,
     check,
@@ -100,8 +73,8 @@ export function prepareListeners (node: BrokerNode, problems: (listeners: SavedL
   }
 }
 
-function show (container: JQuery, listener: SavedListener): Row['fields'] {
-  const fields: Row['fields'] = {
+function show (container: JQuery, listener: SavedListener): Fields<SavedListener> {
+  const fields = {
     transport: select(kinds, kind => text(`platziverse-broker.transport.${kind}`), listener.transport, text('platziverse-broker.listener.transport')),
     certificates: select(certificates, kind => text(`platziverse-broker.certificates.${kind}`), listener.certificates, text('platziverse-broker.listener.certificates')),
     host: input(listener.host, text('platziverse-broker.form.host')),
@@ -114,7 +87,7 @@ function show (container: JQuery, listener: SavedListener): Row['fields'] {
     $('<div>').append(fields.certificates)
   )
   const arrange = () => {
-    const { transport } = read({ fields })
+    const { transport } = read(fields)
     const onPath = transport === 'path'
     fields.host.toggle(!onPath)
     fields.port.toggle(!onPath)
@@ -122,7 +95,7 @@ function show (container: JQuery, listener: SavedListener): Row['fields'] {
     fields.certificates.parent().toggle(transport === 'tls' || transport === 'wss')
   }
   const offerPort = () => {
-    const { transport, certificates: asked, port } = read({ fields })
+    const { transport, certificates: asked, port } = read(fields)
     if (transport !== 'path' && isCustomary(port)) fields.port.val(customaryPort(transport, asked))
     arrange()
   }
@@ -133,7 +106,7 @@ function show (container: JQuery, listener: SavedListener): Row['fields'] {
   return fields
 }
 
-function read ({ fields }: Row): SavedListener {
+function read (fields: Fields<SavedListener>): SavedListener {
   const transport = valueOf(fields.transport) as SavedListener['transport']
   const asked = valueOf(fields.certificates) as SavedListener['certificates']
   // What does not belong to the kind is not saved.

@@ -1,17 +1,9 @@
 import type { SavedRule } from './config.ts'
-import { input, mark, select, valueOf } from '../shared/editor/fields.ts'
+import { input, select, valueOf } from '../shared/editor/fields.ts'
+import { prepareList, type Fields, type RowProblem } from '../shared/editor/list.ts'
+import { isTopicFilter } from '../shared/editor/validate.ts'
 import { ask, complain, equal, markTab, text, type BrokerNode } from './editor-form.ts'
 import { button, prepareImport } from './editor-import.ts'
-
-interface Row {
-  fields: Record<keyof SavedRule, JQuery>
-}
-
-export interface RuleProblem {
-  index: number
-  field: 'username' | 'topic'
-  text: string
-}
 
 export interface Rules {
   save (): void
@@ -21,14 +13,15 @@ const empty: SavedRule = { subject: 'everyone', username: '', access: 'readwrite
 const subjects = ['everyone', 'anonymous', 'user'] as const
 const accesses = ['read', 'write', 'readwrite', 'deny'] as const
 
-export function ruleProblems (rules: readonly SavedRule[]): RuleProblem[] {
+export function ruleProblems (rules: readonly SavedRule[]): Array<RowProblem<SavedRule>> {
   return rules.flatMap(({ subject, username, topic }, index) => {
     const number = index + 1
-    const problems: RuleProblem[] = []
+    const problems: Array<RowProblem<SavedRule>> = []
     if (subject === 'user' && username === '') {
       problems.push({ index, field: 'username', text: text('platziverse-broker.validation.ruleUser', { number }) })
     }
-    if (!isFilter(topic) || (subject === 'everyone' && !standAlone(topic))) {
+    // A shared subscription is checked by the filter in it.
+    if (!isTopicFilter(topic) || topic.split('/')[0] === '$share' || (subject === 'everyone' && !standAlone(topic))) {
       problems.push({ index, field: 'topic', text: text('platziverse-broker.validation.ruleTopic', { number }) })
     }
     return problems
@@ -36,33 +29,15 @@ export function ruleProblems (rules: readonly SavedRule[]): RuleProblem[] {
 }
 
 export function prepareRules (node: BrokerNode): Rules {
-  const rows: Row[] = []
-  const value = () => rows.map(read)
-  const check = () => {
-    const problems = ruleProblems(value())
-    markTab('rules', problems.length > 0)
-    for (const [index, { fields }] of rows.entries()) {
-      for (const name of ['username', 'topic'] as const) {
-        mark(fields[name], problems.find(problem => problem.index === index && problem.field === name)?.text)
-      }
-    }
-  }
-  const list = $('#platziverse-broker-rules').editableList<Row & SavedRule>({
+  const { value, add } = prepareList({
+    place: '#platziverse-broker-rules',
     addButton: text('platziverse-broker.rule.add'),
-    removable: true,
-    height: 'auto',
-    addItem (container, _index, item) {
-      item.fields = show(container, { ...empty, ...item })
-      rows.push(item)
-      for (const field of Object.values(item.fields)) field.on('input change', check)
-      check()
-    },
-    removeItem (item) {
-      rows.splice(rows.indexOf(item), 1)
-      check()
-    }
-  })
-  list.editableList('addItems', (node.rules ?? []).map(rule => ({ ...rule })))
+    empty,
+    show,
+    read,
+    problems: ruleProblems,
+    checked (problems) { markTab('rules', problems.length > 0) }
+  }, node.rules ?? [])
 
   prepareImport<{ rules: SavedRule[], problems: Array<{ line: number, text: string }> }>({
     place: '#platziverse-broker-rules-import',
@@ -73,7 +48,7 @@ export function prepareRules (node: BrokerNode): Rules {
       if (problems.length > 0) return text('platziverse-broker.rule.refused')
       const known = new Set(value().map(keyOf))
       const fresh = rules.map(rule => ({ ...empty, ...rule })).filter(rule => !known.has(keyOf(rule)))
-      list.editableList('addItems', fresh)
+      add(fresh)
       return text('platziverse-broker.rule.imported', { count: fresh.length })
     }
   })
@@ -84,8 +59,8 @@ export function prepareRules (node: BrokerNode): Rules {
   return { save () { if (!equal(value(), node.rules ?? [])) node.rules = value() } }
 }
 
-function show (container: JQuery, rule: SavedRule): Row['fields'] {
-  const fields: Row['fields'] = {
+function show (container: JQuery, rule: SavedRule): Fields<SavedRule> {
+  const fields = {
     subject: select(subjects, subject => text(`platziverse-broker.subject.${subject}`), rule.subject, text('platziverse-broker.rule.subject')),
     username: input(rule.username, text('platziverse-broker.user.name')),
     access: select(accesses, access => text(`platziverse-broker.access.${access}`), rule.access, text('platziverse-broker.rule.access')),
@@ -99,7 +74,7 @@ function show (container: JQuery, rule: SavedRule): Row['fields'] {
   return fields
 }
 
-function read ({ fields }: Row): SavedRule {
+function read (fields: Fields<SavedRule>): SavedRule {
   const subject = valueOf(fields.subject) as SavedRule['subject']
   return {
     subject,
@@ -111,13 +86,6 @@ function read ({ fields }: Row): SavedRule {
 
 function keyOf ({ subject, username, access, topic }: SavedRule): string {
   return JSON.stringify([subject, username, access, topic])
-}
-
-/** `#` alone and last, `+` alone in its level [MQTT-4.7.1-2] [MQTT-4.7.1-3]; a shared subscription is checked by the filter in it. */
-function isFilter (topic: string): boolean {
-  const levels = topic.split('/')
-  if (topic === '' || levels[0] === '$share') return false
-  return levels.every((level, i) => level === '+' || (level === '#' && i === levels.length - 1) || !/[+#\0]/.test(level))
 }
 
 /** Whether `%u` and `%c` are levels of their own. */

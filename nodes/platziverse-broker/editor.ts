@@ -27,6 +27,7 @@ RED.nodes.registerType<BrokerConfig, 'users'>('platziverse-broker', {
     host: { value: defaults.host, validate (value, _options) { return hostProblem(this, String(value ?? '').trim()) ?? true } },
     port: { value: defaults.port, validate: wholeNumber(() => text('platziverse-broker.form.port'), 0, 65_535) },
     anonymous: { value: defaults.anonymous },
+    login: { value: defaults.login },
     listeners: { value: defaults.listeners, validate (value, _options) { return problemsOf(this, value as SavedListener[] | undefined)[0]?.text ?? true } },
     tls: { value: defaults.tls, type: 'tls-config', validate (value, _options) { return tlsProblem(this, String(value ?? '')) ?? true } },
     rules: { value: defaults.rules, validate: (value, _options) => ruleProblems(value as BrokerConfig['rules'] | undefined ?? [])[0]?.text ?? true },
@@ -57,6 +58,7 @@ function prepare (node: BrokerNode): void {
   const box = $('#node-input-anonymous')
   const host = $('#node-input-host')
   if (node.sys === undefined) $('#node-input-sys').val(defaults.sys)
+  if (node.login === undefined) $('#node-input-login').val(defaults.login)
   if (node.persistence === undefined) $('#node-input-persistence').val(defaults.persistence)
   $('#node-input-folder').attr('placeholder', `platziverse-broker/${node.id}`)
 
@@ -67,14 +69,17 @@ function prepare (node: BrokerNode): void {
 
   const show = () => {
     const anonymous = box.prop('checked') === true
-    const known = (usersOf(node)?.length ?? 0) > 0
+    const byFlow = isByFlow(node)
+    const known = byFlow || (usersOf(node)?.length ?? 0) > 0
+    $('#platziverse-broker-login-users').toggle(!byFlow)
+    $('#platziverse-broker-login-flow').toggle(byFlow)
     $('#platziverse-broker-open').toggle(anonymous)
     $('#platziverse-broker-known').toggle(known && !anonymous)
     $('#platziverse-broker-closed').toggle(!known && !anonymous)
     host.attr('placeholder', anonymous || known ? text('platziverse-broker.form.hostOpen') : text('platziverse-broker.form.hostClosed'))
     host.trigger('change')
   }
-  box.add('#node-input-users').on('change', show)
+  box.add('#node-input-users, #node-input-login').on('change', show)
   $('#node-input-host, #node-input-port, #node-input-tls').on('input change', () => { listeners.check() })
   listeners.check()
   $('#node-input-persistence').on('change', function () { $('#platziverse-broker-folder').toggle($(this).val() === 'disk') })
@@ -91,11 +96,16 @@ function prepareTabs (): void {
   for (const name of tabNames) bar.addTab({ id: `platziverse-broker-${name}-tab`, label: text(`platziverse-broker.tab.${name}`) })
 }
 
+/** Whether the flow decides on logins. */
+function isByFlow (node: EditorNode & BrokerConfig): boolean {
+  return (isOpen(node) ? $('#node-input-login').val() : node.login) === 'flow'
+}
+
 /** What is wrong with a host; nothing where strangers may come, or where users are known or may be. */
 function hostProblem (node: EditorNode & BrokerConfig, host: string): string | undefined {
   // In the open form the box counts as it is ticked, not as it was saved.
   const anonymous = isOpen(node) ? $('#node-input-anonymous').prop('checked') === true : node.anonymous
-  if (anonymous || isLoopback(host) || usersOf(node)?.length !== 0) return undefined
+  if (anonymous || isLoopback(host) || isByFlow(node) || usersOf(node)?.length !== 0) return undefined
   return text('platziverse-broker.validation.hostClosed')
 }
 

@@ -1,5 +1,5 @@
 import { isAbsolute, join } from 'node:path'
-import type { BrokerOptions, ListenerOptions, TlsMaterial } from '../../lib/broker/broker.ts'
+import type { BrokerOptions, Decide, ListenerOptions, TlsMaterial } from '../../lib/broker/broker.ts'
 import { readLimits } from '../../lib/broker/limits.ts'
 import type { UserRecord } from '../../lib/broker/passwords.ts'
 import { checkRule, type Rule } from '../../lib/broker/rules.ts'
@@ -13,19 +13,22 @@ export interface Surroundings {
   userDir: string | undefined
   /** Of the tls-config node, where there is one. */
   tls: TlsMaterial | undefined
+  /** Decides on logins where the flow does. */
+  decide: Decide
 }
 
 /**
  * What a node saved, as the broker wants it.
  * @param report is told what is wrong; the broker does without it
  */
-export function brokerOptionsOf (config: BrokerConfig, credentials: BrokerCredentials, { id, userDir, tls }: Surroundings, report: (error: PlatziverseError) => void): BrokerOptions {
+export function brokerOptionsOf (config: BrokerConfig, credentials: BrokerCredentials, { id, userDir, tls, decide }: Surroundings, report: (error: PlatziverseError) => void): BrokerOptions {
   const first: ListenerOptions = { transport: 'tcp', host: (config.host ?? '').trim(), port: portOf(config.port) }
   const others = (config.listeners ?? []).filter(({ transport }) => transport !== 'path').map(listener => listenerOf(listener, tls))
   return {
     listeners: [first, ...others],
     anonymous: config.anonymous === true,
     users: usersOf(credentials, report),
+    ...config.login === 'flow' ? { decide } : {},
     rules: (config.rules ?? []).flatMap(rule => ruleOf(rule, report)),
     limits: readLimits(config.limits),
     folder: config.persistence === 'disk' ? folderOf(config.folder, id, userDir) : undefined,

@@ -9,6 +9,7 @@ import { statusLine } from '../shared/status.ts'
 import { registerAdmin } from './admin.ts'
 import { brokerDefaults, type BrokerConfig, type BrokerCredentials } from './config.ts'
 import { obey } from './control.ts'
+import { Logins } from './login.ts'
 import { serveMetrics } from './metrics.ts'
 import { brokerOptionsOf } from './options.ts'
 import { servePath } from './paths.ts'
@@ -22,7 +23,7 @@ type BrokerNode = Node<BrokerCredentials>
 type TlsNode = RedNode & { addTLSOptions? (options: object): Partial<TlsMaterial> }
 
 /**
- * An MQTT broker. Input: what it is told to do. Output 1: what happens to clients; output 2: statistics and answers.
+ * An MQTT broker. Input: what it is told to do. Output 1: what happens to clients, and logins to decide on; output 2: statistics and answers.
  */
 export default function (RED: RED): void {
   watchFlows(RED)
@@ -68,8 +69,9 @@ export default function (RED: RED): void {
       refusals = 0
     }, 1000)
 
+    const logins = new Logins(question => { this.send([{ topic: 'client/login', payload: question }, null]) })
     const tlsNode = config.tls ? RED.nodes.getNode(config.tls) as TlsNode | null : null
-    const options = brokerOptionsOf(config, this.credentials ?? {}, { id: this.id, userDir: RED.settings.userDir, tls: tlsMaterialOf(tlsNode) }, error => { this.error(error.message) })
+    const options = brokerOptionsOf(config, this.credentials ?? {}, { id: this.id, userDir: RED.settings.userDir, tls: tlsMaterialOf(tlsNode), decide: login => logins.decide(login) }, error => { this.error(error.message) })
 
     broker.on('listener', onListener)
     broker.on('client', onClient)
@@ -86,13 +88,14 @@ export default function (RED: RED): void {
     const timer = every > 0 ? setInterval(() => { this.send([null, { topic: 'statistics', payload: broker.statistics() }]) }, every) : undefined
 
     this.on('input', (msg: RedMessage, send, done) => {
-      obey(broker, msg.topic, msg.payload).then(payload => {
-        send([null, { ...msg, payload }])
+      obey(broker, logins, msg.topic, msg.payload).then(payload => {
+        if (payload !== undefined) send([null, { ...msg, payload }])
         done()
       }, done)
     })
 
     this.on('close', (removed: boolean, done: () => void) => {
+      logins.close()
       clearInterval(timer)
       clearInterval(perSecond)
       broker.off('listener', onListener)

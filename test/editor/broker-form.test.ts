@@ -171,6 +171,31 @@ describe('the broker\'s form', { skip: noChromium || skipWithoutNodeRed(5) }, ()
     assert.equal(await editor.property(id, 'valid'), true)
   }))
 
+  test('lets the flow decide on logins, and says that it gets the passwords', () => nodeRed.withEditor({ flows: [flow, before01] }, async editor => {
+    const { page } = editor
+    const tip = page.locator('#platziverse-broker-login-flow')
+    await editor.edit(id)
+    await editor.fill('#node-input-host', '0.0.0.0')
+    await open(page, 'users')
+    assert.deepEqual([await page.locator('#node-input-login').inputValue(), await tip.isVisible()], ['users', false])
+    await page.locator('#node-input-login').selectOption('flow')
+    await tip.getByText('Passwords pass through the flow').waitFor()
+    assert.equal(await page.locator('#platziverse-broker-users').isVisible(), false)
+    assert.deepEqual(await flawsOf(page), [])
+    await page.screenshot({ path: join(screenshots, 'broker-form-login-by-flow.png') })
+    assert.doesNotMatch(await page.locator('#node-input-host').getAttribute('class') ?? '', /input-error/)
+    await editor.done()
+    assert.equal(await editor.property(id, 'valid'), true)
+    await editor.deploy()
+    assert.equal((await savedNode(nodeRed.running()) as BrokerConfig).login, 'flow')
+    await editor.edit(id)
+    await open(page, 'users')
+    assert.equal(await page.locator('#node-input-login').inputValue(), 'flow')
+    await page.locator('#node-input-login').selectOption('users')
+    assert.match(await page.locator('#node-input-host').getAttribute('class') ?? '', /input-error/)
+    await editor.done()
+  }))
+
   test('keeps Done from losing a password that is being hashed, or a user without one', () => nodeRed.withEditor({ flows: [flow, before01] }, async editor => {
     const { page } = editor
     const done = page.locator('#node-dialog-ok')

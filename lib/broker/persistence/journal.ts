@@ -1,7 +1,8 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Database, Statement } from 'sqlite3'
+import type { Database } from 'sqlite3'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
+import { openSqliteDatabase } from '../../sqlite/open.ts'
 import { decodeRecord, encodeRecord, type StoredRecord } from './records.ts'
 
 /** Where records are kept under numbers. What is changed in one go, without awaiting, is kept wholly or not at all. */
@@ -20,7 +21,8 @@ export interface Journal {
 export type OnFailure = (failure: PlatziverseError | undefined) => void
 
 const done = Promise.resolve()
-const version = 1
+/** Of what is in the records. 2: sessions have owners, and agents users. */
+const version = 2
 /** ms to wait for a predecessor that is still closing. */
 const busyTimeout = 2_000
 const firstPause = 100
@@ -41,7 +43,7 @@ export function openMemoryJournal (): Journal {
 export async function openDiskJournal (folder: string, onFailure: OnFailure, restore: (id: number, record: StoredRecord) => void): Promise<Journal> {
   const file = join(folder, 'broker.sqlite')
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => { throw explain(error, file) })
-  const db = await openDatabase(file)
+  const db = await openSqliteDatabase(file).catch((error: unknown) => { throw explain(error, file) })
   try {
     db.configure('busyTimeout', busyTimeout)
     // Held until the end of the process, however it ends: two brokers with one folder would lose each other's messages.
@@ -66,7 +68,7 @@ export async function openDiskJournal (folder: string, onFailure: OnFailure, res
       insert or replace into records (id, value) select value->>0, value->1 from json_each(new.puts);
       delete from records where id in (select value from json_each(new.deletes));
     end`)
-    return new DiskJournal(db, await prepare(db, 'insert into changes (puts, deletes) values (?, ?)'), file, last, onFailure)
+    return new DiskJournal(db, file, last, onFailure)
   } catch (error) {
     await close(db)
     throw explain(error, file)
@@ -76,9 +78,10 @@ export async function openDiskJournal (folder: string, onFailure: OnFailure, res
 /** Group commit: one batch is on its way to the disk, and whatever comes meanwhile is the next. */
 class DiskJournal implements Journal {
   #db: Database
-  #apply: Statement
   #file: string
   #last: number
+  /** The last number that any batch can have had. */
+  #sent: number
   #onFailure: OnFailure
   /** The batch to come; undefined under a number deletes. */
   #waiting = new Map<number, StoredRecord | undefined>()
@@ -89,11 +92,10 @@ class DiskJournal implements Journal {
   #pause = firstPause
   #wake: (() => void) | undefined
 
-  constructor (db: Database, apply: Statement, file: string, last: number, onFailure: OnFailure) {
+  constructor (db: Database, file: string, last: number, onFailure: OnFailure) {
     this.#db = db
-    this.#apply = apply
     this.#file = file
-    this.#last = last
+    this.#last = this.#sent = last
     this.#onFailure = onFailure
   }
 
@@ -112,14 +114,15 @@ class DiskJournal implements Journal {
     this.#closing ??= (async () => {
       this.#wake?.()
       await this.#writing
-      await finalize(this.#apply)
       await close(this.#db)
     })()
     return this.#closing
   }
 
   #change (id: number, record: StoredRecord | undefined): void {
-    this.#waiting.set(id, record)
+    // What comes and goes while the disk takes nothing must not pile up.
+    if (record === undefined && id > this.#sent) this.#waiting.delete(id)
+    else this.#waiting.set(id, record)
     if (this.#closing !== undefined && this.#writing === undefined) this.#next.reject(new Error('The persistence is closed.'))
     else this.#writing ??= this.#write()
   }
@@ -132,10 +135,13 @@ class DiskJournal implements Journal {
       const current = this.#current = this.#next
       this.#waiting = new Map()
       this.#next = new Deferred()
+      this.#sent = this.#last
       await this.#commit(batch).then(current.resolve, current.reject)
       this.#current = undefined
     }
-    // In the same go as the look at what is waiting.
+    // In the same go as the look at what is waiting. Whatever was promised since came and went.
+    this.#next.resolve()
+    this.#next = new Deferred()
     this.#writing = undefined
   }
 
@@ -146,7 +152,7 @@ class DiskJournal implements Journal {
     for (const [id, record] of batch) if (record === undefined) deletes.push(id); else puts.push([id, encodeRecord(record)])
     const changes = [JSON.stringify(puts), JSON.stringify(deletes)]
     for (let failed = false; ; failed = true) {
-      const error = await new Promise<Error | null>(resolve => { this.#apply.run(changes, resolve) })
+      const error = await new Promise<Error | null>(resolve => { this.#db.run('insert into changes (puts, deletes) values (?, ?)', changes, resolve) })
       if (error === null) {
         if (failed) this.#onFailure(undefined)
         this.#pause = firstPause
@@ -207,29 +213,10 @@ function explain (error: unknown, file: string): PlatziverseError {
   return new PlatziverseError('BROKER_FOLDER_UNWRITABLE', `${file} cannot be written: ${reasonOf(error)}.`, { cause: error })
 }
 
-async function openDatabase (file: string): Promise<Database> {
-  const { default: sqlite3 } = await import('sqlite3').catch((error: unknown) => {
-    throw new PlatziverseError('STORE_DRIVER_MISSING', 'The package sqlite3 is not there, or not built for this machine.', { cause: error })
-  })
-  return await new Promise((resolve, reject) => {
-    const db = new sqlite3.Database(file, error => { if (error === null) resolve(db); else reject(explain(error, file)) })
-  })
-}
-
 function all<Row> (db: Database, sql: string): Promise<Row[]> {
   return new Promise((resolve, reject) => {
     db.all<Row>(sql, (error, rows) => { if (error === null) resolve(rows); else reject(error) })
   })
-}
-
-function prepare (db: Database, sql: string): Promise<Statement> {
-  return new Promise((resolve, reject) => {
-    const statement = db.prepare(sql, error => { if (error) reject(error); else resolve(statement) })
-  })
-}
-
-function finalize (statement: Statement): Promise<void> {
-  return new Promise(resolve => { statement.finalize(() => { resolve() }) })
 }
 
 function close (db: Database): Promise<void> {

@@ -37,9 +37,11 @@ export type StoredRecord =
   | { kind: 'queued', client: string, message?: number, qos: 0 | 1 | 2, messageId?: number }
   /** A QoS 2 message that was received and waits for its PUBREL. */
   | { kind: 'received', client: string, messageId: number }
-  /** `away`: ms since 1970, null while the client is here. */
-  | { kind: 'session', client: string, away: number | null }
+  /** `away`: ms since 1970, null while the client is here. `owner`: absent where version 1 wrote it. */
+  | { kind: 'session', client: string, away: number | null, owner?: string | null }
   | { kind: 'subscription', client: string, subscription: Subscription }
+  /** The user that an agent belongs to. */
+  | { kind: 'agent', uuid: string, username: string }
 
 /** The record as a plain object for JSON: the payload as base64. */
 export function encodeRecord (record: StoredRecord): object {

@@ -1,3 +1,4 @@
+import type { Owners } from '../owners.ts'
 import type { Queues } from './queues.ts'
 import type { ReceivedMessages } from './received.ts'
 import { sizeOf, type Content, type StoredRecord } from './records.ts'
@@ -15,6 +16,7 @@ interface Parts {
   queues: Queues
   received: ReceivedMessages
   wills: Wills
+  owners: Owners
 }
 
 /** What stands for the brokers of former runs. */
@@ -49,10 +51,13 @@ export class Restorer {
         to.received.restore(stored.client, stored.messageId, record)
         return
       case 'session':
-        to.sessions.restore(stored.client, stored.away ?? undefined, record)
+        to.sessions.restore(stored.client, stored.away ?? undefined, stored.owner, record)
         return
       case 'subscription':
         to.subscriptions.restore(this.#session(stored.client), stored.subscription, record)
+        return
+      case 'agent':
+        to.owners.restore(stored.uuid, stored.username, record)
         return
       default:
         throw new Error('of an unknown kind')

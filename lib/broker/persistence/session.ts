@@ -13,9 +13,14 @@ export interface Queued {
   sentTo?: number
 }
 
+/** Whose a session is: a user's, by the name that was proved; null: an anonymous client's. */
+export type SessionOwner = string | null
+
 /** What the broker keeps of a client that asked for it, here or away. */
 export class Session {
   readonly client: string
+  /** undefined: not known. */
+  owner: SessionOwner | undefined
   /** Its number in the journal. */
   readonly record: number
   /** Connections. */
@@ -32,9 +37,10 @@ export class Session {
   #byPacket = new Map<string, Queued>()
   #byMessageId = new Map<number, Queued>()
 
-  constructor (client: string, record: number) {
+  constructor (client: string, record: number, owner: SessionOwner | undefined) {
     this.client = client
     this.record = record
+    this.owner = owner
   }
 
   get isEmpty (): boolean {

@@ -1,11 +1,11 @@
 import type { Context } from './context.ts'
 import type { ReceivedMessages } from './received.ts'
-import { Session } from './session.ts'
+import { Session, type SessionOwner } from './session.ts'
 
 /** ms between looks for sessions to end. */
 const longestSweep = 60_000
 
-/** The sessions: when they begin, how long their clients are away, and when they end. */
+/** The sessions: when they begin, whose they are, how long their clients are away, and when they end. */
 export class Sessions {
   /** Sessions that ended because their client was away for too long. */
   expired = 0
@@ -33,8 +33,8 @@ export class Sessions {
 
   values (): Iterable<Session> { return this.#byClient.values() }
 
-  restore (clientId: string, away: number | undefined, record: number): void {
-    const session = new Session(clientId, record)
+  restore (clientId: string, away: number | undefined, owner: SessionOwner | undefined, record: number): void {
+    const session = new Session(clientId, record, owner)
     session.away = away
     this.#byClient.set(clientId, session)
   }
@@ -57,14 +57,36 @@ export class Sessions {
 
   stopWatching (): void { clearInterval(this.#sweep) }
 
-  clientCame (clientId: string, clean: boolean): void {
+  /**
+   * Whether somebody may have the session of a client id, to resume or to end it. One that has no known owner becomes theirs.
+   * An anonymous client's is no user's to resume: it ends, and the user begins anew. Were the user refused instead, strangers could
+   * keep users out by taking their client ids, and who ends anonymous access would keep all clients out until their sessions expire.
+   */
+  claim (clientId: string, owner: SessionOwner): boolean {
+    const session = this.#byClient.get(clientId)
+    if (session === undefined || session.owner === owner) return true
+    if (session.owner === undefined) {
+      // It is written when the client has come.
+      session.owner = owner
+      return true
+    }
+    if (session.owner !== null) return false
+    this.#end(session)
+    this.#received.forget(clientId)
+    return true
+  }
+
+  /** @returns false: the session is another's, and nothing happened */
+  clientCame (clientId: string, clean: boolean, owner: SessionOwner): boolean {
+    if (!this.claim(clientId, owner)) return false
     if (clean) {
       this.#end(this.#byClient.get(clientId))
-      return
+      return true
     }
-    const session = this.open(clientId)
+    const session = this.open(clientId, owner)
     session.here++
     if (session.away !== undefined) this.#setAway(session, undefined)
+    return true
   }
 
   clientWent (clientId: string): void {
@@ -76,10 +98,10 @@ export class Sessions {
   }
 
   /** The session of a client; a new one if there is none. */
-  open (clientId: string): Session {
+  open (clientId: string, owner?: SessionOwner): Session {
     let session = this.#byClient.get(clientId)
     if (session === undefined) {
-      session = new Session(clientId, this.#context.journal.next())
+      session = new Session(clientId, this.#context.journal.next(), owner)
       this.#byClient.set(clientId, session)
       this.#setAway(session, this.#context.now())
     }
@@ -93,7 +115,8 @@ export class Sessions {
 
   #setAway (session: Session, away: number | undefined): void {
     session.away = away
-    this.#context.journal.put(session.record, { kind: 'session', client: session.client, away: away ?? null })
+    const { record, client, owner } = session
+    this.#context.journal.put(record, { kind: 'session', client, away: away ?? null, ...owner === undefined ? {} : { owner } })
   }
 
   #endExpired (): void {

@@ -24,7 +24,7 @@ export async function up (knex: Knex): Promise<void> {
     table.text('last_text')
     table.unique(['agent_id', 'type'])
   })
-  if (knex.client.config.client === 'sqlite3') {
+  if (knex.client.dialect === 'sqlite3') {
     // Knex has no word for WITHOUT ROWID, which keeps a series' metrics side by side and the key from being stored twice.
     await knex.raw(`create table metrics (
       series_id integer not null,

@@ -20,7 +20,7 @@ export async function up (knex: Knex): Promise<void> {
 }
 
 async function createRollups (knex: Knex): Promise<void> {
-  if (knex.client.config.client === 'sqlite3') {
+  if (knex.client.dialect === 'sqlite3') {
     // Knex has no word for WITHOUT ROWID, which keeps a table in the order of its key and the key from being stored twice.
     for (const name of ['metrics_1h', 'metrics_1d']) {
       await knex.raw(`create table ${name} (

@@ -26,7 +26,7 @@ const lockPatience = 5_000
  * @throws PlatziverseError STORE_SCHEMA_NEWER, with the database untouched
  */
 export async function migrate (knex: Knex): Promise<void> {
-  await refuseNewer(knex)
+  await migrationsDone(knex)
   for (const started = performance.now(); ;) {
     try {
       await knex.migrate.latest({ migrationSource })
@@ -40,9 +40,20 @@ export async function migrate (knex: Knex): Promise<void> {
   }
 }
 
-async function refuseNewer (knex: Knex): Promise<void> {
-  if (!await knex.schema.hasTable('knex_migrations')) return
+/**
+ * How many migrations the database still lacks. Writes nothing.
+ * @throws PlatziverseError STORE_SCHEMA_NEWER
+ */
+export async function pendingMigrations (knex: Knex): Promise<number> {
+  return migrations.length - (await migrationsDone(knex)).length
+}
+
+/** @throws PlatziverseError STORE_SCHEMA_NEWER */
+async function migrationsDone (knex: Knex): Promise<string[]> {
+  if (!await knex.schema.hasTable('knex_migrations')) return []
   const names = new Set(migrations.map(({ name }) => name))
-  const unknown = (await knex('knex_migrations').pluck<string[]>('name')).find(name => !names.has(name))
+  const done = await knex('knex_migrations').pluck<string[]>('name')
+  const unknown = done.find(name => !names.has(name))
   if (unknown !== undefined) throw new PlatziverseError('STORE_SCHEMA_NEWER', `The database has the migration ${unknown}, which this version does not know.`)
+  return done
 }

@@ -76,6 +76,12 @@ async function aedesBroker (t: TestContext, options: AedesOptions = {}, greet: (
       aedes.subscribe(filter, hear, () => undefined)
       return () => { aedes.unsubscribe(filter, hear, () => undefined) }
     },
+    async * retained (filters) {
+      const { persistence } = aedes as never as { persistence: { createRetainedStreamCombi (filters: string[]): AsyncIterable<AedesPublishPacket> } }
+      for await (const packet of persistence.createRetainedStreamCombi(filters)) {
+        yield { ...packet, payload: Buffer.from(packet.payload), clientId: undefined, origin: undefined }
+      }
+    },
     hasClient: clientId => (aedes as never as { clients: Record<string, unknown> }).clients[clientId] !== undefined
   }
 }
@@ -527,7 +533,7 @@ for (const [name, options] of Object.entries({
   'a certificate that is none': { url: 'mqtts://192.0.2.1', tls: { cert: 'none', key: 'none' } }
 })) {
   test(`${name} is an error that names it`, () => {
-    const local: LocalBroker = { publish: async () => undefined, subscribe: () => () => undefined }
+    const local: LocalBroker = { publish: async () => undefined, subscribe: () => () => undefined, async * retained () {} }
     assert.throws(() => new Bridge(local, { id: 'a', url: 'mqtt://192.0.2.1', topics: [row('in', 'a')], ...options }), { code: 'BRIDGE_OPTION_INVALID' })
   })
 }

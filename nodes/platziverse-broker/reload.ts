@@ -1,0 +1,97 @@
+import type { Access } from '../../lib/broker/hub.ts'
+import { hashPassword, parsePasswordFile, verifyPassword, type UserRecord } from '../../lib/broker/passwords.ts'
+import { parseRulesFile } from '../../lib/broker/rules-file.ts'
+import { checkRule, type Rule } from '../../lib/broker/rules.ts'
+import { isObject, isPassword, isText, longestText, mostEntries } from './admin.ts'
+import { invalid } from './invalid.ts'
+
+/** An entry of a list of users, checked. */
+type GivenUser = UserRecord | { username: string, password: string }
+
+/**
+ * The users and rules that a payload `{users, rules}` brings: each the text of a Mosquitto file or a list, and one of them may be left out.
+ * Users are `{username, hash}` or `{username, password}`; who keeps the password keeps the hash that is in force.
+ * What would open the broker by accident is refused: a text without users, and no rules at all.
+ * @throws PlatziverseError BROKER_COMMAND_INVALID, which names the line of a text or the entry of a list
+ */
+export async function readReload (payload: unknown, now: Access): Promise<Partial<Access>> {
+  const { users, rules } = isObject(payload) ? payload : {}
+  if (users === undefined && rules === undefined) throw invalid('The payload needs users, rules or both.')
+  // The rules first: they cost little.
+  return {
+    ...rules === undefined ? {} : { rules: readRules(rules) },
+    ...users === undefined ? {} : { users: await readUsers(users, now.users) }
+  }
+}
+
+function readRules (given: unknown): Rule[] {
+  if (typeof given === 'string') return readFile('rules', given, parseRulesFile).rules
+  const list = readList('rules', given)
+  // Most likely somebody found none.
+  if (list.length === 0) throw invalid('rules is empty, which would allow everything: if that is meant, send a rule that says so.')
+  return list.map((entry, i) => {
+    const { subject, username, access, topic } = entry as Partial<Rule>
+    const problem = checkRule({ subject, username, access, topic })
+    if (problem !== undefined) throw invalid(`rules, entry ${i + 1}: ${problem}`)
+    return { subject, access, topic, ...subject === 'user' ? { username } : {} } as Rule
+  })
+}
+
+async function readUsers (given: unknown, now: readonly UserRecord[]): Promise<UserRecord[]> {
+  if (typeof given === 'string') {
+    const { users } = readFile('users', given, parsePasswordFile)
+    // Most likely somebody is writing the file.
+    if (users.length === 0) throw invalid('users: the text has no user. If nobody is to log in any more, send an empty list.')
+    return users
+  }
+  const list = readList('users', given).map(readUser)
+  const names = new Set<string>()
+  const twice = list.findIndex(({ username }) => names.size === names.add(username).size)
+  if (twice >= 0) throw invalid(`users, entry ${twice + 1}: the username is there twice.`)
+  const hashes = new Map(now.map(({ username, hash }) => [username, hash]))
+  const users: UserRecord[] = []
+  // One after another: hashing takes threads that others need.
+  for (const user of list) users.push('hash' in user ? user : await hashed(user.username, user.password, hashes.get(user.username)))
+  return users
+}
+
+function readUser (entry: object, i: number): GivenUser {
+  const { username, hash, password } = entry as Record<string, unknown>
+  const wrong = (text: string): Error => invalid(`users, entry ${i + 1}: ${text}`)
+  if (typeof username !== 'string' || username === '') throw wrong('the username is missing.')
+  if ((hash === undefined) === (password === undefined)) throw wrong('it needs a hash or a password, and not both.')
+  if (hash === undefined) {
+    if (!isPassword(password)) throw wrong('the password is to be a string of 1 to 65535 bytes.')
+    return { username, password }
+  }
+  if (typeof hash !== 'string' || !isHash(hash)) throw wrong('the hash is none that can be checked: $scrypt$, $7$ and $6$ are.')
+  return { username, hash }
+}
+
+/** Whether it stands in a password file as it is. */
+function isHash (hash: string): boolean {
+  const { users: [user], problems } = parsePasswordFile(`user:${hash}`)
+  return problems.length === 0 && user?.hash === hash
+}
+
+/** A new hash only for a new password: a user whose hash changes is hung up on. */
+async function hashed (username: string, password: string, before: string | undefined): Promise<UserRecord> {
+  const isKept = before !== undefined && await verifyPassword(Buffer.from(password), before)
+  return { username, hash: isKept ? before : await hashPassword(password) }
+}
+
+function readFile<File extends { problems: Array<{ line: number, text: string }> }> (name: string, text: string, parse: (text: string) => File): File {
+  if (!isText(text)) throw invalid(`${name}: a text has at most ${longestText} characters.`)
+  const file = parse(text)
+  const [first, ...others] = file.problems
+  // A line that is left out may be one that denies.
+  if (first !== undefined) throw invalid(`${name}, line ${first.line}: ${first.text}${others.length > 0 ? ` (${others.length} more)` : ''}`)
+  return file
+}
+
+function readList (name: string, given: unknown): object[] {
+  if (!Array.isArray(given) || given.length > mostEntries) throw invalid(`${name} is to be a text or a list of at most ${mostEntries} entries.`)
+  const bad = given.findIndex(entry => !isObject(entry))
+  if (bad >= 0) throw invalid(`${name}, entry ${bad + 1}: it is no object.`)
+  return given as object[]
+}
