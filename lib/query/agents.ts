@@ -1,0 +1,120 @@
+import type { Knex } from 'knex'
+import { PlatziverseError } from '../errors.ts'
+import type { Reading } from './reading.ts'
+
+/** An agent as the database has it; times are UTC ms. */
+export interface StoredAgent {
+  uuid: string
+  username: string | null
+  name: string | null
+  hostname: string | null
+  pid: number | null
+  connected: boolean
+  connectedAt: number | null
+  lastSeenAt: number | null
+}
+
+/** The newest metric of a type: a boolean is 1 or 0. */
+export interface LatestMetric {
+  type: string
+  /** UTC ms. */
+  ts: number
+  value: number | string | null
+}
+
+type Row = Record<string, unknown> & { id: number }
+
+const columns = ['id', 'uuid', 'username', 'name', 'hostname', 'pid', 'connected', 'connected_at', 'last_seen_at']
+
+/** Every agent, in the order of their first reports. */
+export function agents (db: Knex): Reading<StoredAgent> {
+  return listOf(db)
+}
+
+/** The agents that are connected. */
+export function connectedAgents (db: Knex): Reading<StoredAgent> {
+  return listOf(db, { connected: true })
+}
+
+/** The agents of a username; none when nobody has it. */
+export function agentsOf (db: Knex, username: string): Reading<StoredAgent> {
+  return listOf(db, { username })
+}
+
+/** @throws PlatziverseError QUERY_AGENT_UNKNOWN */
+export async function agent (db: Knex, uuid: string): Promise<StoredAgent> {
+  return storedAgent(await agentRow(db, uuid))
+}
+
+/**
+ * The types of metrics that an agent ever reported, in alphabetical order.
+ * @throws PlatziverseError QUERY_AGENT_UNKNOWN
+ */
+export async function types (db: Knex, uuid: string): Promise<Reading<string>> {
+  const { pages } = await latest(db, uuid)
+  return { about: {}, async * pages (size) { for await (const page of pages(size)) yield page.map(({ type }) => type) } }
+}
+
+/**
+ * The newest metric of each type of an agent, in the order of the types.
+ * @throws PlatziverseError QUERY_AGENT_UNKNOWN
+ */
+export async function latest (db: Knex, uuid: string): Promise<Reading<LatestMetric>> {
+  const { id } = await agentRow(db, uuid)
+  return {
+    about: {},
+    async * pages (size) {
+      for (let after = ''; ;) {
+        const rows = await db('series').where('agent_id', id).where('type', '>', after).whereNotNull('last_ts')
+          .orderBy('type').limit(size).select<Array<Record<string, unknown>>>('type', 'last_ts', 'last_value', 'last_text')
+        if (rows.length > 0) yield rows.map(row => ({ type: row.type as string, ts: Number(row.last_ts), value: valueOf(row.last_value, row.last_text) }))
+        if (rows.length < size) return
+        after = rows.at(-1)?.type as string
+      }
+    }
+  }
+}
+
+/** A metric's value: numbers and booleans are in one column, strings in the other. */
+export function valueOf (value: unknown, text: unknown): number | string | null {
+  if (value !== null) return Number(value)
+  return text as string | null
+}
+
+export function unknownAgent (uuid: string): PlatziverseError {
+  return new PlatziverseError('QUERY_AGENT_UNKNOWN', `There is no agent ${JSON.stringify(uuid)}.`)
+}
+
+async function agentRow (db: Knex, uuid: string): Promise<Row> {
+  const row = await db('agents').where({ uuid }).first<Row | undefined>(...columns)
+  if (row === undefined) throw unknownAgent(uuid)
+  return row
+}
+
+function listOf (db: Knex, where: Record<string, string | boolean> = {}): Reading<StoredAgent> {
+  return {
+    about: {},
+    async * pages (size) {
+      for (let after = 0; ;) {
+        const rows = await db('agents').where(where).where('id', '>', after).orderBy('id').limit(size).select<Row[]>(...columns)
+        if (rows.length > 0) yield rows.map(storedAgent)
+        if (rows.length < size) return
+        after = rows.at(-1)?.id as number
+      }
+    }
+  }
+}
+
+function storedAgent (row: Row): StoredAgent {
+  const time = (ms: unknown): number | null => ms === null ? null : Number(ms)
+  return {
+    uuid: row.uuid as string,
+    username: row.username as string | null,
+    name: row.name as string | null,
+    hostname: row.hostname as string | null,
+    pid: time(row.pid),
+    connected: Boolean(row.connected),
+    connectedAt: time(row.connected_at),
+    lastSeenAt: time(row.last_seen_at)
+  }
+}

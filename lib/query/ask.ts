@@ -1,0 +1,72 @@
+import type { Knex } from 'knex'
+import { PlatziverseError, reasonOf } from '../errors.ts'
+import { agent, agents, agentsOf, connectedAgents, latest, types } from './agents.ts'
+import { buckets, typeBuckets } from './buckets.ts'
+import { chartPoints } from './chart.ts'
+import type { Query, ResultKind } from './parse.ts'
+import { allRows, type About, type Reading } from './reading.ts'
+import { series } from './series.ts'
+
+export interface Answer {
+  /** An array of rows or points; of the query `agent` that agent, but for `parts`. */
+  payload: unknown
+  /** How many rows there were up to now. */
+  rows: number
+  about: About
+  /** Of `parts` alone. The last one says how many there were. */
+  part?: { index: number, count?: number }
+}
+
+/**
+ * Ask the database. Memory holds `most` rows, and of `parts` two pages of so many, whatever the size of the answer.
+ * @param db only read from
+ * @param most rows that one answer may have
+ * @returns one answer, or, for `parts`, as many as there are pages: each is read when it is asked for
+ * @throws PlatziverseError QUERY_AGENT_UNKNOWN, QUERY_FAILED, QUERY_INVALID, QUERY_RANGE_TOO_LARGE, QUERY_SERIES_UNKNOWN
+ */
+export async function * ask (db: Knex, query: Query, { result, most }: { result: ResultKind, most: number }): AsyncGenerator<Answer> {
+  try {
+    const reading = await read(db, query)
+    if (result === 'parts') yield * partsOf(reading, most)
+    else {
+      const rows = await allRows(reading, most)
+      const payload = result === 'chart' ? chartPoints(query, rows) : query.query === 'agent' ? rows[0] : rows
+      yield { payload, rows: rows.length, about: reading.about }
+    }
+  } catch (cause) {
+    if (cause instanceof PlatziverseError) throw cause
+    // Knex puts the whole statement with its values before the reason; neither belongs into a log.
+    throw new PlatziverseError('QUERY_FAILED', `${reasonOf(cause).split(' - ').at(-1)}.`, { cause })
+  }
+}
+
+async function read (db: Knex, query: Query): Promise<Reading<unknown>> {
+  switch (query.query) {
+    case 'agents': return agents(db)
+    case 'connectedAgents': return connectedAgents(db)
+    case 'agentsOf': return agentsOf(db, query.username)
+    case 'agent': return readingOf([await agent(db, query.uuid)])
+    case 'types': return await types(db, query.uuid)
+    case 'latest': return await latest(db, query.uuid)
+    case 'series': return await series(db, query)
+    case 'buckets': return await buckets(db, query)
+    case 'typeBuckets': return await typeBuckets(db, query)
+  }
+}
+
+function readingOf<Row> (rows: Row[]): Reading<Row> {
+  return { about: {}, async * pages () { yield rows } }
+}
+
+/** Each page waits for the next one, so that the last part can say that it is the last; an answer without rows is one part. */
+async function * partsOf ({ about, pages }: Reading<unknown>, size: number): AsyncGenerator<Answer> {
+  let index = 0
+  let rows = 0
+  let waiting: unknown[] = []
+  for await (const page of pages(size)) {
+    if (rows > 0) yield { payload: waiting, rows, about, part: { index: index++ } }
+    waiting = page
+    rows += page.length
+  }
+  yield { payload: waiting, rows, about, part: { index, count: index + 1 } }
+}

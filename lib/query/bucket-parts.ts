@@ -1,0 +1,102 @@
+import { deletedPart } from '../store/rollup.ts'
+import { day, hour } from '../store/rollup-hours.ts'
+import type { Source } from './reading.ts'
+
+/** From when (included) to when (not included); UTC ms. */
+export interface Span { from: number, to: number }
+
+/** Series by their ids, a span of whole buckets, the buckets' width in ms, and whether the last values are asked for. */
+export interface Scope extends Span { ids: number[], width: number, withLast: boolean }
+
+/** SQL with named bindings. */
+export interface Statement { sql: string, bindings: Record<string, number> }
+
+/** Sums of values beyond this leave the range of a double, which is an error on some databases: they are added up scaled down. */
+const large = '1e290'
+export const scale = 2 ** 64
+
+type Within = (table: string, span?: 'scope' | 'dirty') => string
+
+/**
+ * The parts of which buckets are added up: rows of `series_id`, `start` (ms), `n`, `small` and `large` (their sum: the second is to
+ * be multiplied by `scale`), `min`, `max`, `newest` (ms, to compare parts by) and, if asked for, `last`. A part is a bucket of
+ * metrics, an hour or a day; no metric is in two of them.
+ *
+ * Hours in `dirty_hours` have no rollup, or one that is out of date: their metrics are added up instead. Where retention deleted
+ * those (`raw_from`), what came late is all there is, and is added to the rollup; where it deleted the first of them, their sums
+ * are in `deletedPart`. A day is made of its hours, so the same goes for days, down to where the hours were deleted (`hours_from`).
+ * @param dirty a span with the dirty hours to look at; absent: there are none
+ */
+export function partsOf (source: Source, { ids, from, to, width, withLast }: Scope, dirty: Span | undefined): Statement {
+  const binds = ids.map((_, i) => `:id${i}`).join(', ')
+  const within: Within = (table, span) => `${table}.series_id in (${binds}) and ` +
+    (span === 'dirty' ? `${table}.ts >= :dirtyFrom and ${table}.ts < :dirtyTo` : `${table}.ts >= :from and ${table}.ts < :to`)
+  const last = withLast ? ', last' : ''
+  const withLastOf = (sql: string): string => withLast ? lastOf(sql) : sql
+  const parts = {
+    raw: () => [withLastOf(metrics(within))],
+    hours: () => [hours(within, last, dirty), ...dirty === undefined ? [] : [withLastOf(dirtyMetrics(within)), deletedParts(within, last)]],
+    days: () => [days(within, last, dirty), ...dirty === undefined ? [] : [hoursOfDirtyDays(within, last), withLastOf(dirtyMetrics(within)), deletedParts(within, last)]]
+  }[source]()
+  const bindings = { from, to, dirtyFrom: dirty?.from ?? 0, dirtyTo: dirty?.to ?? 0, width, hour, day, deletedPart, ...Object.fromEntries(ids.map((id, i) => [`id${i}`, id])) }
+  return { sql: parts.join(' union all '), bindings }
+}
+
+const smallOf = (value: string): string => `case when abs(${value}) < ${large} then ${value} else 0 end`
+const largeOf = (value: string): string => `case when abs(${value}) < ${large} then 0 else ${value} / ${scale}.0 end`
+
+const added = 'count(m.value) as n, ' +
+  `sum(${smallOf('m.value')}) as small, sum(${largeOf('m.value')}) as large, min(m.value) as min, max(m.value) as max, max(m.ts) as newest`
+const rolledUp = `r.n, ${smallOf('r.sum')} as small, ${largeOf('r.sum')} as large, r.min, r.max`
+
+const metrics = (within: Within): string => `
+  select m.series_id, m.ts - m.ts % :width as start, ${added}
+  from metrics m where ${within('m')} and m.value is not null
+  group by m.series_id, start`
+
+/** A row of dirty_hours may be anywhere in its hour: so are those that are being rolled up. */
+const isDirty = (row: string, length: 'hour' | 'day'): string =>
+  `exists (select 1 from dirty_hours d where d.series_id = ${row}.series_id and d.ts >= ${row}.ts and d.ts < ${row}.ts + :${length} and d.ts >= :dirtyFrom and d.ts < :dirtyTo)`
+
+const dirtySpans = (within: Within, length: 'hour' | 'day'): string =>
+  `(select distinct d.series_id, d.ts - d.ts % :${length} as start from dirty_hours d where ${within('d', 'dirty')})`
+
+/** Of the hour that `raw_from` is in only some metrics were deleted. */
+const rawHour = 's.raw_from - s.raw_from % :hour'
+
+const hours = (within: Within, last: string, dirty: unknown): string => `
+  select r.series_id, r.ts as start, ${rolledUp}, r.ts + :hour - 1 as newest${last}
+  from metrics_1h r join series s on s.id = r.series_id
+  where ${within('r')} ${dirty === undefined ? '' : `and (r.ts < ${rawHour} or not ${isDirty('r', 'hour')})`}`
+
+const days = (within: Within, last: string, dirty: unknown): string => `
+  select r.series_id, r.ts as start, ${rolledUp}, r.ts + :day - 1 as newest${last}
+  from metrics_1d r join series s on s.id = r.series_id
+  where ${within('r')} ${dirty === undefined ? '' : `and (r.ts < s.hours_from or not ${isDirty('r', 'day')})`}`
+
+const hoursOfDirtyDays = (within: Within, last: string): string => `
+  select r.series_id, r.ts as start, ${rolledUp}, r.ts + :hour - 1 as newest${last}
+  from ${dirtySpans(within, 'day')} x
+  join series s on s.id = x.series_id and s.hours_from <= x.start
+  join metrics_1h r on r.series_id = x.series_id and r.ts >= x.start and r.ts < x.start + :day
+  where ${within('r')} and (r.ts < ${rawHour} or not ${isDirty('r', 'hour')})`
+
+const dirtyMetrics = (within: Within): string => `
+  select x.series_id, x.start, ${added}
+  from ${dirtySpans(within, 'hour')} x
+  join metrics m on m.series_id = x.series_id and m.ts >= x.start and m.ts < x.start + :hour
+  where ${within('m', 'dirty')} and m.value is not null
+  group by x.series_id, x.start`
+
+const deletedParts = (within: Within, last: string): string => `
+  select r.series_id, x.start, ${rolledUp}, x.start - 1 as newest${last}
+  from ${dirtySpans(within, 'hour')} x
+  join series s on s.id = x.series_id and x.start = ${rawHour} and x.start < s.raw_from
+  join metrics_1h r on r.series_id = x.series_id and r.ts = :deletedPart`
+
+/** Adds each part's last value. */
+const lastOf = (parts: string): string => `
+  select p.*, (
+    select m.value from metrics m where m.series_id = p.series_id and m.ts = p.newest and m.value is not null order by m.seq desc limit 1
+  ) as last
+  from (${parts}) p`

@@ -1,0 +1,154 @@
+import type { Knex } from 'knex'
+import { PlatziverseError } from '../errors.ts'
+import { day, floor, hour } from '../store/rollup-hours.ts'
+import { partsOf, scale, type Scope, type Span } from './bucket-parts.ts'
+import type { About, Reading, Source } from './reading.ts'
+import { findAllSeries, findSeries, type FoundSeries } from './series.ts'
+
+export const aggregates = ['avg', 'min', 'max', 'sum', 'count', 'last'] as const
+export type Aggregate = typeof aggregates[number]
+
+/** Buckets begin at multiples of their width since 1970 (UTC). They are whole: the range is widened to where they begin and end. */
+export interface BucketRange {
+  /** UTC ms. */
+  from: number
+  to: number
+  /** The width in ms. */
+  bucket: number
+  aggregates: Aggregate[]
+  /** What becomes of buckets without metrics: they are there with a count of 0 and else null, or they are not there. */
+  fill: 'null' | 'skip'
+  /** `desc`: the newest first. */
+  order: 'asc' | 'desc'
+}
+
+/** Numbers and booleans (1 or 0) in one span of time; strings do not count. */
+export type Bucket = { ts: number } & Partial<Record<Aggregate, number | null>>
+export type AgentBucket = { uuid: string, name: string | null } & Bucket
+
+/** Most buckets of one query: a stream of more would never end. */
+const mostBuckets = 10_000_000
+const mostSeries = 100_000
+/** So many series are asked for in one statement, as each is a bind of it, again and again. */
+const seriesAtOnce = 500
+
+const unitOf: Record<Source, number> = { raw: 1, hours: hour, days: day }
+
+/**
+ * One series by bucket. Whole hours and days come from the rollups, completed by what is not rolled up yet; everything else from
+ * the metrics, and from the hours where retention deleted those: `about` says from what, and which width that made.
+ * @throws PlatziverseError QUERY_AGENT_UNKNOWN, QUERY_SERIES_UNKNOWN, QUERY_RANGE_TOO_LARGE
+ */
+export async function buckets (db: Knex, { uuid, type, ...range }: { uuid: string, type: string } & BucketRange): Promise<Reading<Bucket>> {
+  const series = await findSeries(db, uuid, type)
+  return readingOf(db, [series], range, (_series, bucket) => bucket)
+}
+
+/**
+ * The series of a type by bucket, one agent after the other; otherwise as `buckets`.
+ * @throws PlatziverseError QUERY_SERIES_UNKNOWN, QUERY_RANGE_TOO_LARGE
+ */
+export async function typeBuckets (db: Knex, { type, ...range }: { type: string } & BucketRange): Promise<Reading<AgentBucket>> {
+  const series = await findAllSeries(db, type, mostSeries)
+  return readingOf(db, series, range, ({ uuid, name }, bucket) => ({ uuid, name, ...bucket }))
+}
+
+function readingOf<Row> (db: Knex, series: FoundSeries[], range: BucketRange, rowOf: (series: FoundSeries, bucket: Bucket) => Row): Reading<Row> {
+  const about = rangeOf(series, range)
+  const { from, to, bucket: width, source } = about
+  const count = (to - from) / width * series.length
+  if (count > mostBuckets) throw new PlatziverseError('QUERY_RANGE_TOO_LARGE', `The range has ${count} buckets, and ${mostBuckets} is the limit.`)
+  const { order, fill } = range
+  const withLast = range.aggregates.includes('last')
+  return {
+    about,
+    ...fill === 'null' ? { count } : {},
+    async * pages (size) {
+      for (const slice of slicesOf(series, from, to, width, size, order)) {
+        const found = await sumsOf(db, { ...slice, ids: slice.series.map(({ id }) => id), width, withLast }, source)
+        const starts = Array.from({ length: (slice.to - slice.from) / width }, (_, i) => order === 'asc' ? slice.from + i * width : slice.to - (i + 1) * width)
+        const page = slice.series.flatMap(one => starts.flatMap(ts => {
+          const sums = found.get(`${one.id}/${ts}`)
+          return sums === undefined && fill === 'skip' ? [] : [rowOf(one, bucketOf(ts, sums, range.aggregates))]
+        }))
+        if (page.length > 0) yield page
+      }
+    }
+  }
+}
+
+/** The finest source that has the whole range, and the range in whole buckets of it. */
+function rangeOf (series: FoundSeries[], { from, to, bucket }: BucketRange): Required<About> & { from: number, to: number } {
+  let source: Source = bucket % day === 0 ? 'days' : bucket % hour === 0 ? 'hours' : 'raw'
+  const begins = (): number => floor(from, bucketIn(source, bucket))
+  if (source === 'raw' && series.some(({ rawFrom }) => begins() < rawFrom)) source = 'hours'
+  if (source === 'hours' && series.some(({ hoursFrom }) => begins() < hoursFrom)) source = 'days'
+  const width = bucketIn(source, bucket)
+  return { source, bucket: width, from: begins(), to: Math.ceil(to / width) * width }
+}
+
+function bucketIn (source: Source, bucket: number): number {
+  return Math.ceil(bucket / unitOf[source]) * unitOf[source]
+}
+
+interface Slice { series: FoundSeries[], from: number, to: number }
+
+/** What one statement reads: at most `size` buckets. */
+function * slicesOf (series: FoundSeries[], from: number, to: number, width: number, size: number, order: 'asc' | 'desc'): Generator<Slice> {
+  const length = (to - from) / width
+  const atOnce = Math.max(1, Math.min(seriesAtOnce, Math.floor(size / length)))
+  for (let i = 0; i < series.length; i += atOnce) {
+    const some = series.slice(i, i + atOnce)
+    for (let done = 0; done < length; done += size) {
+      const buckets = Math.min(size, length - done)
+      const start = order === 'asc' ? from + done * width : to - (done + buckets) * width
+      yield { series: some, from: start, to: start + buckets * width }
+    }
+  }
+}
+
+interface Sums { n: number, avg: number, sum: number, min: number, max: number, last: number | null }
+
+/**
+ * What is in the buckets of a slice. One statement has it all, so that a rollup that is written meanwhile counts wholly or not
+ * at all; hours that become dirty after the first one count as they were.
+ */
+async function sumsOf (db: Knex, scope: Scope, source: Source): Promise<Map<string, Sums>> {
+  const { sql, bindings } = partsOf(source, scope, source === 'raw' ? undefined : await dirtySpanOf(db, scope))
+  // Of the parts of a bucket the newest has its last value.
+  const placed = scope.withLast ? `select parts.*, row_number() over (partition by series_id, start - start % :width order by newest desc) as place from (${sql}) parts` : sql
+  const result: unknown = await db.raw(`
+    select series_id, start - start % :width as bucket, sum(n) as n, sum(small) as small, sum(large) as large, min(min) as min, max(max) as max
+      ${scope.withLast ? ', max(case when place = 1 then last end) as last' : ''}
+    from (${placed}) placed group by series_id, bucket`, bindings)
+  return new Map(rowsIn(result).map(row => [`${String(row.series_id)}/${Number(row.bucket)}`, sumsIn(row)]))
+}
+
+/** From the first to the last dirty hour in the scope: constants, because MySQL searches no index by the ends of what it joins. */
+async function dirtySpanOf (db: Knex, { ids, from, to }: Scope): Promise<Span | undefined> {
+  const [row] = await db('dirty_hours').whereIn('series_id', ids).where('ts', '>=', from).where('ts', '<', to).min('ts as first').max('ts as last') as Array<Record<'first' | 'last', unknown>>
+  if (row === undefined || row.first === null) return undefined
+  return { from: floor(Number(row.first), hour), to: floor(Number(row.last), hour) + hour }
+}
+
+function sumsIn (row: Record<string, unknown>): Sums {
+  const [n, small, large, min, max] = ['n', 'small', 'large', 'min', 'max'].map(name => Number(row[name])) as [number, number, number, number, number]
+  const sum = Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, small + large * scale))
+  return { n, avg: large === 0 ? small / n : small / n + large / n * scale, sum, min, max, last: row.last === undefined ? null : Number(row.last) }
+}
+
+/** What `raw` gives differs from driver to driver: rows, {rows}, or [rows, fields]. */
+function rowsIn (result: unknown): Array<Record<string, unknown>> {
+  if (Array.isArray(result)) return (Array.isArray(result[0]) ? result[0] : result) as Array<Record<string, unknown>>
+  return (result as { rows: Array<Record<string, unknown>> }).rows
+}
+
+function bucketOf (ts: number, sums: Sums | undefined, wanted: Aggregate[]): Bucket {
+  const bucket: Bucket = { ts }
+  for (const name of wanted) {
+    if (name === 'count') bucket.count = sums?.n ?? 0
+    else if (sums === undefined) bucket[name] = null
+    else bucket[name] = sums[name]
+  }
+  return bucket
+}

@@ -1,0 +1,62 @@
+import { RED, textsOf, type Validator } from '../shared/editor/red.ts'
+import { chooseDatabase } from '../shared/editor/database.ts'
+import { wholeNumber } from '../shared/editor/validate.ts'
+import { fieldsOf, metricQueryDefaults as defaults, type MetricQueryConfig } from './config.ts'
+
+const text = textsOf('metric-query')
+
+const moment = /^(now|(now)?[+-]\d+(ms|s|m|h|d|w)|\d+|\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d\d:?\d\d)?)?)$/
+const span = /^0*[1-9]\d*(ms|s|m|h|d|w)?$/
+
+/** Empty text is fine: the message may say it. */
+function matching (pattern: RegExp, problem: () => string): Validator {
+  return (value, _options) => {
+    const said = String(value ?? '').trim()
+    return said === '' || pattern.test(said) || problem()
+  }
+}
+
+RED.nodes.registerType<MetricQueryConfig>('metric-query', {
+  category: 'platziverse',
+  color: '#62b893',
+  icon: 'metric-query.svg',
+  inputs: 1,
+  outputs: 1,
+  defaults: {
+    name: { value: defaults.name },
+    database: { value: defaults.database, type: 'platziverse-database', required: true, label: text('metric-query.form.database') },
+    query: { value: defaults.query },
+    uuid: { value: defaults.uuid },
+    metricType: { value: defaults.metricType },
+    username: { value: defaults.username },
+    from: { value: defaults.from, validate: matching(moment, () => text('metric-query.validation.time', { label: text('metric-query.form.from') })) },
+    to: { value: defaults.to, validate: matching(moment, () => text('metric-query.validation.time', { label: text('metric-query.form.to') })) },
+    limit: { value: defaults.limit, validate: matching(/^0*[1-9]\d*$/, () => text('metric-query.validation.limit')) },
+    order: { value: defaults.order },
+    bucket: { value: defaults.bucket, validate: matching(span, () => text('metric-query.validation.bucket')) },
+    aggregates: { value: defaults.aggregates, validate: (value, _options) => (Array.isArray(value) && value.length > 0) || text('metric-query.validation.aggregates') },
+    fill: { value: defaults.fill },
+    result: { value: defaults.result },
+    most: { value: defaults.most, validate: wholeNumber(() => text('metric-query.form.most'), 1) }
+  },
+  paletteLabel: () => text('metric-query.label.palette'),
+  label () { return this.name || text('metric-query.label.canvas') },
+  labelStyle () { return this.name ? 'node_label_italic' : '' },
+  inputLabels: () => text('metric-query.input.question'),
+  outputLabels: () => text('metric-query.output.answer'),
+  onadd () { chooseDatabase(this) },
+  oneditprepare () {
+    $('#metric-query-aggregates input').each((_, box) => { $(box).prop('checked', this.aggregates.some(name => name === $(box).val())) })
+    $('#node-input-query').on('change', showFields)
+    $('#node-input-result').on('change', function () { $('#metric-query-chart').toggle($(this).val() === 'chart') })
+  },
+  oneditsave () {
+    this.aggregates = $('#metric-query-aggregates input:checked').get().map(box => $(box).val()) as MetricQueryConfig['aggregates']
+  }
+})
+
+/** Only the fields that the chosen query uses. */
+function showFields (this: HTMLElement): void {
+  const used = fieldsOf[$(this).val() as MetricQueryConfig['query']] ?? []
+  $('.metric-query-field').each((_, row) => { $(row).toggle(used.some(field => field === $(row).data('field'))) })
+}

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import knexFactory, { type Knex } from 'knex'
+import { until } from '../helpers/events.ts'
+import { exampleFlow } from '../helpers/main-flow.ts'
+import { packageDir, skipWithoutNodeRed, startNodeRed, type NodeRed, type NodeRedVersion } from '../helpers/node-red.ts'
+
+const hour = 3_600_000
+const start = Date.now() - Date.now() % hour - 3 * hour
+
+interface Operation { responses: Record<string, { content: Record<string, unknown> }> }
+type OpenApi = { paths: Record<string, { get: Operation }> }
+
+/** The example in a real Node-RED whose database has two agents, and what answers requests to it. */
+async function open (t: TestContext, version: NodeRedVersion, options: { env?: Record<string, string>, settings?: Record<string, unknown> } = {}) {
+  const nodeRed = await startNodeRed({ version, flows: await exampleFlow('REST API'), ...options })
+  t.after(() => nodeRed.stop())
+  const knex = knexFactory({ client: 'sqlite3', connection: { filename: join(nodeRed.userDir, 'platziverse.sqlite') }, useNullAsDefault: true })
+  t.after(() => knex.destroy())
+  await until(async () => await knex.schema.hasTable('dirty_hours').catch(() => false), there => there)
+  await fill(knex)
+  const openApi = JSON.parse(await readFile(join(packageDir, 'docs', 'openapi.json'), 'utf8')) as OpenApi
+  const get = async (path: string, headers: Record<string, string> = {}, host = nodeRed.url) => {
+    const response = await fetch(new URL(path, host), { headers })
+    const [type = ''] = (response.headers.get('content-type') ?? '').split(';')
+    const described = Object.entries(openApi.paths).find(([template]) => new RegExp(`^${template.replace(/\{\w+\}/g, '[^/]+')}$`).test(new URL(path, host).pathname))?.[1]
+    assert.ok(described?.get.responses[response.status]?.content[type], `${path} ${response.status} ${type} is in the description`)
+    return { status: response.status, body: await response.json() as never }
+  }
+  return { nodeRed, get, knex }
+}
+
+async function fill (knex: Knex): Promise<void> {
+  await knex('agents').insert([1, 2].map(id => ({ id, uuid: `a${id}`, username: 'u', connected: id === 1, connected_at: 5, last_seen_at: 6, created_at: 1, updated_at: 1 })))
+  await knex('series').insert({ id: 1, agent_id: 1, type: 'cpu load', last_ts: start + 2 * hour, last_value: 3 })
+  await knex('metrics').insert([0, 1, 2].map(i => ({ series_id: 1, ts: start + i * hour, seq: i, value: i + 1 })))
+  await knex('dirty_hours').insert([0, 1, 2].map(i => ({ series_id: 1, ts: start + i * hour })))
+}
+
+const restart = async (nodeRed: NodeRed): Promise<void> => { await nodeRed.deploy(await nodeRed.api<object[]>('flows')) }
+
+for (const version of [5, 4] as const) {
+  test(`REST API runs unchanged in Node-RED ${version}: agents and metrics, and problems as problem details`, { timeout: 120_000, skip: skipWithoutNodeRed(version) }, async t => {
+    const { get } = await open(t, version)
+    const agent = { uuid: 'a1', username: 'u', name: null, hostname: null, pid: null, connected: true, connectedAt: 5, lastSeenAt: 6 }
+    const list = await get('/api/agents')
+    assert.deepEqual(list, { status: 200, body: [agent, { ...agent, uuid: 'a2', connected: false }] })
+    assert.deepEqual((await get('/api/agents?connected=true')).body, [agent])
+    assert.deepEqual((await get('/api/agents?username=nobody')).body, [])
+    assert.deepEqual((await get('/api/agent/a1')).body, agent)
+    assert.deepEqual((await get('/api/metrics/a1')).body, [{ type: 'cpu load', ts: start + 2 * hour, value: 3 }])
+    assert.deepEqual((await get('/api/metrics/a1/cpu%20load')).body, [0, 1, 2].map(i => ({ ts: start + i * hour, value: i + 1 })))
+    assert.deepEqual((await get('/api/metrics/a1/cpu%20load?order=desc&limit=1')).body, [{ ts: start + 2 * hour, value: 3 }])
+    const byHour = await get(`/api/metrics/a1/cpu%20load?from=${start - hour}&to=${start + 2 * hour}&bucket=1h&aggregates=min,max,count&fill=skip`)
+    assert.deepEqual(byHour.body, [{ ts: start, min: 1, max: 1, count: 1 }, { ts: start + hour, min: 2, max: 2, count: 1 }])
+
+    const problem = async (path: string) => {
+      const { status, body } = await get(path) as { status: number, body: { status: number, code: string, detail: string } }
+      assert.equal(body.status, status)
+      assert.notEqual(body.detail, '')
+      return `${status} ${body.code}`
+    }
+    assert.equal(await problem('/api/agent/nobody'), '404 QUERY_AGENT_UNKNOWN')
+    assert.equal(await problem('/api/metrics/nobody'), '404 QUERY_AGENT_UNKNOWN')
+    assert.equal(await problem('/api/metrics/a1/unknown'), '404 QUERY_SERIES_UNKNOWN')
+    assert.equal(await problem('/api/metrics/a1/cpu%20load?from=yesterday'), '400 QUERY_INVALID')
+    assert.equal(await problem('/api/metrics/a1/cpu%20load?bucket=1ms&from=-30d'), '400 QUERY_RANGE_TOO_LARGE')
+    assert.equal(await problem(`/api/metrics/a1/${encodeURIComponent('\' or 1=1 --')}`), '404 QUERY_SERIES_UNKNOWN')
+  })
+}
+
+test('REST API asks for the token when there is one', { timeout: 120_000, skip: skipWithoutNodeRed(5) }, async t => {
+  const { get } = await open(t, 5, { env: { PLATZIVERSE_API_TOKEN: 'open sesame' } })
+  const statuses = await Promise.all([{}, { authorization: 'Bearer open sesam' }, { authorization: 'Bearer open sesame!' }, { authorization: 'Bearer open sesame' }].map(async headers => (await get('/api/agents', headers)).status))
+  assert.deepEqual(statuses, [401, 401, 401, 200])
+})
+
+test('REST API without a token answers this machine alone', { timeout: 120_000, skip: skipWithoutNodeRed(5) }, async t => {
+  const { nodeRed, get } = await open(t, 5, { settings: { uiHost: '0.0.0.0' } })
+  assert.equal((await get('/api/agents')).status, 200)
+  assert.equal((await get('/api/agents', { 'x-forwarded-for': '192.0.2.1' })).status, 401)
+  const address = Object.values(networkInterfaces()).flat().find(found => found?.family === 'IPv4' && !found.internal)?.address
+  if (address === undefined) t.diagnostic('this machine has no address but loopback: only the proxy\'s header was tried')
+  else assert.equal((await get('/api/agents', {}, `http://${address}:${nodeRed.port}`)).status, 401)
+})
+
+test('REST API says so while the database is away', { timeout: 120_000, skip: skipWithoutNodeRed(5) }, async t => {
+  const { nodeRed, get, knex } = await open(t, 5)
+  await knex.destroy()
+  const file = join(nodeRed.userDir, 'platziverse.sqlite')
+  for (const end of ['', '-wal', '-shm']) await rm(`${file}${end}`, { force: true })
+  await writeFile(file, 'no database any more, and long enough to be taken for one '.repeat(100))
+  await restart(nodeRed)
+  const { status, body } = await get('/api/agents') as { status: number, body: { code: string } }
+  assert.deepEqual([status, body.code], [503, 'STORE_NOT_A_DATABASE'])
+})
