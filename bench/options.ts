@@ -3,18 +3,28 @@ import { memoryFlags } from '../scripts/setup.mjs'
 import type { Settings } from './measure.ts'
 
 export const usage = `npm run bench -- [options]
-  --seconds <n>   full load, and again the steady load, of each contestant (10; with --delivery 1.5)
+  --seconds <n>   full load, and again the steady load, of each contestant (10; with --delivery 1.5, with --databases 5)
   --runs <n>      rounds; every contestant once in each, the table shows the medians (3)
   --only <list>   letters or ids of contestants, such as a,c,d3 (a,b,c,d)
   --rate <n>      messages a second of the steady load (1000; with --delivery 2000)
   --million       instead: a million messages into (c), its memory each second
   --delivery      instead: brokers beside each other, publishers to receivers; --only m,e,p,n chooses among them
-  --shapes <list> with --delivery: 1-1, 50-1, 1-100 (both qualities; 1-1:0 one), ingest, idle (all)
+  --databases     instead: the store on each database that is there; --only sqlite3,node:sqlite,postgresql,mariadb chooses among them
+  --shapes <list> with --delivery: 1-1, 50-1, 1-100 (both qualities; 1-1:0 one), ingest, idle (all);
+                  with --databases: writer, queries, retention (all)
+  --rows <n>      with --databases: rows that are queried; half as many are deleted (10000000)
   --default-flags start every contestant without the V8 flags of npm start
   --profile       write a CPU profile of each contestant into results/; node profile.ts <file> reads it
 `
 
-export interface Options extends Settings { runs: number, only: string[], million: boolean, delivery: boolean, shapes: string[] }
+export interface Options extends Settings { runs: number, only: string[], million: boolean, delivery: boolean, databases: boolean, shapes: string[], rows: number }
+
+/** By what is measured. */
+const standards = {
+  stored: { seconds: '10', only: 'a,b,c,d', rate: '1000', shapes: '' },
+  delivery: { seconds: '1.5', only: 'm,e,p,n', rate: '2000', shapes: '1-1,50-1,1-100,ingest,idle' },
+  databases: { seconds: '5', only: 'sqlite3,node:sqlite,postgresql,mariadb', rate: '1000', shapes: 'writer,queries,retention' }
+}
 
 /** Throws what to print when an option is wrong. */
 export function readOptions (args: string[]): Options {
@@ -27,14 +37,15 @@ export function readOptions (args: string[]): Options {
       rate: { type: 'string' },
       million: { type: 'boolean', default: false },
       delivery: { type: 'boolean', default: false },
-      shapes: { type: 'string', default: '1-1,50-1,1-100,ingest,idle' },
+      databases: { type: 'boolean', default: false },
+      shapes: { type: 'string' },
+      rows: { type: 'string', default: '10000000' },
       'default-flags': { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false }
     }
   })
-  const standard = values.delivery ? { seconds: '1.5', only: 'm,e,p,n', rate: '2000' } : { seconds: '10', only: 'a,b,c,d', rate: '1000' }
-  const chosen = { ...standard, ...values }
-  const positive = (name: 'seconds' | 'runs' | 'rate'): number => {
+  const chosen = { ...standards[values.delivery ? 'delivery' : values.databases ? 'databases' : 'stored'], ...values }
+  const positive = (name: 'seconds' | 'runs' | 'rate' | 'rows'): number => {
     const value = Number(chosen[name])
     if (!(value > 0)) throw new TypeError(`--${name} must be a number above 0.`)
     return value
@@ -49,7 +60,9 @@ export function readOptions (args: string[]): Options {
     agents: 20,
     million: values.million,
     delivery: values.delivery,
-    shapes: values.shapes.split(','),
+    databases: values.databases,
+    shapes: chosen.shapes.split(','),
+    rows: positive('rows'),
     nodeFlags: values['default-flags'] ? [] : memoryFlags,
     profile: values.profile
   }

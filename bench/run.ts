@@ -5,6 +5,8 @@ import { expert } from './contestants/expert.ts'
 import { handBuilt } from './contestants/hand-built.ts'
 import { ingest, inserts, plainScript } from './contestants/limits.ts'
 import { platziverse } from './contestants/platziverse.ts'
+import { runDatabases } from './databases/run.ts'
+import { describeDatabases } from './databases/table.ts'
 import { runDelivery } from './delivery/run.ts'
 import { describeDelivery } from './delivery/table.ts'
 import { benchFolder } from './from-root.ts'
@@ -51,6 +53,12 @@ async function bench (options: Options): Promise<void> {
     const delivery = await runDelivery(options)
     await save({ delivery })
     console.log(describeDelivery(delivery, machine, options, date.slice(0, 10)))
+    return
+  }
+  if (options.databases) {
+    const databases = await runDatabases(options)
+    await save({ databases })
+    console.log(describeDatabases(databases, machine, options, date.slice(0, 10)))
     return
   }
   const chosen = contestants.filter(({ id }) => options.only.some(name => id.startsWith(name)))

@@ -39,6 +39,11 @@ export const errorHelp = {
   DELIVERY_UNSETTLED: 'Nobody stored the message within the time limit: wire a metric-store behind agent-in, or let agent-in acknowledge on arrival.',
   PUBLISH_FAILED: 'The broker could not take the message: see the cause.',
   PUBLISH_TOPIC_INVALID: 'Publish to a topic of 1 to 65,535 bytes without + # or NUL; a template may use only fields that the message has.',
+  QUERY_AGENT_UNKNOWN: 'No agent of this uuid ever reported: check the uuid.',
+  QUERY_FAILED: 'The database did not answer: see the cause.',
+  QUERY_INVALID: 'Correct the property that is named, in the node or in msg.query.',
+  QUERY_RANGE_TOO_LARGE: 'Ask for a shorter range, wider buckets or a limit, or let the answer come in parts.',
+  QUERY_SERIES_UNKNOWN: 'No metric of this type was ever reported: check the type, or ask for the agent\'s types.',
   STORE_CANNOT_OPEN: 'Check that the folder of the database exists and that Node-RED may write to it. The store keeps trying.',
   STORE_CLOSED: 'The database was closed by a deploy or a shutdown before the message was stored: the sender gets no acknowledgement and sends it again.',
   STORE_DATABASE_UNKNOWN: 'The server has no such database: create it, or correct its name. The store keeps trying.',
@@ -51,15 +56,22 @@ export const errorHelp = {
   STORE_LOGIN_REFUSED: 'The database server refused the user: check user, password, and from where the user may connect. The store keeps trying.',
   STORE_NOT_ALLOWED: 'The database user lacks a right: let it create tables in the database, and read and write them. The store keeps trying.',
   STORE_NOT_A_DATABASE: 'The file is no SQLite database, or is damaged: choose another file, or restore it. The store keeps trying.',
+  STORE_OPTION_INVALID: 'Correct the option that is named, and deploy.',
   STORE_READ_ONLY: 'The database cannot be written: check the rights of the file and its folder, or whether the server is a standby. The store keeps trying.',
   STORE_REFUSED_CONNECTION: 'No database server answers there: check the host and the port, that the server runs, and the firewall between. The store keeps trying.',
+  STORE_RETENTION_INVALID: 'Correct the number that is named, and deploy: whole days, 0 for ever, and what is fine not longer than what is coarse. Until then nothing is deleted.',
   STORE_SCHEMA_NEWER: 'This database belongs to a newer version of the package: update the package. The database was not touched.',
   STORE_SPOOL_FAILED: 'The spool on the disk cannot be written or read: see the cause. What comes waits in memory and is not acknowledged.',
   STORE_SPOOL_FULL: 'The database was away for longer than the spool reaches: mend the database, or raise the limit. What comes waits in memory and is not acknowledged.',
   STORE_TLS_FAILED: 'The database server and this process found no TLS connection that both accept: check the authority, the certificate\'s name and dates, and whether the server has TLS. The store keeps trying.',
   STORE_TOO_MANY_CONNECTIONS: 'The database server has no connection to spare: close others, raise its limit, or lower the pool size. The store keeps trying.',
   STORE_TOO_OLD: 'The database server is too old: update it to PostgreSQL 13, MySQL 8 or MariaDB 10.6 at least. The store keeps trying.',
-  STORE_UNAVAILABLE: 'The database did not take the messages: see the cause. Nothing is lost; the store keeps trying.'
+  STORE_UNAVAILABLE: 'The database did not take the messages: see the cause. Nothing is lost; the store keeps trying.',
+  TRANSFER_COUNTS_DIFFER: 'The copy is not complete, or somebody wrote meanwhile: stop Node-RED and run the same command again.',
+  TRANSFER_LINE_INVALID: 'Correct the line that is named and run the same command again: it goes on there.',
+  TRANSFER_OPTION_INVALID: 'Correct the option that is named; --help explains them.',
+  TRANSFER_RESUME_IMPOSSIBLE: 'Export into a new file, without --resume.',
+  TRANSFER_TARGET_IN_USE: 'Copy into an empty database, or into one where a copy of the same database was begun. It was not touched.'
 } as const
 
 export type ErrorCode = keyof typeof errorHelp

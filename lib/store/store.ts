@@ -184,6 +184,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     await this.#disconnect()
     await this.#spool?.close()
     await this.#reader?.then(knex => knex.destroy()).catch(() => undefined)
+    this.#reader = undefined
     this.#report({ state: 'closed' })
   }
 

@@ -5,6 +5,7 @@ import { Parser } from 'csv-parse'
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
 import { parse as parseMessage } from '../messages/parse.ts'
+import { deletedPart } from '../store/rollup.ts'
 import type { DirtyHourRow, LatestRow, MessageRow } from '../store/dialects/dialect.ts'
 import type { OpenDatabase } from './database.ts'
 import { csvColumns, type AgentRecord, type MetricRecord, type RollupRecord, type TransferRecord } from './records.ts'
@@ -160,7 +161,7 @@ function checked (record: TransferRecord, number: number): TransferRecord {
   if ('series' in record) return { series: { uuid, type, rawFrom: time(record.series.rawFrom, number), hoursFrom: time(record.series.hoursFrom, number) } }
   const { n, sum, min, max, last } = record
   if (![n, sum, min, max, last].every(Number.isFinite)) throw invalid(number, 'it is none of agent, series, metric, hour, day')
-  return { uuid, type, n, sum, min, max, last, ...'hour' in record ? { hour: time(record.hour, number) } : { day: time(record.day, number) } }
+  return { uuid, type, n, sum, min, max, last, ...'hour' in record ? { hour: record.hour === deletedPart ? deletedPart : time(record.hour, number) } : { day: time(record.day, number) } }
 }
 
 function time (ms: unknown, number: number): number {

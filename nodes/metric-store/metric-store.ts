@@ -71,8 +71,8 @@ export default function (RED: RED): void {
       const { state } = store
       const { metrics, queued, ...counted } = store.statistics()
       // What went well is one number; what did not is told as soon as there is any of it.
-      const asides = (['duplicates', 'refused', 'retries'] as const).filter(name => counted[name] > 0).map(name => RED._(`metric-store.status.${name}`, counted))
-      if (state.state === 'waiting') status.show({ fill: 'red', shape: 'ring', text: RED._('metric-store.status.waiting', { message: state.error.code, queued }) })
+      const asides = (['spooled', 'duplicates', 'refused', 'retries'] as const).filter(name => counted[name] > 0).map(name => RED._(`metric-store.status.${name}`, counted))
+      if (state.state === 'waiting') status.show({ fill: 'red', shape: 'ring', text: [RED._('metric-store.status.waiting', { message: state.error.code, queued }), ...asides].join(' · ') })
       else if (state.state === 'ready') status.show({ fill: 'green', shape: 'dot', text: [RED._('metric-store.status.stored', { count: metrics }), ...asides].join(' · ') })
       else status.show({ fill: 'yellow', shape: 'ring', text: RED._('metric-store.status.opening') })
     }

@@ -1,19 +1,16 @@
-import { input, mark, select, valueOf } from '../shared/editor/fields.ts'
+import { input, select, valueOf } from '../shared/editor/fields.ts'
+import { prepareList, type Fields, type List, type RowProblem } from '../shared/editor/list.ts'
 import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
 import { RED, textsOf, type EditorNode } from '../shared/editor/red.ts'
-import { wholeNumber } from '../shared/editor/validate.ts'
+import { isTopicFilter, wholeNumber } from '../shared/editor/validate.ts'
 import { bridgeDefaults as defaults, type BridgeConfig, type SavedTopic } from './config.ts'
 
 const text = textsOf('platziverse-bridge')
 const directions = ['out', 'in', 'both'] as const
 const levels = ['0', '1', '2'] as const
 
-interface Row {
-  fields: Record<keyof SavedTopic, JQuery>
-}
-
-/** The rows of the form that was opened last. */
-let rows: Row[] = []
+/** That of the form that was opened last. */
+let list: List<SavedTopic> | undefined
 
 RED.nodes.registerType<BridgeConfig, 'user' | 'password'>('platziverse-bridge', {
   category: 'platziverse',
@@ -46,56 +43,35 @@ RED.nodes.registerType<BridgeConfig, 'user' | 'password'>('platziverse-bridge', 
   onadd () { chooseOnlyBroker(this) },
   oneditprepare () {
     prepareBrokerSelect(this)
-    prepareTopics(this)
+    list = prepareTopics(this)
     $('#node-input-url').on('input change', function () {
       $('#platziverse-bridge-tls').toggle(!/^(mqtt|ws):/i.test(String($(this).val() ?? '').trim()))
     }).trigger('change')
   },
   oneditsave () {
     saveBrokerSelect(this)
-    const topics = rows.map(read)
+    const topics = list?.value() ?? []
     if (JSON.stringify(topics) !== JSON.stringify(this.topics)) this.topics = topics
   }
 })
 
 watchBrokers('platziverse-bridge')
 
-function prepareTopics (node: EditorNode & BridgeConfig): void {
-  rows = []
-  const check = (): void => {
-    const problems = topicProblems(rows.map(read))
-    for (const [index, { fields }] of rows.entries()) {
-      for (const name of ['filter', 'localPrefix', 'remotePrefix'] as const) {
-        mark(fields[name], problems.find(problem => problem.index === index && problem.field === name)?.text)
-      }
-    }
-  }
-  const list = $('#platziverse-bridge-topics').editableList<Row & Partial<SavedTopic>>({
+function prepareTopics (node: EditorNode & BridgeConfig): List<SavedTopic> {
+  return prepareList({
+    place: '#platziverse-bridge-topics',
     addButton: text('platziverse-bridge.topic.add'),
-    removable: true,
+    // Of several rows that match a topic the first decides.
     sortable: true,
-    height: 'auto',
-    addItem (container, _index, item) {
-      item.fields = show(container, { direction: 'out', filter: '', qos: 1, localPrefix: '', remotePrefix: '', ...item })
-      rows.push(item)
-      for (const field of Object.values(item.fields)) field.on('input change', check)
-      check()
-    },
-    removeItem (item) {
-      rows.splice(rows.indexOf(item), 1)
-      check()
-    },
-    sortItems (items) {
-      // Of several rows that match a topic the first decides.
-      rows = items.map(item => item.data('data') as Row)
-      check()
-    }
-  })
-  list.editableList('addItems', (node.topics ?? defaults.topics).map(topic => ({ ...topic }) as Row & SavedTopic))
+    empty: { direction: 'out', filter: '', qos: 1, localPrefix: '', remotePrefix: '' },
+    show,
+    read,
+    problems: topicProblems
+  }, node.topics ?? defaults.topics)
 }
 
-function show (container: JQuery, topic: SavedTopic): Row['fields'] {
-  const fields: Row['fields'] = {
+function show (container: JQuery, topic: SavedTopic): Fields<SavedTopic> {
+  const fields = {
     direction: select(directions, direction => text(`platziverse-bridge.direction.${direction}`), topic.direction, text('platziverse-bridge.topic.direction')),
     filter: input(topic.filter, text('platziverse-bridge.topic.filter')),
     qos: select(levels, level => text('platziverse-bridge.topic.level', { level }), String(topic.qos), text('platziverse-bridge.topic.qos')),
@@ -110,7 +86,7 @@ function show (container: JQuery, topic: SavedTopic): Row['fields'] {
   return fields
 }
 
-function read ({ fields }: Row): SavedTopic {
+function read (fields: Fields<SavedTopic>): SavedTopic {
   return {
     direction: valueOf(fields.direction) as SavedTopic['direction'],
     filter: valueOf(fields.filter),
@@ -120,29 +96,17 @@ function read ({ fields }: Row): SavedTopic {
   }
 }
 
-interface TopicProblem {
-  index: number
-  field: 'filter' | 'localPrefix' | 'remotePrefix'
-  text: string
-}
-
-function topicProblems (topics: readonly SavedTopic[]): TopicProblem[] {
+function topicProblems (topics: readonly SavedTopic[]): Array<RowProblem<SavedTopic>> {
   if (topics.length === 0) return [{ index: -1, field: 'filter', text: text('platziverse-bridge.validation.noTopics') }]
   return topics.flatMap(({ filter, localPrefix, remotePrefix }, index) => {
     const number = index + 1
-    const problems: TopicProblem[] = []
+    const problems: Array<RowProblem<SavedTopic>> = []
     for (const [field, prefix] of Object.entries({ localPrefix, remotePrefix }) as Array<['localPrefix' | 'remotePrefix', string]>) {
       if (/[+#]/.test(prefix)) problems.push({ index, field, text: text('platziverse-bridge.validation.prefix', { number }) })
     }
-    if (problems.length === 0 && !(isFilter(localPrefix + filter) && isFilter(remotePrefix + filter))) problems.push({ index, field: 'filter', text: text('platziverse-bridge.validation.filter', { number }) })
+    if (problems.length === 0 && !(isTopicFilter(localPrefix + filter) && isTopicFilter(remotePrefix + filter))) problems.push({ index, field: 'filter', text: text('platziverse-bridge.validation.filter', { number }) })
     return problems
   })
-}
-
-/** `#` alone and last, `+` alone in its level [MQTT-4.7.1-2] [MQTT-4.7.1-3]. */
-function isFilter (topic: string): boolean {
-  const parts = topic.split('/')
-  return topic !== '' && parts.every((level, i) => level === '+' || (level === '#' && i === parts.length - 1) || !/[+#\0]/.test(level))
 }
 
 /** What a bridge connects to; also with `${ENV}` inside. */

@@ -29,6 +29,7 @@ export default function (RED: RED): void {
     const local: LocalBroker = {
       publish: (publication, origin) => broker.publish(publication, origin),
       subscribe: (filter, subscriber) => broker.subscribe(filter, subscriber),
+      retained: (filters, signal) => broker.retained(filters, signal),
       hasClient: clientId => broker.clients().some(client => client.clientId === clientId)
     }
 

@@ -1,13 +1,61 @@
 /** The databases that a platziverse-database can be. */
-export const databaseClients = ['sqlite'] as const
+export const databaseClients = ['sqlite', 'postgresql', 'mysql'] as const
 export type DatabaseClient = typeof databaseClients[number]
 
-/** What a platziverse-database node saves. */
+/** For how long metrics of one type are kept, where it differs; days, 0 = for ever. */
+export interface SavedOverride { type: string, rawDays: number | string, hourDays: number | string, dayDays: number | string }
+
+/** What a platziverse-database node saves. Numbers may come as text. */
 export interface DatabaseConfig {
   name: string
   client: DatabaseClient
   /** The SQLite file; relative to Node-RED's user directory. */
   filename: string
+  /** How the server is given: by the fields below, or by a URL, which is a credential. */
+  connection: 'fields' | 'url'
+  host: string
+  /** Empty: the usual one. */
+  port: number | string
+  database: string
+  /** Whether to speak TLS. */
+  secure: boolean
+  /** A tls-config node for it; empty: the machine's own authorities. */
+  tls: string
+  /** Most connections that readers have. */
+  poolSize: number | string
+  /** MB on this machine's disk for what comes while the database is away; 0: none. */
+  spool: number | string
+  /** Days, 0 = for ever: metrics as they came, by hour, by day. */
+  rawDays: number | string
+  hourDays: number | string
+  dayDays: number | string
+  overrides: SavedOverride[]
 }
 
-export const databaseDefaults: DatabaseConfig = { name: '', client: 'sqlite', filename: 'platziverse.sqlite' }
+export interface DatabaseCredentials { user?: string, password?: string, url?: string }
+
+export const databaseDefaults: DatabaseConfig = {
+  name: '',
+  client: 'sqlite',
+  filename: 'platziverse.sqlite',
+  connection: 'fields',
+  host: '127.0.0.1',
+  port: '',
+  database: 'platziverse',
+  secure: false,
+  tls: '',
+  poolSize: '5',
+  spool: '0',
+  rawDays: '0',
+  hourDays: '0',
+  dayDays: '0',
+  overrides: []
+}
+
+export const usualPorts = { postgresql: 5432, mysql: 3306 } as const
+
+/** What is asked of who chooses a server: the package is not installed with this one. */
+export const driverPackages = { postgresql: 'pg', mysql: 'mysql2' } as const
+
+/** Most days that metrics can be kept, other than for ever. */
+export const mostDays = 36_500

@@ -1,21 +1,71 @@
-import { RED, textsOf } from '../shared/editor/red.ts'
-import { databaseDefaults as defaults, type DatabaseConfig } from './config.ts'
+import { numberProblem, prepareTabs } from '../shared/editor/form.ts'
+import { RED, type Validator } from '../shared/editor/red.ts'
+import { databaseDefaults as defaults, type DatabaseConfig, type SavedOverride } from './config.ts'
+import { connectionProblem, prepareConnection } from './editor-connection.ts'
+import { fieldOf, markTab, text, valueIn, type DatabaseNode } from './editor-form.ts'
+import { daysProblem, overrideProblems, prepareKeeping, type Keeping } from './editor-keeping.ts'
+import { prepareTest } from './editor-test.ts'
 
-const text = textsOf('platziverse-database')
+const tabNames = ['connection', 'keeping', 'outages'] as const
 
-RED.nodes.registerType<DatabaseConfig>('platziverse-database', {
+/** Of the form that was opened last. */
+let keeping: Keeping | undefined
+
+RED.nodes.registerType<DatabaseConfig, 'user' | 'password' | 'url'>('platziverse-database', {
   category: 'config',
   color: '#62b893',
   icon: 'platziverse-database.svg',
   defaults: {
     name: { value: defaults.name },
     client: { value: defaults.client },
-    filename: {
-      value: defaults.filename,
-      validate: (value, _options) => String(value ?? '').trim() !== '' || text('platziverse-database.validation.filename')
-    }
+    filename: { value: defaults.filename, validate: ofConnection('filename') },
+    connection: { value: defaults.connection, validate: ofConnection('connection') },
+    host: { value: defaults.host, validate: ofConnection('host') },
+    port: { value: defaults.port, validate: ofConnection('port') },
+    database: { value: defaults.database, validate: ofConnection('database') },
+    secure: { value: defaults.secure },
+    tls: { value: defaults.tls, type: 'tls-config', required: false },
+    poolSize: { value: defaults.poolSize, validate: ofConnection('poolSize') },
+    spool: { value: defaults.spool, validate: (value, _options) => spoolProblem(value) ?? true },
+    rawDays: { value: defaults.rawDays, validate: ofDays('rawDays') },
+    hourDays: { value: defaults.hourDays, validate: ofDays('hourDays') },
+    dayDays: { value: defaults.dayDays, validate: ofDays('dayDays') },
+    overrides: { value: defaults.overrides, validate: (value, _options) => overrideProblems(value as SavedOverride[] | undefined ?? [])[0]?.text ?? true }
   },
+  credentials: { user: { type: 'text' }, password: { type: 'password' }, url: { type: 'password' } },
   paletteLabel: () => text('platziverse-database.label.palette'),
-  label () { return this.name || this.filename || text('platziverse-database.label.palette') },
-  labelStyle () { return this.name ? 'node_label_italic' : '' }
+  label () { return this.name || labelOf(this) || text('platziverse-database.label.palette') },
+  labelStyle () { return this.name ? 'node_label_italic' : '' },
+  oneditprepare () { prepare(this) },
+  oneditsave () { keeping?.save() }
 })
+
+/** Without a name: what tells databases apart, and no secret; of a URL the editor knows nothing. */
+function labelOf ({ client, filename, connection, host, database }: DatabaseConfig): string {
+  if (client !== 'postgresql' && client !== 'mysql') return filename
+  return connection === 'url' ? text(`platziverse-database.form.${client}`) : `${host}/${database}`
+}
+
+function ofConnection (field: Parameters<typeof connectionProblem>[1]): Validator<DatabaseNode> {
+  return function (value, _options) { return connectionProblem(this, field, value) ?? true }
+}
+
+function ofDays (span: Parameters<typeof daysProblem>[1]): Validator<DatabaseNode> {
+  return function (value, _options) {
+    const days = { rawDays: valueIn(this, 'rawDays'), hourDays: valueIn(this, 'hourDays'), dayDays: valueIn(this, 'dayDays') }
+    return daysProblem({ ...days, [span]: value }, span) ?? true
+  }
+}
+
+function spoolProblem (value: unknown): string | undefined {
+  return value === undefined || value === '' ? undefined : numberProblem(value, text('platziverse-database.form.spool'), 0)
+}
+
+function prepare (node: DatabaseNode): void {
+  fieldOf('client').data('node', node.id)
+  prepareTabs('platziverse-database', tabNames, name => text(`platziverse-database.tab.${name}`))
+  prepareConnection(node)
+  keeping = prepareKeeping(node)
+  fieldOf('spool').on('input change', function () { markTab('outages', spoolProblem($(this).val()) !== undefined) }).trigger('change')
+  prepareTest(node)
+}

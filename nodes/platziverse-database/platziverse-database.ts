@@ -1,31 +1,65 @@
 import { hash } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
-import { resolve } from 'node:path'
-import type { NodeDef } from 'node-red'
+import { dirname, resolve } from 'node:path'
+import type { Node, NodeDef } from 'node-red'
+import { reasonOf } from '../../lib/errors.ts'
 import { dialectOf } from '../../lib/store/database.ts'
+import { Retention } from '../../lib/store/retention.ts'
+import { Spool, type SpoolOptions } from '../../lib/store/spool.ts'
 import { Store } from '../../lib/store/store.ts'
-import type { RED, RedNode } from '../shared/red.ts'
-import { databaseDefaults, type DatabaseConfig } from './config.ts'
+import type { RED } from '../shared/red.ts'
+import { tlsOptionsOf } from '../shared/tls.ts'
+import { registerAdmin } from './admin.ts'
+import type { DatabaseConfig, DatabaseCredentials } from './config.ts'
+import { databaseOptionsOf } from './options.ts'
+
+type SavedConfig = NodeDef & DatabaseConfig
 
 /** The database, shared by the nodes that refer to it. */
-export interface DatabaseNode extends RedNode {
+export interface DatabaseNode extends Node<DatabaseCredentials> {
   store: Store
+  retention: Retention | undefined
   /** Says the same for the same database, whatever node stands for it. */
   database: string
 }
 
 export default function (RED: RED): void {
-  function DatabaseNode (this: DatabaseNode, config: NodeDef & DatabaseConfig): void {
+  registerAdmin(RED)
+
+  function DatabaseNode (this: DatabaseNode, config: SavedConfig): void {
     RED.nodes.createNode(this, config)
-    this.database = resolve(RED.settings.userDir ?? '.', config.filename || databaseDefaults.filename)
-    this.store = new Store(dialectOf({ client: 'sqlite', filename: this.database }), { instance: instanceOf(RED) })
-    this.on('close', (done: () => void) => { this.store.close().then(done, done) })
+    const { userDir } = RED.settings
+    const { database, identity, spool, retention } = databaseOptionsOf(config, this.credentials ?? {}, { id: this.id, userDir, tls: tlsOptionsOf(RED, config.tls) })
+    this.database = identity
+    this.store = new Store(dialectOf(database), { instance: instanceOf(userDir), spool: spool && openSpool(spool) })
+    this.store.on('problem', error => { this.error(error.message) })
+    try {
+      this.retention = new Retention(this.store, retention)
+      this.retention.start()
+    } catch (error) {
+      // Deleting by a guess could not be undone.
+      this.error(reasonOf(error))
+    }
+    this.on('close', (done: (error?: Error) => void) => {
+      // Together: what the one still does may wait for a database that is away, and ends with the other.
+      Promise.all([this.retention?.stop(), this.store.close()]).then(() => { done() }, done)
+    })
   }
 
-  RED.nodes.registerType('platziverse-database', DatabaseNode as never)
+  RED.nodes.registerType<DatabaseNode, SavedConfig, unknown, DatabaseCredentials>('platziverse-database', DatabaseNode, {
+    credentials: { user: { type: 'text' }, password: { type: 'password' }, url: { type: 'password' } }
+  })
+}
+
+function openSpool (options: SpoolOptions): Spool {
+  try {
+    mkdirSync(dirname(options.filename), { recursive: true })
+  } catch { /* the spool says what is wrong as soon as it is opened */ }
+  return new Spool(options)
 }
 
 /** The same for the same user directory of the same machine, whenever it runs. */
-function instanceOf (RED: RED): string {
-  return hash('sha1', `${hostname()}:${resolve(RED.settings.userDir ?? '.')}`)
+function instanceOf (userDir = '.'): string {
+  return hash('sha1', `${hostname()}:${resolve(userDir)}`)
 }

@@ -249,6 +249,37 @@ describe('the form', { skip: noChromium || skipWithoutNodeRed(5) }, () => {
     assert.equal(await editor.property(String(database), 'id'), undefined, 'undo takes the database away again')
   }))
 
+  test('of metric-query has the fields that its query uses, and keeps the values that are ticked', () => withEditor({}, async editor => {
+    const { page } = editor
+    const query = await editor.drag('metric-query', 300, 100)
+    assert.equal(await editor.property(query, 'valid'), true)
+    await editor.edit(query)
+    const fields = async (): Promise<unknown> => await page.locator('.metric-query-field:visible').evaluateAll(rows => rows.map(row => row.getAttribute('data-field')))
+    assert.deepEqual(await fields(), ['uuid'])
+    await page.locator('#node-input-query').selectOption('series')
+    assert.deepEqual(await fields(), ['uuid', 'metricType', 'from', 'to', 'order', 'limit'])
+    await page.locator('#node-input-query').selectOption('typeBuckets')
+    assert.deepEqual(await fields(), ['metricType', 'from', 'to', 'bucket', 'aggregates', 'fill', 'order'])
+    await page.locator('#node-input-result').selectOption('chart')
+    await page.locator('#metric-query-chart').waitFor()
+    await page.locator('#metric-query-aggregates input[value=max]').check()
+    await page.locator('#metric-query-aggregates input[value=avg]').uncheck()
+    assert.deepEqual(await flawsOf(page, '#dialog-form'), [])
+    await shoot(editor, 'form-metric-query-buckets')
+    await editor.fill('#node-input-from', 'yesterday')
+    await editor.fill('#node-input-bucket', '0h')
+    await page.locator('#node-input-from.input-error').waitFor()
+    await page.locator('#node-input-bucket.input-error').waitFor()
+    await editor.fill('#node-input-from', 'now-7d')
+    await editor.fill('#node-input-bucket', '15m')
+    await editor.done()
+    assert.equal(await editor.property(query, 'valid'), true)
+    assert.deepEqual([await editor.property(query, 'aggregates'), await editor.property(query, 'from')], [['max'], 'now-7d'])
+    await editor.edit(query)
+    assert.deepEqual(await page.locator('#metric-query-aggregates input:checked').evaluateAll(boxes => boxes.map(box => box.getAttribute('value'))), ['max'])
+    await editor.cancel()
+  }))
+
   test('of agent-in warns of outputs without a metric-store, on the canvas too, until they are wired', () => withEditor({}, async editor => {
     const { page } = editor
     await editor.drag('platziverse-broker', 160, 80)
@@ -352,6 +383,7 @@ async function dragAll (editor: Editor): Promise<Record<string, string>> {
     'platziverse-agent': await editor.drag('platziverse-agent', 420, 80),
     'agent-in': await editor.drag('agent-in', 160, 220),
     'metric-store': await editor.drag('metric-store', 420, 220),
+    'metric-query': await editor.drag('metric-query', 420, 340),
     'agent-out': await editor.drag('agent-out', 680, 220)
   }
 }

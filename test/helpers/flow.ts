@@ -7,12 +7,14 @@ import agentIn from '../../nodes/agent-in/agent-in.ts'
 import agentOut from '../../nodes/agent-out/agent-out.ts'
 import broker from '../../nodes/platziverse-broker/platziverse-broker.ts'
 import database from '../../nodes/platziverse-database/platziverse-database.ts'
+import metricQuery from '../../nodes/metric-query/metric-query.ts'
 import metricStore from '../../nodes/metric-store/metric-store.ts'
 import { brokerUrl, closeAllBrokers } from '../../nodes/shared/broker.ts'
 import { until } from './events.ts'
 
 const require = createRequire(import.meta.url)
 const changeNode: unknown = require('@node-red/nodes/core/function/15-change.js')
+const splitNodes: unknown = require('@node-red/nodes/core/sequence/17-split.js')
 
 export interface TestFlow {
   /** What reached a helper node, in order. */
@@ -36,7 +38,7 @@ export function useNodeRed (): (flow: object[], credentials?: object) => Promise
   })
   return async (flow, credentials = {}) => {
     const received = new Map<string, Array<NodeMessage & Record<string, unknown>>>()
-    await helper.load([broker, agentIn, database, metricStore, agentOut, changeNode] as never, flow as never, credentials as never)
+    await helper.load([broker, agentIn, database, metricStore, metricQuery, agentOut, changeNode, splitNodes] as never, flow as never, credentials as never)
     for (const { id, type } of flow as Array<{ id: string, type: string }>) {
       if (type !== 'helper') continue
       const messages: Array<NodeMessage & Record<string, unknown>> = []

@@ -18,7 +18,7 @@ const run = promisify(execFile)
 const require = createRequire(import.meta.url)
 const manifest = require('../../package.json') as { version: string, 'node-red': { nodes: Record<string, string> } }
 const types = Object.keys(manifest['node-red'].nodes)
-const examples = ['Monitor agents', 'Use any MQTT client']
+const examples = ['Ask metrics', 'Monitor agents', 'Use any MQTT client']
 
 let folder = ''
 let tarball = ''

@@ -1,7 +1,9 @@
 import type { Knex } from 'knex'
+import { collation } from '../dialects/mysql-server.ts'
 
 /** Agents, the series of their metrics, and the metrics. Times are UTC ms. */
 export async function up (knex: Knex): Promise<void> {
+  if (knex.client.dialect === 'mysql') return await createOnMysql(knex)
   await knex.schema.createTable('agents', table => {
     table.increments('id')
     table.string('uuid', 128).notNullable().unique()
@@ -44,4 +46,42 @@ export async function up (knex: Knex): Promise<void> {
     table.text('text')
     table.primary(['series_id', 'ts', 'seq'])
   })
+}
+
+/**
+ * Each table in one statement, which is done or not, and only if it is not there: MySQL and MariaDB commit after each, so
+ * a process that dies in between starts again here.
+ */
+async function createOnMysql (knex: Knex): Promise<void> {
+  await knex.raw(`create table if not exists agents (
+    id int unsigned not null auto_increment primary key,
+    uuid varchar(128) not null unique,
+    username varchar(255),
+    name varchar(255),
+    hostname varchar(255),
+    pid bigint,
+    connected boolean not null default false,
+    connected_at bigint,
+    last_seen_at bigint,
+    created_at bigint not null,
+    updated_at bigint not null
+  ) engine InnoDB character set utf8mb4 collate ${collation}`)
+  // LAST_VALUE is a word of MySQL's own.
+  await knex.raw(`create table if not exists series (
+    id int unsigned not null auto_increment primary key,
+    agent_id int unsigned not null,
+    type varchar(128) not null,
+    last_ts bigint,
+    \`last_value\` double,
+    last_text text,
+    unique (agent_id, type)
+  ) engine InnoDB character set utf8mb4 collate ${collation}`)
+  await knex.raw(`create table if not exists metrics (
+    series_id int unsigned not null,
+    ts bigint not null,
+    seq bigint not null,
+    value double,
+    text text,
+    primary key (series_id, ts, seq)
+  ) engine InnoDB character set utf8mb4 collate ${collation}`)
 }

@@ -8,15 +8,21 @@ const hour = 3_600_000
  */
 export async function up (knex: Knex): Promise<void> {
   await createRollups(knex)
-  await knex.schema.alterTable('series', table => {
-    table.bigInteger('raw_from').notNullable().defaultTo(0)
-    table.bigInteger('hours_from').notNullable().defaultTo(0)
-  })
-  await knex.schema.alterTable('agents', table => {
-    table.string('instance', 64)
-  })
+  // MySQL commits after each change of a table, so a process that died in between starts again here.
+  if (!await knex.schema.hasColumn('series', 'raw_from')) {
+    await knex.schema.alterTable('series', table => {
+      table.bigInteger('raw_from').notNullable().defaultTo(0)
+      table.bigInteger('hours_from').notNullable().defaultTo(0)
+    })
+  }
+  if (!await knex.schema.hasColumn('agents', 'instance')) {
+    await knex.schema.alterTable('agents', table => {
+      table.string('instance', 64)
+    })
+  }
   // What is there already has to be rolled up once.
-  await knex.raw(`insert into dirty_hours (series_id, ts) select distinct series_id, ts - ts % ${hour} from metrics`)
+  await knex.raw(`insert into dirty_hours (series_id, ts) select distinct series_id, ts - ts % ${hour} from metrics
+    where not exists (select * from dirty_hours)`)
 }
 
 async function createRollups (knex: Knex): Promise<void> {
@@ -35,6 +41,22 @@ async function createRollups (knex: Knex): Promise<void> {
       ) without rowid`)
     }
     await knex.raw('create table dirty_hours (series_id integer not null, ts integer not null, primary key (series_id, ts)) without rowid')
+    return
+  }
+  if (knex.client.dialect === 'mysql') {
+    for (const name of ['metrics_1h', 'metrics_1d']) {
+      await knex.raw(`create table if not exists ${name} (
+        series_id int unsigned not null,
+        ts bigint not null,
+        n bigint not null,
+        sum double not null,
+        min double not null,
+        max double not null,
+        last double not null,
+        primary key (series_id, ts)
+      ) engine InnoDB`)
+    }
+    await knex.raw('create table if not exists dirty_hours (series_id int unsigned not null, ts bigint not null, primary key (series_id, ts)) engine InnoDB')
     return
   }
   for (const name of ['metrics_1h', 'metrics_1d']) {

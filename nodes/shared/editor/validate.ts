@@ -10,3 +10,9 @@ export function wholeNumber (label: () => string, min: number, max = Number.MAX_
       : shared('shared.validation.between', { label: label(), min, max })
   }
 }
+
+/** A topic filter: `#` alone and last, `+` alone in its level [MQTT-4.7.1-2] [MQTT-4.7.1-3]. */
+export function isTopicFilter (topic: string): boolean {
+  const levels = topic.split('/')
+  return topic !== '' && levels.every((level, i) => level === '+' || (level === '#' && i === levels.length - 1) || !/[+#\0]/.test(level))
+}

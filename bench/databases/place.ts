@@ -1,0 +1,27 @@
+import { dialectOf, type DatabaseOptions } from '../../lib/store/database.ts'
+import type { Dialect } from '../../lib/store/dialects/dialect.ts'
+import { sqliteDialect } from '../../lib/store/dialects/sqlite.ts'
+import { migrate } from '../../lib/store/migrations/migrate.ts'
+import type { SqliteDriver } from '../../lib/sqlite/driver.ts'
+import type { Knex } from 'knex'
+
+/** An empty database, as JSON can carry it to another process; `driver` for SQLite alone. */
+export interface Place { options: DatabaseOptions, driver?: SqliteDriver }
+
+export function dialectAt ({ options, driver }: Place): Dialect {
+  return options.client === 'sqlite' ? sqliteDialect(options.filename, driver) : dialectOf(options)
+}
+
+/** The database with the package's tables, and as durable as the package makes it; the caller closes it. */
+export async function openTables (place: Place): Promise<Knex> {
+  const knex = await dialectAt(place).connect()
+  await migrate(knex)
+  return knex
+}
+
+/** What `raw` gives differs from driver to driver: rows, {rows}, or [rows, fields]. */
+export async function readNumber (knex: Knex, sql: string): Promise<number> {
+  const result: unknown = await knex.raw(sql)
+  const rows = Array.isArray(result) ? result.flat() : (result as { rows: unknown[] }).rows
+  return Number((rows[0] as { n: unknown }).n)
+}

@@ -1,0 +1,114 @@
+import { statSync } from 'node:fs'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Knex } from 'knex'
+import { ask } from '../../../lib/query/ask.ts'
+import { parseQuery, type QueryInput } from '../../../lib/query/parse.ts'
+import type { SqliteOptions } from '../../../lib/store/database.ts'
+import { Retention } from '../../../lib/store/retention.ts'
+import { Store } from '../../../lib/store/store.ts'
+import { percentiles, type Percentiles } from '../../percentiles.ts'
+import { insertHistory, markDirty } from '../history.ts'
+import { flood, steady } from '../load.ts'
+import { messageOf, metricsPerMessage, uuidOf } from '../messages.ts'
+import { dialectAt, readNumber } from '../place.ts'
+import { dashboardEvery, dashboardRate, dashboardSeries, runsOfQuery, series, step } from '../queries.ts'
+import type { DashboardFigures, QueriesOrder, QueryFigures, QueryResults } from '../queries.ts'
+import { say, task } from '../task.ts'
+import { inFlight } from '../writers.ts'
+
+const hour = 3_600_000
+const uuid = uuidOf(0)
+// The first of them are those that the load writes.
+const types = Array.from({ length: series }, (_, i) => `metric-${i}`)
+
+await task<QueriesOrder, QueryResults>(async ({ place, rows, seconds, runs }) => {
+  const store = new Store(dialectAt(place), { instance: 'bench' })
+  const now = Date.now()
+  await new Promise<void>((resolve, reject) => {
+    const message = messageOf({ agent: 0, ts: now, seq: 0, value: 1 }, types)
+    store.write(message, now, error => { if (error === null) resolve(); else reject(error) }, 1)
+  })
+  say(`making ${rows} rows …`)
+  await store.run(knex => insertHistory(knex, { from: now - Math.floor(rows / series) * step, to: now, step }))
+  await store.run(markDirty)
+  const knex = await store.read()
+  const there = await readNumber(knex, 'select count(*) as n from metrics')
+  if (there < rows) throw new Error(`${there} rows were made instead of ${rows}.`)
+
+  const queries = [
+    await measure(knex, 'last 20 of a series', 1, type => ({ query: 'series', uuid, type, limit: 20, order: 'desc' })),
+    await measure(knex, 'latest of 500 series', 10, () => ({ query: 'latest', uuid })),
+    await measure(knex, 'one series by hour over a day, nothing rolled up', 15, byHour)
+  ]
+  say('rolling up …')
+  const retention = new Retention(store, { rawDays: 0, hourDays: 0, dayDays: 0, overrides: [] })
+  const started = performance.now()
+  // Once more than an hour later, so that the last one has ended too.
+  await retention.runOnce(now + 2 * hour)
+  const rollUp = (performance.now() - started) / 1000
+  queries.push(await measure(knex, 'the same, rolled up', 15, byHour))
+
+  const without: DashboardFigures[] = []
+  const withIt: DashboardFigures[] = []
+  await flood(store, { inFlight, seconds: Math.min(3, seconds) })
+  for (let round = 1; round <= runs; round++) {
+    // Every other round the other way round: the table grows meanwhile.
+    const turns = [{ looks: false, figures: without }, { looks: true, figures: withIt }]
+    for (const { looks, figures } of round % 2 === 1 ? turns : turns.toReversed()) {
+      say(`round ${round} of ${runs}: the writer ${looks ? 'beside a dashboard' : 'alone'} …`)
+      figures.push(await beside(looks ? knex : undefined, store, seconds))
+    }
+  }
+  await store.close()
+  const { size } = statSync((place.options as SqliteOptions).filename)
+  return { rows: there, size, queries, rollUp, without, with: withIt }
+})
+
+function byHour (type: string): QueryInput {
+  const now = Date.now()
+  return { query: 'buckets', uuid, type, from: now - now % hour - 23 * hour, to: now, bucket: '1h', aggregates: 'avg,min,max' }
+}
+
+async function answer (knex: Knex, input: QueryInput): Promise<number> {
+  for await (const { rows } of ask(knex, parseQuery(input, Date.now()), { result: 'objects', most: 10_000 })) return rows
+  return 0
+}
+
+/** From the query as a node or a URL has it to its objects, each time of another series. */
+async function measure (
+  knex: Knex, name: string, aim: number, queryOf: (type: string) => QueryInput
+): Promise<QueryFigures> {
+  const times: number[] = []
+  for (let i = 0; i < runsOfQuery; i++) {
+    const input = queryOf(types[i * 7 % series] as string)
+    const start = performance.now()
+    const rows = await answer(knex, input)
+    times.push(performance.now() - start)
+    if (rows === 0) throw new Error(`${name}: no rows.`)
+  }
+  return { name, aim, times: percentiles(times) }
+}
+
+/** The writer at the steady rate and at full load, alone or with somebody who looks at a dashboard, of series that it writes. */
+async function beside (knex: Knex | undefined, store: Store, seconds: number): Promise<DashboardFigures> {
+  let times: number[] = []
+  const look = async (): Promise<void> => {
+    const start = performance.now()
+    await Promise.all(types.slice(0, dashboardSeries).map(type => answer(knex as Knex, byHour(type))))
+    times.push(performance.now() - start)
+  }
+  let failed: unknown
+  const looking = new Set<Promise<void>>()
+  const timer = knex === undefined ? undefined : setInterval(() => {
+    const one = look().catch((error: unknown) => { failed ??= error }).finally(() => { looking.delete(one) })
+    looking.add(one)
+  }, dashboardEvery)
+  const atRate = await steady(store, { rate: dashboardRate, ended: pause(seconds * 1000) })
+  const looks: Percentiles = percentiles(times)
+  times = []
+  const full = await flood(store, { inFlight, seconds })
+  clearInterval(timer)
+  await Promise.all(looking)
+  if (failed !== undefined) throw failed
+  return { steady: atRate, full: full.messages * metricsPerMessage / full.seconds, looks }
+}

@@ -1,0 +1,119 @@
+import { PlatziverseError, reasonOf } from '../errors.ts'
+import { Deletion } from './retention-delete.ts'
+import { Pace } from './retention-pace.ts'
+import { checkRetention, limitsAt, type RetentionOptions } from './retention-policy.ts'
+import { vacuum } from './retention-vacuum.ts'
+import { floor, hour } from './rollup-hours.ts'
+import { Rollup } from './rollup.ts'
+import type { Store } from './store.ts'
+
+export { checkRetention, type RetentionOptions } from './retention-policy.ts'
+
+const usual = { first: 10_000, between: 60_000 }
+
+export interface RetentionStatistics {
+  /** Hours rolled up from all their metrics. */
+  hours: number
+  /** Hours that got metrics after theirs had been deleted. */
+  late: number
+  /** Rows deleted. */
+  deleted: { metrics: number, hours: number, days: number }
+  /** Pages that SQLite gave back to the disk. */
+  pages: number
+  /** For how many ms the writer was held at most. */
+  longest: number
+  /** Why the last pass ended early; the next one goes on. */
+  error: PlatziverseError | null
+}
+
+/**
+ * Rolls metrics up by hour and by day, and deletes what was kept for long enough: every minute, in slices so short that
+ * senders do not feel them. Several processes may do so with one database.
+ */
+export class Retention {
+  #store: Store
+  #options: RetentionOptions
+  #timing: typeof usual
+  #ending = new AbortController()
+  #timer: NodeJS.Timeout | undefined
+  #running: Promise<void> | undefined
+  #rollup: Rollup
+  #deletion: Deletion
+  #rows: Pace
+  #pages: Pace
+  /** The hour of the last pass that deleted all there was: what is too old changes with the hour. */
+  #deletedIn: number | undefined
+  #given = 0
+  #longest = 0
+  #error: PlatziverseError | null = null
+
+  /**
+   * @param timing ms until the first pass, and between two
+   * @throws PlatziverseError STORE_RETENTION_INVALID
+   */
+  constructor (store: Store, options: RetentionOptions, timing = usual) {
+    checkRetention(options)
+    this.#store = store
+    this.#options = options
+    this.#timing = timing
+    const held = (took: number): void => { this.#longest = Math.max(this.#longest, took) }
+    const pacing = { store, signal: this.#ending.signal, held }
+    this.#rollup = new Rollup(store, new Pace(pacing, { first: 50, least: 5, most: 200 }))
+    this.#rows = new Pace(pacing, { first: 2_000, least: 500, most: 5_000 })
+    this.#deletion = new Deletion(store, this.#rows)
+    this.#pages = new Pace(pacing, { first: 100, least: 10, most: 1_000 })
+  }
+
+  statistics (): RetentionStatistics {
+    return { ...this.#rollup.counters, deleted: { ...this.#deletion.counters }, pages: this.#given, longest: this.#longest, error: this.#error }
+  }
+
+  /** Begin with the passes. */
+  start (): void {
+    if (this.#timer === undefined && !this.#ending.signal.aborted) this.#schedule(this.#timing.first)
+  }
+
+  /**
+   * End after the slice that is under way; one that waits for a database that is away ends with the store. May be called
+   * twice; does not start again.
+   */
+  async stop (): Promise<void> {
+    this.#ending.abort()
+    clearTimeout(this.#timer)
+    await this.#running?.catch(() => undefined)
+  }
+
+  /**
+   * One pass.
+   * @param now UTC ms
+   * @throws PlatziverseError as the store does; what was done stays done
+   */
+  runOnce (now: number): Promise<void> {
+    return this.#running ??= this.#pass(now).finally(() => { this.#running = undefined })
+  }
+
+  #schedule (delay: number): void {
+    this.#timer = setTimeout(() => { void this.#tick() }, delay)
+    this.#timer.unref()
+  }
+
+  async #tick (): Promise<void> {
+    try {
+      // A store without a database would keep the slice waiting, and it says so itself.
+      if (this.#store.state.state === 'ready') await this.runOnce(Date.now())
+      this.#error = null
+    } catch (error) {
+      if (this.#ending.signal.aborted) return
+      this.#error = error instanceof PlatziverseError ? error : new PlatziverseError('STORE_UNAVAILABLE', `${reasonOf(error)}.`, { cause: error })
+    }
+    if (!this.#ending.signal.aborted) this.#schedule(this.#timing.between)
+  }
+
+  async #pass (now: number): Promise<void> {
+    await this.#rollup.run(now, () => this.#rows.size)
+    if (this.#deletedIn === floor(now, hour)) return
+    await this.#deletion.run(limitsAt(this.#options, now))
+    this.#given += await vacuum(this.#pages)
+    this.#deletedIn = floor(now, hour)
+  }
+}

@@ -1,0 +1,44 @@
+import type { Knex } from 'knex'
+import { PlatziverseError } from '../errors.ts'
+import { dialectOf, type DatabaseOptions } from './database.ts'
+import { pendingMigrations } from './migrations/migrate.ts'
+
+export interface Trial {
+  /** What the server calls itself, such as `PostgreSQL 16.2`. */
+  server: string
+  /** Whether this package's tables are there, in an older shape, or not at all. */
+  tables: 'ready' | 'older' | 'none'
+}
+
+const names = { sqlite: 'SQLite', postgresql: 'PostgreSQL', mysql: 'MySQL' } as const
+const versions = { sqlite: 'sqlite_version()', postgresql: 'current_setting(\'server_version\')', mysql: 'version()' } as const
+
+/**
+ * Whether a database can be used with these options. Leaves nothing behind, but for the file of a new SQLite database.
+ * @throws PlatziverseError what is wrong: STORE_HOST_UNKNOWN, STORE_LOGIN_REFUSED, STORE_NOT_ALLOWED, STORE_SCHEMA_NEWER …
+ */
+export async function tryDatabase (options: DatabaseOptions): Promise<Trial> {
+  const dialect = dialectOf(options)
+  let knex: Knex | undefined
+  try {
+    knex = await dialect.connect()
+    const row = await knex.first(knex.raw(`${versions[options.client]} as version`)) as { version: string }
+    const pending = await pendingMigrations(knex)
+    // Where tables are missing the user has to be allowed to make some.
+    if (pending > 0) await tryTable(knex)
+    // What packagers add to it says nothing here.
+    const version = /^[\d.]+/.exec(row.version)?.[0] ?? row.version
+    const server = `${/mariadb/i.test(row.version) ? 'MariaDB' : names[options.client]} ${version}`
+    return { server, tables: pending === 0 ? 'ready' : await knex.schema.hasTable('metrics') ? 'older' : 'none' }
+  } catch (error) {
+    throw error instanceof PlatziverseError ? error : dialect.explain(error)
+  } finally {
+    await knex?.destroy().catch(() => undefined)
+  }
+}
+
+async function tryTable (knex: Knex): Promise<void> {
+  const name = `platziverse_try_${Math.random().toString(36).slice(2, 10)}`
+  await knex.schema.createTable(name, table => { table.integer('id') })
+  await knex.schema.dropTable(name)
+}

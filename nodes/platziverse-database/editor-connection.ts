@@ -1,0 +1,66 @@
+import { isVariable, numberProblem } from '../shared/editor/form.ts'
+import { databaseDefaults as defaults, driverPackages, usualPorts, type DatabaseConfig } from './config.ts'
+import { fieldOf, isOpen, markTab, text, valueIn, type DatabaseNode, type FieldName } from './editor-form.ts'
+
+type ConnectionField = Extract<FieldName, 'filename' | 'connection' | 'host' | 'port' | 'database' | 'poolSize'>
+
+/** Most connections of readers: servers allow a hundred or so in all. */
+const mostConnections = 100
+/** What a secret that is there looks like to the editor, which is not told. */
+const unchanged = '__PWRD__'
+
+const schemes = { postgresql: /^postgres(ql)?:\/\/./i, mysql: /^(mysql|mariadb):\/\/./i } as const
+const examples = { postgresql: 'postgres://user:password@host:5432/database', mysql: 'mysql://user:password@host:3306/database' } as const
+
+/** What is wrong with a property of the connection; nothing where the chosen kind of database does not use it. */
+export function connectionProblem (node: DatabaseNode, field: ConnectionField, value: unknown): string | undefined {
+  const given = String(value ?? defaults[field]).trim()
+  const client = valueIn(node, 'client')
+  const missing = (): string | undefined => given === '' ? text('platziverse-database.validation.missing', { label: text(`platziverse-database.form.${field}`) }) : undefined
+  if (client === 'sqlite') return field === 'filename' ? missing() : undefined
+  const byUrl = valueIn(node, 'connection') === 'url'
+  switch (field) {
+    case 'filename': return undefined
+    case 'connection': return byUrl && isOpen(node) ? urlProblem(client as keyof typeof schemes, String(fieldOf('url').val() ?? '').trim()) : undefined
+    case 'poolSize': return numberProblem(given, text('platziverse-database.form.poolSize'), 1, mostConnections)
+    case 'port': return byUrl || given === '' ? undefined : numberProblem(given, text('platziverse-database.form.port'), 1, 65_535)
+    default: return byUrl ? undefined : missing()
+  }
+}
+
+function urlProblem (client: keyof typeof schemes, url: string): string | undefined {
+  if (url === unchanged || isVariable(url) || schemes[client].test(url)) return undefined
+  return text('platziverse-database.validation.url', { example: examples[client] })
+}
+
+/** Shows the fields that the chosen kind of database has, and only those. */
+export function prepareConnection (node: DatabaseNode): void {
+  // Nodes of before have none.
+  for (const name of ['client', 'connection', 'host', 'database', 'poolSize', 'spool', 'rawDays', 'hourDays', 'dayDays'] as const) {
+    if (node[name] === undefined) fieldOf(name).val(String(defaults[name]))
+  }
+  const show = () => {
+    const client = fieldOf('client').val() as DatabaseConfig['client']
+    const byUrl = fieldOf('connection').val() === 'url'
+    $('#platziverse-database-file').toggle(client === 'sqlite')
+    $('#platziverse-database-server').toggle(client !== 'sqlite')
+    $('#platziverse-database-fields').toggle(!byUrl)
+    $('#platziverse-database-url').toggle(byUrl)
+    $('#platziverse-database-tls').toggle(fieldOf('secure').prop('checked') === true)
+    if (client === 'sqlite') return
+    fieldOf('port').attr('placeholder', usualPorts[client])
+    fieldOf('url').attr('placeholder', examples[client])
+    $('#platziverse-database-driver').text(text('platziverse-database.form.driver', { package: driverPackages[client] }))
+  }
+  const check = () => {
+    const wrong = (['filename', 'connection', 'host', 'port', 'database', 'poolSize'] as const).some(name => connectionProblem(node, name, fieldOf(name).val()) !== undefined)
+    const problem = connectionProblem(node, 'connection', fieldOf('connection').val())
+    fieldOf('url').toggleClass('input-error', problem !== undefined).attr('title', problem ?? '')
+    markTab('connection', wrong)
+  }
+  fieldOf('client').add(fieldOf('connection')).add(fieldOf('secure')).on('change', show)
+  // After Node-RED's own check, which knows nothing of the URL.
+  $('#platziverse-database-connection-tab').on('input change keyup paste', check)
+  show()
+  check()
+}

@@ -1,0 +1,79 @@
+import type { DatabaseConfig, DatabaseCredentials } from './config.ts'
+import { fieldNames, fieldOf, text, type DatabaseNode } from './editor-form.ts'
+
+/** See admin.ts. */
+type Answer = { ok: true, server: string, tables: 'ready' | 'older' | 'none' } | { ok: false, code: string, detail: string, help: string }
+
+/** Those that the form has its own words for. */
+const codes = [
+  'STORE_CANNOT_OPEN', 'STORE_DATABASE_UNKNOWN', 'STORE_DISK_FULL', 'STORE_DRIVER_MISSING', 'STORE_HOST_UNKNOWN', 'STORE_LOCKED', 'STORE_LOGIN_REFUSED',
+  'STORE_NOT_ALLOWED', 'STORE_NOT_A_DATABASE', 'STORE_OPTION_INVALID', 'STORE_READ_ONLY', 'STORE_REFUSED_CONNECTION', 'STORE_SCHEMA_NEWER',
+  'STORE_TLS_FAILED', 'STORE_TOO_MANY_CONNECTIONS', 'STORE_TOO_OLD', 'STORE_UNAVAILABLE'
+]
+
+/** The button that asks the runtime whether the database can be used with what the form says now. */
+export function prepareTest (node: DatabaseNode): void {
+  const button = $('#platziverse-database-test')
+  const icon = button.find('i')
+  const shown = $('#platziverse-database-answer')
+  const usual = icon.attr('class') ?? ''
+  /** Counts what was asked, so that an answer to what the form no longer says is not shown. */
+  let asked = 0
+
+  const clear = () => {
+    asked++
+    button.prop('disabled', false)
+    icon.attr('class', usual)
+    shown.hide()
+  }
+  const show = (good: boolean, sentence: string, detail?: string) => {
+    const mark = $('<i aria-hidden="true">').addClass(good ? 'fa fa-check-circle' : 'fa fa-exclamation-circle')
+    shown.empty().attr('class', `form-tips platziverse-database-${good ? 'good' : 'bad'}`)
+      .append($('<div>').append(mark, document.createTextNode(` ${sentence}`)))
+      .append(detail ? $('<div class="platziverse-database-detail">').text(detail) : [])
+      .show()
+    shown[0]?.scrollIntoView({ block: 'nearest' })
+  }
+  button.on('click', async () => {
+    clear()
+    const number = asked
+    button.prop('disabled', true)
+    icon.attr('class', 'fa fa-spinner fa-spin')
+    const { good, sentence, detail } = await ask(node)
+    if (number !== asked) return
+    clear()
+    show(good, sentence, detail)
+  })
+  $('#platziverse-database-connection-tab').on('input change', clear)
+  clear()
+}
+
+async function ask (node: DatabaseNode): Promise<{ good: boolean, sentence: string, detail?: string }> {
+  const body = { id: node.id, config: currentConfig(), credentials: currentCredentials() }
+  try {
+    // Relative: Node-RED adds its root and the user's token.
+    const request = { url: 'platziverse/database/test', method: 'POST', contentType: 'application/json', data: JSON.stringify(body) }
+    const answer = await $.ajax(request) as Answer
+    if (answer.ok) return { good: true, sentence: text('platziverse-database.test.good', { server: answer.server, tables: text(`platziverse-database.tables.${answer.tables}`) }) }
+    const { code, detail, help } = answer
+    return { good: false, sentence: codes.includes(code) ? text(`platziverse-database.failure.${code}`) : help, detail: `${code}: ${detail}` }
+  } catch (failed) {
+    const { status = 0 } = failed as { status?: number }
+    return { good: false, sentence: [401, 403].includes(status) ? text('platziverse-database.test.forbidden') : text('platziverse-database.test.unreachable') }
+  }
+}
+
+/** What the form says, saved or not. */
+function currentConfig (): Partial<DatabaseConfig> {
+  return Object.fromEntries(fieldNames.map(name => {
+    const field = fieldOf(name)
+    if (name === 'secure') return [name, field.prop('checked') === true]
+    const value = String(field.val() ?? '').trim()
+    // No node is chosen.
+    return [name, value === '_ADD_' ? '' : value]
+  }))
+}
+
+function currentCredentials (): DatabaseCredentials {
+  return Object.fromEntries((['user', 'password', 'url'] as const).map(name => [name, String(fieldOf(name).val() ?? '')]))
+}

@@ -1,0 +1,59 @@
+import { join, resolve } from 'node:path'
+import type { DatabaseOptions, TlsOptions } from '../../lib/store/database.ts'
+import type { RetentionOptions } from '../../lib/store/retention.ts'
+import type { SpoolOptions } from '../../lib/store/spool.ts'
+import { wholeNumber } from '../shared/red.ts'
+import { databaseDefaults as defaults, usualPorts, type DatabaseConfig, type DatabaseCredentials } from './config.ts'
+
+/** What the runtime needs to know beyond what the node saved. */
+export interface Surroundings {
+  id: string
+  userDir: string | undefined
+  /** Of the tls-config node, where there is one. */
+  tls: TlsOptions | undefined
+}
+
+export interface ReadOptions {
+  database: DatabaseOptions
+  /** Says the same for the same database, whatever node stands for it; without secrets. */
+  identity: string
+  spool: SpoolOptions | undefined
+  retention: RetentionOptions
+}
+
+/** What a node saved, as the store wants it. */
+export function databaseOptionsOf (config: Partial<DatabaseConfig>, credentials: DatabaseCredentials, { id, userDir = '.', tls }: Surroundings): ReadOptions {
+  const megabytes = wholeNumber(config.spool, Number(defaults.spool))
+  return {
+    ...databaseOf(config, credentials, userDir, tls),
+    spool: megabytes === 0 ? undefined : { filename: resolve(userDir, join('platziverse-spool', `${id}.sqlite`)), mostBytes: megabytes * 1_000_000 },
+    retention: {
+      ...daysOf(config),
+      overrides: (config.overrides ?? []).map(override => ({ type: override.type, ...daysOf(override) }))
+    }
+  }
+}
+
+function databaseOf (config: Partial<DatabaseConfig>, { user, password, url }: DatabaseCredentials, userDir: string, tls: TlsOptions | undefined): Pick<ReadOptions, 'database' | 'identity'> {
+  const { client = defaults.client } = config
+  if (client === 'sqlite') {
+    const filename = resolve(userDir, config.filename || defaults.filename)
+    return { database: { client, filename }, identity: filename }
+  }
+  const common = { client, tls: config.secure === true ? tls ?? {} : undefined, poolSize: Math.max(1, wholeNumber(config.poolSize, Number(defaults.poolSize))) }
+  if (config.connection === 'url') return { database: { ...common, url }, identity: `${client} ${withoutSecrets(url)}` }
+  const host = config.host || defaults.host
+  const port = wholeNumber(config.port, usualPorts[client])
+  const database = config.database || defaults.database
+  return { database: { ...common, host, port, user, password, database }, identity: `${client} ${host}:${port}/${database}` }
+}
+
+function withoutSecrets (url = ''): string {
+  if (!URL.canParse(url)) return ''
+  const { host, pathname } = new URL(url)
+  return `${host}${pathname}`
+}
+
+function daysOf ({ rawDays, hourDays, dayDays }: Partial<Pick<DatabaseConfig, 'rawDays' | 'hourDays' | 'dayDays'>>): { rawDays: number, hourDays: number, dayDays: number } {
+  return { rawDays: wholeNumber(rawDays, 0), hourDays: wholeNumber(hourDays, 0), dayDays: wholeNumber(dayDays, 0) }
+}

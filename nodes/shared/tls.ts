@@ -1,0 +1,11 @@
+import type { TlsOptions } from '../../lib/store/database.ts'
+import type { RED, RedNode } from './red.ts'
+
+/** Node-RED core's tls-config. */
+type TlsNode = RedNode & { addTLSOptions? (options: object): TlsOptions }
+
+/** What a tls-config node holds; undefined: there is none. */
+export function tlsOptionsOf (RED: RED, id: string | undefined): TlsOptions | undefined {
+  const node = id ? RED.nodes.getNode(id) as TlsNode | null : null
+  return node?.addTLSOptions?.({})
+}

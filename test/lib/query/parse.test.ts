@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { changeQuery, parseQuery, type QueryInput } from '../../../lib/query/parse.ts'
+
+const now = 1_700_000_000_000
+const bucketed = { query: 'buckets', uuid: 'a', type: 'cpu', from: '-1h', bucket: '5m' }
+
+test('a query is checked, and its times and defaults are filled in', () => {
+  const cases: Array<[QueryInput, object]> = [
+    [{ query: 'agents', uuid: ['nobody looks at this'] }, { query: 'agents' }],
+    [{ query: 'connectedAgents' }, { query: 'connectedAgents' }],
+    [{ query: 'agentsOf', username: 'ann' }, { query: 'agentsOf', username: 'ann' }],
+    [{ query: 'latest', uuid: 7 }, { query: 'latest', uuid: '7' }],
+    [{ query: 'series', uuid: 'a', type: 'cpu', from: '', to: null, limit: '' }, { query: 'series', uuid: 'a', type: 'cpu', from: undefined, to: undefined, limit: undefined, order: 'asc' }],
+    [{ query: 'series', uuid: 'a', type: 'cpu', from: '-1h', to: 'now', limit: '20', order: 'desc' }, { query: 'series', uuid: 'a', type: 'cpu', from: now - 3_600_000, to: now, limit: 20, order: 'desc' }],
+    [bucketed, { ...bucketed, from: now - 3_600_000, to: now, bucket: 300_000, aggregates: ['avg'], fill: 'null', order: 'asc' }],
+    [{ ...bucketed, query: 'typeBuckets', aggregates: 'max, avg', fill: 'skip' }, { query: 'typeBuckets', type: 'cpu', from: now - 3_600_000, to: now, bucket: 300_000, aggregates: ['avg', 'max'], fill: 'skip', order: 'asc' }]
+  ]
+  for (const [input, expected] of cases) assert.deepEqual(parseQuery(input, now), expected)
+})
+
+test('a query that makes no sense is refused, and the property named', () => {
+  const cases: Array<[QueryInput, RegExp]> = [
+    [{}, /"query" is none of agents, /], [{ query: 'everything' }, /"query"/], [{ query: { toString: () => 'agents' } }, /"query"/],
+    [{ query: 'agent' }, /"uuid" is missing/], [{ query: 'agent', uuid: ['a'] }, /"uuid"/], [{ query: 'agent', uuid: 'a'.repeat(256) }, /"uuid"/], [{ query: 'agent', uuid: 'a\0' }, /"uuid"/],
+    [{ query: 'agentsOf' }, /"username"/], [{ query: 'series', uuid: 'a' }, /"type"/],
+    [{ query: 'series', uuid: 'a', type: 'cpu', from: 'yesterday' }, /"from" is no time/], [{ query: 'series', uuid: 'a', type: 'cpu', from: 5, to: 5 }, /"from" is not before/],
+    [{ query: 'series', uuid: 'a', type: 'cpu', limit: 0 }, /"limit"/], [{ query: 'series', uuid: 'a', type: 'cpu', limit: '1.5' }, /"limit"/], [{ query: 'series', uuid: 'a', type: 'cpu', order: 'desc; --' }, /"order"/],
+    [{ ...bucketed, from: '' }, /"from" is missing/], [{ ...bucketed, from: '+1h' }, /"from" is not before/], [{ ...bucketed, bucket: '' }, /"bucket"/], [{ ...bucketed, bucket: '0h' }, /"bucket"/],
+    [{ ...bucketed, aggregates: 'avg,median' }, /"aggregates"/], [{ ...bucketed, aggregates: [] }, /"aggregates"/], [{ ...bucketed, aggregates: { 0: 'avg' } }, /"aggregates"/], [{ ...bucketed, fill: 0 }, /"fill"/]
+  ]
+  for (const [input, message] of cases) assert.throws(() => parseQuery(input, now), (error: Error & { code?: string }) => error.code === 'QUERY_INVALID' && message.test(error.message), JSON.stringify(input))
+})
+
+test('a message changes what it mentions, and cannot mention what queries do not have', () => {
+  assert.deepEqual(changeQuery(bucketed, undefined), bucketed)
+  assert.deepEqual(changeQuery(bucketed, { type: 'memory', from: undefined, to: '' }), { ...bucketed, type: 'memory', to: '' })
+  for (const changes of ['select 1', 5, ['agents'], { database: 'x' }, { constructor: 'x' }, JSON.parse('{"__proto__": 1}')]) {
+    assert.throws(() => changeQuery(bucketed, changes), { code: 'QUERY_INVALID' })
+  }
+})

@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict'
+import { stat, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { after, before, describe, mock, test, type TestContext } from 'node:test'
+import knexFactory, { type Knex } from 'knex'
+import helper from 'node-red-node-test-helper'
+import type { ServerOptions } from '../../lib/store/database.ts'
+import { migrate } from '../../lib/store/migrations/migrate.ts'
+import { registerAdmin } from '../../nodes/platziverse-database/admin.ts'
+import type { DatabaseConfig, DatabaseCredentials } from '../../nodes/platziverse-database/config.ts'
+import database from '../../nodes/platziverse-database/platziverse-database.ts'
+import type { RED } from '../../nodes/shared/red.ts'
+import { onEachServer, type OpenDatabase } from '../helpers/databases.ts'
+import { temporaryFolder } from '../helpers/folder.ts'
+import type { Mariadb } from '../helpers/mariadb.ts'
+import { freePort, skipWithoutNodeRed, startNodeRed } from '../helpers/node-red.ts'
+
+const id = 'da7aba5e00000002'
+const flow = { id, type: 'platziverse-database', client: 'sqlite', filename: ':memory:' }
+const deployed = 'Tr0ub4dor'
+
+// Node-RED 5 does not run on Node 20.
+const nodeRed = Number.parseInt(process.versions.node) >= 22 ? 'node-red' : 'node-red-4'
+helper.init(createRequire(import.meta.url).resolve(nodeRed))
+/** How many endpoints a second load of the module registered. */
+let again = -1
+before(async () => {
+  await new Promise<void>(resolve => helper.startServer(resolve))
+  await helper.load([database, (RED: RED) => {
+    const { mock: spy } = mock.method(RED.httpAdmin, 'post')
+    registerAdmin(RED)
+    again = spy.callCount()
+    spy.restore()
+  }] as never, [flow] as never, { [id]: { user: 'ana', password: deployed } } as never)
+})
+after(async () => {
+  await helper.unload()
+  await new Promise<void>(resolve => helper.stopServer(resolve))
+})
+
+interface Answer { ok: boolean, server?: string, tables?: string, code?: string, detail?: string, help?: string }
+
+async function ask (config: object | undefined, credentials?: DatabaseCredentials): Promise<Answer> {
+  const { status, body } = await helper.request().post('/platziverse/database/test').send({ id, config, credentials } as object)
+  assert.equal(status, 200)
+  return body as Answer
+}
+
+/** The form of a server's database, and what was typed. */
+function formOf ({ client, host, port, user, password, database }: ServerOptions): [Partial<DatabaseConfig>, DatabaseCredentials] {
+  return [{ client, connection: 'fields', host: host ?? '', port: String(port), database: database ?? '', secure: false, tls: '', poolSize: '5' }, { user: user ?? '', password: password ?? '' }]
+}
+
+test('the endpoint is registered once, however often the module is loaded', () => {
+  assert.equal(again, 0)
+})
+
+describe('of a SQLite file the endpoint', () => {
+  test('says whether its tables are there, in an older shape, or not at all', async t => {
+    const { filename, knex } = await sqliteFile(t)
+    const { server, ...rest } = await ask({ client: 'sqlite', filename })
+    assert.match(server ?? '', /^SQLite 3\.\d+/)
+    assert.deepEqual(rest, { ok: true, tables: 'none' })
+    assert.deepEqual(await knex('sqlite_master').select(), [], 'nothing is left behind')
+    await migrate(knex)
+    assert.equal((await ask({ client: 'sqlite', filename })).tables, 'ready')
+    await knex('knex_migrations').orderBy('id', 'desc').limit(1).then(([{ name }]) => knex('knex_migrations').where({ name }).del())
+    assert.equal((await ask({ client: 'sqlite', filename })).tables, 'older')
+  })
+
+  test('says that its folder is not there, and does not make it', async t => {
+    const folder = join(await temporaryFolder(t), 'missing')
+    const { ok, code, detail, help } = await ask({ client: 'sqlite', filename: join(folder, 'new.sqlite') })
+    assert.deepEqual([ok, code], [false, 'STORE_CANNOT_OPEN'])
+    assert.match(detail ?? '', /new\.sqlite cannot be opened/)
+    assert.match(help ?? '', /^Check that the folder/)
+    await assert.rejects(stat(folder), { code: 'ENOENT' })
+  })
+
+  test('says that it is no database', async t => {
+    const filename = join(await temporaryFolder(t), 'notes.txt')
+    await writeFile(filename, 'Buy milk. '.repeat(100))
+    assert.equal((await ask({ client: 'sqlite', filename })).code, 'STORE_NOT_A_DATABASE')
+  })
+
+  test('says that a newer version of the package made its tables, and leaves them alone', async t => {
+    const { filename, knex } = await sqliteFile(t)
+    await migrate(knex)
+    await knex('knex_migrations').insert({ name: '9999-future', batch: 2, migration_time: new Date() })
+    const before = await knex('sqlite_master').select()
+    assert.equal((await ask({ client: 'sqlite', filename })).code, 'STORE_SCHEMA_NEWER')
+    assert.deepEqual(await knex('sqlite_master').select(), before)
+  })
+
+  test('reads an environment variable, as Node-RED does when the node is deployed', async t => {
+    const filename = join(await temporaryFolder(t), 'named.sqlite')
+    process.env['PLATZIVERSE_TEST_FILE'] = filename
+    t.after(() => { delete process.env['PLATZIVERSE_TEST_FILE'] })
+    assert.equal((await ask({ client: 'sqlite', filename: '${PLATZIVERSE_TEST_FILE}' })).ok, true)
+    assert.equal((await stat(filename)).isFile(), true)
+  })
+})
+
+for (const client of ['postgresql', 'mysql'] as const) {
+  test(`the endpoint says of a port where no ${client} listens that nobody answers there`, async () => {
+    const answer = await ask(...formOf({ client, host: '127.0.0.1', port: await freePort(), user: 'ana', password: 's3cret', database: 'metrics', poolSize: 5 }))
+    assert.deepEqual([answer.ok, answer.code], [false, 'STORE_REFUSED_CONNECTION'])
+    assert.doesNotMatch(JSON.stringify(answer), /s3cret|ana/)
+    const byUrl = await ask({ client, connection: 'url' }, { url: `${client}://ana:s3cret@127.0.0.1:${await freePort()}/metrics` })
+    assert.equal(byUrl.code, 'STORE_REFUSED_CONNECTION')
+    assert.doesNotMatch(JSON.stringify(byUrl), /s3cret/)
+  })
+
+  test(`the endpoint says of a URL that is none of ${client} that it is wrong, without repeating it`, async () => {
+    for (const url of ['ftp://ana:s3cret@127.0.0.1/metrics', 'ana:s3cret@127.0.0.1', 'http://ana:s3cret@[::1/']) {
+      const answer = await ask({ client, connection: 'url' }, { url })
+      assert.deepEqual([answer.ok, answer.code], [false, 'STORE_OPTION_INVALID'], url)
+      assert.doesNotMatch(JSON.stringify(answer), /s3cret/)
+    }
+  })
+}
+
+test('the endpoint answers whatever it is sent', async () => {
+  const { status } = await helper.request().post('/platziverse/database/test').send([] as never)
+  assert.equal(status, 200)
+  for (const config of [{ client: 'oracle' }, { client: 'sqlite', filename: 7 }, { client: 'sqlite', filename: '/dev/null/x', overrides: 'none' }]) {
+    assert.equal((await ask(config)).ok, false, JSON.stringify(config))
+  }
+})
+
+onEachServer('the test endpoint says who answers, and that the tables are there once they are', async (t, { options, query, dialect }) => {
+  const form = formOf(options as ServerOptions)
+  const { server, ...rest } = await ask(...form)
+  assert.match(server ?? '', /^(PostgreSQL|MySQL|MariaDB) \d+\.[\d.]+$/)
+  assert.deepEqual(rest, { ok: true, tables: 'none' })
+  assert.deepEqual(await tablesOf(query, options as ServerOptions), [], 'nothing is left behind')
+  const knex = await dialect.connect()
+  t.after(() => knex.destroy())
+  await migrate(knex)
+  assert.equal((await ask(...form)).tables, 'ready')
+})
+
+onEachServer('the test endpoint takes a URL', async (_t, { options }) => {
+  const { client, host, port, user, password, database } = options as ServerOptions
+  const url = `${client}://${encodeURIComponent(user ?? '')}:${encodeURIComponent(password ?? '')}@${host}:${port}/${database}`
+  assert.equal((await ask({ client, connection: 'url' }, { url })).ok, true)
+})
+
+onEachServer('the test endpoint tells a wrong password from an unknown database, and repeats no secret', async (_t, open) => {
+  const [config] = formOf(open.options as ServerOptions)
+  const credentials = { user: 'ben', password: 's3cret' }
+  await createUser(open, 'ben', 's3cret', true)
+  const wrong = await ask(config, { ...credentials, password: 'wr0ng' })
+  assert.deepEqual([wrong.ok, wrong.code], [false, 'STORE_LOGIN_REFUSED'])
+  const unknown = await ask({ ...config, database: 'nowhere' }, credentials)
+  assert.deepEqual([unknown.ok, unknown.code], [false, 'STORE_DATABASE_UNKNOWN'])
+  assert.doesNotMatch(JSON.stringify([wrong, unknown]), /wr0ng|s3cret/)
+})
+
+onEachServer('the test endpoint takes __PWRD__ for the password that is deployed', async (_t, open) => {
+  const [config] = formOf(open.options as ServerOptions)
+  await createUser(open, 'ana', deployed, true)
+  assert.equal((await ask(config, { user: 'ana', password: '__PWRD__' })).ok, true)
+  assert.equal((await ask(config, { user: '__PWRD__', password: '__PWRD__' })).ok, true)
+  assert.equal((await ask(config)).ok, true, 'what is not sent is as it was deployed')
+  assert.equal((await ask(config, { user: 'ana', password: '' })).code, 'STORE_LOGIN_REFUSED')
+  const { body } = await helper.request().post('/platziverse/database/test').send({ id: 'another', config, credentials: { user: 'ana', password: '__PWRD__' } } as object)
+  assert.equal((body as Answer).code, 'STORE_LOGIN_REFUSED', 'another node has another password')
+})
+
+onEachServer('the test endpoint says that a user may not make tables', async (_t, open) => {
+  const [config] = formOf(open.options as ServerOptions)
+  await createUser(open, 'weak', 'weak', false)
+  assert.equal((await ask(config, { user: 'weak', password: 'weak' })).code, 'STORE_NOT_ALLOWED')
+})
+
+test('the test endpoint needs the permission of who edits flows', { skip: skipWithoutNodeRed(5) }, async t => {
+  const nodeRed = await startNodeRed({ settings: { adminAuth: { type: 'credentials', users: [], default: { permissions: 'read' } } } })
+  t.after(() => nodeRed.stop())
+  await assert.rejects(nodeRed.api('platziverse/database/test', { body: { config: { client: 'sqlite' } } }), /^Error: 401/)
+})
+
+async function sqliteFile (t: TestContext): Promise<{ filename: string, knex: Knex }> {
+  const filename = join(await temporaryFolder(t), 'test.sqlite')
+  const knex = knexFactory({ client: 'sqlite3', connection: { filename }, useNullAsDefault: true })
+  t.after(() => knex.destroy())
+  return { filename, knex }
+}
+
+async function tablesOf (query: Knex, { client, database }: ServerOptions): Promise<unknown[]> {
+  return query('information_schema.tables').where('table_schema', client === 'mysql' ? database ?? '' : 'public').select()
+}
+
+/** A user of the server who may log in, and maybe make tables. */
+async function createUser ({ query, options, server }: OpenDatabase, user: string, password: string, allowed: boolean): Promise<void> {
+  const { client, database } = options as ServerOptions
+  if (client === 'mysql') {
+    // One without rights for all databases would not be told which there are.
+    const grant = allowed ? 'grant all on *.*' : `grant select on \`${database}\`.*`
+    await (server as Mariadb).administer(`create user '${user}'@'%' identified by '${password}'`, `${grant} to '${user}'@'%'`)
+  } else {
+    await query.raw(`create role ${user} login password '${password}'`)
+    await query.raw(`${allowed ? 'grant' : 'revoke'} all on schema public ${allowed ? 'to' : 'from'} ${user}`)
+  }
+}
