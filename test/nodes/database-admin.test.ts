@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, mock, test, type TestContext } from 'node:test'
 import knexFactory, { type Knex } from 'knex'
@@ -17,7 +18,8 @@ import type { Mariadb } from '../helpers/mariadb.ts'
 import { freePort, skipWithoutNodeRed, startNodeRed } from '../helpers/node-red.ts'
 
 const id = 'da7aba5e00000002'
-const flow = { id, type: 'platziverse-database', client: 'sqlite', filename: ':memory:' }
+const folder = await mkdtemp(join(tmpdir(), 'platziverse-admin-'))
+const flow = { id, type: 'platziverse-database', client: 'sqlite', filename: join(folder, 'deployed.sqlite') }
 const deployed = 'Tr0ub4dor'
 
 // Node-RED 5 does not run on Node 20.
@@ -37,6 +39,7 @@ before(async () => {
 after(async () => {
   await helper.unload()
   await new Promise<void>(resolve => helper.stopServer(resolve))
+  await rm(folder, { recursive: true, force: true })
 })
 
 interface Answer { ok: boolean, server?: string, tables?: string, code?: string, detail?: string, help?: string }
