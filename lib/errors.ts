@@ -65,7 +65,7 @@ export const errorHelp = {
   STORE_SPOOL_FULL: 'The database was away for longer than the spool reaches: mend the database, or raise the limit. What comes waits in memory and is not acknowledged.',
   STORE_TLS_FAILED: 'The database server and this process found no TLS connection that both accept: check the authority, the certificate\'s name and dates, and whether the server has TLS. The store keeps trying.',
   STORE_TOO_MANY_CONNECTIONS: 'The database server has no connection to spare: close others, raise its limit, or lower the pool size. The store keeps trying.',
-  STORE_TOO_OLD: 'The database server is too old: update it to PostgreSQL 13, MySQL 8 or MariaDB 10.6 at least. The store keeps trying.',
+  STORE_TOO_OLD: 'The database server is too old: update it to PostgreSQL 13, MySQL 8.0.17 or MariaDB 10.6 at least. The store keeps trying.',
   STORE_UNAVAILABLE: 'The database did not take the messages: see the cause. Nothing is lost; the store keeps trying.',
   TRANSFER_COUNTS_DIFFER: 'The copy is not complete, or somebody wrote meanwhile: stop Node-RED and run the same command again.',
   TRANSFER_LINE_INVALID: 'Correct the line that is named and run the same command again: it goes on there.',

@@ -1,3 +1,4 @@
+import type { SqliteDriver } from '../sqlite/driver.ts'
 import { mysqlDialect } from './dialects/mysql.ts'
 import { postgresqlDialect } from './dialects/postgresql.ts'
 import { sqliteDialect } from './dialects/sqlite.ts'
@@ -7,6 +8,8 @@ export interface SqliteOptions {
   client: 'sqlite'
   /** Absolute. */
   filename: string
+  /** Absent: what there is. */
+  driver?: SqliteDriver
 }
 
 export interface ServerOptions {
@@ -39,7 +42,7 @@ export type DatabaseOptions = SqliteOptions | ServerOptions
 /** What speaks to the chosen kind of database. */
 export function dialectOf (options: DatabaseOptions): Dialect {
   switch (options.client) {
-    case 'sqlite': return sqliteDialect(options.filename)
+    case 'sqlite': return sqliteDialect(options.filename, options.driver)
     case 'postgresql': return postgresqlDialect(options)
     case 'mysql': return mysqlDialect(options)
   }

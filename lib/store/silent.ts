@@ -1,6 +1,7 @@
 import type { Store } from './store.ts'
 
-const processStart = Date.now() - process.uptime() * 1000
+// Whole: PostgreSQL takes no fraction for a bigint.
+const processStart = Math.floor(Date.now() - process.uptime() * 1000)
 const done = new Set<string>()
 
 /**

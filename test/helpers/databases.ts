@@ -36,6 +36,14 @@ export const databases: Database[] = [
       return await opened(t, 'SQLite', options, knexFactory({ client: 'sqlite3', connection: { filename: options.filename }, useNullAsDefault: true }), 'sqlite_version()')
     }
   },
+  {
+    name: 'SQLite of Node.js',
+    without: undefined,
+    async open (t) {
+      const options: DatabaseOptions = { client: 'sqlite', filename: join(await temporaryFolder(t), 'test.sqlite'), driver: 'node:sqlite' }
+      return await opened(t, 'SQLite of Node.js', options, knexFactory({ client: 'sqlite3', connection: { filename: options.filename }, useNullAsDefault: true }), 'sqlite_version()')
+    }
+  },
   onServer('PostgreSQL', withoutPostgresql, startPostgresql),
   onServer('MariaDB', withoutMariadb, startMariadb)
 ]
@@ -49,7 +57,7 @@ export function onEachDatabase (title: string, body: (t: TestContext, database: 
 
 /** The same for those that have a server. */
 export function onEachServer (title: string, body: (t: TestContext, database: OpenDatabase & { server: DatabaseServer }) => Promise<void>): void {
-  onEachDatabase(title, (t, database) => body(t, database as OpenDatabase & { server: DatabaseServer }), databases.slice(1))
+  onEachDatabase(title, (t, database) => body(t, database as OpenDatabase & { server: DatabaseServer }), databases.slice(2))
 }
 
 function onServer (name: string, without: string | undefined, start: () => Promise<DatabaseServer>): Database {

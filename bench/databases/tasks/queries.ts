@@ -33,6 +33,7 @@ await task<QueriesOrder, QueryResults>(async ({ place, rows, seconds, runs }) =>
   await store.run(markDirty)
   const knex = await store.read()
   const there = await readNumber(knex, 'select count(*) as n from metrics')
+  const { size } = statSync((place.options as SqliteOptions).filename)
   if (there < rows) throw new Error(`${there} rows were made instead of ${rows}.`)
 
   const queries = [
@@ -60,7 +61,6 @@ await task<QueriesOrder, QueryResults>(async ({ place, rows, seconds, runs }) =>
     }
   }
   await store.close()
-  const { size } = statSync((place.options as SqliteOptions).filename)
   return { rows: there, size, queries, rollUp, without, with: withIt }
 })
 

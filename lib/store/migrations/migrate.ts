@@ -21,12 +21,30 @@ const migrationSource: Knex.MigrationSource<typeof migrations[number]> = {
 /** ms to wait for another process that migrates, before its lock counts as left behind by a crash. */
 const lockPatience = 5_000
 
+/** Knex's own lock is a table, which two processes may make at once. The server drops these with the connection, of which a writer has one. */
+const sessionLocks: Record<string, { lock: string, unlock: string }> = {
+  postgresql: { lock: 'select pg_advisory_lock(8083)', unlock: 'select pg_advisory_unlock(8083)' },
+  mysql: { lock: 'select get_lock(concat(\'platziverse \', left(database(), 40)), 30)', unlock: 'select release_lock(concat(\'platziverse \', left(database(), 40)))' }
+}
+
 /**
  * Bring the database to this version's schema.
  * @throws PlatziverseError STORE_SCHEMA_NEWER, with the database untouched
  */
 export async function migrate (knex: Knex): Promise<void> {
   await migrationsDone(knex)
+  const { lock, unlock } = sessionLocks[knex.client.dialect as string] ?? {}
+  if (lock === undefined || unlock === undefined) return await runMigrations(knex)
+  await knex.raw(lock)
+  try {
+    await runMigrations(knex)
+  } finally {
+    // A broken connection has no lock any more.
+    await knex.raw(unlock).catch(() => undefined)
+  }
+}
+
+async function runMigrations (knex: Knex): Promise<void> {
   for (const started = performance.now(); ;) {
     try {
       await knex.migrate.latest({ migrationSource })
