@@ -23,7 +23,7 @@ interface Waiting { text: string, done: SpoolDone }
 export interface SpoolOptions {
   /** Absolute. */
   filename: string
-  /** Most bytes of messages in it. */
+  /** Most bytes of messages in it; 0: only what an earlier process left is taken out. */
   mostBytes: number
 }
 
@@ -44,6 +44,9 @@ export class Spool {
   constructor (options: SpoolOptions) {
     this.#options = options
   }
+
+  /** Whether it takes messages. */
+  get accepts (): boolean { return this.#options.mostBytes > 0 }
 
   /** Messages on the disk. */
   get size (): number { return this.#messages }

@@ -124,7 +124,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
       return done(new PlatziverseError('STORE_DATA_REFUSED', 'The payload cannot be written as JSON.', { cause }))
     }
     const entry = { message, receivedAt, seq, done }
-    if (this.#spooling) this.#toSpool(entry)
+    if (this.#spooling && this.#spool?.accepts === true) this.#toSpool(entry)
     else this.#queue.push(entry)
     this.#start()
   }
@@ -379,7 +379,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
 
   /** The database is away: what waits for it in memory goes into the spool. */
   #spoolQueue (): void {
-    if (this.#spool === undefined) return
+    if (this.#spool?.accepts !== true) return
     this.#spooling = true
     const writes = this.#queue.filter(entry => 'message' in entry)
     this.#queue = this.#queue.filter(entry => 'run' in entry)

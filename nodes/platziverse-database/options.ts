@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { DatabaseOptions, TlsOptions } from '../../lib/store/database.ts'
 import type { RetentionOptions } from '../../lib/store/retention.ts'
@@ -23,10 +24,11 @@ export interface ReadOptions {
 
 /** What a node saved, as the store wants it. */
 export function databaseOptionsOf (config: Partial<DatabaseConfig>, credentials: DatabaseCredentials, { id, userDir = '.', tls }: Surroundings): ReadOptions {
-  const megabytes = wholeNumber(config.spool, Number(defaults.spool))
+  const spool = { filename: resolve(userDir, join('platziverse-spool', `${id}.sqlite`)), mostBytes: wholeNumber(config.spool, Number(defaults.spool)) * 1_000_000 }
   return {
     ...databaseOf(config, credentials, userDir, tls),
-    spool: megabytes === 0 ? undefined : { filename: resolve(userDir, join('platziverse-spool', `${id}.sqlite`)), mostBytes: megabytes * 1_000_000 },
+    // Switched off, what is in it was acknowledged all the same.
+    spool: spool.mostBytes > 0 || existsSync(spool.filename) ? spool : undefined,
     retention: {
       ...daysOf(config),
       overrides: (config.overrides ?? []).map(override => ({ type: override.type, ...daysOf(override) }))

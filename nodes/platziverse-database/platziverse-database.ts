@@ -4,6 +4,7 @@ import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import type { Node, NodeDef } from 'node-red'
 import { reasonOf } from '../../lib/errors.ts'
+import { sqliteDriver } from '../../lib/sqlite/driver.ts'
 import { dialectOf } from '../../lib/store/database.ts'
 import { Retention } from '../../lib/store/retention.ts'
 import { Spool, type SpoolOptions } from '../../lib/store/spool.ts'
@@ -34,6 +35,7 @@ export default function (RED: RED): void {
     this.database = identity
     this.store = new Store(dialectOf(database), { instance: instanceOf(userDir), spool: spool && openSpool(spool) })
     this.store.on('problem', error => { this.error(error.message) })
+    if (database.client === 'sqlite' && isOnNodeSqlite()) this.warn(RED._('platziverse-database.status.nodeSqlite'))
     try {
       this.retention = new Retention(this.store, retention)
       this.retention.start()
@@ -50,6 +52,16 @@ export default function (RED: RED): void {
   RED.nodes.registerType<DatabaseNode, SavedConfig, unknown, DatabaseCredentials>('platziverse-database', DatabaseNode, {
     credentials: { user: { type: 'text' }, password: { type: 'password' }, url: { type: 'password' } }
   })
+}
+
+/** Whether Node's own SQLite stands in for the package sqlite3. */
+function isOnNodeSqlite (): boolean {
+  try {
+    return sqliteDriver() === 'node:sqlite'
+  } catch {
+    // Neither is there: the store says so.
+    return false
+  }
 }
 
 function openSpool (options: SpoolOptions): Spool {

@@ -22,6 +22,7 @@ async function open (t: TestContext, mostBytes = 1e6, place?: string) {
   const store = new Store(sqliteDialect(join(folder, 'test.sqlite')), { instance: 'test', spool })
   t.after(() => store.close())
   const away = waitFor<StoreState>(store, 'state', ({ state }) => state === 'waiting')
+  away.catch(() => undefined)
   const write = (message: Message): Promise<Stored> => new Promise((resolve, reject) => {
     store.write(message, 1_700_000_000_000, (error, stored) => { if (stored === undefined) reject(error as Error); else resolve(stored) })
   })
@@ -81,6 +82,17 @@ test('a full spool is told once, and what does not fit waits and is stored later
   await Promise.all(writes)
   await until(() => store.statistics().spooled, spooled => spooled === 0)
   assert.equal((await rows()).length, 50)
+})
+
+test('a spool that was switched off is emptied, and takes nothing more', async t => {
+  const { place, folder, store, away, write } = await open(t)
+  await away
+  await Promise.all([1, 2, 3].map(ts => write(at(ts))))
+  await store.close()
+  await mkdir(folder)
+  const after = await open(t, 0, place)
+  assert.equal((await after.write(at(4))).spooled, undefined)
+  assert.deepEqual((await after.rows()).map(({ ts }) => ts), [1, 2, 3, 4])
 })
 
 test('a spool that cannot be read is told, and does not keep the database from storing', async t => {
