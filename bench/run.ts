@@ -5,8 +5,6 @@ import { expert } from './contestants/expert.ts'
 import { handBuilt } from './contestants/hand-built.ts'
 import { ingest, inserts, plainScript } from './contestants/limits.ts'
 import { platziverse } from './contestants/platziverse.ts'
-import { runDatabases } from './databases/run.ts'
-import { describeDatabases } from './databases/table.ts'
 import { runDelivery } from './delivery/run.ts'
 import { describeDelivery } from './delivery/table.ts'
 import { benchFolder } from './from-root.ts'
@@ -56,6 +54,8 @@ async function bench (options: Options): Promise<void> {
     return
   }
   if (options.databases) {
+    // Only now: it looks for servers.
+    const [{ runDatabases }, { describeDatabases }] = await Promise.all([import('./databases/run.ts'), import('./databases/table.ts')])
     const databases = await runDatabases(options)
     await save({ databases })
     console.log(describeDatabases(databases, machine, options, date.slice(0, 10)))

@@ -31,7 +31,7 @@ export interface DashboardFigures {
 
 export interface QueryResults {
   rows: number
-  /** Bytes of the file. */
+  /** Bytes of the database. */
   size: number
   queries: QueryFigures[]
   /** s that rolling all of it up took. */

@@ -16,7 +16,8 @@ export type SqliteDriver = 'sqlite3' | 'node:sqlite'
 let chosen: SqliteDriver | undefined
 
 /**
- * What speaks to SQLite here: the package sqlite3, or, where that could not be installed, Node's own.
+ * What speaks to SQLite here: the package sqlite3, or, where that could not be installed, Node's own. One of them for the
+ * whole process: each brings an SQLite, and two in one process undo each other's locks (https://sqlite.org/howtocorrupt.html).
  * @throws PlatziverseError STORE_DRIVER_MISSING when there is neither
  */
 export function sqliteDriver (): SqliteDriver {

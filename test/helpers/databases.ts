@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { after, test, type TestContext } from 'node:test'
 import knexFactory, { type Knex } from 'knex'
+import { openSqlite } from '../../lib/sqlite/open.ts'
 import { dialectOf, type DatabaseOptions } from '../../lib/store/database.ts'
 import type { Dialect } from '../../lib/store/dialects/dialect.ts'
 import { temporaryFolder } from './folder.ts'
@@ -41,7 +42,8 @@ export const databases: Database[] = [
     without: undefined,
     async open (t) {
       const options: DatabaseOptions = { client: 'sqlite', filename: join(await temporaryFolder(t), 'test.sqlite'), driver: 'node:sqlite' }
-      return await opened(t, 'SQLite of Node.js', options, knexFactory({ client: 'sqlite3', connection: { filename: options.filename }, useNullAsDefault: true }), 'sqlite_version()')
+      // Not sqlite3: two libraries of SQLite in one process undo each other's locks. https://sqlite.org/howtocorrupt.html
+      return await opened(t, 'SQLite of Node.js', options, await openSqlite(options.filename, 1, () => [], 'node:sqlite'), 'sqlite_version()')
     }
   },
   onServer('PostgreSQL', withoutPostgresql, startPostgresql),

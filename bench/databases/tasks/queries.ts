@@ -1,9 +1,7 @@
-import { statSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import { ask } from '../../../lib/query/ask.ts'
 import { parseQuery, type QueryInput } from '../../../lib/query/parse.ts'
-import type { SqliteOptions } from '../../../lib/store/database.ts'
 import { Retention } from '../../../lib/store/retention.ts'
 import { Store } from '../../../lib/store/store.ts'
 import { percentiles, type Percentiles } from '../../percentiles.ts'
@@ -33,7 +31,8 @@ await task<QueriesOrder, QueryResults>(async ({ place, rows, seconds, runs }) =>
   await store.run(markDirty)
   const knex = await store.read()
   const there = await readNumber(knex, 'select count(*) as n from metrics')
-  const { size } = statSync((place.options as SqliteOptions).filename)
+  // Not the file's, which lacks what is in the write-ahead log.
+  const size = await readNumber(knex, 'select page_count * page_size as n from pragma_page_count, pragma_page_size')
   if (there < rows) throw new Error(`${there} rows were made instead of ${rows}.`)
 
   const queries = [
