@@ -13,7 +13,7 @@ export const node24 = join(root, 'node_modules', '.bin', process.platform === 'w
  * Keep memory small and flat under load: a young generation of at most 48 MB, and a collection once as much garbage waits as
  * is alive. For `npm start`, which starts a Node-RED of its own; the flags of anybody else's Node-RED are not ours to set.
  */
-export const memoryFlags = ['--max-semi-space-size=16', '--heap-growing-percent=100']
+export const memoryFlags = ['--max-semi-space-size=8', '--heap-growing-percent=100']
 
 /** Install what package-lock.json asks for, unless that was done already, and build. Ends the process when a step fails. */
 export function prepare () {
