@@ -45,6 +45,9 @@ export class Spool {
     this.#options = options
   }
 
+  /** Messages in memory, on their way to the disk. */
+  get waiting (): number { return this.#queue.length }
+
   /** Whether it takes messages. */
   get accepts (): boolean { return this.#options.mostBytes > 0 }
 

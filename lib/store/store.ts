@@ -115,7 +115,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
    */
   write (message: Message, receivedAt: number, done: WriteDone, print?: number): void {
     if (this.#closing !== undefined) return done(closedError())
-    if (this.#queue.length >= mostQueued) return done(new PlatziverseError('STORE_FULL', `${mostQueued} messages wait already.`))
+    if (this.#queue.length + (this.#spool?.waiting ?? 0) >= mostQueued) return done(new PlatziverseError('STORE_FULL', `${mostQueued} messages wait already.`))
     let seq = 0
     try {
       // Now, while the database works on the batch before, and not when it waits for this one.
@@ -270,7 +270,8 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
         return entry.done(null, { agentId: null, metrics, duplicates: 0, spooled: true })
       }
       this.#queue.push(entry)
-      this.#start()
+      // Closing sees to what is in the queue by itself.
+      if (this.#closing === undefined) this.#start()
     })
   }
 
@@ -286,7 +287,11 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     if (batch.entries.length > 0) {
       await this.#write(knex, batch.entries.map(entry => ({ ...entry, done: () => undefined })))
       // Killed before this they are stored again, and recognised as duplicates.
-      await spool.remove(batch)
+      await spool.remove(batch).catch((error: PlatziverseError) => {
+        this.#spoolIs(error)
+        // A disk that is full must not keep the database from what comes.
+        this.#spooling = false
+      })
       return
     }
     // Nothing may overtake what is on its way into the spool.

@@ -5,7 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import knexFactory from 'knex'
-import type { PlatziverseError } from '../../../lib/errors.ts'
+import { PlatziverseError } from '../../../lib/errors.ts'
 import type { Message } from '../../../lib/messages/parse.ts'
 import { sqliteDialect } from '../../../lib/store/dialects/sqlite.ts'
 import { Spool } from '../../../lib/store/spool.ts'
@@ -93,6 +93,19 @@ test('a spool that was switched off is emptied, and takes nothing more', async t
   const after = await open(t, 0, place)
   assert.equal((await after.write(at(4))).spooled, undefined)
   assert.deepEqual((await after.rows()).map(({ ts }) => ts), [1, 2, 3, 4])
+})
+
+test('a spool that cannot be emptied does not keep the database from storing, and nothing is stored twice', async t => {
+  const { folder, spool, store, away, write, rows } = await open(t)
+  await away
+  await write(at(1))
+  t.mock.method(spool, 'remove', async () => { throw new PlatziverseError('STORE_SPOOL_FAILED', 'The disk is full.') })
+  const told = once(store, 'problem')
+  await mkdir(folder)
+  const [problem] = await told as [PlatziverseError]
+  assert.equal(problem.code, 'STORE_SPOOL_FAILED')
+  assert.equal((await write(at(2))).spooled, undefined)
+  assert.deepEqual((await rows()).map(({ ts }) => ts), [1, 2])
 })
 
 test('a spool that cannot be read is told, and does not keep the database from storing', async t => {
