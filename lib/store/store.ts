@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
 import { fingerprint } from '../messages/fingerprint.ts'
@@ -18,8 +19,8 @@ const mostMetrics = 10_000
 const mostQueued = 100_000
 const firstDelay = 100
 const longestDelay = 30_000
-/** So many deadlocks in a row are tried again without a pause. */
-const mostTransient = 5
+/** So many deadlocks in a row are tried again, each after up to twice the pause, before the database counts as away. */
+const mostTransient = 10
 /** ms that closing waits for a database that does not take what is queued. */
 const closePatience = 5_000
 
@@ -364,7 +365,11 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   async #failed (cause: unknown): Promise<void> {
     this.#counters.retries++
     this.#known.clear()
-    if (this.#dialect.isTransient(cause) && ++this.#transient <= mostTransient) return
+    if (this.#dialect.isTransient(cause) && ++this.#transient <= mostTransient) {
+      // Of any length: two processes that get in each other's way must not try again at the same time.
+      await sleep(Math.random() * 2 ** this.#transient)
+      return
+    }
     this.#transient = 0
     // The next attempt opens the database anew: the file may have been replaced, the server restarted.
     await this.#disconnect()

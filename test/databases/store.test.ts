@@ -248,6 +248,8 @@ onEachDatabase('two processes write the same agents, series and metrics at once,
   t.diagnostic(`${database.name}: attempts that were repeated: ${retries.join(' and ')}`)
   // A SQLite file has one writer: the second may have to wait for longer than it likes.
   if (database.server === undefined) return
+  // A few deadlocks are nobody's fault; more come of locks that are not taken in one order.
+  assert.ok(retries.reduce((a, b) => a + b) <= 5, `attempts that were repeated: ${retries.join(' and ')}`)
   for (const { states } of processes) assert.deepEqual(states.filter(({ state }) => state === 'waiting').map(state => String((state as { error?: Error }).error)), [])
 })
 

@@ -202,11 +202,14 @@ export function mysqlDialect (options: ServerOptions): Dialect {
 type Value = string | number | null
 interface SeriesFound { id: number, agentId: number, type: string }
 
-/** All rows in the order of their keys, in which every process locks them. */
+/**
+ * Agents, then series, then metrics, which is also how a batch of new agents goes, and each table's rows in the order of
+ * their keys: so every process takes its locks in the same order, or two would run into one deadlock after another.
+ */
 async function append (db: Knex, { messages, latest, seen, dirtyHours }: Additions): Promise<void> {
-  await change(db, addMetrics, metricsOf(messages).sort((a, b) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2]))
-  await change(db, rememberLatest, latest.map(([id, ts, value]) => [id, ts, ...valueAndText(value)] as const).sort((a, b) => a[0] - b[0]))
   await change(db, markSeen, seen.toSorted((a, b) => a[0] - b[0]))
+  await change(db, rememberLatest, latest.map(([id, ts, value]) => [id, ts, ...valueAndText(value)] as const).sort((a, b) => a[0] - b[0]))
+  await change(db, addMetrics, metricsOf(messages).sort((a, b) => a[0] - b[0] || a[1] - b[1] || a[2] - b[2]))
   await change(db, addDirtyHours, dirtyHours.toSorted((a, b) => a[0] - b[0] || a[1] - b[1]))
 }
 

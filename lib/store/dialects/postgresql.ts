@@ -31,11 +31,17 @@ const readerPreparations = `
 const int8 = 20
 
 /**
- * One statement, and so one trip and one commit, for everything that a steady stream of metrics writes. Rows are locked
- * in the order of their ids, so that two processes that write the same ones wait for each other and do not deadlock.
+ * One statement, and so one trip and one commit, for everything that a steady stream of metrics writes. It locks agents,
+ * then series, then metrics, which is also how a batch of new agents goes, and each table's rows in the order of their
+ * ids: two processes that write the same ones wait for each other and do not deadlock. (The server runs the statement
+ * at the end first, then those before it from the last to the first.)
  */
 const additions = `
-  with added as (
+  with dirty as (
+    insert into dirty_hours (series_id, ts)
+    select * from unnest(?::int[], ?::bigint[]) as dirty (series_id, ts) order by series_id, ts
+    on conflict (series_id, ts) do update set ts = excluded.ts where false
+  ), added as (
     insert into metrics (series_id, ts, seq, value, text)
     select * from unnest(?::int[], ?::bigint[], ?::bigint[], ?::float8[], ?::text[]) as metric (series_id, ts, seq, value, text)
     order by series_id, ts, seq
@@ -48,18 +54,14 @@ const additions = `
       order by id for no key update of series
     ) as newest
     where series.id = newest.id
-  ), heard as (
-    update agents set last_seen_at = greatest(agents.last_seen_at, seen.last_seen_at), connected = true, instance = seen.instance
-    from (
-      select agents.id, seen.last_seen_at, seen.instance
-      from unnest(?::int[], ?::bigint[], ?::text[]) as seen (id, last_seen_at, instance) join agents using (id)
-      order by id for no key update of agents
-    ) as seen
-    where agents.id = seen.id
   )
-  insert into dirty_hours (series_id, ts)
-  select * from unnest(?::int[], ?::bigint[]) as dirty (series_id, ts) order by series_id, ts
-  on conflict (series_id, ts) do update set ts = excluded.ts where false`
+  update agents set last_seen_at = greatest(agents.last_seen_at, seen.last_seen_at), connected = true, instance = seen.instance
+  from (
+    select agents.id, seen.last_seen_at, seen.instance
+    from unnest(?::int[], ?::bigint[], ?::text[]) as seen (id, last_seen_at, instance) join agents using (id)
+    order by id for no key update of agents
+  ) as seen
+  where agents.id = seen.id`
 
 /** What an agent's row becomes, given the new one under the name `given`. */
 const agentChanges = (given: string): string => `
@@ -165,7 +167,7 @@ export function postgresqlDialect (options: ServerOptions): Dialect {
     read: () => open(options, { min: 0, max: options.poolSize }, readerPreparations),
 
     async append (db, { messages, latest, seen, dirtyHours }) {
-      await db.raw(additions, [...columnsOf(messages), ...newestOf(latest), ...columns(seen, 3), ...columns(dirtyHours, 2)])
+      await db.raw(additions, [...columns(dirtyHours, 2), ...columnsOf(messages), ...newestOf(latest), ...columns(seen, 3)])
     },
 
     upsertAgents: async (db, agents, now) => rows(db, upsertAgents, columns(
