@@ -66,7 +66,7 @@ export async function openEditor (browser: Browser, nodeRed: Pick<NodeRed, 'url'
   await page.addInitScript(settings => {
     for (const [key, value] of Object.entries(settings)) localStorage.setItem(key, value)
   }, { 'editor-language': language, 'view-dark-theme': theme })
-  page.setDefaultTimeout(20_000)
+  page.setDefaultTimeout(60_000)
   const errors: string[] = []
   // Node-RED's own: its first tip is due after a second, also while the page is not there yet.
   page.on('pageerror', ({ message }) => { if (message !== 'Cannot read properties of undefined (reading \'html\')') errors.push(message) })

@@ -1,7 +1,7 @@
 import { once, type EventEmitter } from 'node:events'
 
 /** The first event that passes `test`, or an error after `ms`. */
-export async function waitFor<T> (emitter: EventEmitter, event: string, test: (value: T) => boolean = () => true, ms = 10_000): Promise<T> {
+export async function waitFor<T> (emitter: EventEmitter, event: string, test: (value: T) => boolean = () => true, ms = 30_000): Promise<T> {
   const signal = AbortSignal.timeout(ms)
   for (;;) {
     const [value] = await once(emitter, event, { signal }).catch(() => { throw new Error(`no such event "${event}" within ${ms} ms`) })
@@ -10,7 +10,7 @@ export async function waitFor<T> (emitter: EventEmitter, event: string, test: (v
 }
 
 /** Ask again until the answer passes `test`, for what has no event to wait for. */
-export async function until<T> (ask: () => T | Promise<T>, test: (value: T) => boolean, ms = 10_000): Promise<T> {
+export async function until<T> (ask: () => T | Promise<T>, test: (value: T) => boolean, ms = 30_000): Promise<T> {
   const deadline = Date.now() + ms
   for (;;) {
     const value = await ask()

@@ -249,7 +249,7 @@ function collectOutput (child: ChildProcess) {
   child.once('error', error => { over = error.message; look() })
   child.once('close', (code, signal) => { over ??= `exit code ${code}, signal ${signal}`; look() })
 
-  const waitFor = (pattern: RegExp, { timeout = 20_000, from = 0 }: { timeout?: number, from?: number } = {}) => new Promise<RegExpExecArray>((resolve, reject) => {
+  const waitFor = (pattern: RegExp, { timeout = 60_000, from = 0 }: { timeout?: number, from?: number } = {}) => new Promise<RegExpExecArray>((resolve, reject) => {
     const settle = (act: () => void) => { waiters.delete(check); clearTimeout(timer); act() }
     const check = () => {
       const match = new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, '')).exec(text.slice(from))

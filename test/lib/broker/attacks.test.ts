@@ -111,7 +111,7 @@ attack('a flood of messages is slowed to the limit, and loses nothing', { limits
   await Promise.all(Array.from({ length: 6000 }, (_, i) => flood.publishAsync('flood', String(i), { qos: 1 })))
   const seconds = (performance.now() - started) / 1000
   // A second's worth may come at once.
-  assert.ok(seconds > 2.5 && seconds < 6, `${seconds} s`)
+  assert.ok(seconds > 2.5 && seconds < 20, `${seconds} s`)
 }, 100)
 
 attack('a reconnect storm of 1,000 clients that take each other\'s ids over', { limits: { connectionsPerAddress: 5000, connectionRate: 0 } }, async (t, broker) => {

@@ -42,7 +42,7 @@ test('work passes at its pace and in its order, after a burst of one second', as
     assert.ok(done.length >= 200 && done.length < 220, `${done.length} at once`)
   })
   const ms = performance.now() - started
-  assert.ok(ms > 400 && ms < 2000, `${ms} ms`)
+  assert.ok(ms > 400 && ms < 10_000, `${ms} ms`)
   assert.deepEqual(done, Array.from({ length: 300 }, (_, i) => i))
 })
 
