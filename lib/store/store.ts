@@ -124,9 +124,13 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     } catch (cause) {
       return done(new PlatziverseError('STORE_DATA_REFUSED', 'The payload cannot be written as JSON.', { cause }))
     }
-    const entry = { message, receivedAt, seq, done }
-    if (this.#spooling && this.#spool?.accepts === true) this.#toSpool(entry)
-    else this.#queue.push(entry)
+    const entry: Write = { message, receivedAt, seq, done }
+    if (this.#spooling && this.#spool?.accepts === true) {
+      this.#toSpool(entry)
+    } else {
+      this.#writer.prepare(entry)
+      this.#queue.push(entry)
+    }
     this.#start()
   }
 

@@ -260,7 +260,7 @@ onEachServer('an hour that another process is adding to is rolled up after its c
   t.after(() => other.destroy())
   const [{ id }] = await database.query('series').select('id') as [{ id: number }]
   await other.transaction(async db => {
-    await database.dialect.append(db, { messages: [[today + 1, 0, id, 2]], latest: [], seen: [], dirtyHours: [[id, today]] })
+    await database.dialect.append(db, { messages: [{ ts: today + 1, seq: 0, values: [id, 2] }], latest: [], seen: [], dirtyHours: [[id, today]] })
     await retention.runOnce(today + day)
   })
   await retention.runOnce(today + day + 2 * minute)
@@ -276,7 +276,7 @@ onEachServer('metrics that another process is adding are not deleted before they
   const [{ id }] = await database.query('series').select('id') as [{ id: number }]
   let pass: Promise<unknown> = Promise.resolve()
   await other.transaction(async db => {
-    await database.dialect.append(db, { messages: [[today + 1, 0, id, 2]], latest: [], seen: [], dirtyHours: [[id, today]] })
+    await database.dialect.append(db, { messages: [{ ts: today + 1, seq: 0, values: [id, 2] }], latest: [], seen: [], dirtyHours: [[id, today]] })
     // Deletes what it sees, or waits for the other and then finds the hour dirty.
     pass = retention.runOnce(today + 2 * day).catch(() => undefined)
     await Promise.race([pass, setTimeout(500)])

@@ -107,6 +107,7 @@ onEachDatabase('presence follows the messages', async (t, database) => {
   assert.deepEqual(await state(), [{ uuid: 'a', connected: 0, connected_at: 1000, last_seen_at: 1000 }, { uuid: 'b', connected: 1, connected_at: 1500, last_seen_at: 1500 }])
   await Promise.all([write('agent/connected', { agent: { uuid: 'a' } }, 3000), write('agent/disconnected', { agent: { uuid: 'b' } }, 3000), write('agent/message', reading('b'), 4000)])
   assert.deepEqual(await state(), [{ uuid: 'a', connected: 1, connected_at: 3000, last_seen_at: 3000 }, { uuid: 'b', connected: 1, connected_at: 1500, last_seen_at: 4000 }])
+  assert.equal((await database.query('agents').where('uuid', 'a').first()).name, 'one', 'a field that is absent later stays')
 })
 
 onEachDatabase('a steady stream of metrics moves the time at which an agent was seen, and never back', async (t, database) => {
@@ -312,6 +313,7 @@ onEachDatabase('closing stores what is queued, may be done twice, and refuses wh
   assert.equal((await Promise.all(writes)).length, 100)
   assert.equal(await count(database.query, 'metrics'), 300)
   await assert.rejects(write('agent/message', reading()), /STORE_CLOSED/)
+  await assert.rejects(store.disconnectSilent(0), /STORE_CLOSED/)
 })
 
 onEachServer('a server that stops while messages come loses and doubles none', async (t, database) => {

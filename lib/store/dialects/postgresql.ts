@@ -222,18 +222,18 @@ function columns (rows: Value[][], count: number): string[] {
 /** The columns of metrics. */
 function columnsOf (messages: MessageRow[]): string[] {
   // Column by column: this runs on the main thread, thousands of times a second.
-  const [ids, times, seqs, values, texts]: [Value[], Value[], Value[], Value[], Value[]] = [[], [], [], [], []]
-  for (const message of messages) {
-    for (let i = 2; i < message.length; i += 2) {
-      const [value, text] = valueAndText(message[i + 1] as number | string)
-      ids.push(message[i] as number)
-      times.push(message[0])
-      seqs.push(message[1])
-      values.push(value)
+  const [ids, times, seqs, numbers, texts]: [Value[], Value[], Value[], Value[], Value[]] = [[], [], [], [], []]
+  for (const { ts, seq, values } of messages) {
+    for (let i = 0; i < values.length; i += 2) {
+      const [number, text] = valueAndText(values[i + 1] as number | string)
+      ids.push(values[i] as number)
+      times.push(ts)
+      seqs.push(seq)
+      numbers.push(number)
       texts.push(text)
     }
   }
-  return [ids, times, seqs, values, texts].map(arrayOf)
+  return [ids, times, seqs, numbers, texts].map(arrayOf)
 }
 
 function newestOf (latest: LatestRow[]): string[] {
