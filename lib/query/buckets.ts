@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
 import { day, floor, hour } from '../store/rollup-hours.ts'
-import { partsOf, scale, type Scope, type Span } from './bucket-parts.ts'
+import { partsOf, scale, type Dirty, type Scope } from './bucket-parts.ts'
 import type { About, Reading, Source } from './reading.ts'
 import { findAllSeries, findSeries, type FoundSeries } from './series.ts'
 
@@ -30,7 +30,9 @@ export type AgentBucket = { uuid: string, name: string | null } & Bucket
 const mostBuckets = 10_000_000
 const mostSeries = 100_000
 /** So many series are asked for in one statement, as each is a bind of it, again and again. */
-const seriesAtOnce = 500
+const seriesAtOnce = 200
+/** Dirty hours that a statement names: SQLite takes 500 selects. Series in use have one, or two. */
+const mostNamed = 400
 
 const unitOf: Record<Source, number> = { raw: 1, hours: hour, days: day }
 
@@ -114,7 +116,7 @@ interface Sums { n: number, avg: number, sum: number, min: number, max: number, 
  * at all; hours that become dirty after the first one count as they were.
  */
 async function sumsOf (db: Knex, scope: Scope, source: Source): Promise<Map<string, Sums>> {
-  const { sql, bindings } = partsOf(source, scope, source === 'raw' ? undefined : await dirtySpanOf(db, scope))
+  const { sql, bindings } = partsOf(source, scope, source === 'raw' ? undefined : await dirtyIn(db, scope))
   // Of the parts of a bucket the newest has its last value.
   const placed = scope.withLast ? `select parts.*, row_number() over (partition by series_id, start - start % :width order by newest desc) as place from (${sql}) parts` : sql
   const result: unknown = await db.raw(`
@@ -124,11 +126,21 @@ async function sumsOf (db: Knex, scope: Scope, source: Source): Promise<Map<stri
   return new Map(rowsIn(result).map(row => [`${String(row.series_id)}/${Number(row.bucket)}`, sumsIn(row)]))
 }
 
-/** From the first to the last dirty hour in the scope: constants, because MySQL searches no index by the ends of what it joins. */
-async function dirtySpanOf (db: Knex, { ids, from, to }: Scope): Promise<Span | undefined> {
-  const [row] = await db('dirty_hours').whereIn('series_id', ids).where('ts', '>=', from).where('ts', '<', to).min('ts as first').max('ts as last') as Array<Record<'first' | 'last', unknown>>
-  if (row === undefined || row.first === null) return undefined
-  return { from: floor(Number(row.first), hour), to: floor(Number(row.last), hour) + hour }
+/** The dirty hours in the scope, and their span as constants, because MySQL searches no index by the ends of what it joins. */
+async function dirtyIn (db: Knex, { ids, from, to }: Scope): Promise<Dirty | undefined> {
+  const rows = () => db('dirty_hours').whereIn('series_id', ids).where('ts', '>=', from).where('ts', '<', to)
+  const named = await rows().limit(mostNamed + 1).select<Array<Record<'series_id' | 'ts', unknown>>>('series_id', 'ts')
+  if (named.length === 0) return undefined
+  if (named.length > mostNamed) {
+    const [{ first, last }] = await rows().min('ts as first').max('ts as last') as [Record<'first' | 'last', unknown>]
+    return { span: spanOf([Number(first), Number(last)]) }
+  }
+  const hours = named.map(({ series_id: seriesId, ts }) => ({ seriesId: Number(seriesId), ts: Number(ts) }))
+  return { span: spanOf(hours.map(({ ts }) => ts)), hours }
+}
+
+function spanOf (times: number[]): Dirty['span'] {
+  return { from: floor(Math.min(...times), hour), to: floor(Math.max(...times), hour) + hour }
 }
 
 function sumsIn (row: Record<string, unknown>): Sums {
