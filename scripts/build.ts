@@ -6,6 +6,8 @@ import { build } from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { 'node-red': { nodes: Record<string, string> } }
+/** Of all forms. */
+const style = await readFile(join(root, 'nodes', 'shared', 'editor', 'form.css'), 'utf8')
 
 for (const [node, entry] of Object.entries(manifest['node-red'].nodes)) {
   const source = join(root, 'nodes', node)
@@ -14,7 +16,8 @@ for (const [node, entry] of Object.entries(manifest['node-red'].nodes)) {
 
   const script = await bundle(join(source, 'editor.ts'))
   const templates = await readFile(join(source, 'editor.html'), 'utf8')
-  await writeFile(join(target, `${node}.html`), `<script type="text/javascript">\n${script}</script>\n${templates}`)
+  const parts = [`<style>\n${style}</style>`, `<script type="text/javascript">\n${script}</script>`, templates]
+  await writeFile(join(target, `${node}.html`), parts.join('\n'))
 
   await replace(join(source, 'locales'), join(target, 'locales'))
   // Only the node's own icon: Node-RED would list every icon once for each folder it is found in.

@@ -1,5 +1,6 @@
 import { input, select, valueOf } from '../shared/editor/fields.ts'
-import { prepareList, type Fields, type List, type RowProblem } from '../shared/editor/list.ts'
+import type { Part } from '../shared/editor/form.ts'
+import { prepareList, type Fields, type RowProblem } from '../shared/editor/list.ts'
 import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
 import { RED, textsOf, type EditorNode } from '../shared/editor/red.ts'
 import { isTopicFilter, wholeNumber } from '../shared/editor/validate.ts'
@@ -9,8 +10,8 @@ const text = textsOf('platziverse-bridge')
 const directions = ['out', 'in', 'both'] as const
 const levels = ['0', '1', '2'] as const
 
-/** That of the form that was opened last. */
-let list: List<SavedTopic> | undefined
+/** Of the form that was opened last. */
+let topics: Part | undefined
 
 RED.nodes.registerType<BridgeConfig, 'user' | 'password'>('platziverse-bridge', {
   category: 'platziverse',
@@ -43,21 +44,20 @@ RED.nodes.registerType<BridgeConfig, 'user' | 'password'>('platziverse-bridge', 
   onadd () { chooseOnlyBroker(this) },
   oneditprepare () {
     prepareBrokerSelect(this)
-    list = prepareTopics(this)
+    topics = prepareTopics(this)
     $('#node-input-url').on('input change', function () {
       $('#platziverse-bridge-tls').toggle(!/^(mqtt|ws):/i.test(String($(this).val() ?? '').trim()))
     }).trigger('change')
   },
   oneditsave () {
     saveBrokerSelect(this)
-    const topics = list?.value() ?? []
-    if (JSON.stringify(topics) !== JSON.stringify(this.topics)) this.topics = topics
+    topics?.save()
   }
 })
 
 watchBrokers('platziverse-bridge')
 
-function prepareTopics (node: EditorNode & BridgeConfig): List<SavedTopic> {
+function prepareTopics (node: EditorNode & BridgeConfig): Part {
   return prepareList({
     place: '#platziverse-bridge-topics',
     addButton: text('platziverse-bridge.topic.add'),
@@ -67,7 +67,7 @@ function prepareTopics (node: EditorNode & BridgeConfig): List<SavedTopic> {
     show,
     read,
     problems: topicProblems
-  }, node.topics ?? defaults.topics)
+  }, node, 'topics', node.topics ?? defaults.topics)
 }
 
 function show (container: JQuery, topic: SavedTopic): Fields<SavedTopic> {
@@ -79,7 +79,7 @@ function show (container: JQuery, topic: SavedTopic): Fields<SavedTopic> {
     remotePrefix: input(topic.remotePrefix, text('platziverse-bridge.topic.remotePrefix'))
   }
   const { direction, filter, qos, localPrefix, remotePrefix } = fields
-  container.addClass('platziverse-bridge-row').append(
+  container.append(
     $('<div>').append(direction.css({ flex: '0 0 40%' }), filter, qos.css({ flex: '0 0 80px' })),
     $('<div>').append(localPrefix, remotePrefix)
   )

@@ -1,6 +1,8 @@
 import { limitDefaults, limitMaxima, type BrokerConfig, type LimitName } from './config.ts'
 import { input, mark, valueOf } from '../shared/editor/fields.ts'
-import { equal, markTab, numberOrText, numberProblem, text, type BrokerNode } from './editor-form.ts'
+import { equal, markTab, numberOrText, type Part } from '../shared/editor/form.ts'
+import { numberProblem } from '../shared/editor/validate.ts'
+import { text, type BrokerNode } from './editor-form.ts'
 
 /** What a limit counts; the order is the form's. */
 const units: Record<LimitName, 'clients' | 'aSecond' | 'seconds' | 'bytes' | 'levels' | 'filters' | 'messages'> = {
@@ -22,10 +24,6 @@ const units: Record<LimitName, 'clients' | 'aSecond' | 'seconds' | 'bytes' | 'le
 }
 const names = Object.keys(units) as LimitName[]
 
-export interface Limits {
-  save (): void
-}
-
 /** What is wrong with a limit; empty: the default. */
 export function limitProblem (name: LimitName, value: unknown): string | undefined {
   if (value === undefined || value === '') return undefined
@@ -36,7 +34,7 @@ export function limitProblems (limits: BrokerConfig['limits'] | undefined): stri
   return names.flatMap(name => limitProblem(name, limits?.[name]) ?? [])
 }
 
-export function prepareLimits (node: BrokerNode): Limits {
+export function prepareLimits (node: BrokerNode): Part {
   const fields = names.map(name => {
     const id = `platziverse-broker-limit-${name}`
     const label = text(`platziverse-broker.limit.${name}`)
@@ -52,7 +50,7 @@ export function prepareLimits (node: BrokerNode): Limits {
       mark(field, problem)
       return problem
     })
-    markTab('limits', problems.some(problem => problem !== undefined))
+    markTab('platziverse-broker-limits-tab', problems.some(problem => problem !== undefined))
   }
   for (const { field } of fields) field.on('input change', check)
   check()

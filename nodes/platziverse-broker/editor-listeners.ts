@@ -1,15 +1,13 @@
 import { customaryCertificatePort, customaryPorts, type SavedListener } from './config.ts'
 import { input, select, valueOf } from '../shared/editor/fields.ts'
+import { markTab, numberOrText } from '../shared/editor/form.ts'
 import { prepareList, type Fields, type List, type RowProblem } from '../shared/editor/list.ts'
-import { equal, markTab, numberOrText, numberProblem, text, type BrokerNode } from './editor-form.ts'
+import { numberProblem } from '../shared/editor/validate.ts'
+import { text, type BrokerNode } from './editor-form.ts'
 
 export type ListenerProblem = RowProblem<SavedListener>
 
 type Address = Pick<SavedListener, 'host' | 'port'>
-
-export interface Listeners extends Pick<List<SavedListener>, 'value' | 'check'> {
-  save (): void
-}
 
 const empty: SavedListener = { transport: 'tcp', host: '', port: '', path: '/mqtt', certificates: 'none' }
 const kinds = ['tcp', 'tls', 'ws', 'wss', 'path'] as const
@@ -50,8 +48,8 @@ export function listenerProblems (listeners: readonly SavedListener[], first: Ad
 }
 
 /** Fills the tab; `changed` is told of every change. */
-export function prepareListeners (node: BrokerNode, problems: (listeners: SavedListener[]) => ListenerProblem[], changed: () => void): Listeners {
-  const { value, check } = prepareList<SavedListener>({
+export function prepareListeners (node: BrokerNode, problems: (listeners: SavedListener[]) => ListenerProblem[], changed: () => void): List<SavedListener> {
+  return prepareList({
     place: '#platziverse-broker-listeners',
     addButton: text('platziverse-broker.listener.add'),
     empty,
@@ -62,15 +60,10 @@ export function prepareListeners (node: BrokerNode, problems: (listeners: SavedL
       const listeners = rows.map(read)
       for (const { host } of rows) host.attr('placeholder', $('#node-input-host').attr('placeholder') ?? '')
       $('#platziverse-broker-tls').toggle(hasTls(listeners))
-      markTab('listeners', found.length > 0 || (hasTls(listeners) && $('#node-input-tls').hasClass('input-error')))
+      markTab('platziverse-broker-listeners-tab', found.length > 0 || (hasTls(listeners) && $('#node-input-tls').hasClass('input-error')))
     },
     changed
-  }, node.listeners ?? [])
-  return {
-    value,
-    check,
-    save () { if (!equal(value(), node.listeners ?? [])) node.listeners = value() }
-  }
+  }, node, 'listeners')
 }
 
 function show (container: JQuery, listener: SavedListener): Fields<SavedListener> {
@@ -81,7 +74,7 @@ function show (container: JQuery, listener: SavedListener): Fields<SavedListener
     port: input(listener.port, text('platziverse-broker.form.port')).css({ flex: '0 0 80px' }),
     path: input(listener.path, text('platziverse-broker.listener.path'))
   }
-  container.addClass('platziverse-broker-row').append(
+  container.append(
     $('<div>').append(fields.transport),
     $('<div>').append(fields.host, fields.port, fields.path),
     $('<div>').append(fields.certificates)

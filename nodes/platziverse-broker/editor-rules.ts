@@ -1,13 +1,10 @@
 import type { SavedRule } from './config.ts'
 import { input, select, valueOf } from '../shared/editor/fields.ts'
+import { markTab, type Part } from '../shared/editor/form.ts'
 import { prepareList, type Fields, type RowProblem } from '../shared/editor/list.ts'
 import { isTopicFilter } from '../shared/editor/validate.ts'
-import { ask, complain, equal, markTab, text, type BrokerNode } from './editor-form.ts'
+import { ask, complain, text, type BrokerNode } from './editor-form.ts'
 import { button, prepareImport } from './editor-import.ts'
-
-export interface Rules {
-  save (): void
-}
 
 const empty: SavedRule = { subject: 'everyone', username: '', access: 'readwrite', topic: '' }
 const subjects = ['everyone', 'anonymous', 'user'] as const
@@ -28,16 +25,16 @@ export function ruleProblems (rules: readonly SavedRule[]): Array<RowProblem<Sav
   })
 }
 
-export function prepareRules (node: BrokerNode): Rules {
-  const { value, add } = prepareList({
+export function prepareRules (node: BrokerNode): Part {
+  const list = prepareList({
     place: '#platziverse-broker-rules',
     addButton: text('platziverse-broker.rule.add'),
     empty,
     show,
     read,
     problems: ruleProblems,
-    checked (problems) { markTab('rules', problems.length > 0) }
-  }, node.rules ?? [])
+    checked (problems) { markTab('platziverse-broker-rules-tab', problems.length > 0) }
+  }, node, 'rules')
 
   prepareImport<{ rules: SavedRule[], problems: Array<{ line: number, text: string }> }>({
     place: '#platziverse-broker-rules-import',
@@ -46,17 +43,17 @@ export function prepareRules (node: BrokerNode): Rules {
     take ({ rules, problems }) {
       // A line that is left out may be one that denies.
       if (problems.length > 0) return text('platziverse-broker.rule.refused')
-      const known = new Set(value().map(keyOf))
+      const known = new Set(list.value().map(keyOf))
       const fresh = rules.map(rule => ({ ...empty, ...rule })).filter(rule => !known.has(keyOf(rule)))
-      add(fresh)
+      list.add(fresh)
       return text('platziverse-broker.rule.imported', { count: fresh.length })
     }
   })
   button('fa fa-download', text('platziverse-broker.rule.export')).attr('id', 'platziverse-broker-rules-export').on('click', () => {
-    ask<{ text: string }>('rules/format', { rules: value() }).then(answer => { download('platziverse.acl', answer.text) }, complain)
+    ask<{ text: string }>('rules/format', { rules: list.value() }).then(answer => { download('platziverse.acl', answer.text) }, complain)
   }).prependTo('#platziverse-broker-rules-import').after(' ')
 
-  return { save () { if (!equal(value(), node.rules ?? [])) node.rules = value() } }
+  return list
 }
 
 function show (container: JQuery, rule: SavedRule): Fields<SavedRule> {
@@ -66,7 +63,7 @@ function show (container: JQuery, rule: SavedRule): Fields<SavedRule> {
     access: select(accesses, access => text(`platziverse-broker.access.${access}`), rule.access, text('platziverse-broker.rule.access')),
     topic: input(rule.topic, text('platziverse-broker.rule.topic'))
   }
-  container.addClass('platziverse-broker-row').append(
+  container.append(
     $('<div>').append(fields.subject, fields.username),
     $('<div>').append(fields.access.css({ flex: '0 0 40%' }), fields.topic)
   )

@@ -1,6 +1,7 @@
 import { RED } from '../shared/editor/red.ts'
 import { input, mark, valueOf } from '../shared/editor/fields.ts'
-import { ask, complain, isOpen, markTab, text, type BrokerNode } from './editor-form.ts'
+import { markTab, type Part } from '../shared/editor/form.ts'
+import { ask, complain, isOpen, text, type BrokerNode } from './editor-form.ts'
 import { prepareImport } from './editor-import.ts'
 
 interface User {
@@ -14,11 +15,6 @@ interface Row extends User {
   password: JQuery
   /** The password that `hash` is of, while the form is open; empty: that of before. */
   hashed: string
-}
-
-export interface Users {
-  /** For `oneditsave`. */
-  save (): void
 }
 
 /** ms without a key press after which a password counts as typed. */
@@ -35,7 +31,7 @@ export function usersOf (node: BrokerNode): User[] | undefined {
  * Fills the tab. The hidden input has the users as JSON, names and hashes: Node-RED saves it. Passwords are hashed by the runtime;
  * Done waits for that, and for every user to have a name and a password.
  */
-export function prepareUsers (node: BrokerNode): Users {
+export function prepareUsers (node: BrokerNode): Part {
   const field = $('#node-input-users').data('node', node.id)
   // Node-RED would take an empty input for a change.
   if (node.credentials) node.credentials.users ??= ''
@@ -75,7 +71,7 @@ export function prepareUsers (node: BrokerNode): Users {
       return name ?? password ?? (isTyped(row) ? text('platziverse-broker.user.hashing') : undefined)
     })
     const [first] = problems.filter(problem => problem !== undefined)
-    markTab('users', first !== undefined && first !== text('platziverse-broker.user.hashing'))
+    markTab('platziverse-broker-users-tab', first !== undefined && first !== text('platziverse-broker.user.hashing'))
     return first
   }
   // Ctrl+Enter presses a Done that is disabled, too: what was still being hashed is saved when it is there.
@@ -98,7 +94,7 @@ export function prepareUsers (node: BrokerNode): Users {
       item.name = input(item.username, text('platziverse-broker.user.name'))
       item.password = input('', text('platziverse-broker.user.password'), 'password').attr('autocomplete', 'new-password')
       if (item.hash !== '') item.password.attr({ placeholder: '••••••••', 'aria-label': text('platziverse-broker.user.newPassword') })
-      container.addClass('platziverse-broker-row').append($('<div>').append(item.name, item.password))
+      container.addClass('platziverse-row').append($('<div>').append(item.name, item.password))
       item.name.on('input change', () => {
         item.username = valueOf(item.name)
         changed()

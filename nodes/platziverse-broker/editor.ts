@@ -1,20 +1,21 @@
 import { offerToWaiting } from '../shared/editor/broker-select.ts'
-import { RED, textsOf, type EditorNode } from '../shared/editor/red.ts'
+import { prepareTabs, type Part } from '../shared/editor/form.ts'
+import type { List } from '../shared/editor/list.ts'
+import { RED, type EditorNode } from '../shared/editor/red.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
 import { brokerDefaults as defaults, type BrokerConfig, type SavedListener } from './config.ts'
-import { isOpen, tabs, type BrokerNode } from './editor-form.ts'
-import { limitProblems, prepareLimits, type Limits } from './editor-limits.ts'
-import { hasTls, listenerProblems, prepareListeners, type ListenerProblem, type Listeners } from './editor-listeners.ts'
-import { prepareRules, ruleProblems, type Rules } from './editor-rules.ts'
-import { prepareUsers, usersOf, type Users } from './editor-users.ts'
+import { isOpen, text, type BrokerNode } from './editor-form.ts'
+import { limitProblems, prepareLimits } from './editor-limits.ts'
+import { hasTls, listenerProblems, prepareListeners, type ListenerProblem } from './editor-listeners.ts'
+import { prepareRules, ruleProblems } from './editor-rules.ts'
+import { prepareUsers, usersOf } from './editor-users.ts'
 
-const text = textsOf('platziverse-broker')
 const tabNames = ['general', 'listeners', 'users', 'rules', 'limits', 'storage'] as const
 
 const sysSeconds = wholeNumber(() => text('platziverse-broker.form.sys'), 0)
 
 /** The parts of the form that was opened last. */
-let parts: { listeners: Listeners, users: Users, rules: Rules, limits: Limits } | undefined
+let parts: { listeners: List<SavedListener>, users: Part, rules: Part, limits: Part } | undefined
 
 RED.nodes.registerType<BrokerConfig, 'users'>('platziverse-broker', {
   category: 'platziverse',
@@ -62,7 +63,7 @@ function prepare (node: BrokerNode): void {
   if (node.persistence === undefined) $('#node-input-persistence').val(defaults.persistence)
   $('#node-input-folder').attr('placeholder', `platziverse-broker/${node.id}`)
 
-  prepareTabs()
+  prepareTabs('platziverse-broker', tabNames, name => text(`platziverse-broker.tab.${name}`))
   const users = prepareUsers(node)
   const listeners = prepareListeners(node, value => problemsOf(node, value), () => { $('#node-input-tls').trigger('change') })
   parts = { listeners, users, rules: prepareRules(node), limits: prepareLimits(node) }
@@ -83,17 +84,6 @@ function prepare (node: BrokerNode): void {
   $('#node-input-host, #node-input-port, #node-input-tls').on('input change', () => { listeners.check() })
   listeners.check()
   $('#node-input-persistence').on('change', function () { $('#platziverse-broker-folder').toggle($(this).val() === 'disk') })
-}
-
-function prepareTabs (): void {
-  const bar = tabs.create({
-    id: 'platziverse-broker-tabs',
-    onchange ({ id }) {
-      $('#platziverse-broker-tabs-content').children().hide()
-      $(`#${id}`).show()
-    }
-  })
-  for (const name of tabNames) bar.addTab({ id: `platziverse-broker-${name}-tab`, label: text(`platziverse-broker.tab.${name}`) })
 }
 
 /** Whether the flow decides on logins. */

@@ -1,6 +1,7 @@
-import { isVariable, numberProblem } from '../shared/editor/form.ts'
+import { markTab } from '../shared/editor/form.ts'
+import { isVariable, numberProblem } from '../shared/editor/validate.ts'
 import { databaseDefaults as defaults, driverPackages, usualPorts, type DatabaseConfig } from './config.ts'
-import { fieldOf, isOpen, markTab, text, valueIn, type DatabaseNode, type FieldName } from './editor-form.ts'
+import { fieldOf, isOpen, text, valueIn, type DatabaseNode, type FieldName } from './editor-form.ts'
 
 type ConnectionField = Extract<FieldName, 'filename' | 'connection' | 'host' | 'port' | 'database' | 'poolSize'>
 
@@ -56,7 +57,7 @@ export function prepareConnection (node: DatabaseNode): void {
     const wrong = (['filename', 'connection', 'host', 'port', 'database', 'poolSize'] as const).some(name => connectionProblem(node, name, fieldOf(name).val()) !== undefined)
     const problem = connectionProblem(node, 'connection', fieldOf('connection').val())
     fieldOf('url').toggleClass('input-error', problem !== undefined).attr('title', problem ?? '')
-    markTab('connection', wrong)
+    markTab('platziverse-database-connection-tab', wrong)
   }
   fieldOf('client').add(fieldOf('connection')).add(fieldOf('secure')).on('change', show)
   // After Node-RED's own check, which knows nothing of the URL.

@@ -9,8 +9,6 @@ export type DatabaseNode = EditorNode & DatabaseConfig
 export type FieldName = Exclude<keyof DatabaseConfig, 'overrides'>
 export const fieldNames = Object.keys(databaseDefaults).filter(name => name !== 'overrides') as FieldName[]
 
-export type Tab = 'connection' | 'keeping' | 'outages'
-
 export const text = textsOf('platziverse-database')
 
 export function fieldOf (name: FieldName | 'user' | 'password' | 'url'): JQuery {
@@ -25,9 +23,4 @@ export function isOpen (node: EditorNode): boolean {
 /** A property as the open form has it, else as it was saved. */
 export function valueIn<Name extends FieldName> (node: DatabaseNode, name: Name): DatabaseConfig[Name] | string {
   return isOpen(node) ? String(fieldOf(name).val() ?? '').trim() : node[name] ?? databaseDefaults[name]
-}
-
-/** Shows on a tab that something in it is wrong: it may be out of sight. */
-export function markTab (name: Tab, wrong: boolean): void {
-  $(`#red-ui-tab-platziverse-database-${name}-tab`).toggleClass('platziverse-database-wrong', wrong)
 }

@@ -1,17 +1,14 @@
 import { input, valueOf } from '../shared/editor/fields.ts'
-import { equal, isVariable, numberOrText, numberProblem } from '../shared/editor/form.ts'
+import { markTab, numberOrText, type Part } from '../shared/editor/form.ts'
 import { prepareList, type Fields, type RowProblem } from '../shared/editor/list.ts'
+import { isVariable, numberProblem } from '../shared/editor/validate.ts'
 import { mostDays, type SavedOverride } from './config.ts'
-import { fieldOf, markTab, text, type DatabaseNode } from './editor-form.ts'
+import { fieldOf, text, type DatabaseNode } from './editor-form.ts'
 
 /** From fine to coarse. */
 const spans = ['rawDays', 'hourDays', 'dayDays'] as const
 type Span = typeof spans[number]
 type Days = Record<Span, unknown>
-
-export interface Keeping {
-  save (): void
-}
 
 /** What is wrong with one of three spans; what is fine may not be kept for longer than what is coarse. Empty: 0. */
 export function daysProblem (days: Days, span: Span): string | undefined {
@@ -40,10 +37,10 @@ export function overrideProblems (overrides: readonly SavedOverride[]): Array<Ro
   })
 }
 
-export function prepareKeeping (node: DatabaseNode): Keeping {
+export function prepareKeeping (node: DatabaseNode): Part {
   const columns = [text('platziverse-database.keeping.type'), ...spans.map(span => text(`platziverse-database.keeping.${span}`))]
   $('#platziverse-database-columns').append(columns.map(column => $('<span>').text(column)))
-  const overrides = prepareList<SavedOverride>({
+  const overrides = prepareList({
     place: '#platziverse-database-overrides',
     addButton: text('platziverse-database.keeping.add'),
     empty: { type: '', rawDays: 0, hourDays: 0, dayDays: 0 },
@@ -53,12 +50,12 @@ export function prepareKeeping (node: DatabaseNode): Keeping {
     checked (problems, rows) {
       $('#platziverse-database-columns').toggle(rows.length > 0)
       const days = Object.fromEntries(spans.map(span => [span, valueOf(fieldOf(span))])) as Days
-      markTab('keeping', problems.length > 0 || spans.some(span => daysProblem(days, span) !== undefined))
+      markTab('platziverse-database-keeping-tab', problems.length > 0 || spans.some(span => daysProblem(days, span) !== undefined))
     }
-  }, node.overrides ?? [])
+  }, node, 'overrides')
   for (const span of spans) fieldOf(span).on('input change', overrides.check)
   overrides.check()
-  return { save () { if (!equal(overrides.value(), node.overrides ?? [])) node.overrides = overrides.value() } }
+  return overrides
 }
 
 function show (container: JQuery, override: SavedOverride): Fields<SavedOverride> {
@@ -69,7 +66,7 @@ function show (container: JQuery, override: SavedOverride): Fields<SavedOverride
     dayDays: input(override.dayDays, text('platziverse-database.keeping.dayDays'))
   }
   for (const span of spans) fields[span].attr('placeholder', '0')
-  container.addClass('platziverse-database-row').append($('<div>').append(Object.values(fields)))
+  container.append($('<div>').append(Object.values(fields)))
   return fields
 }
 

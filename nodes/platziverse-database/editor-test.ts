@@ -1,3 +1,4 @@
+import { post } from '../shared/editor/form.ts'
 import type { DatabaseConfig, DatabaseCredentials } from './config.ts'
 import { fieldNames, fieldOf, text, type DatabaseNode } from './editor-form.ts'
 
@@ -51,9 +52,7 @@ export function prepareTest (node: DatabaseNode): void {
 async function ask (node: DatabaseNode): Promise<{ good: boolean, sentence: string, detail?: string }> {
   const body = { id: node.id, config: currentConfig(), credentials: currentCredentials() }
   try {
-    // Relative: Node-RED adds its root and the user's token.
-    const request = { url: 'platziverse/database/test', method: 'POST', contentType: 'application/json', data: JSON.stringify(body) }
-    const answer = await $.ajax(request) as Answer
+    const answer = await post<Answer>('database/test', body)
     if (answer.ok) return { good: true, sentence: text('platziverse-database.test.good', { server: answer.server, tables: text(`platziverse-database.tables.${answer.tables}`) }) }
     const { code, detail, help } = answer
     return { good: false, sentence: codes.includes(code) ? text(`platziverse-database.failure.${code}`) : help, detail: `${code}: ${detail}` }

@@ -1,15 +1,16 @@
-import { numberProblem, prepareTabs } from '../shared/editor/form.ts'
+import { markTab, prepareTabs, type Part } from '../shared/editor/form.ts'
 import { RED, type Validator } from '../shared/editor/red.ts'
+import { numberProblem } from '../shared/editor/validate.ts'
 import { databaseDefaults as defaults, type DatabaseConfig, type SavedOverride } from './config.ts'
 import { connectionProblem, prepareConnection } from './editor-connection.ts'
-import { fieldOf, markTab, text, valueIn, type DatabaseNode } from './editor-form.ts'
-import { daysProblem, overrideProblems, prepareKeeping, type Keeping } from './editor-keeping.ts'
+import { fieldOf, text, valueIn, type DatabaseNode } from './editor-form.ts'
+import { daysProblem, overrideProblems, prepareKeeping } from './editor-keeping.ts'
 import { prepareTest } from './editor-test.ts'
 
 const tabNames = ['connection', 'keeping', 'outages'] as const
 
 /** Of the form that was opened last. */
-let keeping: Keeping | undefined
+let keeping: Part | undefined
 
 RED.nodes.registerType<DatabaseConfig, 'user' | 'password' | 'url'>('platziverse-database', {
   category: 'config',
@@ -66,6 +67,6 @@ function prepare (node: DatabaseNode): void {
   prepareTabs('platziverse-database', tabNames, name => text(`platziverse-database.tab.${name}`))
   prepareConnection(node)
   keeping = prepareKeeping(node)
-  fieldOf('spool').on('input change', function () { markTab('outages', spoolProblem($(this).val()) !== undefined) }).trigger('change')
+  fieldOf('spool').on('input change', function () { markTab('platziverse-database-outages-tab', spoolProblem($(this).val()) !== undefined) }).trigger('change')
   prepareTest(node)
 }

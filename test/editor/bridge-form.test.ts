@@ -1,33 +1,23 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, describe, test, type TestContext } from 'node:test'
-import type { Browser, Locator, Page } from 'playwright-core'
+import { describe, test } from 'node:test'
+import type { Locator, Page } from 'playwright-core'
 import { bridgeDefaults, type BridgeConfig } from '../../nodes/platziverse-bridge/config.ts'
-import { openBrowser, openEditor, skipWithoutChromium, type Editor, type EditorOptions } from '../helpers/browser.ts'
+import type { Editor, EditorOptions } from '../helpers/browser.ts'
 import { until } from '../helpers/events.ts'
-import { freePort, skipWithoutNodeRed, startNodeRed, type NodeRed } from '../helpers/node-red.ts'
+import { flawsOf, flow, looks, runningNodeRed, shoot, skipWithoutEditor } from '../helpers/forms.ts'
+import { freePort, type NodeRed } from '../helpers/node-red.ts'
 
-const z = 'f10w000000000004'
+const z = flow.id
 const bridge = 'b41d9e0000000001'
 const [plant, centre] = ['b10c000000000002', 'b10c000000000003']
-const noChromium = skipWithoutChromium()
-const screenshots = process.env['SCREENSHOTS'] ?? await mkdtemp(join(tmpdir(), 'platziverse-screenshots-'))
-
-let browser: Browser
-if (noChromium === false) {
-  before(async () => { browser = await openBrowser() })
-  after(() => browser.close())
-  after(() => { console.log(`screenshots: ${screenshots}`) })
-}
 
 for (const version of [5, 4] as const) {
-  describe(`the bridge's form in Node-RED ${version}`, { skip: noChromium || skipWithoutNodeRed(version) }, () => {
-    const opened = openedForm(version)
+  describe(`the bridge's form in Node-RED ${version}`, { skip: skipWithoutEditor(version) }, () => {
+    const withForm = openedForm(version)
 
-    test('keeps broker, address, login and topics, and the bridge connects by them', async t => {
-      const { nodeRed, editor, page, port } = await opened(t, { broker: '', url: '' })
+    test('keeps broker, address, login and topics, and the bridge connects by them', () => withForm({ broker: '', url: '' }, async ({ nodeRed, editor, page, port }) => {
       assert.equal(await editor.property(bridge, 'valid'), false)
       await page.locator('#platziverse-broker-select').selectOption(plant)
       await page.locator('#node-input-url').fill(`mqtt://127.0.0.1:${port}`)
@@ -56,26 +46,24 @@ for (const version of [5, 4] as const) {
       assert.deepEqual(await valuesOf(row(page, 1)), ['in', '', '1', 'clock', 'time/now'])
       await editor.done()
       assert.notEqual(await editor.property(bridge, 'changed'), true, 'looking at it is no change')
-    })
+    }))
   })
 }
 
-describe('the bridge\'s form', { skip: noChromium || skipWithoutNodeRed(5) }, () => {
-  const opened = openedForm(5)
+describe('the bridge\'s form', { skip: skipWithoutEditor(5) }, () => {
+  const withForm = openedForm(5)
 
-  test('keeps the order of the topics, and forgets those that are removed', async t => {
-    const topics = ['a', 'b', 'c'].map(filter => ({ direction: 'out' as const, filter, qos: 1, localPrefix: '', remotePrefix: '' }))
-    const { editor, page } = await opened(t, { topics })
+  const topics = ['a', 'b', 'c'].map(filter => ({ direction: 'out' as const, filter, qos: 1, localPrefix: '', remotePrefix: '' }))
+  test('keeps the order of the topics, and forgets those that are removed', () => withForm({ topics }, async ({ editor, page }) => {
     await drag(page, row(page, 2).locator('xpath=..').locator('.red-ui-editableList-item-handle'), row(page, 0))
     await row(page, 1).locator('xpath=..').locator('.red-ui-editableList-item-remove').click()
-    await until(() => page.locator('.platziverse-bridge-row').count(), count => count === 2)
+    await until(() => page.locator('.platziverse-row').count(), count => count === 2)
     await editor.done()
     const saved = await editor.property(bridge, 'topics') as BridgeConfig['topics']
     assert.deepEqual(saved.map(({ filter }) => filter), ['c', 'b'])
-  })
+  }))
 
-  test('says what is wrong with an address and with topics', async t => {
-    const { editor, page } = await opened(t)
+  test('says what is wrong with an address and with topics', () => withForm({}, async ({ editor, page }) => {
     for (const [url, right] of [['', false], ['192.0.2.1', false], ['http://192.0.2.1', false], ['mqtts://192.0.2.1:8883', true], ['wss://mqtt.example/path', true], ['${OTHER}', true]] as const) {
       await editor.fill('#node-input-url', url)
       assert.equal(await isWrong(page.locator('#node-input-url')), !right, url)
@@ -93,51 +81,46 @@ describe('the bridge\'s form', { skip: noChromium || skipWithoutNodeRed(5) }, ()
     await row(page, 0).waitFor({ state: 'detached' })
     await editor.done()
     assert.deepEqual(await editor.property(bridge, 'validationErrors'), ['Topics: add at least one'])
-  })
+  }))
 
-  test('asks for certificates only where there are some', async t => {
-    const { editor, page } = await opened(t)
+  test('asks for certificates only where there are some', () => withForm({}, async ({ editor, page }) => {
     for (const [url, visible] of [['mqtt://a', false], ['ws://a', false], ['mqtts://a', true], ['wss://a', true], ['${OTHER}', true]] as const) {
       await editor.fill('#node-input-url', url)
       assert.equal(await page.locator('#platziverse-bridge-tls').isVisible(), visible, url)
     }
-  })
+  }))
 
-  const looks: EditorOptions[] = [{ language: 'en-US' }, { language: 'es-ES', theme: 'dark' }, { language: 'pt-BR' }]
   for (const look of looks) {
-    test(`is whole in ${look.language}, and no text is missing`, async t => {
-      const { page } = await opened(t, { url: 'mqtts://192.0.2.1:8883' }, look)
+    test(`is whole in ${look.language}, and no text is missing`, () => withForm({ url: 'mqtts://192.0.2.1:8883', look }, async ({ page }) => {
       assert.deepEqual(await flawsOf(page), [])
-      await page.screenshot({ path: join(screenshots, `bridge-form-${look.language}.png`) })
-    })
+      await shoot(page, `bridge-form-${look.language}`)
+    }))
   }
 })
 
-/** One Node-RED for the tests of a describe; each gets an editor of its own, in which the form of a bridge is open. */
+/** Each test gets an editor in which the form of a bridge is open. */
 function openedForm (version: 4 | 5) {
-  let nodeRed: NodeRed
-  before(async () => { nodeRed = await startNodeRed({ version }) })
-  after(() => nodeRed?.stop())
-  return async (t: TestContext, config: Partial<BridgeConfig> = {}, look: EditorOptions = {}): Promise<{ nodeRed: NodeRed, editor: Editor, page: Page, port: number }> => {
+  const { running, withEditor } = runningNodeRed(version)
+  return async (
+    { look = {}, ...config }: Partial<BridgeConfig> & { look?: EditorOptions },
+    use: (opened: { nodeRed: NodeRed, editor: Editor, page: Page, port: number }) => Promise<void>
+  ): Promise<void> => {
     const port = await freePort()
-    await nodeRed.deploy([
-      { id: z, type: 'tab', label: 'Plant' },
+    const flows = [
+      flow,
       { id: plant, type: 'platziverse-broker', z, name: 'plant', host: '', port: '0', anonymous: false, statistics: '0', x: 160, y: 80, wires: [[], []] },
       { id: centre, type: 'platziverse-broker', z, name: 'centre', host: '', port, anonymous: false, statistics: '0', x: 160, y: 240, wires: [[], []] },
       { ...bridgeDefaults, id: bridge, type: 'platziverse-bridge', z, broker: plant, url: 'mqtt://127.0.0.1:1', x: 160, y: 160, wires: [[]], ...config }
-    ])
-    const editor = await openEditor(browser, nodeRed, look)
-    t.after(async () => {
-      await editor.close()
-      assert.deepEqual(editor.errors, [])
+    ]
+    await withEditor({ flows, ...look }, async editor => {
+      await editor.edit(bridge)
+      await use({ nodeRed: running(), editor, page: editor.page, port })
     })
-    await editor.edit(bridge)
-    return { nodeRed, editor, page: editor.page, port }
   }
 }
 
 function row (page: Page, index: number): Locator {
-  return page.locator('.platziverse-bridge-row').nth(index)
+  return page.locator('.platziverse-row').nth(index)
 }
 
 function fieldsOf (row: Locator) {
@@ -169,23 +152,4 @@ async function drag (page: Page, handle: Locator, to: Locator): Promise<void> {
   await page.mouse.move(from.x, target.y + 10, { steps: 20 })
   await page.mouse.move(from.x, target.y - 10, { steps: 5 })
   await page.mouse.up()
-}
-
-/** Texts that the catalogue lacks, and what wraps or sticks out. */
-function flawsOf (page: Page): Promise<string[]> {
-  return page.locator('#dialog-form').evaluate(form => {
-    const flaws: string[] = []
-    const { right } = form.getBoundingClientRect()
-    for (const element of form.querySelectorAll<HTMLElement>('*')) {
-      const own = [...element.childNodes].filter(({ nodeType }) => nodeType === Node.TEXT_NODE).map(({ textContent }) => textContent ?? '')
-      for (const text of [...own, element.getAttribute('placeholder') ?? '', element.title, element.ariaLabel ?? '']) {
-        if (/(platziverse|shared)[\w-]*\.\w/.test(text)) flaws.push(`no text: ${text}`)
-      }
-      if (element.offsetParent === null) continue
-      const box = element.getBoundingClientRect()
-      if (/^(LABEL|INPUT|SELECT)$/.test(element.tagName) && box.right > right + 1) flaws.push(`sticks out: ${element.outerHTML.slice(0, 80)}`)
-      if (element.tagName === 'LABEL' && box.height > 30) flaws.push(`wraps: ${element.innerText}`)
-    }
-    return flaws
-  })
 }

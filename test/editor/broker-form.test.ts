@@ -1,34 +1,22 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
-import type { Browser, Locator, Page } from 'playwright-core'
+import { describe, test } from 'node:test'
+import type { Locator, Page } from 'playwright-core'
 import { verifyPassword } from '../../lib/broker/passwords.ts'
 import type { BrokerConfig } from '../../nodes/platziverse-broker/config.ts'
-import { openBrowser, openEditor, skipWithoutChromium, type Editor, type EditorOptions } from '../helpers/browser.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
+import { flawsOf, flow, looks, openTab, runningNodeRed, shoot, skipWithoutEditor, tlsConfig } from '../helpers/forms.ts'
 import { skipWithoutNodeRed, startNodeRed, type NodeRed } from '../helpers/node-red.ts'
 
-const flow = { id: 'f10w000000000003', type: 'tab', label: 'Plant' }
-const tlsConfig = { id: 'c0nf1g0000000001', type: 'tls-config', name: 'Plant', cert: '', key: '', ca: '', certname: '', keyname: '', caname: '', servername: '', verifyservercert: true, alpnprotocol: '' }
 const id = 'b10c000000000001'
 /** As a version without tabs saved it; port 0, so that tests do not meet. */
 const before01 = { id, type: 'platziverse-broker', z: flow.id, name: '', host: '', port: '0', anonymous: false, statistics: '0', x: 160, y: 80, wires: [[], []] }
 const tabs = ['general', 'listeners', 'users', 'rules', 'limits', 'storage'] as const
 type Tab = typeof tabs[number]
 
-const noChromium = skipWithoutChromium()
-const screenshots = process.env['SCREENSHOTS'] ?? await mkdtemp(join(tmpdir(), 'platziverse-screenshots-'))
-
-let browser: Browser
-if (noChromium === false) {
-  before(async () => { browser = await openBrowser() })
-  after(() => browser.close())
-}
-
 for (const version of [5, 4] as const) {
-  describe(`the broker's form in Node-RED ${version}`, { skip: noChromium || skipWithoutNodeRed(version) }, () => {
+  describe(`the broker's form in Node-RED ${version}`, { skip: skipWithoutEditor(version) }, () => {
     const nodeRed = runningNodeRed(version)
 
     test('keeps what every tab says, and no password in clear', () => nodeRed.withEditor({ flows: [flow, tlsConfig, before01] }, async editor => {
@@ -100,7 +88,7 @@ for (const version of [5, 4] as const) {
   })
 }
 
-describe('the broker\'s form', { skip: noChromium || skipWithoutNodeRed(5) }, () => {
+describe('the broker\'s form', { skip: skipWithoutEditor(5) }, () => {
   const nodeRed = runningNodeRed(5)
 
   test('opens with what it always had, and a node of before is valid', () => nodeRed.withEditor({ flows: [flow, before01] }, async editor => {
@@ -151,7 +139,7 @@ describe('the broker\'s form', { skip: noChromium || skipWithoutNodeRed(5) }, ()
     await first.locator('input').nth(0).fill('0.0.0.0')
     assert.match(await titleOfError(first.locator('input').nth(0)) ?? '', /there must be users/)
     assert.match(await tls.getAttribute('class') ?? '', /input-error/)
-    assert.equal(await page.locator('#red-ui-tab-platziverse-broker-listeners-tab.platziverse-broker-wrong').count(), 1)
+    assert.equal(await page.locator('#red-ui-tab-platziverse-broker-listeners-tab.platziverse-wrong').count(), 1)
     await first.locator('select').first().selectOption('path')
     await first.locator('input').nth(2).fill('mqtt')
     await editor.done()
@@ -182,7 +170,7 @@ describe('the broker\'s form', { skip: noChromium || skipWithoutNodeRed(5) }, ()
     await tip.getByText('Passwords pass through the flow').waitFor()
     assert.equal(await page.locator('#platziverse-broker-users').isVisible(), false)
     assert.deepEqual(await flawsOf(page), [])
-    await page.screenshot({ path: join(screenshots, 'broker-form-login-by-flow.png') })
+    await shoot(page, 'broker-form-login-by-flow')
     assert.doesNotMatch(await page.locator('#node-input-host').getAttribute('class') ?? '', /input-error/)
     await editor.done()
     assert.equal(await editor.property(id, 'valid'), true)
@@ -313,7 +301,6 @@ describe('the broker\'s form', { skip: noChromium || skipWithoutNodeRed(5) }, ()
     assert.deepEqual(await editor.property(id, 'validationErrors'), ['Rule 1: the username is missing'])
   }))
 
-  const looks: EditorOptions[] = [{ language: 'en-US' }, { language: 'es-ES', theme: 'dark' }, { language: 'pt-BR' }]
   for (const look of looks) {
     const name = `${look.language}-${look.theme ?? 'light'}`
     test(`is whole on every tab in ${name}`, () => nodeRed.withEditor({ flows: [flow, before01], ...look }, async editor => {
@@ -331,8 +318,7 @@ describe('the broker\'s form', { skip: noChromium || skipWithoutNodeRed(5) }, ()
         await open(page, tab)
         widths.add(await page.locator('#dialog-form').evaluate(form => form.getBoundingClientRect().width))
         assert.deepEqual(await flawsOf(page), [], tab)
-        await settled(page)
-        await page.screenshot({ path: join(screenshots, `broker-form-${tab}-${name}.png`) })
+        await shoot(page, `broker-form-${tab}-${name}`)
       }
       assert.equal(widths.size, 1, 'the form stays as wide as it is')
     }))
@@ -348,37 +334,6 @@ test('the admin endpoints need the permission of who edits flows', { skip: skipW
   assert.equal(typeof (await nodeRed.api<{ text: string }>('platziverse/broker/rules/format', { body: { rules: [] } })).text, 'string')
 })
 
-after(() => { if (noChromium === false) console.log(`screenshots: ${screenshots}`) })
-
-interface WithEditorOptions extends EditorOptions {
-  flows: object[]
-}
-
-/** One Node-RED for the tests of a describe; each gets an editor of its own and fresh flows. */
-function runningNodeRed (version: 4 | 5) {
-  let nodeRed: NodeRed
-  before(async () => { nodeRed = await startNodeRed({ version, flows: [flow] }) })
-  after(() => nodeRed?.stop())
-  return {
-    running: () => nodeRed,
-    async withEditor ({ flows, ...options }: WithEditorOptions, use: (editor: Editor) => Promise<void>): Promise<void> {
-      // Without the broker its credentials go, too.
-      await nodeRed.deploy([flow])
-      await nodeRed.deploy(flows)
-      const editor = await openEditor(browser, nodeRed, options)
-      try {
-        await use(editor)
-        assert.deepEqual(editor.errors, [])
-      } catch (error) {
-        await editor.page.screenshot({ path: join(screenshots, `failed-${Date.now()}.png`) })
-        throw error
-      } finally {
-        await editor.close()
-      }
-    }
-  }
-}
-
 async function savedNode (nodeRed: NodeRed): Promise<object> {
   const flows = await nodeRed.api<Array<{ id: string }>>('flows')
   return flows.find(node => node.id === id) ?? assert.fail('the broker is not deployed')
@@ -389,14 +344,12 @@ async function savedUsers (nodeRed: NodeRed): Promise<Array<{ username: string, 
   return users ? JSON.parse(users) as Array<{ username: string, hash: string }> : []
 }
 
-async function open (page: Page, tab: Tab): Promise<void> {
-  // Node-RED 4 takes the second of two quick clicks for a double click, on whatever tab.
-  do await page.locator(`#red-ui-tab-platziverse-broker-${tab}-tab`).click()
-  while (!await page.locator(`#platziverse-broker-${tab}-tab`).isVisible())
+function open (page: Page, tab: Tab): Promise<void> {
+  return openTab(page, `platziverse-broker-${tab}-tab`)
 }
 
 function rows (page: Page, tab: 'listeners' | 'users' | 'rules'): Locator {
-  return page.locator(`#platziverse-broker-${tab} .platziverse-broker-row`)
+  return page.locator(`#platziverse-broker-${tab} .platziverse-row`)
 }
 
 async function add (page: Page, tab: 'listeners' | 'users' | 'rules'): Promise<void> {
@@ -447,26 +400,4 @@ async function valuesOf (fields: Locator): Promise<string[]> {
 async function titleOfError (field: Locator): Promise<string | undefined> {
   const marked = /input-error/.test(await field.getAttribute('class') ?? '')
   return marked ? await field.getAttribute('title') ?? '' : undefined
-}
-
-async function settled (page: Page): Promise<void> {
-  await page.waitForFunction(() => document.getAnimations().every(animation => animation.playState !== 'running'))
-}
-
-/** What is cut off, wraps or sticks out. */
-function flawsOf (page: Page): Promise<string[]> {
-  return page.evaluate(() => {
-    const flaws: string[] = []
-    const form = document.querySelector('#dialog-form')
-    const right = form?.getBoundingClientRect().right ?? 0
-    for (const element of form?.querySelectorAll<HTMLElement>('label, input, select, button, .form-tips, .red-ui-tab, .red-ui-tab-label') ?? []) {
-      if (element.offsetParent === null) continue
-      const name = `${element.tagName} "${element.innerText.slice(0, 40)}"`
-      const box = element.getBoundingClientRect()
-      if (box.right > right + 1 && element.closest('span[style*="-2000px"]') === null) flaws.push(`${name} sticks out`)
-      if (element.tagName === 'LABEL' && box.height > 30) flaws.push(`${name} wraps`)
-      if (element.tagName !== 'SELECT' && element.tagName !== 'INPUT' && element.scrollWidth > element.clientWidth + 1) flaws.push(`${name} is cut off`)
-    }
-    return flaws
-  })
 }

@@ -1,25 +1,14 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { connectAsync } from 'mqtt'
-import type { Browser, Page } from 'playwright-core'
-import { openBrowser, openEditor, skipWithoutChromium, type Editor, type EditorOptions } from '../helpers/browser.ts'
-import { freePort, packageDir, skipWithoutNodeRed, startNodeRed, type NodeRed } from '../helpers/node-red.ts'
-
-const flow = { id: 'f10w000000000001', type: 'tab', label: 'Plant' }
-const noChromium = skipWithoutChromium()
-const screenshots = process.env['SCREENSHOTS'] ?? await mkdtemp(join(tmpdir(), 'platziverse-screenshots-'))
-
-let browser: Browser
-if (noChromium === false) {
-  before(async () => { browser = await openBrowser() })
-  after(() => browser.close())
-}
+import type { Editor, EditorOptions } from '../helpers/browser.ts'
+import { flawsOf, flow, runningNodeRed, settled, shoot, skipWithoutEditor } from '../helpers/forms.ts'
+import { freePort, packageDir } from '../helpers/node-red.ts'
 
 for (const version of [5, 4] as const) {
-  describe(`in the editor of Node-RED ${version}`, { skip: noChromium || skipWithoutNodeRed(version) }, () => {
+  describe(`in the editor of Node-RED ${version}`, { skip: skipWithoutEditor(version) }, () => {
     const { withEditor } = runningNodeRed(version)
 
     test('four nodes dragged, chosen, wired and deployed store and acknowledge what a client publishes', () => withEditor({}, async editor => {
@@ -56,7 +45,7 @@ for (const version of [5, 4] as const) {
       await statusOf(editor, agentOut, '1 sent')
       await statusOf(editor, agentIn, '1 agent')
       await statusOf(editor, broker, `${port} · 2 clients`)
-      await shoot(editor, `flow-${version}`)
+      await shoot(editor.page, `flow-${version}`)
       await client.endAsync()
       await listener.endAsync()
     }))
@@ -85,7 +74,7 @@ for (const version of [5, 4] as const) {
       })
       assert.deepEqual(invalid, [])
       assert.equal(await editor.page.locator('.platziverse-unstored:not(.hide)').count(), 0)
-      await shoot(editor, `examples-${version}`)
+      await shoot(editor.page, `examples-${version}`)
     }))
 
     test('every node has its own icon in the palette, and its help', () => withEditor({}, async editor => {
@@ -100,12 +89,12 @@ for (const version of [5, 4] as const) {
         assert.match(await response.text(), /^<svg/)
         assert.match(await page.evaluate(type => (globalThis as unknown as { RED: { nodes: { getNodeHelp (type: string): string } } }).RED.nodes.getNodeHelp(type), type), /<p>/)
       }
-      await shoot(editor, `palette-${version}`)
+      await shoot(editor.page, `palette-${version}`)
     }))
   })
 }
 
-describe('the form', { skip: noChromium || skipWithoutNodeRed(5) }, () => {
+describe('the form', { skip: skipWithoutEditor(5) }, () => {
   const { withEditor } = runningNodeRed(5)
 
   test('of a node that was dropped before any broker says so, and the first broker dropped is chosen', () => withEditor({}, async editor => {
@@ -113,7 +102,7 @@ describe('the form', { skip: noChromium || skipWithoutNodeRed(5) }, () => {
     assert.equal(await editor.property(agentIn, 'valid'), false)
     await editor.edit(agentIn)
     assert.match(await editor.page.locator('#platziverse-broker-hint').innerText(), /Drag a platziverse-broker onto the canvas/)
-    await shoot(editor, 'form-no-broker')
+    await shoot(editor.page, 'form-no-broker')
     await editor.cancel()
     const broker = await editor.drag('platziverse-broker', 160, 80)
     await editor.page.waitForFunction(isValid, agentIn)
@@ -192,13 +181,13 @@ describe('the form', { skip: noChromium || skipWithoutNodeRed(5) }, () => {
     await page.locator('#node-input-anonymous').check()
     assert.equal(await page.locator('#platziverse-broker-open').isVisible(), true)
     assert.doesNotMatch(await host.getAttribute('class') ?? '', /input-error/)
-    await shoot(editor, 'form-broker-open')
+    await shoot(editor.page, 'form-broker-open')
     await editor.fill('#node-input-port', 'eight')
     await editor.done()
     assert.equal(await editor.property(broker, 'valid'), false)
     assert.deepEqual(await editor.property(broker, 'validationErrors'), ['Port: a whole number from 0 to 65535'])
     assert.equal(await editor.node(broker).locator('.red-ui-flow-node-error:not(.hide)').count(), 1)
-    await shoot(editor, 'invalid')
+    await shoot(editor.page, 'invalid')
   }))
 
   test('of agent-out refuses wildcards and unknown fields', () => withEditor({}, async editor => {
@@ -230,7 +219,7 @@ describe('the form', { skip: noChromium || skipWithoutNodeRed(5) }, () => {
     await editor.fill('#node-input-url', 'mqtts://broker.example:8883')
     await page.locator('#node-input-user').fill('ana')
     await page.locator('#node-input-password').fill('secret')
-    await shoot(editor, 'form-agent-address')
+    await shoot(editor.page, 'form-agent-address')
     await editor.done()
     assert.equal(await editor.property(agent, 'broker'), '')
     assert.equal(await editor.property(agent, 'valid'), true)
@@ -264,8 +253,8 @@ describe('the form', { skip: noChromium || skipWithoutNodeRed(5) }, () => {
     await page.locator('#metric-query-chart').waitFor()
     await page.locator('#metric-query-aggregates input[value=max]').check()
     await page.locator('#metric-query-aggregates input[value=avg]').uncheck()
-    assert.deepEqual(await flawsOf(page, '#dialog-form'), [])
-    await shoot(editor, 'form-metric-query-buckets')
+    assert.deepEqual(await flawsOf(page), [])
+    await shoot(editor.page, 'form-metric-query-buckets')
     await editor.fill('#node-input-from', 'yesterday')
     await editor.fill('#node-input-bucket', '0h')
     await page.locator('#node-input-from.input-error').waitFor()
@@ -301,7 +290,7 @@ describe('the form', { skip: noChromium || skipWithoutNodeRed(5) }, () => {
 
     await editor.edit(agentIn)
     assert.match(await page.locator('#agent-in-no-store').innerText(), /No metric-store behind: connected, disconnected, message/)
-    await shoot(editor, 'form-agent-in-warning')
+    await shoot(editor.page, 'form-agent-in-warning')
     await page.locator('#node-input-acknowledge').selectOption('arrival')
     assert.equal(await page.locator('#agent-in-no-store').isVisible(), false)
     await editor.done()
@@ -321,18 +310,18 @@ describe('the form', { skip: noChromium || skipWithoutNodeRed(5) }, () => {
       assert.match(await page.evaluate(() => (globalThis as unknown as { RED: { nodes: { getNodeHelp (type: string): string } } }).RED.nodes.getNodeHelp('platziverse-broker')), palette)
       const ids = await dragAll(editor)
       await page.mouse.move(700, 600)
-      await shoot(editor, `canvas-${look}`)
+      await shoot(editor.page, `canvas-${look}`)
       for (const [type, id] of Object.entries(ids)) {
         await editor.edit(id)
         if (type === 'platziverse-broker') assert.match(await page.locator('#dialog-form').innerText(), broker)
-        assert.deepEqual(await flawsOf(page, '#dialog-form'), [], type)
-        await shoot(editor, `form-${type}-${look}`)
+        assert.deepEqual(await flawsOf(page), [], type)
+        await shoot(editor.page, `form-${type}-${look}`)
         if (type === 'metric-store') {
           await page.locator('#node-input-btn-database-edit').click()
           await page.locator('#node-config-dialog-ok').waitFor()
           await settled(page)
-          assert.deepEqual(await flawsOf(page, '#node-config-dialog-edit-form'), [], 'platziverse-database')
-          await shoot(editor, `form-platziverse-database-${look}`)
+          assert.deepEqual(await flawsOf(page), [], 'platziverse-database')
+          await shoot(editor.page, `form-platziverse-database-${look}`)
           await page.locator('#node-config-dialog-cancel').click()
           await page.locator('#node-config-dialog-ok').waitFor({ state: 'detached' })
           await settled(page)
@@ -342,35 +331,6 @@ describe('the form', { skip: noChromium || skipWithoutNodeRed(5) }, () => {
     }))
   }
 })
-
-after(() => { if (noChromium === false) console.log(`screenshots: ${screenshots}`) })
-
-interface WithEditorOptions extends EditorOptions {
-  /** What is deployed before the editor opens. */
-  flows?: object[]
-}
-
-/** One Node-RED for the tests of a describe; each gets an editor of its own and fresh flows. */
-function runningNodeRed (version: 4 | 5) {
-  let nodeRed: NodeRed
-  before(async () => { nodeRed = await startNodeRed({ version, flows: [flow] }) })
-  after(() => nodeRed?.stop())
-  return {
-    async withEditor ({ flows = [flow], ...options }: WithEditorOptions, use: (editor: Editor) => Promise<void>): Promise<void> {
-      await nodeRed.deploy(flows)
-      const editor = await openEditor(browser, nodeRed, options)
-      try {
-        await use(editor)
-        assert.deepEqual(editor.errors, [])
-      } catch (error) {
-        await shoot(editor, `failed-${Date.now()}`)
-        throw error
-      } finally {
-        await editor.close()
-      }
-    }
-  }
-}
 
 async function types (): Promise<Record<string, string>> {
   const { default: manifest } = await import('../../package.json', { with: { type: 'json' } })
@@ -411,43 +371,4 @@ async function undo (editor: Editor): Promise<void> {
 
 async function statusOf (editor: Editor, id: string, text: string): Promise<void> {
   await editor.node(id).locator('.red-ui-flow-node-status-label').getByText(text, { exact: true }).waitFor()
-}
-
-async function settled (page: Page): Promise<void> {
-  await page.waitForFunction(() => document.getAnimations().every(animation => animation.playState !== 'running'))
-}
-
-async function shoot (editor: Editor, name: string): Promise<void> {
-  await settled(editor.page)
-  await editor.page.screenshot({ path: join(screenshots, `${name}.png`) })
-}
-
-/** What is not right to the eye: labels that wrap, text that is cut off, text that its background swallows (WCAG: 4.5). */
-function flawsOf (page: Page, form: string): Promise<string[]> {
-  return page.evaluate(form => {
-    const rgb = (color: string) => (color.match(/[\d.]+/g) ?? []).map(Number)
-    const luminance = (color: string) => {
-      const [r = 0, g = 0, b = 0] = rgb(color).map(part => part / 255).map(part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
-      return 0.2126 * r + 0.7152 * g + 0.0722 * b
-    }
-    const backgroundOf = (element: Element | null): string => {
-      if (element === null) return 'rgb(255, 255, 255)'
-      const { backgroundColor } = getComputedStyle(element)
-      return rgb(backgroundColor)[3] === 0 ? backgroundOf(element.parentElement) : backgroundColor
-    }
-    const flaws: string[] = []
-    for (const element of document.querySelectorAll<HTMLElement>(`${form} label, ${form} .form-tips, ${form} select, ${form} input, ${form} span[data-i18n]`)) {
-      if (element.offsetParent === null) continue
-      const name = `${element.tagName} "${element.innerText.slice(0, 40)}"`
-      const box = element.getBoundingClientRect()
-      const frame = element.closest('form')?.getBoundingClientRect()
-      if (frame && box.right > frame.right + 1) flaws.push(`${name} sticks out`)
-      if (element.tagName === 'LABEL' && box.height > 30) flaws.push(`${name} wraps`)
-      if (element.matches('.form-tips') && element.scrollWidth > element.clientWidth + 1) flaws.push(`${name} overflows`)
-      const [light = 0, dark = 0] = [luminance(getComputedStyle(element).color), luminance(backgroundOf(element))].sort((a, b) => b - a)
-      const contrast = (light + 0.05) / (dark + 0.05)
-      if (contrast < 4.5) flaws.push(`${name} has a contrast of ${contrast.toFixed(1)}`)
-    }
-    return flaws
-  }, form)
 }

@@ -1,35 +1,24 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
-import type { Browser, Page } from 'playwright-core'
+import { describe, test } from 'node:test'
+import type { Page } from 'playwright-core'
 import { databaseDefaults, type DatabaseConfig } from '../../nodes/platziverse-database/config.ts'
-import { openBrowser, openEditor, skipWithoutChromium, type Editor, type EditorOptions } from '../helpers/browser.ts'
-import { freePort, skipWithoutNodeRed, startNodeRed, type NodeRed } from '../helpers/node-red.ts'
+import type { Editor, EditorOptions } from '../helpers/browser.ts'
+import { flawsOf, flow, openTab, runningNodeRed, settled, shoot, skipWithoutEditor, tlsConfig } from '../helpers/forms.ts'
+import { freePort, type NodeRed } from '../helpers/node-red.ts'
 import { startPostgresql, withoutPostgresql } from '../helpers/postgresql.ts'
 
-const flow = { id: 'f10w000000000004', type: 'tab', label: 'Plant' }
 const id = 'da7aba5e00000001'
 const store = { id: '570e000000000001', type: 'metric-store', z: flow.id, name: '', database: id, grace: 60, x: 160, y: 80, wires: [[]] }
 /** As a version without servers saved it. */
 const before01 = { id, type: 'platziverse-database', name: '', client: 'sqlite', filename: 'platziverse.sqlite' }
-const tlsConfig = { id: 'c0nf1g0000000002', type: 'tls-config', name: 'Plant', cert: '', key: '', ca: '', certname: '', keyname: '', caname: '', servername: '', verifyservercert: true, alpnprotocol: '' }
 const server = { ...before01, ...databaseDefaults, client: 'postgresql' }
 const tabs = ['connection', 'keeping', 'outages'] as const
 type Tab = typeof tabs[number]
 
-const noChromium = skipWithoutChromium()
-const screenshots = process.env['SCREENSHOTS'] ?? await mkdtemp(join(tmpdir(), 'platziverse-screenshots-'))
-
-let browser: Browser
-if (noChromium === false) {
-  before(async () => { browser = await openBrowser() })
-  after(() => browser.close())
-}
-
 for (const version of [5, 4] as const) {
-  describe(`the database's form in Node-RED ${version}`, { skip: noChromium || skipWithoutNodeRed(version) }, () => {
+  describe(`the database's form in Node-RED ${version}`, { skip: skipWithoutEditor(version) }, () => {
     const nodeRed = runningNodeRed(version)
 
     test('keeps what every tab says, and no secret in clear', () => nodeRed.withEditor({ flows: [flow, tlsConfig, before01, store] }, async editor => {
@@ -78,7 +67,7 @@ for (const version of [5, 4] as const) {
   })
 }
 
-describe('the database\'s form', { skip: noChromium || skipWithoutNodeRed(5) }, () => {
+describe('the database\'s form', { skip: skipWithoutEditor(5) }, () => {
   const nodeRed = runningNodeRed(5)
 
   test('asks for a file and nothing else where it is SQLite, and a node of before is valid', () => nodeRed.withEditor({ flows: [flow, before01, store] }, async editor => {
@@ -118,7 +107,7 @@ describe('the database\'s form', { skip: noChromium || skipWithoutNodeRed(5) }, 
 
   test('says what is wrong, only of what is used', () => nodeRed.withEditor({ flows: [flow, before01, store] }, async editor => {
     const { page } = editor
-    const marked = (tab: Tab) => page.locator(`#red-ui-tab-platziverse-database-${tab}-tab.platziverse-database-wrong`).count()
+    const marked = (tab: Tab) => page.locator(`#red-ui-tab-platziverse-database-${tab}-tab.platziverse-wrong`).count()
     await openForm(editor)
     await field(page, 'client').selectOption('postgresql')
     await fill(page, { host: '', port: '65536', database: '', poolSize: '0' })
@@ -150,7 +139,7 @@ describe('the database\'s form', { skip: noChromium || skipWithoutNodeRed(5) }, 
     await addOverride(page, 0, ['door', '9', '8', '0'])
     await addOverride(page, 1, ['door', '1', '1', '1'])
     assert.equal(await marked('keeping'), 1)
-    assert.deepEqual(await page.locator('.platziverse-database-row .input-error').evaluateAll(inputs => inputs.map(input => (input as HTMLInputElement).title)),
+    assert.deepEqual(await page.locator('.platziverse-row .input-error').evaluateAll(inputs => inputs.map(input => (input as HTMLInputElement).title)),
       ['door: Every metric: must not be kept for longer than "By hour" (0 = for ever)', 'The type "door" is there twice'])
     await update(editor)
     assert.deepEqual(await editor.property(id, 'validationErrors'), ['door: Every metric: must not be kept for longer than "By hour" (0 = for ever)'])
@@ -187,7 +176,7 @@ describe('the database\'s form', { skip: noChromium || skipWithoutNodeRed(5) }, 
   }))
 })
 
-describe('the database\'s test button', { skip: noChromium || skipWithoutNodeRed(5) }, () => {
+describe('the database\'s test button', { skip: skipWithoutEditor(5) }, () => {
   const nodeRed = runningNodeRed(5)
 
   test('says of SQLite whether the tables are there, and what keeps the file from being opened', () => nodeRed.withEditor({ flows: [flow, { ...before01, filename: 'here.sqlite' }, store] }, async editor => {
@@ -218,14 +207,12 @@ describe('the database\'s test button', { skip: noChromium || skipWithoutNodeRed
       assert.equal(await field(page, 'password').inputValue(), '__PWRD__')
       await press(page)
       assert.match(await answer(page, 'good'), /^PostgreSQL \d+\.\d+.* answered; the tables (will be made|are there)\.$/)
-      await settled(page)
-      await page.screenshot({ path: join(screenshots, 'database-test-good.png') })
+      await shoot(page, 'database-test-good')
       await fill(page, { password: 'wr0ng' })
       await press(page)
       assert.match(await answer(page, 'bad'), /^The server refused the login: .*\nSTORE_LOGIN_REFUSED: /)
       assert.doesNotMatch(await answer(page, 'bad'), /wr0ng/)
-      await settled(page)
-      await page.screenshot({ path: join(screenshots, 'database-test-bad.png') })
+      await shoot(page, 'database-test-bad')
       await fill(page, { password: password ?? '', database: 'nowhere' })
       await press(page)
       assert.match(await answer(page, 'bad'), /^The server has no database of this name: .*\nSTORE_DATABASE_UNKNOWN: /)
@@ -287,74 +274,42 @@ describe('the database\'s test button', { skip: noChromium || skipWithoutNodeRed
     { language: 'es-ES', theme: 'dark', good: /respondió; las tablas se crearán/, bad: /^Allí no responde ningún servidor/ },
     { language: 'pt-BR', good: /respondeu; as tabelas serão criadas/, bad: /^Nenhum servidor de banco de dados responde ali/ }
   ]
-  for (const { good, bad, ...look } of looks) {
-    const name = `${look.language}-${look.theme ?? 'light'}`
-    test(`and the form are whole on every tab in ${name}`, () => nodeRed.withEditor({ flows: [flow, before01, tlsConfig, store], ...look }, async editor => {
+  for (const { good, bad, ...options } of looks) {
+    const name = `${options.language}-${options.theme ?? 'light'}`
+    test(`and the form are whole on every tab in ${name}`, () => nodeRed.withEditor({ flows: [flow, before01, tlsConfig, store], ...options }, async editor => {
       const { page } = editor
-      const shoot = async (what: string) => {
+      const look = async (what: string) => {
         assert.deepEqual(await flawsOf(page), [], what)
-        await settled(page)
-        await page.screenshot({ path: join(screenshots, `database-form-${what}-${name}.png`) })
+        await shoot(page, `database-form-${what}-${name}`)
       }
       await openForm(editor)
       await fill(page, { filename: `${name}.sqlite` })
       await press(page)
       assert.match(await answer(page, 'good'), good)
-      await shoot('sqlite')
+      await look('sqlite')
       await field(page, 'client').selectOption('mysql')
       await field(page, 'secure').check()
-      await shoot('url-not')
+      await look('url-not')
       await field(page, 'connection').selectOption('url')
-      await shoot('url')
+      await look('url')
       await field(page, 'connection').selectOption('fields')
       await field(page, 'secure').uncheck()
       await field(page, 'client').selectOption('postgresql')
       await fill(page, { host: '127.0.0.1', port: String(await freePort()), user: 'ana' })
       await press(page)
       assert.match(await answer(page, 'bad'), bad)
-      await shoot('postgresql')
+      await look('postgresql')
       await open(page, 'keeping')
       await fill(page, { rawDays: '30', hourDays: '365' })
       await addOverride(page, 0, ['temperature', '365', '3650', '0'])
       await addOverride(page, 1, ['door', '7', '7', '7'])
-      await shoot('keeping')
+      await look('keeping')
       await open(page, 'outages')
       await fill(page, { spool: '200' })
-      await shoot('outages')
+      await look('outages')
     }))
   }
 })
-
-after(() => { if (noChromium === false) console.log(`screenshots: ${screenshots}`) })
-
-interface WithEditorOptions extends EditorOptions {
-  flows: object[]
-}
-
-/** One Node-RED for the tests of a describe; each gets an editor of its own and fresh flows. */
-function runningNodeRed (version: 4 | 5) {
-  let nodeRed: NodeRed
-  before(async () => { nodeRed = await startNodeRed({ version, flows: [flow] }) })
-  after(() => nodeRed?.stop())
-  return {
-    running: () => nodeRed,
-    async withEditor ({ flows, ...options }: WithEditorOptions, use: (editor: Editor) => Promise<void>): Promise<void> {
-      // Without the database its credentials go, too.
-      await nodeRed.deploy([flow])
-      await nodeRed.deploy(flows)
-      const editor = await openEditor(browser, nodeRed, options)
-      try {
-        await use(editor)
-        assert.deepEqual(editor.errors, [])
-      } catch (error) {
-        await editor.page.screenshot({ path: join(screenshots, `failed-${Date.now()}.png`) })
-        throw error
-      } finally {
-        await editor.close()
-      }
-    }
-  }
-}
 
 async function savedNode (nodeRed: NodeRed): Promise<Record<string, unknown>> {
   const flows = await nodeRed.api<Array<Record<string, unknown>>>('flows')
@@ -375,7 +330,6 @@ async function openForm ({ page }: Editor): Promise<void> {
 async function openNested ({ page }: Editor): Promise<void> {
   await page.locator('#node-input-btn-database-edit').click()
   await page.locator('#node-config-dialog-ok').waitFor()
-  // The form slides in; only then does it stay where it is.
   await settled(page)
 }
 
@@ -414,14 +368,12 @@ function wrongFields (page: Page): Promise<string[]> {
   return page.locator('#platziverse-database-tabs-content [id^="node-config-input-"].input-error:visible').evaluateAll(fields => fields.map(({ id }) => id.slice('node-config-input-'.length)))
 }
 
-async function open (page: Page, tab: Tab): Promise<void> {
-  // Node-RED 4 takes the second of two quick clicks for a double click, on whatever tab.
-  do await page.locator(`#red-ui-tab-platziverse-database-${tab}-tab`).click()
-  while (!await page.locator(`#platziverse-database-${tab}-tab`).isVisible())
+function open (page: Page, tab: Tab): Promise<void> {
+  return openTab(page, `platziverse-database-${tab}-tab`)
 }
 
 function rows (page: Page) {
-  return page.locator('#platziverse-database-overrides .platziverse-database-row')
+  return page.locator('#platziverse-database-overrides .platziverse-row')
 }
 
 async function addOverride (page: Page, index: number, texts: string[]): Promise<void> {
@@ -441,26 +393,4 @@ async function press (page: Page): Promise<void> {
 async function answer (page: Page, kind: 'good' | 'bad'): Promise<string> {
   const shown = page.locator(`#platziverse-database-answer.platziverse-database-${kind}:visible`)
   return (await shown.innerText()).trim().replace(/\n+/g, '\n')
-}
-
-async function settled (page: Page): Promise<void> {
-  await page.waitForFunction(() => document.getAnimations().every(animation => animation.playState !== 'running'))
-}
-
-/** What is cut off, wraps or sticks out. */
-function flawsOf (page: Page): Promise<string[]> {
-  return page.evaluate(() => {
-    const flaws: string[] = []
-    const form = document.querySelector('#node-config-dialog-edit-form')
-    const right = form?.getBoundingClientRect().right ?? 0
-    for (const element of form?.querySelectorAll<HTMLElement>('label, input, select, button, .form-tips, .red-ui-tab, .red-ui-tab-label, .form-row > span, #platziverse-database-columns > span') ?? []) {
-      if (element.offsetParent === null) continue
-      const name = `${element.tagName} "${element.innerText.slice(0, 40)}"`
-      const box = element.getBoundingClientRect()
-      if (box.right > right + 1 && element.closest('span[style*="-2000px"]') === null) flaws.push(`${name} sticks out`)
-      if (['LABEL', 'SPAN'].includes(element.tagName) && box.height > 30) flaws.push(`${name} wraps`)
-      if (element.tagName !== 'SELECT' && element.tagName !== 'INPUT' && element.tagName !== 'SPAN' && element.scrollWidth > element.clientWidth + 1) flaws.push(`${name} is cut off`)
-    }
-    return flaws
-  })
 }

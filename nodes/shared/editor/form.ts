@@ -1,29 +1,18 @@
-import { RED, shared } from './red.ts'
+import { RED } from './red.ts'
 
-// What forms with tabs and lists share, and what they use of the editor beside red.ts.
+// What forms with tabs and lists share.
 
-interface Tab {
-  id: string
-  label: string
+/** A part of a form, which saves itself in `oneditsave`. */
+export interface Part {
+  save (): void
 }
-
-interface Tabs {
-  addTab (tab: Tab): void
-  activateTab (id: string): void
-}
-
-interface FormEditor {
-  tabs: { create (options: { id: string, onchange (tab: Tab): void }): Tabs }
-}
-
-const { tabs } = RED as unknown as FormEditor
 
 /**
  * Fills the bar `<form>-tabs`; the tab of a name is the element `<form>-<name>-tab` in `<form>-tabs-content`.
  * @param labelOf what is written on the tab of a name
  */
 export function prepareTabs<Name extends string> (form: string, names: readonly Name[], labelOf: (name: Name) => string): void {
-  const bar = tabs.create({
+  const bar = RED.tabs.create({
     id: `${form}-tabs`,
     onchange ({ id }) {
       $(`#${form}-tabs-content`).children().hide()
@@ -33,18 +22,9 @@ export function prepareTabs<Name extends string> (form: string, names: readonly 
   for (const name of names) bar.addTab({ id: `${form}-${name}-tab`, label: labelOf(name) })
 }
 
-/** A whole number from `min` to `max`, or an environment variable that Node-RED looks up. */
-export function numberProblem (value: unknown, label: string, min: number, max = Number.MAX_SAFE_INTEGER): string | undefined {
-  const given = String(value ?? '').trim()
-  const number = given === '' ? Number.NaN : Number(given)
-  if (isVariable(given) || (Number.isInteger(number) && number >= min && number <= max)) return undefined
-  return max === Number.MAX_SAFE_INTEGER
-    ? shared('shared.validation.atLeast', { label, min })
-    : shared('shared.validation.between', { label, min, max })
-}
-
-export function isVariable (value: string): boolean {
-  return /^\$(\{[a-z_]\w*\}|\([a-z_]\w*\))$/i.test(value)
+/** Shows on a tab, by the id of its element, that something in it is wrong: it may be out of sight. */
+export function markTab (id: string, wrong: boolean): void {
+  $(`#red-ui-tab-${id}`).toggleClass('platziverse-wrong', wrong)
 }
 
 /** A number where it is one, as the defaults are; else the text, such as `${PORT}`. */
@@ -55,4 +35,10 @@ export function numberOrText (value: string): number | string {
 /** Equal as saved: old nodes lack properties that new ones have. */
 export function equal (a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
+}
+
+/** Asks an admin endpoint of this package. @throws jQuery's response */
+export async function post<Answer> (path: string, body: object): Promise<Answer> {
+  // Relative: Node-RED adds its root and the user's token.
+  return await $.ajax({ url: `platziverse/${path}`, method: 'POST', contentType: 'application/json', data: JSON.stringify(body) }) as Answer
 }

@@ -1,4 +1,5 @@
 import { mark } from './fields.ts'
+import { equal, type Part } from './form.ts'
 
 // A table that a form edits: a list in which each item has a row of fields.
 
@@ -28,7 +29,7 @@ export interface ListOptions<Item extends object> {
   changed? (): void
 }
 
-export interface List<Item extends object> {
+export interface List<Item extends object> extends Part {
   /** As they are in the form now, in its order. */
   value (): Item[]
   add (items: readonly Item[]): void
@@ -40,8 +41,10 @@ interface Row<Item> {
   fields: Fields<Item>
 }
 
-/** Makes the list of a form that opens, and fills it with `items`. */
-export function prepareList<Item extends object> (options: ListOptions<Item>, items: readonly Item[]): List<Item> {
+/** Makes the list of a form that opens, for a property of its node, and fills it with `items`. */
+export function prepareList<Item extends object, Name extends string> (
+  options: ListOptions<Item>, node: Record<Name, Item[]>, property: Name, items: readonly Item[] = node[property] ?? []
+): List<Item> {
   const { place, addButton, sortable = false, empty, show, read, problems, checked } = options
   let rows: Array<Row<Item>> = []
   const value = () => rows.map(({ fields }) => read(fields))
@@ -61,7 +64,7 @@ export function prepareList<Item extends object> (options: ListOptions<Item>, it
     sortable,
     height: 'auto',
     addItem (container, _index, item) {
-      item.fields = show(container, { ...empty, ...item })
+      item.fields = show(container.addClass('platziverse-row'), { ...empty, ...item })
       // The row is now the fields': what it was made from must not be saved beside them.
       rows.push(item)
       for (const field of Object.values<JQuery>(item.fields)) field.on('input change', () => { changed() })
@@ -79,5 +82,10 @@ export function prepareList<Item extends object> (options: ListOptions<Item>, it
   })
   const add = (added: readonly Item[]) => { list.editableList('addItems', added.map(item => ({ ...item }))) }
   add(items)
-  return { value, add, check }
+  return {
+    value,
+    add,
+    check,
+    save () { if (!equal(value(), node[property] ?? [])) node[property] = value() }
+  }
 }

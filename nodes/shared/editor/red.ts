@@ -71,6 +71,11 @@ export interface Subflow extends Workspace {
   instances: EditorNode[]
 }
 
+interface Tab {
+  id: string
+  label: string
+}
+
 export interface Annotation {
   type: 'badge'
   class: string
@@ -102,6 +107,8 @@ interface Editor {
   }
   editor: { validateNode (node: EditorNode): boolean }
   history: { push (event: { t: 'add', nodes: string[], dirty: boolean }): void }
+  tabs: { create (options: { id: string, onchange (tab: Tab): void }): { addTab (tab: Tab): void } }
+  notify (text: string, type: 'error'): void
   events: { on (event: EventName, listener: (subject: unknown) => void): void }
   utils: { getNodeLabel (node: EditorNode): string }
   view: {

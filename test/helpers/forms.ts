@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before } from 'node:test'
+import type { Browser, Page } from 'playwright-core'
+import { openBrowser, openEditor, skipWithoutChromium, type Editor, type EditorOptions } from './browser.ts'
+import { skipWithoutNodeRed, startNodeRed, type NodeRed, type NodeRedVersion } from './node-red.ts'
+
+// What the tests of forms share.
+
+export const flow = { id: 'f10w000000000001', type: 'tab', label: 'Plant' }
+export const tlsConfig = { id: 'c0nf1g0000000001', type: 'tls-config', name: 'Plant', cert: '', key: '', ca: '', certname: '', keyname: '', caname: '', servername: '', verifyservercert: true, alpnprotocol: '' }
+
+export const looks: EditorOptions[] = [{ language: 'en-US' }, { language: 'es-ES', theme: 'dark' }, { language: 'pt-BR' }]
+
+/** What `{ skip }` of a test takes: see skipWithoutChromium and skipWithoutNodeRed. */
+export function skipWithoutEditor (version: NodeRedVersion): string | false {
+  return skipWithoutChromium() || skipWithoutNodeRed(version)
+}
+
+export interface WithEditorOptions extends EditorOptions {
+  /** What is deployed before the editor opens. */
+  flows?: object[]
+}
+
+/** One browser and one Node-RED for the tests of a describe; each gets an editor of its own and fresh flows. */
+export function runningNodeRed (version: NodeRedVersion) {
+  let browser: Browser
+  let nodeRed: NodeRed
+  before(async () => {
+    browser = await openBrowser()
+    nodeRed = await startNodeRed({ version, flows: [flow] })
+  })
+  after(() => browser?.close())
+  after(() => nodeRed?.stop())
+  return {
+    running: () => nodeRed,
+    /** Passes what `use` throws, or what the page did. */
+    async withEditor ({ flows = [flow], ...options }: WithEditorOptions, use: (editor: Editor) => Promise<void>): Promise<void> {
+      // Without their nodes credentials go, too.
+      await nodeRed.deploy([flow])
+      await nodeRed.deploy(flows)
+      const editor = await openEditor(browser, nodeRed, options)
+      try {
+        await use(editor)
+        assert.deepEqual(editor.errors, [])
+      } catch (error) {
+        await shoot(editor.page, `failed-${Date.now()}`)
+        throw error
+      } finally {
+        await editor.close()
+      }
+    }
+  }
+}
+
+let screenshots = process.env['SCREENSHOTS']
+
+/** Into the folder SCREENSHOTS, or a temporary one whose name is told. */
+export async function shoot (page: Page, name: string): Promise<void> {
+  if (screenshots === undefined) {
+    screenshots = mkdtempSync(join(tmpdir(), 'platziverse-screenshots-'))
+    console.log(`screenshots: ${screenshots}`)
+  }
+  await settled(page)
+  await page.screenshot({ path: join(screenshots, `${name}.png`) })
+}
+
+/** Forms slide in; only then do they stay where they are. */
+export async function settled (page: Page): Promise<void> {
+  await page.waitForFunction(() => document.getAnimations().every(animation => animation.playState !== 'running'))
+}
+
+/** Opens a tab of the form, by the id of its element. */
+export async function openTab (page: Page, id: string): Promise<void> {
+  // Node-RED 4 takes the second of two quick clicks for a double click, on whatever tab.
+  do await page.locator(`#red-ui-tab-${id}`).click()
+  while (!await page.locator(`#${id}`).isVisible())
+}
+
+/**
+ * What is not right to the eye in the open form: texts that the catalogue lacks, what sticks out, wraps or is cut off,
+ * and text that its background swallows (WCAG: 4.5).
+ */
+export function flawsOf (page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const rgb = (color: string) => (color.match(/[\d.]+/g) ?? []).map(Number)
+    const luminance = (color: string) => {
+      const [r = 0, g = 0, b = 0] = rgb(color).map(part => part / 255).map(part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b
+    }
+    const backgroundOf = (element: Element | null): string => {
+      if (element === null) return 'rgb(255, 255, 255)'
+      const { backgroundColor } = getComputedStyle(element)
+      return rgb(backgroundColor)[3] === 0 ? backgroundOf(element.parentElement) : backgroundColor
+    }
+    const form = document.querySelector('#node-config-dialog-edit-form') ?? document.querySelector('#dialog-form')
+    if (form === null) return ['no form is open']
+    const flaws: string[] = []
+    const { right } = form.getBoundingClientRect()
+    for (const element of form.querySelectorAll<HTMLElement>('*')) {
+      const own = [...element.childNodes].filter(({ nodeType }) => nodeType === Node.TEXT_NODE).map(({ textContent }) => textContent ?? '')
+      for (const text of [...own, element.getAttribute('placeholder') ?? '', element.title, element.ariaLabel ?? '']) {
+        if (/\b((agent|metric|platziverse)-\w+|shared)\.\w+\.\w/.test(text)) flaws.push(`no text: ${text}`)
+      }
+      // Node-RED measures its selects out of sight.
+      if (element.offsetParent === null || element.closest('span[style*="-2000px"]') !== null) continue
+      const name = `${element.tagName} "${element.innerText.slice(0, 40)}"`
+      const box = element.getBoundingClientRect()
+      const isLine = element.matches('label, .form-row > span, #platziverse-database-columns > span')
+      const isBox = element.matches('label, button, .form-tips, .red-ui-tab, .red-ui-tab-label')
+      if ((isLine || isBox || element.matches('input, select')) && box.right > right + 1) flaws.push(`${name} sticks out`)
+      if (isLine && box.height > 30) flaws.push(`${name} wraps`)
+      if (isBox && element.scrollWidth > element.clientWidth + 1) flaws.push(`${name} is cut off`)
+      // A button that was just pressed is in Node-RED's colours for what is under the mouse.
+      if (!element.matches('label, input, select, .form-tips, span[data-i18n]') || element.matches('button:hover *')) continue
+      const [light = 0, dark = 0] = [luminance(getComputedStyle(element).color), luminance(backgroundOf(element))].sort((a, b) => b - a)
+      const contrast = (light + 0.05) / (dark + 0.05)
+      if (contrast < 4.5) flaws.push(`${name} has a contrast of ${contrast.toFixed(1)}`)
+    }
+    return flaws
+  })
+}
