@@ -214,6 +214,11 @@ export interface Broker extends EventEmitter<BrokerEvents> {
    * @returns whether it was there
    */
   disconnect (clientId: string, banned?: number): boolean
+  /**
+   * Hang up on a client, and discard its session: subscriptions, what waits for it, and whose the client id is. Resolves after the commit.
+   * @returns whether it was there, and whether it had a session that outlives connections
+   */
+  endSession (clientId: string): Promise<{ disconnected: boolean, ended: boolean }>
   /** @returns whether there was one */
   clearRetained (topic: string): Promise<boolean>
   /** Hang up on every client and free the ports. May be called twice. */

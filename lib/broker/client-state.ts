@@ -1,16 +1,34 @@
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { Client } from 'aedes'
 import type { Arrival, Connection } from './broker.ts'
+import { corkPerTurn } from './cork.ts'
 import type { GrantedDelivery } from './granted-delivery.ts'
-import { PacketGuard } from './packet-guard.ts'
+import { PacketGuard, type GuardLimits, type Violation } from './packet-guard.ts'
 import { Pace } from './pace.ts'
 import type { Rights } from './rules.ts'
+
+const key = Symbol('state')
+type Stated = { [key]: ClientState }
+
+/** What aedes calls when a socket's buffer is full; not in its types. */
+export type PatientClient = Client & { waitForDrain (done: (error: Error | null, client: Client) => void): void }
+
+/** Who is told of connections: one for all of them, because a broker has thousands, and closures for each would take more than its state. */
+export interface Watcher {
+  /** What came in must not reach the parser. */
+  violated (client: Client, state: ClientState, violation: Violation): void
+  /** The client's buffer is full. */
+  fellBehind (client: Client, state: ClientState): void
+  ended (state: ClientState): void
+}
 
 /** What the broker keeps of one connection, from its socket to its end. */
 export class ClientState {
   readonly arrival: Arrival
   readonly stream: Duplex
   readonly guard: PacketGuard
-  readonly pace = new Pace()
+  client: Client | undefined
   /** Seconds that CONNECT asks for. */
   keepalive = 0
   username: string | undefined
@@ -28,16 +46,69 @@ export class ClientState {
   /** Why it went. */
   reason: string | undefined
   packetsSent = 0
+  /** Whether what is written waits for the turn's end. */
+  corked = false
+  readonly #watcher: Watcher
+  #pace: Pace | undefined
 
-  constructor (stream: Duplex, arrival: Arrival, limits: { connectBytes: number, packetBytes: number }) {
+  /** Checks what is read from the stream from now on, and corks it. */
+  constructor (stream: Duplex, arrival: Arrival, limits: GuardLimits, watcher: Watcher) {
     this.stream = stream
     this.arrival = arrival
     this.guard = new PacketGuard(limits)
+    this.#watcher = watcher
+    corkPerTurn(stream, this)
+    remember(stream, this)
+    stream.read = ClientState.#read
   }
+
+  /** aedes has the stream now. */
+  attach (client: Client): void {
+    this.client = client
+    ;(client as PatientClient).waitForDrain = ClientState.#waitForDrain
+    const { socket } = this.arrival
+    remember(socket, this)
+    // Not once(): it comes once, and the wrapper would be kept for every connection.
+    socket.on('close', ClientState.#ended)
+  }
+
+  /** How fast it may publish. */
+  get pace (): Pace { return this.#pace ??= new Pace() }
 
   /** Bytes that were written and that the client did not read yet. */
   get unread (): number {
     const { socket } = this.arrival
     return this.stream.writableLength + (socket === this.stream ? 0 : socket.writableLength)
   }
+
+  static #read (this: Duplex, size?: number): Buffer | null {
+    const state = stateOf(this)
+    const { read } = Object.getPrototypeOf(this) as Duplex
+    const chunk = read.call(this, size) as Buffer | null
+    const violation = chunk === null ? undefined : state.guard.inspect(chunk)
+    if (violation === undefined) return chunk
+    if (state.client !== undefined) state.#watcher.violated(state.client, state, violation)
+    return null
+  }
+
+  /** aedes makes every other client wait until this one has read; instead it may fall behind so far, and no further. */
+  static #waitForDrain (this: PatientClient, done: (error: Error | null, client: Client) => void): void {
+    const state = stateOf(this.conn as Duplex)
+    state.#watcher.fellBehind(this, state)
+    setImmediate(done, null, this)
+  }
+
+  static #ended (this: Socket): void {
+    const state = stateOf(this)
+    state.#pace?.end()
+    state.#watcher.ended(state)
+  }
+}
+
+function remember (stream: Duplex, state: ClientState): void {
+  (stream as Duplex & Stated)[key] = state
+}
+
+function stateOf (stream: Duplex): ClientState {
+  return (stream as Duplex & Stated)[key]
 }

@@ -1,13 +1,11 @@
-import type { Duplex } from 'node:stream'
+import { Duplex } from 'node:stream'
 
 const corking = Symbol('corking')
 
-/** What is kept of a corked stream; functions are shared, because a broker has thousands of streams. */
+/** What is kept of a corked stream. */
 interface Corking {
   corked: boolean
-  counter: { packetsSent: number }
-  cork: () => void
-  uncork: () => void
+  packetsSent: number
 }
 type CorkedStream = Duplex & { [corking]: Corking }
 
@@ -15,8 +13,9 @@ type CorkedStream = Duplex & { [corking]: Corking }
  * Let everything that is written to a stream in one turn of the event loop leave together: a system call for all of it in
  * place of one per packet. mqtt-packet corks the stream for each packet, so that is where packets are counted too.
  */
-export function corkPerTurn (stream: Duplex, counter: { packetsSent: number }): void {
-  (stream as CorkedStream)[corking] = { corked: false, counter, cork: stream.cork, uncork: stream.uncork }
+export function corkPerTurn (stream: Duplex, state: Corking): void {
+  // Functions are shared, because a broker has thousands of streams.
+  (stream as CorkedStream)[corking] = state
   stream.cork = corkOnce
   stream.uncork = later
 }
@@ -24,16 +23,16 @@ export function corkPerTurn (stream: Duplex, counter: { packetsSent: number }): 
 function corkOnce (this: Duplex): void {
   const stream = this as CorkedStream
   const state = stream[corking]
-  state.counter.packetsSent++
+  state.packetsSent++
   if (state.corked) return
   state.corked = true
-  state.cork.call(this)
+  Duplex.prototype.cork.call(stream)
   setImmediate(release, stream)
 }
 
 function release (stream: CorkedStream): void {
   stream[corking].corked = false
-  stream[corking].uncork.call(stream)
+  Duplex.prototype.uncork.call(stream)
 }
 
 /** The turn's end uncorks. */

@@ -6,8 +6,7 @@ import type { AedesPublishPacket, Client, PublishPacket, Subscription } from 'ae
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import { Admission } from './admission.ts'
 import type { Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Subscriber, Taker } from './broker.ts'
-import { ClientState } from './client-state.ts'
-import { corkPerTurn } from './cork.ts'
+import { ClientState, type Watcher } from './client-state.ts'
 import { Counters } from './counters.ts'
 import { Gate, type Refusal } from './gate.ts'
 import { GrantedDelivery } from './granted-delivery.ts'
@@ -34,6 +33,7 @@ const heartbeatInterval = 15_000
 const subackFailure = 128
 
 const sessionTaken = 'another user has a session with the client id'
+const sessionEnded = 'its session was ended while it connected'
 
 /** What aedes says of clients that it refuses, by the name under which that is counted, and in our words. */
 const refusals: Record<string, { by: string, reason: string }> = {
@@ -43,9 +43,6 @@ const refusals: Record<string, { by: string, reason: string }> = {
 
 /** What aedes reads when somebody subscribes. */
 type Streaming = { createRetainedStreamCombi (filters: string[]): Readable }
-
-/** What aedes calls when a socket's buffer is full; not in its types. */
-type PatientClient = Client & { waitForDrain (done: (error: Error | null, client: Client) => void): void }
 
 /**
  * An aedes broker inside this process.
@@ -75,6 +72,15 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   #sys: SysTopics | undefined
   #states = new WeakMap<Client, ClientState>()
   #here = new Set<ClientState>()
+  #watcher: Watcher = {
+    violated: (client, state, violation) => { this.#violated(client, state, violation) },
+    fellBehind: (client, state) => { this.#fellBehind(client, state) },
+    ended: state => {
+      this.#here.delete(state)
+      this.#counters.left(state)
+    }
+  }
+
   #counters = new Counters()
   #startedAt = performance.now()
   /** Whether a session that outlives its connection ever was here: it may have subscriptions while its client is away. */
@@ -94,6 +100,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#hasSessions = persistence.counters.sessions > 0
     this.#listeners = new Listeners({
       admit: socket => this.#admit(socket),
+      left: socket => { this.#left(socket) },
       accept: (stream, arrival) => { this.#welcome(stream, arrival) },
       refused: (socket, reason) => { this.#refused('tls', reason, undefined, undefined, socket.remoteAddress) }
     }, (state, index) => { this.emit('listener', state, index) })
@@ -159,8 +166,10 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   }
 
   accept (stream: Duplex, arrival: Arrival): void {
-    if (this.#admit(arrival.socket)) this.#welcome(stream, arrival)
-    else arrival.socket.destroy()
+    const { socket } = arrival
+    if (!this.#admit(socket)) return void socket.destroy()
+    socket.on('close', () => { this.#left(socket) })
+    this.#welcome(stream, arrival)
   }
 
   async publish ({ topic, payload, qos, retain }: OutgoingPublication, origin = ''): Promise<void> {
@@ -217,6 +226,23 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     return true
   }
 
+  async endSession (clientId: string): Promise<{ disconnected: boolean, ended: boolean }> {
+    const client = this.aedes.client(clientId)
+    const result = { disconnected: client?.closed === false, ended: this.#persistence.hasSession(clientId) }
+    if (client === undefined) await this.#persistence.endSession(clientId)
+    else await this.#endSessionOf(client)
+    return result
+  }
+
+  /** In the same go as the client's end: its next connection, which may wait already, begins anew. */
+  #endSessionOf (client: Client): Promise<void> {
+    const state = this.#states.get(client)
+    if (state !== undefined) state.reason ??= 'an operator ended its session'
+    return new Promise((resolve, reject) => {
+      client.close(() => { this.#persistence.endSession(client.id).then(resolve, reject) })
+    })
+  }
+
   clearRetained (topic: string): Promise<boolean> {
     return this.#persistence.clearRetained(topic)
   }
@@ -256,12 +282,14 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#counters.sockets++
     const address = socket.remoteAddress ?? ''
     const refusal = this.#admission.enter(address)
-    if (refusal === undefined) {
-      socket.on('close', () => { this.#admission.leave(address) })
-      return true
-    }
+    if (refusal === undefined) return true
     this.#refused(refusal, `the limit ${refusal}`, undefined, undefined, address)
     return false
+  }
+
+  #left (socket: Socket): void {
+    // Node remembers the address that was asked for when it came.
+    this.#admission.leave(socket.remoteAddress ?? '')
   }
 
   #welcome (stream: Duplex, arrival: Arrival): void {
@@ -269,34 +297,17 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       stream.destroy()
       return
     }
-    const state = new ClientState(stream, arrival, this.#options.limits)
-    corkPerTurn(stream, state)
-    const read = stream.read.bind(stream)
-    stream.read = size => {
-      const chunk = read(size) as Buffer | null
-      const violation = chunk === null ? undefined : state.guard.inspect(chunk)
-      if (violation === undefined) return chunk
-      this.#violated(client, state, violation)
-      return null
-    }
-    const client = this.aedes.handle(stream) as PatientClient
+    const state = new ClientState(stream, arrival, this.#options.limits, this.#watcher)
+    const client = this.aedes.handle(stream)
+    state.attach(client)
     this.#states.set(client, state)
     this.#here.add(state)
-    state.delivery = new GrantedDelivery(client, this.aedes, this.#persistence)
-    // Not once(): it comes once, and the wrapper would be kept for every connection.
-    arrival.socket.on('close', () => {
-      this.#here.delete(state)
-      state.pace.end()
-      this.#counters.left(state)
-    })
-    // aedes makes every other client wait until this one has read; instead it may fall behind so far, and no further.
-    client.waitForDrain = done => {
-      if (state.unread > mostUnread && !stream.destroyed) {
-        this.#counters.cutOff++
-        this.#hangUp(client, 'it read too slowly')
-      }
-      setImmediate(done, null, client)
-    }
+  }
+
+  #fellBehind (client: Client, state: ClientState): void {
+    if (state.unread <= mostUnread || state.stream.destroyed) return
+    this.#counters.cutOff++
+    this.#hangUp(client, 'it read too slowly')
   }
 
   #violated (client: Client, state: ClientState, { reason, returnCode }: Violation): void {
@@ -336,7 +347,14 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     state.verified = verified
     state.rights = this.#rightsOf(state, client.id)
     this.#checkWill(client, state)
+    // A session may have a queue, which is sent before any SUBSCRIBE.
+    if (!client.clean) this.#deliverTo(client, state)
     return undefined
+  }
+
+  /** Most clients of a large broker only publish: there is no need for it before a session or a subscription. */
+  #deliverTo (client: Client, state: ClientState): void {
+    state.delivery ??= new GrantedDelivery(client, this.aedes, this.#persistence)
   }
 
   /** A last will that the rules forbid is not even stored: after a restart nobody would know whose it was. */
@@ -399,7 +417,11 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     const isOver = subscriptionsPerClient > 0 && known[subscription.topic] === undefined && Object.keys(known).length >= subscriptionsPerClient
     if (isOver) this.#counters.refusedBy('subscriptionsPerClient')
     else if (state?.rights?.maySubscribe(subscription.topic) === false) this.#counters.refusedBy('rules')
-    else return subscription
+    else {
+      // Before aedes takes what it delivers by from the client.
+      if (state !== undefined) this.#deliverTo(client, state)
+      return subscription
+    }
     // aedes stores every filter of the packet in the session, this one too; the persistence leaves out what has failed.
     ;(subscription as { qos: number }).qos = subackFailure
     return null
@@ -428,6 +450,11 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       const state = this.#states.get(client)
       if (state === undefined) return
       const { username, verified, arrival: { address } } = state
+      // What aedes restored is still to be there: the session may have been ended since it was read.
+      if (!client.clean && !this.#persistence.hasSubscriptions(client.id, Object.keys(subscriptionsOf(client)))) {
+        this.#refused('sessionEnded', sessionEnded, client.id, username, address)
+        return this.#hangUp(client, sessionEnded)
+      }
       if (!this.#persistence.clientCame(client.id, client.clean, verified ? username ?? '' : null)) {
         this.#refused('clientIdTaken', sessionTaken, client.id, username, address)
         return this.#hangUp(client, sessionTaken)

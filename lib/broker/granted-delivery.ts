@@ -39,7 +39,7 @@ export class GrantedDelivery {
   #filters: Map<string, Filter | undefined> | undefined
   #grants: Map<string, Grant> | undefined
   /** Whether aedes has sent what waited in the session. */
-  #caughtUp = false
+  #caughtUp: boolean
   #held: Packet[] | undefined
   #changes = -1
 
@@ -51,6 +51,9 @@ export class GrantedDelivery {
     this.#deliver0 = deliver0
     this.#deliverQoS = deliverQoS
     this.#client.deliver0 = this.#client.deliverQoS = (packet, done) => { this.#deliver(packet, done) }
+    // A clean session has no queue.
+    this.#caughtUp = client.clean
+    if (client.clean) return
     client.once('connected', () => {
       this.#caughtUp = true
       const waiting = this.#held ?? []

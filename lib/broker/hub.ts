@@ -143,6 +143,13 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
     }
   }
 
+  /** The broker, once it is there. */
+  async #opened (): Promise<Broker> {
+    if (this.#broker === undefined) await this.#opening
+    if (this.#broker === undefined) throw this.#failure ?? new PlatziverseError('BROKER_MISSING', 'The broker is not there.')
+    return this.#broker
+  }
+
   async close (): Promise<void> {
     clearTimeout(this.#retry)
     this.#generation++
@@ -161,9 +168,8 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
 
   /** @throws PlatziverseError BROKER_MISSING, PUBLISH_FAILED */
   async publish (publication: OutgoingPublication, origin?: string): Promise<void> {
-    if (this.#broker === undefined) await this.#opening
-    if (this.#broker === undefined) throw this.#failure ?? new PlatziverseError('BROKER_MISSING', 'The broker is not there.')
-    await this.#broker.publish(publication, origin)
+    const broker = this.#broker ?? await this.#opened()
+    await broker.publish(publication, origin)
   }
 
   /** Hear what is published, also by a broker that opens later. @returns ends it */
@@ -197,6 +203,22 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
 
   disconnect (clientId: string, banned?: number): boolean {
     return this.#broker?.disconnect(clientId, banned) ?? false
+  }
+
+  /** @throws PlatziverseError BROKER_MISSING */
+  async endSession (clientId: string): Promise<{ disconnected: boolean, ended: boolean }> {
+    const broker = await this.#opened()
+    return await broker.endSession(clientId)
+  }
+
+  /**
+   * Let an agent belong to the next user who speaks for it.
+   * @returns whose it was; undefined: nobody's
+   * @throws PlatziverseError BROKER_MISSING
+   */
+  async forgetAgent (uuid: string): Promise<string | undefined> {
+    const { owners } = await this.#opened()
+    return await owners.forget(uuid)
   }
 
   async clearRetained (topic: string): Promise<boolean> {
@@ -259,7 +281,7 @@ function placeOf (brokerId: string): Place {
 }
 
 /** What others may do with a broker: watch it, and publish to it. */
-export type BrokerPlace = Pick<Place, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'subscribe' | 'retained' | 'accept' | 'clients' | 'disconnect' | 'clearRetained' | 'reload' | 'statistics' | 'snapshot'>
+export type BrokerPlace = Pick<Place, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'subscribe' | 'retained' | 'accept' | 'clients' | 'disconnect' | 'endSession' | 'forgetAgent' | 'clearRetained' | 'reload' | 'statistics' | 'snapshot'>
 
 /** The place of a broker, whether or not the broker is there yet. */
 export function findBroker (brokerId: string): BrokerPlace {

@@ -18,8 +18,10 @@ const keepAliveDelay = 60_000
 
 /** Who lets clients in. */
 export interface Door {
-  /** Called for each socket before a byte of it was read; false: it is not let in. It leaves when it closes. */
+  /** Called for each socket before a byte of it was read; false: it is not let in. */
   admit (socket: Socket): boolean
+  /** One that was let in closed. */
+  left (socket: Socket): void
   accept (stream: Duplex, arrival: Arrival): void
   /** A client that did not get as far as MQTT. */
   refused (socket: Socket, reason: string): void
@@ -42,18 +44,26 @@ export function openListener (options: ListenerOptions, open: boolean, door: Doo
   let delay = firstRetry
   let closed = false
 
+  // One for all sockets: a closure for each of thousands would take its memory.
+  function left (this: Socket): void {
+    sockets.delete(this)
+    door.left(this)
+  }
+
   async function start (): Promise<void> {
     const host = await bindAddress(options, open)
     if (closed) return
     const opening = serverFor(options, door)
     server = opening
     opening.on('connection', (socket: Socket) => {
-      // Whatever else goes wrong with it is told to whoever has the socket then.
-      socket.on('error', ignore)
+      const bare = options.transport === 'tcp'
+      // Whatever else goes wrong with it is told to whoever has the socket then; who accepts a bare one has it at once.
+      if (!bare) socket.on('error', ignore)
       if (!door.admit(socket)) return socket.destroy()
       socket.setKeepAlive(true, keepAliveDelay)
       sockets.add(socket)
-      socket.on('close', () => sockets.delete(socket))
+      socket.on('close', left)
+      if (bare) door.accept(socket, arrivalOf(socket, options))
     })
     await new Promise<void>((resolve, reject) => {
       opening.once('error', reject)
@@ -105,21 +115,14 @@ function ignore (): void {}
 
 function serverFor (options: ListenerOptions, door: Door): Server {
   const { transport } = options
-  const { certificates = 'none' } = options
-  const arrivalOf = (socket: Socket): Arrival => ({
-    address: socket.remoteAddress,
-    local: isLoopback(socket.remoteAddress ?? ''),
-    username: usernameOf(socket, certificates),
-    socket
-  })
-  const accept = (socket: Socket): void => { door.accept(socket, arrivalOf(socket)) }
-  if (transport === 'tcp') return createServer({ noDelay: true }, accept)
-  if (transport === 'ws') return upgrading(createHttpServer(httpOptions), door, arrivalOf)
+  const accept = (stream: Duplex, socket: Socket): void => { door.accept(stream, arrivalOf(socket, options)) }
+  if (transport === 'tcp') return createServer({ noDelay: true })
+  if (transport === 'ws') return upgrading(createHttpServer(httpOptions), accept)
 
   const secure = { ...tlsOptions(options), handshakeTimeout }
   const server = transport === 'tls'
-    ? createTlsServer({ ...secure, noDelay: true }, accept)
-    : upgrading(createHttpsServer({ ...secure, ...httpOptions }), door, arrivalOf)
+    ? createTlsServer({ ...secure, noDelay: true }, socket => { accept(socket, socket) })
+    : upgrading(createHttpsServer({ ...secure, ...httpOptions }), accept)
   server.on('tlsClientError', (error: Error & { reason?: string }, socket: Socket) => {
     // OpenSSL's message names its source files; its reason is what somebody can use.
     door.refused(socket, `TLS: ${error.reason ?? error.message}`)
@@ -130,8 +133,13 @@ function serverFor (options: ListenerOptions, door: Door): Server {
 
 const httpOptions = { noDelay: true, headersTimeout: handshakeTimeout, requestTimeout: handshakeTimeout, connectionsCheckingInterval: handshakeTimeout, maxHeaderSize: 8192 }
 
-function upgrading (server: HttpServer, door: Door, arrivalOf: (socket: Socket) => Arrival): HttpServer {
-  const upgrade = acceptWebSockets((stream, socket) => { door.accept(stream, arrivalOf(socket)) })
+function arrivalOf (socket: Socket, { certificates }: ListenerOptions): Arrival {
+  const address = socket.remoteAddress
+  return { address, local: isLoopback(address ?? ''), username: usernameOf(socket, certificates), socket }
+}
+
+function upgrading (server: HttpServer, accept: (stream: Duplex, socket: Socket) => void): HttpServer {
+  const upgrade = acceptWebSockets(accept)
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => { upgrade(request, socket as Socket, head) })
   server.on('request', (_request, response) => {
     response.writeHead(426, { Connection: 'close', Upgrade: 'websocket', 'Content-Type': 'text/plain' }).end('This port speaks MQTT over WebSocket.\n')

@@ -37,6 +37,20 @@ export class Owners {
     return true
   }
 
+  /**
+   * Let the agent belong to whoever speaks for it next. Resolves after the commit.
+   * @returns whose it was; undefined: nobody's
+   */
+  async forget (uuid: string): Promise<string | undefined> {
+    const owner = this.#byAgent.get(uuid)
+    if (owner === undefined) return undefined
+    const { journal } = this.#context
+    this.#byAgent.delete(uuid)
+    journal.delete(owner.record)
+    await journal.committed()
+    return owner.username
+  }
+
   #forgetOldest (): void {
     for (const [uuid, { record }] of this.#byAgent) {
       this.#byAgent.delete(uuid)

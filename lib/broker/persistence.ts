@@ -77,6 +77,10 @@ export interface BrokerPersistence {
   clientCame (clientId: string, clean: boolean, owner?: SessionOwner): boolean
   clientWent (clientId: string): void
   hasSession (clientId: string): boolean
+  /** Whether the session of a client has subscriptions to all these filters. */
+  hasSubscriptions (clientId: string, filters: string[]): boolean
+  /** End the session of a client that is gone, whoever's it is; it ends at once, and the promise resolves after the commit. */
+  endSession (clientId: string): Promise<void>
   /** Put a message into the queue of a session; resolves after the commit. */
   outgoingEnqueue (session: { clientId: string }, packet: Packet): PromiseLike<void>
   /** Resolves, after the commit, to whether there was a retained message. */
@@ -191,6 +195,13 @@ class Persistence implements BrokerPersistence {
   clientWent (clientId: string): void { this.sessions.clientWent(clientId) }
 
   hasSession (clientId: string): boolean { return this.sessions.has(clientId) }
+
+  hasSubscriptions (clientId: string, filters: string[]): boolean { return this.subscriptions.has(clientId, filters) }
+
+  async endSession (clientId: string): Promise<void> {
+    this.sessions.end(clientId)
+    await this.#context.journal.committed()
+  }
 
   storeRetained (packet: Packet): PromiseLike<void> { return this.retained.store(packet) }
 

@@ -87,10 +87,14 @@ export class Rules {
   readonly #everyone: Entry[] = []
   readonly #anonymous: Entry[] = []
   readonly #users = new Map<string, Entry[]>()
+  /** Whether a rule depends on the client id. Without one, all anonymous clients have the same. */
+  readonly #byClientId: boolean
+  #forAnonymous: Granted | undefined
 
   /** @param rules each as `checkRule` wants it: a wrong one grants and denies nothing */
   constructor (rules: readonly Rule[]) {
     this.#restricted = rules.length > 0
+    this.#byClientId = rules.some(({ subject, topic }) => subject === 'everyone' && topic.split('/').includes('%c'))
     for (const rule of rules) {
       const filter = checkRule(rule) === undefined ? parseFilter(rule.topic) : undefined
       if (filter === undefined) continue
@@ -102,6 +106,8 @@ export class Rules {
   /** The rights of one client, worked out once: keep them as long as the client and the rules are the same. */
   for (who: Who): Rights {
     if (!this.#restricted) return everything
+    const shared = who.username === undefined && !this.#byClientId
+    if (shared && this.#forAnonymous !== undefined) return new GrantedRights(this.#forAnonymous)
     const own = who.username === undefined ? this.#anonymous : this.#users.get(who.username) ?? []
     const names = { '%u': asLevel(who.username), '%c': asLevel(who.clientId) }
     const entries: Entry[] = []
@@ -109,7 +115,9 @@ export class Rules {
       const filter = entry.personal ? filledIn(entry.filter, names) : entry.filter
       if (filter !== undefined) entries.push({ ...entry, filter })
     }
-    return new GrantedRights(entries)
+    const granted = split(entries)
+    if (shared) this.#forAnonymous = granted
+    return new GrantedRights(granted)
   }
 
   #entriesOf ({ subject, username = '' }: Rule): Entry[] {
@@ -147,17 +155,28 @@ const everything: Rights = {
 const rememberedTopics = 64
 const rememberedLength = 128
 
-class GrantedRights implements Rights {
-  readonly #grants: Entry[]
-  readonly #denied: Filter[]
+/** The rules that concern a client. */
+interface Granted {
+  grants: Entry[]
+  denied: Filter[]
   /** As many levels of a topic as tell whether any filter matches it. */
-  readonly #levels: number
+  levels: number
+}
+
+function split (entries: Entry[]): Granted {
+  return {
+    grants: entries.filter(({ access }) => access !== accessBits.deny),
+    denied: entries.filter(({ access }) => access === accessBits.deny).map(({ filter }) => filter),
+    levels: Math.max(0, ...entries.map(({ filter }) => filter.levels.length)) + 1
+  }
+}
+
+class GrantedRights implements Rights {
+  readonly #granted: Granted
   #remembered: Map<string, number> | undefined
 
-  constructor (entries: Entry[]) {
-    this.#grants = entries.filter(({ access }) => access !== accessBits.deny)
-    this.#denied = entries.filter(({ access }) => access === accessBits.deny).map(({ filter }) => filter)
-    this.#levels = Math.max(0, ...entries.map(({ filter }) => filter.levels.length)) + 1
+  constructor (granted: Granted) {
+    this.#granted = granted
   }
 
   mayPublish (topic: string): boolean {
@@ -171,8 +190,8 @@ class GrantedRights implements Rights {
   /** One rule has to cover the filter: that several do it together, such as `a` and `a/+/#` for `a/#`, is not looked for. */
   maySubscribe (subscription: string): boolean {
     const filter = parseSubscription(subscription)
-    if (filter === undefined || this.#denied.some(denied => overlaps(denied, filter))) return false
-    return this.#grants.some(grant => (grant.access & accessBits.read) !== 0 && covers(grant.filter, filter))
+    if (filter === undefined || this.#granted.denied.some(denied => overlaps(denied, filter))) return false
+    return this.#granted.grants.some(grant => (grant.access & accessBits.read) !== 0 && covers(grant.filter, filter))
   }
 
   #access (topic: string): number {
@@ -187,12 +206,12 @@ class GrantedRights implements Rights {
   }
 
   #decide (topic: string): number {
-    const levels = topic.split('/', this.#levels)
-    for (const filter of this.#denied) {
+    const levels = topic.split('/', this.#granted.levels)
+    for (const filter of this.#granted.denied) {
       if (matches(filter, levels)) return accessBits.deny
     }
     let access: number = accessBits.deny
-    for (const grant of this.#grants) {
+    for (const grant of this.#granted.grants) {
       if ((access | grant.access) !== access && matches(grant.filter, levels)) access |= grant.access
     }
     return access

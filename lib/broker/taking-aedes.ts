@@ -23,6 +23,9 @@ class Share {
   }
 }
 
+/** What aedes does when a client comes and goes; not in its types. */
+const registry = Aedes.prototype as unknown as Record<'registerClient' | '_finishRegisterClient' | 'unregisterClient', (this: Aedes, client: Client) => void>
+
 /** aedes, except that a publication which was taken is routed to nobody, and that it knows shared subscriptions. */
 export class TakingAedes extends Aedes {
   /** Subscriptions of the clients that are here, and of this process. */
@@ -32,6 +35,9 @@ export class TakingAedes extends Aedes {
   // Not in aedes' types; read by it for each client, so that they may change.
   declare connectTimeout: number
   declare maxTopicLevels: number
+  // Not in aedes' types.
+  declare clients: Record<string, Client | undefined>
+  #registered = new WeakSet<Client>()
   #shares = new Map<string, Share>()
 
   override publish (packet: PublishPacket, ...rest: unknown[]): void {
@@ -76,9 +82,29 @@ export class TakingAedes extends Aedes {
     super.unsubscribe(shared, share.hear, changed)
   }
 
-  /** A connected client; not in aedes' types. */
+  /** A connected client. */
   client (id: string): Client | undefined {
-    return (this as unknown as { clients: Record<string, Client | undefined> }).clients[id]
+    return this.clients[id]
+  }
+
+  /** aedes would also register a client that went on its way in, while its last will was written, and never let go of it. */
+  registerClient (client: Client): void {
+    if (!client.closed) registry.registerClient.call(this, client)
+  }
+
+  /** Comes after the end of another client with its id. */
+  _finishRegisterClient (client: Client): void {
+    if (client.closed) return
+    this.#registered.add(client)
+    registry._finishRegisterClient.call(this, client)
+  }
+
+  /** aedes would let a client that goes take the entry of another one with its id along. */
+  unregisterClient (client: Client): void {
+    if (!this.#registered.delete(client)) return
+    const entry = this.client(client.id)
+    registry.unregisterClient.call(this, client)
+    if (entry !== undefined && entry !== client) this.clients[client.id] = entry
   }
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { chromium } from 'playwright-core'
 import type { Browser, Locator, Page } from 'playwright-core'
+import { until } from './events.ts'
 import { packageName, skipped } from './node-red.ts'
 import type { NodeRed } from './node-red.ts'
 
@@ -153,8 +154,13 @@ export async function openEditor (browser: Browser, nodeRed: Pick<NodeRed, 'url'
     },
     async importExample (label) {
       const items = await openExamples(page)
-      await items.getByText(label, { exact: true }).click()
-      await page.locator('#red-ui-clipboard-dialog-ok').click()
+      const ok = page.locator('#red-ui-clipboard-dialog-ok')
+      // A click on a list that is still unfolding is lost.
+      await until(async () => {
+        await items.getByText(label, { exact: true }).click()
+        return await ok.isEnabled()
+      }, Boolean)
+      await ok.click()
       await page.locator('#red-ui-clipboard-dialog').waitFor({ state: 'hidden' })
     },
     property: (id, name) => page.evaluate(([id, name]) => {

@@ -8,7 +8,7 @@ import { hashPassword } from '../../lib/broker/passwords.ts'
 import { findBroker } from '../../lib/broker/hub.ts'
 import { until } from '../helpers/events.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
-import { useNodeRed } from '../helpers/flow.ts'
+import { useNodeRed, type TestFlow } from '../helpers/flow.ts'
 
 const load = useNodeRed()
 
@@ -24,6 +24,14 @@ async function brokerFlow (config: object, credentials: object = {}) {
     { id: 'errors', z: 'tab', x: 1, y: 1, type: 'catch', scope: null, uncaught: false, wires: [['caught']] },
     ...['clients', 'answers', 'caught'].map(id => ({ id, z: 'tab', x: 1, y: 1, type: 'helper' }))
   ], { broker: credentials })
+}
+
+/** The answer to a message to the broker's input. */
+async function ask (flow: TestFlow, topic: string, payload?: object): Promise<unknown> {
+  const before = flow.received('answers').length
+  flow.node('broker').receive({ topic, payload })
+  const message = await until(() => flow.received('answers')[before], message => message !== undefined)
+  return message?.payload
 }
 
 async function connect (t: TestContext, url: string, options: object = {}): Promise<MqttClient> {
@@ -62,28 +70,49 @@ test('the input lists clients, hangs up on one and clears what is retained', asy
   const client = await connect(t, url, { clientId: 'one' })
   await client.subscribeAsync('a/#', { qos: 1 })
   await client.publishAsync('a/b', 'kept', { qos: 1, retain: true })
-  const ask = async (topic: string, payload?: object): Promise<unknown> => {
-    const before = flow.received('answers').length
-    flow.node('broker').receive({ topic, payload })
-    const message = await until(() => flow.received('answers')[before], message => message !== undefined)
-    return message?.payload
-  }
-  const [{ connectedAt, ...info }] = await ask('clients') as [Record<string, unknown>]
+  const [{ connectedAt, ...info }] = await ask(flow, 'clients') as [Record<string, unknown>]
   assert.equal(typeof connectedAt, 'number')
   assert.deepEqual(JSON.parse(JSON.stringify(info)), { clientId: 'one', address: '127.0.0.1', clean: true, subscriptions: [{ topic: 'a/#', qos: 1 }] })
-  assert.deepEqual(await ask('clearRetained', { topic: 'a/b' }), { topic: 'a/b', cleared: true })
-  assert.deepEqual(await ask('clearRetained', { topic: 'a/b' }), { topic: 'a/b', cleared: false })
+  assert.deepEqual(await ask(flow, 'clearRetained', { topic: 'a/b' }), { topic: 'a/b', cleared: true })
+  assert.deepEqual(await ask(flow, 'clearRetained', { topic: 'a/b' }), { topic: 'a/b', cleared: false })
   const closed = once(client as never, 'close')
-  assert.deepEqual(await ask('disconnect', { clientId: 'one', seconds: 60 }), { clientId: 'one', seconds: 60, disconnected: true })
+  assert.deepEqual(await ask(flow, 'disconnect', { clientId: 'one', seconds: 60 }), { clientId: 'one', seconds: 60, disconnected: true })
   await closed
   await assert.rejects(connect(t, url, { clientId: 'one' }))
-  assert.equal((await ask('statistics') as { clients: number }).clients, 0)
+  assert.equal((await ask(flow, 'statistics') as { clients: number }).clients, 0)
+})
+
+test('the input ends a session and forgets whose an agent is, and another user has them then', async t => {
+  const users = await Promise.all(['ana', 'bob'].map(async username => ({ username, hash: await hashPassword(username) })))
+  const flow = await load([
+    { id: 'tab', type: 'tab' },
+    { id: 'broker', z: 'tab', x: 1, y: 1, type: 'platziverse-broker', port: 0, persistence: 'disk', folder: join(await temporaryFolder(t), 'broker'), wires: [[], ['answers']] },
+    { id: 'agents', z: 'tab', x: 1, y: 1, type: 'agent-in', broker: 'broker', acknowledge: 'arrival', wires: [[], [], ['messages'], ['rejected']] },
+    ...['answers', 'messages', 'rejected'].map(id => ({ id, z: 'tab', x: 1, y: 1, type: 'helper' }))
+  ], { broker: { users: JSON.stringify(users) } })
+  const url = await flow.url('broker')
+  const speakAs = async (username: string): Promise<void> => {
+    const client = await connect(t, url, { username, password: username, clientId: 'device', clean: false })
+    await client.subscribeAsync('a', { qos: 1 })
+    await client.publishAsync('agent/message', JSON.stringify({ agent: { uuid: 'agent-1' }, metrics: [{ type: 'a', value: 1 }] }), { qos: 1 })
+    await client.endAsync()
+  }
+  await speakAs('ana')
+  await assert.rejects(speakAs('bob'))
+  assert.deepEqual(await ask(flow, 'endSession', { clientId: 'device' }), { clientId: 'device', disconnected: false, ended: true })
+  await speakAs('bob')
+  const rejected = await until(() => flow.received('rejected')[0], message => message !== undefined)
+  assert.equal((rejected?.payload as { reason?: string }).reason, 'AGENT_NOT_THEIRS')
+  assert.deepEqual(await ask(flow, 'forgetAgent', { uuid: 'agent-1' }), { uuid: 'agent-1', username: 'ana' })
+  await speakAs('bob')
+  await until(() => flow.received('messages').length, count => count === 2)
+  assert.equal(flow.received('rejected').length, 1)
 })
 
 test('what the input does not understand goes to catch nodes with a code', async () => {
   const flow = await brokerFlow({})
   await flow.url('broker')
-  for (const [topic, payload] of [['dance', {}], ['disconnect', {}], ['disconnect', { clientId: 'a', seconds: -1 }], ['clearRetained', 'a'], [undefined, undefined]] as const) {
+  for (const [topic, payload] of [['dance', {}], ['disconnect', {}], ['disconnect', { clientId: 'a', seconds: -1 }], ['clearRetained', 'a'], ['endSession', { clientId: 'nobody' }], ['forgetAgent', { uuid: 'nobody' }], [undefined, undefined]] as const) {
     const before = flow.received('caught').length
     flow.node('broker').receive({ topic, payload } as never)
     const caught = await until(() => flow.received('caught')[before], message => message !== undefined)

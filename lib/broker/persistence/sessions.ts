@@ -71,9 +71,14 @@ export class Sessions {
       return true
     }
     if (session.owner !== null) return false
-    this.#end(session)
-    this.#received.forget(clientId)
+    this.#discard(session)
     return true
+  }
+
+  /** End the session of a client, whoever's it is. Call it when the client is gone. */
+  end (clientId: string): void {
+    const session = this.#byClient.get(clientId)
+    if (session !== undefined) this.#discard(session)
   }
 
   /** @returns false: the session is another's, and nothing happened */
@@ -124,9 +129,14 @@ export class Sessions {
     for (const session of this.#byClient.values()) {
       if (session.here > 0 || session.away === undefined || session.away > before) continue
       this.expired++
-      this.#end(session)
-      this.#received.forget(session.client)
+      this.#discard(session)
     }
+  }
+
+  /** End a session of which aedes knows nothing: it forgets what was received for those that it ends itself. */
+  #discard (session: Session): void {
+    this.#end(session)
+    this.#received.forget(session.client)
   }
 
   #end (session: Session | undefined): void {

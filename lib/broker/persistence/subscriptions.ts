@@ -71,6 +71,12 @@ export class Subscriptions {
     return [...this.#sessions.get(client.id)?.subscriptions.values() ?? []].map(({ subscription }) => ({ ...subscription }))
   }
 
+  /** Whether the session of a client has subscriptions to all these filters. */
+  has (clientId: string, filters: string[]): boolean {
+    const subscriptions = this.#sessions.get(clientId)?.subscriptions
+    return filters.every(filter => subscriptions?.has(filter))
+  }
+
   /** Only those of QoS 1 and 2: nothing else is queued. */
   async matching (topic: string): Promise<Route[]> {
     return this.#routes.matchingFilters(topic).flatMap(routes => [...routes.values()])

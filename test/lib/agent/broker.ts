@@ -50,7 +50,7 @@ export async function startBroker (t: TestContext, options: AedesOptions = {}, p
     arrivals: [],
     settle: () => undefined,
     async arrived (topic, count = 1) {
-      const signal = AbortSignal.timeout(10_000)
+      const signal = AbortSignal.timeout(30_000)
       for (;;) {
         const found = broker.arrivals.filter(arrival => arrival.topic === topic)
         if (found.length >= count) return found
@@ -82,7 +82,7 @@ export function makeAgent (t: TestContext, options: AgentOptions = {}): Agent {
 
 /** The next `problem` with this code. */
 export async function problem (agent: Agent, code: string): Promise<PlatziverseError> {
-  const signal = AbortSignal.timeout(10_000)
+  const signal = AbortSignal.timeout(30_000)
   for (;;) {
     const [error] = await once(agent, 'problem', { signal }) as [PlatziverseError]
     if (error.code === code) return error
@@ -90,5 +90,5 @@ export async function problem (agent: Agent, code: string): Promise<PlatziverseE
 }
 
 export function next (agent: Agent, event: string): Promise<unknown[]> {
-  return once(agent, event, { signal: AbortSignal.timeout(10_000) })
+  return once(agent, event, { signal: AbortSignal.timeout(30_000) })
 }

@@ -4,11 +4,13 @@ import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { connectAsync } from 'mqtt'
-import { attachBroker, attachIntake, findBroker } from '../../../lib/broker/hub.ts'
+import { attachBroker, attachIntake, detachBroker, findBroker, type BrokerPlace } from '../../../lib/broker/hub.ts'
 import { hashPassword, type UserRecord } from '../../../lib/broker/passwords.ts'
 import { openPersistence } from '../../../lib/broker/persistence.ts'
 import { openDiskJournal } from '../../../lib/broker/persistence/journal.ts'
 import type { StoredRecord } from '../../../lib/broker/persistence/records.ts'
+import { obey } from '../../../nodes/platziverse-broker/control.ts'
+import { Logins } from '../../../nodes/platziverse-broker/login.ts'
 import { brokerOptions, openBroker, openIntake, type TestBroker } from '../../helpers/broker.ts'
 import { waitFor } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
@@ -17,11 +19,16 @@ import { reading } from '../../helpers/messages.ts'
 const limits = { retainedMessages: 0, offlineMessages: 0, offlineBytes: 0, sessionExpiry: 0 }
 const program = fileURLToPath(import.meta.url)
 
-/** A broker with an agent-in in a process of its own, to be killed. */
+function forget (place: BrokerPlace, payload: unknown): Promise<unknown> {
+  return obey(place, new Logins(() => undefined), 'forgetAgent', payload)
+}
+
+/** A broker with an agent-in in a process of its own, to be told to forget agents, and to be killed. */
 async function beKilled (options: { folder: string, users: UserRecord[] }): Promise<void> {
   const place = findBroker('broker')
   place.on('listener', state => { if (state.state === 'listening') process.send?.({ port: state.port }) })
   attachIntake('agent-in', 'broker', { message: () => undefined, rejected: () => undefined, unsettled: () => undefined }, { acknowledge: 'arrival', timeLimit: 10_000, clientWindow: 100, totalWindow: 100 })
+  process.on('message', payload => { forget(place, payload).then(answer => process.send?.({ answer }), () => process.exit(1)) })
   process.on('disconnect', () => { process.exit() })
   await attachBroker('broker', brokerOptions(options))
 }
@@ -49,7 +56,7 @@ if (process.argv[2] === 'be killed') await beKilled(JSON.parse(process.argv[3]!)
 else defineTests()
 
 function defineTests (): void {
-  test('on disk, the user that an agent belongs to is known after a kill', async t => {
+  test('on disk, the user that an agent belongs to is known after a kill, and so is who was forgotten', async t => {
     const options = { folder: await temporaryFolder(t), users: await makeUsers() }
     const child = fork(program, ['be killed', JSON.stringify(options)])
     t.after(() => child.kill('SIGKILL'))
@@ -57,16 +64,35 @@ function defineTests (): void {
     const client = await connectAsync(`mqtt://127.0.0.1:${port}`, { ...as('ada'), reconnectPeriod: 0 })
     t.after(() => { client.end(true) })
     client.on('error', () => undefined)
-    await client.publishAsync('agent/message', message('agent-1'), { qos: 1 })
+    for (const uuid of ['agent-1', 'forgotten']) await client.publishAsync('agent/message', message(uuid), { qos: 1 })
     // It is acknowledged when it is on the disk, and so is what came before.
     await client.publishAsync('state', 'retained', { qos: 1, retain: true })
+    const answered = waitFor<{ answer: unknown }>(child, 'message')
+    child.send({ uuid: 'forgotten' })
+    assert.deepEqual((await answered).answer, { uuid: 'forgotten', username: 'ada' })
     const exit = once(child, 'exit')
     child.kill('SIGKILL')
     await exit
 
     const broker = await openBroker(t, options)
     assert.deepEqual(await speak(t, broker, 'agent-1', 'bob', 'ada'), ['AGENT_NOT_THEIRS', 'message'])
-    assert.deepEqual(await speak(t, broker, 'agent-2', 'bob', 'ada'), ['message', 'AGENT_NOT_THEIRS'])
+    for (const uuid of ['agent-2', 'forgotten']) assert.deepEqual(await speak(t, broker, uuid, 'bob', 'ada'), ['message', 'AGENT_NOT_THEIRS'])
+  })
+
+  test('an agent that is forgotten belongs to the next user who speaks for it', async t => {
+    const broker = await openBroker(t, { users: await makeUsers() })
+    assert.deepEqual(await speak(t, broker, 'agent-1', 'ada', 'bob'), ['message', 'AGENT_NOT_THEIRS'])
+    assert.deepEqual(await speak(t, broker, 'agent-2', 'ada'), ['message'])
+    assert.deepEqual(await forget(broker.place, { uuid: 'agent-1' }), { uuid: 'agent-1', username: 'ada' })
+    assert.deepEqual(await speak(t, broker, 'agent-1', 'bob', 'ada'), ['message', 'AGENT_NOT_THEIRS'])
+    assert.deepEqual(await speak(t, broker, 'agent-2', 'bob'), ['AGENT_NOT_THEIRS'])
+  })
+
+  test('to forget an agent that is nobody\'s, none, or one of a broker that is not there is an error with a code', async t => {
+    const broker = await openBroker(t)
+    for (const payload of [{ uuid: 'agent-1' }, { uuid: '' }, { uuid: 1 }, {}, undefined]) await assert.rejects(forget(broker.place, payload), { code: 'BROKER_COMMAND_INVALID' })
+    await detachBroker(broker.id, true)
+    await assert.rejects(forget(broker.place, { uuid: 'agent-1' }), { code: 'BROKER_MISSING' })
   })
 
   test('an agent-in that comes later knows whose the agents are, and a deploy does not change it', async t => {
