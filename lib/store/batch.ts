@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import type { Message } from '../messages/parse.ts'
-import type { Agent, MessagePayload } from '../messages/schema.ts'
+import type { Agent } from '../messages/schema.ts'
 import type { AgentRow, Dialect, DirtyHourRow, LatestRow, MessageRow, SeenRow, SeriesRow } from './dialects/dialect.ts'
 import { isUpToDate, type Known, type KnownAgent, type KnownSeries } from './known.ts'
 
@@ -11,16 +11,6 @@ export interface Entry {
   receivedAt: number
   /** Tells the message from others of its timestamp. */
   seq: number
-  prepared?: Prepared | undefined
-}
-
-/** A message as it goes into the database. */
-interface Prepared {
-  /** As known when it was made, and of use only as long as it is the same one. */
-  agent: KnownAgent
-  row: MessageRow
-  /** Of each metric. */
-  series: KnownSeries[]
 }
 
 /** What became of a message. */
@@ -64,17 +54,6 @@ export class BatchWriter {
   }
 
   /**
-   * Do what can be done of a message now, while the database works on the batch before, and `write` need not do when it
-   * has nothing to work on.
-   */
-  prepare (entry: Entry): void {
-    const { message, seq } = entry
-    if (message.kind !== 'message') return
-    const agent = this.#known.agent(message.payload.agent.uuid)
-    if (agent !== undefined) entry.prepared = this.#prepared(message.payload, seq, agent)
-  }
-
-  /**
    * Write a batch: all of it or nothing.
    * @returns what became of each message, in their order
    */
@@ -94,7 +73,7 @@ export class BatchWriter {
   #changes (batch: Entry[]): Changes {
     const changes: Changes = { agents: new Map(), left: new Set(), series: false }
     const { agents, left } = changes
-    for (const { message, receivedAt, prepared } of batch) {
+    for (const { message, receivedAt } of batch) {
       const { uuid } = message.payload.agent
       const row = agents.get(uuid)
       if (message.kind === 'disconnected') {
@@ -105,7 +84,7 @@ export class BatchWriter {
       const known = this.#known.agent(uuid)
       if (row !== undefined) Object.assign(row, this.#rowOf(message.payload.agent, receivedAt, row))
       else if (left.delete(uuid) || known === undefined || !isUpToDate(known, message.payload.agent)) agents.set(uuid, this.#rowOf(message.payload.agent, receivedAt))
-      if (message.kind === 'message' && !changes.series && (prepared === undefined || prepared.agent !== known)) {
+      if (message.kind === 'message' && !changes.series) {
         changes.series = known === undefined || message.payload.metrics.some(({ type }) => !known.series.has(type))
       }
     }
@@ -180,7 +159,7 @@ export class BatchWriter {
     const now = Date.now()
     const currentHour = now - now % hour
     const stored: Stored[] = []
-    for (const { message, receivedAt, seq, prepared } of batch) {
+    for (const { message, receivedAt, seq } of batch) {
       const agent = find(message.payload.agent.uuid)
       const count = message.kind === 'message' ? message.payload.metrics.length : 0
       stored.push({ agentId: agent?.id ?? null, metrics: count, duplicates: 0 })
@@ -188,12 +167,12 @@ export class BatchWriter {
       if (agent.connected && receivedAt - agent.lastSeenAt >= seenPrecision) seen.set(agent, [agent.id, receivedAt, this.#instance])
       if (message.kind !== 'message') continue
       const { timestamp } = message.payload
-      const { row, series: itsSeries } = prepared?.agent === agent ? prepared : this.#prepared(message.payload, seq, agent) as Prepared
+      const row: MessageRow = [timestamp, seq]
       const itsHour = timestamp - timestamp % hour
-      // An index, because entries() makes an array for each metric.
-      for (let i = 0; i < itsSeries.length; i++) {
-        const series = itsSeries[i] as KnownSeries
-        const value = row.values[2 * i + 1] as number | string
+      for (const { type, value: given } of message.payload.metrics) {
+        const series = agent.series.get(type) as KnownSeries
+        const value = typeof given === 'boolean' ? Number(given) : given
+        row.push(series.id, value)
         // Only the current hour is remembered as written: no other process rolls it up and forgets it meanwhile.
         if (series.dirtyHour !== itsHour || itsHour !== currentHour) {
           dirty.set(`${series.id}/${itsHour}`, [series.id, itsHour])
@@ -217,36 +196,21 @@ export class BatchWriter {
     return stored
   }
 
-  /** @returns undefined where a series is not known */
-  #prepared ({ metrics, timestamp }: MessagePayload, seq: number, agent: KnownAgent): Prepared | undefined {
-    const series: KnownSeries[] = []
-    const values: MessageRow['values'] = []
-    for (const { type, value } of metrics) {
-      const known = agent.series.get(type)
-      if (known === undefined) return undefined
-      series.push(known)
-      values.push(known.id, typeof value === 'boolean' ? Number(value) : value)
-    }
-    const row = { ts: timestamp, seq, values }
-    this.#dialect.prepare?.(row)
-    return { agent, row, series }
-  }
-
   /** Counts the metrics that are in the database, or twice in the batch. @returns the others */
   async #withoutDuplicates (db: Knex, messages: MessageRow[], stored: Stored[]): Promise<MessageRow[]> {
     const seen = await this.#dialect.existingMetrics(db, messages)
     const results = stored.filter(({ metrics }) => metrics > 0)
     return messages.flatMap((message, i) => {
-      const { ts, seq } = message
-      const values: MessageRow['values'] = []
-      for (let at = 0; at < message.values.length; at += 2) {
-        const [seriesId, value] = message.values.slice(at, at + 2) as [number, number | string]
+      const [ts, seq, ...seriesAndValues] = message
+      const fresh: MessageRow = [ts, seq]
+      for (let at = 0; at < seriesAndValues.length; at += 2) {
+        const [seriesId, value] = seriesAndValues.slice(at, at + 2) as [number, number | string]
         const key = `${seriesId}/${ts}/${seq}`
         if (seen.has(key)) (results[i] as Stored).duplicates++
-        else values.push(seriesId, value)
+        else fresh.push(seriesId, value)
         seen.add(key)
       }
-      return values.length > 0 ? [{ ts, seq, values }] : []
+      return fresh.length > 2 ? [fresh] : []
     })
   }
 

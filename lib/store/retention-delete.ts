@@ -12,8 +12,8 @@ const mostLooked = 500
 const mostLocked = 50
 
 interface Target { id: number, limits: Limits }
-/** A series, and the oldest (UTC ms) of what it has. */
-type Times = Record<'id' | keyof Limits, number | string | null> & { type: string }
+/** The oldest (UTC ms) of what a series has. */
+type Times = Record<keyof Limits, number | string | null>
 
 /** Deletes metrics, hours and days that were kept for long enough. */
 export class Deletion {
@@ -30,11 +30,10 @@ export class Deletion {
   /** Delete what is older than its series' limits, except metrics that still have to be rolled up. */
   async run (limitsOf: (type: string) => Limits): Promise<void> {
     for (let after = 0; ;) {
-      const series = await this.#look(after)
-      const last = series.at(-1)
+      const targets = await this.#look(after, limitsOf)
+      const last = targets.at(-1)
       if (last === undefined) return
-      after = Number(last.id)
-      const targets = series.map(times => ({ id: Number(times.id), limits: limitsOf(times.type), times }))
+      after = last.id
       for (let left = targets.filter(hasOld); left.length > 0;) {
         const some = left.slice(0, mostLocked)
         const done = await this.#pace.transaction((db, hasTime) => this.#delete(db, some, hasTime))
@@ -43,12 +42,25 @@ export class Deletion {
     }
   }
 
-  /** The next series, with the oldest of what they have. */
-  async #look (after: number): Promise<Times[]> {
+  /** The next series, with the oldest of what they have that may be too old. */
+  async #look (after: number, limitsOf: (type: string) => Limits): Promise<Array<Target & { times: Times }>> {
     const knex = await this.#store.read()
-    const oldest = (table: string) => knex(table).whereRaw('series_id = series.id').where('ts', '>=', 0).orderBy('ts').limit(1).select('ts')
-    return await knex('series').where('id', '>', after).orderBy('id').limit(mostLooked)
-      .select('id', 'type', { raw: oldest('metrics'), hours: oldest('metrics_1h'), days: oldest('metrics_1d') }) as Times[]
+    const series = await knex('series').where('id', '>', after).orderBy('id').limit(mostLooked).select<Array<{ id: number, type: string }>>('id', 'type')
+    const targets = series.map(({ id, type }) => ({ id: Number(id), limits: limitsOf(type) }))
+    const oldest = (table: string, kind: keyof Limits) => {
+      // Or TimescaleDB would look for a series' first metric in one chunk after the other.
+      const newest = Math.max(...targets.map(({ limits }) => limits[kind]))
+      return knex(table).whereRaw('series_id = series.id').where('ts', '>=', 0).where('ts', '<', newest).orderBy('ts').limit(1).select('ts')
+    }
+    const last = targets.at(-1)
+    if (last === undefined) return []
+    const rows = await knex('series').where('id', '>', after).where('id', '<=', last.id)
+      .select('id', { raw: oldest('metrics', 'raw'), hours: oldest('metrics_1h', 'hours'), days: oldest('metrics_1d', 'days') }) as Array<Times & { id: number | string }>
+    const times = new Map(rows.map(row => [Number(row.id), row]))
+    return targets.flatMap(target => {
+      const itsTimes = times.get(target.id)
+      return itsTimes === undefined ? [] : [{ ...target, times: itsTimes }]
+    })
   }
 
   /** @returns how many of the series, from the first on, are done */

@@ -59,6 +59,11 @@ export function limitsAt (options: RetentionOptions, now: number): (type: string
   return type => byType.get(type) ?? others
 }
 
+/** From when on (UTC ms) some type's metrics are kept: what is before is kept of none. */
+export function rawLimitAt (options: RetentionOptions, now: number): number {
+  return Math.min(...[options, ...options.overrides].map(kept => limitsOf(kept, now).raw))
+}
+
 function limitsOf ({ rawDays, hourDays, dayDays }: KeptDays, now: number): Limits {
   const from = (days: number, unit: number): number => days === 0 ? 0 : Math.max(0, floor(now, unit) - days * day)
   return { raw: from(rawDays, hour), hours: from(hourDays, day), days: from(dayDays, day) }

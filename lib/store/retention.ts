@@ -1,7 +1,8 @@
 import { PlatziverseError, reasonOf } from '../errors.ts'
+import { ChunkDeletion } from './retention-chunks.ts'
 import { Deletion } from './retention-delete.ts'
 import { Pace } from './retention-pace.ts'
-import { checkRetention, limitsAt, type RetentionOptions } from './retention-policy.ts'
+import { checkRetention, limitsAt, rawLimitAt, type RetentionOptions } from './retention-policy.ts'
 import { vacuum } from './retention-vacuum.ts'
 import { floor, hour } from './rollup-hours.ts'
 import { Rollup } from './rollup.ts'
@@ -18,6 +19,8 @@ export interface RetentionStatistics {
   late: number
   /** Rows deleted. */
   deleted: { metrics: number, hours: number, days: number }
+  /** Chunks of TimescaleDB that were dropped with all their metrics; those are not counted. */
+  chunks: number
   /** Pages that SQLite gave back to the disk. */
   pages: number
   /** For how many ms the writer was held at most. */
@@ -38,6 +41,7 @@ export class Retention {
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
   #rollup: Rollup
+  #chunks: ChunkDeletion
   #deletion: Deletion
   #rows: Pace
   #pages: Pace
@@ -60,12 +64,13 @@ export class Retention {
     const pacing = { store, signal: this.#ending.signal, held }
     this.#rollup = new Rollup(store, new Pace(pacing, { first: 50, least: 5, most: 200 }))
     this.#rows = new Pace(pacing, { first: 2_000, least: 500, most: 5_000 })
+    this.#chunks = new ChunkDeletion(store, new Pace(pacing, { first: 1, least: 1, most: 1 }))
     this.#deletion = new Deletion(store, this.#rows)
     this.#pages = new Pace(pacing, { first: 100, least: 10, most: 1_000 })
   }
 
   statistics (): RetentionStatistics {
-    return { ...this.#rollup.counters, deleted: { ...this.#deletion.counters }, pages: this.#given, longest: this.#longest, error: this.#error }
+    return { ...this.#rollup.counters, deleted: { ...this.#deletion.counters }, chunks: this.#chunks.dropped, pages: this.#given, longest: this.#longest, error: this.#error }
   }
 
   /** Begin with the passes. */
@@ -112,8 +117,14 @@ export class Retention {
   async #pass (now: number): Promise<void> {
     await this.#rollup.run(now, () => this.#rows.size)
     if (this.#deletedIn === floor(now, hour)) return
-    await this.#deletion.run(limitsAt(this.#options, now))
+    const keptOfNone = rawLimitAt(this.#options, now)
+    const { isDone, waitingFrom } = await this.#chunks.run(keptOfNone)
+    const limitsOf = limitsAt(this.#options, now)
+    await this.#deletion.run(type => {
+      const limits = limitsOf(type)
+      return limits.raw > keptOfNone ? limits : { ...limits, raw: Math.min(limits.raw, waitingFrom) }
+    })
     this.#given += await vacuum(this.#pages)
-    this.#deletedIn = floor(now, hour)
+    if (isDone) this.#deletedIn = floor(now, hour)
   }
 }

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import { day, floor, hour } from './rollup-hours.ts'
-import { aggregate, combine, keyOf, nothing, readRollups, replaceRollups, whichAre, type Aggregate, type Key, type RollupRow } from './rollup-aggregate.ts'
+import { aggregate, combine, keyOf, nothing, readRollups, replaceRollups, whichAre, type Aggregate, type Key, type RollupRow, type Span } from './rollup-aggregate.ts'
 import { firstRows } from './retention-rows.ts'
 import { locked, lockSeries, type LockedSeries, type Pace } from './retention-pace.ts'
 import type { Store } from './store.ts'
@@ -73,8 +73,7 @@ export class Rollup {
 
   async #rollUp (dirty: DirtyHour[], now: number): Promise<void> {
     const claims = await this.#pace.transaction(db => claim(db, dirty, now))
-    const spans = claims.map(({ seriesId, ts }) => ({ seriesId, from: floor(ts, hour), to: floor(ts, hour) + hour }))
-    const aggregates = await aggregate(await this.#store.read(), 'metrics', spans)
+    const aggregates = await aggregate(await this.#store.read(), 'metrics', spansOf(claims))
     this.counters.hours += await this.#pace.transaction(db => finish(db, claims, aggregates))
   }
 
@@ -85,6 +84,25 @@ export class Rollup {
       left = unfinished
     }
   }
+}
+
+/**
+ * Roll up these hours in a transaction in which nobody adds metrics to them. Those of series that somebody else has locked
+ * stay dirty.
+ */
+export async function rollUpNow (db: Knex, dirty: DirtyHour[]): Promise<void> {
+  const series = await lockSeries(db, dirty.map(({ seriesId }) => seriesId))
+  const candidates = dirty.flatMap(hour => {
+    const { rawFrom } = series.get(hour.seriesId) ?? {}
+    return rawFrom === undefined ? [] : [{ ...hour, rawFrom }]
+  })
+  const fresh = candidates.filter(candidate => !isLate(candidate))
+  await finish(db, fresh, await aggregate(db, 'metrics', spansOf(fresh)))
+  await addLate(db, candidates.filter(isLate), Number.MAX_SAFE_INTEGER, () => true)
+}
+
+function spansOf (hours: DirtyHour[]): Span[] {
+  return hours.map(({ seriesId, ts }) => ({ seriesId, from: floor(ts, hour), to: floor(ts, hour) + hour }))
 }
 
 /** Whether metrics of the hour were deleted, all of them. */
@@ -117,7 +135,12 @@ async function claim (db: Knex, dirty: DirtyHour[], now: number): Promise<DirtyH
 async function finish (db: Knex, claims: DirtyHour[], aggregates: Aggregate[]): Promise<number> {
   if (claims.length === 0) return 0
   const series = await lockSeries(db, claims.map(({ seriesId }) => seriesId))
-  const mine = await lockDirty(db, claims.filter(({ seriesId }) => series.has(seriesId)))
+  const claimed = claims.filter(({ seriesId, ts }) => {
+    const { rawFrom } = series.get(seriesId) ?? {}
+    // Another process deleted the metrics since we looked: the claim ends, and then it is late.
+    return rawFrom !== undefined && !isLate({ seriesId, ts, rawFrom })
+  })
+  const mine = await lockDirty(db, claimed)
   if (mine.length === 0) return 0
   const byClaim = new Map(claims.map(({ seriesId, ts }, i) => [keyOf(seriesId, ts), aggregates[i] as Aggregate]))
   const parts = await readParts(db, [...series.values()])
@@ -161,7 +184,9 @@ async function addLate (db: Knex, dirty: DirtyHour[], rows: number, hasTime: () 
   const unfinished: DirtyHour[] = []
   const hours: RollupRow[] = []
   for (const hourOf of mine) {
-    const { seriesId, ts } = hourOf
+    const { seriesId } = hourOf
+    // It may have been claimed before it was late.
+    const ts = floor(hourOf.ts, hour)
     if (done.length + unfinished.length > 0 && !hasTime()) {
       unfinished.push(hourOf)
       continue

@@ -85,6 +85,8 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   #reader: Promise<Knex> | undefined
   #running: Promise<void> | undefined
   #delay = firstDelay
+  /** Messages in the next transaction at most: fewer after a failure, because a slow server may not have done so many in time. */
+  #most = mostMessages
   #wake: (() => void) | undefined
   #closing: Promise<void> | undefined
   #givenUp = false
@@ -124,13 +126,9 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     } catch (cause) {
       return done(new PlatziverseError('STORE_DATA_REFUSED', 'The payload cannot be written as JSON.', { cause }))
     }
-    const entry: Write = { message, receivedAt, seq, done }
-    if (this.#spooling && this.#spool?.accepts === true) {
-      this.#toSpool(entry)
-    } else {
-      this.#writer.prepare(entry)
-      this.#queue.push(entry)
-    }
+    const entry = { message, receivedAt, seq, done }
+    if (this.#spooling && this.#spool?.accepts === true) this.#toSpool(entry)
+    else this.#queue.push(entry)
     this.#start()
   }
 
@@ -283,7 +281,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   /** Store what is oldest in the spool; when that was the last of it, messages come to the queue again. */
   async #drain (knex: Knex): Promise<void> {
     const spool = this.#spool as Spool
-    const batch = await spool.first(mostMessages).catch((error: PlatziverseError) => { this.#spoolIs(error) })
+    const batch = await spool.first(this.#most).catch((error: PlatziverseError) => { this.#spoolIs(error) })
     if (batch === undefined) {
       // What is in it waits for somebody who mends it; what comes need not.
       this.#spooling = false
@@ -315,7 +313,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     const batch: Write[] = []
     let metrics = 0
     for (const entry of this.#queue) {
-      if ('run' in entry || batch.length >= mostMessages || metrics >= mostMetrics) break
+      if ('run' in entry || batch.length >= this.#most || metrics >= mostMetrics) break
       batch.push(entry)
       metrics += entry.message.kind === 'message' ? entry.message.payload.metrics.length : 0
     }
@@ -362,6 +360,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
 
   #succeeded (): void {
     this.#delay = firstDelay
+    this.#most = Math.min(mostMessages, this.#most * 2)
     this.#transient = 0
     if (this.state.state !== 'ready') this.#report({ state: 'ready' })
   }
@@ -375,6 +374,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
       return
     }
     this.#transient = 0
+    this.#most = Math.max(1, Math.floor(this.#most / 2))
     // The next attempt opens the database anew: the file may have been replaced, the server restarted.
     await this.#disconnect()
     this.#report({ state: 'waiting', error: this.#dialect.explain(cause) })

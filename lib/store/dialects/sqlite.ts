@@ -20,16 +20,15 @@ const metricsOf = (messages: string): string => `
 
 /** Messages as `{"ts/seq": {"series id": value, …}, …}`; a key may be there twice. */
 function jsonOf (messages: MessageRow[]): string {
-  return `{${messages.map(message => message.text ?? memberOf(message)).join(',')}}`
-}
-
-function memberOf ({ ts, seq, values }: MessageRow): string {
-  let text = ''
-  for (let i = 0; i < values.length; i += 2) {
-    const value = values[i + 1] as number | string
-    text += `${i > 0 ? ',' : ''}"${values[i]}":${typeof value === 'string' ? JSON.stringify(value) : value}`
-  }
-  return `"${ts}/${seq}":{${text}}`
+  const texts = messages.map(row => {
+    let text = ''
+    for (let i = 2; i < row.length; i += 2) {
+      const value = row[i + 1] as number | string
+      text += `${i > 2 ? ',' : ''}"${row[i]}":${typeof value === 'string' ? JSON.stringify(value) : value}`
+    }
+    return `"${row[0]}/${row[1]}":{${text}}`
+  })
+  return `{${texts.join(',')}}`
 }
 
 /**
@@ -78,10 +77,6 @@ const codes: Record<string, [ErrorCode, string]> = {
 export function sqliteDialect (filename: string, driver?: SqliteDriver): Dialect {
   return {
     connect: () => openSqlite(filename, 1, preparations, driver),
-
-    prepare (message) {
-      message.text = memberOf(message)
-    },
 
     read: () => openSqlite(filename, mostReaders, () => ['pragma query_only = 1'], driver),
 

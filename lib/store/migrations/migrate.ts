@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
 import * as initial from './0001-initial.ts'
 import * as rollups from './0002-rollups.ts'
+import { useTimescale } from '../timescale.ts'
 
 /** Going back would lose metrics: restore a backup instead. */
 const irreversible = async (): Promise<void> => { throw new Error('This migration cannot be undone.') }
@@ -38,6 +39,7 @@ export async function migrate (knex: Knex): Promise<void> {
   await knex.raw(lock)
   try {
     await runMigrations(knex)
+    if (knex.client.dialect === 'postgresql') await useTimescale(knex)
   } finally {
     // A broken connection has no lock any more.
     await knex.raw(unlock).catch(() => undefined)
