@@ -144,7 +144,8 @@ test('a deadlock is tried again at once, and nobody notices', { skip }, async t 
   assert.equal((await pending)?.duplicates, 0)
   assert.equal((await query('metrics')).length, 6)
   assert.deepEqual(states.map(({ state }) => state), ['ready'])
-  assert.equal(store.statistics().retries, 1)
+  // The next attempt may come before the other one has the lock that it waits for, and meet it again.
+  assert.ok(store.statistics().retries >= 1)
 })
 
 test('connections that an administrator cuts are opened anew, and nothing is lost', { skip }, async t => {
