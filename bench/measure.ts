@@ -111,8 +111,9 @@ export async function storedLoad (contestant: Contestant, server: Server, order:
   let storedAfter = load.seconds
   if (acknowledges === 'on arrival') {
     for (let last = { rows: 0, at: Date.now() }; ;) {
-      // Rows seen earlier while the contestant holds its lock; waiting for the lock would hold the contestant up.
-      const rows = Math.max(last.rows, (readNumber(database, progress ?? count, 0) ?? 0) - before)
+      // Rows seen earlier while the contestant holds its lock; waiting for the lock, unless nothing else helps, would hold the contestant up.
+      const patience = Date.now() - last.at > 5_000 ? 1_000 : 0
+      const rows = Math.max(last.rows, (readNumber(database, progress ?? count, patience) ?? 0) - before)
       storedAfter = Math.max(storedAfter, (Date.now() - load.startedAt) / 1000)
       if (rows >= expected) break
       if (rows > last.rows) last = { rows, at: Date.now() }
