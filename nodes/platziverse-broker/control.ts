@@ -5,8 +5,10 @@ import { readReload } from './reload.ts'
 
 /**
  * What the broker is told through the node's input.
- * `disconnect` {clientId, seconds}: hang up, and keep the client id out for so long · `endSession` {clientId}: hang up, and discard the
- * session, whoever's it is · `forgetAgent` {uuid}: let it belong to who speaks for it next · `clients`: who is connected, with subscriptions · `clearRetained` {topic} · `reload` {users, rules}: put others in force · `statistics` · `login` {id, allow}: answer a question
+ * `disconnect` {clientId, seconds}: hang up, and keep the client id out for so long · `endSession` {clientId}: hang up, and discard
+ * the session, whoever's it is · `forgetAgent` {uuid}: let it belong to who speaks for it next · `clients`: who is connected, with
+ * subscriptions · `clearRetained` {topic} · `reload` {users, rules}: put others in force · `statistics` · `login` {id, allow}: answer a
+ * question
  * @returns the answer; undefined: there is none
  * @throws PlatziverseError BROKER_COMMAND_INVALID, BROKER_MISSING
  */
