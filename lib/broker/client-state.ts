@@ -12,7 +12,7 @@ const key = Symbol('state')
 type Stated = { [key]: ClientState }
 
 /** What aedes calls when a socket's buffer is full; not in its types. */
-export type PatientClient = Client & { waitForDrain (done: (error: Error | null, client: Client) => void): void }
+type PatientClient = Client & { waitForDrain (done: (error: Error | null, client: Client) => void): void }
 
 /** Who is told of connections: one for all of them, because a broker has thousands, and closures for each would take more than its state. */
 export interface Watcher {

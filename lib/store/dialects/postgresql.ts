@@ -255,10 +255,8 @@ function codeOf (error: unknown): string {
 }
 
 function isDuplicate (error: unknown, constraint: RegExp): boolean {
-  if (codeOf(error) !== '23505') return false
-  // TimescaleDB names that of a compressed chunk in its message alone.
-  const name = (error as { constraint?: string }).constraint ?? /"([^"]*)"$/.exec(reasonOf(error))?.[1]
-  return constraint.test(String(name))
+  // TimescaleDB names none for a compressed chunk, and only metrics are compressed.
+  return codeOf(error) === '23505' && constraint.test((error as { constraint?: string }).constraint ?? 'metrics_pkey')
 }
 
 /** Knex puts the whole statement before the reason; it does not belong into a log. */

@@ -140,6 +140,23 @@ test('what waits while the database is replaced belongs to the series of the new
   assert.deepEqual(ids, [1, 2, 3, 1001, 1001, 1002, 1002, 1003, 1003])
 })
 
+test('a batch that is too much for the database is tried again in smaller ones', async t => {
+  const filename = join(await temporaryFolder(t), 'test.sqlite')
+  const dialect = sqliteDialect(filename)
+  const tooMany = 600
+  const store = new Store({
+    ...dialect,
+    async append (db, additions) {
+      if (additions.messages.length > tooMany) throw new Error('statement timeout')
+      await dialect.append(db, additions)
+    }
+  }, { instance: 'test' })
+  t.after(() => store.close())
+  await Promise.all(Array.from({ length: 2 * tooMany }, () => stored(store, message('agent/message', reading()))))
+  assert.equal((await other(t, filename)('metrics')).length, 2 * tooMany * 3)
+  assert.ok(store.statistics().retries >= 2)
+})
+
 test('a full disk keeps messages waiting until there is room', async t => {
   const filename = join(await temporaryFolder(t), 'test.sqlite')
   let full = true
