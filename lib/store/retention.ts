@@ -50,6 +50,7 @@ export class Retention {
   #given = 0
   #longest = 0
   #error: PlatziverseError | null = null
+  #tell: ((problem: PlatziverseError) => void) | undefined
 
   /**
    * @param timing ms until the first pass, and between two
@@ -73,8 +74,12 @@ export class Retention {
     return { ...this.#rollup.counters, deleted: { ...this.#deletion.counters }, chunks: this.#chunks.dropped, pages: this.#given, longest: this.#longest, error: this.#error }
   }
 
-  /** Begin with the passes. */
-  start (): void {
+  /**
+   * Begin with the passes.
+   * @param tell told why a pass ended early, once for as long as it is the same
+   */
+  start (tell?: (problem: PlatziverseError) => void): void {
+    this.#tell = tell
     if (this.#timer === undefined && !this.#ending.signal.aborted) this.#schedule(this.#timing.first)
   }
 
@@ -109,7 +114,9 @@ export class Retention {
       this.#error = null
     } catch (error) {
       if (this.#ending.signal.aborted) return
-      this.#error = error instanceof PlatziverseError ? error : new PlatziverseError('STORE_UNAVAILABLE', `${reasonOf(error)}.`, { cause: error })
+      const problem = error instanceof PlatziverseError ? error : new PlatziverseError('STORE_UNAVAILABLE', `${reasonOf(error)}.`, { cause: error })
+      if (problem.code !== this.#error?.code) this.#tell?.(problem)
+      this.#error = problem
     }
     if (!this.#ending.signal.aborted) this.#schedule(this.#timing.between)
   }

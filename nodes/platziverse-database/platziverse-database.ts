@@ -38,7 +38,7 @@ export default function (RED: RED): void {
     if (database.client === 'sqlite' && isOnNodeSqlite()) this.warn(RED._('platziverse-database.status.nodeSqlite'))
     try {
       this.retention = new Retention(this.store, retention)
-      this.retention.start()
+      this.retention.start(problem => { this.error(RED._('platziverse-database.status.retention', { message: problem.message })) })
     } catch (error) {
       // Deleting by a guess could not be undone.
       this.error(reasonOf(error))

@@ -371,13 +371,15 @@ onEachDatabase('a pass that fails says why, and a later one goes on', async (t, 
   await write(store, [['a', 'cpu', today, 1]])
   const { query } = database
   await query.schema.renameTable('metrics_1d', 'elsewhere')
-  retention.start()
+  const told: string[] = []
+  retention.start(({ code }) => { told.push(code) })
   await until(() => retention.statistics().error?.code, code => code === 'STORE_UNAVAILABLE')
   await query.schema.renameTable('elsewhere', 'metrics_1d')
   // What it had claimed is free again a minute later.
   await query('dirty_hours').update({ ts: today })
   await until(() => rollups(query, 'metrics_1d'), rows => rows.length === 1)
   await until(() => retention.statistics().error, error => error === null)
+  assert.deepEqual(told, ['STORE_UNAVAILABLE'])
   await retention.stop()
   await retention.stop()
   await assert.rejects(retention.runOnce(today), { name: 'AbortError' })
