@@ -48,6 +48,8 @@ export class ClientState {
   packetsSent = 0
   /** Whether what is written waits for the turn's end. */
   corked = false
+  pieces: Array<Buffer | string> | undefined
+  piecesSize = 0
   readonly #watcher: Watcher
   #pace: Pace | undefined
 
