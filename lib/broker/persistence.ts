@@ -219,7 +219,7 @@ class Persistence implements BrokerPersistence {
 
   subscriptionsByClient (client: Client): Promise<Subscription[]> { return this.subscriptions.ofClient(client) }
 
-  subscriptionsByTopic (topic: string): Promise<Route[]> { return this.subscriptions.matching(topic) }
+  subscriptionsByTopic (topic: string): Promise<readonly Route[]> { return this.subscriptions.matching(topic) }
 
   countOffline (): Promise<{ subsCount: number, clientsCount: number }> { return this.subscriptions.count() }
 

@@ -116,6 +116,7 @@ export class Queues {
 
   /** Write `packet` for each session once, at its highest QoS, where there is room. It is in the queue after the commit. */
   #admit (recipients: Recipient[], packet: Packet): Array<[Session, Queued]> {
+    if (recipients.length === 0) return []
     const { journal, limits } = this.#context
     const qosOf = new Map<string, number>()
     for (const { clientId, qos = packet.qos } of recipients) qosOf.set(clientId, Math.max(qos, qosOf.get(clientId) ?? 0))

@@ -8,12 +8,17 @@ import { TopicTree } from './topic-tree.ts'
 /** A subscription whose publications are queued. */
 export type Route = Subscription & { clientId: string }
 
+/** Topics of which the routes are remembered. */
+const mostTopics = 1_000
+
 /** The subscriptions of the sessions, and for whom a publication is queued by them. */
 export class Subscriptions {
   #context: Context
   #sessions: Sessions
   /** By filter and client. */
   #routes = new TopicTree<Map<string, Route>>()
+  /** What `matching` found since the last change. */
+  #found = new Map<string, readonly Route[]>()
 
   constructor (context: Context, sessions: Sessions) {
     this.#context = context
@@ -78,8 +83,14 @@ export class Subscriptions {
   }
 
   /** Only those of QoS 1 and 2: nothing else is queued. */
-  async matching (topic: string): Promise<Route[]> {
-    return this.#routes.matchingFilters(topic).flatMap(routes => [...routes.values()])
+  async matching (topic: string): Promise<readonly Route[]> {
+    let routes = this.#found.get(topic)
+    if (routes === undefined) {
+      routes = this.#routes.matchingFilters(topic).flatMap(byClient => [...byClient.values()])
+      if (this.#found.size >= mostTopics) this.#found.clear()
+      this.#found.set(topic, routes)
+    }
+    return routes
   }
 
   async count (): Promise<{ subsCount: number, clientsCount: number }> {
@@ -103,6 +114,7 @@ export class Subscriptions {
     else routes.delete(clientId)
     if (routes.size > 0) this.#routes.set(subscription.topic, routes)
     else this.#routes.delete(subscription.topic)
+    this.#found.clear()
   }
 
   #unsubscribe (session: Session, topic: string): void {
