@@ -48,7 +48,7 @@ async function read (db: Knex, query: Query): Promise<Reading<unknown>> {
     case 'agent': return readingOf([await agent(db, query.uuid)])
     case 'types': return await types(db, query.uuid)
     case 'latest': return await latest(db, query.uuid)
-    case 'series': return await series(db, query)
+    case 'series': return series(db, query)
     case 'buckets': return await buckets(db, query)
     case 'typeBuckets': return await typeBuckets(db, query)
   }

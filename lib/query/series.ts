@@ -35,23 +35,25 @@ export interface FoundSeries {
 type Row = Record<'ts' | 'seq' | 'value' | 'text', unknown>
 
 /**
- * The metrics of a series. Pages are read one after the other: what is stored meanwhile may be in the later ones.
- * @throws PlatziverseError QUERY_AGENT_UNKNOWN, QUERY_SERIES_UNKNOWN
+ * The metrics of a series. Pages are read one after the other: what is stored meanwhile may be in the later ones. Without metrics
+ * reading throws PlatziverseError QUERY_AGENT_UNKNOWN or QUERY_SERIES_UNKNOWN where the agent or the type is unknown.
  */
-export async function series (db: Knex, { uuid, type, from, to, limit = Number.POSITIVE_INFINITY, order }: SeriesQuery): Promise<Reading<StoredMetric>> {
-  const { id } = await findSeries(db, uuid, type)
+export function series (db: Knex, { uuid, type, from, to, limit = Number.POSITIVE_INFINITY, order }: SeriesQuery): Reading<StoredMetric> {
   return {
     about: { from, to },
     async * pages (size) {
       let last: Row | undefined
       for (let left = limit; left > 0;) {
         const page = Math.min(size, left)
+        // Found in the same statement, since another one would take as long as this.
+        const id = db('agents').join('series', 'series.agent_id', 'agents.id').where({ 'agents.uuid': uuid, 'series.type': type }).select('series.id')
         const query = db('metrics').where('series_id', id).orderBy([{ column: 'ts', order }, { column: 'seq', order }]).limit(page)
         if (from !== undefined) query.where('ts', '>=', from)
         if (to !== undefined) query.where('ts', '<', to)
         if (last !== undefined) continueAfter(query, last, order)
         const rows = await query.select<Row[]>('ts', 'seq', 'value', 'text')
         if (rows.length > 0) yield rows.map(row => ({ ts: Number(row.ts), value: valueOf(row.value, row.text) }))
+        else if (last === undefined) await findSeries(db, uuid, type)
         if (rows.length < page) return
         last = rows.at(-1)
         left -= page
