@@ -7,10 +7,27 @@ export interface UserRecord {
   hash: string
 }
 
+/** What can be wrong with a line of a password file, in English. The form has a text for each key in every language. */
+export const passwordFileTexts = {
+  lineUnknown: () => 'The line is no "username:hash".',
+  userMissing: () => 'The line has no username.',
+  userRepeated: (username: string) => `The user "${username}" is repeated: the last line holds.`,
+  passwordMissing: (username: string) => `The user "${username}" has no password.`,
+  // "mosquitto_passwd -U" would hash the lines that are hashed already once more.
+  passwordPlain: (username: string) => `The password of "${username}" is plain text: hash it with "mosquitto_passwd <file> <username>", ` +
+    'or with "mosquitto_passwd -U <file>" when no line of the file is hashed.',
+  hashUnknown: (username: string) => `The password of "${username}" is hashed in a way that is not supported: $7$, $6$ and $scrypt$ are.`,
+  hashDamaged: (username: string) => `The password of "${username}" has a damaged hash: set it again.`,
+  hashExpensive: (username: string) => `The password of "${username}" has a hash that would take too long to check: set it again with fewer iterations.`
+} as const
+
 export interface PasswordFileProblem {
   /** From 1. */
   line: number
-  /** One sentence that never quotes the password. */
+  problem: keyof typeof passwordFileTexts
+  /** Empty: the line has none. */
+  username: string
+  /** The sentence of `passwordFileTexts`, which never quotes the password. */
   text: string
 }
 
@@ -18,7 +35,7 @@ type Hash = { kind: 'scrypt', cost: Required<Pick<ScryptOptions, 'N' | 'r' | 'p'
   { kind: 'pbkdf2', iterations: number, salt: Buffer, key: Buffer } |
   { kind: 'sha512', salt: Buffer, key: Buffer }
 
-type HashProblem = 'plain' | 'unknown' | 'damaged' | 'expensive'
+type HashProblem = 'passwordPlain' | 'hashUnknown' | 'hashDamaged' | 'hashExpensive'
 
 /** About 45 ms and 16 MiB on a server of 2024; the next step up would take twice of both. */
 const standard = { log2N: 14, r: 8, p: 1 }
@@ -67,65 +84,63 @@ export function parsePasswordFile (text: string): { users: UserRecord[], problem
   const problems: PasswordFileProblem[] = []
   for (const [index, line] of text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/).entries()) {
     if (line.startsWith('#') || line.trim() === '') continue
+    const report = ({ problem, username }: LineProblem) => {
+      problems.push({ line: index + 1, problem, username, text: passwordFileTexts[problem](username) })
+    }
     const user = readUser(line)
-    if (typeof user === 'string') {
-      problems.push({ line: index + 1, text: user })
+    if ('problem' in user) {
+      report(user)
       continue
     }
-    if (users.has(user.username)) problems.push({ line: index + 1, text: `The user "${user.username}" is repeated: the last line holds.` })
-    users.set(user.username, user)
+    const { username } = user
+    if (users.has(username)) report({ problem: 'userRepeated', username })
+    users.set(username, user)
   }
   return { users: [...users.values()], problems }
 }
 
+type LineProblem = Pick<PasswordFileProblem, 'problem' | 'username'>
+
 /** The user of a line, or what is wrong with it. */
-function readUser (line: string): UserRecord | string {
+function readUser (line: string): UserRecord | LineProblem {
   const [username = '', hash] = line.split(':').map(field => field.trim())
   // Without a colon the line may be a password that somebody put alone: it is not quoted.
-  if (hash === undefined) return 'The line is no "username:hash".'
-  if (username === '') return 'The line has no username.'
-  if (hash === '') return `The user "${username}" has no password.`
+  if (hash === undefined) return { problem: 'lineUnknown', username: '' }
+  if (username === '') return { problem: 'userMissing', username }
+  if (hash === '') return { problem: 'passwordMissing', username }
   const read = readHash(hash)
-  return typeof read === 'string' ? `The password of "${username}" ${hashProblems[read]}` : { username, hash }
-}
-
-const hashProblems: Record<HashProblem, string> = {
-  // "mosquitto_passwd -U" would hash the lines that are hashed already once more.
-  plain: 'is plain text: hash it with "mosquitto_passwd <file> <username>", or with "mosquitto_passwd -U <file>" when no line of the file is hashed.',
-  unknown: 'is hashed in a way that is not supported: $7$, $6$ and $scrypt$ are.',
-  damaged: 'has a damaged hash: set it again.',
-  expensive: 'has a hash that would take too long to check: set it again with fewer iterations.'
+  return typeof read === 'string' ? { problem: read, username } : { username, hash }
 }
 
 function readHash (text: string): Hash | HashProblem {
-  if (!/^\$[^$]+\$/.test(text)) return 'plain'
+  if (!/^\$[^$]+\$/.test(text)) return 'passwordPlain'
   const [, kind, ...fields] = text.split('$')
   if (kind === '7') return readPbkdf2(fields)
   if (kind === '6') return readSha512(fields)
   if (kind === 'scrypt') return readScrypt(fields)
-  return 'unknown'
+  return 'hashUnknown'
 }
 
 function readScrypt ([parameters = '', ...rest]: string[]): Hash | HashProblem {
   const bytes = saltAndKey(rest)
   const numbers = /^ln=(\d{1,3}),r=(\d{1,9}),p=(\d{1,9})$/.exec(parameters)?.slice(1).map(Number)
-  if (bytes === undefined || numbers === undefined) return 'damaged'
+  if (bytes === undefined || numbers === undefined) return 'hashDamaged'
   const [log2N = 0, r = 0, p = 0] = numbers
-  if (log2N < 1 || r < 1 || p < 1 || bytes.key.length < 16) return 'damaged'
-  if (2 ** log2N * r * p > mostScryptWork) return 'expensive'
+  if (log2N < 1 || r < 1 || p < 1 || bytes.key.length < 16) return 'hashDamaged'
+  if (2 ** log2N * r * p > mostScryptWork) return 'hashExpensive'
   return { kind: 'scrypt', cost: { N: 2 ** log2N, r, p }, ...bytes }
 }
 
 function readPbkdf2 ([iterations = '', ...rest]: string[]): Hash | HashProblem {
   const bytes = saltAndKey(rest)
-  if (bytes?.key.length !== sha512Bytes || !/^[1-9]\d*$/.test(iterations)) return 'damaged'
-  if (Number(iterations) > mostIterations) return 'expensive'
+  if (bytes?.key.length !== sha512Bytes || !/^[1-9]\d*$/.test(iterations)) return 'hashDamaged'
+  if (Number(iterations) > mostIterations) return 'hashExpensive'
   return { kind: 'pbkdf2', iterations: Number(iterations), ...bytes }
 }
 
 function readSha512 (fields: string[]): Hash | HashProblem {
   const bytes = saltAndKey(fields)
-  return bytes?.key.length === sha512Bytes ? { kind: 'sha512', ...bytes } : 'damaged'
+  return bytes?.key.length === sha512Bytes ? { kind: 'sha512', ...bytes } : 'hashDamaged'
 }
 
 /** Two fields of base64, at most 128 bytes each. */

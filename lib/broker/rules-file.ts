@@ -1,9 +1,25 @@
-import { checkRule, type Rule } from './rules.ts'
+import { checkRule, ruleTexts, type Rule } from './rules.ts'
+
+/** What can be wrong with a line, in English: its rule, or the line itself. The form has a text for each key in every language. */
+export const rulesFileTexts = {
+  ...ruleTexts,
+  sectionUnknown: 'It is not known whom this line is about: see the user line above it.',
+  keywordUnknown: 'A line starts with user, topic, pattern or #.',
+  rulesMissing: 'There is no rule: Mosquitto refuses everything then, whereas no rules here allow everything.'
+} as const
+
+export interface RulesFileProblem {
+  /** From 1. */
+  line: number
+  problem: keyof typeof rulesFileTexts
+  /** The sentence of `rulesFileTexts`. */
+  text: string
+}
 
 export interface RulesFile {
   rules: Rule[]
   /** What could not be read and was left out. Mosquitto refuses a file with any: so should who imports one, as a deny may be missing. */
-  problems: Array<{ line: number, text: string }>
+  problems: RulesFileProblem[]
 }
 
 /** Whom the lines to come are about; undefined: the `user` line above them could not be read. */
@@ -12,13 +28,14 @@ type Section = Pick<Rule, 'subject' | 'username'> | undefined
 /** Read the text of a Mosquitto 2 ACL file. Lines count from 1. */
 export function parseRulesFile (text: string): RulesFile {
   const rules: Rule[] = []
-  const problems: RulesFile['problems'] = []
+  const problems: RulesFileProblem[] = []
+  const reportAt = (line: number, problem: RulesFileProblem['problem']) => { problems.push({ line, problem, text: rulesFileTexts[problem] }) }
   let section: Section = { subject: 'anonymous' }
 
   for (const [index, line] of text.split('\n').entries()) {
     // A comment starts in the first column only.
     if (line.startsWith('#') || line.trim() === '') continue
-    const report = (problem: string) => { problems.push({ line: index + 1, text: problem }) }
+    const report = (problem: RulesFileProblem['problem']) => { reportAt(index + 1, problem) }
 
     const [keyword, rest] = firstWord(line)
     if (keyword === 'user') {
@@ -29,7 +46,7 @@ export function parseRulesFile (text: string): RulesFile {
     } else if (keyword === 'topic' || keyword === 'pattern') {
       const subject: Section = keyword === 'pattern' ? { subject: 'everyone' } : section
       if (subject === undefined) {
-        report('It is not known whom this line is about: see the user line above it.')
+        report('sectionUnknown')
         continue
       }
       const rule = { ...subject, ...grantOf(rest) }
@@ -37,13 +54,11 @@ export function parseRulesFile (text: string): RulesFile {
       if (problem === undefined) rules.push(rule as Rule)
       else report(problem)
     } else {
-      report('A line starts with user, topic, pattern or #.')
+      report('keywordUnknown')
     }
   }
   // Since CVE-2018-12550.
-  if (rules.length === 0 && problems.length === 0) {
-    problems.push({ line: 1, text: 'There is no rule: Mosquitto refuses everything then, whereas no rules here allow everything.' })
-  }
+  if (rules.length === 0 && problems.length === 0) reportAt(1, 'rulesMissing')
   return { rules, problems }
 }
 
@@ -66,7 +81,7 @@ function firstWord (text: string): [word: string, rest: string] {
 export function formatRulesFile (rules: readonly Rule[]): string {
   for (const [index, rule] of rules.entries()) {
     const problem = checkRule(rule)
-    if (problem !== undefined) throw new TypeError(`Rule ${index + 1}: ${problem}`)
+    if (problem !== undefined) throw new TypeError(`Rule ${index + 1}: ${ruleTexts[problem]}`)
   }
   if (rules.length === 0) return '# No rules: leave acl_file out, as Mosquitto refuses everything when the file is empty.\n'
 

@@ -31,22 +31,35 @@ const subjects: readonly unknown[] = ['everyone', 'anonymous', 'user'] satisfies
 /** Each access as bits; denied is none of them. */
 const accessBits = { read: 1, write: 2, readwrite: 3, deny: 0 } as const satisfies Record<Rule['access'], number>
 
-/** What is wrong with a row of the table, as an English sentence; undefined: nothing. */
-export function checkRule ({ subject, username, access, topic }: { [Field in keyof Rule]?: unknown }): string | undefined {
-  if (!subjects.includes(subject)) return 'The subject is to be everyone, anonymous or user.'
+/** What can be wrong with a row of the table, in English. The form has a text for each key in every language. */
+export const ruleTexts = {
+  subjectUnknown: 'The subject is to be everyone, anonymous or user.',
+  usernameMissing: 'The username is missing.',
+  usernameUnwritable: 'The username has a control character, or a space at its start or end.',
+  accessUnknown: 'The access is to be read, write, readwrite or deny.',
+  topicMissing: 'The topic is missing.',
+  topicUnwritable: 'The topic has a control character, or a space at its start or end.',
+  topicShared: 'A shared subscription is checked by its filter: leave out "$share" and the group.',
+  topicNoFilter: 'The topic is no filter: + and # stand alone between slashes, # at the end; 65,535 bytes are the most.',
+  placeholderMixed: 'In the topic, %u and %c stand alone between slashes.'
+} as const
+
+export type RuleProblem = keyof typeof ruleTexts
+
+/** What is wrong with a row of the table, as a key of `ruleTexts`; undefined: nothing. */
+export function checkRule ({ subject, username, access, topic }: { [Field in keyof Rule]?: unknown }): RuleProblem | undefined {
+  if (!subjects.includes(subject)) return 'subjectUnknown'
   if (subject === 'user') {
-    if (typeof username !== 'string' || username === '') return 'The username is missing.'
-    if (!isWritable(username)) return 'The username has a control character, or a space at its start or end.'
+    if (typeof username !== 'string' || username === '') return 'usernameMissing'
+    if (!isWritable(username)) return 'usernameUnwritable'
   }
-  if (typeof access !== 'string' || !Object.hasOwn(accessBits, access)) return 'The access is to be read, write, readwrite or deny.'
-  if (typeof topic !== 'string' || topic === '') return 'The topic is missing.'
-  if (!isWritable(topic)) return 'The topic has a control character, or a space at its start or end.'
-  if (topic.startsWith('$share/')) return 'A shared subscription is checked by its filter: leave out "$share" and the group.'
+  if (typeof access !== 'string' || !Object.hasOwn(accessBits, access)) return 'accessUnknown'
+  if (typeof topic !== 'string' || topic === '') return 'topicMissing'
+  if (!isWritable(topic)) return 'topicUnwritable'
+  if (topic.startsWith('$share/')) return 'topicShared'
   const filter = parseFilter(topic)
-  if (filter === undefined) return 'The topic is no filter: + and # stand alone between slashes, # at the end; 65,535 bytes are the most.'
-  if (subject === 'everyone' && filter.levels.some(level => /%[uc]/.test(level) && !isPlaceholder(level))) {
-    return 'In the topic, %u and %c stand alone between slashes.'
-  }
+  if (filter === undefined) return 'topicNoFilter'
+  if (subject === 'everyone' && filter.levels.some(level => /%[uc]/.test(level) && !isPlaceholder(level))) return 'placeholderMixed'
   return undefined
 }
 

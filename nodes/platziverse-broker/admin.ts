@@ -26,6 +26,7 @@ const registered = new WeakSet<object>()
  * - `rules/parse` `{text}` → `{rules, problems}`, of a Mosquitto ACL file
  * - `rules/format` `{rules}` → `{text}`
  *
+ * A problem is `{line, problem, text}`, of a password file with a `username`: the key of the form's text, and the English sentence.
  * Bad input is answered by 400 and `{code, message}`. May be called often: the endpoints are registered once.
  */
 export function registerAdmin (RED: RED): void {

@@ -1,9 +1,11 @@
 import { ask, text } from './editor-form.ts'
 
-/** A line of a file that was not taken. */
-interface Problem {
+/** What is wrong with a line of a file; see admin.ts. */
+export interface Problem {
   line: number
-  text: string
+  /** Of the catalogue's `import.problems`. */
+  problem: string
+  username?: string
 }
 
 export interface ImportOptions<Answer extends { problems: Problem[] }> {
@@ -38,7 +40,10 @@ export function prepareImport<Answer extends { problems: Problem[] }> ({ place, 
     }
   }
   const show = (sentence: string, problems: Problem[]): void => {
-    const lines = problems.map(({ line, text: problem }) => $('<li>').text(text('platziverse-broker.import.problem', { line, problem })))
+    const lines = problems.map(({ line, problem, username = '' }) => {
+      const said = text(`platziverse-broker.import.problems.${problem}`, { username })
+      return $('<li>').text(text('platziverse-broker.import.problem', { line, problem: said }))
+    })
     report.empty().append(document.createTextNode(sentence), lines.length === 0 ? [] : $('<ul>').append(lines)).show()
   }
   add.on('click', () => { void read(String(paste.val() ?? '')) })

@@ -4,7 +4,7 @@ import { markTab, type Part } from '../shared/editor/form.ts'
 import { prepareList, type Fields, type RowProblem } from '../shared/editor/list.ts'
 import { isTopicFilter } from '../shared/editor/validate.ts'
 import { ask, complain, text, type BrokerNode } from './editor-form.ts'
-import { button, prepareImport } from './editor-import.ts'
+import { button, prepareImport, type Problem } from './editor-import.ts'
 
 const empty: SavedRule = { subject: 'everyone', username: '', access: 'readwrite', topic: '' }
 const subjects = ['everyone', 'anonymous', 'user'] as const
@@ -36,7 +36,7 @@ export function prepareRules (node: BrokerNode): Part {
     checked (problems) { markTab('platziverse-broker-rules-tab', problems.length > 0) }
   }, node, 'rules')
 
-  prepareImport<{ rules: SavedRule[], problems: Array<{ line: number, text: string }> }>({
+  prepareImport<{ rules: SavedRule[], problems: Problem[] }>({
     place: '#platziverse-broker-rules-import',
     path: 'rules/parse',
     label: text('platziverse-broker.rule.import'),

@@ -2,7 +2,7 @@ import { RED } from '../shared/editor/red.ts'
 import { input, mark, valueOf } from '../shared/editor/fields.ts'
 import { markTab, type Part } from '../shared/editor/form.ts'
 import { ask, complain, isOpen, text, type BrokerNode } from './editor-form.ts'
-import { prepareImport } from './editor-import.ts'
+import { prepareImport, type Problem } from './editor-import.ts'
 
 interface User {
   username: string
@@ -111,7 +111,7 @@ export function prepareUsers (node: BrokerNode): Part {
   list.editableList('addItems', parse(node.credentials?.users ?? ''))
   filling = false
 
-  prepareImport<{ users: User[], problems: Array<{ line: number, text: string }> }>({
+  prepareImport<{ users: User[], problems: Problem[] }>({
     place: '#platziverse-broker-users-import',
     path: 'users/parse',
     label: text('platziverse-broker.user.import'),

@@ -2,7 +2,7 @@ import { isAbsolute, join } from 'node:path'
 import type { BrokerOptions, Decide, ListenerOptions, TlsMaterial } from '../../lib/broker/broker.ts'
 import { readLimits } from '../../lib/broker/limits.ts'
 import type { UserRecord } from '../../lib/broker/passwords.ts'
-import { checkRule, type Rule } from '../../lib/broker/rules.ts'
+import { checkRule, ruleTexts, type Rule } from '../../lib/broker/rules.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
 import { wholeNumber } from '../shared/red.ts'
 import { brokerDefaults as defaults, type BrokerConfig, type BrokerCredentials, type SavedListener, type SavedRule } from './config.ts'
@@ -63,7 +63,7 @@ function ruleOf (saved: SavedRule, report: (error: PlatziverseError) => void): R
   const rule: Rule = { subject: saved.subject, access: saved.access, topic: saved.topic, ...saved.subject === 'user' ? { username: saved.username } : {} }
   const problem = checkRule(rule)
   if (problem === undefined) return [rule]
-  report(new PlatziverseError('BROKER_RULE_INVALID', `The rule for ${JSON.stringify(saved.topic)}: ${problem}`))
+  report(new PlatziverseError('BROKER_RULE_INVALID', `The rule for ${JSON.stringify(saved.topic)}: ${ruleTexts[problem]}`))
   return [{ subject: 'everyone', access: 'deny', topic: '#' }]
 }
 

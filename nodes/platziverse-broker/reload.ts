@@ -1,7 +1,7 @@
 import type { Access } from '../../lib/broker/hub.ts'
 import { hashPassword, parsePasswordFile, verifyPassword, type UserRecord } from '../../lib/broker/passwords.ts'
 import { parseRulesFile } from '../../lib/broker/rules-file.ts'
-import { checkRule, type Rule } from '../../lib/broker/rules.ts'
+import { checkRule, ruleTexts, type Rule } from '../../lib/broker/rules.ts'
 import { isObject, isPassword, isText, longestText, mostEntries } from './admin.ts'
 import { invalid } from './invalid.ts'
 
@@ -32,7 +32,7 @@ function readRules (given: unknown): Rule[] {
   return list.map((entry, i) => {
     const { subject, username, access, topic } = entry as Partial<Rule>
     const problem = checkRule({ subject, username, access, topic })
-    if (problem !== undefined) throw invalid(`rules, entry ${i + 1}: ${problem}`)
+    if (problem !== undefined) throw invalid(`rules, entry ${i + 1}: ${ruleTexts[problem]}`)
     return { subject, access, topic, ...subject === 'user' ? { username } : {} } as Rule
   })
 }

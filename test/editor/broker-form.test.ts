@@ -270,6 +270,41 @@ describe('the broker\'s form', { skip: skipWithoutEditor(5) }, () => {
     assert.ok(rules.every(rule => Object.keys(rule).join() === 'subject,username,access,topic'))
   }))
 
+  const inOtherLanguages = [
+    {
+      language: 'es-ES',
+      users: [
+        'Línea 1: El hash de la contraseña de «$t(gil)» es de un tipo que no se admite; se admiten $7$, $6$ y $scrypt$.',
+        'Línea 2: La línea no es «usuario:hash».'
+      ],
+      rules: ['Línea 2: Una línea empieza por user, topic, pattern o #.', 'Línea 3: Falta el tema.']
+    },
+    {
+      language: 'pt-BR',
+      users: [
+        'Linha 1: O hash da senha de “$t(gil)” é de um tipo que não é aceito; são aceitos $7$, $6$ e $scrypt$.',
+        'Linha 2: A linha não é “usuário:hash”.'
+      ],
+      rules: ['Linha 2: Uma linha começa com user, topic, pattern ou #.', 'Linha 3: Falta o tópico.']
+    }
+  ] as const
+  for (const { language, users, rules } of inOtherLanguages) {
+    test(`says in ${language} what is wrong with a Mosquitto file`, () => nodeRed.withEditor({ flows: [flow, before01], language }, async editor => {
+      const { page } = editor
+      await editor.edit(id)
+      // i18next would look up what stands in "$t()".
+      for (const [tab, file, expected] of [['users', '$t(gil):$9$a$b\nhunter2', users], ['rules', 'topic a\ntopik b\ntopic', rules]] as const) {
+        await open(page, tab)
+        const panel = page.locator(`#platziverse-broker-${tab}-import`)
+        await panel.getByRole('button', { name: 'Mosquitto' }).click()
+        await panel.locator('textarea').fill(file)
+        await panel.getByRole('button', { name: 'Importar', exact: true }).click()
+        await panel.locator('li').first().waitFor()
+        assert.deepEqual(await panel.locator('li').allInnerTexts(), expected)
+      }
+    }))
+  }
+
   test('refuses limits and topics that are none', () => nodeRed.withEditor({ flows: [flow, before01] }, async editor => {
     const { page } = editor
     await editor.edit(id)

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { passwordFileTexts } from '../../lib/broker/passwords.ts'
+import { rulesFileTexts } from '../../lib/broker/rules-file.ts'
 import { packageDir } from '../helpers/node-red.ts'
 
 const languages = ['en-US', 'es-ES', 'pt-BR'] as const
@@ -10,9 +12,9 @@ type Catalogue = Map<string, string>
 
 const manifest = JSON.parse(read('package.json')) as { 'node-red': { nodes: Record<string, string> } }
 const nodes = Object.keys(manifest['node-red'].nodes)
-/** Of all nodes: they share texts. */
-const sources = readdirSync(join(packageDir, 'nodes'), { recursive: true, encoding: 'utf8' })
-  .filter(file => file.endsWith('.ts')).map(file => read('nodes', file))
+/** Of all nodes: they share texts; and of lib/, which names the texts of what it finds wrong. */
+const sources = ['nodes', 'lib'].flatMap(folder => readdirSync(join(packageDir, folder), { recursive: true, encoding: 'utf8' })
+  .filter(file => file.endsWith('.ts')).map(file => read(folder, file)))
 /** Keys that the editor asks for by itself. */
 const editorKeys = ['palette.label.platziverse']
 
@@ -80,6 +82,22 @@ for (const node of nodes) {
     })
   })
 }
+
+test('the problems of an imported file have a text in every language, in English the one of the broker', () => {
+  const root = 'platziverse-broker.import.problems.'
+  const ofPasswords = Object.entries(passwordFileTexts).map(([key, text]) => [`${root}${key}`, text('__username__')] as const)
+  const ofRules = Object.entries(rulesFileTexts).map(([key, text]) => [`${root}${key}`, text] as const)
+  const english = new Map<string, string>([...ofPasswords, ...ofRules])
+  assert.equal(english.size, ofPasswords.length + ofRules.length, 'a key stands for one text')
+  for (const language of languages) {
+    const said = new Map([...catalogueOf('platziverse-broker', language)].filter(([key]) => key.startsWith(root)))
+    assert.deepEqual([...said.keys()].sort(), [...english.keys()].sort(), language)
+    for (const [key, text] of said) {
+      if (language === 'en-US') assert.equal(text, english.get(key), key)
+      else assert.notEqual(text, english.get(key), `${language} ${key} is not translated`)
+    }
+  }
+})
 
 function read (...path: string[]): string {
   return readFileSync(join(packageDir, ...path), 'utf8')

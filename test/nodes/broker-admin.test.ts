@@ -60,8 +60,8 @@ test('a Mosquitto password file gives its users, and its problems by line', asyn
   const { status, body } = await post('users/parse', { text: `# comment\nana:${hash}\nbob:hunter2\n` })
   assert.equal(status, 200)
   assert.deepEqual(body['users'], [{ username: 'ana', hash }])
-  const [problem, ...others] = body['problems'] as Array<{ line: number, text: string }>
-  assert.deepEqual([problem?.line, others], [3, []])
+  const [problem, ...others] = body['problems'] as Array<{ line: number, problem: string, username: string, text: string }>
+  assert.deepEqual([problem?.line, problem?.problem, problem?.username, others], [3, 'passwordPlain', 'bob', []])
   assert.ok(!problem?.text.includes('hunter2'), 'no password is repeated')
 })
 

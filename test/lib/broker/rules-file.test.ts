@@ -25,7 +25,7 @@ topic readwrite read
 
 test('an ACL file is read as Mosquitto reads it', () => {
   const { rules, problems } = parseRulesFile(example)
-  assert.deepEqual(problems, [{ line: 11, text: 'The access is to be read, write, readwrite or deny.' }])
+  assert.deepEqual(problems, [{ line: 11, problem: 'accessUnknown', text: 'The access is to be read, write, readwrite or deny.' }])
   assert.deepEqual(rules, [
     { subject: 'anonymous', access: 'read', topic: 'public/#' },
     { subject: 'anonymous', access: 'deny', topic: 'public/hidden' },
@@ -44,6 +44,7 @@ test('what cannot be read is told with its line, and left out', () => {
   const problems = (text: string) => parseRulesFile(text).problems
   assert.match(problems('topic read a/#/b')[0]?.text ?? '', /no filter/)
   assert.match(problems('topic')[0]?.text ?? '', /topic is missing/)
+  assert.equal(problems('topics a')[0]?.problem, 'keywordUnknown')
   assert.match(problems('topics a')[0]?.text ?? '', /A line starts with/)
   assert.match(problems(' # a comment starts in the first column')[0]?.text ?? '', /A line starts with/)
   assert.match(problems('pattern read a/x-%u')[0]?.text ?? '', /stand alone/)
@@ -54,13 +55,15 @@ test('what cannot be read is told with its line, and left out', () => {
 test('lines below a user that could not be read are given to nobody', () => {
   const { rules, problems } = parseRulesFile('user ada\ntopic a\nuser\ntopic readwrite #\npattern read b\nuser bob\ntopic c')
   assert.deepEqual(rules.map(({ topic }) => topic), ['a', 'b', 'c'])
-  assert.deepEqual(problems.map(({ line }) => line), [3, 4])
+  assert.deepEqual(problems.map(({ line, problem }) => [line, problem]), [[3, 'usernameMissing'], [4, 'sectionUnknown']])
 })
 
 test('a file without rules is a problem, as it stands for the opposite of an empty table (CVE-2018-12550)', () => {
   for (const text of ['', '\n', '# nothing\n', formatRulesFile([])]) {
     assert.deepEqual(parseRulesFile(text).rules, [])
-    assert.match(parseRulesFile(text).problems[0]?.text ?? '', /no rule/)
+    const [problem, ...others] = parseRulesFile(text).problems
+    assert.deepEqual([problem?.line, problem?.problem, others], [1, 'rulesMissing', []])
+    assert.match(problem?.text ?? '', /no rule/)
   }
 })
 

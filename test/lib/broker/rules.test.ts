@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { checkRule, Rules, type Rights, type Rule } from '../../../lib/broker/rules.ts'
+import { checkRule, Rules, ruleTexts, type Rights, type Rule } from '../../../lib/broker/rules.ts'
 import { covers, matches, overlaps, parseFilter } from '../../../lib/broker/topic-filters.ts'
 
 function rightsOf (rules: Rule[], username?: string, clientId = 'c1'): Rights {
@@ -231,7 +231,7 @@ test('a hundred levels and a hundred rules take no time, whatever the topic', ()
   assert.ok(performance.now() - start < 1000)
 })
 
-test('a row of the table that cannot be right is told in a sentence', () => {
+test('a row of the table that cannot be right is told by the key of a sentence', () => {
   const row = { subject: 'user', username: 'ada', access: 'read', topic: 'a/#' }
   const wrong: Array<[object, RegExp]> = [
     [{ subject: 'group' }, /subject/], [{ subject: undefined }, /subject/],
@@ -243,7 +243,13 @@ test('a row of the table that cannot be right is told in a sentence', () => {
     [{ topic: 'a#' }, /no filter/], [{ topic: 'a/#/b' }, /no filter/], [{ topic: 'a+/b' }, /no filter/], [{ topic: 'x'.repeat(65_536) }, /no filter/],
     [{ topic: '$share/g/a' }, /shared/], [{ subject: 'everyone', topic: 'a/x%u' }, /%u/], [{ subject: 'everyone', topic: '%c%u' }, /%u/]
   ]
-  for (const [change, problem] of wrong) assert.match(checkRule({ ...row, ...change }) ?? '', problem, JSON.stringify(change).slice(0, 100))
+  const told = new Set<string>()
+  for (const [change, pattern] of wrong) {
+    const problem = checkRule({ ...row, ...change }) ?? assert.fail(JSON.stringify(change).slice(0, 100))
+    assert.match(ruleTexts[problem], pattern, JSON.stringify(change).slice(0, 100))
+    told.add(problem)
+  }
+  assert.deepEqual([...told].sort(), Object.keys(ruleTexts).sort(), 'every sentence is for something')
   const right = [{ username: 'with space', topic: 'a topic/+' }, { topic: '#' }, { topic: 'a//%u%c' }, { subject: 'everyone', username: '', topic: '%u/%c/#' }]
   for (const change of right) assert.equal(checkRule({ ...row, ...change }), undefined, JSON.stringify(change))
 })
