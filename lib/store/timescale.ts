@@ -7,15 +7,47 @@ const uncompressed = 7 * day
 /** The part of the hypertable that has the metrics from `from` (UTC ms) to before `to`; `table` is ready for a statement. */
 export interface Chunk { table: string, from: number, to: number }
 
+/** What TimescaleDB does for a database. */
+export interface TimescaleState {
+  /** Such as `2.25.2`. */
+  version: string
+  /** The edition under the Apache licence, which cannot compress. */
+  isApache: boolean
+  /**
+   * Whether `metrics` is a hypertable, becomes one at the next start, cannot become one because this user lacks a right, or
+   * stays a plain table because it has metrics already.
+   */
+  metrics: 'hypertable' | 'next' | 'forbidden' | 'plain'
+  /** ms after which metrics are compressed; absent where they are not. */
+  compressedAfter?: number
+}
+
 /** The schema that TimescaleDB's functions are in, ready for a statement. */
 const extension = "select extnamespace::regnamespace::text as schema from pg_extension where extname = 'timescaledb'"
+
+/** Those of a view's rows that are of `metrics`. */
+const ofMetrics = `(hypertable_schema, hypertable_name) = (
+  select nspname, relname from pg_class join pg_namespace on pg_namespace.oid = relnamespace where pg_class.oid = to_regclass('metrics'))`
 
 const chunks = `
   select format('%I.%I', chunk_schema, chunk_name) as table, range_start_integer as from, range_end_integer as to
   from timescaledb_information.chunks
-  where (hypertable_schema, hypertable_name) = (
-    select nspname, relname from pg_class join pg_namespace on pg_namespace.oid = relnamespace where pg_class.oid = to_regclass('metrics'))
+  where ${ofMetrics}
   order by range_start_integer`
+
+/** `allowed`: whether the user may do what `useTimescale` does. Where there is no table, whoever makes it owns it. */
+const facts = `
+  select extversion as version,
+    current_setting('timescaledb.license', true) = 'apache' as apache,
+    to_regclass('metrics') is not null as found,
+    has_schema_privilege(extnamespace, 'usage') and has_schema_privilege(current_schema(), 'create')
+      and (select bool_and(has_function_privilege(oid, 'execute')) from pg_proc where proname = 'create_hypertable' and pronamespace = extnamespace)
+      and coalesce((select pg_has_role(relowner, 'usage') from pg_class where oid = to_regclass('metrics')), true) as allowed
+  from pg_extension where extname = 'timescaledb'`
+
+const policy = `
+  select config ->> 'compress_after' as after from timescaledb_information.jobs
+  where proc_name = 'policy_compression' and scheduled and config ->> 'compress_after' is not null and ${ofMetrics}`
 
 /**
  * Make `metrics` a hypertable, compressed after a week, where TimescaleDB is there and there are no metrics yet: moving them
@@ -40,6 +72,25 @@ export async function useTimescale (db: Knex): Promise<void> {
       await part.raw(`select ${schema}.add_compression_policy('metrics', ${uncompressed}::bigint)`)
     })
   })
+}
+
+/**
+ * What TimescaleDB does for a database, or why it does nothing; undefined where the extension is not there. Writes nothing, and
+ * needs no right but to read `metrics`.
+ * @param db any database, with tables or without
+ */
+export async function timescaleState (db: Knex): Promise<TimescaleState | undefined> {
+  if (db.client.dialect !== 'postgresql') return undefined
+  const [fact] = await rowsOf<{ version: string, apache: boolean | null, found: boolean, allowed: boolean | null }>(db, facts)
+  if (fact === undefined) return undefined
+  const { version, apache, found, allowed } = fact
+  const state = { version, isApache: apache === true }
+  if (await isHypertable(db)) {
+    const [job] = await rowsOf<{ after: string }>(db, policy)
+    return { ...state, metrics: 'hypertable', ...job && { compressedAfter: Number(job.after) } }
+  }
+  if (found && await db('metrics').first('ts') !== undefined) return { ...state, metrics: 'plain' }
+  return { ...state, metrics: allowed === true ? 'next' : 'forbidden' }
 }
 
 /** All of it or, where the server refuses a part of it, nothing. */
@@ -77,9 +128,7 @@ async function schemaOf (db: Knex): Promise<string | undefined> {
 }
 
 async function isHypertable (db: Knex): Promise<boolean> {
-  const found = await rowsOf(db, `
-    select from timescaledb_information.hypertables
-    where to_regclass(format('%I.%I', hypertable_schema, hypertable_name)) = to_regclass('metrics')`)
+  const found = await rowsOf(db, `select from timescaledb_information.hypertables where ${ofMetrics}`)
   return found.length > 0
 }
 

@@ -2,12 +2,15 @@ import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
 import { dialectOf, type DatabaseOptions } from './database.ts'
 import { pendingMigrations } from './migrations/migrate.ts'
+import { timescaleState, type TimescaleState } from './timescale.ts'
 
 export interface Trial {
   /** What the server calls itself, such as `PostgreSQL 16.2`. */
   server: string
   /** Whether this package's tables are there, in an older shape, or not at all. */
   tables: 'ready' | 'older' | 'none'
+  /** Undefined where there is none. */
+  timescale: TimescaleState | undefined
 }
 
 const names = { sqlite: 'SQLite', postgresql: 'PostgreSQL', mysql: 'MySQL' } as const
@@ -29,7 +32,8 @@ export async function tryDatabase (options: DatabaseOptions): Promise<Trial> {
     // What packagers add to it says nothing here.
     const version = /^[\d.]+/.exec(row.version)?.[0] ?? row.version
     const server = `${/mariadb/i.test(row.version) ? 'MariaDB' : names[options.client]} ${version}`
-    return { server, tables: pending === 0 ? 'ready' : await knex.schema.hasTable('metrics') ? 'older' : 'none' }
+    const tables = pending === 0 ? 'ready' : await knex.schema.hasTable('metrics') ? 'older' : 'none'
+    return { server, tables, timescale: await timescaleState(knex) }
   } catch (error) {
     throw error instanceof PlatziverseError ? error : dialect.explain(error)
   } finally {

@@ -4,6 +4,8 @@ import { createRequire } from 'node:module'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf } from '../errors.ts'
+import type { TimescaleState } from '../store/timescale.ts'
+import { day } from '../store/rollup-hours.ts'
 import { tryDatabase } from '../store/try.ts'
 import { databaseAt } from './address.ts'
 import { copyDatabase } from './copy.ts'
@@ -79,8 +81,9 @@ async function run (command: string | undefined, file: string | undefined, value
   try {
     switch (command) {
       case 'status': {
-        const { server, tables } = await tryDatabase(database)
+        const { server, tables, timescale } = await tryDatabase(database)
         console.log(`${server}, tables: ${tables}`)
+        if (database.client === 'postgresql') console.log(`TimescaleDB: ${inWords(timescale)}`)
         if (tables === 'ready') await withDatabase(database, ({ knex }) => printStatus(knex))
         return
       }
@@ -118,4 +121,17 @@ async function printStatus (knex: Knex): Promise<void> {
   for (const table of tables) console.log(`${table.padEnd(12)} ${await countOf(knex, table)}`)
   const [newest] = await knex('series').max('last_ts as ts') as Array<{ ts: number | null }>
   if (newest?.ts) console.log(`newest       ${new Date(Number(newest.ts)).toISOString()}`)
+}
+
+function inWords (timescale: TimescaleState | undefined): string {
+  if (timescale === undefined) return 'not there'
+  const { version, isApache, metrics, compressedAfter } = timescale
+  switch (metrics) {
+    case 'hypertable':
+      if (compressedAfter !== undefined) return `${version}, hypertable, compressed after ${compressedAfter / day} days`
+      return `${version}, hypertable, not compressed${isApache ? ': its edition under the Apache licence cannot' : ''}`
+    case 'next': return `${version}, metrics becomes a hypertable before the first ones are written`
+    case 'forbidden': return `${version} is there, but this user may not make metrics a hypertable`
+    case 'plain': return `${version} is there, but metrics is a plain table: it has metrics already`
+  }
 }

@@ -19,7 +19,7 @@ interface Body {
 /**
  * `POST platziverse/database/test` of the admin API: whether a database can be used with what the form says.
  * In: `{id, config, credentials}`, where a secret that is `__PWRD__` is the one that was deployed.
- * Out: `{ok: true, server, tables}`, or `{ok: false, code, detail, help}`. May be called often: it is registered once.
+ * Out: `{ok: true, server, tables, timescale?}`, or `{ok: false, code, detail, help}`. May be called often: it is registered once.
  */
 export function registerAdmin (RED: RED): void {
   const { httpAdmin } = RED

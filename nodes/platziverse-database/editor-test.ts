@@ -3,7 +3,14 @@ import type { DatabaseConfig, DatabaseCredentials } from './config.ts'
 import { fieldNames, fieldOf, text, type DatabaseNode } from './editor-form.ts'
 
 /** See admin.ts. */
-type Answer = { ok: true, server: string, tables: 'ready' | 'older' | 'none' } | { ok: false, code: string, detail: string, help: string }
+type Answer = Good | { ok: false, code: string, detail: string, help: string }
+
+interface Good {
+  ok: true
+  server: string
+  tables: 'ready' | 'older' | 'none'
+  timescale?: { version: string, metrics: 'hypertable' | 'next' | 'forbidden' | 'plain', compressedAfter?: number }
+}
 
 /** Those that the form has its own words for. */
 const codes = [
@@ -53,13 +60,21 @@ async function ask (node: DatabaseNode): Promise<{ good: boolean, sentence: stri
   const body = { id: node.id, config: currentConfig(), credentials: currentCredentials() }
   try {
     const answer = await post<Answer>('database/test', body)
-    if (answer.ok) return { good: true, sentence: text('platziverse-database.test.good', { server: answer.server, tables: text(`platziverse-database.tables.${answer.tables}`) }) }
+    if (answer.ok) return { good: true, sentence: inWords(answer) }
     const { code, detail, help } = answer
     return { good: false, sentence: codes.includes(code) ? text(`platziverse-database.failure.${code}`) : help, detail: `${code}: ${detail}` }
   } catch (failed) {
     const { status = 0 } = failed as { status?: number }
     return { good: false, sentence: [401, 403].includes(status) ? text('platziverse-database.test.forbidden') : text('platziverse-database.test.unreachable') }
   }
+}
+
+function inWords ({ server, tables, timescale }: Good): string {
+  const sentence = text('platziverse-database.test.good', { server, tables: text(`platziverse-database.tables.${tables}`) })
+  if (timescale === undefined) return sentence
+  const { version, metrics, compressedAfter } = timescale
+  const kind = metrics === 'hypertable' && compressedAfter === undefined ? 'uncompressed' : metrics
+  return [sentence, text(`platziverse-database.timescale.${kind}`, { version })].join(' ')
 }
 
 /** What the form says, saved or not. */

@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { after, test, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import type { Knex } from 'knex'
 import { ask } from '../../lib/query/ask.ts'
-import { dialectOf, type ServerOptions } from '../../lib/store/database.ts'
+import { dialectOf, type DatabaseOptions, type ServerOptions } from '../../lib/store/database.ts'
+import { migrate } from '../../lib/store/migrations/migrate.ts'
 import { ChunkDeletion } from '../../lib/store/retention-chunks.ts'
 import { Pace } from '../../lib/store/retention-pace.ts'
 import { Retention, type RetentionOptions } from '../../lib/store/retention.ts'
 import { Store, type Stored } from '../../lib/store/store.ts'
-import { dropChunks, lockChunks } from '../../lib/store/timescale.ts'
+import { dropChunks, lockChunks, timescaleState } from '../../lib/store/timescale.ts'
+import { databases, onEachDatabase } from '../helpers/databases.ts'
 import { until } from '../helpers/events.ts'
 import { message } from '../helpers/messages.ts'
 import { startPostgresql, usesInstalledPostgresql } from '../helpers/postgresql.ts'
@@ -33,6 +38,32 @@ if (server?.timescale !== undefined) {
   await server?.end()
   // No failure, also where all must run: its extension comes from a registry of its own, which not every machine reaches.
   console.warn('NOT TESTED: TimescaleDB. Set PLATZIVERSE_POSTGRESQL_BIN to the programs of a PostgreSQL that has it.')
+}
+
+onEachDatabase('the state of TimescaleDB is told of PostgreSQL alone, and asking for it changes nothing', async (t, { options, query, server, dialect }) => {
+  const isServer = options.client === 'postgresql'
+  const line = (state: string) => isServer ? `TimescaleDB: ${server?.timescale === undefined ? 'not there' : `${server.timescale}, ${state}`}` : undefined
+  assert.equal((await timescaleState(query))?.version, server?.timescale)
+  assert.equal(await statusOf(options), line('metrics becomes a hypertable before the first ones are written'))
+  assert.equal(await query.schema.hasTable('metrics'), false)
+  const knex = await dialect.connect()
+  t.after(() => knex.destroy())
+  await migrate(knex)
+  assert.equal((await timescaleState(knex))?.version, server?.timescale)
+  assert.equal(await statusOf(options), line('hypertable, compressed after 7 days'))
+}, databases.filter(({ name }) => name !== 'SQLite of Node.js'))
+
+/** What `platziverse-store status` says of TimescaleDB, in its second line. */
+async function statusOf (options: DatabaseOptions): Promise<string | undefined> {
+  const command = fileURLToPath(new URL('../../lib/transfer/command.ts', import.meta.url))
+  const address = options.client === 'sqlite'
+    ? options.filename
+    : `${options.client}://${options.user}:${options.password}@${options.host}:${options.port}/${options.database}`
+  const { stdout } = await promisify(execFile)(process.execPath, [command, 'status'], { env: { ...process.env, PLATZIVERSE_DATABASE: address } })
+  const lines = stdout.split('\n')
+  const found = lines.filter(line => line.includes('TimescaleDB'))
+  assert.deepEqual(found, lines.slice(1, 2).filter(line => line.includes('TimescaleDB')))
+  return found[0]
 }
 
 interface Opened { options: ServerOptions, query: Knex }
@@ -92,6 +123,27 @@ function registerTests (version: string, fresh: () => Promise<ServerOptions>): v
     await open(t, opened, forEver).write(['cpu', today, 4, 1])
     assert.equal((await times(query, 'metrics')).length, 4, 'and a second start changes nothing')
     assert.equal((await jobs(query)).length, 1)
+  })
+
+  test('TimescaleDB: its state is told to who may only read, and a policy that was removed or changed is seen', async t => {
+    const { options, query } = await database(t)
+    const knex = await dialectOf(options).connect()
+    t.after(() => knex.destroy())
+    assert.deepEqual(await timescaleState(knex), { version, isApache: false, metrics: 'next' })
+    const guest = `reader_of_${options.database}`
+    await query.raw(`create role ${guest} login password 'secret'`)
+    const reader = await dialectOf({ ...options, user: guest }).connect()
+    t.after(() => reader.destroy())
+    assert.equal((await timescaleState(reader))?.metrics, 'forbidden', 'who may not make tables')
+    await migrate(knex)
+    await query.raw(`grant select on metrics to ${guest}`)
+    const state = { version, isApache: false, metrics: 'hypertable' }
+    for (const db of [knex, reader]) assert.deepEqual(await timescaleState(db), { ...state, compressedAfter: 7 * day })
+    await query.raw(`select remove_compression_policy('metrics'), add_compression_policy('metrics', ${2 * day}::bigint)`)
+    assert.deepEqual(await timescaleState(reader), { ...state, compressedAfter: 2 * day })
+    await query.raw("select remove_compression_policy('metrics')")
+    assert.deepEqual(await timescaleState(reader), state)
+    assert.equal(await statusOf(options), `TimescaleDB: ${version}, hypertable, not compressed`)
   })
 
   test('TimescaleDB: what is compressed is read like everything else, and late metrics and the same ones again come as ever', async t => {
@@ -287,6 +339,8 @@ function registerTests (version: string, fresh: () => Promise<ServerOptions>): v
     await write(['cpu', today + 1, 1], ['cpu', today + 3 * day, 1])
     await retention.runOnce(today + 3 * day)
     assert.equal(await isHypertable(query), false)
+    assert.deepEqual(await timescaleState(query), { version, isApache: false, metrics: 'plain' })
+    assert.equal(await statusOf(opened.options), `TimescaleDB: ${version} is there, but metrics is a plain table: it has metrics already`)
     assert.deepEqual([await times(query, 'metrics'), retention.statistics().chunks, retention.statistics().deleted.metrics], [[today + 3 * day], 0, 2])
   })
 
@@ -296,7 +350,9 @@ function registerTests (version: string, fresh: () => Promise<ServerOptions>): v
       for it in select oid from pg_proc where proname = 'create_hypertable' loop execute format('revoke all on function %s from public', it); end loop;
     end $$`)
     await query.raw(`create role guest_of_${options.database} login password 'secret'; grant all on schema public to guest_of_${options.database}`)
-    const { store, write } = open(t, { options: { ...options, user: `guest_of_${options.database}` }, query }, forEver)
+    const guest = { ...options, user: `guest_of_${options.database}` }
+    assert.equal(await statusOf(guest), `TimescaleDB: ${version} is there, but this user may not make metrics a hypertable`)
+    const { store, write } = open(t, { options: guest, query }, forEver)
     assert.equal((await write(['cpu', today, 1])).length, 1)
     assert.deepEqual([await isHypertable(query), store.statistics().retries], [false, 0])
   })
@@ -311,6 +367,8 @@ function registerTests (version: string, fresh: () => Promise<ServerOptions>): v
     await write(['cpu', today, 1], ['cpu', today + 2 * day, 1])
     assert.ok(await isHypertable(query))
     assert.deepEqual(await jobs(query), [])
+    assert.deepEqual(await timescaleState(query), { version, isApache: true, metrics: 'hypertable' })
+    assert.equal(await statusOf(options), `TimescaleDB: ${version}, hypertable, not compressed: its edition under the Apache licence cannot`)
     await retention.runOnce(today + 2 * day + hour)
     assert.deepEqual([await daysOf(query), retention.statistics().chunks], [[2], 1])
   })

@@ -206,7 +206,7 @@ describe('the database\'s test button', { skip: skipWithoutEditor(5) }, () => {
       await openForm(editor)
       assert.equal(await field(page, 'password').inputValue(), '__PWRD__')
       await press(page)
-      assert.match(await answer(page, 'good'), /^PostgreSQL \d+\.\d+.* answered; the tables (will be made|are there)\.$/)
+      assert.match(await answer(page, 'good'), /^PostgreSQL \d+\.\d+.* answered; the tables (will be made|are there)\.( TimescaleDB [\d.]+ (will be|is) used\.)?$/)
       await shoot(page, 'database-test-good')
       await fill(page, { password: 'wr0ng' })
       await press(page)

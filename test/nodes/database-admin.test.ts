@@ -42,7 +42,7 @@ after(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-interface Answer { ok: boolean, server?: string, tables?: string, code?: string, detail?: string, help?: string }
+interface Answer { ok: boolean, server?: string, tables?: string, timescale?: object, code?: string, detail?: string, help?: string }
 
 async function ask (config: object | undefined, credentials?: DatabaseCredentials): Promise<Answer> {
   const { status, body } = await helper.request().post('/platziverse/database/test').send({ id, config, credentials } as object)
@@ -134,14 +134,31 @@ test('the endpoint answers whatever it is sent', async () => {
 
 onEachServer('the test endpoint says who answers, and that the tables are there once they are', async (t, { options, query, dialect }) => {
   const form = formOf(options as ServerOptions)
-  const { server, ...rest } = await ask(...form)
-  assert.match(server ?? '', /^(PostgreSQL|MySQL|MariaDB) \d+\.[\d.]+$/)
+  const { server: name, timescale: _, ...rest } = await ask(...form)
+  assert.match(name ?? '', /^(PostgreSQL|MySQL|MariaDB) \d+\.[\d.]+$/)
   assert.deepEqual(rest, { ok: true, tables: 'none' })
   assert.deepEqual(await tablesOf(query, options as ServerOptions), [], 'nothing is left behind')
   const knex = await dialect.connect()
   t.after(() => knex.destroy())
   await migrate(knex)
   assert.equal((await ask(...form)).tables, 'ready')
+})
+
+onEachServer('the test endpoint says what TimescaleDB does where it is there, and nothing of it elsewhere', async (t, { options, query, dialect, server }) => {
+  const form = formOf(options as ServerOptions)
+  const expected = (state: object) => server.timescale === undefined ? undefined : { version: server.timescale, isApache: false, ...state }
+  if (options.client === 'postgresql' && server.timescale === undefined) t.diagnostic('There is no TimescaleDB: only the silence about it is tested.')
+  assert.deepEqual((await ask(...form)).timescale, expected({ metrics: 'next' }))
+  const knex = await dialect.connect()
+  t.after(() => knex.destroy())
+  await migrate(knex)
+  assert.deepEqual((await ask(...form)).timescale, expected({ metrics: 'hypertable', compressedAfter: 7 * 86_400_000 }))
+  // As if the extension had come when there were metrics.
+  await query.raw('drop table metrics')
+  await query.raw('create table metrics (ts bigint)')
+  assert.deepEqual((await ask(...form)).timescale, expected({ metrics: 'next' }), 'without metrics')
+  await query('metrics').insert({ ts: 1 })
+  assert.deepEqual((await ask(...form)).timescale, expected({ metrics: 'plain' }))
 })
 
 onEachServer('the test endpoint takes a URL', async (_t, { options }) => {
