@@ -64,7 +64,7 @@ export class Retention {
     const held = (took: number): void => { this.#longest = Math.max(this.#longest, took) }
     const pacing = { store, signal: this.#ending.signal, held }
     this.#rollup = new Rollup(store, new Pace(pacing, { first: 50, least: 5, most: 200 }))
-    this.#rows = new Pace(pacing, { first: 2_000, least: 500, most: 5_000 })
+    this.#rows = new Pace(pacing, { first: 2_000, least: 500, most: 3_000 })
     this.#chunks = new ChunkDeletion(store, new Pace(pacing, { first: 1, least: 1, most: 1 }))
     this.#deletion = new Deletion(store, this.#rows)
     this.#pages = new Pace(pacing, { first: 100, least: 10, most: 1_000 })
