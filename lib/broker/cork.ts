@@ -15,7 +15,7 @@ type CorkedStream = Duplex & { [corking]: Corking }
 
 /** Bytes up to which copying a piece is cheaper than handing it over. */
 const mostCopied = 1024
-/** Bytes of one buffer made of pieces: a socket's buffer is full at as many. */
+/** Bytes of one buffer made of pieces; beyond, the stream says sooner whether there is room. */
 const mostGathered = 16_384
 
 /**
@@ -29,6 +29,7 @@ export function corkPerTurn (stream: Duplex, state: Corking): void {
   stream.cork = corkOnce
   stream.uncork = later
   stream.write = gatherOrWrite as Duplex['write']
+  stream.end = endGathered as Duplex['end']
 }
 
 function corkOnce (this: Duplex): void {
@@ -63,6 +64,13 @@ function gatherOrWrite (this: Duplex, piece: Buffer | string, encoding?: unknown
   state.piecesSize += size
   if (state.piecesSize > mostGathered) writeGathered(stream)
   return !stream.writableNeedDrain
+}
+
+/** A socket ends itself when its client has ended, also in the middle of a turn: what was written before goes first. */
+function endGathered (this: Duplex, ...given: unknown[]): Duplex {
+  release(this as CorkedStream)
+  const { end } = Object.getPrototypeOf(this) as { end (...given: unknown[]): Duplex }
+  return end.apply(this, given)
 }
 
 function writeGathered (stream: CorkedStream): void {

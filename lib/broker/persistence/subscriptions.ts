@@ -8,8 +8,9 @@ import { TopicTree } from './topic-tree.ts'
 /** A subscription whose publications are queued. */
 export type Route = Subscription & { clientId: string }
 
-/** Topics of which the routes are remembered. */
+/** Topics of which the routes are remembered; clients choose them, so long ones are not. */
 const mostTopics = 1_000
+const mostTopicLength = 128
 
 /** The subscriptions of the sessions, and for whom a publication is queued by them. */
 export class Subscriptions {
@@ -87,6 +88,7 @@ export class Subscriptions {
     let routes = this.#found.get(topic)
     if (routes === undefined) {
       routes = this.#routes.matchingFilters(topic).flatMap(byClient => [...byClient.values()])
+      if (topic.length > mostTopicLength) return routes
       if (this.#found.size >= mostTopics) this.#found.clear()
       this.#found.set(topic, routes)
     }

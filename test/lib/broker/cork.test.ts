@@ -90,6 +90,17 @@ test('what nobody corked is written at once, and callbacks are called', async ()
   await called
 })
 
+test('what was written before the stream ends in the same turn arrives first', async () => {
+  const expected = Buffer.concat(packets.map(packet => generate(packet)))
+  const errors: Error[] = []
+  writer.on('error', error => { errors.push(error) })
+  for (const packet of packets) writeToStream(packet, writer)
+  writer.end()
+  assert.deepEqual(await received(Number.POSITIVE_INFINITY), expected)
+  await new Promise(resolve => setImmediate(resolve))
+  assert.deepEqual(errors, [])
+})
+
 test('a stream that is destroyed before the turn ends fails nobody', async () => {
   const errors: Error[] = []
   writer.on('error', error => { errors.push(error) })
