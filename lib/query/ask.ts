@@ -35,9 +35,15 @@ export async function * ask (db: Knex, query: Query, { result, most }: { result:
     }
   } catch (cause) {
     if (cause instanceof PlatziverseError) throw cause
-    // Knex puts the whole statement with its values before the reason; neither belongs into a log.
-    throw new PlatziverseError('QUERY_FAILED', `${reasonOf(cause).split(' - ').at(-1)}.`, { cause })
+    throw new PlatziverseError('QUERY_FAILED', `${whyFailed(cause)}.`, { cause })
   }
+}
+
+function whyFailed (cause: unknown): string {
+  // Knex asks for a missing call in the program then.
+  if (cause instanceof Error && cause.name === 'KnexTimeoutError') return 'No connection to the database was free, or could be made, in time'
+  // Knex puts the whole statement with its values before the reason; neither belongs into a log.
+  return reasonOf(cause).split(' - ').at(-1) as string
 }
 
 async function read (db: Knex, query: Query): Promise<Reading<unknown>> {

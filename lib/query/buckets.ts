@@ -64,7 +64,7 @@ function readingOf<Row> (db: Knex, series: FoundSeries[], range: BucketRange, ro
   const withLast = range.aggregates.includes('last')
   return {
     about,
-    ...fill === 'null' ? { count } : {},
+    ...fill === 'null' ? { count } : { places: count },
     async * pages (size) {
       for (const slice of slicesOf(series, from, to, width, size, order)) {
         const found = await sumsOf(db, { ...slice, ids: slice.series.map(({ id }) => id), width, withLast }, source)

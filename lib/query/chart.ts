@@ -16,9 +16,20 @@ export function chartPoints (query: Query, rows: unknown[]): ChartPoint[] {
     case 'latest': return (rows as LatestMetric[]).map(({ type, value }) => ({ series: query.uuid, x: type, y: value }))
     case 'series': return (rows as StoredMetric[]).map(({ ts, value }) => ({ series: query.type, x: ts, y: value }))
     case 'buckets': return (rows as Bucket[]).flatMap(row => pointsOf(query.type, row))
-    case 'typeBuckets': return (rows as AgentBucket[]).flatMap(({ uuid, name, ...row }) => pointsOf(name ?? uuid, row))
+    case 'typeBuckets': return pointsOfAgents(rows as AgentBucket[])
     default: throw new PlatziverseError('QUERY_INVALID', `"${query.query}" gives nothing that a chart could show.`)
   }
+}
+
+/** Agents are called by their names, and those that share one, or have none, by their uuids. */
+function pointsOfAgents (rows: AgentBucket[]): ChartPoint[] {
+  const uuids = new Map<string | null, Set<string>>()
+  for (const { uuid, name } of rows) uuids.set(name, (uuids.get(name) ?? new Set()).add(uuid))
+  const called = (uuid: string, name: string | null): string => {
+    if (name === null || name === '') return uuid
+    return uuids.get(name)?.size === 1 ? name : `${name} (${uuid})`
+  }
+  return rows.flatMap(({ uuid, name, ...row }) => pointsOf(called(uuid, name), row))
 }
 
 /** A series for each aggregate, named after it where there are several. */

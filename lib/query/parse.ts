@@ -55,12 +55,12 @@ function invalid (name: Name, what: string): PlatziverseError {
   return new PlatziverseError('QUERY_INVALID', `"${name}" ${what}.`)
 }
 
-/** A property as text; undefined when it says nothing. */
+/** A property as text, blanks included: names may begin and end with them. Undefined when it says nothing. */
 function given (input: QueryInput, name: Name): string | undefined {
   const value = input[name]
   if (value === undefined || value === null || value === '') return undefined
   if (typeof value !== 'string' && typeof value !== 'number') throw invalid(name, 'is neither text nor a number')
-  return String(value).trim()
+  return String(value)
 }
 
 function text (input: QueryInput, name: Name): string {
@@ -72,7 +72,7 @@ function text (input: QueryInput, name: Name): string {
 }
 
 function choice<Choice extends string> (input: QueryInput, name: Name, choices: readonly Choice[], fallback?: Choice): Choice {
-  const value = given(input, name) ?? fallback
+  const value = given(input, name)?.trim() ?? fallback
   const found = choices.find(choice => choice === value)
   if (found === undefined) throw invalid(name, `is none of ${choices.join(', ')}`)
   return found
@@ -93,7 +93,7 @@ function limit (input: QueryInput): number | undefined {
 function time (input: QueryInput, name: Name, now: number): number | undefined {
   const value = given(input, name)
   if (value === undefined) return undefined
-  const time = toTime(value, now)
+  const time = toTime(value.trim(), now)
   if (time === undefined) throw invalid(name, 'is no time: ms since 1970, ISO 8601, now, or such as -24h')
   return time
 }
@@ -108,7 +108,7 @@ function range (input: QueryInput, now: number): { from: number | undefined, to:
 function bucketRange (input: QueryInput, now: number): BucketRange {
   const { from, to } = range({ ...input, to: given(input, 'to') ?? now }, now)
   if (from === undefined) throw invalid('from', 'is missing')
-  const bucket = toDuration(given(input, 'bucket') ?? '')
+  const bucket = toDuration(given(input, 'bucket')?.trim() ?? '')
   if (bucket === undefined) throw invalid('bucket', 'is no span of time: ms, or such as 5m, 1h, 1d')
   return { from, to: to as number, bucket, aggregates: wantedAggregates(input), fill: choice(input, 'fill', ['null', 'skip'], 'null'), order: order(input) }
 }

@@ -19,9 +19,14 @@ export interface Reading<Row> {
   about: About
   /** How many rows there are, where that is known before reading. */
   count?: number
+  /** How many places there are for rows, where most may be empty. */
+  places?: number
   /** Pages of 1 to `size` rows; none when there is nothing. Each is read when it is asked for. */
   pages (size: number): AsyncIterable<Row[]>
 }
+
+/** Places that are looked at for each row of an answer: with more, a question that costs little to ask costs seconds to answer. */
+const placesPerRow = 100
 
 /**
  * All rows at once.
@@ -30,10 +35,13 @@ export interface Reading<Row> {
 export async function allRows<Row> (reading: Reading<Row>, most: number): Promise<Row[]> {
   const tooLarge = (): PlatziverseError => new PlatziverseError('QUERY_RANGE_TOO_LARGE', `The answer has more than ${most} rows.`)
   if (reading.count !== undefined && reading.count > most) throw tooLarge()
+  const mostPlaces = most * placesPerRow
+  if ((reading.places ?? 0) > mostPlaces) throw new PlatziverseError('QUERY_RANGE_TOO_LARGE', `The range has ${reading.places} buckets, and ${mostPlaces} is the limit of an answer that does not come in parts.`)
   const rows: Row[] = []
   for await (const page of reading.pages(most + 1)) {
     if (rows.length + page.length > most) throw tooLarge()
-    rows.push(...page)
+    // Not as arguments: some 100,000 of them are more than the stack takes.
+    for (const row of page) rows.push(row)
   }
   return rows
 }

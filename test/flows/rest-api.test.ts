@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import knexFactory, { type Knex } from 'knex'
+import { Compile } from 'typebox/schema'
 import { until } from '../helpers/events.ts'
 import { exampleFlow } from '../helpers/main-flow.ts'
 import { packageDir, skipWithoutNodeRed, startNodeRed, type NodeRed, type NodeRedVersion } from '../helpers/node-red.ts'
@@ -11,12 +12,12 @@ import { packageDir, skipWithoutNodeRed, startNodeRed, type NodeRed, type NodeRe
 const hour = 3_600_000
 const start = Date.now() - Date.now() % hour - 3 * hour
 
-interface Operation { responses: Record<string, { content: Record<string, unknown> }> }
-type OpenApi = { paths: Record<string, { get: Operation }> }
+interface Operation { responses: Record<string, { headers?: Record<string, unknown>, content: Record<string, { schema: object }> }> }
+type OpenApi = { paths: Record<string, { get: Operation }>, components: object }
 
 /** The example in a real Node-RED whose database has two agents, and what answers requests to it. */
-async function open (t: TestContext, version: NodeRedVersion, options: { env?: Record<string, string>, settings?: Record<string, unknown> } = {}) {
-  const nodeRed = await startNodeRed({ version, flows: await exampleFlow('REST API'), ...options })
+async function open (t: TestContext, version: NodeRedVersion, { tab = {}, ...options }: { env?: Record<string, string>, settings?: Record<string, unknown>, tab?: Record<string, unknown> } = {}) {
+  const nodeRed = await startNodeRed({ version, flows: await exampleFlow('REST API', { tab }), ...options })
   t.after(() => nodeRed.stop())
   const knex = knexFactory({ client: 'sqlite3', connection: { filename: join(nodeRed.userDir, 'platziverse.sqlite') }, useNullAsDefault: true })
   t.after(() => knex.destroy())
@@ -24,11 +25,16 @@ async function open (t: TestContext, version: NodeRedVersion, options: { env?: R
   await fill(knex)
   const openApi = JSON.parse(await readFile(join(packageDir, 'docs', 'openapi.json'), 'utf8')) as OpenApi
   const get = async (path: string, headers: Record<string, string> = {}, host = nodeRed.url) => {
-    const response = await fetch(new URL(path, host), { headers })
+    const response = await fetch(new URL(path, host), { headers, signal: AbortSignal.timeout(20_000) })
     const [type = ''] = (response.headers.get('content-type') ?? '').split(';')
     const described = Object.entries(openApi.paths).find(([template]) => new RegExp(`^${template.replace(/\{\w+\}/g, '[^/]+')}$`).test(new URL(path, host).pathname))?.[1]
-    assert.ok(described?.get.responses[response.status]?.content[type], `${path} ${response.status} ${type} is in the description`)
-    return { status: response.status, body: await response.json() as never }
+    const answer = described?.get.responses[response.status]
+    const schema = answer?.content[type]?.schema ?? assert.fail(`${path} ${response.status} ${type} is not in the description`)
+    for (const name of Object.keys(answer?.headers ?? {})) assert.ok(response.headers.has(name), `${path} ${response.status} has no ${name}`)
+    assert.equal(response.headers.get('cache-control'), 'no-store')
+    const body: unknown = await response.json()
+    assert.ok(Compile({ ...schema, components: openApi.components }).Check(body), `${path} ${JSON.stringify(body)} is not as described`)
+    return { status: response.status, body: body as never }
   }
   return { nodeRed, get, knex }
 }
@@ -54,8 +60,14 @@ for (const version of [5, 4] as const) {
     assert.deepEqual((await get('/api/metrics/a1')).body, [{ type: 'cpu load', ts: start + 2 * hour, value: 3 }])
     assert.deepEqual((await get('/api/metrics/a1/cpu%20load')).body, [0, 1, 2].map(i => ({ ts: start + i * hour, value: i + 1 })))
     assert.deepEqual((await get('/api/metrics/a1/cpu%20load?order=desc&limit=1')).body, [{ ts: start + 2 * hour, value: 3 }])
+    assert.deepEqual((await get(`/api/metrics/a1/cpu%20load?from=${start + 3 * hour}`)).body, [])
+    // As JSONP any website could read it in the browser of somebody who may ask.
+    assert.deepEqual(await get('/api/agents?callback=steal'), list)
     const byHour = await get(`/api/metrics/a1/cpu%20load?from=${start - hour}&to=${start + 2 * hour}&bucket=1h&aggregates=min,max,count&fill=skip`)
     assert.deepEqual(byHour.body, [{ ts: start, min: 1, max: 1, count: 1 }, { ts: start + hour, min: 2, max: 2, count: 1 }])
+
+    const repeated = await get(`/api/metrics/a1/cpu%20load?from=${start}&to=${start + hour}&bucket=1h&aggregates=min&aggregates=max`)
+    assert.deepEqual(repeated.body, [{ ts: start, min: 1, max: 1 }])
 
     const problem = async (path: string) => {
       const { status, body } = await get(path) as { status: number, body: { status: number, code: string, detail: string } }
@@ -68,14 +80,28 @@ for (const version of [5, 4] as const) {
     assert.equal(await problem('/api/metrics/a1/unknown'), '404 QUERY_SERIES_UNKNOWN')
     assert.equal(await problem('/api/metrics/a1/cpu%20load?from=yesterday'), '400 QUERY_INVALID')
     assert.equal(await problem('/api/metrics/a1/cpu%20load?bucket=1ms&from=-30d'), '400 QUERY_RANGE_TOO_LARGE')
+    assert.equal(await problem('/api/agent/nobody?callback=steal'), '404 QUERY_AGENT_UNKNOWN')
+    for (const question of [
+      'agents?connected=false', 'agents?connected=true&connected=true', 'agents?connected=true&username=u', 'agents?username=u&username=v', 'agents?username[toString]=u',
+      'metrics/a1/cpu%20load?limit=1&limit=2', 'metrics/a1/cpu%20load?from[toString]=now', 'metrics/a1/cpu%20load?bucket=1h&aggregates[toString]=avg'
+    ]) assert.equal(await problem(`/api/${question}`), '400 QUERY_INVALID', question)
     assert.equal(await problem(`/api/metrics/a1/${encodeURIComponent('\' or 1=1 --')}`), '404 QUERY_SERIES_UNKNOWN')
   })
 }
 
 test('REST API asks for the token when there is one', { timeout: 120_000, skip: skipWithoutNodeRed(5) }, async t => {
-  const { get } = await open(t, 5, { env: { PLATZIVERSE_API_TOKEN: 'open sesame' } })
+  const { nodeRed, get } = await open(t, 5, { env: { PLATZIVERSE_API_TOKEN: 'open sesame' } })
   const statuses = await Promise.all([{}, { authorization: 'Bearer open sesam' }, { authorization: 'Bearer open sesame!' }, { authorization: 'Bearer open sesame' }].map(async headers => (await get('/api/agents', headers)).status))
   assert.deepEqual(statuses, [401, 401, 401, 200])
+  // RFC 6750, 3: the scheme does not stand alone.
+  const { headers } = await fetch(new URL('/api/agents', nodeRed.url))
+  assert.equal(headers.get('www-authenticate'), 'Bearer realm="Platziverse"')
+})
+
+test('REST API asks for a token that is a number, too', { timeout: 120_000, skip: skipWithoutNodeRed(5) }, async t => {
+  const { get } = await open(t, 5, { tab: { env: [{ name: 'PLATZIVERSE_API_TOKEN', value: '12345', type: 'num' }] } })
+  const statuses = await Promise.all([{}, { authorization: 'Bearer 1234' }, { authorization: 'Bearer 12345' }].map(async headers => (await get('/api/agents', headers)).status))
+  assert.deepEqual(statuses, [401, 401, 200])
 })
 
 test('REST API without a token answers this machine alone', { timeout: 120_000, skip: skipWithoutNodeRed(5) }, async t => {

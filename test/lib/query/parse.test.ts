@@ -11,6 +11,8 @@ test('a query is checked, and its times and defaults are filled in', () => {
     [{ query: 'connectedAgents' }, { query: 'connectedAgents' }],
     [{ query: 'agentsOf', username: 'ann' }, { query: 'agentsOf', username: 'ann' }],
     [{ query: 'latest', uuid: 7 }, { query: 'latest', uuid: '7' }],
+    // Names may begin and end with blanks; nothing else does.
+    [{ query: 'series', uuid: ' a ', type: ' ', from: ' 5 ', limit: ' 2 ', order: ' desc ' }, { query: 'series', uuid: ' a ', type: ' ', from: 5, to: undefined, limit: 2, order: 'desc' }],
     [{ query: 'series', uuid: 'a', type: 'cpu', from: '', to: null, limit: '' }, { query: 'series', uuid: 'a', type: 'cpu', from: undefined, to: undefined, limit: undefined, order: 'asc' }],
     [{ query: 'series', uuid: 'a', type: 'cpu', from: '-1h', to: 'now', limit: '20', order: 'desc' }, { query: 'series', uuid: 'a', type: 'cpu', from: now - 3_600_000, to: now, limit: 20, order: 'desc' }],
     [bucketed, { ...bucketed, from: now - 3_600_000, to: now, bucket: 300_000, aggregates: ['avg'], fill: 'null', order: 'asc' }],
