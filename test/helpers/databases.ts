@@ -5,7 +5,7 @@ import { openSqlite } from '../../lib/sqlite/open.ts'
 import { dialectOf, type DatabaseOptions } from '../../lib/store/database.ts'
 import type { Dialect } from '../../lib/store/dialects/dialect.ts'
 import { temporaryFolder } from './folder.ts'
-import { startMariadb, withoutMariadb } from './mariadb.ts'
+import { mysqlName, startMariadb, withoutMariadb } from './mariadb.ts'
 import { startPostgresql, withoutPostgresql, type DatabaseServer } from './postgresql.ts'
 
 export interface OpenDatabase {
@@ -47,7 +47,7 @@ export const databases: Database[] = [
     }
   },
   onServer('PostgreSQL', withoutPostgresql, startPostgresql),
-  onServer('MariaDB', withoutMariadb, startMariadb)
+  onServer(mysqlName, withoutMariadb, startMariadb)
 ]
 
 /** A test for every database, named `<database>: <title>`. */

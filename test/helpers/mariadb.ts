@@ -2,7 +2,7 @@ import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join, resolve } from 'node:path'
 import { once } from 'node:events'
 import knexFactory from 'knex'
 import type { ServerOptions } from '../../lib/store/database.ts'
@@ -10,14 +10,24 @@ import { until } from './events.ts'
 import { freePort, skipped } from './node-red.ts'
 import type { DatabaseServer } from './postgresql.ts'
 
-const program = process.platform === 'win32' ? 'mariadbd.exe' : 'mariadbd'
+/** A folder with mariadbd or mysqld, and `share` beside it: the server to test with, in place of the machine's MariaDB. */
+const programs = process.env['PLATZIVERSE_MYSQL_BIN'] || undefined
+const program = findProgram()
 // Debian installs it where only root's PATH looks.
 const environment = { ...process.env, PATH: [process.env['PATH'], '/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin'].join(delimiter) }
-const scripts = ['/usr/share/mysql', '/usr/share/mariadb', '/usr/local/share/mysql', '/opt/homebrew/share/mysql']
-  .find(folder => existsSync(join(folder, 'mysql_system_tables.sql')))
+const { status, stdout: version } = spawnSync(program, ['--no-defaults', '--version'], { env: environment, encoding: 'utf8' })
+
+/** Which of the two the server is. */
+export const mysqlName = programs === undefined || /MariaDB/.test(version) ? 'MariaDB' : 'MySQL'
+
+/** What a new MariaDB is set up with; the second name from MariaDB 11 on. */
+const script = (programs === undefined ? ['/usr', '/usr/local', '/opt/homebrew'] : [dirname(resolve(programs))])
+  .flatMap(root => ['share/mysql', 'share/mariadb'].map(folder => join(root, folder)))
+  .flatMap(folder => ['mysql_system_tables.sql', 'mariadb_system_tables.sql'].map(name => join(folder, name)))
+  .find(existsSync)
 
 /** Why there is no MariaDB here. Throws instead where CI_COMPLETE=1. */
-export const withoutMariadb: string | undefined = scripts !== undefined && spawnSync(program, ['--no-defaults', '--version'], { env: environment }).status === 0
+export const withoutMariadb: string | undefined = programs !== undefined || (status === 0 && script !== undefined)
   ? undefined
   : skipped('MariaDB is not here: install its server (on Debian: apt-get install mariadb-server-core)')
 
@@ -30,7 +40,7 @@ export interface Mariadb extends DatabaseServer {
 }
 
 /**
- * Start a MariaDB on a free port of loopback, in a temporary folder.
+ * Start a MariaDB, or the MySQL that is to be tested, on a free port of loopback, in a temporary folder.
  * @param flags for the server, beside where it is
  */
 export async function startMariadb (flags: string[] = []): Promise<Mariadb> {
@@ -40,7 +50,10 @@ export async function startMariadb (flags: string[] = []): Promise<Mariadb> {
   const administrator: ServerOptions = { client: 'mysql', host: '127.0.0.1', port, user: 'administrator', password: 'secret', poolSize: 1 }
   await writeFile(at('init.sql'), "create user if not exists administrator identified by 'secret';\ngrant all on *.* to administrator with grant option;\n")
   await mkdir(at('data'))
-  const common = ['--no-defaults', '--user=root', `--datadir=${at('data')}`, '--innodb-log-file-size=16M', '--innodb-buffer-pool-size=32M']
+  const common = ['--no-defaults', '--user=root', `--datadir=${at('data')}`, '--innodb-buffer-pool-size=32M', ...mysqlName === 'MySQL'
+    // Two servers would meet at its second port, and a folder in /var that packages bring may not be there.
+    ? ['--mysqlx=OFF', '--secure-file-priv=NULL']
+    : ['--innodb-log-file-size=16M']]
   let log = ''
   let server: ChildProcess | undefined
 
@@ -53,20 +66,20 @@ export async function startMariadb (flags: string[] = []): Promise<Mariadb> {
     return child
   }
 
-  /** As mariadb-install-db does, which is not everywhere where the server is. */
+  /** As mariadb-install-db does, which is not everywhere where the server is; MySQL's knows how. */
   async function initialise (): Promise<void> {
-    const child = run('--bootstrap')
-    for (const text of ['create database mysql;\nuse mysql;\n', ...await Promise.all(['mysql_system_tables.sql', 'mysql_system_tables_data.sql'].map(name => readFile(join(scripts as string, name))))]) child.stdin?.write(text)
-    child.stdin?.end()
+    const statements = mysqlName === 'MySQL' ? '' : await setUp(script as string)
+    const child = run(mysqlName === 'MySQL' ? '--initialize-insecure' : '--bootstrap')
+    child.stdin?.end(statements)
     const [code] = await once(child, 'exit')
-    if (code !== 0) throw new Error(`MariaDB was not set up.\n${log}`)
+    if (code !== 0) throw new Error(`${mysqlName} was not set up.\n${log}`)
   }
 
   async function start (): Promise<void> {
     log = ''
     const starting = server = run(`--socket=${at('socket')}`, `--port=${port}`, '--bind-address=127.0.0.1', `--pid-file=${at('pid')}`, `--init-file=${at('init.sql')}`, ...flags)
     await until(() => log, text => /ready for connections/.test(text) || starting.exitCode !== null, 30_000)
-    if (starting.exitCode !== null) throw new Error(`MariaDB did not start.\n${log}`)
+    if (starting.exitCode !== null) throw new Error(`${mysqlName} did not start.\n${log}`)
   }
 
   async function kill (signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
@@ -109,4 +122,18 @@ export async function startMariadb (flags: string[] = []): Promise<Mariadb> {
       await rm(folder, { recursive: true, force: true, maxRetries: 5 })
     }
   }
+}
+
+/** In the folder, or else for the PATH to find. */
+function findProgram (): string {
+  const found = ['mariadbd', 'mysqld'].map(name => join(programs ?? '', process.platform === 'win32' ? `${name}.exe` : name))
+    .find(path => programs === undefined || existsSync(path))
+  if (found === undefined) throw new Error(`PLATZIVERSE_MYSQL_BIN: there is neither mariadbd nor mysqld in ${programs}.`)
+  return found
+}
+
+/** The statements that make a new MariaDB's own tables, and fill them. */
+async function setUp (script: string): Promise<string> {
+  const files = [script, script.replace('.sql', '_data.sql')]
+  return ['create database mysql;', 'use mysql;', ...await Promise.all(files.map(file => readFile(file, 'utf8')))].join('\n')
 }

@@ -31,6 +31,11 @@ export function openWriter (options: ServerOptions): Promise<Knex> {
   return open(options, { min: 1, max: 1 }, writerPreparations)
 }
 
+/** A pool of one for writing now and then. */
+export function openBeside (options: ServerOptions): Promise<Knex> {
+  return open(options, { min: 0, max: 1 }, writerPreparations)
+}
+
 /** A pool that cannot write. */
 export function openReaders (options: ServerOptions): Promise<Knex> {
   return open(options, { min: 0, max: options.poolSize }, readerPreparations)

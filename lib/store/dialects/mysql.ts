@@ -2,26 +2,28 @@ import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../errors.ts'
 import type { ServerOptions } from '../database.ts'
 import type { Additions, AgentRow, Dialect, MessageRow } from './dialect.ts'
-import { collation, nameOf, openReaders, openWriter } from './mysql-server.ts'
+import { collation, nameOf, openBeside, openReaders, openWriter } from './mysql-server.ts'
 
-/** Else a text had the character set of the database, and lost what that does not have. */
-const utf8 = `text character set utf8mb4 collate ${collation}`
-
-/** The rows of a bind, an array of arrays as JSON; what a row lacks at its end is null. */
+/**
+ * The rows of a bind, an array of arrays as JSON; what a row lacks at its end is null. A text is in it as `hex`, and read by
+ * `textOf`: MariaDB 10.6.7 leaves the escapes of JSON as they are.
+ */
 const rowsOf = (columns: string): string => {
   const paths = columns.split(', ').map((column, i) => `${column} path '$[${i}]'`)
   return `json_table(?, '$[*]' columns (${paths.join(', ')})) as given`
 }
+const hex = (text: string): string => Buffer.from(text).toString('hex')
+const textOf = (column: string): string => `convert(unhex(${column}) using utf8mb4) collate ${collation}`
 
 // Joined in the order of the given rows, so that two processes lock rows in the same order and do not deadlock.
 const rememberLatest = `
-  update ${rowsOf(`id int unsigned, ts bigint, value double, text ${utf8}`)} straight_join series on series.id = given.id
-  set series.last_ts = given.ts, series.last_value = given.value, series.last_text = given.text
+  update ${rowsOf(`id int unsigned, ts bigint, value varchar(32), text text`)} straight_join series on series.id = given.id
+  set series.last_ts = given.ts, series.last_value = nullif(given.value, ''), series.last_text = ${textOf('given.text')}
   where series.last_ts is null or series.last_ts <= given.ts`
 
 const markSeen = `
-  update ${rowsOf(`id int unsigned, last_seen_at bigint, instance ${utf8}`)} straight_join agents on agents.id = given.id
-  set agents.last_seen_at = greatest(agents.last_seen_at, given.last_seen_at), agents.connected = 1, agents.instance = given.instance`
+  update ${rowsOf(`id int unsigned, last_seen_at bigint, instance text`)} straight_join agents on agents.id = given.id
+  set agents.last_seen_at = greatest(agents.last_seen_at, given.last_seen_at), agents.connected = 1, agents.instance = ${textOf('given.instance')}`
 
 /** `insert ignore` would forgive more than that the row is there. */
 const addDirtyHours = `
@@ -54,8 +56,8 @@ const addSeries = 'insert into series (agent_id, type) values ? on duplicate key
 
 const findSeries = `
   select series.id, series.agent_id as agentId, series.type
-  from ${rowsOf(`agent_id int unsigned, type ${utf8}`)}
-  straight_join series on series.agent_id = given.agent_id and series.type = given.type`
+  from ${rowsOf('agent_id int unsigned, type text')}
+  straight_join series on series.agent_id = given.agent_id and series.type = ${textOf('given.type')}`
 
 const existingMetrics = `
   select metrics.series_id, metrics.ts, metrics.seq
@@ -125,16 +127,14 @@ export function mysqlDialect (options: ServerOptions): Dialect {
   return {
     async connect () {
       const knex = await openWriter(options)
-      const [[{ flush }]] = await knex.raw('select @@innodb_flush_log_at_trx_commit as flush') as [[{ flush: number }]]
       // For all of the server and its administrator's choice, so neither changed nor refused.
-      if (!warned && [0, 2].includes(flush)) {
-        process.emitWarning(`${nameOf(options)} has innodb_flush_log_at_trx_commit = ${flush}: when it crashes, it forgets up to a second of messages that were acknowledged. Set it to 1.`, { code: 'STORE_NOT_DURABLE' })
-        warned = true
-      }
+      if (!warned) warned = await warnOfLoss(knex, nameOf(options))
       return knex
     },
 
     read: () => openReaders(options),
+
+    beside: () => openBeside(options),
 
     async append (db, additions) {
       if (db.isTransaction === true) return await append(db, additions)
@@ -160,13 +160,14 @@ export function mysqlDialect (options: ServerOptions): Dialect {
 
     async upsertSeries (db, series) {
       const wanted = series.map(({ agentId, type }): [number, string] => [agentId, type])
-      const there = await select<SeriesFound>(db, findSeries, wanted)
+      const asked = wanted.map(([agentId, type]): [number, string] => [agentId, hex(type)])
+      const there = await select<SeriesFound>(db, findSeries, asked)
       const known = new Set(there.map(({ agentId, type }) => `${agentId}/${type}`))
       const missing = wanted.filter(([agentId, type]) => !known.has(`${agentId}/${type}`))
       if (missing.length === 0) return there
       missing.sort((a, b) => a[0] - b[0] || (a[1] < b[1] ? -1 : 1))
       await run(db, addSeries, [missing])
-      return await select<SeriesFound>(db, findSeries, wanted)
+      return await select<SeriesFound>(db, findSeries, asked)
     },
 
     async existingMetrics (db, messages) {
@@ -195,6 +196,16 @@ export function mysqlDialect (options: ServerOptions): Dialect {
   }
 }
 
+/** Say so where the server acknowledges before its disk has it. @returns whether it was said */
+async function warnOfLoss (knex: Knex, name: string): Promise<boolean> {
+  const [[{ flush, log, sync }]] = await knex.raw('select @@innodb_flush_log_at_trx_commit as flush, @@log_bin as log, @@sync_binlog as sync') as [[Record<'flush' | 'log' | 'sync', number>]]
+  // What the binary log lacks after a crash is rolled back.
+  const setting = [0, 2].includes(flush) ? `innodb_flush_log_at_trx_commit = ${flush}` : log === 1 && sync !== 1 ? `sync_binlog = ${sync}` : undefined
+  if (setting === undefined) return false
+  process.emitWarning(`${name} has ${setting}: when it crashes, it forgets messages that were acknowledged. Set it to 1.`, { code: 'STORE_NOT_DURABLE' })
+  return true
+}
+
 type Value = string | number | null
 interface SeriesFound { id: number, agentId: number, type: string }
 
@@ -203,7 +214,7 @@ interface SeriesFound { id: number, agentId: number, type: string }
  * their keys: so every process takes its locks in the same order, or two would run into one deadlock after another.
  */
 async function append (db: Knex, { messages, latest, seen, dirtyHours }: Additions): Promise<void> {
-  await change(db, markSeen, seen.toSorted((a, b) => a[0] - b[0]))
+  await change(db, markSeen, seen.map(([id, at, instance]) => [id, at, hex(instance)] as const).sort((a, b) => a[0] - b[0]))
   await change(db, rememberLatest, latest.map(([id, ts, value]) => [id, ts, ...valueAndText(value)] as const).sort((a, b) => a[0] - b[0]))
   await addMetrics(db, messages.toSorted((a, b) => Number(a[2]) - Number(b[2]) || a[0] - b[0] || a[1] - b[1]))
   await change(db, addDirtyHours, dirtyHours.toSorted((a, b) => a[0] - b[0] || a[1] - b[1]))
@@ -240,14 +251,18 @@ function valuesOf (message: MessageRow): string {
   let rows = ''
   for (let i = 2; i < message.length; i += 2) {
     const value = message[i + 1] as number | string
-    const valueAndText = typeof value === 'string' ? `null,_utf8mb4 x'${Buffer.from(value).toString('hex')}'` : `${value},null`
+    const valueAndText = typeof value === 'string' ? `null,_utf8mb4 x'${hex(value)}'` : `${value},null`
     rows += `${i > 2 ? ',' : ''}(${message[i]},${ts},${seq},${valueAndText})`
   }
   return rows
 }
 
-function valueAndText (value: number | string): [number] | [null, string] {
-  return typeof value === 'string' ? [null, value] : [value]
+/**
+ * A number as text: of 17 digits, one in four has another last digit once MySQL 8 has read it from JSON. None as '': a null
+ * of JSON is a text to MySQL 8.0.19.
+ */
+function valueAndText (value: number | string): [string] | ['', string] {
+  return typeof value === 'string' ? ['', hex(value)] : [String(value)]
 }
 
 /** Servers refuse statements of more than 4 to 64 MiB; each character is at most four bytes. */
