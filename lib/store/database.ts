@@ -1,3 +1,4 @@
+import { PlatziverseError } from '../errors.ts'
 import type { SqliteDriver } from '../sqlite/driver.ts'
 import { mysqlDialect } from './dialects/mysql.ts'
 import { postgresqlDialect } from './dialects/postgresql.ts'
@@ -43,7 +44,17 @@ export type DatabaseOptions = SqliteOptions | ServerOptions
 export function dialectOf (options: DatabaseOptions): Dialect {
   switch (options.client) {
     case 'sqlite': return sqliteDialect(options.filename, options.driver)
-    case 'postgresql': return postgresqlDialect(options)
-    case 'mysql': return mysqlDialect(options)
+    case 'postgresql': return complete(options, postgresqlDialect(options))
+    case 'mysql': return complete(options, mysqlDialect(options))
   }
+}
+
+const essentials = { url: 'URL', host: 'host', database: 'name' } as const
+
+/** Where one of these is empty, and not absent, drivers would go to this machine, or to a database called like the user. */
+function complete (options: ServerOptions, dialect: Dialect): Dialect {
+  const missing = (Object.keys(essentials) as Array<keyof typeof essentials>).find(name => options[name] === '')
+  if (missing === undefined) return dialect
+  const refuse = async (): Promise<never> => { throw new PlatziverseError('STORE_OPTION_INVALID', `The ${essentials[missing]} of the database is empty.`) }
+  return { ...dialect, connect: refuse, read: refuse }
 }

@@ -18,7 +18,7 @@ const preparations = (isNew: boolean): string[] => [
 /** Told once: null when the message is on the disk. Must not throw. */
 export type SpoolDone = (error: PlatziverseError | null) => void
 
-interface Waiting { text: string, done: SpoolDone }
+interface Waiting { entry: Entry, text: string, done: SpoolDone }
 
 export interface SpoolOptions {
   /** Absolute. */
@@ -36,6 +36,9 @@ export class Spool {
   #opening: Promise<Knex> | undefined
   #knex: Knex | undefined
   #queue: Waiting[] = []
+  /** What did not fit, in its order: nothing newer may overtake it. It is offered again, or stored once the spool is empty. */
+  #refused = new Set<Entry>()
+  #refusal: PlatziverseError | null = null
   #running: Promise<void> | undefined
   #closed = false
   #messages = 0
@@ -64,35 +67,46 @@ export class Spool {
     await this.#file()
   }
 
-  /** Put a message to the end. */
-  add ({ message, receivedAt, seq }: Entry, done: SpoolDone): void {
+  /** Put a message to the end. One that failed may be offered again, as the same object; until then, what is newer fails as well. */
+  add (entry: Entry, done: SpoolDone): void {
     let text: string
     try {
-      text = JSON.stringify([message, receivedAt, seq])
+      text = JSON.stringify([entry.message, entry.receivedAt, entry.seq])
     } catch (cause) {
       return done(new PlatziverseError('STORE_DATA_REFUSED', 'The payload cannot be written as JSON.', { cause }))
     }
-    this.#queue.push({ text, done })
+    this.#queue.push({ entry, text, done })
     this.#start()
   }
 
   /**
    * The oldest messages, which stay until `remove`.
-   * @throws PlatziverseError STORE_SPOOL_FAILED
+   * @throws PlatziverseError STORE_SPOOL_FAILED, also for a message that is damaged: the next time it is out of the way
    */
   async first (count: number): Promise<{ entries: Entry[], last: number, bytes: number }> {
     try {
       const knex = await this.#file()
+      // SQLite reads each of them wholly to know its length: of large ones no more than are taken, twice at the most.
+      const most = Math.ceil(Math.min(count, 2 * mostAtOnce / Math.max(1, this.#bytes / Math.max(1, this.#messages))))
       const rows = await knex.raw(`
         select id, entry from (select id, entry, sum(length(entry)) over (order by id) - length(entry) as before from spool order by id limit ?)
-        where before < ${mostAtOnce}`, [count]) as Array<{ id: number, entry: string }>
-      if (rows.length === 0 && !this.isWriting) this.#messages = this.#bytes = 0
-      const entries = rows.map(({ entry }) => {
-        const [message, receivedAt, seq] = JSON.parse(entry) as [Entry['message'], number, number]
-        return { message, receivedAt, seq }
-      })
+        where before < ${mostAtOnce}`, [most]) as Array<{ id: number, entry: string }>
+      if (rows.length === 0 && !this.isWriting) {
+        this.#messages = this.#bytes = 0
+        this.#refused.clear()
+      }
+      const entries: Entry[] = []
+      for (const row of rows) {
+        const entry = entryOf(row.entry)
+        if (entry === undefined && entries.length === 0) await this.#setAside(knex, row)
+        if (entry === undefined) break
+        entries.push(entry)
+      }
+      rows.length = entries.length
       return { entries, last: rows.at(-1)?.id ?? 0, bytes: rows.reduce((sum, { entry }) => sum + Buffer.byteLength(entry), 0) }
     } catch (error) {
+      // Nobody waits for what is in here then.
+      this.#refused.clear()
       throw this.#explain(error)
     }
   }
@@ -109,6 +123,7 @@ export class Spool {
       this.#bytes -= bytes
       if (this.#messages === 0) await knex.raw('pragma incremental_vacuum')
     } catch (error) {
+      this.#refused.clear()
       throw this.#explain(error)
     }
   }
@@ -139,14 +154,24 @@ export class Spool {
     while (this.#queue.length > 0) {
       const batch = this.#queue.slice(0, mostMessages)
       this.#queue = this.#queue.slice(mostMessages)
-      let failure: PlatziverseError | null = null
+      const taken = new Set(batch.filter(({ entry }) => this.#isNext(entry)))
       try {
-        await this.#append(batch)
+        if (taken.size > 0) await this.#append([...taken])
       } catch (error) {
-        failure = this.#explain(error)
+        this.#refusal = this.#explain(error)
+        this.#refused = new Set([...[...taken].map(({ entry }) => entry), ...this.#refused])
+        taken.clear()
       }
-      for (const { done } of batch) done(failure)
+      for (const waiting of batch) waiting.done(taken.has(waiting) ? null : this.#refusal)
     }
+  }
+
+  /** Whether all that is older was taken; otherwise it is refused as well. */
+  #isNext (entry: Entry): boolean {
+    const [oldest = entry] = this.#refused
+    if (oldest !== entry) this.#refused.add(entry)
+    else this.#refused.delete(entry)
+    return oldest === entry
   }
 
   async #append (batch: Waiting[]): Promise<void> {
@@ -185,8 +210,32 @@ export class Spool {
     return knex
   }
 
+  /** What cannot be read must not hold up what comes after it, but somebody may want to mend it. */
+  async #setAside (knex: Knex, { id, entry }: { id: number, entry: string }): Promise<never> {
+    await knex.raw('create table if not exists damaged (id integer primary key, entry text not null)')
+    await knex.transaction(async db => {
+      await db('damaged').insert({ id, entry })
+      await db('spool').where({ id }).delete()
+    })
+    this.#messages--
+    this.#bytes -= Buffer.byteLength(entry)
+    throw new PlatziverseError('STORE_SPOOL_FAILED', `${this.#options.filename}: message ${id} is damaged; it is in the table "damaged" now.`)
+  }
+
   #explain (error: unknown): PlatziverseError {
     if (error instanceof PlatziverseError) return error
-    return new PlatziverseError('STORE_SPOOL_FAILED', `${this.#options.filename}: ${reasonOf(error)}.`, { cause: error })
+    // Knex puts the whole statement with its messages before the reason; it does not belong into a log.
+    const reason = reasonOf(error)
+    return new PlatziverseError('STORE_SPOOL_FAILED', `${this.#options.filename}: ${reason.slice(Math.max(0, reason.lastIndexOf('SQLITE_')))}.`, { cause: error })
+  }
+}
+
+/** Undefined for what is no message. */
+function entryOf (text: string): Entry | undefined {
+  try {
+    const [message, receivedAt, seq] = JSON.parse(text) as [Entry['message'], number, number]
+    return typeof message.payload.agent.uuid === 'string' ? { message, receivedAt, seq } : undefined
+  } catch {
+    return undefined
   }
 }

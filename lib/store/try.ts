@@ -29,6 +29,7 @@ export async function tryDatabase (options: DatabaseOptions): Promise<Trial> {
     const pending = await pendingMigrations(knex)
     // Where tables are missing the user has to be allowed to make some.
     if (pending > 0) await tryTable(knex)
+    else await tryRows(knex)
     // What packagers add to it says nothing here.
     const version = /^[\d.]+/.exec(row.version)?.[0] ?? row.version
     const server = `${/mariadb/i.test(row.version) ? 'MariaDB' : names[options.client]} ${version}`
@@ -39,6 +40,14 @@ export async function tryDatabase (options: DatabaseOptions): Promise<Trial> {
   } finally {
     await knex?.destroy().catch(() => undefined)
   }
+}
+
+/** Whether metrics may be written, without writing any: another user may have made the tables, or the server be a standby. */
+async function tryRows (knex: Knex): Promise<void> {
+  for (const table of ['agents', 'series', 'metrics', 'metrics_1h', 'metrics_1d', 'dirty_hours', 'retention']) await knex(table).insert(knex(table).whereRaw('1 = 0'))
+  for (const table of ['agents', 'series']) await knex(table).whereRaw('1 = 0').update({ id: 0 })
+  await knex('retention').whereRaw('1 = 0').update({ raw_from: 0 })
+  for (const table of ['metrics', 'metrics_1h', 'metrics_1d', 'dirty_hours']) await knex(table).whereRaw('1 = 0').delete()
 }
 
 async function tryTable (knex: Knex): Promise<void> {

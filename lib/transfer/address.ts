@@ -11,11 +11,13 @@ const clients: Record<string, 'postgresql' | 'mysql'> = { 'postgres:': 'postgres
  * @throws PlatziverseError TRANSFER_OPTION_INVALID
  */
 export function databaseAt (address: string, { tls = false, ca }: { tls?: boolean | undefined, ca?: string | undefined } = {}): DatabaseOptions {
-  const [scheme] = /^[a-z]+:(?=\/\/)/i.exec(address) ?? []
+  if (address === '') throw new PlatziverseError('TRANSFER_OPTION_INVALID', 'The address of a database is empty.')
+  // A single letter is a drive of Windows.
+  const [scheme] = /^[a-z][a-z\d+.-]+:(\/\/)?/i.exec(address) ?? []
   if (scheme === undefined) return { client: 'sqlite', filename: resolve(address) }
-  const client = clients[scheme.toLowerCase()]
+  const client = scheme.endsWith('//') ? clients[scheme.slice(0, -2).toLowerCase()] : undefined
   // Not the address itself: it has a password.
-  if (client === undefined) throw new PlatziverseError('TRANSFER_OPTION_INVALID', `${scheme}// is none of postgres://, mysql://, mariadb://.`)
+  if (client === undefined) throw new PlatziverseError('TRANSFER_OPTION_INVALID', `${scheme} is none of postgres://, mysql://, mariadb://.`)
   return { client, url: address.replace(/^mariadb:/i, 'mysql:'), poolSize: 1, tls: tls || ca !== undefined ? authority(ca) : undefined }
 }
 

@@ -1,9 +1,11 @@
 #!/usr/bin/env node
+import { existsSync } from 'node:fs'
 import { extname } from 'node:path'
 import { createRequire } from 'node:module'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf } from '../errors.ts'
+import type { DatabaseOptions } from '../store/database.ts'
 import type { TimescaleState } from '../store/timescale.ts'
 import { day } from '../store/rollup-hours.ts'
 import { tryDatabase } from '../store/try.ts'
@@ -50,6 +52,13 @@ const options = {
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
 
+// Who reads the answer may have read enough of it, as `head` has.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') process.exitCode = 1
+  })
+}
+
 try {
   const { values, positionals: [command, file, ...rest] } = readArguments()
   if (values.help) console.log(help)
@@ -58,7 +67,7 @@ try {
   else await run(command, file, values)
 } catch (error) {
   console.error(reasonOf(error))
-  process.exitCode = error instanceof PlatziverseError && error.code === 'TRANSFER_OPTION_INVALID' ? 2 : 1
+  process.exitCode = error instanceof PlatziverseError && ['TRANSFER_OPTION_INVALID', 'STORE_OPTION_INVALID'].includes(error.code) ? 2 : 1
 }
 
 function readArguments () {
@@ -77,10 +86,12 @@ async function run (command: string | undefined, file: string | undefined, value
   const database = databaseAt(values.database ?? process.env.PLATZIVERSE_DATABASE ?? 'platziverse.sqlite', values)
   const to = values.to ?? process.env.PLATZIVERSE_TO
   const counter = new Progress(values.quiet === true)
+  if (file !== undefined && (command === 'status' || command === 'migrate')) throw invalid(`${command} takes no file${command === 'migrate' ? '; the other database is --to' : ''}.`)
   const format = file !== undefined && extname(file).toLowerCase() === '.csv' ? 'csv' : 'ndjson'
   try {
     switch (command) {
       case 'status': {
+        refuseMissing(database)
         const { server, tables, timescale } = await tryDatabase(database)
         console.log(`${server}, tables: ${tables}`)
         if (database.client === 'postgresql') console.log(`TimescaleDB: ${inWords(timescale)}`)
@@ -89,6 +100,7 @@ async function run (command: string | undefined, file: string | undefined, value
       }
       case 'migrate': {
         if (to === undefined) return await withDatabase(database, async () => { console.log('The tables are those of this version.') })
+        refuseMissing(database)
         const counts = await withDatabase(database, from => withDatabase(databaseAt(to, values), to => copyDatabase(from, to, (_table, rows) => { counter.add(rows) })))
         counter.end()
         console.table(counts)
@@ -96,6 +108,7 @@ async function run (command: string | undefined, file: string | undefined, value
       }
       case 'export': {
         if (file === undefined) throw invalid('export needs a file.')
+        refuseMissing(database)
         const rows = await withDatabase(database, ({ knex }) => exportTo(knex, file, { format, resume: values.resume === true, progress: rows => { counter.add(rows) } }))
         counter.end()
         console.log(`${rows} lines written.`)
@@ -114,6 +127,11 @@ async function run (command: string | undefined, file: string | undefined, value
   } finally {
     counter.end()
   }
+}
+
+/** SQLite would make the file, and an empty database would pass for the one that was meant. */
+function refuseMissing (database: DatabaseOptions): void {
+  if (database.client === 'sqlite' && !existsSync(database.filename)) throw invalid(`${database.filename} is not there.`)
 }
 
 async function printStatus (knex: Knex): Promise<void> {

@@ -43,10 +43,11 @@ function databaseOf (config: Partial<DatabaseConfig>, { user, password, url }: D
     return { database: { client, filename }, identity: filename }
   }
   const common = { client, tls: config.secure === true ? tls ?? {} : undefined, poolSize: Math.max(1, wholeNumber(config.poolSize, Number(defaults.poolSize))) }
-  if (config.connection === 'url') return { database: { ...common, url }, identity: `${client} ${withoutSecrets(url)}` }
-  const host = config.host || defaults.host
+  if (config.connection === 'url') return { database: { ...common, url: url ?? '' }, identity: `${client} ${withoutSecrets(url)}` }
+  // Empty it may be because a variable is: that must not become this machine.
+  const host = config.host ?? defaults.host
   const port = wholeNumber(config.port, usualPorts[client])
-  const database = config.database || defaults.database
+  const database = config.database ?? defaults.database
   return { database: { ...common, host, port, user, password, database }, identity: `${client} ${host}:${port}/${database}` }
 }
 

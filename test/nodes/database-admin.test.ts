@@ -124,6 +124,16 @@ for (const client of ['postgresql', 'mysql'] as const) {
   })
 }
 
+test('the endpoint says what is empty, and does not take this machine instead', async () => {
+  const fields = { connection: 'fields', host: '127.0.0.1', database: 'metrics' }
+  for (const client of ['postgresql', 'mysql']) {
+    for (const [what, config] of [['URL', { connection: 'url' }], ['host', { ...fields, host: '' }], ['name', { ...fields, database: '' }]] as const) {
+      const { code, detail } = await ask({ client, ...config }, { user: 'ana', password: 's3cret', url: '' })
+      assert.deepEqual([code, detail], ['STORE_OPTION_INVALID', `The ${what} of the database is empty.`], client)
+    }
+  }
+})
+
 test('the endpoint answers whatever it is sent', async () => {
   const { status } = await helper.request().post('/platziverse/database/test').send([] as never)
   assert.equal(status, 200)
@@ -193,6 +203,17 @@ onEachServer('the test endpoint says that a user may not make tables', async (_t
   const [config] = formOf(open.options as ServerOptions)
   await createUser(open, 'weak', 'weak', false)
   assert.equal((await ask(config, { user: 'weak', password: 'weak' })).code, 'STORE_NOT_ALLOWED')
+})
+
+onEachServer('the test endpoint says that a user may read the tables but not write them', async (t, open) => {
+  const [config, owner] = formOf(open.options as ServerOptions)
+  const knex = await open.dialect.connect()
+  t.after(() => knex.destroy())
+  await migrate(knex)
+  await createUser(open, 'reader', 'reader', false)
+  if (open.options.client === 'postgresql') await open.query.raw('grant usage on schema public to reader').then(() => open.query.raw('grant select on all tables in schema public to reader'))
+  assert.equal((await ask(config, { user: 'reader', password: 'reader' })).code, 'STORE_NOT_ALLOWED')
+  assert.equal((await ask(config, owner)).tables, 'ready')
 })
 
 test('the test endpoint needs the permission of who edits flows', { skip: skipWithoutNodeRed(5) }, async t => {

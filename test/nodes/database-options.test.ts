@@ -49,6 +49,12 @@ describe('the options of a database', () => {
     assert.deepEqual(database, { client: 'postgresql', url, poolSize: 5, tls: undefined })
   })
 
+  test('stay empty where they are: an empty host is not this machine', () => {
+    assert.equal((optionsOf({ client: 'postgresql', connection: 'url' }).database as { url?: string }).url, '')
+    const { host, database } = optionsOf({ client: 'mysql', host: '', database: '' }).database as { host: string, database: string }
+    assert.deepEqual([host, database], ['', ''])
+  })
+
   test('call one database by one name, without secrets', () => {
     const byFields = optionsOf({ client: 'postgresql', host: 'db', port: '6432', database: 'metrics' }, { user: 'ana', password: 's3cret' }).identity
     const byUrl = optionsOf({ client: 'postgresql', connection: 'url' }, { url: 'postgres://ana:s3cret@db:6432/metrics?sslmode=require' }).identity

@@ -19,7 +19,7 @@ async function open (t: TestContext, mostBytes = 1e6, place?: string) {
   place ??= await temporaryFolder(t)
   const folder = join(place, 'away')
   const spool = new Spool({ filename: join(place, 'spool.sqlite'), mostBytes })
-  const store = new Store(sqliteDialect(join(folder, 'test.sqlite')), { instance: 'test', spool })
+  const store = new Store(sqliteDialect(join(folder, 'test.sqlite')), { instance: 'test', spool, spoolPatience: 20 })
   t.after(() => store.close())
   const away = waitFor<StoreState>(store, 'state', ({ state }) => state === 'waiting')
   away.catch(() => undefined)
@@ -84,6 +84,41 @@ test('a full spool is told once, and what does not fit waits and is stored later
   assert.equal((await rows()).length, 50)
 })
 
+test('nothing overtakes what did not fit into the spool', async t => {
+  const { folder, store, away, write } = await open(t, 400)
+  await away
+  const told = once(store, 'problem')
+  assert.equal((await write(message('agent/connected', { agent: { uuid: 'a' } }))).spooled, true)
+  const large = write(message('agent/message', reading('a', { timestamp: 1, metrics: [{ type: 'cpu', value: 'x'.repeat(1_000) }] })))
+  const [problem] = await told as [PlatziverseError]
+  assert.equal(problem.code, 'STORE_SPOOL_FULL')
+  // It would fit, and the agent count as connected for ever.
+  const gone = write(message('agent/disconnected', { agent: { uuid: 'a' } }))
+  await mkdir(folder)
+  assert.deepEqual((await Promise.all([large, gone])).map(({ spooled }) => spooled), [undefined, undefined])
+  assert.deepEqual(await (await store.read())('agents').pluck('connected'), [0])
+})
+
+test('a spool that takes nothing says why without what the messages say', async t => {
+  const { place, folder, spool, store, away, write } = await open(t)
+  await away
+  await write(at(1))
+  const other = knexFactory({ client: 'sqlite3', connection: { filename: join(place, 'spool.sqlite') }, useNullAsDefault: true })
+  t.after(() => other.destroy())
+  await other.raw('begin immediate')
+  const told = once(store, 'problem')
+  const written = write(message('agent/message', reading('a', { timestamp: 2, metrics: [{ type: 'cpu', value: 's3cret' }] })))
+  const [problem] = await told as [PlatziverseError]
+  assert.match(problem.detail, /spool\.sqlite: SQLITE_BUSY: [^']*$/)
+  await other.raw('rollback')
+  // Offered again, it is taken, and so is what comes after it.
+  assert.equal((await written).spooled, true)
+  assert.equal((await write(at(3))).spooled, true)
+  assert.equal(spool.size, 3)
+  await mkdir(folder)
+  await until(() => store.statistics().spooled, spooled => spooled === 0, 20_000)
+})
+
 test('a spool that was switched off is emptied, and takes nothing more', async t => {
   const { place, folder, store, away, write } = await open(t)
   await away
@@ -116,6 +151,25 @@ test('a spool that cannot be read is told, and does not keep the database from s
   const [problem] = await once(store, 'problem') as [PlatziverseError]
   assert.match(problem.message, /^STORE_SPOOL_FAILED: .*spool\.sqlite/)
   assert.equal((await write(at(1))).agentId, 1)
+})
+
+test('a message that is damaged in the spool is told and set aside, and the others are stored', async t => {
+  const { place, folder, store, away, write } = await open(t)
+  await away
+  await Promise.all([1, 2, 3, 4, 5].map(ts => write(at(ts))))
+  await store.close()
+  const knex = knexFactory({ client: 'sqlite3', connection: { filename: join(place, 'spool.sqlite') }, useNullAsDefault: true })
+  t.after(() => knex.destroy())
+  await knex('spool').where('id', 3).update({ entry: '[{"kind":"mess' })
+  await mkdir(folder)
+  const next = await open(t, 1e6, place)
+  const [problem] = await once(next.store, 'problem') as [PlatziverseError]
+  assert.match(problem.detail, /spool\.sqlite: message 3 is damaged/)
+  await next.write(at(6))
+  await until(() => next.rows(), rows => rows.length === 5)
+  assert.deepEqual((await next.rows()).map(({ ts }) => ts), [1, 2, 4, 5, 6])
+  assert.equal(next.store.statistics().spooled, 0)
+  assert.deepEqual(await knex('damaged').pluck('entry'), ['[{"kind":"mess'])
 })
 
 test('what was spooled survives a kill, and is stored once by the next process', async t => {
