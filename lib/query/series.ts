@@ -69,12 +69,12 @@ function continueAfter (query: Knex.QueryBuilder, { ts, seq }: Row, order: 'asc'
   query.where('ts', onwards as string, Number(ts)).where(same => same.where('ts', beyond as string, Number(ts)).orWhere('seq', beyond as string, Number(seq)))
 }
 
-const columns = { id: 'series.id', uuid: 'agents.uuid', name: 'agents.name', rawFrom: 'series.raw_from', hoursFrom: 'series.hours_from' }
+const columns = { id: 'series.id', uuid: 'agents.uuid', name: 'agents.name', rawFrom: 'retention.raw_from', hoursFrom: 'retention.hours_from' }
 
 /** @throws PlatziverseError QUERY_AGENT_UNKNOWN, QUERY_SERIES_UNKNOWN */
 export async function findSeries (db: Knex, uuid: string, type: string): Promise<FoundSeries> {
   const row = await db('agents').leftJoin('series', join => { join.on('series.agent_id', 'agents.id').andOnVal('series.type', type) })
-    .where('agents.uuid', uuid).first<Record<string, unknown> | undefined>(columns)
+    .leftJoin('retention', 'retention.series_id', 'series.id').where('agents.uuid', uuid).first<Record<string, unknown> | undefined>(columns)
   if (row === undefined) throw unknownAgent(uuid)
   if (row.id === null) throw new PlatziverseError('QUERY_SERIES_UNKNOWN', `The agent ${JSON.stringify(uuid)} has no metric of the type ${JSON.stringify(type)}.`)
   return foundSeries(row)
@@ -86,7 +86,7 @@ export async function findSeries (db: Knex, uuid: string, type: string): Promise
  */
 export async function findAllSeries (db: Knex, type: string, most: number): Promise<FoundSeries[]> {
   const rows = await db('agents').join('series', join => { join.on('series.agent_id', 'agents.id').andOnVal('series.type', type) })
-    .orderBy('agents.id').limit(most + 1).select<Array<Record<string, unknown>>>(columns)
+    .leftJoin('retention', 'retention.series_id', 'series.id').orderBy('agents.id').limit(most + 1).select<Array<Record<string, unknown>>>(columns)
   if (rows.length === 0) throw new PlatziverseError('QUERY_SERIES_UNKNOWN', `No agent has a metric of the type ${JSON.stringify(type)}.`)
   if (rows.length > most) throw new PlatziverseError('QUERY_RANGE_TOO_LARGE', `More than ${most} agents have a metric of the type ${JSON.stringify(type)}.`)
   return rows.map(foundSeries)

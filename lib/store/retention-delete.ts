@@ -1,8 +1,8 @@
 import type { Knex } from 'knex'
-import { lockSeries, type LockedSeries, type Pace } from './retention-pace.ts'
+import { lockSeries, undo, type LockedSeries, type Pace } from './retention-pace.ts'
 import type { Limits } from './retention-policy.ts'
-import { firstRows } from './retention-rows.ts'
-import { aggregate, combine, keyOf, nothing, replaceRollups, type Aggregate } from './rollup-aggregate.ts'
+import { deleteRows, firstDirty, firstRows } from './retention-rows.ts'
+import { aggregate, combine, keyOf, nothing, replaceRollups, type Aggregate, type Span } from './rollup-aggregate.ts'
 import { day, floor, hour } from './rollup-hours.ts'
 import { deletedPart, readParts } from './rollup.ts'
 import type { Store } from './store.ts'
@@ -10,6 +10,12 @@ import type { Store } from './store.ts'
 /** Series that are looked at, and locked, at once. */
 const mostLooked = 500
 const mostLocked = 50
+/** Series of which metrics are deleted in one step, the most that there may be first. */
+const widths = [mostLocked, 5, 1]
+/** ms that such a step takes of each at least. */
+const shortest = hour / 6
+/** Slices in a row that metrics of our own senders' may undo. */
+const mostUndone = 10
 
 interface Target { id: number, limits: Limits }
 /** The oldest (UTC ms) of what a series has. */
@@ -17,7 +23,7 @@ type Times = Record<keyof Limits, number | string | null>
 
 /** Deletes metrics, hours and days that were kept for long enough. */
 export class Deletion {
-  counters = { metrics: 0, hours: 0, days: 0 }
+  counters: Counts = { metrics: 0, hours: 0, days: 0 }
   #store: Store
   #pace: Pace
 
@@ -27,17 +33,28 @@ export class Deletion {
     this.#pace = pace
   }
 
-  /** Delete what is older than its series' limits, except metrics that still have to be rolled up. */
-  async run (limitsOf: (type: string) => Limits): Promise<void> {
+  /**
+   * Delete what is older than its series' limits, except metrics that still have to be rolled up.
+   * @param hasChunks whether TimescaleDB keeps the metrics
+   */
+  async run (limitsOf: (type: string) => Limits, hasChunks: boolean): Promise<void> {
+    const { client: { dialect } } = await this.#store.read()
+    // PostgreSQL has metrics in the order in which they came, other databases series by series: it takes a little of many series
+    // in one step, because of one series each row is on another page. TimescaleDB finds compressed rows only series by series.
+    const together = dialect === 'postgresql' && !hasChunks ? mostLocked : 1
     for (let after = 0; ;) {
       const targets = await this.#look(after, limitsOf)
       const last = targets.at(-1)
       if (last === undefined) return
       after = last.id
-      for (let left = targets.filter(hasOld); left.length > 0;) {
+      let undone = 0
+      for (let left = targets.filter(hasOld); left.length > 0 && undone < mostUndone;) {
         const some = left.slice(0, mostLocked)
-        const done = await this.#pace.transaction((db, hasTime) => this.#delete(db, some, hasTime))
-        left = left.slice(done)
+        const slice = await this.#pace.attempt((db, hasTime) => deleteSome(db, some, { together, rows: this.#pace.size, hasTime }))
+        undone = slice === undefined ? undone + 1 : 0
+        if (slice === undefined) continue
+        for (const kind of ['metrics', 'hours', 'days'] as const) this.counters[kind] += slice.deleted[kind]
+        left = left.slice(slice.done)
       }
     }
   }
@@ -62,64 +79,89 @@ export class Deletion {
       return itsTimes === undefined ? [] : [{ ...target, times: itsTimes }]
     })
   }
+}
 
-  /** @returns how many of the series, from the first on, are done */
-  async #delete (db: Knex, targets: Target[], hasTime: () => boolean): Promise<number> {
-    const series = await lockSeries(db, targets.map(({ id }) => id))
-    for (const [i, { id, limits }] of targets.entries()) {
-      const itself = series.get(id)
-      // Another process has it, and comes to it as well.
-      if (itself === undefined) continue
-      while (await deleteMetrics(db, itself, limits.raw, this.#pace.size, this.counters)) if (!hasTime()) return i
-      while (await deleteHours(db, itself, limits.hours, this.#pace.size, this.counters)) if (!hasTime()) return i
-      if (limits.days > 0) this.counters.days += await db('metrics_1d').where('series_id', id).where('ts', '<', limits.days).delete()
-      if (!hasTime()) return i + 1
+type Counts = Record<'metrics' | 'hours' | 'days', number>
+interface SliceOptions { together: number, rows: number, hasTime: () => boolean }
+
+/** @returns what was deleted, and how many of the series, from the first on, are done */
+async function deleteSome (db: Knex, targets: Target[], { together, rows, hasTime }: SliceOptions): Promise<{ deleted: Counts, done: number }> {
+  const deleted = { metrics: 0, hours: 0, days: 0 }
+  const locked = await lockSeries(db, targets.map(({ id }) => id))
+  for (let done = 0; done < targets.length; done += together) {
+    if (done > 0 && !hasTime()) return { deleted, done }
+    // Those that are not locked another process has, and comes to them as well.
+    const group = targets.slice(done, done + together).flatMap(({ id, limits }) => {
+      const series = locked.get(id)
+      return series === undefined ? [] : [{ series, limits }]
+    })
+    while (await deleteMetrics(db, group.map(({ series, limits }) => ({ series, limit: limits.raw })), rows, deleted)) if (!hasTime()) return { deleted, done }
+    for (const { series, limits } of group) {
+      while (await deleteHours(db, series, limits.hours, rows, deleted)) if (!hasTime()) return { deleted, done }
+      if (limits.days > 0) deleted.days += await db('metrics_1d').where('series_id', series.id).where('ts', '<', limits.days).delete()
     }
-    return targets.length
   }
+  return { deleted, done: targets.length }
 }
 
 function hasOld ({ limits, times }: Target & { times: Times }): boolean {
   return (['raw', 'hours', 'days'] as const).some(kind => times[kind] !== null && Number(times[kind]) < limits[kind])
 }
 
+/** Metrics of a series that are deleted in one step. */
+interface Step extends Span { series: LockedSeries }
+
 /**
- * Delete a series' oldest metrics: whole hours, or a part of one that has too many for one step.
- * @returns whether there may be more before the limit
+ * Delete the oldest metrics of some series, of each as many: whole hours, or a part of one that has too many for one step.
+ * @param rows to delete, in all
+ * @returns whether there may be more before the limits
+ * @throws undo when others added metrics meanwhile
  */
-async function deleteMetrics (db: Knex, series: LockedSeries, limit: number, rows: number, counters: { metrics: number }): Promise<boolean> {
-  if (limit <= series.rawFrom) return false
-  const start = floor(series.rawFrom, hour)
-  const end = Math.min(limit, await firstDirty(db, series.id, start) ?? limit)
-  if (end <= series.rawFrom) return false
-  const next = await firstRows(db, 'metrics', { seriesId: series.id, from: series.rawFrom, to: end }, rows)
-  const to = floor(next, hour) > start ? floor(next, hour) : next
-  await keepPart(db, series, to)
-  counters.metrics += await db('metrics').where('series_id', series.id).where('ts', '>=', start).where('ts', '<', to).delete()
-  // Looked at last, because another process may have added metrics before we deleted them.
-  const dirty = db('dirty_hours').where('series_id', series.id).where('ts', '>=', start).where('ts', '<', floor(to - 1, hour) + hour)
-  const moved = await db('series').where('id', series.id).whereNotExists(dirty.select('ts')).update({ raw_from: to })
-  if (moved === 0) throw new Error('Metrics came while those of their hour were deleted.')
-  series.rawFrom = to
-  return to < end
+async function deleteMetrics (db: Knex, group: Array<{ series: LockedSeries, limit: number }>, rows: number, counts: Counts): Promise<boolean> {
+  const due = group.filter(({ series: { rawFrom }, limit }) => limit > rawFrom)
+  const dirty = await firstDirty(db, due.map(({ series: { id, rawFrom }, limit: to }) => ({ seriesId: id, from: floor(rawFrom, hour), to })))
+  const spans = due.map(({ series, limit }): Step => ({ series, seriesId: series.id, from: series.rawFrom, to: Math.min(limit, dirty.get(series.id) ?? limit) }))
+    .filter(({ from, to }) => to > from)
+  if (spans.length === 0) return false
+  const steps = (await firstOf(db, spans, rows)).map((step): Step => {
+    const start = floor(step.from, hour)
+    return { ...step, from: start, to: floor(step.to, hour) > start ? floor(step.to, hour) : step.to }
+  })
+  await keepParts(db, steps)
+  counts.metrics += await deleteRows(db, steps)
+  // Looked at last, because others may have added metrics before we deleted them.
+  const touched = steps.map(({ seriesId, from, to }) => ({ seriesId, from, to: floor(to - 1, hour) + hour }))
+  if ((await firstDirty(db, touched)).size > 0) throw undo
+  const moved = steps.map(({ seriesId, to }) => `when ${Number(seriesId)} then ${Number(to)}`).join(' ')
+  await db('retention').whereIn('series_id', steps.map(({ seriesId }) => seriesId)).update({ raw_from: db.raw(`case series_id ${moved} end`) })
+  for (const { series, to } of steps) series.rawFrom = to
+  return steps.length < spans.length || steps.some(({ to }, i) => to < (spans[i] as Step).to)
 }
 
-async function firstDirty (db: Knex, seriesId: number, from: number): Promise<number | undefined> {
-  const [ts] = await db('dirty_hours').where('series_id', seriesId).where('ts', '>=', from).orderBy('ts').limit(1).pluck<Array<number | string>>('ts')
-  return ts === undefined ? undefined : floor(Number(ts), hour)
-}
-
-/** Remember of the hour that `to` is in what is deleted of it: if metrics come late to it, it is made of this and what is left. */
-async function keepPart (db: Knex, series: LockedSeries, to: number): Promise<void> {
-  const itsHour = floor(to, hour)
-  const hadPart = series.rawFrom % hour !== 0
-  if (itsHour === to) {
-    if (hadPart) await replaceRollups(db, 'metrics_1h', [{ ...nothing, seriesId: series.id, ts: deletedPart }])
-    return
+/**
+ * About so many rows of the first of these spans, as many of each: of fewer series where that would be a few minutes, as every
+ * step reads over what is deleted already of its hour.
+ */
+async function firstOf (db: Knex, spans: Step[], rows: number): Promise<Step[]> {
+  for (const width of widths) {
+    const some = spans.slice(0, width)
+    const ends = await firstRows(db, 'metrics', some, Math.ceil(rows / some.length))
+    const steps = some.map((span, i) => ({ ...span, to: ends[i] as number }))
+    if (some.length === 1 || steps.every(({ from, to }, i) => to - from >= shortest || to === some[i]?.to)) return steps
   }
-  const before = hadPart && series.rawFrom > itsHour ? (await readParts(db, [series])).get(keyOf(series.id, deletedPart)) : undefined
-  const [part] = await aggregate(db, 'metrics', [{ seriesId: series.id, from: itsHour, to }]) as [Aggregate]
-  await replaceRollups(db, 'metrics_1h', [{ ...combine(before ?? nothing, part), seriesId: series.id, ts: deletedPart }])
+  return []
+}
+
+/** Remember of the hour that a step ends in what is deleted of it: if metrics come late to it, it is made of this and what is left. */
+async function keepParts (db: Knex, steps: Step[]): Promise<void> {
+  const whole = steps.filter(({ series, to }) => to % hour === 0 && series.rawFrom % hour !== 0)
+  const inPart = steps.filter(({ to }) => to % hour !== 0)
+  const before = await readParts(db, inPart.filter(({ series, to }) => series.rawFrom > floor(to, hour)).map(({ series }) => series))
+  const parts = await aggregate(db, 'metrics', inPart.map(({ seriesId, to }) => ({ seriesId, from: floor(to, hour), to })))
+  await replaceRollups(db, 'metrics_1h', [
+    ...whole.map(({ seriesId }) => ({ ...nothing, seriesId, ts: deletedPart })),
+    ...inPart.map(({ seriesId }, i) => ({ ...combine(before.get(keyOf(seriesId, deletedPart)) ?? nothing, parts[i] as Aggregate), seriesId, ts: deletedPart }))
+  ])
 }
 
 /**
@@ -127,12 +169,13 @@ async function keepPart (db: Knex, series: LockedSeries, to: number): Promise<vo
  * stay, because those may be rolled up again.
  * @returns whether there may be more before the limit
  */
-async function deleteHours (db: Knex, series: LockedSeries, limit: number, rows: number, counters: { hours: number }): Promise<boolean> {
+async function deleteHours (db: Knex, series: LockedSeries, limit: number, rows: number, counts: Counts): Promise<boolean> {
   const end = Math.min(limit, floor(series.rawFrom, day))
   if (end <= series.hoursFrom) return false
-  const to = floor(await firstRows(db, 'metrics_1h', { seriesId: series.id, from: series.hoursFrom, to: end }, rows), day)
-  counters.hours += await db('metrics_1h').where('series_id', series.id).where('ts', '>=', series.hoursFrom).where('ts', '<', to).delete()
-  await db('series').where('id', series.id).update({ hours_from: to })
+  const [next] = await firstRows(db, 'metrics_1h', [{ seriesId: series.id, from: series.hoursFrom, to: end }], rows) as [number]
+  const to = floor(next, day)
+  counts.hours += await db('metrics_1h').where('series_id', series.id).where('ts', '>=', series.hoursFrom).where('ts', '<', to).delete()
+  await db('retention').where('series_id', series.id).update({ hours_from: to })
   series.hoursFrom = to
   return to < end
 }

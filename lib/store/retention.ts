@@ -23,7 +23,7 @@ export interface RetentionStatistics {
   chunks: number
   /** Pages that SQLite gave back to the disk. */
   pages: number
-  /** For how many ms the writer was held at most. */
+  /** ms of the longest slice: with SQLite the writer waits for it. */
   longest: number
   /** Why the last pass ended early; the next one goes on. */
   error: PlatziverseError | null
@@ -61,8 +61,8 @@ export class Retention {
     this.#store = store
     this.#options = options
     this.#timing = timing
-    const held = (took: number): void => { this.#longest = Math.max(this.#longest, took) }
-    const pacing = { store, signal: this.#ending.signal, held }
+    const took = (ms: number): void => { this.#longest = Math.max(this.#longest, ms) }
+    const pacing = { store, signal: this.#ending.signal, took }
     this.#rollup = new Rollup(store, new Pace(pacing, { first: 50, least: 5, most: 200 }))
     this.#rows = new Pace(pacing, { first: 2_000, least: 500, most: 3_000 })
     this.#chunks = new ChunkDeletion(store, new Pace(pacing, { first: 1, least: 1, most: 1 }))
@@ -125,12 +125,12 @@ export class Retention {
     await this.#rollup.run(now, () => this.#rows.size)
     if (this.#deletedIn === floor(now, hour)) return
     const keptOfNone = rawLimitAt(this.#options, now)
-    const { isDone, waitingFrom } = await this.#chunks.run(keptOfNone)
+    const { isDone, waitingFrom, hasChunks } = await this.#chunks.run(keptOfNone)
     const limitsOf = limitsAt(this.#options, now)
     await this.#deletion.run(type => {
       const limits = limitsOf(type)
       return limits.raw > keptOfNone ? limits : { ...limits, raw: Math.min(limits.raw, waitingFrom) }
-    })
+    }, hasChunks)
     this.#given += await vacuum(this.#pages)
     if (isDone) this.#deletedIn = floor(now, hour)
   }

@@ -61,13 +61,13 @@ export class Rollup {
   async #candidates (now: number, after: DirtyHour): Promise<Candidate[]> {
     const knex = await this.#store.read()
     const rows = await knex('dirty_hours as dirty')
-      .join('series', 'series.id', 'dirty.series_id')
+      .leftJoin('retention', 'retention.series_id', 'dirty.series_id')
       .where('dirty.series_id', '>=', after.seriesId)
       .where(query => query.where('dirty.series_id', '>', after.seriesId).orWhere('dirty.ts', '>', after.ts))
       .whereRaw(`dirty.ts - dirty.ts % ${hour} <= ?`, [now - settling - hour])
       .orderBy([{ column: 'dirty.series_id' }, { column: 'dirty.ts' }])
       .limit(this.#pace.size)
-      .select('dirty.series_id', 'dirty.ts', 'series.raw_from') as Array<Record<'series_id' | 'ts' | 'raw_from', number | string>>
+      .select('dirty.series_id', 'dirty.ts', 'retention.raw_from') as Array<Record<'series_id' | 'ts' | 'raw_from', number | string | null>>
     return rows.map(row => ({ seriesId: Number(row.series_id), ts: Number(row.ts), rawFrom: Number(row.raw_from) }))
   }
 
@@ -191,7 +191,7 @@ async function addLate (db: Knex, dirty: DirtyHour[], rows: number, hasTime: () 
       unfinished.push(hourOf)
       continue
     }
-    const to = await firstRows(db, 'metrics', { seriesId, from: ts, to: ts + hour }, rows)
+    const [to] = await firstRows(db, 'metrics', [{ seriesId, from: ts, to: ts + hour }], rows) as [number]
     const [late] = await aggregate(db, 'metrics', [{ seriesId, from: ts, to }]) as [Aggregate]
     await db('metrics').where('series_id', seriesId).where('ts', '>=', ts).where('ts', '<', to).delete()
     hours.push({ ...late, seriesId, ts })

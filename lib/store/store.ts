@@ -18,7 +18,7 @@ const mostMetrics = 10_000
 /** Most messages that wait in memory. */
 const mostQueued = 100_000
 const firstDelay = 100
-const longestDelay = 30_000
+const longestDelay = 5_000
 /** So many deadlocks in a row are tried again, each after up to twice the pause, before the database counts as away. */
 const mostTransient = 10
 /** ms that closing waits for a database that does not take what is queued. */
@@ -64,6 +64,8 @@ export interface StoreOptions {
   instance: string
   /** Where messages wait, acknowledged, while the database is away. Absent: in memory, not acknowledged. Closed with the store. */
   spool?: Spool | undefined
+  /** ms until a spool that failed is read again. */
+  spoolPatience?: number
 }
 
 /**
@@ -75,6 +77,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   #dialect: Dialect
   #instance: string
   #spool: Spool | undefined
+  #spoolPatience: number
   /** Whether what comes goes into the spool: from the first failure until it is empty again. */
   #spooling: boolean
   #spoolProblem: string | undefined
@@ -82,7 +85,8 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   #writer: BatchWriter
   #queue: Array<Write | Task> = []
   #knex: Knex | undefined
-  #reader: Promise<Knex> | undefined
+  /** For all but the writer. */
+  #pools = new Map<string, Promise<Knex>>()
   #running: Promise<void> | undefined
   #delay = firstDelay
   /** Messages in the next transaction at most: fewer after a failure, because a slow server may not have done so many in time. */
@@ -94,12 +98,13 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   #transient = 0
   #counters = { messages: 0, metrics: 0, duplicates: 0, refused: 0, retries: 0 }
 
-  constructor (dialect: Dialect, { instance, spool }: StoreOptions) {
+  constructor (dialect: Dialect, { instance, spool, spoolPatience = 60_000 }: StoreOptions) {
     super()
     this.setMaxListeners(0)
     this.#dialect = dialect
     this.#instance = instance
     this.#spool = spool
+    this.#spoolPatience = spoolPatience
     // The last process may have left something: what comes now is newer.
     this.#spooling = spool !== undefined
     this.#writer = new BatchWriter(dialect, this.#known, instance)
@@ -133,11 +138,24 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   }
 
   /**
-   * Work in the writer's place, between two batches: short, or senders wait for it.
-   * @throws PlatziverseError STORE_CLOSED, or whatever the database says: it is tried once
+   * Long work: beside the writer where the database can do both at once; otherwise in the writer's place between two batches,
+   * and then short, or senders wait for it. What is transient is tried again.
+   * @throws PlatziverseError STORE_CLOSED, or whatever the database says
    */
-  run<Result> (work: (knex: Knex) => Promise<Result>): Promise<Result> {
-    return this.#enqueue(work, false)
+  async run<Result> (work: (knex: Knex) => Promise<Result>): Promise<Result> {
+    const { beside } = this.#dialect
+    if (beside === undefined) return await this.#enqueue(work, false)
+    for (let failures = 1; ; failures++) {
+      const knex = await this.#pool('beside', beside)
+      try {
+        return await work(knex)
+      } catch (error) {
+        if (this.#closing !== undefined) throw closedError()
+        if (!this.#dialect.isTransient(error) || failures > mostTransient) throw this.#dialect.explain(error)
+        this.#counters.retries++
+        await pauseOf(failures)
+      }
+    }
   }
 
   /**
@@ -145,11 +163,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
    * @throws PlatziverseError STORE_CLOSED, or why there is no database now
    */
   read (): Promise<Knex> {
-    this.#reader ??= this.#openReader().catch((error: unknown) => {
-      this.#reader = undefined
-      throw this.#dialect.explain(error)
-    })
-    return this.#reader
+    return this.#pool('read', this.#dialect.read)
   }
 
   /**
@@ -186,9 +200,9 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     for (const entry of this.#queue.splice(0)) entry.done(closedError())
     await this.#disconnect()
     await this.#spool?.close()
-    await this.#reader?.then(knex => knex.destroy()).catch(() => undefined)
-    this.#reader = undefined
+    // Before the pools: one may wait for the store to be ready.
     this.#report({ state: 'closed' })
+    for (const pool of this.#pools.values()) await pool.then(knex => knex.destroy()).catch(() => undefined)
   }
 
   #enqueue<Result> (work: (knex: Knex) => Promise<Result>, insists: boolean): Promise<Result> {
@@ -200,14 +214,26 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     })
   }
 
-  async #openReader (): Promise<Knex> {
-    if (this.#closing !== undefined) throw closedError()
+  #pool (name: string, open: () => Promise<Knex>): Promise<Knex> {
+    if (this.#closing !== undefined) return Promise.reject(closedError())
+    let pool = this.#pools.get(name)
+    if (pool === undefined) {
+      pool = this.#openPool(open).catch((error: unknown) => {
+        this.#pools.delete(name)
+        throw this.#dialect.explain(error)
+      })
+      this.#pools.set(name, pool)
+    }
+    return pool
+  }
+
+  async #openPool (open: () => Promise<Knex>): Promise<Knex> {
     // The tables are there once the writer was.
     if (this.state.state === 'opening') await new Promise<void>(resolve => { this.once('state', () => { resolve() }) })
     const { state } = this
     if (state.state === 'waiting') throw state.error
     if (state.state === 'closed') throw closedError()
-    return await this.#dialect.read()
+    return await open()
   }
 
   #start (): void {
@@ -283,23 +309,31 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     const spool = this.#spool as Spool
     const batch = await spool.first(this.#most).catch((error: PlatziverseError) => { this.#spoolIs(error) })
     if (batch === undefined) {
-      // What is in it waits for somebody who mends it; what comes need not.
-      this.#spooling = false
+      this.#leaveSpool()
       return
     }
     if (batch.entries.length > 0) {
-      await this.#write(knex, batch.entries.map(entry => ({ ...entry, done: () => undefined })))
+      await this.#write(knex, batch.entries.map(entry => ({ ...entry, done: error => { if (error !== null) this.emit('problem', error) } })))
       // Killed before this they are stored again, and recognised as duplicates.
       await spool.remove(batch).catch((error: PlatziverseError) => {
         this.#spoolIs(error)
-        // A disk that is full must not keep the database from what comes.
-        this.#spooling = false
+        this.#leaveSpool()
       })
       return
     }
     // Nothing may overtake what is on its way into the spool.
     if (spool.isWriting) await spool.flushed()
     else if (spool.size === 0) this.#spooling = false
+  }
+
+  /** What is in it waits for somebody who mends it, or for room on the disk; what comes need not wait with it. */
+  #leaveSpool (): void {
+    this.#spooling = false
+    setTimeout(() => {
+      if (this.#closing !== undefined || this.#spool?.size === 0) return
+      this.#spooling = true
+      this.#start()
+    }, this.#spoolPatience).unref()
   }
 
   #spoolIs (error: PlatziverseError | null): void {
@@ -369,8 +403,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     this.#counters.retries++
     this.#known.clear()
     if (this.#dialect.isTransient(cause) && ++this.#transient <= mostTransient) {
-      // Of any length: two processes that get in each other's way must not try again at the same time.
-      await sleep(Math.random() * 2 ** this.#transient)
+      await pauseOf(this.#transient)
       return
     }
     this.#transient = 0
@@ -411,6 +444,11 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     this.state = state
     this.emit('state', state)
   }
+}
+
+/** Of any length: two who get in each other's way must not try again at the same time. */
+function pauseOf (failures: number): Promise<void> {
+  return sleep(Math.random() * 2 ** failures)
 }
 
 function closedError (): PlatziverseError {

@@ -6,6 +6,9 @@ import { rowsOf, seriesTables, type SeriesTable } from './rows.ts'
 /** Rows in one statement: SQLite takes no more than 500 of them, the others so many binds. */
 const atOnce = { sqlite: 100, postgresql: 1_000, mysql: 1_000 } as const
 
+/** The tables whose rows have a number, its column, and the one that says which of two states of a row is the newer. */
+const tables = { agents: ['id', 'last_seen_at'], series: ['id', 'last_ts'], retention: ['series_id', 'raw_from'] } as const
+
 export type Counts = Record<string, { from: number, to: number }>
 
 /**
@@ -17,7 +20,7 @@ export type Counts = Record<string, { from: number, to: number }>
  */
 export async function copyDatabase (from: OpenDatabase, to: OpenDatabase, progress: (table: string, rows: number) => void): Promise<Counts> {
   await refuseOthers(from.knex, to.knex)
-  for (const table of ['agents', 'series']) await copyById(from, to, table, progress)
+  for (const [table, [key, newest]] of Object.entries(tables)) await copyByKey(from, to, { table, key, newest }, progress)
   const ids = await from.knex('series').orderBy('id').pluck<number[]>('id')
   for (const table of Object.keys(seriesTables) as SeriesTable[]) {
     for (const id of ids) await copySeries(from, to, table, id, progress)
@@ -30,22 +33,33 @@ export async function copyDatabase (from: OpenDatabase, to: OpenDatabase, progre
 
 /** What is in the target has to come from the source, or both would be mixed. */
 async function refuseOthers (from: Knex, to: Knex): Promise<void> {
-  const uuids = new Map((await from('agents').select('id', 'uuid') as Array<{ id: number, uuid: string }>).map(({ id, uuid }) => [id, uuid]))
-  const stranger = (await to('agents').select('id', 'uuid') as Array<{ id: number, uuid: string }>).find(({ id, uuid }) => uuids.get(id) !== uuid)
-  if (stranger !== undefined) throw new PlatziverseError('TRANSFER_TARGET_IN_USE', `It has an agent ${stranger.uuid} of its own.`)
-}
-
-async function copyById (from: OpenDatabase, to: OpenDatabase, table: string, progress: (table: string, rows: number) => void): Promise<void> {
-  const [newest] = await to.knex(table).max('id as id') as Array<{ id: number | null }>
-  for (let last = Number(newest?.id ?? 0); ;) {
-    const rows = await from.knex(table).where('id', '>', last).orderBy('id').limit(1_000) as Array<{ id: number, connected?: boolean | number }>
-    if (rows.length === 0) return
-    // SQLite and MariaDB have no booleans.
-    await insert(to, table, rows.map(row => row.connected === undefined ? row : { ...row, connected: Boolean(row.connected) }))
-    progress(table, rows.length)
-    last = rows.at(-1)?.id ?? last
+  const agents = (knex: Knex) => knex('agents').select('id', 'uuid as name') as Promise<Named[]>
+  const series = (knex: Knex) => knex('series').select('id', 'agent_id as agent', 'type as name') as Promise<Named[]>
+  for (const [what, read] of [['an agent', agents], ['a series', series]] as const) {
+    const ours = new Map((await read(from)).map(row => [row.id, row]))
+    const stranger = (await read(to)).find(({ id, agent, name }) => ours.get(id)?.name !== name || ours.get(id)?.agent !== agent)
+    if (stranger !== undefined) throw new PlatziverseError('TRANSFER_TARGET_IN_USE', `It has ${what} ${stranger.name} of its own.`)
   }
 }
+
+/** An agent, or a series with the number of its agent. */
+interface Named { id: number, name: string, agent?: number }
+
+async function copyByKey (from: OpenDatabase, to: OpenDatabase, { table, key, newest }: { table: string, key: string, newest: string }, progress: (table: string, rows: number) => void): Promise<void> {
+  for (let last = 0; ;) {
+    const rows = await from.knex(table).where(key, '>', last).orderBy(key).limit(1_000) as Row[]
+    if (rows.length === 0) return
+    const there = new Map((await to.knex(table).whereBetween(key, [Number(rows[0]?.[key]), Number(rows.at(-1)?.[key])]) as Row[]).map(row => [row[key], Number(row[newest] ?? 0)]))
+    // What a copy that goes on finds there may have changed in the source meanwhile; what is newer there stays.
+    const fresh = rows.filter(row => Number(row[newest] ?? 0) > (there.get(row[key]) ?? -1))
+    // SQLite and MariaDB have no booleans.
+    await insert(to, table, fresh.map(row => row.connected === undefined ? row : { ...row, connected: Boolean(row.connected) }), key)
+    progress(table, fresh.length)
+    last = Number(rows.at(-1)?.[key])
+  }
+}
+
+type Row = Record<string, unknown>
 
 async function copySeries (from: OpenDatabase, to: OpenDatabase, table: SeriesTable, id: number, progress: (table: string, rows: number) => void): Promise<void> {
   const newest = to.knex(table).where('series_id', id)
@@ -57,17 +71,23 @@ async function copySeries (from: OpenDatabase, to: OpenDatabase, table: SeriesTa
   }
 }
 
-/** A page is there wholly or not at all: that is where a copy goes on. */
-async function insert ({ knex, options }: OpenDatabase, table: string, rows: object[]): Promise<void> {
+/**
+ * A page is there wholly or not at all: that is where a copy goes on.
+ * @param key of rows that may be there, in an older state
+ */
+async function insert ({ knex, options }: OpenDatabase, table: string, rows: object[], key?: string): Promise<void> {
   await knex.transaction(async db => {
     const size = atOnce[options.client]
-    for (let at = 0; at < rows.length; at += size) await db(table).insert(rows.slice(at, at + size))
+    for (let at = 0; at < rows.length; at += size) {
+      const page = db(table).insert(rows.slice(at, at + size))
+      await (key === undefined ? page : page.onConflict(key).merge())
+    }
   })
 }
 
 async function compare (from: Knex, to: Knex): Promise<Counts> {
   const counts: Counts = {}
-  for (const table of ['agents', 'series', ...Object.keys(seriesTables)]) {
+  for (const table of [...Object.keys(tables), ...Object.keys(seriesTables)]) {
     const [ours, theirs] = [await countOf(from, table), await countOf(to, table)]
     counts[table] = { from: ours, to: theirs }
   }

@@ -11,9 +11,9 @@ export type SeriesTable = keyof typeof seriesTables
 
 /** All series with their agents' uuids, in the order of their ids. */
 export async function seriesOf (knex: Knex): Promise<SeriesOfAgent[]> {
-  const rows = await knex('series').join('agents', 'agents.id', 'series.agent_id').orderBy('series.id')
-    .select('series.id', 'agents.uuid', 'series.type', 'series.raw_from', 'series.hours_from') as Array<{ id: number, uuid: string, type: string, raw_from: number, hours_from: number }>
-  return rows.map(({ id, uuid, type, raw_from: rawFrom, hours_from: hoursFrom }) => ({ id, uuid, type, rawFrom, hoursFrom }))
+  const rows = await knex('series').join('agents', 'agents.id', 'series.agent_id').leftJoin('retention', 'retention.series_id', 'series.id').orderBy('series.id')
+    .select('series.id', 'agents.uuid', 'series.type', 'raw_from', 'hours_from') as Array<{ id: number, uuid: string, type: string, raw_from: number | null, hours_from: number | null }>
+  return rows.map(({ id, uuid, type, raw_from: rawFrom, hours_from: hoursFrom }) => ({ id, uuid, type, rawFrom: rawFrom ?? 0, hoursFrom: hoursFrom ?? 0 }))
 }
 
 /** The rows of a series in pages, in the order of the table's key. @param after the key of the row before the first */

@@ -63,7 +63,7 @@ export class QueryModel {
 
   /** Learn what was deleted. */
   async look (): Promise<void> {
-    const rows = await this.#query('series').join('agents', 'agents.id', 'agent_id').select('uuid', 'type', 'raw_from', 'hours_from')
+    const rows = await this.#query('retention').join('series', 'series.id', 'series_id').join('agents', 'agents.id', 'agent_id').select('uuid', 'type', 'raw_from', 'hours_from')
     for (const row of rows) this.#deleted.set(`${row.uuid}/${row.type}`, { rawFrom: row.raw_from, hoursFrom: row.hours_from })
   }
 }

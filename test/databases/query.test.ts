@@ -227,7 +227,7 @@ onEachDatabase('an hour of which a part was deleted is whole, and so is its day'
   await store.run(async knex => {
     await knex('metrics').where('ts', '<', start + hour / 2).delete()
     for (const ts of [deletedPart, start]) await knex('metrics_1h').insert({ series_id: 1, ts, n: ts === start ? 4 : 2, sum: 30, min: 10, max: 20, last: 20 })
-    await knex('series').update('raw_from', start + hour / 2)
+    await knex('retention').insert({ series_id: 1, raw_from: start + hour / 2, hours_from: 0 })
   })
   await model.report('a', start + 5 * 60_000, { cpu: 5 })
   const whole = { ts: start, avg: 25, min: 5, max: 50, sum: 125, count: 5, last: 50 }

@@ -246,8 +246,8 @@ onEachDatabase('an hour with too many metrics for one step is deleted in parts, 
   await write(dense)
   await retention.runOnce(today + 2 * hour)
   const inParts = async () => {
-    const [series] = await query('series').select('raw_from') as [{ raw_from: number }]
-    return series.raw_from > today && series.raw_from < today + hour
+    const { raw_from: from } = await query('retention').first('raw_from') as { raw_from: number }
+    return from > today && from < today + hour
   }
   const pass = retention.runOnce(today + 3 * day)
   while (!await inParts()) await store.run(async () => undefined)

@@ -272,12 +272,20 @@ onEachDatabase('reading goes on while the writer works, cannot write, and ends w
   await assert.rejects(store.read(), error => error instanceof PlatziverseError)
 })
 
-onEachDatabase('work in the writer\'s place is done between two batches, and its error is its own', async (t, database) => {
+onEachDatabase('long work is done between two batches of SQLite, and elsewhere beside them, and its error is its own', async (t, database) => {
   const { store, write } = open(t, database)
   const first = write('agent/message', reading())
-  const counted = store.run(knex => count(knex, 'metrics'))
-  const later = write('agent/message', reading())
-  assert.deepEqual([await counted, (await first).metrics, (await later).metrics], [3, 3, 3])
+  if (database.options.client === 'sqlite') {
+    const counted = store.run(knex => count(knex, 'metrics'))
+    const later = write('agent/message', reading())
+    assert.deepEqual([await counted, (await first).metrics, (await later).metrics], [3, 3, 3])
+  } else {
+    await first
+    await store.run(knex => knex.transaction(async db => {
+      await db('retention').insert({ series_id: 1, raw_from: 0, hours_from: 0 })
+      assert.equal((await write('agent/message', reading())).metrics, 3, 'while the work is under way')
+    }))
+  }
   await assert.rejects(store.run(async knex => { await knex.raw('select nothing from nowhere') }), error => error instanceof PlatziverseError && error.code.startsWith('STORE_'))
   assert.equal(store.state.state, 'ready')
 })
@@ -294,6 +302,22 @@ onEachDatabase('a database of a newer version is refused and not touched', async
   assert.equal(await count(database.query, 'metrics'), 3)
 })
 
+onEachDatabase('a database of the version before keeps what it says of each series, also where its migration was cut short', async (t, database) => {
+  const { options, query } = database
+  const { store, write } = open(t, database)
+  await write('agent/message', reading('a'))
+  await store.close()
+  // As it was, in columns of `series`; MySQL has the table too where the process died in between.
+  if (options.client !== 'mysql') await query.schema.dropTable('retention')
+  for (const column of ['raw_from', 'hours_from']) await query.raw(`alter table series add column ${column} bigint not null default 0`)
+  await query('series').where('id', 1).update({ raw_from: 7_200_000, hours_from: 3_600_000 })
+  await query('knex_migrations').where('name', '0003-retention').delete()
+  const again = open(t, database)
+  await again.write('agent/message', reading('b'))
+  assert.deepEqual((await query('retention')).map(row => ({ ...row })), [{ series_id: 1, raw_from: 7_200_000, hours_from: 3_600_000 }])
+  assert.deepEqual([await query.schema.hasColumn('series', 'raw_from'), await query.schema.hasColumn('series', 'hours_from')], [false, false])
+})
+
 onEachDatabase('a migration lock that a crash left behind does not stop the store', async (t, database) => {
   const { store, write } = open(t, database)
   await write('agent/message', reading())
@@ -301,7 +325,7 @@ onEachDatabase('a migration lock that a crash left behind does not stop the stor
   const { query } = database
   await query('knex_migrations_lock').update({ is_locked: 1 })
   await query('knex_migrations').delete()
-  for (const table of ['dirty_hours', 'metrics_1d', 'metrics_1h', 'metrics', 'series', 'agents']) await query.schema.dropTable(table)
+  for (const table of ['retention', 'dirty_hours', 'metrics_1d', 'metrics_1h', 'metrics', 'series', 'agents']) await query.schema.dropTable(table)
   const again = open(t, database)
   assert.equal((await again.write('agent/message', reading())).metrics, 3)
 })

@@ -12,11 +12,12 @@ import { temporaryFolder } from '../helpers/folder.ts'
 import { message, reading } from '../helpers/messages.ts'
 
 const quiet = { progress: () => undefined }
-const tables = ['agents', 'series', 'metrics', 'metrics_1h', 'metrics_1d', 'dirty_hours']
+const tables = ['agents', 'series', 'retention', 'metrics', 'metrics_1h', 'metrics_1d', 'dirty_hours']
 
 async function fill (knex: Knex): Promise<void> {
   await knex('agents').insert([1, 2].map(id => ({ id: id * 10, uuid: `ü "${id}" `, username: null, name: 'n', hostname: '', pid: 2 ** 40, connected: id === 1, connected_at: 1, last_seen_at: 2, created_at: 3, updated_at: 4 })))
-  await knex('series').insert([1, 2, 3].map(id => ({ id: id * 7, agent_id: id < 3 ? 10 : 20, type: `t${id}😀`, last_ts: 5, last_value: 1 / 3, raw_from: 6, hours_from: 7 })))
+  await knex('series').insert([1, 2, 3].map(id => ({ id: id * 7, agent_id: id < 3 ? 10 : 20, type: `t${id}😀`, last_ts: 5, last_value: 1 / 3 })))
+  await knex('retention').insert([7, 21].map(series_id => ({ series_id, raw_from: 6, hours_from: 7 })))
   await knex.raw(`insert into metrics (series_id, ts, seq, value) with recursive n(i) as (select 1 union all select i + 1 from n where i < 6000)
     select 7, 1700000000000 + i / 2, i + 140737488355328, i / 7.0 from n`)
   await knex('metrics').insert(['', '5', 'a,"b"\n', '😀'.repeat(250)].map((text, seq) => ({ series_id: 14, ts: 1, seq, text })))
@@ -26,7 +27,7 @@ async function fill (knex: Knex): Promise<void> {
 }
 
 const all = (options: DatabaseOptions): Promise<unknown> => withDatabase(options, async ({ knex }) => {
-  const keys: Record<string, string[]> = { agents: ['id'], series: ['id'], metrics: ['series_id', 'ts', 'seq'] }
+  const keys: Record<string, string[]> = { agents: ['id'], series: ['id'], retention: ['series_id'], metrics: ['series_id', 'ts', 'seq'] }
   return await Promise.all(tables.map(async table => (await knex(table).orderBy(keys[table] ?? ['series_id', 'ts'])).map(row => 'connected' in row ? { ...row, connected: Boolean(row.connected) } : { ...row })))
 })
 

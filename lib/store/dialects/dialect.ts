@@ -39,7 +39,9 @@ export interface Dialect {
   /** Open the writer's pool, of one connection, and prepare the database for durable writing, without touching its schema. */
   connect (): Promise<Knex>
   /** Open a pool that only reads and never holds the writer up. The schema is there. */
-  read (): Promise<Knex>
+  read: () => Promise<Knex>
+  /** Open a pool, of one connection, for long work that writes beside the writer. Absent: the database has one writer at a time. */
+  beside?: () => Promise<Knex>
   /**
    * Insert metrics, remember the newest of each series unless a newer one is known, when agents were seen (they are
    * connected then), and hours to roll up, which may be there already: all of it or nothing, and committed when it

@@ -25,6 +25,16 @@ const writerPreparations = `
   select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off';
   select set_config(name, '0', false) from pg_settings where name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'`
 
+/**
+ * Retention goes by keys alone, to a few rows of a large table: never by whatever the statistics, which are late when a table grows,
+ * make look cheaper.
+ */
+const besidePreparations = `${writerPreparations};
+  set enable_seqscan = off;
+  set enable_sort = off;
+  set enable_hashjoin = off;
+  set enable_mergejoin = off`
+
 const readerPreparations = `
   set statement_timeout = 30000;
   set default_transaction_read_only = on`
@@ -169,6 +179,8 @@ export function postgresqlDialect (options: ServerOptions): Dialect {
     connect: () => open(options, { min: 1, max: 1 }, writerPreparations),
 
     read: () => open(options, { min: 0, max: options.poolSize }, readerPreparations),
+
+    beside: () => open(options, { min: 0, max: 1 }, besidePreparations),
 
     async append (db, { messages, latest, seen, dirtyHours }) {
       await db.raw(additions, [...columns(dirtyHours, 2), ...columnsOf(messages), ...newestOf(latest), ...columns(seen, 3)])

@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
 import * as initial from './0001-initial.ts'
 import * as rollups from './0002-rollups.ts'
+import * as retention from './0003-retention.ts'
 import { useTimescale } from '../timescale.ts'
 
 /** Going back would lose metrics: restore a backup instead. */
@@ -10,7 +11,8 @@ const irreversible = async (): Promise<void> => { throw new Error('This migratio
 /** In order; a released one is never edited. Names are what the database remembers, whatever the file is called once built. */
 const migrations = [
   { name: '0001-initial', up: initial.up, down: irreversible },
-  { name: '0002-rollups', up: rollups.up, down: irreversible }
+  { name: '0002-rollups', up: rollups.up, down: irreversible },
+  { name: '0003-retention', up: retention.up, down: irreversible }
 ]
 
 const migrationSource: Knex.MigrationSource<typeof migrations[number]> = {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { readFile, stat, truncate, writeFile } from 'node:fs/promises'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir, readFile, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -26,7 +27,8 @@ async function filled (t: TestContext, metrics = 12_000): Promise<{ place: strin
     for (const id of [1, 2, 3]) {
       await knex('agents').insert({ id, uuid: `agent "${id}",`, username: 'u', name: id === 1 ? null : 'n', hostname: 'h', pid: 7, connected: id === 2, connected_at: 1, last_seen_at: 2, created_at: 3, updated_at: 4 })
       await knex('series').insert({ id: id * 2, agent_id: id, type: 'text', last_ts: 5, last_text: 'x' })
-      await knex('series').insert({ id: id * 2 + 1, agent_id: id, type: 'täpe', last_ts: 6, last_value: 1, raw_from: day, hours_from: day })
+      await knex('series').insert({ id: id * 2 + 1, agent_id: id, type: 'täpe', last_ts: 6, last_value: 1 })
+      await knex('retention').insert({ series_id: id * 2 + 1, raw_from: day, hours_from: day })
       await knex.raw(`insert into metrics (series_id, ts, seq, value) with recursive n(i) as (select 1 union all select i + 1 from n where i < ${metrics / 3})
         select ${id * 2 + 1}, ${day} + i / 3, i, i * 0.1 from n`)
       const texts = ['', '5', 'a,b', '"', 'line\nbreak', 'é😀', ' x ']
@@ -44,7 +46,7 @@ async function contents (knex: Knex): Promise<Record<string, unknown[]>> {
   const named = (table: string) => knex(table).join('series', 'series.id', `${table}.series_id`).join('agents', 'agents.id', 'series.agent_id')
   return {
     agents: await knex('agents').orderBy('uuid').select('uuid', 'username', 'name', 'hostname', 'pid', 'last_seen_at', 'created_at'),
-    series: await knex('series').join('agents', 'agents.id', 'series.agent_id').orderBy(['uuid', 'type']).select('uuid', 'type', 'raw_from', 'hours_from'),
+    series: await knex('series').join('agents', 'agents.id', 'series.agent_id').leftJoin('retention', 'series_id', 'series.id').orderBy(['uuid', 'type']).select('uuid', 'type', knex.raw('coalesce(raw_from, 0) as raw_from'), knex.raw('coalesce(hours_from, 0) as hours_from')),
     metrics: await named('metrics').orderBy(['uuid', 'type', 'ts', 'seq']).select('uuid', 'type', 'ts', 'seq', 'value', 'text'),
     hours: await named('metrics_1h').orderBy(['uuid', 'type', 'ts']).select('uuid', 'type', 'ts', 'n', 'sum', 'min', 'max', 'last'),
     days: await named('metrics_1d').orderBy(['uuid', 'type', 'ts']).select('uuid', 'type', 'ts', 'n', 'sum', 'min', 'max', 'last')
@@ -131,6 +133,25 @@ test('a copy has the same numbers, goes on where it was cut off, and refuses a d
   await assert.rejects(copy(), /TRANSFER_TARGET_IN_USE: .*another/)
 })
 
+test('a copy that goes on brings what changed meanwhile, and refuses a series of the same number that is another', async t => {
+  const { place, filename } = await filled(t, 30)
+  const target = join(place, 'to.sqlite')
+  const copy = () => withDatabase(databaseAt(filename), from => withDatabase(databaseAt(target), to => copyDatabase(from, to, () => undefined)))
+  await copy()
+  await withDatabase(databaseAt(filename), async ({ knex }) => {
+    await knex('agents').where('id', 1).update({ name: 'renamed', last_seen_at: 9 })
+    await knex('series').where('id', 3).update({ last_ts: 2 * day, last_value: 42 })
+    await knex('metrics').insert({ series_id: 3, ts: 2 * day, seq: 1, value: 42 })
+    await knex('series').insert({ id: 9, agent_id: 3, type: 'new', last_ts: 1 })
+  })
+  await copy()
+  const changed = (name: string) => withDatabase(databaseAt(name), async ({ knex }) => await Promise.all([knex('agents').orderBy('id'), knex('series').orderBy('id')]))
+  assert.deepEqual(await changed(target), await changed(filename))
+  // As if Node-RED had run with both.
+  await withDatabase(databaseAt(target), async ({ knex }) => { await knex('series').where('id', 9).update({ type: 'another', last_ts: 5 }) })
+  await assert.rejects(copy(), /TRANSFER_TARGET_IN_USE: It has a series another of its own/)
+})
+
 test('the command says what it did, and what is wrong without the password', async t => {
   const { place, filename } = await filled(t, 30)
   const node = (...args: string[]) => run(process.execPath, [command, ...args], { env: { ...process.env, PLATZIVERSE_DATABASE: filename } })
@@ -145,4 +166,29 @@ test('the command says what it did, and what is wrong without the password', asy
   assert.match(wrong.stderr, /TRANSFER_OPTION_INVALID: oracle:/)
   assert.doesNotMatch(wrong.stderr, /secret/)
   assert.equal((await failed('import', join(place, 'missing.ndjson'))).code, 1)
+})
+
+test('an address is none of a file because it is mistyped, and its password is not repeated', () => {
+  for (const address of ['', 'postgres:/me:s3cret@host/db', 'mysql:me:s3cret@host/db', 'postgres+ssl://me:s3cret@host/db']) {
+    assert.throws(() => databaseAt(address), (error: Error) => /^TRANSFER_OPTION_INVALID/.test(error.message) && !error.message.includes('s3cret'), address)
+  }
+  assert.equal(databaseAt('C:\\data\\metrics.sqlite').client, 'sqlite')
+})
+
+test('the command takes no file that is not there for an empty database, and no second file', async t => {
+  const place = await temporaryFolder(t)
+  const missing = join(place, 'mistyped.sqlite')
+  const failed = (...args: string[]) => run(process.execPath, [command, ...args, '--database', missing]).then(() => assert.fail('it went well'), ({ code, stderr }: { code: number, stderr: string }) => `${code} ${stderr}`)
+  for (const args of [['status'], ['export', join(place, 'x.csv')], ['migrate', '--to', join(place, 'to.sqlite')]]) assert.match(await failed(...args), /^2 .*mistyped\.sqlite is not there/)
+  assert.match(await failed('migrate', 'postgres://host/db'), /^2 .*--to/)
+  assert.deepEqual(await readdir(place), [])
+})
+
+test('whoever reads the answer of the command may stop reading', async t => {
+  const { filename } = await filled(t, 30)
+  const child = spawn(process.execPath, [command, 'status', '--database', filename], { stdio: ['ignore', 'pipe', 'pipe'] })
+  child.stdout.destroy()
+  let problems = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => { problems += text })
+  assert.deepEqual([...await once(child, 'close') as [number, null], problems], [0, null, ''])
 })
