@@ -27,6 +27,8 @@ export class Pace {
   #least: number
   #most: number
   #options: PaceOptions
+  /** ms */
+  #rest = 0
 
   constructor (options: PaceOptions, size: { first: number, least: number, most: number }) {
     this.#options = options
@@ -36,13 +38,13 @@ export class Pace {
   }
 
   /**
-   * A slice of work; afterwards senders have the database for at least as long.
+   * A slice of work, after senders had the database for at least as long as the slice before took.
    * @param work told whether there is time for another step
    * @throws what the work or the store throws, or the signal's reason
    */
   async run<Result> (work: (knex: Knex, hasTime: () => boolean) => Promise<Result>): Promise<Result> {
     const { store, signal } = this.#options
-    signal.throwIfAborted()
+    await setTimeout(this.#rest, undefined, { signal })
     let took = 0
     const result = await store.run(async knex => {
       const started = performance.now()
@@ -55,7 +57,7 @@ export class Pace {
     this.#options.took(took)
     if (took > many) this.size = Math.max(this.#least, Math.floor(this.size / 2))
     else if (took < 1.5 * few) this.size = Math.min(this.#most, Math.ceil(this.size * 1.5))
-    await setTimeout(took, undefined, { signal })
+    this.#rest = took
     return result
   }
 

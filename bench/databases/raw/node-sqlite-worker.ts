@@ -1,10 +1,11 @@
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { WorkerOrder } from './node-sqlite.ts'
+import { pragmas } from './sqlite.ts'
 
 const { filename, sql } = workerData as WorkerOrder
 const database = new DatabaseSync(filename)
-database.exec('pragma journal_mode = wal; pragma synchronous = full')
+database.exec(pragmas)
 const statement = database.prepare(sql)
 
 parentPort?.on('message', (batch: string | Float64Array | null) => {

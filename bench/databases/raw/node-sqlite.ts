@@ -4,7 +4,7 @@ import type { SqliteOptions } from '../../../lib/store/database.ts'
 import { firstSeries, metricsPerMessage, type Sample } from '../messages.ts'
 import type { Place } from '../place.ts'
 import type { RawConnection, Rival } from './rivals.ts'
-import { jsonOfMessages, jsonOfRows, messagesOfJson, rowsOfJson } from './sqlite.ts'
+import { jsonOfMessages, jsonOfRows, messagesOfJson, rowsOfJson, sortedMessagesOfJson } from './sqlite.ts'
 
 /** A JSON text is bound as it is; numbers are four for each metric, inserted one by one in a transaction. */
 export interface WorkerOrder { filename: string, sql: string }
@@ -14,6 +14,7 @@ const insertRow = 'insert into metrics (series_id, ts, seq, value) values (?, ?,
 export const nodeSqliteRivals: Rival[] = [
   { name: 'node:sqlite, json_each of rows', open: place => open(place, rowsOfJson, jsonOfRows) },
   { name: 'node:sqlite, json_each of messages', open: place => open(place, messagesOfJson, jsonOfMessages) },
+  { name: 'node:sqlite, json_each of messages, sorted', open: place => open(place, sortedMessagesOfJson, jsonOfMessages) },
   { name: 'node:sqlite, a prepared insert for each row', open: place => open(place, insertRow, numbersOf) }
 ]
 

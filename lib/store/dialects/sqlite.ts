@@ -40,11 +40,17 @@ const preparations = (isNew: boolean): string[] => [
   ...isNew ? ['pragma auto_vacuum = incremental'] : [],
   'pragma journal_mode = wal',
   'pragma synchronous = full',
+  // Pages of the WAL before they are moved into the file, some 16 MB: most are written anew with every batch until then.
+  'pragma wal_autocheckpoint = 4000',
+  // Rows are sorted there, no more than a batch.
+  'pragma temp_store = memory',
   'create temp view additions as select null as messages, null as latest, null as seen, null as dirty_hours',
   `create temp trigger add_all instead of insert on additions begin
     insert into metrics (series_id, ts, seq, value, text)
       select series_id, ts, seq, iif(is_text, null, value), iif(is_text, value, null)
-      from (${metricsOf('new.messages')});
+      from (${metricsOf('new.messages')})
+      -- Each page is looked for once; in the order of the messages most were read and written again and again.
+      order by series_id, ts, seq;
     update series set last_ts = newest.value->>1,
         last_value = iif(typeof(newest.value->>2) = 'text', null, newest.value->>2),
         last_text = iif(typeof(newest.value->>2) = 'text', newest.value->>2, null)
