@@ -339,7 +339,7 @@ onEachDatabase('many metrics are deleted while senders hardly wait, and SQLite g
     await store.run(knex => knex('dirty_hours').insert([1, 2].map(i => ({ series_id: id, ts: today + i * hour }))))
   }
   // Not the file's, which may not have what the log beside it has.
-  const size = options.client === 'sqlite' ? (await database.query.raw('pragma page_count'))[0].page_count * 4096 : 0
+  const size = options.client === 'sqlite' ? (await store.run(knex => knex.raw('pragma page_count')) as [{ page_count: number }])[0].page_count * 4096 : 0
 
   const waits: number[] = []
   const timer = setInterval(() => {
