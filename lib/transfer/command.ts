@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { existsSync } from 'node:fs'
-import { extname } from 'node:path'
+import { extname, resolve } from 'node:path'
 import { createRequire } from 'node:module'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import type { Knex } from 'knex'
@@ -15,6 +15,7 @@ import { countOf, withDatabase } from './database.ts'
 import { exportTo } from './export.ts'
 import { importFrom } from './import.ts'
 import { Progress } from './progress.ts'
+import { standard } from './records.ts'
 
 const help = `platziverse-store: look after the database of platziverse
 
@@ -25,7 +26,8 @@ Usage: platziverse-store <command> [options]
   migrate --to <address>   copy all of it into another database, and compare the counts; stop Node-RED before.
                            Interrupted and started again it goes on where it was
   export <file>            write everything into a file of JSON lines, or, when its name ends with .csv, the metrics
-  import <file>            read such a file; what is there already stays. Started again it goes on where it was
+  import <file>            read such a file; what is there already stays. Started again it goes on where it was.
+                           - as the file of both is standard output and input
 
   --database <address>     a SQLite file, postgres://user:password@host/database, mysql://… or mariadb://…;
                            better in the environment: PLATZIVERSE_DATABASE; default platziverse.sqlite
@@ -109,14 +111,19 @@ async function run (command: string | undefined, file: string | undefined, value
       case 'export': {
         if (file === undefined) throw invalid('export needs a file.')
         refuseMissing(database)
-        const rows = await withDatabase(database, ({ knex }) => exportTo(knex, file, { format, resume: values.resume === true, progress: rows => { counter.add(rows) } }))
+        if (database.client === 'sqlite' && resolve(file) === database.filename) throw invalid(`${file} is the database itself.`)
+        const to = file === '/dev/stdout' ? standard : file
+        const rows = await withDatabase(database, ({ knex }) => exportTo(knex, to, { format, resume: values.resume === true, progress: rows => { counter.add(rows) } }))
         counter.end()
-        console.log(`${rows} lines written.`)
+        // What is exported has standard output for itself.
+        const say = to === standard ? console.error : console.log
+        say(`${rows} lines written.`)
         return
       }
       case 'import': {
         if (file === undefined) throw invalid('import needs a file.')
-        const { rows, fresh } = await withDatabase(database, database => importFrom(database, file, { format, progress: rows => { counter.add(rows) } }))
+        const from = file === '/dev/stdin' ? standard : file
+        const { rows, fresh } = await withDatabase(database, database => importFrom(database, from, { format, progress: rows => { counter.add(rows) } }))
         counter.end()
         console.log(`${rows} lines read, ${fresh} metrics were new.`)
         return

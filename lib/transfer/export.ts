@@ -1,11 +1,10 @@
-import { createWriteStream } from 'node:fs'
-import { open, stat } from 'node:fs/promises'
-import { once } from 'node:events'
-import { finished } from 'node:stream/promises'
+import { createWriteStream, existsSync } from 'node:fs'
+import { open, stat, truncate } from 'node:fs/promises'
+import { pipeline } from 'node:stream/promises'
 import type { Knex } from 'knex'
 import { parse } from 'csv-parse/sync'
 import { PlatziverseError } from '../errors.ts'
-import { csvColumns, csvLine, type MetricRecord, type RollupRecord, type TransferRecord } from './records.ts'
+import { csvColumns, csvLine, standard, type MetricRecord, type RollupRecord, type TransferRecord } from './records.ts'
 import { rowsOf, seriesOf, type SeriesOfAgent } from './rows.ts'
 
 export interface ExportOptions {
@@ -24,32 +23,35 @@ const tailBytes = 65_536
 
 /**
  * Write what is in a database into a file, a page at a time.
+ * @param file a path, also of a pipe; `-` is standard output, which stays open
  * @returns rows written, those of a resumed file's beginning not counted
- * @throws PlatziverseError TRANSFER_RESUME_IMPOSSIBLE when the end of the file is nothing of this database
+ * @throws PlatziverseError TRANSFER_RESUME_IMPOSSIBLE when the end of the file is nothing of this database, or nobody can read it
  */
 export async function exportTo (knex: Knex, file: string, { format, resume, progress }: ExportOptions): Promise<number> {
   const series = await seriesOf(knex)
   const end = resume ? await endOf(file, format, series) : undefined
-  const stream = createWriteStream(file, { flags: end === undefined ? 'w' : 'r+', start: end?.bytes ?? 0 })
-  // Told by finished() below; without it an early one would end the process.
-  stream.on('error', () => undefined)
+  // Half a line is longer than what follows, if what it was of is no more in the database.
+  if (end !== undefined) await truncate(file, end.bytes)
   let rows = 0
-  const write = async (lines: string[]): Promise<void> => {
-    if (stream.errored) throw stream.errored
-    rows += lines.length
-    progress(lines.length)
-    if (!stream.write(lines.map(line => `${line}\n`).join(''))) await Promise.race([once(stream, 'drain'), finished(stream)])
+  const texts = async function * (): AsyncGenerator<string> {
+    if (end === undefined && format === 'csv') yield `${csvColumns.join(',')}\n`
+    for await (const lines of linesOf(knex, series, format, end?.last)) {
+      rows += lines.length
+      progress(lines.length)
+      yield lines.map(line => `${line}\n`).join('')
+    }
   }
-  if (end === undefined && format === 'csv') stream.write(`${csvColumns.join(',')}\n`)
-  for await (const lines of linesOf(knex, series, format, end?.last)) await write(lines)
-  stream.end()
-  await finished(stream)
+  const target = file === standard ? process.stdout : createWriteStream(file, { flags: end === undefined ? 'w' : 'a' })
+  await pipeline(texts, target, { end: file !== standard })
   return rows
 }
 
-/** Where the lines before end, and which is the last of them. */
+/** Where the lines before end, and which is the last of them; undefined: nothing was written yet. */
 async function endOf (file: string, format: ExportOptions['format'], series: SeriesOfAgent[]): Promise<{ bytes: number, last: MetricRecord | RollupRecord } | undefined> {
-  const { size } = await stat(file)
+  if (file !== standard && !existsSync(file)) return undefined
+  const found = file === standard ? undefined : await stat(file)
+  if (!found?.isFile()) throw new PlatziverseError('TRANSFER_RESUME_IMPOSSIBLE', `${file} is no file that can be read back.`)
+  const { size } = found
   const start = Math.max(0, size - tailBytes)
   const handle = await open(file)
   const tail = Buffer.alloc(size - start)

@@ -19,6 +19,9 @@ export interface MetricRecord { uuid: string, type: string, timestamp: number, s
 
 export type RollupRecord = { uuid: string, type: string, n: number, sum: number, min: number, max: number, last: number } & ({ hour: number } | { day: number })
 
+/** The file that is standard input or output. */
+export const standard = '-'
+
 /** The columns of a CSV export, which has metrics alone; a text is in `text`, a number in `value`. */
 export const csvColumns = ['uuid', 'type', 'timestamp', 'seq', 'value', 'text'] as const
 
