@@ -10,10 +10,6 @@ import type { Store } from './store.ts'
 /** Series that are looked at, and locked, at once. */
 const mostLooked = 500
 const mostLocked = 50
-/** Series of which metrics are deleted in one step, the most that there may be first. */
-const widths = [mostLocked, 5, 1]
-/** ms that such a step takes of each at least. */
-const shortest = hour / 6
 /** Slices in a row that metrics of our own senders' may undo. */
 const mostUndone = 10
 
@@ -139,17 +135,19 @@ async function deleteMetrics (db: Knex, group: Array<{ series: LockedSeries, lim
 }
 
 /**
- * About so many rows of the first of these spans, as many of each: of fewer series where that would be a few minutes, as every
- * step reads over what is deleted already of its hour.
+ * About so many rows: the same number of each series, or, where that is less than an hour, whole hours of the first few, as parts
+ * of hours cost more. Of an hour that has more than all of these rows, a part.
  */
 async function firstOf (db: Knex, spans: Step[], rows: number): Promise<Step[]> {
-  for (const width of widths) {
-    const some = spans.slice(0, width)
-    const ends = await firstRows(db, 'metrics', some, Math.ceil(rows / some.length))
-    const steps = some.map((span, i) => ({ ...span, to: ends[i] as number }))
-    if (some.length === 1 || steps.every(({ from, to }, i) => to - from >= shortest || to === some[i]?.to)) return steps
-  }
-  return []
+  const count = Math.ceil(rows / spans.length)
+  const ends = await firstRows(db, 'metrics', spans, count)
+  const steps = spans.map((span, i) => ({ ...span, to: ends[i] as number }))
+  const ofPart = steps.filter(({ from, to }, i) => floor(from, hour) === floor(to, hour) && to !== spans[i]?.to)
+  if (spans.length === 1 || ofPart.length === 0) return steps
+  const inHour = count * hour / Math.min(...ofPart.map(({ from, to }) => to - from))
+  const width = Math.floor(rows / inHour)
+  if (width < 2) return await firstOf(db, spans.slice(0, 1), rows)
+  return spans.slice(0, width).map(span => ({ ...span, to: Math.min(span.to, floor(span.from, hour) + hour) }))
 }
 
 /** Remember of the hour that a step ends in what is deleted of it: if metrics come late to it, it is made of this and what is left. */

@@ -1,5 +1,7 @@
 import type { Knex } from 'knex'
+import { pagesInLog, pagesInLogOfDeletion } from './dialects/sqlite.ts'
 import { isSqlite, type Pace } from './retention-pace.ts'
+import type { Store } from './store.ts'
 
 /** Pages that stay free: what comes next need not make the file grow again. */
 const spare = (pages: number): number => Math.floor(pages / 20)
@@ -22,6 +24,19 @@ export async function vacuum (pace: Pace): Promise<number> {
     })
     if (pages <= 0) return given
     given += pages
+  }
+}
+
+/** Delete with a short log: to move a long one, of which each page is another, would hold SQLite's writer for too long. */
+export async function withShortLog (store: Store, work: () => Promise<void>): Promise<void> {
+  const isHere = isSqlite(await store.read())
+  const limit = (pages: number): Promise<unknown> => store.run(knex => knex.raw(`pragma wal_autocheckpoint = ${pages}`))
+  if (isHere) await limit(pagesInLogOfDeletion)
+  try {
+    await work()
+  } finally {
+    // A connection that was made anew has the usual one.
+    if (isHere) await limit(pagesInLog).catch(() => undefined)
   }
 }
 

@@ -3,7 +3,7 @@ import { ChunkDeletion } from './retention-chunks.ts'
 import { Deletion } from './retention-delete.ts'
 import { Pace } from './retention-pace.ts'
 import { checkRetention, limitsAt, rawLimitAt, type RetentionOptions } from './retention-policy.ts'
-import { vacuum } from './retention-vacuum.ts'
+import { vacuum, withShortLog } from './retention-vacuum.ts'
 import { floor, hour } from './rollup-hours.ts'
 import { Rollup } from './rollup.ts'
 import type { Store } from './store.ts'
@@ -123,7 +123,10 @@ export class Retention {
 
   async #pass (now: number): Promise<void> {
     await this.#rollup.run(now, () => this.#rows.size)
-    if (this.#deletedIn === floor(now, hour)) return
+    if (this.#deletedIn !== floor(now, hour)) await withShortLog(this.#store, () => this.#delete(now))
+  }
+
+  async #delete (now: number): Promise<void> {
     const keptOfNone = rawLimitAt(this.#options, now)
     const { isDone, waitingFrom, hasChunks } = await this.#chunks.run(keptOfNone)
     const limitsOf = limitsAt(this.#options, now)

@@ -30,7 +30,7 @@ export function jsonOfMessages (samples: Sample[]): string {
 export const sortedMessagesOfJson = `${messagesOfJson} order by 1, 2, 3`
 
 /** What makes them fast, at the same durability as ours. */
-export const pragmas = 'pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 4000; pragma temp_store = memory'
+export const pragmas = 'pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 2000; pragma temp_store = memory'
 
 export const sqliteRivals: Rival[] = [
   { name: 'sqlite3, json_each of rows', open: place => open(place, rowsOfJson, jsonOfRows) },

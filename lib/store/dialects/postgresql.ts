@@ -33,7 +33,8 @@ const besidePreparations = `${writerPreparations};
   set enable_seqscan = off;
   set enable_sort = off;
   set enable_hashjoin = off;
-  set enable_mergejoin = off`
+  set enable_mergejoin = off;
+  set jit = off`
 
 const readerPreparations = `
   set statement_timeout = 30000;

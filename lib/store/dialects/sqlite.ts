@@ -4,6 +4,10 @@ import type { SqliteDriver } from '../../sqlite/driver.ts'
 import { openSqlite } from '../../sqlite/open.ts'
 import type { Dialect, MessageRow } from './dialect.ts'
 
+/** While a batch is written over the one before it, and while rows are deleted, each of which is on another page. */
+export const pagesInLog = 2_000
+export const pagesInLogOfDeletion = 500
+
 /** Each takes one of Node's four threads for files and DNS while it reads. */
 const mostReaders = 2
 
@@ -40,8 +44,8 @@ const preparations = (isNew: boolean): string[] => [
   ...isNew ? ['pragma auto_vacuum = incremental'] : [],
   'pragma journal_mode = wal',
   'pragma synchronous = full',
-  // Pages of the WAL before they are moved into the file, some 16 MB: most are written anew with every batch until then.
-  'pragma wal_autocheckpoint = 4000',
+  // Pages of the log before they are moved into the file, 8 MB: most are written anew with every batch until then.
+  `pragma wal_autocheckpoint = ${pagesInLog}`,
   // Rows are sorted there, no more than a batch.
   'pragma temp_store = memory',
   'create temp view additions as select null as messages, null as latest, null as seen, null as dirty_hours',
