@@ -32,7 +32,8 @@ await task<RetentionOrder, RetentionFigures>(async ({ place, rows, seconds, rate
   await steady(store, { rate, ended: pause(1000) })
 
   say('writing alone …')
-  const without = await steady(store, { rate, ended: pause(seconds * 1000) })
+  // As long as many a deletion takes: a disk has its slow moments.
+  const without = await steady(store, { rate, ended: pause(6 * seconds * 1000) })
   say('writing beside the deletion …')
   const retention = new Retention(store, { rawDays: oldDays, hourDays: 0, dayDays: 0, overrides: [] })
   const started = performance.now()
