@@ -11,6 +11,7 @@ import { statusLine } from '../shared/status.ts'
 import { metricStoreDefaults as defaults, type MetricStoreConfig } from './config.ts'
 
 const statusEvery = 1_000
+const nothingDeleted = { deleted: { metrics: 0 }, error: null }
 
 /** Stores messages, settles their deliveries after the commit, and passes them on with `msg.stored`. */
 export default function (RED: RED): void {
@@ -72,6 +73,9 @@ export default function (RED: RED): void {
       const { metrics, queued, ...counted } = store.statistics()
       // What went well is one number; what did not is told as soon as there is any of it.
       const asides = (['spooled', 'duplicates', 'refused', 'retries'] as const).filter(name => counted[name] > 0).map(name => RED._(`metric-store.status.${name}`, counted))
+      const { deleted: { metrics: deleted }, error } = database.retention?.statistics() ?? nothingDeleted
+      if (deleted > 0) asides.push(RED._('metric-store.status.deleted', { deleted }))
+      if (error !== null) asides.push(RED._('metric-store.status.keeping', { code: error.code }))
       if (state.state === 'waiting') status.show({ fill: 'red', shape: 'ring', text: [RED._('metric-store.status.waiting', { message: state.error.code, queued }), ...asides].join(' · ') })
       else if (state.state === 'ready') status.show({ fill: 'green', shape: 'dot', text: [RED._('metric-store.status.stored', { count: metrics }), ...asides].join(' · ') })
       else status.show({ fill: 'yellow', shape: 'ring', text: RED._('metric-store.status.opening') })

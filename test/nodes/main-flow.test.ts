@@ -6,6 +6,7 @@ import { test, type TestContext } from 'node:test'
 import { connectAsync } from 'mqtt'
 import knexFactory from 'knex'
 import { fingerprint } from '../../lib/messages/fingerprint.ts'
+import type { DatabaseNode } from '../../nodes/platziverse-database/platziverse-database.ts'
 import { useNodeRed } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { until } from '../helpers/events.ts'
@@ -185,4 +186,16 @@ test('a database that cannot be opened: red status, one error, nothing acknowled
   await import('node:fs/promises').then(fs => fs.mkdir(folder))
   await until(() => acknowledged, Boolean)
   await until(() => flow.status('store'), status => status?.fill === 'green')
+})
+
+test('the status tells of metrics that were deleted', async t => {
+  const day = 24 * 3_600_000
+  const { flow } = await mainFlow(t, { database: { rawDays: '1', hourDays: '0', dayDays: '0' } })
+  flow.node('store').receive({ topic: 'agent/message', payload: JSON.parse(reading('a', { timestamp: Date.now() - 3 * day })) } as never)
+  await until(() => flow.received('stored'), messages => messages.length === 1)
+  const { retention } = flow.node('database') as unknown as DatabaseNode
+  assert.ok(retention)
+  await retention.runOnce(Date.now())
+  await until(() => flow.status('store'), status => /deleted/.test(status?.text ?? ''))
+  assert.equal(retention.statistics().deleted.metrics, 3)
 })
