@@ -30,7 +30,7 @@ export interface Target {
 }
 
 /** The server's own defaults, where the tests have less. */
-const mariadbFlags = ['--innodb-buffer-pool-size=128M', '--innodb-log-file-size=96M']
+const mariadbFlags = ['--innodb-buffer-pool-size=128M', '--loose-innodb-log-file-size=96M']
 
 const withoutSqlite3 = existsSync(join(rootFolder, 'node_modules/sqlite3/build')) ? undefined : 'sqlite3 is not installed'
 

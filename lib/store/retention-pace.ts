@@ -79,14 +79,14 @@ export function isSqlite (db: Knex): boolean {
   return db.client.dialect === 'sqlite3'
 }
 
-/** Read committed: MySQL's default locks the gaps between rows too, and another process's writer would wait for them. */
+/** Read committed: MySQL's default locks the gaps between rows too, and writers would wait for them. */
 function inTransaction<Result> (knex: Knex, work: (db: Knex) => Promise<Result>): Promise<Result> {
   return isSqlite(knex) ? knex.transaction(work) : knex.transaction(work, { isolationLevel: 'read committed' })
 }
 
 /**
- * Lock the rows that a query finds until the transaction ends. Those that another process has locked are left out:
- * waiting for them would keep our own senders waiting.
+ * Lock the rows that a query finds until the transaction ends. Those that another process has locked are left out: it comes
+ * to them itself.
  */
 export function locked<Query extends Knex.QueryBuilder> (db: Knex, query: Query): Query {
   // SQLite has one writer at a time.
