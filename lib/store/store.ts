@@ -81,6 +81,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   /** Whether what comes goes into the spool: from the first failure until it is empty again. */
   #spooling: boolean
   #spoolProblem: string | undefined
+  #spoolTimer: NodeJS.Timeout | undefined
   #known = new Known()
   #writer: BatchWriter
   #queue: Array<Write | Task> = []
@@ -329,11 +330,13 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   /** What is in it waits for somebody who mends it, or for room on the disk; what comes need not wait with it. */
   #leaveSpool (): void {
     this.#spooling = false
-    setTimeout(() => {
+    clearTimeout(this.#spoolTimer)
+    this.#spoolTimer = setTimeout(() => {
       if (this.#closing !== undefined || this.#spool?.size === 0) return
       this.#spooling = true
       this.#start()
-    }, this.#spoolPatience).unref()
+    }, this.#spoolPatience)
+    this.#spoolTimer.unref()
   }
 
   #spoolIs (error: PlatziverseError | null): void {
