@@ -17,7 +17,7 @@ export interface RetentionFigures {
   deleted: number
   old: number
   took: number
-  /** For how many ms one slice held the writer at most. */
+  /** ms of the longest slice: SQLite's writer waits for it. */
   longestSlice: number
   /** Messages a second, and their times from when they are due until they are committed. */
   without: SteadyReport

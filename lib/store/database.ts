@@ -24,7 +24,7 @@ export interface ServerOptions {
   database?: string | undefined
   /** Absent: no TLS. */
   tls?: TlsOptions | undefined
-  /** Most connections that readers have; the writer has one of its own. */
+  /** Most connections that readers have; the writer and the retention have one of their own each. */
   poolSize: number
 }
 
