@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
+import { internalsOf } from './aedes-internals.ts'
 import type { Arrival, Connection } from './broker.ts'
 import { corkPerTurn } from './cork.ts'
 import type { GrantedDelivery } from './granted-delivery.ts'
@@ -10,9 +11,6 @@ import type { Rights } from './rules.ts'
 
 const key = Symbol('state')
 type Stated = { [key]: ClientState }
-
-/** What aedes calls when a socket's buffer is full; not in its types. */
-type PatientClient = Client & { waitForDrain (done: (error: Error | null, client: Client) => void): void }
 
 /** Who is told of connections: one for all of them, because a broker has thousands, and closures for each would take more than its state. */
 export interface Watcher {
@@ -67,7 +65,7 @@ export class ClientState {
   /** aedes has the stream now. */
   attach (client: Client): void {
     this.client = client
-    ;(client as PatientClient).waitForDrain = ClientState.#waitForDrain
+    internalsOf(client).waitForDrain = ClientState.#waitForDrain
     const { socket } = this.arrival
     remember(socket, this)
     // Not once(): it comes once, and the wrapper would be kept for every connection.
@@ -94,7 +92,7 @@ export class ClientState {
   }
 
   /** aedes makes every other client wait until this one has read; instead it may fall behind so far, and no further. */
-  static #waitForDrain (this: PatientClient, done: (error: Error | null, client: Client) => void): void {
+  static #waitForDrain (this: Client, done: (error: Error | null, client: Client) => void): void {
     const state = stateOf(this.conn as Duplex)
     state.#watcher.fellBehind(this, state)
     setImmediate(done, null, this)

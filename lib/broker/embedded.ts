@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { AedesPublishPacket, Client, PublishPacket, Subscription } from 'aedes'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import { Admission } from './admission.ts'
+import { internalsOf } from './aedes-internals.ts'
 import type { Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Subscriber, Taker } from './broker.ts'
 import { ClientState, type Watcher } from './client-state.ts'
 import { Counters } from './counters.ts'
@@ -359,7 +360,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
 
   /** A last will that the rules forbid is not even stored: after a restart nobody would know whose it was. */
   #checkWill (client: Client, { rights }: ClientState): void {
-    const connecting = client as Client & { _will?: { topic: string } | undefined }
+    const connecting = internalsOf(client)
     if (connecting._will === undefined || rights?.mayPublish(connecting._will.topic) !== false) return
     connecting._will = undefined
     this.#counters.dropped('rules')
@@ -516,8 +517,7 @@ function cutOff (state: ClientState, reason: string): void {
 
 function reasonFor (client: Client, state: ClientState): string {
   // aedes tells a clean DISCONNECT in no other way. [MQTT-3.14.4-3]
-  const clean = (client as Client & { _disconnected?: boolean })._disconnected === true
-  return clean ? 'the client disconnected' : state.reason ?? 'the connection was lost'
+  return internalsOf(client)._disconnected ? 'the client disconnected' : state.reason ?? 'the connection was lost'
 }
 
 function who ({ clientId, username, address }: Connection): { clientId: string, username?: string, address?: string } {

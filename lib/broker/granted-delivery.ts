@@ -1,13 +1,10 @@
 import type { AedesPublishPacket, Client } from 'aedes'
+import { internalsOf, type ClientInternals, type Deliver, type DeliveredPacket as Packet } from './aedes-internals.ts'
 import type { BrokerPersistence } from './persistence.ts'
 import { subscriptionsOf, type TakingAedes } from './taking-aedes.ts'
 import { matches, parseSubscription, type Filter } from './topic-filters.ts'
 
 type Qos = 0 | 1 | 2
-type Packet = AedesPublishPacket & { qos: Qos, brokerId?: string | null, brokerCounter: number }
-type Deliver = (packet: Packet, done: (error?: Error) => void) => void
-/** What aedes delivers by; not in its types. */
-type Delivering = Client & { deliver0: Deliver, deliverQoS: Deliver, duplicates: Record<string, number> }
 type Persistence = Pick<BrokerPersistence, 'outgoingEnqueue'>
 
 /** How a client gets what is published on one topic. */
@@ -29,7 +26,7 @@ const mostHeld = 10_000
  * lowers the QoS only for a filter without wildcards, and mixes the session's queue with what comes in meanwhile.
  */
 export class GrantedDelivery {
-  #client: Delivering
+  #client: Client & ClientInternals
   #aedes: TakingAedes
   #persistence: Persistence
   // aedes' own; they are kept here because the client's are replaced.
@@ -44,7 +41,7 @@ export class GrantedDelivery {
   #changes = -1
 
   constructor (client: Client, aedes: TakingAedes, persistence: Persistence) {
-    this.#client = client as Delivering
+    this.#client = internalsOf(client)
     this.#aedes = aedes
     this.#persistence = persistence
     const { deliver0, deliverQoS } = this.#client

@@ -1,4 +1,5 @@
 import { Aedes, type Client, type PublishPacket } from 'aedes'
+import { internalsOf, type AedesInternals, type ClientInternals } from './aedes-internals.ts'
 
 /** Marks a packet that goes no further: agent-in took it, or a rule forbids it. */
 const taken = Symbol('taken')
@@ -23,8 +24,8 @@ class Share {
   }
 }
 
-/** What aedes does when a client comes and goes; not in its types. */
-const registry = Aedes.prototype as unknown as Record<'registerClient' | '_finishRegisterClient' | 'unregisterClient', (this: Aedes, client: Client) => void>
+/** What aedes does when a client comes and goes. */
+const registry = internalsOf(Aedes.prototype)
 
 /** aedes, except that a publication which was taken is routed to nobody, and that it knows shared subscriptions. */
 export class TakingAedes extends Aedes {
@@ -32,11 +33,9 @@ export class TakingAedes extends Aedes {
   subscriptions = 0
   /** Rises with every change of somebody's subscriptions. */
   changes = 0
-  // Not in aedes' types; read by it for each client, so that they may change.
-  declare connectTimeout: number
-  declare maxTopicLevels: number
-  // Not in aedes' types.
-  declare clients: Record<string, Client | undefined>
+  declare connectTimeout: AedesInternals['connectTimeout']
+  declare maxTopicLevels: AedesInternals['maxTopicLevels']
+  declare clients: AedesInternals['clients']
   #registered = new WeakSet<Client>()
   #shares = new Map<string, Share>()
 
@@ -113,7 +112,7 @@ export function sharedFilter (filter: string): string | undefined {
   return filter.startsWith('$share/') ? filter.slice(filter.indexOf('/', 7) + 1) : undefined
 }
 
-/** What a client subscribed to, by filter; not in aedes' types. */
-export function subscriptionsOf (client: Client | undefined): Record<string, { qos: 0 | 1 | 2 }> {
-  return (client as { subscriptions?: Record<string, { qos: 0 | 1 | 2 }> } | undefined)?.subscriptions ?? {}
+/** What a client subscribed to, by filter. */
+export function subscriptionsOf (client: Client | undefined): ClientInternals['subscriptions'] {
+  return client === undefined ? {} : internalsOf(client).subscriptions
 }

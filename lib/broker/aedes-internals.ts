@@ -1,0 +1,69 @@
+import type { Aedes, AedesPublishPacket, Client, PublishPacket } from 'aedes'
+
+/**
+ * Every member of aedes that the broker uses and that aedes' own types do not declare. It may change with any release, so the
+ * dependency stays within one minor version, and a test checks that each member is there and of the type that the tables give.
+ */
+
+/** A message on its way to a client; the id and the counter of its broker tell it from all others. */
+export type DeliveredPacket = AedesPublishPacket & { qos: 0 | 1 | 2, brokerId?: string | null, brokerCounter: number }
+
+/** A function that sends one message and then calls back. */
+export type Deliver = (packet: DeliveredPacket, done: (error?: Error) => void) => void
+
+/** Of a broker. */
+export interface AedesInternals {
+  /** By client id. */
+  clients: Record<string, Client | undefined>
+  /** ms; read for each new client. */
+  connectTimeout: number
+  maxTopicLevels: number
+  registerClient (client: Client): void
+  /** Called after the end of another client with the same id. */
+  _finishRegisterClient (client: Client): void
+  unregisterClient (client: Client): void
+}
+
+/** Of a client. */
+export interface ClientInternals {
+  /** By filter. */
+  subscriptions: Record<string, { qos: 0 | 1 | 2 }>
+  /** The last number that came from each broker, by broker id. */
+  duplicates: Record<string, number>
+  deliver0: Deliver
+  deliverQoS: Deliver
+  /** Called when the socket's buffer is full. */
+  waitForDrain (done: (error: Error | null, client: Client) => void): void
+  /** The last will, while the client is being let in. */
+  _will: PublishPacket | undefined
+  /** Whether DISCONNECT came. */
+  _disconnected: boolean
+}
+
+/** The `typeof` of each member; `_will` of a client without one. */
+export const aedesMembers: Readonly<Record<keyof AedesInternals, string>> = {
+  clients: 'object',
+  connectTimeout: 'number',
+  maxTopicLevels: 'number',
+  registerClient: 'function',
+  _finishRegisterClient: 'function',
+  unregisterClient: 'function'
+}
+
+export const clientMembers: Readonly<Record<keyof ClientInternals, string>> = {
+  subscriptions: 'object',
+  duplicates: 'object',
+  deliver0: 'function',
+  deliverQoS: 'function',
+  waitForDrain: 'function',
+  _will: 'undefined',
+  _disconnected: 'boolean'
+}
+
+/** A broker with what its types do not declare. */
+export function internalsOf (aedes: Aedes): Aedes & AedesInternals
+/** A client with what its types do not declare. */
+export function internalsOf (client: Client): Client & ClientInternals
+export function internalsOf (object: Aedes | Client): unknown {
+  return object
+}
