@@ -20,7 +20,7 @@ export const errorHelp = {
   BROKER_CERTIFICATE_EXPIRED: 'Renew the certificate in the tls-config node and deploy. The other listeners run on; the broker keeps trying.',
   BROKER_CERTIFICATE_INVALID: 'Look at the certificate and the key in the tls-config node: PEM, readable, and belonging together. The other listeners run on.',
   BROKER_CERTIFICATE_MISSING: 'Choose a tls-config node with a certificate and its key, and a CA certificate where clients need certificates.',
-  BROKER_COMMAND_INVALID: 'Send msg.topic disconnect with payload {clientId, seconds}, endSession with {clientId}, forgetAgent with {uuid}, clients, clearRetained with {topic}, reload with {users, rules}, statistics, or login with {id, allow}.',
+  BROKER_COMMAND_INVALID: 'Send msg.topic disconnect with payload {clientId, seconds}, endSession with {clientId}, forgetAgent with {uuid} or {username}, clients, clearRetained with {topic}, reload with {users, rules}, statistics, or login with {id, allow}.',
   BROKER_FOLDER_DAMAGED: 'What the broker kept cannot be read: restore the folder from a backup, or move it away to begin with an empty one.',
   BROKER_FOLDER_IN_USE: 'Another broker keeps its messages in this folder: give each broker a folder of its own.',
   BROKER_FOLDER_NEWER: 'This folder belongs to a newer version of the package: update the package. The folder was not touched.',

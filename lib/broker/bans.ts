@@ -1,4 +1,4 @@
-const mostBans = 10_000
+export const mostBans = 10_000
 
 /** Client ids that are kept out for a time. */
 export class Bans {
@@ -10,9 +10,13 @@ export class Bans {
     this.#now = now
   }
 
-  add (clientId: string, seconds: number): void {
-    if (this.#until.size >= mostBans) this.#forget()
+  /** @returns false: there are as many as may be, and none is lifted for another, or strangers could lift them by getting others banned */
+  add (clientId: string, seconds: number): boolean {
+    const isNew = !this.#until.has(clientId)
+    if (isNew && this.#until.size >= mostBans) this.#forget()
+    if (isNew && this.#until.size >= mostBans) return false
     this.#until.set(clientId, this.#now() + seconds * 1000)
+    return true
   }
 
   has (clientId: string): boolean {
@@ -23,12 +27,8 @@ export class Bans {
     return false
   }
 
-  /** What is over; and the oldest where that is not enough. */
+  /** What is over. */
   #forget (): void {
     for (const [clientId, until] of this.#until) if (until <= this.#now()) this.#until.delete(clientId)
-    for (const clientId of this.#until.keys()) {
-      if (this.#until.size < mostBans) return
-      this.#until.delete(clientId)
-    }
   }
 }

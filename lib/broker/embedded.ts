@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { AedesPublishPacket, Client, PublishPacket, Subscription } from 'aedes'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import { Admission } from './admission.ts'
+import { mostBans } from './bans.ts'
 import { internalsOf } from './aedes-internals.ts'
 import type { Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Subscriber, Taker } from './broker.ts'
 import { ClientState, type Watcher } from './client-state.ts'
@@ -158,6 +159,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.aedes.connectTimeout = options.limits.connectTimeout * 1000 || 2 ** 31 - 1
     this.aedes.maxTopicLevels = options.limits.topicLevels || 100
     this.#changeUsers(options)
+    this.owners.configure({ mostPerUser: options.limits.agentsPerUser, enforced: this.#gate.hasLogins || options.listeners.some(({ certificates }) => certificates === 'username') })
     if (!isDeepStrictEqual(before.rules, options.rules)) {
       this.#rules = new Rules(options.rules)
       for (const state of this.#here) if (state.connection !== undefined) state.rights = this.#rightsOf(state)
@@ -220,11 +222,11 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   }
 
   disconnect (clientId: string, banned = 0): boolean {
-    if (banned > 0) this.#gate.bans.add(clientId, banned)
+    const isBanned = banned === 0 || this.#gate.bans.add(clientId, banned)
     const client = this.aedes.client(clientId)
-    if (client === undefined) return false
-    this.#hangUp(client, 'an operator disconnected it')
-    return true
+    if (client !== undefined) this.#hangUp(client, 'an operator disconnected it')
+    if (!isBanned) throw new PlatziverseError('BROKER_COMMAND_INVALID', `${mostBans} client ids are kept out already: this one is not.`)
+    return client !== undefined
   }
 
   async endSession (clientId: string): Promise<{ disconnected: boolean, ended: boolean }> {

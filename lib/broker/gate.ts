@@ -55,11 +55,11 @@ export class Gate {
   /** @returns why a client that was let in before may not stay; undefined: it may */
   configure (options: BrokerOptions): (client: Admitted) => string | undefined {
     const before = this.#options
-    const hadLogins = this.#hasLogins
+    const hadLogins = this.hasLogins
     this.#options = options
     const changed = new Set(this.#users.update(options.users))
     const anew = (before.decide === undefined) !== (options.decide === undefined)
-    if (changed.size > 0 || anew || hadLogins !== this.#hasLogins || before.anonymous !== options.anonymous) this.#revision++
+    if (changed.size > 0 || anew || hadLogins !== this.hasLogins || before.anonymous !== options.anonymous) this.#revision++
     return ({ username, verified, arrival }) => {
       // A certificate proved it, and does so still.
       if (arrival.username !== undefined) return undefined
@@ -71,15 +71,15 @@ export class Gate {
 
   /** Whether clients from the network may come at all. */
   get isOpen (): boolean {
-    return this.#options.anonymous || this.#hasLogins
+    return this.#options.anonymous || this.hasLogins
   }
 
   mayBeAnonymous ({ local }: Arrival): boolean {
-    return this.#options.anonymous || (!this.#hasLogins && local)
+    return this.#options.anonymous || (!this.hasLogins && local)
   }
 
   /** Whether there is somebody to log in as. */
-  get #hasLogins (): boolean {
+  get hasLogins (): boolean {
     return this.#options.decide !== undefined || !this.#users.isEmpty
   }
 
@@ -98,7 +98,7 @@ export class Gate {
     if (newSession && limits.sessions > 0 && this.#sessions() >= limits.sessions) return { by: 'sessions', returnCode: 3, text: `there are ${limits.sessions} sessions already` }
     if (arrival.username === '') return { by: 'certificate', returnCode: 5, text: 'the certificate has no common name' }
     if (arrival.username !== undefined) return { verified: true }
-    if (username !== undefined && this.#hasLogins) return await this.#login(clientId, username, password, arrival.address)
+    if (username !== undefined && this.hasLogins) return await this.#login(clientId, username, password, arrival.address)
     return this.mayBeAnonymous(arrival) ? { verified: false } : { by: 'anonymous', returnCode: 5, text: 'anonymous access is not allowed' }
   }
 

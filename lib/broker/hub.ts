@@ -221,6 +221,16 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
     return await owners.forget(uuid)
   }
 
+  /**
+   * `forgetAgent` for all agents of a user.
+   * @returns how many they were
+   * @throws PlatziverseError BROKER_MISSING
+   */
+  async forgetAgentsOf (username: string): Promise<number> {
+    const { owners } = await this.#opened()
+    return await owners.forgetUser(username)
+  }
+
   async clearRetained (topic: string): Promise<boolean> {
     return await this.#broker?.clearRetained(topic) ?? false
   }
@@ -281,7 +291,7 @@ function placeOf (brokerId: string): Place {
 }
 
 /** What others may do with a broker: watch it, and publish to it. */
-export type BrokerPlace = Pick<Place, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'subscribe' | 'retained' | 'accept' | 'clients' | 'disconnect' | 'endSession' | 'forgetAgent' | 'clearRetained' | 'reload' | 'statistics' | 'snapshot'>
+export type BrokerPlace = Pick<Place, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'subscribe' | 'retained' | 'accept' | 'clients' | 'disconnect' | 'endSession' | 'forgetAgent' | 'forgetAgentsOf' | 'clearRetained' | 'reload' | 'statistics' | 'snapshot'>
 
 /** The place of a broker, whether or not the broker is there yet. */
 export function findBroker (brokerId: string): BrokerPlace {

@@ -4,7 +4,7 @@ import { parse, type Message, type RejectReason } from '../messages/parse.ts'
 import { kindOf, topics } from '../messages/topics.ts'
 import type { Connection, Publication, Settle, Taker } from './broker.ts'
 import { addUnsettled, endDelivery, nextDeliveryId, unsettledOf, type Delivery, type Unsettled } from './deliveries.ts'
-import type { Owners } from './owners.ts'
+import type { Claim, Owners } from './owners.ts'
 import { Presence } from './presence.ts'
 import { Window } from './window.ts'
 
@@ -52,6 +52,12 @@ export interface IntakeStatistics {
 }
 
 type Entry = Unsettled & { message: Message }
+
+/** What a client is told that may not speak for an agent. */
+const refusals: Record<Exclude<Claim, 'theirs'>, Pick<Rejected, 'reason' | 'detail'>> = {
+  another: { reason: 'AGENT_NOT_THEIRS', detail: 'The user may not speak for this agent.' },
+  tooMany: { reason: 'AGENTS_TOO_MANY', detail: 'The user speaks for as many agents as the limit agentsPerUser allows.' }
+}
 
 const removed = new Error('agent-in was removed')
 const sweepEvery = 1_000
@@ -152,11 +158,11 @@ export class Intake implements Taker {
     }
     const { message } = parsed
     const { uuid } = message.payload.agent
-    const username = message.kind === 'disconnected' ? undefined : message.payload.agent.username
-    if (connection?.verified === true && !this.#isTheirs(uuid, username, connection.username ?? '')) {
+    const claim = this.#claim(message, publication)
+    if (claim !== 'theirs') {
       this.#counters.rejected++
       delivery.id = nextDeliveryId()
-      this.#handler?.rejected({ topic, payload: publication.payload.toString(), reason: 'AGENT_NOT_THEIRS', detail: 'The user may not speak for this agent.' }, delivery)
+      this.#handler?.rejected({ topic, payload: publication.payload.toString(), ...refusals[claim] }, delivery)
       return this.#settle(source, qos, settle)
     }
     this.#counters.messages++
@@ -171,9 +177,15 @@ export class Intake implements Taker {
     if (connection?.gone === true) this.gone(connection)
   }
 
-  /** Whether a user may speak for an agent: one that carries the user's name or none, and that no other user spoke for before. */
-  #isTheirs (uuid: string, carried: string | undefined, username: string): boolean {
-    return (carried === undefined || carried === username) && this.#owners().claim(uuid, username)
+  /** Whether somebody may speak for an agent: a user for one that carries the user's name or none, and anybody for none that is another user's. */
+  #claim ({ kind, payload: { agent } }: Message, { connection, will }: Publication): Claim {
+    // A will that is found after a restart: it was checked when its client could publish, and nobody knows any more whose it is.
+    if (connection === undefined && will) return 'theirs'
+    const username = connection?.verified === true ? connection.username ?? '' : undefined
+    // A goodbye makes nobody an owner: anybody can say one for agents that are not there.
+    if (kind === 'disconnected') return this.#owners().mayEnd(agent.uuid, username) === false ? 'another' : 'theirs'
+    if (username !== undefined && 'username' in agent && agent.username !== undefined && agent.username !== username) return 'another'
+    return this.#owners().claim(agent.uuid, username)
   }
 
   #send (message: Message, delivery: Delivery, source: number, settle: Settle): void {

@@ -22,6 +22,8 @@ export const limitDefaults = {
   subscriptionsPerClient: 1_000,
   /** Messages a second that one client may publish; beyond that its socket is not read for a while. */
   messageRate: 10_000,
+  /** Agents that one user may speak for. */
+  agentsPerUser: 100_000,
   retainedMessages: 10_000,
   /** Sessions that outlive their connection. */
   sessions: 10_000,

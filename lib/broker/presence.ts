@@ -1,6 +1,6 @@
 import type { Connection } from './broker.ts'
 
-/** Agents said to be disconnected that are remembered, so that a second goodbye is known as one. */
+/** Agents said to be disconnected that are remembered of one user, or of all anonymous clients, so that a second goodbye is known as one. */
 const mostRemembered = 10_000
 
 /**
@@ -10,7 +10,8 @@ const mostRemembered = 10_000
 export class Presence {
   #owner = new Map<string, Connection>()
   #agents = new Map<Connection, Set<string>>()
-  #left = new Set<string>()
+  /** By the user whose connection it was, so that none pushes out another's. */
+  #left = new Map<string | undefined, Set<string>>()
 
   /** How many agents are connected. */
   get size (): number { return this.#owner.size }
@@ -20,7 +21,7 @@ export class Presence {
     const owner = this.#owner.get(uuid)
     if (owner === connection) return
     if (owner !== undefined) this.#disown(uuid, owner)
-    this.#left.delete(uuid)
+    this.#left.get(userOf(connection))?.delete(uuid)
     this.#owner.set(uuid, connection)
     const agents = this.#agents.get(connection)
     if (agents === undefined) this.#agents.set(connection, new Set([uuid]))
@@ -32,10 +33,10 @@ export class Presence {
     const owner = this.#owner.get(uuid)
     // An agent that came back through another connection is not gone because the old one's will says so.
     if (will && owner !== connection) return false
-    if (owner === undefined && this.#left.has(uuid)) return false
+    if (owner === undefined && this.#left.get(userOf(connection))?.has(uuid) === true) return false
     if (owner !== undefined) this.#disown(uuid, owner)
     this.#owner.delete(uuid)
-    this.#remember(uuid)
+    this.#remember(uuid, connection)
     return true
   }
 
@@ -45,7 +46,7 @@ export class Presence {
     this.#agents.delete(connection)
     for (const uuid of agents) {
       this.#owner.delete(uuid)
-      this.#remember(uuid)
+      this.#remember(uuid, connection)
     }
     return agents
   }
@@ -56,12 +57,19 @@ export class Presence {
     if (agents?.size === 0) this.#agents.delete(owner)
   }
 
-  #remember (uuid: string): void {
-    this.#left.add(uuid)
-    if (this.#left.size <= mostRemembered) return
-    for (const oldest of this.#left) {
-      this.#left.delete(oldest)
+  #remember (uuid: string, connection: Connection | undefined): void {
+    const user = userOf(connection)
+    let left = this.#left.get(user)
+    if (left === undefined) this.#left.set(user, left = new Set())
+    left.add(uuid)
+    if (left.size <= mostRemembered) return
+    for (const oldest of left) {
+      left.delete(oldest)
       return
     }
   }
+}
+
+function userOf (connection: Connection | undefined): string | undefined {
+  return connection?.verified === true ? connection.username : undefined
 }

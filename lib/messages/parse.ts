@@ -13,7 +13,8 @@ export const rejectReasons = {
   FIELD_INVALID: 'a field is missing or breaks its limits',
   TIMESTAMP_INVALID: 'the timestamp is neither ms since 1970 nor ISO 8601',
   METRIC_TYPE_REPEATED: 'one message has two metrics of one type',
-  AGENT_NOT_THEIRS: 'the agent carries another username, or another user spoke for it first'
+  AGENT_NOT_THEIRS: 'the agent carries another username, or another user spoke for it first',
+  AGENTS_TOO_MANY: 'the user speaks for as many agents as the limit agentsPerUser allows'
 } as const
 const mostLevels = 500
 const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = [...'"\\[]{}'].map(character => character.charCodeAt(0))

@@ -6,14 +6,14 @@ import { readReload } from './reload.ts'
 /**
  * What the broker is told through the node's input.
  * `disconnect` {clientId, seconds}: hang up, and keep the client id out for so long · `endSession` {clientId}: hang up, and discard
- * the session, whoever's it is · `forgetAgent` {uuid}: let it belong to who speaks for it next · `clients`: who is connected, with
- * subscriptions · `clearRetained` {topic} · `reload` {users, rules}: put others in force · `statistics` · `login` {id, allow}: answer a
+ * the session, whoever's it is · `forgetAgent` {uuid} or {username}: let the agent, or all of a user, belong to who speaks for it
+ * next · `clients`: who is connected, with subscriptions · `clearRetained` {topic} · `reload` {users, rules}: put others in force · `statistics` · `login` {id, allow}: answer a
  * question
  * @returns the answer; undefined: there is none
  * @throws PlatziverseError BROKER_COMMAND_INVALID, BROKER_MISSING
  */
 export async function obey (broker: BrokerPlace, logins: Logins, command: unknown, payload: unknown): Promise<unknown> {
-  const { clientId, seconds = 0, topic, uuid } = (typeof payload === 'object' && payload !== null ? payload : {}) as Record<string, unknown>
+  const { clientId, seconds = 0, topic, uuid, username: user } = (typeof payload === 'object' && payload !== null ? payload : {}) as Record<string, unknown>
   switch (command) {
     case 'disconnect':
       if (typeof clientId !== 'string' || clientId === '') throw invalid('The payload needs the clientId that is to go.')
@@ -26,7 +26,12 @@ export async function obey (broker: BrokerPlace, logins: Logins, command: unknow
       return { clientId, disconnected, ended }
     }
     case 'forgetAgent': {
-      if (typeof uuid !== 'string' || uuid === '') throw invalid('The payload needs the uuid of the agent that is to be forgotten.')
+      if (uuid === undefined && typeof user === 'string' && user !== '') {
+        const agents = await broker.forgetAgentsOf(user)
+        if (agents === 0) throw invalid(`No agent belongs to ${JSON.stringify(user)}.`)
+        return { username: user, agents }
+      }
+      if (typeof uuid !== 'string' || uuid === '') throw invalid('The payload needs the uuid of the agent that is to be forgotten, or the username whose agents are.')
       const username = await broker.forgetAgent(uuid)
       if (username === undefined) throw invalid(`The agent ${JSON.stringify(uuid)} belongs to nobody.`)
       return { uuid, username }

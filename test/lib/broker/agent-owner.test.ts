@@ -103,23 +103,79 @@ function defineTests (): void {
     assert.deepEqual(await speak(t, broker, 'agent-1', 'bob', 'ada'), ['AGENT_NOT_THEIRS', 'message'])
   })
 
-  test('each agent is on the disk once, and beyond the limit the one remembered longest is forgotten there too', async t => {
+  test('each agent is on the disk once', async t => {
     const folder = await temporaryFolder(t)
-    const first = await openPersistence({ folder, limits })
-    for (const name of ['0', '1', '0']) assert.equal(first.owners.claim(name, 'ada'), true)
-    await first.close()
+    const persistence = await openPersistence({ folder, limits })
+    for (const name of ['0', '1', '0']) assert.equal(persistence.owners.claim(name, 'ada'), 'theirs')
+    await persistence.close()
     assert.equal((await records(folder)).length, 2)
+  })
 
-    const second = await openPersistence({ folder, limits })
-    for (let i = 0; i <= 100_000; i++) second.owners.claim(String(i), 'ada')
-    await second.close()
-    assert.equal((await records(folder)).length, 100_000)
+  test('however many agents a user invents, those of other users stay theirs', async t => {
+    const broker = await openBroker(t, { users: await makeUsers() })
+    assert.deepEqual(await speak(t, broker, 'agent-1', 'ada'), ['message'])
+    const { heard } = openIntake(t, broker.id, { acknowledge: 'arrival', clientWindow: 10_000 })
+    const bob = await broker.client(as('bob'))
+    const agents = 100_001
+    // 64 kB at a time, as one who is in a hurry sends it: QoS 0, and an acknowledged one at the end.
+    for (let i = 0; i < agents; i++) bob.publish('agent/disconnected', JSON.stringify({ agent: { uuid: `invented-${i}` } }), { qos: i % 5_000 === 0 ? 1 : 0 })
+    await bob.publishAsync('agent/message', message('agent-1'), { qos: 1 })
+    assert.equal(heard.at(-1)?.rejected?.reason, 'AGENT_NOT_THEIRS')
+    assert.deepEqual(await speak(t, broker, 'agent-1', 'ada'), ['message'])
+  })
 
-    const third = await openPersistence({ folder, limits })
-    assert.deepEqual(['1', '100000', '0'].map(uuid => third.owners.claim(uuid, 'bob')), [false, false, true])
-    // It took the place of the oldest that was left.
-    assert.equal(third.owners.claim('1', 'bob'), true)
-    await third.close()
+  test('a goodbye makes nobody an owner, and nobody may say goodbye for an agent of another user', async t => {
+    const broker = await openBroker(t, { users: await makeUsers(), anonymous: true })
+    const { heard } = openIntake(t, broker.id, { acknowledge: 'arrival' })
+    const [ada, bob, stranger] = await Promise.all([broker.client(as('ada')), broker.client(as('bob')), broker.client()])
+    const goodbye = JSON.stringify({ agent: { uuid: 'agent-1' } })
+    await bob.publishAsync('agent/disconnected', goodbye, { qos: 1 })
+    await ada.publishAsync('agent/message', message('agent-1'), { qos: 1 })
+    await bob.publishAsync('agent/disconnected', goodbye, { qos: 1 })
+    await stranger.publishAsync('agent/disconnected', goodbye, { qos: 1 })
+    await ada.publishAsync('agent/disconnected', goodbye, { qos: 1 })
+    assert.deepEqual(heard.map(({ kind, rejected }) => rejected?.reason ?? kind), ['disconnected', 'message', 'AGENT_NOT_THEIRS', 'AGENT_NOT_THEIRS', 'disconnected'])
+  })
+
+  test('an anonymous client does not speak for an agent that belongs to a user, until it is forgotten or there are no users', async t => {
+    const users = await makeUsers()
+    const broker = await openBroker(t, { users, anonymous: true })
+    const { heard } = openIntake(t, broker.id, { acknowledge: 'arrival' })
+    const [ada, stranger] = await Promise.all([broker.client(as('ada')), broker.client()])
+    await ada.publishAsync('agent/message', message('agent-1'), { qos: 1 })
+    for (const uuid of ['agent-1', 'agent-2']) await stranger.publishAsync('agent/message', message(uuid), { qos: 1 })
+    assert.deepEqual(heard.map(({ kind, rejected }) => rejected?.reason ?? kind), ['message', 'AGENT_NOT_THEIRS', 'message'])
+    await attachBroker(broker.id, brokerOptions({ anonymous: true }))
+    await stranger.publishAsync('agent/message', message('agent-1'), { qos: 1 })
+    assert.equal(heard.at(-1)?.kind, 'message')
+  })
+
+  test('beyond the limit a user gets no new agents, and keeps those it has; other users get theirs', async t => {
+    const options = { folder: await temporaryFolder(t), users: await makeUsers(), limits: { agentsPerUser: 2 } }
+    const broker = await openBroker(t, options)
+    const claims = async (of: TestBroker): Promise<string[]> => {
+      const kinds: string[] = []
+      for (const [uuid, name] of [['a', 'ada'], ['b', 'ada'], ['c', 'ada'], ['a', 'ada'], ['c', 'bob'], ['b', 'bob']] as const) kinds.push(...await speak(t, of, uuid, name))
+      return kinds
+    }
+    const expected = ['message', 'message', 'AGENTS_TOO_MANY', 'message', 'message', 'AGENT_NOT_THEIRS']
+    assert.deepEqual(await claims(broker), expected)
+    assert.deepEqual(await forget(broker.place, { uuid: 'b' }), { uuid: 'b', username: 'ada' })
+    assert.deepEqual(await speak(t, broker, 'd', 'ada', 'bob'), ['message', 'AGENT_NOT_THEIRS'])
+    await detachBroker(broker.id, true)
+    // A smaller limit takes nothing away.
+    const again = await openBroker(t, { ...options, limits: { agentsPerUser: 1 } })
+    assert.deepEqual(await speak(t, again, 'd', 'ada', 'bob'), ['message', 'AGENT_NOT_THEIRS'])
+    assert.deepEqual(await speak(t, again, 'e', 'ada', 'bob'), ['AGENTS_TOO_MANY', 'AGENTS_TOO_MANY'])
+  })
+
+  test('all agents of a user can be forgotten at once', async t => {
+    const broker = await openBroker(t, { users: await makeUsers(), limits: { agentsPerUser: 2 } })
+    for (const uuid of ['a', 'b']) assert.deepEqual(await speak(t, broker, uuid, 'ada'), ['message'])
+    assert.deepEqual(await forget(broker.place, { username: 'ada' }), { username: 'ada', agents: 2 })
+    await assert.rejects(forget(broker.place, { username: 'ada' }), { code: 'BROKER_COMMAND_INVALID' })
+    assert.deepEqual(await speak(t, broker, 'a', 'bob', 'ada'), ['message', 'AGENT_NOT_THEIRS'])
+    for (const uuid of ['c', 'd']) assert.deepEqual(await speak(t, broker, uuid, 'ada'), ['message'])
   })
 
   test('what comes and goes before it was written is not written, and nobody waits for it in vain', async t => {

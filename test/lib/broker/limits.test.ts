@@ -67,21 +67,29 @@ test('a client id is kept out for its time and no longer', () => {
   assert.equal(bans.has('a'), false)
 })
 
-test('bans are bounded: the oldest go first', () => {
-  const bans = new Bans(() => 0)
-  for (let i = 0; i <= 10_000; i++) bans.add(String(i), 60)
-  assert.equal(bans.has('0'), false)
-  assert.equal(bans.has('10000'), true)
+test('bans are bounded, and none is lifted for another: one too many is refused until one is over', () => {
+  let now = 0
+  const bans = new Bans(() => now)
+  for (let i = 0; i < 10_000; i++) assert.equal(bans.add(String(i), i === 5 ? 30 : 60), true)
+  assert.equal(bans.add('10000', 60), false)
+  assert.deepEqual(['0', '10000'].map(id => bans.has(id)), [true, false])
+  // One that is there can be made longer.
+  assert.equal(bans.add('0', 90), true)
+  now = 30_000
+  assert.equal(bans.add('10000', 60), true)
+  assert.deepEqual(['0', '5', '10000'].map(id => bans.has(id)), [true, false, true])
 })
 
 test('an agent belongs to the user that spoke for it first', () => {
   const owners = new Owners()
-  assert.deepEqual([owners.claim('one', 'a'), owners.claim('one', 'b'), owners.claim('one', 'a'), owners.claim('two', 'b')], [true, false, true, true])
+  assert.deepEqual([owners.claim('one', 'a'), owners.claim('one', 'b'), owners.claim('one', 'a'), owners.claim('two', 'b')], ['theirs', 'another', 'theirs', 'theirs'])
 })
 
-test('agents whose user is remembered are bounded', () => {
+test('agents whose user is remembered are bounded for each user, and none is forgotten for another', () => {
   const owners = new Owners()
-  for (let i = 0; i <= 100_000; i++) owners.claim(String(i), 'a')
-  assert.equal(owners.claim('100000', 'b'), false)
-  assert.equal(owners.claim('0', 'b'), true)
+  owners.configure({ mostPerUser: limitDefaults.agentsPerUser, enforced: true })
+  owners.claim('mine', 'b')
+  for (let i = 0; i < 100_000; i++) assert.equal(owners.claim(String(i), 'a'), 'theirs')
+  assert.deepEqual([owners.claim('100000', 'a'), owners.claim('mine', 'a'), owners.claim('0', 'b')], ['tooMany', 'another', 'another'])
+  assert.deepEqual([owners.claim('100000', 'b'), owners.claim('0', 'a')], ['theirs', 'theirs'])
 })

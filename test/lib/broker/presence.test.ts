@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import type { Connection } from '../../../lib/broker/broker.ts'
 import { Presence } from '../../../lib/broker/presence.ts'
 import { openBroker, openIntake } from '../../helpers/broker.ts'
 import { until } from '../../helpers/events.ts'
@@ -98,4 +99,14 @@ test('the goodbyes that are remembered are bounded', () => {
   for (let i = 0; i <= 10_000; i++) presence.saysGoodbye(`a${i}`, undefined, false)
   assert.equal(presence.saysGoodbye('a10000', undefined, false), false)
   assert.equal(presence.saysGoodbye('a0', undefined, false), true)
+})
+
+test('the goodbyes of one user push out none of another', () => {
+  const presence = new Presence()
+  const connection = (number: number, username: string): Connection => ({ number, clientId: username, username, verified: true, address: undefined, gone: false })
+  const [ada, bob] = [connection(1, 'ada'), connection(2, 'bob')]
+  presence.heard('a', ada)
+  assert.equal(presence.saysGoodbye('a', ada, false), true)
+  for (let i = 0; i <= 10_000; i++) presence.saysGoodbye(`b${i}`, bob, false)
+  assert.equal(presence.saysGoodbye('a', ada, false), false)
 })
