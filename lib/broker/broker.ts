@@ -32,6 +32,9 @@ export interface Publication {
   /** Whether the broker publishes it as the last will of `connection`. */
   will: boolean
   connection: Connection | undefined
+  /** When it came, in UTC ms, and the `seq` that it gets if it carries nothing to tell it by: from the first who takes it, so that all agree. */
+  receivedAt?: number
+  seq?: number
 }
 
 /** Ends a taken publication: without an error the publisher is acknowledged, with one it is not and has to send again. */

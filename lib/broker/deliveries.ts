@@ -9,7 +9,7 @@ export interface Delivery {
   retain: boolean
   /** UTC ms. */
   receivedAt: number
-  /** Of the payload as it came: stands for `seq` when the sender gives none. */
+  /** Stands for `seq` when the sender gives none: of the payload as it came, or a number of its own where that carries no timestamp. */
   fingerprint?: number
 }
 

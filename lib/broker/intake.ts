@@ -1,5 +1,5 @@
 import { PlatziverseError } from '../errors.ts'
-import { fingerprint } from '../messages/fingerprint.ts'
+import { fingerprint, nextSeq } from '../messages/fingerprint.ts'
 import { parse, type Message, type RejectReason } from '../messages/parse.ts'
 import { kindOf, topics } from '../messages/topics.ts'
 import type { Connection, Publication, Settle, Taker } from './broker.ts'
@@ -133,7 +133,7 @@ export class Intake implements Taker {
   }
 
   take (publication: Publication, settle: Settle): void {
-    const receivedAt = Date.now()
+    const receivedAt = publication.receivedAt ??= Date.now()
     const source = publication.connection?.number ?? itself
     if (this.#window.tryEnter(source)) this.#process(publication, source, receivedAt, settle)
     else this.#window.wait(source, () => { this.#process(publication, source, receivedAt, settle) })
@@ -171,8 +171,12 @@ export class Intake implements Taker {
     } else if (connection !== undefined) {
       this.#presence.heard(uuid, connection)
     }
-    // Of the bytes, which every redelivery repeats, whatever the flow makes of the message before it is stored.
-    if (message.kind === 'message' && message.payload.seq === undefined) delivery.fingerprint = fingerprint(publication.payload)
+    if (message.kind === 'message' && message.payload.seq === undefined) {
+      // Also in the payload, where it stays whatever the flow does with the rest, and where the next platform finds it.
+      if (parsed.untimed) message.payload.seq = delivery.fingerprint = publication.seq ??= nextSeq()
+      // Of the bytes, which every redelivery repeats, whatever the flow makes of the message before it is stored.
+      else delivery.fingerprint = fingerprint(publication.payload)
+    }
     this.#send(message, delivery, source, settle)
     if (connection?.gone === true) this.gone(connection)
   }

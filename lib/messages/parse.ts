@@ -26,7 +26,8 @@ export type Message =
   | { kind: 'disconnected', topic: typeof topics.disconnected, payload: DisconnectedPayload }
   | { kind: 'message', topic: typeof topics.message, payload: MessagePayload }
 
-export type Parsed = { ok: true, message: Message } | { ok: false, reason: RejectReason, detail: string }
+/** `untimed`: the timestamp is the time of receipt, which a redelivery does not repeat. */
+export type Parsed = { ok: true, message: Message, untimed: boolean } | { ok: false, reason: RejectReason, detail: string }
 
 const validators: Record<MessageKind, Validator> = {
   connected: Compile(schemas.connected),
@@ -62,7 +63,7 @@ export function parse (topic: unknown, payload: unknown, receivedAt: number): Pa
   const { agent } = value as ConnectedPayload
   const broken = (['username', 'name', 'hostname'] as const).find(field => agent[field] !== undefined && !isText(agent[field]))
   if (broken !== undefined) return reject('FIELD_INVALID', `agent.${broken} ${notText}`)
-  if (kind !== 'message') return { ok: true, message: { kind, topic, payload: value } as Message }
+  if (kind !== 'message') return { ok: true, message: { kind, topic, payload: value } as Message, untimed: false }
   return checkMessage(value as Omit<MessagePayload, 'timestamp'> & { timestamp?: string | number }, receivedAt)
 }
 
@@ -101,7 +102,7 @@ function checkMessage (value: Omit<MessagePayload, 'timestamp'> & { timestamp?: 
   const timestamp = value.timestamp === undefined ? receivedAt : toTimestamp(value.timestamp)
   if (timestamp === undefined) return reject('TIMESTAMP_INVALID', `The timestamp ${show(value.timestamp)} is neither ms since 1970 nor ISO 8601.`)
   const payload = timestamp === value.timestamp ? value as MessagePayload : { ...value, timestamp }
-  return { ok: true, message: { kind: 'message', topic: topics.message, payload } }
+  return { ok: true, message: { kind: 'message', topic: topics.message, payload }, untimed: value.timestamp === undefined }
 }
 
 const notText = 'must be Unicode text: it has half a surrogate pair, or a NUL.'

@@ -1,6 +1,7 @@
 import type { NodeDef } from 'node-red'
 import { holdDelivery, type Delivery } from '../../lib/broker/deliveries.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
+import { nextSeq } from '../../lib/messages/fingerprint.ts'
 import { parse } from '../../lib/messages/parse.ts'
 import { topics } from '../../lib/messages/topics.ts'
 import type { StoreState } from '../../lib/store/store.ts'
@@ -40,6 +41,7 @@ export default function (RED: RED): void {
         return done(error)
       }
       const { message } = parsed
+      if (message.kind === 'message' && parsed.untimed) message.payload.seq ??= delivery?.fingerprint ?? nextSeq()
       store.write(message, receivedAt, (error, stored) => {
         if (error !== null) {
           // What the database refuses is acknowledged: it must not come back for ever. Anything else will be sent again.
