@@ -40,6 +40,7 @@ export const errorHelp = {
   PUBLISH_FAILED: 'The broker could not take the message: see the cause.',
   PUBLISH_TOPIC_INVALID: 'Publish to a topic of 1 to 65,535 bytes without + # or NUL; a template may use only fields that the message has.',
   QUERY_AGENT_UNKNOWN: 'No agent of this uuid ever reported: check the uuid.',
+  QUERY_DATA_DELETED: 'Retention deleted what the rest of the answer was to be made of: ask again, from where its last part ended.',
   QUERY_FAILED: 'The database did not answer: see the cause.',
   QUERY_INVALID: 'Correct the property that is named, in the node or in msg.query.',
   QUERY_RANGE_TOO_LARGE: 'Ask for a shorter range, wider buckets or a limit, or let the answer come in parts.',

@@ -17,26 +17,38 @@ export interface Answer {
   part?: { index: number, count?: number }
 }
 
+/** Each but the last met a pass of retention, which deletes once an hour. */
+const mostAttempts = 10
+
 /**
  * Ask the database. Memory holds `most` rows, and of `parts` two pages of so many, whatever the size of the answer.
  * @param db only read from
  * @param most rows that one answer may have
  * @returns one answer, or, for `parts`, as many as there are pages: each is read when it is asked for
- * @throws PlatziverseError QUERY_AGENT_UNKNOWN, QUERY_FAILED, QUERY_INVALID, QUERY_RANGE_TOO_LARGE, QUERY_SERIES_UNKNOWN
+ * @throws PlatziverseError QUERY_AGENT_UNKNOWN, QUERY_DATA_DELETED once the first part is given, QUERY_FAILED, QUERY_INVALID, QUERY_RANGE_TOO_LARGE, QUERY_SERIES_UNKNOWN
  */
-export async function * ask (db: Knex, query: Query, { result, most }: { result: ResultKind, most: number }): AsyncGenerator<Answer> {
-  try {
-    const reading = await read(db, query)
-    if (result === 'parts') yield * partsOf(reading, most)
-    else {
-      const rows = await allRows(reading, most)
-      const payload = result === 'chart' ? chartPoints(query, rows) : query.query === 'agent' ? rows[0] : rows
-      yield { payload, rows: rows.length, about: reading.about }
+export async function * ask (db: Knex, query: Query, options: { result: ResultKind, most: number }): AsyncGenerator<Answer> {
+  for (let attempt = 1, begun = false; ; attempt++) {
+    try {
+      for await (const answer of answersTo(db, query, options)) {
+        begun = true
+        yield answer
+      }
+      return
+    } catch (cause) {
+      if (!(cause instanceof PlatziverseError)) throw new PlatziverseError('QUERY_FAILED', `${whyFailed(cause)}.`, { cause })
+      // Asked again, it comes from what retention left.
+      if (cause.code !== 'QUERY_DATA_DELETED' || begun || attempt === mostAttempts) throw cause
     }
-  } catch (cause) {
-    if (cause instanceof PlatziverseError) throw cause
-    throw new PlatziverseError('QUERY_FAILED', `${whyFailed(cause)}.`, { cause })
   }
+}
+
+async function * answersTo (db: Knex, query: Query, { result, most }: { result: ResultKind, most: number }): AsyncGenerator<Answer> {
+  const reading = await read(db, query)
+  if (result === 'parts') return yield * partsOf(reading, most)
+  const rows = await allRows(reading, most)
+  const payload = result === 'chart' ? chartPoints(query, rows) : query.query === 'agent' ? rows[0] : rows
+  yield { payload, rows: rows.length, about: reading.about }
 }
 
 function whyFailed (cause: unknown): string {

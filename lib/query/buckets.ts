@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
 import { day, floor, hour } from '../store/rollup-hours.ts'
 import { partsOf, scale, type Dirty, type Scope } from './bucket-parts.ts'
-import type { About, Reading, Source } from './reading.ts'
+import { dataDeleted, type About, type Reading, type Source } from './reading.ts'
 import { findAllSeries, findSeries, type FoundSeries } from './series.ts'
 
 export const aggregates = ['avg', 'min', 'max', 'sum', 'count', 'last'] as const
@@ -38,7 +38,8 @@ const unitOf: Record<Source, number> = { raw: 1, hours: hour, days: day }
 
 /**
  * One series by bucket. Whole hours and days come from the rollups, completed by what is not rolled up yet; everything else from
- * the metrics, and from the hours where retention deleted those: `about` says from what, and which width that made.
+ * the metrics, and from the hours where retention deleted those: `about` says from what, and which width that made. Reading throws
+ * PlatziverseError QUERY_DATA_DELETED when retention has deleted that meanwhile.
  * @throws PlatziverseError QUERY_AGENT_UNKNOWN, QUERY_SERIES_UNKNOWN, QUERY_RANGE_TOO_LARGE
  */
 export async function buckets (db: Knex, { uuid, type, ...range }: { uuid: string, type: string } & BucketRange): Promise<Reading<Bucket>> {
@@ -68,6 +69,7 @@ function readingOf<Row> (db: Knex, series: FoundSeries[], range: BucketRange, ro
     async * pages (size) {
       for (const slice of slicesOf(series, from, to, width, size, order)) {
         const found = await sumsOf(db, { ...slice, ids: slice.series.map(({ id }) => id), width, withLast }, source)
+        await refuseDeleted(db, slice, source)
         const starts = Array.from({ length: (slice.to - slice.from) / width }, (_, i) => order === 'asc' ? slice.from + i * width : slice.to - (i + 1) * width)
         const page = slice.series.flatMap(one => starts.flatMap(ts => {
           const sums = found.get(`${one.id}/${ts}`)
@@ -107,6 +109,13 @@ function * slicesOf (series: FoundSeries[], from: number, to: number, width: num
       yield { series: some, from: start, to: start + buckets * width }
     }
   }
+}
+
+/** Looked at after reading: what is there now was there then, because `retention` says what was deleted in the transaction that deletes. */
+async function refuseDeleted (db: Knex, { series, from }: Slice, source: Source): Promise<void> {
+  if (source === 'days') return
+  const gone = await db('retention').whereIn('series_id', series.map(({ id }) => id)).where(source === 'raw' ? 'raw_from' : 'hours_from', '>', from).first('series_id')
+  if (gone !== undefined) throw dataDeleted()
 }
 
 interface Sums { n: number, avg: number, sum: number, min: number, max: number, last: number | null }

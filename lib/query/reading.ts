@@ -25,6 +25,11 @@ export interface Reading<Row> {
   pages (size: number): AsyncIterable<Row[]>
 }
 
+/** What an answer is made of was deleted while it was being read. */
+export function dataDeleted (): PlatziverseError {
+  return new PlatziverseError('QUERY_DATA_DELETED', 'Retention deleted metrics or hours while the answer was being read.')
+}
+
 /** Places that are looked at for each row of an answer: with more, a question that costs little to ask costs seconds to answer. */
 const placesPerRow = 100
 

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
 import { unknownAgent, valueOf } from './agents.ts'
-import type { Reading } from './reading.ts'
+import { dataDeleted, type Reading } from './reading.ts'
 
 export interface SeriesQuery {
   uuid: string
@@ -32,26 +32,35 @@ export interface FoundSeries {
   hoursFrom: number
 }
 
-type Row = Record<'ts' | 'seq' | 'value' | 'text', unknown>
+type Row = Record<'ts' | 'seq' | 'value' | 'text' | 'rawFrom', unknown>
 
 /**
  * The metrics of a series. Pages are read one after the other: what is stored meanwhile may be in the later ones. Without metrics
- * reading throws PlatziverseError QUERY_AGENT_UNKNOWN or QUERY_SERIES_UNKNOWN where the agent or the type is unknown.
+ * reading throws PlatziverseError QUERY_AGENT_UNKNOWN or QUERY_SERIES_UNKNOWN where the agent or the type is unknown; QUERY_DATA_DELETED
+ * where retention has deleted metrics of later pages since the first.
  */
 export function series (db: Knex, { uuid, type, from, to, limit = Number.POSITIVE_INFINITY, order }: SeriesQuery): Reading<StoredMetric> {
   return {
     about: { from, to },
     async * pages (size) {
       let last: Row | undefined
+      let rawFrom = 0
       for (let left = limit; left > 0;) {
         const page = Math.min(size, left)
         // Found in the same statement, since another one would take as long as this.
-        const id = db('agents').join('series', 'series.agent_id', 'agents.id').where({ 'agents.uuid': uuid, 'series.type': type }).select('series.id')
-        const query = db('metrics').where('series_id', id).orderBy([{ column: 'ts', order }, { column: 'seq', order }]).limit(page)
+        const id = (): Knex.QueryBuilder => db('agents').join('series', 'series.agent_id', 'agents.id').where({ 'agents.uuid': uuid, 'series.type': type }).select('series.id')
+        const marker = (): Knex.QueryBuilder => db('retention').where('series_id', id()).select('raw_from')
+        const query = db('metrics').where('series_id', id()).orderBy([{ column: 'ts', order }, { column: 'seq', order }]).limit(page)
         if (from !== undefined) query.where('ts', '>=', from)
         if (to !== undefined) query.where('ts', '<', to)
         if (last !== undefined) continueAfter(query, last, order)
-        const rows = await query.select<Row[]>('ts', 'seq', 'value', 'text')
+        const rows = await query.select('ts', 'seq', 'value', 'text', { rawFrom: marker() }) as Row[]
+        if (last === undefined) rawFrom = Number(rows[0]?.rawFrom ?? 0)
+        else {
+          const begins = order === 'asc' ? last.ts : rows.length < page ? from ?? 0 : rows.at(-1)?.ts
+          const [{ raw_from: deletedTo } = { raw_from: 0 }] = await marker() as Array<{ raw_from: unknown }>
+          if (Number(deletedTo) > rawFrom && Number(deletedTo) > Number(begins)) throw dataDeleted()
+        }
         if (rows.length > 0) yield rows.map(row => ({ ts: Number(row.ts), value: valueOf(row.value, row.text) }))
         else if (last === undefined) await findSeries(db, uuid, type)
         if (rows.length < page) return
