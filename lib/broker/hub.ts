@@ -344,10 +344,16 @@ function sharesPort (place: Place, { listeners }: BrokerOptions): boolean {
 
 let leaving: NodeJS.Timeout | undefined
 
-/** The flows stopped: whatever they do not take up again soon is closed. */
-export function flowsStopped (): void {
+/**
+ * The flows stopped: whatever they do not take up again soon is closed.
+ * @param over called when they do not start again soon
+ */
+export function flowsStopped (over?: () => void): void {
   clearTimeout(leaving)
-  leaving = setTimeout(() => { void closeOrphans() }, grace)
+  leaving = setTimeout(() => {
+    over?.()
+    void closeOrphans()
+  }, grace)
 }
 
 export function flowsStarting (): void {

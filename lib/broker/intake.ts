@@ -51,7 +51,8 @@ export interface IntakeStatistics {
   abandoned: number
 }
 
-type Entry = Unsettled & { message: Message }
+/** With what was published: a flow may change what it is given, and is given the same once more. */
+type Entry = Unsettled & { source: Buffer | Message, topic: string }
 
 /** What a client is told that may not speak for an agent. */
 const refusals: Record<Exclude<Claim, 'theirs'>, Pick<Rejected, 'reason' | 'detail'>> = {
@@ -124,7 +125,7 @@ export class Intake implements Taker {
     for (const entry of unsettledOf(this) as Entry[]) {
       if (entry.holds > 0 || entry.since >= before) continue
       entry.since = performance.now()
-      this.#handler?.message(entry.message, entry.delivery)
+      this.#handler?.message(messageOf(entry), entry.delivery)
     }
   }
 
@@ -177,7 +178,7 @@ export class Intake implements Taker {
       // Of the bytes, which every redelivery repeats, whatever the flow makes of the message before it is stored.
       else delivery.fingerprint = fingerprint(publication.payload)
     }
-    this.#send(message, delivery, source, settle)
+    this.#send(message, delivery, source, settle, publication.payload)
     if (connection?.gone === true) this.gone(connection)
   }
 
@@ -192,7 +193,7 @@ export class Intake implements Taker {
     return this.#owners().claim(agent.uuid, username)
   }
 
-  #send (message: Message, delivery: Delivery, source: number, settle: Settle): void {
+  #send (message: Message, delivery: Delivery, source: number, settle: Settle, payload: Buffer | Message): void {
     if (this.#options.acknowledge === 'arrival') {
       delivery.id = nextDeliveryId()
       this.#settle(source, delivery.qos, settle)
@@ -202,7 +203,7 @@ export class Intake implements Taker {
         this.#unsettled--
         this.#settle(source, delivery.qos, settle, error)
       }
-      const entry: Entry = { delivery, owner: this, since: performance.now(), holds: 0, message, end }
+      const entry: Entry = { delivery, owner: this, since: performance.now(), holds: 0, topic: message.topic, source: payload, end }
       addUnsettled(entry)
     }
     this.#handler?.message(message, delivery)
@@ -219,7 +220,7 @@ export class Intake implements Taker {
     const receivedAt = Date.now()
     const delivery: Delivery = { id: '', clientId, username, qos: 0, retain: false, receivedAt }
     const message: Message = { kind: 'disconnected', topic: topics.disconnected, payload: { agent: { uuid } } }
-    const send = (): void => { this.#send(message, delivery, itself, () => undefined) }
+    const send = (): void => { this.#send(message, delivery, itself, () => undefined, structuredClone(message)) }
     if (this.#window.tryEnter(itself)) send()
     else this.#window.wait(itself, send)
   }
@@ -234,6 +235,15 @@ export class Intake implements Taker {
     this.#counters.timedOut += late.length
     const error = new PlatziverseError('DELIVERY_UNSETTLED', `${late.length} ${late.length === 1 ? 'message was' : 'messages were'} not stored within ${timeLimit / 1000} s.`)
     for (const entry of late) endDelivery(entry, error)
-    this.#handler?.unsettled(error, late.length, first.message, first.delivery)
+    this.#handler?.unsettled(error, late.length, messageOf(first), first.delivery)
   }
+}
+
+function messageOf ({ source, topic, delivery }: Entry): Message {
+  if (!Buffer.isBuffer(source)) return structuredClone(source)
+  const parsed = parse(topic, source, delivery.receivedAt)
+  if (!parsed.ok) throw new TypeError('A message that was taken is none any more.')
+  const { message } = parsed
+  if (parsed.untimed && message.kind === 'message' && delivery.fingerprint !== undefined) message.payload.seq = delivery.fingerprint
+  return message
 }

@@ -6,7 +6,9 @@ import { parse } from '../../lib/messages/parse.ts'
 import { topics } from '../../lib/messages/topics.ts'
 import type { StoreState } from '../../lib/store/store.ts'
 import { disconnectSilentAgents } from '../../lib/store/silent.ts'
+import { attachOutbox, type OutboxHandler } from '../../lib/registry/outbox.ts'
 import type { DatabaseNode } from '../platziverse-database/platziverse-database.ts'
+import { watchFlows } from '../shared/broker.ts'
 import { milliseconds, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
 import { statusLine } from '../shared/status.ts'
 import { metricStoreDefaults as defaults, type MetricStoreConfig } from './config.ts'
@@ -16,6 +18,8 @@ const nothingDeleted = { deleted: { metrics: 0 }, error: null }
 
 /** Stores messages, settles their deliveries after the commit, and passes them on with `msg.stored`. */
 export default function (RED: RED): void {
+  watchFlows(RED)
+
   function MetricStoreNode (this: RedNode, config: NodeDef & MetricStoreConfig): void {
     RED.nodes.createNode(this, config)
     const status = statusLine(this)
@@ -28,8 +32,11 @@ export default function (RED: RED): void {
       return
     }
     const { store } = database
+    // Results of this instance's writes may come when the next one is there.
+    const handler: OutboxHandler = { send: msg => { this.send(msg as RedMessage) }, clone: msg => RED.util.cloneMessage(msg as RedMessage) }
+    const outbox = attachOutbox(this.id, handler)
 
-    this.on('input', (msg: RedMessage, send, done) => {
+    this.on('input', (msg: RedMessage, _send, done) => {
       const delivery = msg.delivery as Partial<Delivery> | undefined
       const receivedAt = delivery?.receivedAt ?? Date.now()
       const hold = holdDelivery(delivery?.id)
@@ -50,16 +57,9 @@ export default function (RED: RED): void {
           else hold?.settle(error)
           return done(error)
         }
-        hold?.settle()
         msg.payload = message.payload
         msg.stored = stored
-        try {
-          send(msg)
-          done()
-        } catch (error) {
-          // Node-RED may fail to clone a message; it is stored all the same.
-          done(error as Error)
-        }
+        outbox.pass({ msg, hold, sent: done })
       }, delivery?.fingerprint)
     })
 
@@ -87,12 +87,13 @@ export default function (RED: RED): void {
     const timer = setInterval(show, statusEvery)
 
     const forget = disconnectSilentAgents(store, database.database, milliseconds(config.grace, defaults.grace), uuid => {
-      this.send({ topic: topics.disconnected, payload: { agent: { uuid } } } as never)
+      outbox.pass({ msg: { topic: topics.disconnected, payload: { agent: { uuid } } }, hold: undefined, sent: () => undefined })
     })
 
     this.on('close', (done: () => void) => {
       clearInterval(timer)
       forget()
+      outbox.detach(handler)
       store.off('state', onState)
       status.close()
       done()

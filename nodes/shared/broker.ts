@@ -1,16 +1,21 @@
 import { closeAllBrokers, findBroker, flowsStarted, flowsStarting, flowsStopped } from '../../lib/broker/hub.ts'
+import { startOutboxes, stopOutboxes } from '../../lib/registry/outbox.ts'
 import type { RED } from './red.ts'
 
 const watched = new WeakSet<object>()
 
-/** Tell the brokers of this process when flows stop and start: they outlive their nodes in between. May be called often. */
+/** Tell what outlives its node in a deploy when flows stop and start. May be called often. */
 export function watchFlows (RED: RED): void {
   const { events } = RED
   if (watched.has(events)) return
   watched.add(events)
-  events.on('flows:stopped', flowsStopped)
+  events.on('flows:stopping', stopOutboxes)
+  events.on('flows:stopped', () => { flowsStopped(startOutboxes) })
   events.on('flows:starting', flowsStarting)
-  events.on('flows:started', () => { flowsStarted().catch((error: unknown) => { RED.log.error(error) }) })
+  events.on('flows:started', () => {
+    startOutboxes()
+    flowsStarted().catch((error: unknown) => { RED.log.error(error) })
+  })
 }
 
 /** The address of a broker of this process for a client of the same machine; undefined while it does not listen. */

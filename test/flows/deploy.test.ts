@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { connectAsync } from 'mqtt'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -45,6 +46,64 @@ test('deploys of every kind under load hang up on nobody and lose nothing', { ti
   const knex = knexFactory({ client: 'sqlite3', connection: { filename: join(nodeRed.userDir, 'platziverse.sqlite') }, useNullAsDefault: true })
   t.after(() => knex.destroy())
   for (const sender of senders) await assertStoredOnce(knex, sender)
+})
+
+test('a persistent subscriber receives all that is stored, through deploys of every kind and while the database is locked', { timeout: 240_000 }, async t => {
+  const port = await freePort()
+  const flow: Array<Record<string, unknown> & { id: string, type: string }> = await exampleFlow('Monitor agents', { 'platziverse-broker': { port } }, ['platziverse-agent', 'debug'])
+  // A function on the way: what is stored passes two wires.
+  const [store, out] = [find(flow, 'metric-store'), find(flow, 'agent-out')]
+  flow.push({ id: 'f00000000000d001', type: 'function', z: store['z'], name: 'pass', func: 'return msg', outputs: 1, wires: [[out.id]] })
+  store['wires'] = [['f00000000000d001']]
+  const nodeRed = await startNodeRed({ flows: flow })
+  t.after(() => nodeRed.stop())
+  const url = `mqtt://127.0.0.1:${port}`
+  const heard = new Map<string, Set<number>>()
+  const subscriber = await connectAsync(url, { clientId: 'subscriber', clean: false, reconnectPeriod: 50 })
+  t.after(() => { subscriber.end(true) })
+  subscriber.on('message', (_topic, payload) => {
+    const { agent: { uuid }, seq } = JSON.parse(String(payload)) as { agent: { uuid: string }, seq: number }
+    const seqs = heard.get(uuid)
+    if (seqs === undefined) heard.set(uuid, new Set([seq]))
+    else seqs.add(seq)
+  })
+  await subscriber.subscribeAsync('agent/message', { qos: 1 })
+
+  const senders = Array.from({ length: 5 }, (_, i) => new Sender(`heard-${i}`, url))
+  const runs = senders.map(sender => sender.run())
+  const acknowledged = () => senders.reduce((sum, sender) => sum + sender.acknowledged.size, 0)
+  const flowing = async () => {
+    const before = acknowledged()
+    await until(acknowledged, n => n >= before + 500, 20_000)
+  }
+  await flowing()
+  const filename = join(nodeRed.userDir, 'platziverse.sqlite')
+  const knex = knexFactory({ client: 'sqlite3', connection: { filename }, pool: { min: 0, max: 1 }, useNullAsDefault: true })
+  t.after(() => knex.destroy())
+
+  const types = ['comment', 'metric-store', 'agent-out', 'function', 'agent-in', 'platziverse-database', 'platziverse-broker'] as const
+  for (const [i, deploy] of (['full', 'nodes', 'flows'] as const).flatMap(deploy => types.map(() => deploy)).entries()) {
+    find(flow, types[i % types.length] as string)['name'] = `again ${i}`
+    if (i % 3 === 2) {
+      const lock = await knex.transaction()
+      await lock.raw('update agents set name = name where id = -1')
+      const deploying = nodeRed.deploy(flow, deploy)
+      await new Promise(resolve => setTimeout(resolve, 300))
+      await lock.rollback()
+      await deploying
+    } else {
+      await nodeRed.deploy(flow, deploy)
+    }
+    await flowing()
+  }
+  await Promise.all(senders.map(sender => sender.stop()))
+  await Promise.all(runs)
+  for (const { uuid } of senders) {
+    const rows = await knex('metrics').join('series', 'series.id', 'series_id').join('agents', 'agents.id', 'agent_id').where({ uuid, type: 'a' }).pluck<number[]>('seq')
+    const seqs = heard.get(uuid) ?? new Set()
+    await until(() => rows.filter(seq => !seqs.has(seq)).length, missing => missing === 0, 5_000).catch(() => undefined)
+    assert.deepEqual(rows.filter(seq => !seqs.has(seq)), [], `${uuid}: of ${rows.length} stored messages these were not heard`)
+  }
 })
 
 test('a changed port takes effect, and a removed broker frees its port within a second', { timeout: 60_000 }, async t => {

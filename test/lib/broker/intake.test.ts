@@ -211,6 +211,20 @@ test('a delivery that a closing store gave back, or that a deploy lost on a wire
   assert.ok(sent.every(({ acknowledged }) => acknowledged))
 })
 
+test('what is sent again is what came, whatever the flow made of it the first time', async t => {
+  const broker = await openBroker(t)
+  const { heard } = openIntake(t, broker.id)
+  const sent = publish(await broker.client(), 'agent/message', reading())
+  await until(() => heard.length, n => n === 1)
+  const before = structuredClone(heard[0]?.incoming?.payload)
+  Object.assign(heard[0]?.incoming?.payload ?? {}, { metrics: [], extra: true })
+  await flowsStarted()
+  await until(() => heard.length, n => n === 2)
+  assert.deepEqual(heard[1]?.incoming?.payload, before)
+  hold(heard[1]).settle()
+  await sent.done
+})
+
 test('an agent-in that is removed leaves a plain broker, and does not acknowledge what it had', async t => {
   const broker = await openBroker(t)
   const { heard, detach } = openIntake(t, broker.id, { clientWindow: 1 })

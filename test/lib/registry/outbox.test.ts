@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { afterEach, beforeEach, test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { addUnsettled, holdDelivery, type Delivery, type Unsettled } from '../../../lib/broker/deliveries.ts'
+import { attachOutbox, startOutboxes, stopOutboxes, type Outbox, type OutboxHandler } from '../../../lib/registry/outbox.ts'
+
+beforeEach(startOutboxes)
+afterEach(stopOutboxes)
+
+interface Instance { outbox: Outbox, handler: OutboxHandler, sent: object[] }
+
+function attach (id: string, fails?: Error): Instance {
+  const sent: object[] = []
+  const handler: OutboxHandler = {
+    send (msg) {
+      if (fails !== undefined) throw fails
+      sent.push(msg)
+    },
+    clone: msg => structuredClone(msg)
+  }
+  return { outbox: attachOutbox(id, handler), handler, sent }
+}
+
+/** A delivery that a store has in its hands. */
+function delivered () {
+  const ends: Array<Error | undefined> = []
+  const delivery: Delivery = { id: '', clientId: 'c', username: undefined, qos: 1, retain: false, receivedAt: 0 }
+  const entry: Unsettled = { delivery, owner: {}, since: 0, holds: 0, end: error => { ends.push(error) } }
+  addUnsettled(entry)
+  return { ends, entry, hold: holdDelivery(delivery.id) }
+}
+
+const turns = async (count = 10): Promise<void> => { for (let i = 0; i < count; i++) await nextTurn() }
+const nothing = (): void => undefined
+
+test('a message is sent at once, and its delivery is settled when it has passed the wires', async () => {
+  const { outbox, sent } = attach(randomUUID())
+  const { ends, hold } = delivered()
+  outbox.pass({ msg: { a: 1 }, hold, sent: nothing })
+  assert.deepEqual(sent, [{ a: 1 }])
+  assert.equal(ends.length, 0)
+  await turns()
+  assert.deepEqual(ends, [undefined])
+})
+
+test('what is ready between the stop and the start of the flows is sent by the next instance', async () => {
+  const id = randomUUID()
+  const first = attach(id)
+  stopOutboxes()
+  first.outbox.detach(first.handler)
+  const { ends, hold } = delivered()
+  first.outbox.pass({ msg: { a: 1 }, hold, sent: nothing })
+  const second = attach(id)
+  // The next instance is there, and those to which it sends may not be.
+  first.outbox.pass({ msg: { a: 2 }, hold: undefined, sent: nothing })
+  await turns()
+  assert.deepEqual([first.sent, second.sent, ends], [[], [], []])
+  startOutboxes()
+  assert.deepEqual(second.sent, [{ a: 1 }, { a: 2 }])
+  await turns()
+  assert.deepEqual(ends, [undefined])
+})
+
+test('a delivery whose message was on a wire when the flows stopped is given back', async () => {
+  const { outbox } = attach(randomUUID())
+  const { ends, hold, entry } = delivered()
+  outbox.pass({ msg: {}, hold, sent: nothing })
+  stopOutboxes()
+  await turns()
+  assert.deepEqual([ends.length, entry.holds], [0, 0])
+})
+
+test('a message without a delivery that was on a wire goes once more, as it was', async () => {
+  const id = randomUUID()
+  const { outbox, sent } = attach(id)
+  outbox.pass({ msg: { a: 1 }, hold: undefined, sent: nothing })
+  ;(sent[0] as { a: number }).a = 2
+  stopOutboxes()
+  startOutboxes()
+  assert.deepEqual(sent, [{ a: 2 }, { a: 1 }])
+  await turns()
+  stopOutboxes()
+  startOutboxes()
+  assert.equal(sent.length, 2)
+})
+
+test('what no instance takes up is settled: it is stored, and nobody is there to send it', () => {
+  const { outbox, handler } = attach(randomUUID())
+  stopOutboxes()
+  outbox.detach(handler)
+  const early = delivered()
+  const late = delivered()
+  outbox.pass({ msg: {}, hold: early.hold, sent: nothing })
+  startOutboxes()
+  outbox.pass({ msg: {}, hold: late.hold, sent: nothing })
+  assert.deepEqual([early.ends, late.ends], [[undefined], [undefined]])
+})
+
+test('a message that cannot be sent is reported, and settled all the same', () => {
+  const { outbox } = attach(randomUUID(), new Error('no clone'))
+  const { ends, hold } = delivered()
+  const errors: Array<Error | undefined> = []
+  outbox.pass({ msg: {}, hold, sent: error => { errors.push(error) } })
+  assert.deepEqual([ends, errors.map(error => error?.message)], [[undefined], ['no clone']])
+})
+
+test('an instance that goes late does not take the next one\'s place away', () => {
+  const id = randomUUID()
+  const first = attach(id)
+  const second = attach(id)
+  first.outbox.detach(first.handler)
+  second.outbox.pass({ msg: { a: 1 }, hold: undefined, sent: nothing })
+  assert.deepEqual(second.sent, [{ a: 1 }])
+})
