@@ -381,7 +381,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   }
 
   #authorized (client: Client | null, state: ClientState | undefined, packet: PublishPacket, done: (error?: Error | null) => void): void {
-    const { topic, qos, retain } = packet
+    const { topic, qos } = packet
     this.#counters.publishReceived(packet.payload.length)
     // aedes' own check, which this hook replaces. [MQTT-3.3.5-2] A publication that is not allowed is acknowledged, and goes nowhere.
     if (topic.startsWith('$SYS/') || state?.rights?.mayPublish(topic) === false) {
@@ -389,26 +389,34 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       markTaken(packet)
       return done(null)
     }
-    if (!this.#taker.takes(topic)) {
-      if (qos !== 1 || client === null || client.closed) return done(null)
-      // aedes acknowledges QoS 1 before it publishes: published here, so that PUBACK means that every queue has it.
-      this.aedes.publish(packet, client, (error?: Error | null) => {
-        markTaken(packet)
-        // Nobody is there to be acknowledged, and aedes would report the failing write.
-        if (!client.closed) done(error ?? null)
-      })
-      return
-    }
-
-    markTaken(packet)
     // aedes publishes a will only after it closed the client.
     const will = client === null || client.closed
-    const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
-    this.#taker.take({ topic, payload, qos, retain, will, connection: state?.connection }, error => {
+    const finished = (error?: Error | null): void => {
       // Nobody is there to be acknowledged, and aedes would report the failing write.
       if (!will && client.closed) return
-      if (error !== undefined && state !== undefined) state.reason ??= `not acknowledged: ${error.message}`
+      if (error && state !== undefined) state.reason ??= `not acknowledged: ${error.message}`
       done(error ?? null)
+    }
+    if (qos !== 2 || will) return this.#pass(client, state, packet, will, finished)
+    const settle = this.#persistence.receive(client, packet, finished)
+    if (settle === undefined) markTaken(packet)
+    else this.#pass(client, state, packet, will, settle)
+  }
+
+  /** Give a publication to the taker or to the subscribers. */
+  #pass (client: Client | null, state: ClientState | undefined, packet: PublishPacket, will: boolean, settle: (error?: Error) => void): void {
+    const { topic, qos, retain } = packet
+    if (this.#taker.takes(topic)) {
+      markTaken(packet)
+      const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
+      return this.#taker.take({ topic, payload, qos, retain, will, connection: state?.connection }, settle)
+    }
+    // aedes publishes it after this.
+    if (qos === 0 || will) return settle()
+    // aedes acknowledges QoS 1 before it publishes, and QoS 2 that comes again while it publishes: published here, so that PUBACK and PUBREC mean that every queue has it.
+    this.aedes.publish(packet, client, (error?: Error | null) => {
+      markTaken(packet)
+      settle(error ?? undefined)
     })
   }
 

@@ -61,6 +61,7 @@ const refusals: Record<Exclude<Claim, 'theirs'>, Pick<Rejected, 'reason' | 'deta
 }
 
 const removed = new Error('agent-in was removed')
+const abandoned = new Error('its client went before its turn came')
 const sweepEvery = 1_000
 /** The window's source for what the intake itself says. */
 const itself = 0
@@ -137,7 +138,7 @@ export class Intake implements Taker {
     const receivedAt = publication.receivedAt ??= Date.now()
     const source = publication.connection?.number ?? itself
     if (this.#window.tryEnter(source)) this.#process(publication, source, receivedAt, settle)
-    else this.#window.wait(source, () => { this.#process(publication, source, receivedAt, settle) })
+    else this.#window.wait(source, () => { this.#process(publication, source, receivedAt, settle) }, () => { settle(abandoned) })
   }
 
   gone (connection: Connection): void {

@@ -5,7 +5,7 @@ import { Owners } from './owners.ts'
 import type { Aedes, Client, Context } from './persistence/context.ts'
 import { openDiskJournal, openMemoryJournal, type Journal, type OnFailure } from './persistence/journal.ts'
 import { Queues, type Recipient } from './persistence/queues.ts'
-import { ReceivedMessages } from './persistence/received.ts'
+import { ReceivedMessages, type Ended } from './persistence/received.ts'
 import type { Packet, Release, Subscription } from './persistence/records.ts'
 import { Restorer } from './persistence/restore.ts'
 import { RetainedMessages } from './persistence/retained.ts'
@@ -83,6 +83,12 @@ export interface BrokerPersistence {
   endSession (clientId: string): Promise<void>
   /** Put a message into the queue of a session; resolves after the commit. */
   outgoingEnqueue (session: { clientId: string }, packet: Packet): PromiseLike<void>
+  /**
+   * A QoS 2 message came, for the first time or again.
+   * @param ended is called after the commit; PUBREC may be sent then
+   * @returns what to call once the message is where it belongs, or failed; undefined: it is a copy and shares the first one's outcome
+   */
+  receive (client: Client, packet: { messageId?: number | undefined, payload: Buffer | string }, ended: Ended): Ended | undefined
   /** Resolves, after the commit, to whether there was a retained message. */
   clearRetained (topic: string): Promise<boolean>
   /** Call it after `aedes.close`; everything is on the disk then. */
@@ -236,6 +242,10 @@ class Persistence implements BrokerPersistence {
   }
 
   outgoingStream (client: Client): Readable { return this.queues.stream(client) }
+
+  receive (client: Client, packet: { messageId?: number | undefined, payload: Buffer | string }, ended: Ended): Ended | undefined {
+    return this.received.receive(client, packet, ended)
+  }
 
   incomingStorePacket (client: Client, packet: Packet): Promise<void> { return this.received.store(client, packet) }
 

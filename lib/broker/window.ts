@@ -1,6 +1,11 @@
+interface Waiting {
+  work: () => void
+  forgotten: (() => void) | undefined
+}
+
 interface Source {
   open: number
-  waiting: Array<() => void>
+  waiting: Waiting[]
   gone: boolean
 }
 
@@ -33,11 +38,11 @@ export class Window {
     return true
   }
 
-  /** Run `work` once it has a place. */
-  wait (id: number, work: () => void): void {
+  /** Run `work` once it has a place, or `forgotten` when its source went before. */
+  wait (id: number, work: () => void, forgotten?: () => void): void {
     const source = this.#source(id)
     this.#queued++
-    source.waiting.push(work)
+    source.waiting.push({ work, forgotten })
     this.#line.add(source)
   }
 
@@ -52,12 +57,13 @@ export class Window {
   forget (id: number): number {
     const source = this.#sources.get(id)
     if (source === undefined) return 0
-    const count = source.waiting.splice(0).length
-    this.#queued -= count
+    const waiting = source.waiting.splice(0)
+    this.#queued -= waiting.length
     source.gone = true
     this.#line.delete(source)
     if (source.open === 0) this.#sources.delete(id)
-    return count
+    for (const { forgotten } of waiting) forgotten?.()
+    return waiting.length
   }
 
   /** Admit nothing until `resume`. */
@@ -98,14 +104,14 @@ export class Window {
     let admitted = false
     for (const source of this.#line) {
       if (!this.#hasRoom(source)) continue
-      const work = source.waiting.shift()
+      const next = source.waiting.shift()
       if (source.waiting.length === 0) this.#line.delete(source)
-      if (work === undefined) continue
+      if (next === undefined) continue
       this.#queued--
       this.#total++
       source.open++
       admitted = true
-      work()
+      next.work()
     }
     return admitted
   }

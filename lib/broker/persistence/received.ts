@@ -1,14 +1,30 @@
 import type { Client, Context } from './context.ts'
 import { copyOf, type Packet } from './records.ts'
 
-type Received = { packet: Partial<Packet>, record: number | undefined }
+/** Called with the outcome of a message: it is wherever it belongs, or an error. */
+export type Ended = (error?: Error) => void
 
-/** QoS 2 messages on their way in: they wait for their PUBREL. */
+type Publication = Pick<Packet, 'messageId' | 'payload'>
+
+interface Received {
+  packet: Partial<Packet>
+  /** Its number in the journal. */
+  record: number | undefined
+  /** Copies that came while the message is on its way; undefined once it is wherever it belongs. */
+  copies: Ended[] | undefined
+  /** The connection of the copies. */
+  from: Client | undefined
+}
+
+/** Messages of one client that may wait for their PUBREL: aedes' limit, but of a session and not of each connection. */
+const mostUnreleased = 1_000
+
+/** QoS 2 messages on their way in: each is known by its id from its arrival until its PUBREL. [MQTT-4.3.3-2] */
 export class ReceivedMessages {
   #context: Context
   /** By client and message id. */
   #byClient = new Map<string, Map<number, Received>>()
-  /** What was received and is not yet in the queues, by its payload: the one thing that aedes passes on untouched. */
+  /** What came from a client with a session and is not yet in the queues, by its payload: the one thing that aedes passes on untouched. */
   #arriving = new WeakMap<object, { received: Received, client: string, messageId: number }>()
 
   constructor (context: Context) {
@@ -18,18 +34,43 @@ export class ReceivedMessages {
   has (clientId: string): boolean { return this.#byClient.has(clientId) }
 
   restore (clientId: string, messageId: number, record: number): void {
-    this.#of(clientId).set(messageId, { packet: { cmd: 'publish', messageId }, record })
+    this.#of(clientId).set(messageId, { packet: { cmd: 'publish', messageId }, record, copies: undefined, from: undefined })
   }
 
   /**
-   * Remembers the message id. It is written together with the message in `outgoingEnqueueCombi`: were it written before,
-   * a crash between the two would make the broker take the client's second attempt for a duplicate, and lose the message.
+   * A message came, for the first time or again. The id of one that goes into queues is written together with it there: were it
+   * written before, a crash between the two would make the broker take the next copy for a duplicate, and lose the message.
+   * @param ended is called after the commit; PUBREC may be sent then
+   * @returns what to call once the message is where it belongs, or failed; undefined: it is a copy and shares the first one's outcome
    */
-  async store (client: Client, packet: Packet): Promise<void> {
+  receive (client: Client, packet: Publication, ended: Ended): Ended | undefined {
     const messageId = packet.messageId!
-    const received: Received = { packet: { ...copyOf(packet), messageId }, record: undefined }
-    this.#of(client.id).set(messageId, received)
-    if (client.clean !== true && typeof packet.payload === 'object') this.#arriving.set(packet.payload, { received, client: client.id, messageId })
+    const known = this.#find(client.id, messageId)
+    if (known !== undefined) {
+      this.#join(known, client, ended)
+      return undefined
+    }
+    if (this.#isFull(client)) {
+      ended(tooMany())
+      return undefined
+    }
+    const received = this.#add(client, packet, [])
+    return error => {
+      const settled = (error?: Error): void => {
+        const { copies = [] } = received
+        received.copies = undefined
+        ended(error)
+        for (const copy of copies) copy(error)
+      }
+      if (this.#find(client.id, messageId) !== received) return settled(error)
+      if (error !== undefined) {
+        this.#remove(client.id, messageId)
+        return settled(error)
+      }
+      if (client.clean === true) return settled()
+      this.#write(received, client.id, messageId)
+      this.#context.journal.committed().then(() => { settled() }, settled)
+    }
   }
 
   /** Write the message id of a message that is being queued, if it came as QoS 2 from a client with a session. */
@@ -38,32 +79,33 @@ export class ReceivedMessages {
     if (arriving === undefined || typeof payload !== 'object') return
     this.#arriving.delete(payload)
     const { received, client, messageId } = arriving
-    if (this.#byClient.get(client)?.get(messageId) !== received) return
-    const { journal } = this.#context
-    // That it came is all that is asked from here on.
-    received.packet = { cmd: 'publish', messageId }
-    received.record = journal.next()
-    journal.put(received.record, { kind: 'received', client, messageId })
+    if (this.#find(client, messageId) === received) this.#write(received, client, messageId)
   }
 
-  /** Rejects when there is none: aedes wants it so. */
+  /** aedes stores what `receive` was not asked about. */
+  async store (client: Client, packet: Packet): Promise<void> {
+    if (this.#isFull(client)) throw tooMany()
+    this.#add(client, packet, undefined).packet = { ...copyOf(packet), messageId: packet.messageId }
+  }
+
+  /** Rejects when there is none: aedes wants it so. A PUBREL that came early waits until its message is where it belongs. */
   async get (client: Client, { messageId }: { messageId: number }): Promise<Partial<Packet>> {
-    const received = this.#byClient.get(client.id)?.get(messageId)
+    const received = this.#find(client.id, messageId)
     if (received === undefined) throw new Error('no such packet')
+    if (received.copies !== undefined) {
+      await new Promise<void>((resolve, reject) => {
+        this.#join(received, client, error => { if (error === undefined) resolve(); else reject(error) })
+      })
+    }
     return received.packet
   }
 
   /** Resolves after the commit: the client may use the message id anew once it has its PUBCOMP. */
   async delete (client: Client, { messageId }: { messageId: number }): Promise<void> {
-    const { journal } = this.#context
-    const ofClient = this.#byClient.get(client.id)
-    const received = ofClient?.get(messageId)
-    if (ofClient === undefined || received === undefined) throw new Error('no such packet')
-    ofClient.delete(messageId)
-    if (ofClient.size === 0) this.#byClient.delete(client.id)
-    if (received.record === undefined) return
-    journal.delete(received.record)
-    await journal.committed()
+    const received = this.#find(client.id, messageId)
+    if (received === undefined) throw new Error('no such packet')
+    this.#remove(client.id, messageId)
+    if (received.record !== undefined) await this.#context.journal.committed()
   }
 
   /** Resolves after the commit. */
@@ -78,9 +120,53 @@ export class ReceivedMessages {
     return this.#byClient.delete(clientId)
   }
 
+  #isFull (client: Client): boolean {
+    return (this.#byClient.get(client.id)?.size ?? 0) >= mostUnreleased
+  }
+
+  #add (client: Client, { messageId, payload }: Publication, copies: Received['copies']): Received {
+    const received: Received = { packet: { cmd: 'publish', messageId }, record: undefined, copies, from: undefined }
+    this.#of(client.id).set(messageId!, received)
+    if (client.clean !== true && typeof payload === 'object') this.#arriving.set(payload, { received, client: client.id, messageId: messageId! })
+    return received
+  }
+
+  #join (received: Received, client: Client, ended: Ended): void {
+    if (received.copies === undefined) return ended()
+    // A session has one connection at a time: the copies of former ones expect no answer any more.
+    if (received.from !== client) received.copies = []
+    received.from = client
+    received.copies.push(ended)
+  }
+
+  #write (received: Received, client: string, messageId: number): void {
+    if (received.record !== undefined) return
+    const { journal } = this.#context
+    received.record = journal.next()
+    // That it came is all that is asked from here on.
+    received.packet = { cmd: 'publish', messageId }
+    journal.put(received.record, { kind: 'received', client, messageId })
+  }
+
+  #remove (clientId: string, messageId: number): void {
+    const ofClient = this.#byClient.get(clientId)
+    const record = ofClient?.get(messageId)?.record
+    if (record !== undefined) this.#context.journal.delete(record)
+    ofClient?.delete(messageId)
+    if (ofClient?.size === 0) this.#byClient.delete(clientId)
+  }
+
+  #find (clientId: string, messageId: number): Received | undefined {
+    return this.#byClient.get(clientId)?.get(messageId)
+  }
+
   #of (clientId: string): Map<number, Received> {
     const ofClient = this.#byClient.get(clientId) ?? new Map<number, Received>()
     this.#byClient.set(clientId, ofClient)
     return ofClient
   }
+}
+
+function tooMany (): Error {
+  return new Error(`${mostUnreleased} messages of QoS 2 wait for their PUBREL`)
 }

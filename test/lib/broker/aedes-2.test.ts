@@ -31,8 +31,6 @@ const expected: Record<string, string> = {
     'it finds the property where it looks for a client: an unhandled rejection',
   'a filter that every object has a property of is like any other':
     'it finds the property where it looks for a subscription: an uncaught exception',
-  'QoS 2 messages that wait for PUBREL are bounded':
-    'it has no bound; that of aedes 1.2 is 1,000 for each client',
   'a clean session has nothing of the QoS 2 messages of the one before':
     'it keeps them, and takes a new message with the id of an old one for a duplicate'
 }
