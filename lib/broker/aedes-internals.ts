@@ -11,8 +11,27 @@ export type DeliveredPacket = AedesPublishPacket & { qos: 0 | 1 | 2, brokerId?: 
 /** A function that sends one message and then calls back. */
 export type Deliver = (packet: DeliveredPacket, done: (error?: Error) => void) => void
 
+/** Of what routes messages to subscriptions. */
+export interface EmitterInternals {
+  /** Messages that are being routed. */
+  current: number
+  /** Give a message to every subscription; `done` is called when all of them are done with it. */
+  _do (message: PublishPacket, done: () => void): EmitterInternals
+  /** Messages that wait because too many are being routed; and, in the same order, what is called when they are done. */
+  _messageQueue: EmitterQueue<PublishPacket>
+  _messageCallbacks: EmitterQueue<() => void>
+}
+
+/** What the emitter uses of an array. */
+interface EmitterQueue<T> {
+  readonly length: number
+  push (item: T): number
+  shift (): T | undefined
+}
+
 /** Of a broker. */
 export interface AedesInternals {
+  mq: EmitterInternals
   /** By client id. */
   clients: Record<string, Client | undefined>
   /** ms; read for each new client. */
@@ -41,7 +60,15 @@ export interface ClientInternals {
 }
 
 /** The `typeof` of each member; `_will` of a client without one. */
+export const emitterMembers: Readonly<Record<keyof EmitterInternals, string>> = {
+  current: 'number',
+  _do: 'function',
+  _messageQueue: 'object',
+  _messageCallbacks: 'object'
+}
+
 export const aedesMembers: Readonly<Record<keyof AedesInternals, string>> = {
+  mq: 'object',
   clients: 'object',
   connectTimeout: 'number',
   maxTopicLevels: 'number',

@@ -1,5 +1,6 @@
-import { Aedes, type Client, type PublishPacket } from 'aedes'
+import { Aedes, type AedesOptions, type Client, type PublishPacket } from 'aedes'
 import { internalsOf, type AedesInternals, type ClientInternals } from './aedes-internals.ts'
+import { flatten } from './flat-emitter.ts'
 
 /** Marks a packet that goes no further: agent-in took it, or a rule forbids it. */
 const taken = Symbol('taken')
@@ -36,8 +37,14 @@ export class TakingAedes extends Aedes {
   declare connectTimeout: AedesInternals['connectTimeout']
   declare maxTopicLevels: AedesInternals['maxTopicLevels']
   declare clients: AedesInternals['clients']
+  declare mq: AedesInternals['mq']
   #registered = new WeakSet<Client>()
   #shares = new Map<string, Share>()
+
+  constructor (options: AedesOptions) {
+    super(options)
+    flatten(this.mq)
+  }
 
   override publish (packet: PublishPacket, ...rest: unknown[]): void {
     const done = (rest.length > 1 ? rest[1] : rest[0]) as Done | undefined

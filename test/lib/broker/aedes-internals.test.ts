@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { Aedes, type Client } from 'aedes'
-import { aedesMembers, clientMembers } from '../../../lib/broker/aedes-internals.ts'
+import { aedesMembers, clientMembers, emitterMembers, internalsOf } from '../../../lib/broker/aedes-internals.ts'
 import { rawClient } from '../../helpers/raw-client.ts'
 
 /** The `typeof` of the members of `object` that `expected` names; what is not there at all is `missing`. */
@@ -20,5 +20,6 @@ test('aedes has every member that the broker uses beyond its types', async t => 
   await rawClient(t, (server.address() as AddressInfo).port, 'one')
   const [client] = await ready as [Client]
   assert.deepEqual(typesOf(aedes, aedesMembers), aedesMembers)
+  assert.deepEqual(typesOf(internalsOf(aedes).mq, emitterMembers), emitterMembers)
   assert.deepEqual(typesOf(client, clientMembers), clientMembers)
 })
