@@ -15,14 +15,17 @@ const readWriteCreate = 6
  * @param connections most of them
  * @param preparations what each connection is told first; told whether the file is new
  * @param driver absent: what there is
+ * @param check throws where a connection must not be made, or not look into the file
  * @throws PlatziverseError STORE_DRIVER_MISSING, or what SQLite says
  */
-export async function openSqlite (filename: string, connections: number, preparations: (isNew: boolean) => string[], driver: SqliteDriver = sqliteDriver()): Promise<Knex> {
+export async function openSqlite (
+  filename: string, connections: number, preparations: (isNew: boolean) => string[], driver: SqliteDriver = sqliteDriver(), check?: () => void
+): Promise<Knex> {
   const knex = knexFactory({
     client: driver === 'sqlite3' ? driver : nodeSqliteClient(),
     connection: { filename },
     useNullAsDefault: true,
-    pool: { min: 1, max: connections, afterCreate: preparer(preparations) },
+    pool: { min: 1, max: connections, afterCreate: preparer(preparations, check) },
     acquireConnectionTimeout: 10_000,
     // Every error reaches the caller; Knex would print it as well.
     log: { error: () => undefined, warn: () => undefined }
@@ -37,9 +40,15 @@ export async function openSqlite (filename: string, connections: number, prepara
 }
 
 /** Told by Knex of each new connection. */
-function preparer (preparations: (isNew: boolean) => string[]) {
+function preparer (preparations: (isNew: boolean) => string[], check?: () => void) {
   return (connection: Database, done: (error: Error | null, connection: Database) => void): void => {
     connection.configure('busyTimeout', busyTimeout)
+    try {
+      // SQLite opens a file when it first looks into it.
+      check?.()
+    } catch (error) {
+      return done(error as Error, connection)
+    }
     connection.get<{ page_count: number }>('pragma page_count', (error, file) => {
       if (error !== null) return done(error, connection)
       const statements = preparations(file?.page_count === 0)

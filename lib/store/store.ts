@@ -21,6 +21,8 @@ const firstDelay = 100
 const longestDelay = 5_000
 /** So many deadlocks in a row are tried again, each after up to twice the pause, before the database counts as away. */
 const mostTransient = 10
+/** ms between two looks whether the database is still there, while nothing is written. */
+const checkEvery = 2_000
 /** ms that closing waits for a database that does not take what is queued. */
 const closePatience = 5_000
 
@@ -82,6 +84,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   #spooling: boolean
   #spoolProblem: string | undefined
   #spoolTimer: NodeJS.Timeout | undefined
+  #checkTimer: NodeJS.Timeout | undefined
   #known = new Known()
   #writer: BatchWriter
   #queue: Array<Write | Task> = []
@@ -93,6 +96,8 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   /** Messages in the next transaction at most: fewer after a failure, because a slow server may not have done so many in time. */
   #most = mostMessages
   #wake: (() => void) | undefined
+  /** Whether the database is not where it was opened. */
+  #isMissed = false
   #closing: Promise<void> | undefined
   #givenUp = false
   /** Failures in a row after which the same was tried again at once. */
@@ -109,6 +114,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     // The last process may have left something: what comes now is newer.
     this.#spooling = spool !== undefined
     this.#writer = new BatchWriter(dialect, this.#known, instance)
+    if (dialect.check !== undefined) this.#checkTimer = setInterval(() => { this.#isThere() }, checkEvery).unref()
     this.#start()
   }
 
@@ -163,8 +169,9 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
    * The database to read from, for as long as the store is open; reading never holds the writer up.
    * @throws PlatziverseError STORE_CLOSED, or why there is no database now
    */
-  read (): Promise<Knex> {
-    return this.#pool('read', this.#dialect.read)
+  async read (): Promise<Knex> {
+    if (!this.#isThere()) await this.#enqueue(async () => undefined, true)
+    return await this.#pool('read', this.#dialect.read)
   }
 
   /**
@@ -200,6 +207,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     await this.#spool?.flushed()
     for (const entry of this.#queue.splice(0)) entry.done(closedError())
     await this.#disconnect()
+    clearInterval(this.#checkTimer)
     await this.#spool?.close()
     // Before the pools: one may wait for the store to be ready.
     this.#report({ state: 'closed' })
@@ -248,10 +256,12 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   async #run (): Promise<void> {
     // What else comes in this turn of the event loop belongs to the first batch.
     await new Promise(resolve => setImmediate(resolve))
-    while (!this.#givenUp && (this.#knex === undefined || this.#queue.length > 0 || this.#spooling)) {
+    while (!this.#givenUp && (this.#knex === undefined || this.#isMissed || this.#queue.length > 0 || this.#spooling)) {
       if (this.#closing !== undefined && this.#queue.length === 0) return
       try {
         const knex = this.#knex ??= await this.#connect()
+        this.#dialect.check?.()
+        this.#isMissed = false
         if (this.#spooling) await this.#drain(knex)
         else await this.#next(knex)
         this.#succeeded()
@@ -262,6 +272,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   }
 
   async #connect (): Promise<Knex> {
+    this.#leaveReplaced()
     const knex = await this.#dialect.connect()
     try {
       await migrate(knex)
@@ -269,6 +280,19 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     } catch (error) {
       await knex.destroy()
       throw error
+    }
+  }
+
+  /** Whether the database is still what was opened; where it is not, it is opened anew. */
+  #isThere (): boolean {
+    if (this.#knex === undefined || this.#closing !== undefined) return true
+    try {
+      this.#dialect.check?.()
+      return true
+    } catch {
+      this.#isMissed = true
+      this.#start()
+      return false
     }
   }
 
@@ -285,10 +309,8 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
       this.#queue.shift()
       return
     }
-    const batch = this.#takeBatch()
-    await this.#write(knex, batch)
     // Not splice(): in a long-lived array it keeps young objects alive until the next full garbage collection.
-    this.#queue = this.#queue.slice(batch.length)
+    await this.#write(knex, this.#takeBatch(), count => { this.#queue = this.#queue.slice(count) })
   }
 
   /** Put a message into the spool; where that fails it waits in memory. */
@@ -314,7 +336,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
       return
     }
     if (batch.entries.length > 0) {
-      await this.#write(knex, batch.entries.map(entry => ({ ...entry, done: error => { if (error !== null) this.emit('problem', error) } })))
+      await this.#write(knex, batch.entries.map(entry => ({ ...entry, done: error => { if (error !== null) this.emit('problem', error) } })), () => undefined)
       // Killed before this they are stored again, and recognised as duplicates.
       await spool.remove(batch).catch((error: PlatziverseError) => {
         this.#spoolIs(error)
@@ -357,19 +379,23 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     return batch
   }
 
-  async #write (knex: Knex, batch: Write[]): Promise<void> {
+  /** @param settled told how many messages of the head of the batch need nothing more */
+  async #write (knex: Knex, batch: Write[], settled: (count: number) => void): Promise<void> {
     let results: Stored[]
     try {
       results = await this.#writer.write(knex, batch)
+      // Committed, but into what?
+      this.#dialect.check?.()
     } catch (error) {
       this.#known.clear()
       // An error of our own would come again for ever: it must not keep the other messages waiting either.
       const isOurs = error instanceof TypeError || error instanceof RangeError
       if (!isOurs && !this.#dialect.refusesData(error)) throw error
-      await this.#bisect(knex, batch, error)
+      await this.#bisect(knex, batch, settled, error)
       return
     }
     this.#succeeded()
+    settled(batch.length)
     // Not at once: the database gets the next batch first, and works on it while senders are told about this one.
     setImmediate(() => {
       for (let i = 0; i < batch.length; i++) {
@@ -383,16 +409,17 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   }
 
   /** Find the message that the database refuses; store all others. */
-  async #bisect (knex: Knex, batch: Write[], error: unknown): Promise<void> {
+  async #bisect (knex: Knex, batch: Write[], settled: (count: number) => void, error: unknown): Promise<void> {
     const [entry] = batch
     if (batch.length === 1 && entry !== undefined) {
       this.#counters.refused++
+      settled(1)
       entry.done(new PlatziverseError('STORE_DATA_REFUSED', `${this.#dialect.explain(error).detail}`, { cause: error }))
       return
     }
     const half = Math.ceil(batch.length / 2)
-    await this.#write(knex, batch.slice(0, half))
-    await this.#write(knex, batch.slice(half))
+    await this.#write(knex, batch.slice(0, half), settled)
+    await this.#write(knex, batch.slice(half), settled)
   }
 
   #succeeded (): void {
@@ -411,7 +438,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     }
     this.#transient = 0
     this.#most = Math.max(1, Math.floor(this.#most / 2))
-    // The next attempt opens the database anew: the file may have been replaced, the server restarted.
+    // The next attempt opens the database anew: the server may have been restarted.
     await this.#disconnect()
     this.#report({ state: 'waiting', error: this.#dialect.explain(cause) })
     if (this.#givenUp) return
@@ -439,8 +466,19 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   async #disconnect (): Promise<void> {
     const knex = this.#knex
     this.#knex = undefined
+    this.#isMissed = false
     // A broken connection may not close cleanly; there is nothing left to lose in it.
-    await knex?.destroy().catch(() => undefined)
+    if (knex !== undefined) await this.#dialect.disconnect(knex).catch(() => undefined)
+  }
+
+  /** Readers of what is no longer the database end with what they read now. */
+  #leaveReplaced (): void {
+    try {
+      this.#dialect.check?.()
+      return
+    } catch { /* nobody shall read it any more */ }
+    for (const pool of this.#pools.values()) void pool.then(knex => knex.destroy()).catch(() => undefined)
+    this.#pools.clear()
   }
 
   #report (state: StoreState): void {

@@ -38,6 +38,14 @@ export interface Additions { messages: MessageRow[], latest: LatestRow[], seen: 
 export interface Dialect {
   /** Open the writer's pool, of one connection, and prepare the database for durable writing, without touching its schema. */
   connect (): Promise<Knex>
+  /** Close that pool. */
+  disconnect (knex: Knex): Promise<void>
+  /**
+   * Whether what `connect` opened is still what the database's name leads to; before and after each batch, so in microseconds.
+   * Absent: a server sees to that.
+   * @throws PlatziverseError STORE_REPLACED
+   */
+  check? (): void
   /** Open a pool that only reads and never holds the writer up. The schema is there. */
   read: () => Promise<Knex>
   /** Open a pool, of one connection, for long work that writes beside the writer. Absent: the database has one writer at a time. */

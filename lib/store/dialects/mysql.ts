@@ -132,6 +132,8 @@ export function mysqlDialect (options: ServerOptions): Dialect {
       return knex
     },
 
+    disconnect: knex => knex.destroy(),
+
     read: () => openReaders(options),
 
     beside: () => openBeside(options),

@@ -179,6 +179,8 @@ export function postgresqlDialect (options: ServerOptions): Dialect {
   return {
     connect: () => open(options, { min: 1, max: 1 }, writerPreparations),
 
+    disconnect: knex => knex.destroy(),
+
     read: () => open(options, { min: 0, max: options.poolSize }, readerPreparations),
 
     beside: () => open(options, { min: 0, max: 1 }, besidePreparations),

@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../errors.ts'
 import type { SqliteDriver } from '../../sqlite/driver.ts'
 import { openSqlite } from '../../sqlite/open.ts'
+import { WatchedFile } from '../../sqlite/watched-file.ts'
 import type { Dialect, MessageRow } from './dialect.ts'
 
 /** While a batch is written over the one before it, and while rows are deleted, each of which is on another page. */
@@ -85,10 +86,27 @@ const codes: Record<string, [ErrorCode, string]> = {
  * @param driver absent: what there is
  */
 export function sqliteDialect (filename: string, driver?: SqliteDriver): Dialect {
+  const file = new WatchedFile(filename)
   return {
-    connect: () => openSqlite(filename, 1, preparations, driver),
+    async connect () {
+      await file.makeWay()
+      const knex = await openSqlite(filename, 1, preparations, driver)
+      // A first look makes the log, where there is none yet.
+      await knex('sqlite_master').first('name')
+      file.opened()
+      return knex
+    },
 
-    read: () => openSqlite(filename, mostReaders, () => ['pragma query_only = 1'], driver),
+    async disconnect (knex) {
+      // Moved away, it has to be whole without its log; SQLite itself does so only for a file that is at its path.
+      if (!file.isThere) await knex.raw('pragma wal_checkpoint(truncate)').catch(() => undefined)
+      await knex.destroy()
+    },
+
+    check () { file.check() },
+
+    // A connection made after the file was replaced would take the log of the old one for the log of the new one.
+    read: () => openSqlite(filename, mostReaders, () => ['pragma query_only = 1'], driver, () => { file.check() }),
 
     async append (db, { messages, latest, seen, dirtyHours }) {
       const others = [latest, seen, dirtyHours].map(rows => JSON.stringify(rows))
