@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import { openSqlite } from '../sqlite/open.ts'
+import { WatchedFile } from '../sqlite/watched-file.ts'
 import type { Entry } from './batch.ts'
 
 /** Most messages in one commit. */
@@ -18,6 +19,13 @@ const preparations = (isNew: boolean): string[] => [
 /** Told once: null when the message is on the disk. Must not throw. */
 export type SpoolDone = (error: PlatziverseError | null) => void
 
+export interface SpooledBatch {
+  entries: Entry[]
+  file: Knex
+  last: number
+  bytes: number
+}
+
 interface Waiting { entry: Entry, text: string, done: SpoolDone }
 
 export interface SpoolOptions {
@@ -33,6 +41,7 @@ export interface SpoolOptions {
  */
 export class Spool {
   readonly #options: SpoolOptions
+  readonly #watched: WatchedFile
   #opening: Promise<Knex> | undefined
   #knex: Knex | undefined
   #queue: Waiting[] = []
@@ -46,6 +55,7 @@ export class Spool {
 
   constructor (options: SpoolOptions) {
     this.#options = options
+    this.#watched = new WatchedFile(options.filename)
   }
 
   /** Messages in memory, on their way to the disk. */
@@ -83,7 +93,7 @@ export class Spool {
    * The oldest messages, which stay until `remove`.
    * @throws PlatziverseError STORE_SPOOL_FAILED, also for a message that is damaged: the next time it is out of the way
    */
-  async first (count: number): Promise<{ entries: Entry[], last: number, bytes: number }> {
+  async first (count: number): Promise<SpooledBatch> {
     try {
       const knex = await this.#file()
       // SQLite reads each of them wholly to know its length: of large ones no more than are taken, twice at the most.
@@ -103,7 +113,7 @@ export class Spool {
         entries.push(entry)
       }
       rows.length = entries.length
-      return { entries, last: rows.at(-1)?.id ?? 0, bytes: rows.reduce((sum, { entry }) => sum + Buffer.byteLength(entry), 0) }
+      return { entries, file: knex, last: rows.at(-1)?.id ?? 0, bytes: rows.reduce((sum, { entry }) => sum + Buffer.byteLength(entry), 0) }
     } catch (error) {
       // Nobody waits for what is in here then.
       this.#refused.clear()
@@ -115,9 +125,11 @@ export class Spool {
    * Forget what `first` gave.
    * @throws PlatziverseError STORE_SPOOL_FAILED
    */
-  async remove ({ entries, last, bytes }: { entries: Entry[], last: number, bytes: number }): Promise<void> {
+  async remove ({ entries, file, last, bytes }: SpooledBatch): Promise<void> {
     try {
       const knex = await this.#file()
+      // Another file numbers them anew: they are stored again, and recognised as duplicates.
+      if (knex !== file) return
       await knex('spool').where('id', '<=', last).delete()
       this.#messages -= entries.length
       this.#bytes -= bytes
@@ -182,23 +194,30 @@ export class Spool {
     }
     // A text in an array, so that SQLite gives it back as it was.
     await knex.raw('insert into spool (entry) select value from json_each(?)', [JSON.stringify(batch.map(({ text }) => text))])
+    this.#watched.check()
     this.#messages += batch.length
     this.#bytes += bytes
   }
 
   #file (): Promise<Knex> {
     if (this.#closed) return Promise.reject(new PlatziverseError('STORE_CLOSED', 'The spool is closed.'))
-    this.#opening ??= this.#openFile().catch((error: unknown) => {
+    const replaced = this.#watched.isThere ? undefined : this.#knex
+    if (replaced !== undefined) this.#knex = this.#opening = undefined
+    this.#opening ??= this.#openFile(replaced).catch((error: unknown) => {
       this.#opening = undefined
+      this.#knex = replaced
       throw this.#explain(error)
     })
     return this.#opening
   }
 
-  async #openFile (): Promise<Knex> {
+  /** @param replaced the file that was open until now, and is no longer at its path: what is in it was acknowledged */
+  async #openFile (replaced: Knex | undefined): Promise<Knex> {
+    await this.#watched.makeWay()
     const knex = await openSqlite(this.#options.filename, 1, preparations)
     try {
       await knex.raw('create table if not exists spool (id integer primary key autoincrement, entry text not null)')
+      if (replaced !== undefined) await moveAll(replaced, knex)
       const [found] = await knex('spool').select(knex.raw('count(*) as messages, coalesce(sum(length(cast(entry as blob))), 0) as bytes')) as unknown as Array<{ messages: number, bytes: number }>
       this.#messages = found?.messages ?? 0
       this.#bytes = found?.bytes ?? 0
@@ -206,7 +225,9 @@ export class Spool {
       await knex.destroy()
       throw error
     }
+    this.#watched.opened()
     this.#knex = knex
+    await replaced?.destroy()
     return knex
   }
 
@@ -223,11 +244,23 @@ export class Spool {
   }
 
   #explain (error: unknown): PlatziverseError {
-    if (error instanceof PlatziverseError) return error
+    if (error instanceof PlatziverseError) return error.code === 'STORE_REPLACED' ? new PlatziverseError('STORE_SPOOL_FAILED', error.detail, { cause: error }) : error
     // Knex puts the whole statement with its messages before the reason; it does not belong into a log.
     const reason = reasonOf(error)
     return new PlatziverseError('STORE_SPOOL_FAILED', `${this.#options.filename}: ${reason.slice(Math.max(0, reason.lastIndexOf('SQLITE_')))}.`, { cause: error })
   }
+}
+
+/** In one transaction: after a failure all of it is moved again. */
+async function moveAll (from: Knex, to: Knex): Promise<void> {
+  await to.transaction(async db => {
+    for (let last = 0; ;) {
+      const rows = await from('spool').where('id', '>', last).orderBy('id').limit(100).select<Array<{ id: number, entry: string }>>('id', 'entry')
+      if (rows.length === 0) return
+      for (const { entry } of rows) await db('spool').insert({ entry })
+      last = (rows.at(-1) as { id: number }).id
+    }
+  })
 }
 
 /** Undefined for what is no message. */

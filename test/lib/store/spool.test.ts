@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import knexFactory from 'knex'
@@ -188,4 +188,18 @@ test('what was spooled survives a kill, and is stored once by the next process',
   const stored = await rows()
   assert.ok(stored.length >= acknowledged, `${stored.length} of ${acknowledged}`)
   assert.deepEqual(stored.slice(0, acknowledged).map(({ ts }) => ts), Array.from({ length: acknowledged }, (_, i) => i + 1))
+})
+
+test('a spool whose file is removed keeps what it acknowledged, in a new file', async t => {
+  const { place, folder, spool, store, away, write } = await open(t)
+  await away
+  for (const ts of [1, 2, 3]) await write(at(ts))
+  for (const end of ['', '-wal', '-shm']) await rm(join(place, `spool.sqlite${end}`), { force: true })
+  for (const ts of [4, 5]) assert.equal((await write(at(ts))).spooled, true)
+  assert.equal(spool.size, 5)
+  await store.close()
+  await mkdir(folder)
+  const next = await open(t, 1e6, place)
+  await until(() => next.rows().catch(() => []), rows => rows.length === 5)
+  assert.deepEqual((await next.rows()).map(({ ts }) => ts), [1, 2, 3, 4, 5])
 })
