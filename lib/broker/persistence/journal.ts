@@ -1,8 +1,9 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Database } from 'sqlite3'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
 import { openSqliteDatabase } from '../../sqlite/open.ts'
+import { WatchedFile } from '../../sqlite/watched-file.ts'
 import { decodeRecord, encodeRecord, type StoredRecord } from './records.ts'
 
 /** Where records are kept under numbers. What is changed in one go, without awaiting, is kept wholly or not at all. */
@@ -42,6 +43,16 @@ export function openMemoryJournal (): Journal {
  */
 export async function openDiskJournal (folder: string, onFailure: OnFailure, restore: (id: number, record: StoredRecord) => void): Promise<Journal> {
   const file = join(folder, 'broker.sqlite')
+  let last = 0
+  const db = await openFile(folder, file, async db => {
+    last = await readAll(db, file, restore)
+    await all(db, 'pragma incremental_vacuum')
+  })
+  return new DiskJournal(db, folder, file, last, onFailure)
+}
+
+/** @param look gets the file when it is locked and of this version */
+async function openFile (folder: string, file: string, look: (db: Database) => Promise<void>): Promise<Database> {
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => { throw explain(error, file) })
   const db = await openSqliteDatabase(file).catch((error: unknown) => { throw explain(error, file) })
   try {
@@ -60,15 +71,14 @@ export async function openDiskJournal (folder: string, onFailure: OnFailure, res
     await all(db, 'commit')
     const [check] = await all<{ quick_check: string }>(db, 'pragma quick_check(1)')
     if (check!.quick_check !== 'ok') throw new PlatziverseError('BROKER_FOLDER_DAMAGED', `${file} is damaged: ${check!.quick_check}.`)
-    const last = await readAll(db, file, restore)
-    await all(db, 'pragma incremental_vacuum')
+    await look(db)
     // A view with a trigger makes one statement, so one trip to SQLite's thread and one commit, of each batch.
     await all(db, 'create temp view changes as select null as puts, null as deletes')
     await all(db, `create temp trigger apply instead of insert on changes begin
       insert or replace into records (id, value) select value->>0, value->1 from json_each(new.puts);
       delete from records where id in (select value from json_each(new.deletes));
     end`)
-    return new DiskJournal(db, file, last, onFailure)
+    return db
   } catch (error) {
     await close(db)
     throw explain(error, file)
@@ -78,7 +88,9 @@ export async function openDiskJournal (folder: string, onFailure: OnFailure, res
 /** Group commit: one batch is on its way to the disk, and whatever comes meanwhile is the next. */
 class DiskJournal implements Journal {
   #db: Database
-  #file: string
+  readonly #folder: string
+  readonly #file: string
+  readonly #watched: WatchedFile
   #last: number
   /** The last number that any batch can have had. */
   #sent: number
@@ -92,9 +104,12 @@ class DiskJournal implements Journal {
   #pause = firstPause
   #wake: (() => void) | undefined
 
-  constructor (db: Database, file: string, last: number, onFailure: OnFailure) {
+  constructor (db: Database, folder: string, file: string, last: number, onFailure: OnFailure) {
     this.#db = db
+    this.#folder = folder
     this.#file = file
+    this.#watched = new WatchedFile(file)
+    this.#watched.opened()
     this.#last = this.#sent = last
     this.#onFailure = onFailure
   }
@@ -145,6 +160,27 @@ class DiskJournal implements Journal {
     this.#writing = undefined
   }
 
+  /** Whether the batch is in the file that is at its path; one that was removed is made again from what is open. */
+  async #run (changes: string[]): Promise<void> {
+    if (!this.#watched.isThere) {
+      // Throws as long as somebody may be restoring it.
+      await this.#watched.makeWay()
+      // Fails where there is another file: what this broker knows is not that one's.
+      await copyTo(this.#db, this.#folder, this.#file)
+      const copy = await openFile(this.#folder, this.#file, async () => undefined).catch(async (error: unknown) => {
+        await rm(this.#file, { force: true })
+        throw error
+      })
+      await close(this.#db)
+      this.#db = copy
+      this.#watched.opened()
+    }
+    await new Promise<void>((resolve, reject) => {
+      this.#db.run('insert into changes (puts, deletes) values (?, ?)', changes, error => { if (error === null) resolve(); else reject(error) })
+    })
+    if (!this.#watched.isThere) throw new PlatziverseError('BROKER_FOLDER_UNWRITABLE', `${this.#file} was removed while it was open.`)
+  }
+
   /** Tries until the batch is on the disk, or the journal was closed. */
   async #commit (batch: Map<number, StoredRecord | undefined>): Promise<void> {
     const puts: Array<[number, object]> = []
@@ -152,8 +188,8 @@ class DiskJournal implements Journal {
     for (const [id, record] of batch) if (record === undefined) deletes.push(id); else puts.push([id, encodeRecord(record)])
     const changes = [JSON.stringify(puts), JSON.stringify(deletes)]
     for (let failed = false; ; failed = true) {
-      const error = await new Promise<Error | null>(resolve => { this.#db.run('insert into changes (puts, deletes) values (?, ?)', changes, resolve) })
-      if (error === null) {
+      const error = await this.#run(changes).catch((error: unknown) => error as Error)
+      if (error === undefined) {
         if (failed) this.#onFailure(undefined)
         this.#pause = firstPause
         return
@@ -168,6 +204,14 @@ class DiskJournal implements Journal {
       this.#pause = Math.min(2 * this.#pause, longestPause)
     }
   }
+}
+
+/** A copy of the open file, on the disk, at a path where there is none. */
+async function copyTo (db: Database, folder: string, file: string): Promise<void> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await all(db, `vacuum into '${file.replaceAll("'", "''")}'`)
+  const copy = await open(file, 'r+')
+  await copy.sync().finally(() => copy.close())
 }
 
 /** A promise to be settled from outside; that nobody waits for it is no error. */
@@ -202,8 +246,9 @@ async function readAll (db: Database, file: string, restore: (id: number, record
 }
 
 function explain (error: unknown, file: string): PlatziverseError {
-  if (error instanceof PlatziverseError) return error
+  if (error instanceof PlatziverseError) return error.code === 'STORE_REPLACED' ? new PlatziverseError('BROKER_FOLDER_UNWRITABLE', error.detail, { cause: error }) : error
   const code = String((error as { code?: unknown }).code)
+  if (/already exists/.test(reasonOf(error))) return new PlatziverseError('BROKER_FOLDER_DAMAGED', `${file} was replaced while it was open.`, { cause: error })
   if (code === 'SQLITE_BUSY' || code === 'SQLITE_LOCKED') {
     return new PlatziverseError('BROKER_FOLDER_IN_USE', `${file} is in use by another broker.`, { cause: error })
   }

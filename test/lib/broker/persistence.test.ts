@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile, fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { stat, writeFile } from 'node:fs/promises'
+import { rm, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { connect as connectSocket } from 'node:net'
 import { join } from 'node:path'
@@ -516,4 +516,22 @@ function query (folder: string, sql: string): Promise<unknown[]> {
 async function kinds (folder: string): Promise<Record<string, number>> {
   const rows = await query(folder, "select value->>'kind' as kind, count(*) as n from records group by 1 order by 1") as Array<{ kind: string, n: number }>
   return Object.fromEntries(rows.map(({ kind, n }) => [kind, n]))
+}
+
+for (const [what, ends] of [['the file', ['']], ['the file with its log', ['', '-wal', '-shm']], ['the folder', undefined]] as const) {
+  test(`where ${what} is removed while the broker runs, all that was kept is in a new one before anything more is acknowledged`, async t => {
+    const folder = join(await temporaryFolder(t), 'kept')
+    const broker = await openBroker(t, { folder, limits })
+    const publisher = await connect(t, broker.port)
+    await publisher.publishAsync('kept/before', 'a', { qos: 1, retain: true })
+    if (ends === undefined) await rm(folder, { recursive: true })
+    else for (const end of ends) await rm(join(folder, `broker.sqlite${end}`), { force: true })
+    await publisher.publishAsync('kept/after', 'b', { qos: 1, retain: true })
+    await broker.close()
+    const again = await openBroker(t, { folder, limits })
+    const { client, got } = await receive(t, again.port, {})
+    await client.subscribeAsync('kept/#', { qos: 1 })
+    await until(() => got.length, length => length === 2)
+    assert.deepEqual(got.map(({ topic }) => topic).sort(), ['kept/after', 'kept/before'])
+  })
 }
