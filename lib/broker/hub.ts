@@ -248,7 +248,7 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
   }
 
   #intakes (): IntakeStatistics {
-    const sum: IntakeStatistics = { agents: 0, messages: 0, rejected: 0, unsettled: 0, waiting: 0, timedOut: 0, abandoned: 0 }
+    const sum: IntakeStatistics = { agents: 0, messages: 0, rejected: 0, rejectedMetrics: 0, unsettled: 0, waiting: 0, timedOut: 0, abandoned: 0 }
     for (const intake of this.intakes.values()) {
       for (const [name, value] of Object.entries(intake.statistics())) sum[name as keyof IntakeStatistics] += value
     }

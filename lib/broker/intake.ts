@@ -25,6 +25,8 @@ export interface Rejected {
   payload: string
   reason: RejectReason
   detail: string
+  /** Of a metric that alone was left out: its place in `metrics`. The rest of the message went on. */
+  index?: number
 }
 
 /** Who gets what an intake takes. None of these may throw. */
@@ -41,6 +43,8 @@ export interface IntakeStatistics {
   /** Messages taken off the broker that keep to the contract. */
   messages: number
   rejected: number
+  /** Metrics that were left out of messages. */
+  rejectedMetrics: number
   /** Deliveries that somebody still has to settle. */
   unsettled: number
   /** Publications that wait for room in the window; their sockets are not read meanwhile. */
@@ -79,7 +83,7 @@ export class Intake implements Taker {
   #unsettled = 0
   #sweep: NodeJS.Timeout | undefined
   #closed = false
-  #counters = { messages: 0, rejected: 0, timedOut: 0, abandoned: 0 }
+  #counters = { messages: 0, rejected: 0, rejectedMetrics: 0, timedOut: 0, abandoned: 0 }
 
   /** @param owners which user each agent belongs to, as the broker knows it now */
   constructor (options: IntakeOptions, owners: () => Owners) {
@@ -152,19 +156,14 @@ export class Intake implements Taker {
     const delivery: Delivery = { id: '', clientId: connection?.clientId ?? '', username: connection?.username, qos, retain, receivedAt }
     const parsed = parse(topic, publication.payload, receivedAt)
     if (!parsed.ok) {
-      this.#counters.rejected++
-      delivery.id = nextDeliveryId()
-      const { reason, detail } = parsed
-      this.#handler?.rejected({ topic, payload: publication.payload.toString(), reason, detail }, delivery)
+      this.#reject(publication, [parsed], delivery)
       return this.#settle(source, qos, settle)
     }
     const { message } = parsed
     const { uuid } = message.payload.agent
     const claim = this.#claim(message, publication)
     if (claim !== 'theirs') {
-      this.#counters.rejected++
-      delivery.id = nextDeliveryId()
-      this.#handler?.rejected({ topic, payload: publication.payload.toString(), ...refusals[claim] }, delivery)
+      this.#reject(publication, [refusals[claim]], delivery)
       return this.#settle(source, qos, settle)
     }
     this.#counters.messages++
@@ -179,8 +178,19 @@ export class Intake implements Taker {
       // Of the bytes, which every redelivery repeats, whatever the flow makes of the message before it is stored.
       else delivery.fingerprint = fingerprint(publication.payload)
     }
+    if (parsed.bad.length > 0) this.#reject(publication, parsed.bad, delivery)
     this.#send(message, delivery, source, settle, publication.payload)
     if (connection?.gone === true) this.gone(connection)
+  }
+
+  /** Report why a message, or some of its metrics, go no further. */
+  #reject ({ topic, payload }: Publication, causes: Array<Pick<Rejected, 'reason' | 'detail' | 'index'>>, delivery: Delivery): void {
+    const text = payload.toString()
+    for (const { reason, detail, index } of causes) {
+      if (index === undefined) this.#counters.rejected++
+      else this.#counters.rejectedMetrics++
+      this.#handler?.rejected({ topic, payload: text, reason, detail, ...index === undefined ? {} : { index } }, { ...delivery, id: nextDeliveryId() })
+    }
   }
 
   /** Whether somebody may speak for an agent: a user for one that carries the user's name or none, and anybody for none that is another user's. */

@@ -15,6 +15,8 @@ export function publicationsOf (topic: unknown, payload: unknown, template: stri
   if (!template.includes('{')) return checked([{ topic: template, payload }])
   const parsed = parse(topic, payload, Date.now())
   if (!parsed.ok) return refuse(`The template ${template} needs a message of the contract: ${parsed.detail}`)
+  const [bad] = parsed.bad
+  if (bad !== undefined) return refuse(`The template ${template} needs a message of the contract: ${bad.detail}`)
   const { message } = parsed
   const filled = fillTemplate(template, message)
   if (!filled.ok) return refuse(filled.detail)

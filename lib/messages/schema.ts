@@ -17,7 +17,7 @@ const agent = Type.Object({
 /** The longest string that a metric's value may be, in bytes of UTF-8. */
 export const maxValueBytes = 1024
 
-const metric = Type.Object({
+export const metric = Type.Object({
   type: Type.String({ minLength: 1, maxLength: 128, description: '1 to 128 characters; once per message' }),
   value: Type.Union([Type.Number(), Type.Boolean(), Type.String({ maxLength: maxValueBytes })], { description: 'a finite number, a boolean, or a string of at most 1 KiB' })
 })

@@ -11,6 +11,7 @@ import type { DatabaseNode } from '../platziverse-database/platziverse-database.
 import { watchFlows } from '../shared/broker.ts'
 import { milliseconds, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
 import { statusLine } from '../shared/status.ts'
+import { warningsOf } from '../shared/warnings.ts'
 import { metricStoreDefaults as defaults, type MetricStoreConfig } from './config.ts'
 
 const statusEvery = 1_000
@@ -35,6 +36,7 @@ export default function (RED: RED): void {
     // Results of this instance's writes may come when the next one is there.
     const handler: OutboxHandler = { send: msg => { this.send(msg as RedMessage) }, clone: msg => RED.util.cloneMessage(msg as RedMessage) }
     const outbox = attachOutbox(this.id, handler)
+    const warnings = warningsOf(this)
 
     this.on('input', (msg: RedMessage, _send, done) => {
       const delivery = msg.delivery as Partial<Delivery> | undefined
@@ -47,7 +49,8 @@ export default function (RED: RED): void {
         hold?.settle(error)
         return done(error)
       }
-      const { message } = parsed
+      const { message, bad: [first, ...others] } = parsed
+      if (first !== undefined) warnings.warn('metrics', `Metrics were left out, and the others of their message stored: ${[first, ...others.slice(0, 2)].map(({ detail }) => detail).join(' ')}${others.length > 2 ? ` And ${others.length - 2} more.` : ''}`)
       if (message.kind === 'message' && parsed.untimed) message.payload.seq ??= delivery?.fingerprint ?? nextSeq()
       store.write(message, receivedAt, (error, stored) => {
         if (error !== null) {
@@ -94,6 +97,7 @@ export default function (RED: RED): void {
       clearInterval(timer)
       forget()
       outbox.detach(handler)
+      warnings.close()
       store.off('state', onState)
       status.close()
       done()

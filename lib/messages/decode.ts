@@ -1,0 +1,93 @@
+import { isUtf8 } from 'node:buffer'
+
+export type Decoded = { ok: true, value: unknown } | { ok: false, reason: 'PAYLOAD_NOT_UTF8' | 'PAYLOAD_NOT_JSON' | 'PAYLOAD_TOO_DEEP', detail: string }
+
+const mostLevels = 500
+const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = [...'"\\[]{}'].map(character => character.charCodeAt(0))
+
+/** The value that JSON stands for; what programs in C and clocks of firmware add to JSON is taken off. */
+export function decode (payload: Uint8Array | string): Decoded {
+  let text: string
+  if (typeof payload === 'string') {
+    text = payload
+  } else {
+    const bytes = isUtf8(payload) ? payload : beforeNul(payload)
+    if (bytes === undefined) return { ok: false, reason: 'PAYLOAD_NOT_UTF8', detail: 'The payload is not UTF-8.' }
+    text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()
+  }
+  if (isTooDeep(text)) return { ok: false, reason: 'PAYLOAD_TOO_DEEP', detail: `The payload is nested deeper than ${mostLevels} levels.` }
+  try {
+    return { ok: true, value: JSON.parse(text) }
+  } catch (error) {
+    const mended = mend(text)
+    if (mended !== text) {
+      try {
+        return { ok: true, value: JSON.parse(mended) }
+      } catch {
+        // The first error is of what the sender sent.
+      }
+    }
+    return { ok: false, reason: 'PAYLOAD_NOT_JSON', detail: `The payload is not JSON: ${(error as Error).message}.` }
+  }
+}
+
+/** A text of C ends with a NUL: behind it may be whatever was in the buffer. Undefined when there is none, or no UTF-8 before it. */
+function beforeNul (payload: Uint8Array): Uint8Array | undefined {
+  const end = payload.indexOf(0)
+  const bytes = payload.subarray(0, Math.max(0, end))
+  return end >= 0 && isUtf8(bytes) ? bytes : undefined
+}
+
+/** Without the BOM before it, and all from a NUL on; what `printf` makes of a number that is none becomes null. RFC 8259, 8.1 */
+function mend (json: string): string {
+  const end = json.indexOf('\0')
+  const text = json.slice(json.startsWith('\uFEFF') ? 1 : 0, end < 0 ? undefined : end)
+  return /nan|inf|1\.#ind/i.test(text) ? withoutNaN(text) : text
+}
+
+/** `nan`, `-inf`, `NaN`, `-Infinity`, `nan(ind)`, `1.#QNAN`: C, JavaScript, Python, and Microsoft's C. */
+const noNumber = /[-+]?(?:nan(?:\(\w*\))?|inf(?:inity)?|1\.#(?:qnan|snan|ind|inf)0*)(?![\w.])/iy
+
+function withoutNaN (json: string): string {
+  let mended = ''
+  let from = 0
+  let inText = false
+  for (let i = 0; i < json.length; i++) {
+    const character = json[i] as string
+    if (inText) {
+      if (character === '\\') i++
+      else if (character === '"') inText = false
+    } else if (character === '"') {
+      inText = true
+    } else if ('-+nNiI1'.includes(character)) {
+      noNumber.lastIndex = i
+      const token = noNumber.exec(json)?.[0]
+      if (token === undefined) continue
+      mended += `${json.slice(from, i)}null`
+      from = i + token.length
+      i = from - 1
+    }
+  }
+  return mended + json.slice(from)
+}
+
+/** Unknown fields pass through, and whoever clones or writes them later calls itself once per level. */
+function isTooDeep (json: string): boolean {
+  if (json.length <= mostLevels * 2) return false
+  let level = 0
+  let inText = false
+  for (let i = 0; i < json.length; i++) {
+    const code = json.charCodeAt(i)
+    if (inText) {
+      if (code === backslash) i++
+      else if (code === quote) inText = false
+    } else if (code === quote) {
+      inText = true
+    } else if (code === openBracket || code === openBrace) {
+      if (++level > mostLevels) return true
+    } else if (code === closeBracket || code === closeBrace) {
+      level--
+    }
+  }
+  return false
+}

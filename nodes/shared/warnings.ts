@@ -1,0 +1,39 @@
+import type { RedNode } from './red.ts'
+
+export interface Warnings {
+  /** Warn now, or with the next one of its kind: a minute has one of each at most. */
+  warn (kind: string, text: string): void
+  close (): void
+}
+
+interface Minute { more: number, last: string, timer: NodeJS.Timeout }
+
+const aMinute = 60_000
+
+/** Warnings of a node about what strangers send: as often as that comes, they must not fill the log. */
+export function warningsOf (node: RedNode, every = aMinute): Warnings {
+  const minutes = new Map<string, Minute>()
+
+  function say (kind: string, text: string): void {
+    node.warn(text)
+    minutes.set(kind, { more: 0, last: '', timer: setTimeout(() => { next(kind) }, every).unref() })
+  }
+
+  function next (kind: string): void {
+    const { more, last } = minutes.get(kind) as Minute
+    minutes.delete(kind)
+    if (more > 0) say(kind, more === 1 ? last : `${last} And ${more - 1} more like it in the last ${every / 1000} s.`)
+  }
+
+  return {
+    warn (kind, text) {
+      const minute = minutes.get(kind)
+      if (minute === undefined) return say(kind, text)
+      minute.more++
+      minute.last = text
+    },
+    close () {
+      for (const { timer } of minutes.values()) clearTimeout(timer)
+    }
+  }
+}
