@@ -22,6 +22,8 @@ export interface ServerOptions {
   user?: string | undefined
   password?: string | undefined
   database?: string | undefined
+  /** The login was lost with the credentials of the flows: nobody connects without one. */
+  loginLost?: boolean
   /** Absent: no TLS. */
   tls?: TlsOptions | undefined
   /** Most connections that readers have; the writer and the retention have one of their own each. */
@@ -53,8 +55,13 @@ const essentials = { url: 'URL', host: 'host', database: 'name' } as const
 
 /** Where one of these is empty, and not absent, drivers would go to this machine, or to a database called like the user. */
 function complete (options: ServerOptions, dialect: Dialect): Dialect {
+  if (options.loginLost === true) return refusing(dialect, new PlatziverseError('CREDENTIALS_LOST', 'The login of the database was lost with the credentials of the flows.'))
   const missing = (Object.keys(essentials) as Array<keyof typeof essentials>).find(name => options[name] === '')
   if (missing === undefined) return dialect
-  const refuse = async (): Promise<never> => { throw new PlatziverseError('STORE_OPTION_INVALID', `The ${essentials[missing]} of the database is empty.`) }
+  return refusing(dialect, new PlatziverseError('STORE_OPTION_INVALID', `The ${essentials[missing]} of the database is empty.`))
+}
+
+function refusing (dialect: Dialect, error: PlatziverseError): Dialect {
+  const refuse = (): Promise<never> => Promise.reject(error)
   return { ...dialect, connect: refuse, read: refuse }
 }

@@ -12,6 +12,8 @@ export interface AgentConfig extends Record<HostMetricGroup, boolean> {
   url: string
   /** The agent's `username` in its messages. */
   username: string
+  /** Whether a login was saved, without its secrets: a node that lost it with the credentials does not connect without one. */
+  hasLogin: boolean
   /** Seconds between two reports. */
   interval: number | string
 }
@@ -21,6 +23,7 @@ export const agentDefaults: AgentConfig = {
   broker: '',
   url: 'mqtt://127.0.0.1:8083',
   username: '',
+  hasLogin: false,
   interval: 5,
   cpu: true,
   memory: true,

@@ -1,4 +1,5 @@
 import { brokerProperty, chooseOnlyBroker, currentBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
+import { isFilled } from '../shared/editor/fields.ts'
 import { RED, shared, textsOf } from '../shared/editor/red.ts'
 import { agentDefaults as defaults, type AgentConfig } from './config.ts'
 
@@ -18,6 +19,7 @@ RED.nodes.registerType<AgentConfig, 'user' | 'password'>('platziverse-agent', {
       validate (value, _options) { return currentBroker(this) !== '' || isAddress(String(value ?? '').trim()) || text('platziverse-agent.validation.url') }
     },
     username: { value: defaults.username },
+    hasLogin: { value: defaults.hasLogin },
     interval: { value: defaults.interval, validate: (value, _options) => Number(value) > 0 || shared('shared.validation.positive', { label: text('platziverse-agent.form.interval') }) },
     cpu: { value: defaults.cpu },
     memory: { value: defaults.memory },
@@ -44,7 +46,10 @@ RED.nodes.registerType<AgentConfig, 'user' | 'password'>('platziverse-agent', {
       }
     })
   },
-  oneditsave () { saveBrokerSelect(this) }
+  oneditsave () {
+    saveBrokerSelect(this)
+    this.hasLogin = isFilled('user', 'password')
+  }
 })
 
 watchBrokers('platziverse-agent')

@@ -4,6 +4,7 @@ import { Agent, hostMetrics, type AgentOptions, type Metric } from '../../lib/ag
 import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
 import { topics } from '../../lib/messages/topics.ts'
 import { brokerUrl } from '../shared/broker.ts'
+import { checkLogin } from '../shared/login.ts'
 import type { RED } from '../shared/red.ts'
 import { statusLine } from '../shared/status.ts'
 import { hostMetricGroups, type AgentConfig } from './config.ts'
@@ -23,6 +24,7 @@ export default function (RED: RED): void {
 
     let agent: Agent
     try {
+      checkLogin(config, this.credentials)
       agent = new Agent(optionsOf(config, this.credentials ?? {}, RED.settings.userDir))
     } catch (error) {
       this.status({ fill: 'red', shape: 'ring', text: text('error', { detail: error instanceof PlatziverseError ? error.detail : reasonOf(error) }) })

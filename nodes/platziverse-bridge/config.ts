@@ -7,6 +7,8 @@ export interface BridgeConfig {
   url: string
   /** The tls-config node for mqtts and wss; empty: the authorities that Node knows. */
   tls: string
+  /** Whether a login was saved, without its secrets: a node that lost it with the credentials does not connect without one. */
+  hasLogin: boolean
   topics: SavedTopic[]
   /** Empty: made of the host's name and the node's id. */
   clientId: string
@@ -37,6 +39,7 @@ export const bridgeDefaults: BridgeConfig = {
   broker: '',
   url: '',
   tls: '',
+  hasLogin: false,
   topics: [{ direction: 'out', filter: '#', qos: 1, localPrefix: '', remotePrefix: '' }],
   clientId: '',
   clean: false,

@@ -1,4 +1,4 @@
-import { input, select, valueOf } from '../shared/editor/fields.ts'
+import { input, isFilled, select, valueOf } from '../shared/editor/fields.ts'
 import type { Part } from '../shared/editor/form.ts'
 import { prepareList, type Fields, type RowProblem } from '../shared/editor/list.ts'
 import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
@@ -24,6 +24,7 @@ RED.nodes.registerType<BridgeConfig, 'user' | 'password'>('platziverse-bridge', 
     broker: brokerProperty(),
     url: { value: defaults.url, validate: (value, _options) => isAddress(String(value ?? '').trim()) || text('platziverse-bridge.validation.url') },
     tls: { value: defaults.tls, type: 'tls-config', required: false },
+    hasLogin: { value: defaults.hasLogin },
     topics: { value: defaults.topics, validate: (value, _options) => topicProblems(value as SavedTopic[] | undefined ?? [])[0]?.text ?? true },
     clientId: { value: defaults.clientId },
     clean: { value: defaults.clean },
@@ -51,6 +52,7 @@ RED.nodes.registerType<BridgeConfig, 'user' | 'password'>('platziverse-bridge', 
   },
   oneditsave () {
     saveBrokerSelect(this)
+    this.hasLogin = isFilled('user', 'password')
     topics?.save()
   }
 })

@@ -3,6 +3,7 @@ import { Bridge, type BridgeOptions, type BridgeState, type BridgeTls, type Brid
 import { findBroker } from '../../lib/broker/hub.ts'
 import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
 import { watchFlows } from '../shared/broker.ts'
+import { checkLogin } from '../shared/login.ts'
 import { milliseconds, wholeNumber, type RED, type RedNode } from '../shared/red.ts'
 import { statusLine } from '../shared/status.ts'
 import { bridgeDefaults, type BridgeConfig } from './config.ts'
@@ -36,6 +37,7 @@ export default function (RED: RED): void {
     let bridge: Bridge
     try {
       if (!config.broker) throw new PlatziverseError('BROKER_MISSING', 'No broker is chosen.')
+      checkLogin(config, this.credentials)
       const tls = config.tls ? (RED.nodes.getNode(config.tls) as TlsNode | null)?.addTLSOptions?.({}) : undefined
       bridge = new Bridge(local, optionsOf(config, this.credentials ?? {}, tls), unsent.get(key))
       unsent.delete(key)

@@ -9,6 +9,8 @@ export interface BrokerConfig {
   anonymous: boolean
   /** Who decides on usernames and passwords: the users, or the flow that is asked on output 1. */
   login: 'users' | 'flow'
+  /** How many users were saved, without their secrets: a broker that lost them with the credentials stays closed. */
+  userCount: number
   /** Listeners beside the first. */
   listeners: SavedListener[]
   /** The tls-config node with the certificate of the TLS listeners. */
@@ -60,6 +62,7 @@ export const brokerDefaults: BrokerConfig = {
   port: 8083,
   anonymous: false,
   login: 'users',
+  userCount: 0,
   listeners: [],
   tls: '',
   rules: [],

@@ -78,6 +78,7 @@ export function prepareUsers (node: BrokerNode): Part {
   const saveLate = (): void => {
     if (rows.some(isTyped) || RED.nodes.node(node.id) === null) return
     node.credentials = { ...node.credentials, users: json() }
+    node.userCount = rows.length
     Object.assign(node, { changed: true, dirty: true })
     RED.nodes.dirty(true)
     RED.view.redraw()
@@ -130,7 +131,22 @@ export function prepareUsers (node: BrokerNode): Part {
     }
   })
 
-  return { save () { saved = rows.some(isTyped) } }
+  const lost = (node.userCount ?? 0) > 0 && rows.length === 0
+  let isCounted = !lost
+  $('#platziverse-broker-users-lost').toggle(lost)
+  $('#platziverse-broker-users-lost-text').text(text('platziverse-broker.user.lost', { count: node.userCount ?? 0 }))
+  $('#platziverse-broker-users-none').on('click', () => {
+    isCounted = true
+    $('#platziverse-broker-users-lost').hide()
+  })
+
+  return {
+    save () {
+      saved = rows.some(isTyped)
+      // Somebody who looks at a form without the users that were lost has not removed them.
+      if (isCounted || rows.length > 0) node.userCount = rows.length
+    }
+  }
 }
 
 /** Whether a password was typed that is not hashed yet. */

@@ -29,6 +29,7 @@ RED.nodes.registerType<BrokerConfig, 'users'>('platziverse-broker', {
     port: { value: defaults.port, validate: wholeNumber(() => text('platziverse-broker.form.port'), 0, 65_535) },
     anonymous: { value: defaults.anonymous },
     login: { value: defaults.login },
+    userCount: { value: defaults.userCount },
     listeners: { value: defaults.listeners, validate (value, _options) { return problemsOf(this, value as SavedListener[] | undefined)[0]?.text ?? true } },
     tls: { value: defaults.tls, type: 'tls-config', validate (value, _options) { return tlsProblem(this, String(value ?? '')) ?? true } },
     rules: { value: defaults.rules, validate: (value, _options) => ruleProblems(value as BrokerConfig['rules'] | undefined ?? [])[0]?.text ?? true },
@@ -50,7 +51,10 @@ RED.nodes.registerType<BrokerConfig, 'users'>('platziverse-broker', {
   onadd () { offerToWaiting(this, ['agent-in', 'agent-out', 'platziverse-bridge']) },
   oneditprepare () { prepare(this) },
   oneditsave () {
+    const { userCount } = this
     for (const part of Object.values(parts ?? {})) part.save()
+    // Node-RED takes true for a change that it does not see itself.
+    return userCount !== undefined && userCount !== this.userCount
   }
 })
 
@@ -77,10 +81,16 @@ function prepare (node: BrokerNode): void {
     $('#platziverse-broker-open').toggle(anonymous)
     $('#platziverse-broker-known').toggle(known && !anonymous)
     $('#platziverse-broker-closed').toggle(!known && !anonymous)
+    const address = String(host.val() ?? '').trim()
+    const port = String($('#node-input-port').val() ?? '').trim() || String(defaults.port)
+    $('#platziverse-broker-in-clear').toggle(known && !anonymous && (address === '' || !isLoopback(address)))
+      .find('span').text(text('platziverse-broker.form.inClear', { host: address || text('platziverse-broker.form.hostOpen'), port }))
     host.attr('placeholder', anonymous || known ? text('platziverse-broker.form.hostOpen') : text('platziverse-broker.form.hostClosed'))
     host.trigger('change')
   }
   box.add('#node-input-users, #node-input-login').on('change', show)
+  $('#node-input-port').on('input change', show)
+  host.on('input', show)
   $('#node-input-host, #node-input-port, #node-input-tls').on('input change', () => { listeners.check() })
   listeners.check()
   $('#node-input-persistence').on('change', function () { $('#platziverse-broker-folder').toggle($(this).val() === 'disk') })

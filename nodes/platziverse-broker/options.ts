@@ -27,7 +27,7 @@ export function brokerOptionsOf (config: BrokerConfig, credentials: BrokerCreden
   return {
     listeners: [first, ...others],
     anonymous: config.anonymous === true,
-    users: usersOf(credentials, report),
+    users: usersOf(credentials, config, report),
     ...config.login === 'flow' ? { decide } : {},
     rules: (config.rules ?? []).flatMap(rule => ruleOf(rule, report)),
     limits: readLimits(config.limits),
@@ -47,15 +47,21 @@ function listenerOf ({ transport, host, port, certificates }: SavedListener, tls
   return { ...options, certificates: certificates ?? 'none', ...tls === undefined ? {} : { tls } }
 }
 
-function usersOf ({ users }: BrokerCredentials, report: (error: PlatziverseError) => void): UserRecord[] {
-  if (users === undefined || users === '') return []
+/** Nobody can log in as this one, and yet the broker is not open to everybody, as one without users is on loopback. */
+const nobody: UserRecord = { username: '', hash: '' }
+
+function usersOf ({ users }: BrokerCredentials, { login, userCount = 0 }: BrokerConfig, report: (error: PlatziverseError) => void): UserRecord[] {
+  if (users === undefined || users === '') {
+    if (userCount === 0 || login === 'flow') return []
+    report(new PlatziverseError('BROKER_USERS_LOST', `The broker had ${userCount} users, and the credentials of the flows have none.`))
+    return [nobody]
+  }
   try {
     const records = JSON.parse(users) as UserRecord[]
     if (Array.isArray(records) && records.every(({ username, hash }) => typeof username === 'string' && typeof hash === 'string')) return records
   } catch { /* told below, without what is in it */ }
   report(new PlatziverseError('BROKER_USERS_INVALID', 'The users that were saved cannot be read.'))
-  // Nobody, and yet not open to everybody as a broker without users is on loopback.
-  return [{ username: '', hash: '' }]
+  return [nobody]
 }
 
 /** A rule that cannot be read denies what it can: leaving out a `deny` would open what it closes. */

@@ -36,11 +36,14 @@ export default function (RED: RED): void {
     const broker = findBroker(this.id)
     const every = milliseconds(config.statistics, brokerDefaults.statistics)
 
+    /** Why nobody can log in. */
+    let shut: PlatziverseError | undefined
     const show = (): void => {
       const failed = broker.listenerStates.find(listener => listener.state === 'failed')
       const listening = broker.listenerStates.filter(listener => listener.state === 'listening')
       const { clients } = broker.statistics()
-      if (failed !== undefined) status.show({ fill: 'red', shape: 'ring', text: failed.error.code })
+      if (shut !== undefined) status.show({ fill: 'red', shape: 'ring', text: shut.code })
+      else if (failed !== undefined) status.show({ fill: 'red', shape: 'ring', text: failed.error.code })
       else if (listening.length > 0) status.show({ fill: 'green', shape: 'dot', text: RED._('platziverse-broker.status.listening', { port: listening.map(({ port }) => port).join(', '), count: clients, clients }) })
       else if (broker.listener.state === 'starting') status.show({ fill: 'yellow', shape: 'ring', text: RED._('platziverse-broker.status.starting') })
     }
@@ -71,7 +74,10 @@ export default function (RED: RED): void {
 
     const logins = new Logins(question => { this.send([{ topic: 'client/login', payload: question }, null]) })
     const tlsNode = config.tls ? RED.nodes.getNode(config.tls) as TlsNode | null : null
-    const options = brokerOptionsOf(config, this.credentials ?? {}, { id: this.id, userDir: RED.settings.userDir, tls: tlsMaterialOf(tlsNode), decide: login => logins.decide(login) }, error => { this.error(error.message) })
+    const options = brokerOptionsOf(config, this.credentials ?? {}, { id: this.id, userDir: RED.settings.userDir, tls: tlsMaterialOf(tlsNode), decide: login => logins.decide(login) }, error => {
+      if (error.code.startsWith('BROKER_USERS_')) shut = error
+      this.error(error.message)
+    })
 
     broker.on('listener', onListener)
     broker.on('client', onClient)

@@ -17,6 +17,8 @@ export interface DatabaseConfig {
   /** Empty: the usual one. */
   port: number | string
   database: string
+  /** Whether a login was saved, without its secrets: a node that lost it with the credentials does not connect without one. */
+  hasLogin: boolean
   /** Whether to speak TLS. */
   secure: boolean
   /** A tls-config node for it; empty: the machine's own authorities. */
@@ -42,6 +44,7 @@ export const databaseDefaults: DatabaseConfig = {
   host: '127.0.0.1',
   port: '',
   database: 'platziverse',
+  hasLogin: false,
   secure: false,
   tls: '',
   poolSize: '5',

@@ -6,8 +6,8 @@ import { databaseDefaults, type DatabaseConfig } from './config.ts'
 export type DatabaseNode = EditorNode & DatabaseConfig
 
 /** What has a field of its own; the rest is a list. */
-export type FieldName = Exclude<keyof DatabaseConfig, 'overrides'>
-export const fieldNames = Object.keys(databaseDefaults).filter(name => name !== 'overrides') as FieldName[]
+export type FieldName = Exclude<keyof DatabaseConfig, 'overrides' | 'hasLogin'>
+export const fieldNames = Object.keys(databaseDefaults).filter(name => name !== 'overrides' && name !== 'hasLogin') as FieldName[]
 
 export const text = textsOf('platziverse-database')
 

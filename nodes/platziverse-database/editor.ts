@@ -1,3 +1,4 @@
+import { isFilled } from '../shared/editor/fields.ts'
 import { markTab, prepareTabs, type Part } from '../shared/editor/form.ts'
 import { RED, type Validator } from '../shared/editor/red.ts'
 import { numberProblem } from '../shared/editor/validate.ts'
@@ -24,6 +25,7 @@ RED.nodes.registerType<DatabaseConfig, 'user' | 'password' | 'url'>('platziverse
     host: { value: defaults.host, validate: ofConnection('host') },
     port: { value: defaults.port, validate: ofConnection('port') },
     database: { value: defaults.database, validate: ofConnection('database') },
+    hasLogin: { value: defaults.hasLogin },
     secure: { value: defaults.secure },
     tls: { value: defaults.tls, type: 'tls-config', required: false },
     poolSize: { value: defaults.poolSize, validate: ofConnection('poolSize') },
@@ -38,7 +40,11 @@ RED.nodes.registerType<DatabaseConfig, 'user' | 'password' | 'url'>('platziverse
   label () { return this.name || labelOf(this) || text('platziverse-database.label.palette') },
   labelStyle () { return this.name ? 'node_label_italic' : '' },
   oneditprepare () { prepare(this) },
-  oneditsave () { keeping?.save() }
+  oneditsave () {
+    keeping?.save()
+    const isServer = fieldOf('client').val() !== 'sqlite'
+    this.hasLogin = isServer && (fieldOf('connection').val() === 'url' ? isFilled('url') : isFilled('user', 'password'))
+  }
 })
 
 /** Without a name: what tells databases apart, and no secret; of a URL the editor knows nothing. */

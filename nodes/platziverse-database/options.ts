@@ -42,7 +42,8 @@ function databaseOf (config: Partial<DatabaseConfig>, { user, password, url }: D
     const filename = resolve(userDir, config.filename || defaults.filename)
     return { database: { client, filename }, identity: filename }
   }
-  const common = { client, tls: config.secure === true ? tls ?? {} : undefined, poolSize: Math.max(1, wholeNumber(config.poolSize, Number(defaults.poolSize))) }
+  const isLost = config.hasLogin === true && !(config.connection === 'url' ? url : user || password)
+  const common = { client, ...isLost ? { loginLost: true } : {}, tls: config.secure === true ? tls ?? {} : undefined, poolSize: Math.max(1, wholeNumber(config.poolSize, Number(defaults.poolSize))) }
   if (config.connection === 'url') return { database: { ...common, url: url ?? '' }, identity: `${client} ${withoutSecrets(url)}` }
   // Empty it may be because a variable is: that must not become this machine.
   const host = config.host ?? defaults.host

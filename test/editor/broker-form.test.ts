@@ -102,6 +102,42 @@ describe('the broker\'s form', { skip: skipWithoutEditor(5) }, () => {
     assert.equal(await editor.property(id, 'valid'), true)
   }))
 
+  test('says with the first user that the broker will listen on every address, in clear text', () => nodeRed.withEditor({ flows: [flow, before01] }, async editor => {
+    const { page } = editor
+    const told = page.locator('#platziverse-broker-in-clear')
+    await editor.edit(id)
+    await open(page, 'users')
+    assert.equal(await told.isVisible(), false)
+    await fillUser(page, 0, 'ana', 'Tr0ub4dor')
+    await told.waitFor()
+    assert.match(await told.innerText(), /every address of this machine, port 0, in clear text/)
+    assert.deepEqual(await flawsOf(page), [])
+    await open(page, 'general')
+    await page.locator('#node-input-host').fill('127.0.0.1')
+    await open(page, 'users')
+    assert.equal(await told.isVisible(), false)
+    await editor.done()
+    assert.equal(await editor.property(id, 'userCount'), 1)
+  }))
+
+  test('tells of users that were lost with the credentials, and opens the broker only when that is asked for', () => nodeRed.withEditor({ flows: [flow, { ...before01, userCount: 2 }] }, async editor => {
+    const { page } = editor
+    const lost = page.locator('#platziverse-broker-users-lost')
+    await editor.edit(id)
+    await open(page, 'users')
+    assert.match(await lost.innerText(), /2 users were saved here/)
+    assert.deepEqual(await flawsOf(page), [])
+    await editor.done()
+    assert.equal(await editor.property(id, 'userCount'), 2)
+    await editor.edit(id)
+    await open(page, 'users')
+    await page.locator('#platziverse-broker-users-none').click()
+    assert.equal(await lost.isVisible(), false)
+    await editor.done()
+    assert.equal(await editor.property(id, 'userCount'), 0)
+    assert.equal(await editor.property(id, 'changed'), true)
+  }))
+
   test('offers Mosquitto\'s customary ports, unless somebody chose another', () => nodeRed.withEditor({ flows: [flow, before01] }, async editor => {
     const { page } = editor
     await editor.edit(id)

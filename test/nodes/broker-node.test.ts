@@ -57,6 +57,16 @@ test('users that cannot be read let nobody in, and are told without what is in t
   assert.doesNotMatch(flow.log().join('\n'), /secret/)
 })
 
+test('a broker whose users were lost with the credentials lets nobody in, and says so', async t => {
+  const flow = await brokerFlow({ userCount: 2 })
+  const url = await flow.url('broker')
+  await assert.rejects(connect(t, url), /Not authorized/i)
+  await assert.rejects(connect(t, url, { username: 'ana', password: 'right' }))
+  await assert.rejects(connect(t, url, { username: '', password: '' }))
+  assert.match(flow.log().join('\n'), /BROKER_USERS_LOST: .* 2 users/)
+  await until(() => flow.status('broker')?.text, text => text === 'BROKER_USERS_LOST')
+})
+
 test('a rule that cannot be read denies everything and is told', async t => {
   const flow = await brokerFlow({ rules: [{ subject: 'everyone', username: '', access: 'deny', topic: 'a#' }, { subject: 'everyone', username: '', access: 'readwrite', topic: '#' }] })
   const client = await connect(t, await flow.url('broker'))

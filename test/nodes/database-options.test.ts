@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
+import { dialectOf } from '../../lib/store/database.ts'
 import { checkRetention } from '../../lib/store/retention.ts'
 import { databaseDefaults, mostDays, type DatabaseConfig, type DatabaseCredentials } from '../../nodes/platziverse-database/config.ts'
 import { databaseOptionsOf } from '../../nodes/platziverse-database/options.ts'
@@ -53,6 +54,15 @@ describe('the options of a database', () => {
     assert.equal((optionsOf({ client: 'postgresql', connection: 'url' }).database as { url?: string }).url, '')
     const { host, database } = optionsOf({ client: 'mysql', host: '', database: '' }).database as { host: string, database: string }
     assert.deepEqual([host, database], ['', ''])
+  })
+
+  test('of a server whose login was lost with the credentials connect to nothing, and say so', async () => {
+    for (const config of [{ client: 'postgresql' }, { client: 'mysql' }, { client: 'postgresql', connection: 'url' }] as const) {
+      const { database } = optionsOf({ ...config, hasLogin: true })
+      await assert.rejects(dialectOf(database).connect(), { code: 'CREDENTIALS_LOST' })
+    }
+    assert.equal('loginLost' in optionsOf({ client: 'postgresql', hasLogin: true }, { user: 'ana' }).database, false)
+    assert.equal('loginLost' in optionsOf({ client: 'sqlite', hasLogin: true }).database, false)
   })
 
   test('call one database by one name, without secrets', () => {

@@ -161,3 +161,9 @@ test('a wrong option is shown, told, and answers every message', async t => {
   const [message] = await once(failed, 'input', { signal: AbortSignal.timeout(10_000) })
   assert.match(message.error.message, /AGENT_OPTION_INVALID/)
 })
+
+test('an agent whose login was lost with the credentials connects to nothing, and says so', async t => {
+  const { node } = await load({ t, config: { hasLogin: true } })
+  await called(node, 'status', ({ fill }: { fill: string }) => fill === 'red')
+  await called(node, 'error', (error: unknown) => String(error).startsWith('CREDENTIALS_LOST: '))
+})

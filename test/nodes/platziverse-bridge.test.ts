@@ -134,3 +134,11 @@ test('what waits for the other broker survives a deploy', async t => {
   await until(() => there, ({ length }) => length === 5)
   assert.deepEqual(there, ['0', '1', '2', '3', '4'].map(i => `far/a ${i}`))
 })
+
+test('a bridge whose login was lost with the credentials connects to nothing, and says so', async t => {
+  const remote = await openBroker(t)
+  const { node } = await load(t, { url: remote.url, hasLogin: true })
+  await called(node, 'status', text(/^CREDENTIALS_LOST$/))
+  await called<unknown>(node, 'error', error => String(error).startsWith('CREDENTIALS_LOST: '))
+  assert.equal(remote.place.statistics().connections, 0)
+})

@@ -15,6 +15,11 @@ export function valueOf (field: JQuery): string {
   return String(field.val() ?? '').trim()
 }
 
+/** Whether something is in one of the open form's fields for these properties; of a secret that was saved the editor shows that much. */
+export function isFilled (...properties: string[]): boolean {
+  return properties.some(name => valueOf($(`#node-input-${name}, #node-config-input-${name}`)) !== '')
+}
+
 /** Shows on a field what is wrong with it, or that nothing is. */
 export function mark (field: JQuery, problem: string | undefined): void {
   field.toggleClass('input-error', problem !== undefined).attr('title', problem ?? field.attr('aria-label') ?? '')

@@ -30,7 +30,8 @@ export interface Definition<Config extends object, Credentials extends string = 
   /** When the node is about to be created from the palette, and when it is pasted; not when flows load. */
   onadd?: (this: EditorNode & Config) => void
   oneditprepare?: (this: EditorNode & Config) => void
-  oneditsave?: (this: EditorNode & Config) => void
+  /** True: the node changed, which Node-RED would not see by its fields. */
+  oneditsave?: (this: EditorNode & Config) => unknown
 }
 
 export interface EditorNode {
