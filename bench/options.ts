@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { memoryFlags } from '../scripts/setup.mjs'
 import type { Settings } from './measure.ts'
+import { soakParts } from './soak/parts.ts'
 
 export const usage = `npm run bench -- [options]
   --seconds <n>   full load, and again the steady load, of each contestant (10; with --delivery 1.5, with --databases 5)
@@ -12,18 +13,24 @@ export const usage = `npm run bench -- [options]
   --databases     instead: the store on each database that is there; --only sqlite3,node:sqlite,postgresql,mariadb chooses among them
   --shapes <list> with --delivery: 1-1, 50-1, 1-100 (both qualities; 1-1:0 one), ingest, idle (all);
                   with --databases: writer, queries, retention (all)
+  --soak          instead: everything at once against (c), and what promises it broke; --only ${soakParts.join(',')} chooses what
+                  happens beside honest publishers and subscribers (all but kill), --rate 200
+  --minutes <n>   with --soak: how long (30)
+  --seed <n>      with --soak: of all that is random (one of its own, printed)
+  --kill          with --soak: kill Node-RED five times as well
   --rows <n>      with --databases: rows that are queried; half as many are deleted (10000000)
   --default-flags start every contestant without the V8 flags of npm start
   --profile       write a CPU profile of each contestant into results/; node profile.ts <file> reads it
 `
 
-export interface Options extends Settings { runs: number, only: string[], million: boolean, delivery: boolean, databases: boolean, shapes: string[], rows: number }
+export interface Options extends Settings { runs: number, only: string[], million: boolean, delivery: boolean, databases: boolean, shapes: string[], rows: number, soak: boolean, minutes: number, seed: number }
 
 /** By what is measured. */
 const standards = {
   stored: { seconds: '10', only: 'a,b,c,d', rate: '1000', shapes: '' },
   delivery: { seconds: '1.5', only: 'm,e,p,n', rate: '2000', shapes: '1-1,50-1,1-100,ingest,idle' },
-  databases: { seconds: '5', only: 'sqlite3,node:sqlite,postgresql,mariadb', rate: '1000', shapes: 'writer,queries,retention' }
+  databases: { seconds: '5', only: 'sqlite3,node:sqlite,postgresql,mariadb', rate: '1000', shapes: 'writer,queries,retention' },
+  soak: { seconds: '10', only: soakParts.filter(part => part !== 'kill').join(','), rate: '200', shapes: '' }
 }
 
 /** Throws what to print when an option is wrong. */
@@ -40,12 +47,16 @@ export function readOptions (args: string[]): Options {
       databases: { type: 'boolean', default: false },
       shapes: { type: 'string' },
       rows: { type: 'string', default: '10000000' },
+      soak: { type: 'boolean', default: false },
+      minutes: { type: 'string', default: '30' },
+      seed: { type: 'string', default: String(Date.now() % 1_000_000 + 1) },
+      kill: { type: 'boolean', default: false },
       'default-flags': { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false }
     }
   })
-  const chosen = { ...standards[values.delivery ? 'delivery' : values.databases ? 'databases' : 'stored'], ...values }
-  const positive = (name: 'seconds' | 'runs' | 'rate' | 'rows'): number => {
+  const chosen = { ...standards[values.delivery ? 'delivery' : values.databases ? 'databases' : values.soak ? 'soak' : 'stored'], ...values }
+  const positive = (name: 'seconds' | 'runs' | 'rate' | 'rows' | 'minutes' | 'seed'): number => {
     const value = Number(chosen[name])
     if (!(value > 0)) throw new TypeError(`--${name} must be a number above 0.`)
     return value
@@ -55,7 +66,7 @@ export function readOptions (args: string[]): Options {
     seconds,
     warmUp: Math.min(3, seconds),
     runs: positive('runs'),
-    only: chosen.only.split(','),
+    only: [...chosen.only.split(','), ...values.kill ? ['kill'] : []],
     steadyRate: positive('rate'),
     agents: 20,
     million: values.million,
@@ -63,6 +74,9 @@ export function readOptions (args: string[]): Options {
     databases: values.databases,
     shapes: chosen.shapes.split(','),
     rows: positive('rows'),
+    soak: values.soak,
+    minutes: positive('minutes'),
+    seed: positive('seed'),
     nodeFlags: values['default-flags'] ? [] : memoryFlags,
     profile: values.profile
   }

@@ -39,6 +39,8 @@ export interface NodeRed {
   readonly userDir: string
   readonly version: NodeRedVersion
   readonly pid: number
+  /** Resolves, when the process is gone, with its exit code or the signal that ended it. */
+  readonly ended: Promise<number | NodeJS.Signals | null>
   /** All that was written to stdout and stderr up to now. */
   readonly log: string
   /** Calls the admin API; JSON in, JSON (or text, or nothing) out. Throws on any status of 400 and above. */
@@ -175,7 +177,7 @@ async function launch ({ version, node, userDir, port, removeUserDir, env, timeo
   const args = [join(packageDir, entries[version]), '--userDir', userDir, '--settings', join(userDir, 'settings.cjs')]
   const child = spawn(node, args, { cwd: userDir, env: environment(node, env), stdio: ['ignore', 'pipe', 'pipe'] })
   const output = collectOutput(child)
-  const gone = new Promise<void>(resolve => { child.once('close', () => resolve()) })
+  const gone = new Promise<number | NodeJS.Signals | null>(resolve => { child.once('close', (code, signal) => { resolve(signal ?? code) }) })
   const running = () => child.exitCode === null && child.signalCode === null && child.pid !== undefined
   const killOnExit = () => { child.kill('SIGKILL') }
   process.once('exit', killOnExit)
@@ -222,6 +224,7 @@ async function launch ({ version, node, userDir, port, removeUserDir, env, timeo
     userDir,
     version,
     pid: child.pid ?? -1,
+    ended: gone,
     get log () { return output.text() },
     api,
     async deploy (flows, type = 'full') {

@@ -1,0 +1,29 @@
+import { openLedger } from '../ledger.ts'
+import type { KindName } from '../kinds.ts'
+import { runPublisher, type PublisherReport } from '../publisher.ts'
+import { randomOf } from '../random.ts'
+import { serve } from '../worker.ts'
+
+/** The honest publishers, some of each kind. */
+
+export interface PublishersOrder {
+  port: number
+  seed: number
+  ledger: string
+  /** ms that they wait in the end for their acknowledgements. */
+  patience: number
+  publishers: Array<{ kind: KindName, number: number, rate: number }>
+}
+
+/** By agent. */
+export type PublishersReport = Record<string, PublisherReport>
+
+await serve<PublishersOrder>(async ({ order, stopping, answer }) => {
+  const ledger = openLedger(order.ledger)
+  const reports: PublishersReport = {}
+  await Promise.all(order.publishers.map(async ({ kind, number, rate }, i) => {
+    reports[`${kind} ${number}`] = await runPublisher({ port: order.port, kind, number, rate, window: 200, random: randomOf(order.seed + i), ledger }, stopping, order.patience)
+  }))
+  await ledger.close()
+  answer(() => reports)
+})
