@@ -16,7 +16,7 @@ export interface ExportOptions {
 }
 
 interface MetricRow { ts: number, seq: number, value: number | null, text: string | null }
-interface RollupRow { ts: number, n: number, sum: number, min: number, max: number, last: number }
+interface RollupRow { ts: number, n: number, sum: number, min: number, max: number, last: number, last_ts: number | null, last_seq: number | null, scaled_sum: number | null }
 
 /** Bytes at the end of a file in which its last whole line is looked for. */
 const tailBytes = 65_536
@@ -91,7 +91,7 @@ function csvRecord (line: string): MetricRecord | undefined {
 async function * linesOf (knex: Knex, series: SeriesOfAgent[], format: ExportOptions['format'], last: MetricRecord | RollupRecord | undefined): AsyncGenerator<string[]> {
   if (last === undefined && format === 'ndjson') {
     yield * agentLines(knex)
-    yield series.map(({ uuid, type, rawFrom, hoursFrom }) => JSON.stringify({ series: { uuid, type, rawFrom, hoursFrom } }))
+    yield series.map(({ id: _, ...record }) => JSON.stringify({ series: record }))
   }
   const stage = last === undefined || 'timestamp' in last ? 0 : 'hour' in last ? 1 : 2
   const at = series.findIndex(({ uuid, type }) => uuid === last?.uuid && type === last.type)
@@ -131,6 +131,7 @@ function metricLine ({ uuid, type }: SeriesOfAgent, { ts, seq, value, text }: Me
   return format === 'csv' ? csvLine(record) : JSON.stringify(record)
 }
 
-function rollupLine ({ uuid, type }: SeriesOfAgent, unit: 'hour' | 'day', { ts, n, sum, min, max, last }: RollupRow): string {
-  return JSON.stringify({ uuid, type, [unit]: ts, n, sum, min, max, last })
+function rollupLine ({ uuid, type }: SeriesOfAgent, unit: 'hour' | 'day', { ts, n, sum, min, max, last, last_ts: lastTs, last_seq: lastSeq, scaled_sum: scaledSum }: RollupRow): string {
+  const details = Object.fromEntries(Object.entries({ lastTs, lastSeq, scaledSum }).filter(([, value]) => value !== null))
+  return JSON.stringify({ uuid, type, [unit]: ts, n, sum, min, max, last, ...details })
 }

@@ -4,7 +4,7 @@ import { PlatziverseError } from '../errors.ts'
 import { fingerprint } from '../messages/fingerprint.ts'
 import { parse as parseMessage } from '../messages/parse.ts'
 import { deletedPart } from '../store/rollup.ts'
-import { csvColumns, type MetricRecord, type TransferRecord } from './records.ts'
+import { csvColumns, type MetricRecord, type RollupDetails, type TransferRecord } from './records.ts'
 
 /** Bytes; a metric has 2 kB at most. */
 const longestLine = 100_000
@@ -124,17 +124,21 @@ function checked (record: GivenRecord, number: number): TransferRecord {
     return { agent: { uuid, username: username ?? null, name: name ?? null, hostname: hostname ?? null, pid: pid ?? null, createdAt: time(record.agent.createdAt, number), lastSeenAt: record.agent.lastSeenAt === null ? null : time(record.agent.lastSeenAt, number) } }
   }
   const { uuid, type } = 'series' in record ? record.series : record
-  const { timestamp, value, seq } = 'timestamp' in record ? record : { timestamp: 0, value: 0, seq: 0 }
+  const { latest } = 'series' in record ? record.series : {}
+  if (latest !== undefined && !isObject(latest)) throw invalid(number, 'its latest is no object')
+  const { timestamp, value, seq } = 'timestamp' in record ? record : { timestamp: 0, value: 0, seq: 0, ...latest }
   const parsed = parseMessage('agent/message', { agent: { uuid }, metrics: [{ type, value }], timestamp, seq }, 0)
   if (!parsed.ok) throw invalid(number, parsed.detail)
+  const stored = typeof value === 'boolean' ? Number(value) : value
   if ('timestamp' in record) {
-    const metric = { uuid, type, timestamp: time(timestamp, number), value: typeof value === 'boolean' ? Number(value) : value }
+    const metric = { uuid, type, timestamp: time(timestamp, number), value: stored }
     return { ...metric, seq: seq ?? fingerprint(JSON.stringify(metric)) }
   }
-  if ('series' in record) return { series: { uuid, type, rawFrom: time(record.series.rawFrom, number), hoursFrom: time(record.series.hoursFrom, number) } }
-  const { n, sum, min, max, last } = record
-  if (!Number.isSafeInteger(n) || ![sum, min, max, last].every(Number.isFinite)) throw invalid(number, 'it is none of agent, series, metric, hour, day')
-  return { uuid, type, n, sum, min, max, last, ...'hour' in record ? { hour: record.hour === deletedPart ? deletedPart : time(record.hour, number) } : { day: time(record.day, number) } }
+  if ('series' in record) return { series: { uuid, type, rawFrom: time(record.series.rawFrom, number), hoursFrom: time(record.series.hoursFrom, number), ...latest && { latest: { timestamp: time(timestamp, number), value: stored } } } }
+  const { n, sum, min, max, last, lastTs, lastSeq, scaledSum } = record
+  const details: RollupDetails = { ...lastTs !== undefined && { lastTs: time(lastTs, number) }, ...lastSeq !== undefined && { lastSeq: time(lastSeq, number) }, ...scaledSum !== undefined && { scaledSum } }
+  if (!Number.isSafeInteger(n) || ![sum, min, max, last, scaledSum ?? 0].every(Number.isFinite)) throw invalid(number, 'it is none of agent, series, metric, hour, day')
+  return { uuid, type, n, sum, min, max, last, ...details, ...'hour' in record ? { hour: record.hour === deletedPart ? deletedPart : time(record.hour, number) } : { day: time(record.day, number) } }
 }
 
 function isObject (value: unknown): boolean {

@@ -92,21 +92,26 @@ export class Importer {
     for (const { id, agentId, type } of await this.#database.dialect.upsertSeries(db, rows)) draft.set(keyOf(names.get(agentId) as string, type), id)
   }
 
-  /** From when on the source had raw metrics and hours: before that, what comes late is added to what is there. */
+  /** From when on the source had raw metrics and hours: before that, what comes late is added to what is there. And its newest metric, which may be deleted. */
   async #edges (db: Knex, records: TransferRecord[], idOf: (series: { uuid: string, type: string }) => number): Promise<void> {
     const series = records.flatMap(record => 'series' in record ? [{ ...record.series, id: idOf(record.series) }] : [])
     await addRows(db, series.map(({ id }) => id))
-    for (const { id, rawFrom, hoursFrom } of series) {
+    for (const { id, rawFrom, hoursFrom, latest } of series) {
       await db('retention').where('series_id', id).where('raw_from', '<', rawFrom).update({ raw_from: rawFrom })
       await db('retention').where('series_id', id).where('hours_from', '<', hoursFrom).update({ hours_from: hoursFrom })
+      if (latest === undefined) continue
+      const { timestamp, value } = latest
+      const isText = typeof value === 'string'
+      await db('series').where('id', id).where(one => one.whereNull('last_ts').orWhere('last_ts', '<', timestamp))
+        .update({ last_ts: timestamp, last_value: isText ? null : value, last_text: isText ? value : null })
     }
   }
 
   async #rollups (db: Knex, records: TransferRecord[], idOf: (series: { uuid: string, type: string }) => number): Promise<void> {
     for (const [table, unit] of [['metrics_1h', 'hour'], ['metrics_1d', 'day']] as const) {
       const rows = records.filter((record): record is RollupRecord => unit in record).map(record => {
-        const { n, sum, min, max, last } = record
-        return { series_id: idOf(record), ts: 'hour' in record ? record.hour : record.day, n, sum, min, max, last }
+        const { n, sum, min, max, last, lastTs, lastSeq, scaledSum } = record
+        return { series_id: idOf(record), ts: 'hour' in record ? record.hour : record.day, n, sum, min, max, last, last_ts: lastTs ?? null, last_seq: lastSeq ?? null, scaled_sum: scaledSum ?? null }
       })
       // What is there was made of metrics that are there.
       for (let at = 0; at < rows.length; at += 100) await db(table).insert(rows.slice(at, at + 100)).onConflict(['series_id', 'ts']).ignore()

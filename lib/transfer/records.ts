@@ -1,7 +1,7 @@
 /** What a line of an export is. Times are UTC ms; `hour` and `day` are their start. */
 export type TransferRecord =
   | { agent: AgentRecord }
-  | { series: { uuid: string, type: string, rawFrom: number, hoursFrom: number } }
+  | { series: SeriesRecord }
   | MetricRecord
   | RollupRecord
 
@@ -15,9 +15,27 @@ export interface AgentRecord {
   lastSeenAt: number | null
 }
 
+export interface SeriesRecord {
+  uuid: string
+  type: string
+  rawFrom: number
+  hoursFrom: number
+  /** The newest metric, which retention may have deleted. Absent: there never was one, or an older version wrote the export. */
+  latest?: { timestamp: number, value: number | string }
+}
+
 export interface MetricRecord { uuid: string, type: string, timestamp: number, seq: number, value: number | string }
 
-export type RollupRecord = { uuid: string, type: string, n: number, sum: number, min: number, max: number, last: number } & ({ hour: number } | { day: number })
+export type RollupRecord = { uuid: string, type: string, n: number, sum: number, min: number, max: number, last: number } & RollupDetails & ({ hour: number } | { day: number })
+
+/** Absent where the database has null, and in the exports of older versions. */
+export interface RollupDetails {
+  /** Of the metric that is `last`. */
+  lastTs?: number
+  lastSeq?: number
+  /** The sum divided by 2^64, where it leaves the range of a double. */
+  scaledSum?: number
+}
 
 /** The file that is standard input or output. */
 export const standard = '-'

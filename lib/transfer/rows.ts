@@ -1,9 +1,10 @@
 import type { Knex } from 'knex'
+import type { SeriesRecord } from './records.ts'
 
 /** Rows that are in memory at a time. */
 const page = 5_000
 
-export interface SeriesOfAgent { id: number, uuid: string, type: string, rawFrom: number, hoursFrom: number }
+export interface SeriesOfAgent extends SeriesRecord { id: number }
 
 /** The tables whose rows belong to series, and what orders them within one. */
 export const seriesTables = { metrics: ['ts', 'seq'], metrics_1h: ['ts'], metrics_1d: ['ts'], dirty_hours: ['ts'] } as const
@@ -11,10 +12,15 @@ export type SeriesTable = keyof typeof seriesTables
 
 /** All series with their agents' uuids, in the order of their ids. */
 export async function seriesOf (knex: Knex): Promise<SeriesOfAgent[]> {
-  const rows = await knex('series').join('agents', 'agents.id', 'series.agent_id').leftJoin('retention', 'retention.series_id', 'series.id').orderBy('series.id')
-    .select('series.id', 'agents.uuid', 'series.type', 'raw_from', 'hours_from') as Array<{ id: number, uuid: string, type: string, raw_from: number | null, hours_from: number | null }>
-  return rows.map(({ id, uuid, type, raw_from: rawFrom, hours_from: hoursFrom }) => ({ id, uuid, type, rawFrom: rawFrom ?? 0, hoursFrom: hoursFrom ?? 0 }))
+  const rows: Row[] = await knex('series').join('agents', 'agents.id', 'series.agent_id').leftJoin('retention', 'retention.series_id', 'series.id').orderBy('series.id')
+    .select('series.id', 'agents.uuid', 'series.type', 'raw_from', 'hours_from', 'last_ts', 'last_value', 'last_text')
+  return rows.map(({ id, uuid, type, raw_from: rawFrom, hours_from: hoursFrom, last_ts: timestamp, last_value: value, last_text: text }) => {
+    const latest = timestamp === null ? {} : { latest: { timestamp, value: text ?? value ?? 0 } }
+    return { id, uuid, type, rawFrom: rawFrom ?? 0, hoursFrom: hoursFrom ?? 0, ...latest }
+  })
 }
+
+interface Row { id: number, uuid: string, type: string, raw_from: number | null, hours_from: number | null, last_ts: number | null, last_value: number | null, last_text: string | null }
 
 /** The rows of a series in pages, in the order of the table's key. @param after the key of the row before the first */
 export async function * rowsOf<Row extends { ts: number, seq?: number }> (knex: Knex, table: SeriesTable, seriesId: number, after?: { ts: number, seq?: number | undefined }): AsyncGenerator<Row[]> {

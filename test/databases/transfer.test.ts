@@ -1,15 +1,22 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { test } from 'node:test'
 import type { Knex } from 'knex'
 import type { DatabaseOptions } from '../../lib/store/database.ts'
+import { ask } from '../../lib/query/ask.ts'
+import { parseQuery, type QueryInput } from '../../lib/query/parse.ts'
+import { Retention } from '../../lib/store/retention.ts'
+import { day, hour } from '../../lib/store/rollup-hours.ts'
 import { Store } from '../../lib/store/store.ts'
 import { copyDatabase } from '../../lib/transfer/copy.ts'
 import { withDatabase } from '../../lib/transfer/database.ts'
 import { exportTo } from '../../lib/transfer/export.ts'
 import { importFrom } from '../../lib/transfer/import.ts'
-import { onEachServer } from '../helpers/databases.ts'
+import { onEachDatabase, onEachServer } from '../helpers/databases.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { message, reading } from '../helpers/messages.ts'
+import { QueryModel } from './query-model.ts'
 
 const quiet = { progress: () => undefined }
 const tables = ['agents', 'series', 'retention', 'metrics', 'metrics_1h', 'metrics_1d', 'dirty_hours']
@@ -63,4 +70,48 @@ onEachServer('what is exported here is imported by SQLite, and the other way rou
   assert.equal((await load(to, 'b.ndjson')).fresh, 6_008)
   const [ours, theirs] = await Promise.all([from, to].map(options => withDatabase(options, async ({ knex }) => await knex('metrics').join('series', 'series.id', 'series_id').orderBy(['type', 'ts', 'seq']).select('type', 'ts', 'seq', 'value', 'text'))))
   assert.deepEqual(theirs, ours)
+})
+
+onEachDatabase('an export has the types and newest values of series whose metrics retention deleted, and what came late and in large sums', async (t, { options, dialect, query }) => {
+  const place = await temporaryFolder(t)
+  const start = 19_675 * day
+  const store = new Store(dialect, { instance: 'test' })
+  t.after(() => store.close())
+  const model = new QueryModel(store, query)
+  for (const [i, value] of [1, 2, 3].entries()) await model.report('a', start + i, { cpu: value, huge: 1.7e308, on: i === 1, state: `=${i}` })
+  const retention = new Retention(store, { rawDays: 1, hourDays: 3, dayDays: 0, overrides: [] })
+  await retention.runOnce(start + 2 * day)
+  const fileOf = (name: string): string => join(place, name)
+  const to: DatabaseOptions = { client: 'sqlite', filename: fileOf('to.sqlite') }
+  await withDatabase(options, ({ knex }) => exportTo(knex, fileOf('a.ndjson'), { format: 'ndjson', resume: false, ...quiet }))
+  await withDatabase(to, database => importFrom(database, fileOf('a.ndjson'), { format: 'ndjson', ...quiet }))
+  // Older than what is there, and so no newest value; not in the export.
+  await model.report('a', start + 1, { cpu: 9 }, 1)
+  await withDatabase(options, ({ knex }) => exportTo(knex, fileOf('b.ndjson'), { format: 'ndjson', resume: false, ...quiet }))
+  const answer = async (knex: Knex, input: QueryInput): Promise<unknown> => {
+    for await (const { payload } of ask(knex, parseQuery(input, start + day), { result: 'objects', most: 100 })) return payload
+    return undefined
+  }
+  const questions: QueryInput[] = [{ query: 'types', uuid: 'a' }, { query: 'latest', uuid: 'a' },
+    ...['cpu', 'huge', 'on'].flatMap(type => ['1h', '1d'].map(bucket => ({ query: 'buckets', uuid: 'a', type, from: start, to: start + hour, bucket, aggregates: 'avg,min,max,sum,count,last' })))]
+  const latest = [{ type: 'cpu', ts: start + 2, value: 3 }, { type: 'huge', ts: start + 2, value: 1.7e308 }, { type: 'on', ts: start + 2, value: 0 }, { type: 'state', ts: start + 2, value: '=2' }]
+  const before = await store.read()
+  await withDatabase(to, async database => {
+    assert.deepEqual(await answer(database.knex, questions[1] as QueryInput), latest)
+    await importFrom(database, fileOf('b.ndjson'), { format: 'ndjson', ...quiet })
+    for (const question of questions) assert.deepEqual(await answer(database.knex, question), await answer(before, question), JSON.stringify(question))
+  })
+})
+
+test('exports of older versions are read', async t => {
+  const file = join(await temporaryFolder(t), 'old.ndjson')
+  const lines = [{ agent: { uuid: 'a', username: null, name: null, hostname: null, pid: null, createdAt: 1, lastSeenAt: 2 } },
+    { series: { uuid: 'a', type: 'cpu', rawFrom: hour, hoursFrom: 0 } }, { uuid: 'a', type: 'cpu', timestamp: hour + 5, seq: 7, value: 3 },
+    { uuid: 'a', type: 'cpu', hour: 0, n: 2, sum: 3, min: 1, max: 2, last: 1 }, { uuid: 'a', type: 'cpu', day: 0, n: 2, sum: 3, min: 1, max: 2, last: 1 }]
+  await writeFile(file, lines.map(line => `${JSON.stringify(line)}\n`).join(''))
+  await withDatabase({ client: 'sqlite', filename: `${file}.sqlite` }, async database => {
+    assert.deepEqual(await importFrom(database, file, { format: 'ndjson', ...quiet }), { rows: 5, fresh: 1 })
+    assert.deepEqual(await database.knex('metrics_1h').select('ts', 'n', 'last', 'last_ts', 'scaled_sum'), [{ ts: 0, n: 2, last: 1, last_ts: null, scaled_sum: null }])
+    assert.deepEqual(await database.knex('series').select('last_ts', 'last_value'), [{ last_ts: hour + 5, last_value: 3 }])
+  })
 })
