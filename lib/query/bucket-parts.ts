@@ -1,5 +1,6 @@
 import { deletedPart } from '../store/rollup.ts'
 import { day, floor, hour } from '../store/rollup-hours.ts'
+import { partsOfRollup, partsOfValue } from '../store/sums.ts'
 import type { Source } from './reading.ts'
 
 /** From when (included) to when (not included); UTC ms. */
@@ -19,17 +20,13 @@ export interface Dirty {
 /** SQL with named bindings. */
 export interface Statement { sql: string, bindings: Record<string, number> }
 
-/** Sums of values beyond this leave the range of a double, which is an error on some databases: they are added up scaled down. */
-const large = '1e290'
-export const scale = 2 ** 64
-
 type Within = (table: string, span?: 'scope' | 'dirty') => string
 type Length = 'hour' | 'day'
 const lengths = { hour, day }
 
 /**
- * The parts of which buckets are added up: rows of `series_id`, `start` (ms), `n`, `small` and `large` (their sum: the second is to
- * be multiplied by `scale`), `min`, `max`, `newest` (ms, to compare parts by) and, if asked for, `last`. A part is a bucket of
+ * The parts of which buckets are added up: rows of `series_id`, `start` (ms), `n`, `small` and `large` (the parts of their sum),
+ * `min`, `max`, `newest` (ms) and, if asked for, `newest_seq`, by both of which parts are compared, and `last`. A part is a bucket of
  * metrics, an hour or a day; no metric is in two of them.
  *
  * Hours in `dirty_hours` have no rollup, or one that is out of date: their metrics are added up instead. Where retention deleted
@@ -41,7 +38,8 @@ export function partsOf (source: Source, { ids, from, to, width, withLast }: Sco
   const binds = ids.map((_, i) => `:id${i}`).join(', ')
   const within: Within = (table, span) => `${table}.series_id in (${binds}) and ` +
     (span === 'dirty' ? `${table}.ts >= :dirtyFrom and ${table}.ts < :dirtyTo` : `${table}.ts >= :from and ${table}.ts < :to`)
-  const last = withLast ? ', last' : ''
+  // Rollups of older versions do not have the seq of their last metric.
+  const last = withLast ? ', coalesce(r.last_seq, 0) as newest_seq, r.last' : ''
   const withLastOf = (sql: string): string => withLast ? lastOf(sql) : sql
   const parts = {
     raw: () => [withLastOf(metrics(within))],
@@ -52,12 +50,12 @@ export function partsOf (source: Source, { ids, from, to, width, withLast }: Sco
   return { sql: parts.join(' union all '), bindings }
 }
 
-const smallOf = (value: string): string => `case when abs(${value}) < ${large} then ${value} else 0 end`
-const largeOf = (value: string): string => `case when abs(${value}) < ${large} then 0 else ${value} / ${scale}.0 end`
+const ofValue = partsOfValue('m.value')
+const added = `count(m.value) as n, sum(${ofValue.small}) as small, sum(${ofValue.large}) as large, min(m.value) as min, max(m.value) as max, max(m.ts) as newest`
 
-const added = 'count(m.value) as n, ' +
-  `sum(${smallOf('m.value')}) as small, sum(${largeOf('m.value')}) as large, min(m.value) as min, max(m.value) as max, max(m.ts) as newest`
-const rolledUp = `r.n, ${smallOf('r.sum')} as small, ${largeOf('r.sum')} as large, r.min, r.max`
+const ofRollup = partsOfRollup('r.')
+/** @param newest the time of the last metric where an older version did not keep it */
+const rolledUp = (newest: string): string => `r.n, ${ofRollup.small} as small, ${ofRollup.large} as large, r.min, r.max, coalesce(r.last_ts, ${newest}) as newest`
 
 const metrics = (within: Within): string => `
   select m.series_id, m.ts - m.ts % :width as start, ${added}
@@ -80,10 +78,10 @@ function isClean (row: string, length: Length, { hours }: Dirty): string {
   return `(${clean.join(' and ')})`
 }
 
-/** Rows of `series_id` and `start`. */
+/** Rows of `series_id`, `start` and `stop`, which are never added to: PostgreSQL takes a small literal for an integer of four bytes. */
 function dirtySpans (within: Within, length: Length, { hours }: Dirty): string {
-  if (hours === undefined) return `(select distinct d.series_id, d.ts - d.ts % :${length} as start from dirty_hours d where ${within('d', 'dirty')})`
-  const spans = [...startsOf(hours, length)].flatMap(([id, starts]) => [...starts].map(start => `select ${id} as series_id, ${start} as start`))
+  if (hours === undefined) return `(select distinct d.series_id, d.ts - d.ts % :${length} as start, d.ts - d.ts % :${length} + :${length} as stop from dirty_hours d where ${within('d', 'dirty')})`
+  const spans = [...startsOf(hours, length)].flatMap(([id, starts]) => [...starts].map(start => `select ${id} as series_id, ${start} as start, ${start + lengths[length]} as stop`))
   return `(${spans.join(' union all ')})`
 }
 
@@ -91,20 +89,20 @@ function dirtySpans (within: Within, length: Length, { hours }: Dirty): string {
 const rawHour = 'k.raw_from - k.raw_from % :hour'
 
 const hours = (within: Within, last: string, dirty: Dirty | undefined): string => `
-  select r.series_id, r.ts as start, ${rolledUp}, r.ts + :hour - 1 as newest${last}
+  select r.series_id, r.ts as start, ${rolledUp('r.ts + :hour - 1')}${last}
   from metrics_1h r left join retention k on k.series_id = r.series_id
   where ${within('r')} ${dirty === undefined ? '' : `and (r.ts < ${rawHour} or ${isClean('r', 'hour', dirty)})`}`
 
 const days = (within: Within, last: string, dirty: Dirty | undefined): string => `
-  select r.series_id, r.ts as start, ${rolledUp}, r.ts + :day - 1 as newest${last}
+  select r.series_id, r.ts as start, ${rolledUp('r.ts + :day - 1')}${last}
   from metrics_1d r left join retention k on k.series_id = r.series_id
   where ${within('r')} ${dirty === undefined ? '' : `and (r.ts < k.hours_from or ${isClean('r', 'day', dirty)})`}`
 
 const hoursOfDirtyDays = (within: Within, last: string, dirty: Dirty): string => `
-  select r.series_id, r.ts as start, ${rolledUp}, r.ts + :hour - 1 as newest${last}
+  select r.series_id, r.ts as start, ${rolledUp('r.ts + :hour - 1')}${last}
   from ${dirtySpans(within, 'day', dirty)} x
   left join retention k on k.series_id = x.series_id
-  join metrics_1h r on r.series_id = x.series_id and r.ts >= x.start and r.ts < x.start + :day
+  join metrics_1h r on r.series_id = x.series_id and r.ts >= x.start and r.ts < x.stop
   where ${within('r')} and x.start >= coalesce(k.hours_from, 0) and (r.ts < ${rawHour} or ${isClean('r', 'hour', dirty)})`
 
 /** Hour by hour where they are few: a tenth of the time of one statement that has to sort all of their metrics. */
@@ -119,20 +117,20 @@ function dirtyMetrics (within: Within, dirty: Dirty): string {
   return `
     select x.series_id, x.start, ${added}
     from ${dirtySpans(within, 'hour', dirty)} x
-    join metrics m on m.series_id = x.series_id and m.ts >= x.start and m.ts < x.start + :hour
+    join metrics m on m.series_id = x.series_id and m.ts >= x.start and m.ts < x.stop
     where ${within('m', 'dirty')} and m.value is not null
     group by x.series_id, x.start`
 }
 
 const deletedParts = (within: Within, last: string, dirty: Dirty): string => `
-  select r.series_id, x.start, ${rolledUp}, x.start - 1 as newest${last}
+  select r.series_id, x.start, ${rolledUp('x.start - 1')}${last}
   from ${dirtySpans(within, 'hour', dirty)} x
   join retention k on k.series_id = x.series_id and x.start = ${rawHour} and x.start < k.raw_from
   join metrics_1h r on r.series_id = x.series_id and r.ts = :deletedPart`
 
-/** Adds each part's last value. */
-const lastOf = (parts: string): string => `
-  select p.*, (
-    select m.value from metrics m where m.series_id = p.series_id and m.ts = p.newest and m.value is not null order by m.seq desc limit 1
-  ) as last
-  from (${parts}) p`
+/** Adds each part's last value, and its seq. */
+const lastOf = (parts: string): string => {
+  const ofLast = (column: string): string => `
+    (select m.${column} from metrics m where m.series_id = p.series_id and m.ts = p.newest and m.value is not null order by m.seq desc limit 1)`
+  return `select p.*, ${ofLast('seq')} as newest_seq, ${ofLast('value')} as last from (${parts}) p`
+}

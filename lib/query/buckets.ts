@@ -1,7 +1,8 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
 import { day, floor, hour } from '../store/rollup-hours.ts'
-import { partsOf, scale, type Dirty, type Scope } from './bucket-parts.ts'
+import { averageOf, sumOf } from '../store/sums.ts'
+import { partsOf, type Dirty, type Scope } from './bucket-parts.ts'
 import { dataDeleted, type About, type Reading, type Source } from './reading.ts'
 import { findAllSeries, findSeries, type FoundSeries } from './series.ts'
 
@@ -127,7 +128,7 @@ interface Sums { n: number, avg: number, sum: number, min: number, max: number, 
 async function sumsOf (db: Knex, scope: Scope, source: Source): Promise<Map<string, Sums>> {
   const { sql, bindings } = partsOf(source, scope, source === 'raw' ? undefined : await dirtyIn(db, scope))
   // Of the parts of a bucket the newest has its last value.
-  const placed = scope.withLast ? `select parts.*, row_number() over (partition by series_id, start - start % :width order by newest desc) as place from (${sql}) parts` : sql
+  const placed = scope.withLast ? `select parts.*, row_number() over (partition by series_id, start - start % :width order by newest desc, newest_seq desc) as place from (${sql}) parts` : sql
   const result: unknown = await db.raw(`
     select series_id, start - start % :width as bucket, sum(n) as n, sum(small) as small, sum(large) as large, min(min) as min, max(max) as max
       ${scope.withLast ? ', max(case when place = 1 then last end) as last' : ''}
@@ -154,8 +155,8 @@ function spanOf (times: number[]): Dirty['span'] {
 
 function sumsIn (row: Record<string, unknown>): Sums {
   const [n, small, large, min, max] = ['n', 'small', 'large', 'min', 'max'].map(name => Number(row[name])) as [number, number, number, number, number]
-  const sum = Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, small + large * scale))
-  return { n, avg: large === 0 ? small / n : small / n + large / n * scale, sum, min, max, last: row.last === undefined ? null : Number(row.last) }
+  const { sum } = sumOf({ small, large })
+  return { n, avg: averageOf({ small, large }, { n, min, max }), sum, min, max, last: row.last === undefined ? null : Number(row.last) }
 }
 
 /** What `raw` gives differs from driver to driver: rows, {rows}, or [rows, fields]. */

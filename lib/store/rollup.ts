@@ -206,7 +206,7 @@ async function addLate (db: Knex, dirty: DirtyHour[], rows: number, hasTime: () 
   return { added: hours.length, unfinished }
 }
 
-/** Add to the rows that are there; the additions are in the order of time. The rows' `last` stays: whether what comes late was before it nobody knows any more. */
+/** Add to the rows that are there. */
 async function addTo (db: Knex, table: 'metrics_1h' | 'metrics_1d', additions: RollupRow[]): Promise<void> {
   const late = new Map<string, RollupRow>()
   for (const row of additions) {

@@ -8,8 +8,6 @@ interface Metric {
   ts: number
   seq: number
   value: number | string
-  /** It came when retention had deleted the metrics of its hour. */
-  late: boolean
 }
 
 interface Sums { n: number, sum: number, min: number, max: number, last: number }
@@ -45,7 +43,7 @@ export class QueryModel {
   async report (uuid: string, ts: number, values: Record<string, number | boolean | string>, seq = this.#seq++): Promise<void> {
     for (const [type, value] of Object.entries(values)) {
       const key = `${uuid}/${type}`
-      const metric = { ts, seq, value: typeof value === 'boolean' ? Number(value) : value, late: floor(ts, hour) < (this.#deleted.get(key) ?? nothingDeleted).rawFrom }
+      const metric = { ts, seq, value: typeof value === 'boolean' ? Number(value) : value }
       this.#metrics.set(key, [...this.#metrics.get(key) ?? [], metric])
     }
     await this.send('agent/message', { agent: { uuid }, metrics: Object.entries(values).map(([type, value]) => ({ type, value })), timestamp: ts, seq }, ts)
@@ -83,9 +81,9 @@ function merge (parts: Sums[]): Sums | undefined {
   }
 }
 
-export type ExpectedBucket = { ts: number, count: number, last?: number | null } & Record<'avg' | 'min' | 'max' | 'sum', number | null>
+export type ExpectedBucket = { ts: number, count: number } & Record<'avg' | 'min' | 'max' | 'sum' | 'last', number | null>
 
-/** The buckets of all metrics there ever were. Where one is late, nobody knows any more which was the last: it is left out. */
+/** The buckets of all metrics there ever were. */
 export function expectedBuckets (metrics: Metric[], from: number, to: number, width: number, filled: boolean): ExpectedBucket[] {
   const buckets: ExpectedBucket[] = []
   for (let ts = from - from % width; ts < to; ts += width) {
@@ -93,7 +91,7 @@ export function expectedBuckets (metrics: Metric[], from: number, to: number, wi
     const sums = sumsOf(inside.map(({ value }) => value as number))
     if (sums !== undefined) {
       const { n, sum, min, max, last } = sums
-      buckets.push({ ts, avg: sum / n, min, max, sum, count: n, ...inside.some(({ late }) => late) ? {} : { last } })
+      buckets.push({ ts, avg: sum / n, min, max, sum, count: n, last })
     } else if (filled) buckets.push({ ts, avg: null, min: null, max: null, sum: null, count: 0, last: null })
   }
   return buckets
