@@ -42,12 +42,16 @@ export interface TlsOptions {
 
 export type DatabaseOptions = SqliteOptions | ServerOptions
 
-/** What speaks to the chosen kind of database. */
+/**
+ * What speaks to the chosen kind of database.
+ * @throws PlatziverseError STORE_OPTION_INVALID
+ */
 export function dialectOf (options: DatabaseOptions): Dialect {
   switch (options.client) {
     case 'sqlite': return sqliteDialect(options.filename, options.driver)
     case 'postgresql': return complete(options, postgresqlDialect(options))
     case 'mysql': return complete(options, mysqlDialect(options))
+    default: throw new PlatziverseError('STORE_OPTION_INVALID', `${JSON.stringify((options as { client?: unknown }).client)} is no kind of database.`)
   }
 }
 

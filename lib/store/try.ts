@@ -1,6 +1,10 @@
+import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join, parse } from 'node:path'
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
-import { dialectOf, type DatabaseOptions } from './database.ts'
+import { dialectOf, type DatabaseOptions, type SqliteOptions } from './database.ts'
 import { pendingMigrations } from './migrations/migrate.ts'
 import { timescaleState, type TimescaleState } from './timescale.ts'
 
@@ -17,10 +21,29 @@ const names = { sqlite: 'SQLite', postgresql: 'PostgreSQL', mysql: 'MySQL' } as 
 const versions = { sqlite: 'sqlite_version()', postgresql: 'current_setting(\'server_version\')', mysql: 'version()' } as const
 
 /**
- * Whether a database can be used with these options. Leaves nothing behind, but for the file of a new SQLite database.
+ * Whether a database can be used with these options. Leaves nothing behind.
  * @throws PlatziverseError what is wrong: STORE_HOST_UNKNOWN, STORE_LOGIN_REFUSED, STORE_NOT_ALLOWED, STORE_SCHEMA_NEWER …
  */
 export async function tryDatabase (options: DatabaseOptions): Promise<Trial> {
+  if (options.client === 'sqlite' && !existsSync(options.filename)) return await tryNewFile(options)
+  return await tryThere(options)
+}
+
+/** Where no file is, one beside it is tried: the file itself may be made by a store meanwhile, and must not be deleted then. */
+async function tryNewFile (options: SqliteOptions): Promise<Trial> {
+  const { dir, base } = parse(options.filename)
+  const filename = join(dir, `.try-${randomUUID()}-${base}`)
+  try {
+    return await tryThere({ ...options, filename })
+  } catch (error) {
+    if (!(error instanceof PlatziverseError)) throw error
+    throw new PlatziverseError(error.code, error.detail.replaceAll(filename, options.filename), { cause: error })
+  } finally {
+    for (const end of ['', '-wal', '-shm', '-journal']) await rm(`${filename}${end}`, { force: true }).catch(() => undefined)
+  }
+}
+
+async function tryThere (options: DatabaseOptions): Promise<Trial> {
   const dialect = dialectOf(options)
   let knex: Knex | undefined
   try {

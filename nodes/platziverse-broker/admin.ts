@@ -2,6 +2,7 @@ import { hashPassword, parsePasswordFile } from '../../lib/broker/passwords.ts'
 import { formatRulesFile, parseRulesFile } from '../../lib/broker/rules-file.ts'
 import { checkRule } from '../../lib/broker/rules.ts'
 import { reasonOf } from '../../lib/errors.ts'
+import { jsonOnly } from '../shared/json-only.ts'
 import type { RED } from '../shared/red.ts'
 import type { SavedRule } from './config.ts'
 
@@ -35,7 +36,7 @@ export function registerAdmin (RED: RED): void {
   registered.add(httpAdmin)
 
   const answer = (path: string, permission: 'read' | 'write', act: (body: Body) => object | Promise<object>): void => {
-    httpAdmin.post(`/platziverse/broker/${path}`, RED.auth.needsPermission(`platziverse-broker.${permission}`), (request, response) => {
+    httpAdmin.post(`/platziverse/broker/${path}`, RED.auth.needsPermission(`platziverse-broker.${permission}`), jsonOnly, (request, response) => {
       Promise.resolve(isObject(request.body) ? request.body : {}).then(act).then(
         result => { response.status(isRefusal(result) ? 400 : 200).json(result) },
         (error: unknown) => { response.status(500).json({ code: 'FAILED', message: reasonOf(error) }) }

@@ -1,5 +1,6 @@
 import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
 import { tryDatabase, type Trial } from '../../lib/store/try.ts'
+import { jsonOnly } from '../shared/json-only.ts'
 import type { RED } from '../shared/red.ts'
 import { tlsOptionsOf } from '../shared/tls.ts'
 import type { DatabaseConfig, DatabaseCredentials } from './config.ts'
@@ -25,7 +26,7 @@ export function registerAdmin (RED: RED): void {
   const { httpAdmin } = RED
   if (registered.has(httpAdmin)) return
   registered.add(httpAdmin)
-  httpAdmin.post('/platziverse/database/test', RED.auth.needsPermission('platziverse-database.write'), (request, response) => {
+  httpAdmin.post('/platziverse/database/test', RED.auth.needsPermission('platziverse-database.write'), jsonOnly, (request, response) => {
     attempt(RED, (request.body ?? {}) as Partial<Body>).then(
       trial => { response.json({ ok: true, ...trial }) },
       (error: unknown) => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFile, rm, writeFile } from 'node:fs/promises'
+import http from 'node:http'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -44,6 +46,14 @@ async function fill (knex: Knex): Promise<void> {
   await knex('series').insert({ id: 1, agent_id: 1, type: 'cpu load', last_ts: start + 2 * hour, last_value: 3 })
   await knex('metrics').insert([0, 1, 2].map(i => ({ series_id: 1, ts: start + i * hour, seq: i, value: i + 1 })))
   await knex('dirty_hours').insert([0, 1, 2].map(i => ({ series_id: 1, ts: start + i * hour })))
+}
+
+/** The status of an answer to who calls this machine `host`: fetch does not let it be chosen. */
+async function askAs (port: number, host: string): Promise<number> {
+  const request = http.get({ port, host: '127.0.0.1', path: '/api/agents', headers: { host } })
+  const [response] = await once(request, 'response') as [http.IncomingMessage]
+  response.resume()
+  return response.statusCode ?? 0
 }
 
 const restart = async (nodeRed: NodeRed): Promise<void> => { await nodeRed.deploy(await nodeRed.api<object[]>('flows')) }
@@ -107,7 +117,10 @@ test('REST API asks for a token that is a number, too', { timeout: 120_000, skip
 test('REST API without a token answers this machine alone', { timeout: 120_000, skip: skipWithoutNodeRed(5) }, async t => {
   const { nodeRed, get } = await open(t, 5, { settings: { uiHost: '0.0.0.0' } })
   assert.equal((await get('/api/agents')).status, 200)
-  assert.equal((await get('/api/agents', { 'x-forwarded-for': '192.0.2.1' })).status, 401)
+  for (const header of ['x-forwarded-for', 'forwarded', 'via', 'x-real-ip', 'x-forwarded-host', 'cf-connecting-ip']) assert.equal((await get('/api/agents', { [header]: '192.0.2.1' })).status, 401, header)
+  // A website whose name leads to this machine since a moment ago, and a proxy that passes on what it was called.
+  for (const name of [`evil.example:${nodeRed.port}`, 'evil.example', '127.0.0.1.evil.example', 'localhost.evil.example', '192.0.2.1']) assert.equal(await askAs(nodeRed.port, name), 401, name)
+  for (const name of ['localhost', `LOCALHOST:${nodeRed.port}`, '127.0.0.1', '127.8.0.1', `[::1]:${nodeRed.port}`]) assert.equal(await askAs(nodeRed.port, name), 200, name)
   const address = Object.values(networkInterfaces()).flat().find(found => found?.family === 'IPv4' && !found.internal)?.address
   if (address === undefined) t.diagnostic('this machine has no address but loopback: only the proxy\'s header was tried')
   else assert.equal((await get('/api/agents', {}, `http://${address}:${nodeRed.port}`)).status, 401)

@@ -103,3 +103,10 @@ test('a body that is no object is refused like an empty one', async () => {
   const { status, body } = await post('hash', [])
   assert.deepEqual([status, body['code']], [400, 'PASSWORD_INVALID'])
 })
+
+test('the endpoints take JSON alone: a form of any website could send anything else in the name of who looks at it', async () => {
+  for (const path of ['hash', 'users/parse', 'rules/parse', 'rules/format']) {
+    const { status } = await helper.request().post(`/platziverse/broker/${path}`).type('form').send('password=secret&text=a&rules=b')
+    assert.equal(status, 415, path)
+  }
+})

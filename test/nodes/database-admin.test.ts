@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -101,7 +101,19 @@ describe('of a SQLite file the endpoint', () => {
     process.env['PLATZIVERSE_TEST_FILE'] = filename
     t.after(() => { delete process.env['PLATZIVERSE_TEST_FILE'] })
     assert.equal((await ask({ client: 'sqlite', filename: '${PLATZIVERSE_TEST_FILE}' })).ok, true)
-    assert.equal((await stat(filename)).isFile(), true)
+    await writeFile(filename, 'Buy milk. '.repeat(100))
+    const { code, detail } = await ask({ client: 'sqlite', filename: '${PLATZIVERSE_TEST_FILE}' })
+    assert.equal(code, 'STORE_NOT_A_DATABASE')
+    assert.match(detail ?? '', /named\.sqlite/)
+  })
+
+  test('leaves no file behind where there was none, and says the file\'s own name where none can be made', async t => {
+    const folder = await temporaryFolder(t)
+    const { ok, tables } = await ask({ client: 'sqlite', filename: join(folder, 'new.sqlite') })
+    assert.deepEqual([ok, tables], [true, 'none'])
+    assert.deepEqual(await readdir(folder), [])
+    const missing = await ask({ client: 'sqlite', filename: join(folder, 'missing', 'new.sqlite') })
+    assert.match(missing.detail ?? '', new RegExp(`${join(folder, 'missing', 'new.sqlite')} `))
   })
 })
 
@@ -247,3 +259,20 @@ async function createUser ({ query, options, server }: OpenDatabase, user: strin
     await query.raw(`${allowed ? 'grant' : 'revoke'} all on schema public ${allowed ? 'to' : 'from'} ${user}`)
   }
 }
+
+test('the endpoint answers of a kind of database that is inherited as of any unknown one', async () => {
+  const unknown = await ask({ client: 'oracle' })
+  assert.deepEqual([unknown.ok, unknown.code], [false, 'STORE_OPTION_INVALID'])
+  for (const client of ['__proto__', 'constructor', 'toString', 'hasOwnProperty', '', 7, null]) {
+    const { detail = '', ...rest } = await ask({ client } as object)
+    assert.deepEqual(rest, { ok: false, code: unknown.code, help: unknown.help }, String(client))
+    assert.match(detail, /is no kind of database/)
+  }
+})
+
+test('the endpoint takes JSON alone: a form of any website could send anything else in the name of who looks at it', async () => {
+  for (const send of [`config[client]=sqlite&config[filename]=${join(folder, 'forged.sqlite')}`, 'text']) {
+    const { status } = await helper.request().post('/platziverse/database/test').type(send === 'text' ? 'text/plain' : 'form').send(send)
+    assert.equal(status, 415)
+  }
+})
