@@ -65,6 +65,13 @@ export class BridgeBuffer {
     this.#waiting.splice(this.#head, 0, message)
   }
 
+  /** What another buffer held goes before all that waits, also beyond the limits: it was taken in once. */
+  prepend (messages: Unsent[]): void {
+    this.#waiting = [...messages, ...this.#waiting.slice(this.#head)]
+    this.#head = 0
+    for (const message of messages) this.#bytes += sizeOf(message)
+  }
+
   /** Everything, in its order. */
   all (): Unsent[] {
     return [...this.#flying, ...this.#waiting.slice(this.#head) as Unsent[]]

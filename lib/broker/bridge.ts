@@ -13,7 +13,10 @@ export type { BridgeTopic } from './bridge-topics.ts'
 
 /** What a bridge needs of the broker that it belongs to. */
 export interface LocalBroker {
-  /** @throws PlatziverseError BROKER_MISSING while it is away, which is worth another attempt */
+  /**
+   * Resolved once the message was taken. Each attempt to give one message gives the same object.
+   * @throws PlatziverseError BROKER_MISSING and DELIVERY_UNSETTLED, which are worth further attempts, and PUBLISH_FORBIDDEN, which is not
+   */
   publish (publication: OutgoingPublication, origin?: string): Promise<void>
   /** @returns ends it */
   subscribe (filter: string, subscriber: Subscriber): () => void
@@ -52,6 +55,13 @@ export interface BridgeEvents {
   problem: [PlatziverseError]
 }
 
+/** What a bridge leaves to the next one. */
+export interface Leftover {
+  unsent: Unsent[]
+  /** Packet ids of messages of QoS 2 that the other broker does not know to be taken, but were. */
+  taken: ReadonlySet<number>
+}
+
 /** The most messages that are sent and not acknowledged: Mosquitto hangs up when more of QoS 2 are under way. */
 const window = 20
 /** Ms after which a connection counts as one that lasts. */
@@ -59,6 +69,8 @@ const lasting = 10_000
 /** Ms between attempts to give a message to this broker, and how many before it is dropped: one that is away is waited for. */
 const localRetry = 200
 const localAttempts = 3
+/** … one that agent-in took and nobody stored. */
+const unsettledRetry = 2000
 /** Ms for what the other broker retains to come, after the SUBACK: some send it later. */
 const settling = 1000
 
@@ -67,7 +79,7 @@ const settling = 1000
  *
  * MQTT.js 5 keeps both halves of the MQTT session over lost connections, and sends again under the same packet ids what
  * was not acknowledged [MQTT-4.4.0-1]. It acknowledges what it receives when `handleMessage` calls back (README,
- * "mqtt.Client#handleMessage"): `customHandleAcks` is for MQTT 5 alone (src/lib/client.ts).
+ * "mqtt.Client#handleMessage"); for QoS 2 that is at PUBREL, which is too late: PUBREC made the message ours already.
  * @throws PlatziverseError BRIDGE_OPTION_INVALID from the constructor
  */
 export class Bridge extends EventEmitter<BridgeEvents> {
@@ -95,10 +107,12 @@ export class Bridge extends EventEmitter<BridgeEvents> {
   #pumping = false
   /** Of each subject, what was told of it. */
   #told = new Map<string, string>()
-  #closing: Promise<Unsent[]> | undefined
-  #drained: (() => void) | undefined
+  #closing: Promise<Leftover> | undefined
+  #drained = new Set<() => void>()
   /** There is room in the window. */
   #roomed: (() => void) | undefined
+  /** Packet ids of messages of QoS 2 that were taken, until the other broker releases them. */
+  #taken = new Set<number>()
   #counters = { sent: 0, received: 0, dropped: 0, loops: 0, reconnects: 0 }
 
   /** @param backlog what another bridge of these options left unsent */
@@ -112,6 +126,11 @@ export class Bridge extends EventEmitter<BridgeEvents> {
     for (const message of backlog) this.#keep(message)
   }
 
+  get clientId (): string { return this.#settings.clientId }
+
+  /** Names what comes over this bridge. */
+  get origin (): string { return this.#origin }
+
   get state (): BridgeState {
     return this.#state
   }
@@ -120,8 +139,11 @@ export class Bridge extends EventEmitter<BridgeEvents> {
     return { connected: this.#state.state === 'connected', ...this.#counters, buffered: this.#buffer.size, bufferedBytes: this.#buffer.bytes }
   }
 
-  /** Carry messages from now until `close`. */
-  open (): void {
+  /**
+   * Carry messages from now until `close`.
+   * @param previous what is left by another bridge that this one replaces; until it is there, messages are only gathered
+   */
+  open (previous?: Promise<Leftover>): void {
     if (this.#client !== undefined || this.#closing !== undefined) return
     this.#become({ state: 'connecting' })
     const { url, username, password, tls, clientId, keepalive, clean, topics } = this.#settings
@@ -142,34 +164,53 @@ export class Bridge extends EventEmitter<BridgeEvents> {
       queueQoSZero: false,
       manualConnect: true
     } as IClientOptions)
-    this.#follow(this.#client)
-    this.#client.connect()
+    const client = this.#client
+    this.#follow(client)
+    if (previous === undefined) client.connect()
+    else {
+      void previous.then(({ unsent, taken }) => {
+        this.#buffer.prepend(unsent)
+        this.#taken = new Set(taken)
+        if (this.#closing === undefined) client.connect()
+      })
+    }
+  }
+
+  /** Resolved when nothing waits for the other broker, or after `limit` ms. */
+  async settled (limit: number): Promise<void> {
+    if (this.#state.state !== 'connected' || this.#buffer.size === 0) return
+    await Promise.race([new Promise<void>(resolve => { this.#drained.add(resolve) }), pause(limit, undefined, { ref: false })])
   }
 
   /**
    * Stop: what was sent gets its acknowledgement within `limit` ms.
    * @returns what is left unsent, for the next bridge
    */
-  close (limit = 1000): Promise<Unsent[]> {
+  close (limit?: number): Promise<Unsent[]> {
+    return this.leave(limit).then(({ unsent }) => unsent)
+  }
+
+  /** As `close`, for a bridge that goes on in the session of this one. */
+  leave (limit = 1000): Promise<Leftover> {
     this.#closing ??= this.#end(limit)
     return this.#closing
   }
 
-  async #end (limit: number): Promise<Unsent[]> {
+  async #end (limit: number): Promise<Leftover> {
     this.#connection.abort()
     for (const end of this.#hearings) end()
     const client = this.#client
     if (client !== undefined && this.#state.state !== 'closed') {
       const isOver = new Promise<void>(resolve => { setTimeout(resolve, limit).unref() })
       const isConnected = this.#state.state === 'connected'
-      if (isConnected && this.#buffer.size > 0) await Promise.race([new Promise<void>(resolve => { this.#drained = resolve }), isOver])
+      await this.settled(limit)
       client.options.reconnectPeriod = 0
       const ended = new Promise<void>(resolve => { client.end(!isConnected || this.#buffer.size > 0, () => { resolve() }) })
       await Promise.race([ended, isOver])
       client.stream?.destroy()
     }
     if (this.#state.state !== 'closed') this.#become({ state: 'closed' })
-    return this.#buffer.all()
+    return { unsent: this.#buffer.all(), taken: this.#taken }
   }
 
   #follow (client: MqttClient): void {
@@ -177,7 +218,20 @@ export class Bridge extends EventEmitter<BridgeEvents> {
       // mqtt-packet writes protocol level 0x84 for it; MQTT.js has no option of its own that gets there.
       if (packet.cmd === 'connect' && this.#bridgeBit) Object.assign(packet, { bridgeMode: true })
     })
-    client.handleMessage = (packet, done) => { this.#receive(client, packet, done) }
+    client.on('packetreceive', packet => { if (packet.cmd === 'pubrel') this.#taken.delete(packet.messageId ?? 0) })
+    // MQTT.js takes it as an option for MQTT 5 alone, and calls it for every version, before PUBREC.
+    client.options.customHandleAcks = (_topic, _payload, packet, done) => {
+      const { qos, messageId = 0 } = packet as IPublishPacket
+      if (qos < 2 || this.#taken.has(messageId)) return done(0)
+      this.#receive(client, packet as IPublishPacket, () => {
+        this.#taken.add(messageId)
+        done(0)
+      })
+    }
+    client.handleMessage = (packet, done) => {
+      if (packet.qos === 2) done()
+      else this.#receive(client, packet, done)
+    }
     client.on('connect', ({ sessionPresent }) => { this.#connected(client, sessionPresent) })
     client.on('error', error => {
       this.#cause ??= error
@@ -190,6 +244,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
   #connected (client: MqttClient, sessionPresent: boolean): void {
     const { clientId, topics } = this.#settings
     this.#cause = undefined
+    if (!sessionPresent) this.#taken.clear()
     if (this.#local.hasClient?.(clientId) === true) return this.#giveUp(client)
     if (this.#everConnected) this.#counters.reconnects++
     this.#everConnected = true
@@ -327,7 +382,8 @@ export class Bridge extends EventEmitter<BridgeEvents> {
       if (this.#buffer.size < window) this.#roomed?.()
       if (this.#buffer.size === 0) {
         this.#told.delete('buffer')
-        this.#drained?.()
+        for (const drained of this.#drained) drained()
+        this.#drained.clear()
       }
       this.#pump()
     })
@@ -350,21 +406,22 @@ export class Bridge extends EventEmitter<BridgeEvents> {
     if (target === undefined) return
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
     if (this.#loops.returns(topic, bytes)) return this.#circled(topic)
+    const publication: OutgoingPublication = { topic: target.topic, payload: bytes, qos: lower(qos, target.qos), retain }
     for (let attempt = 1; isWanted(); attempt++) {
       try {
-        await this.#local.publish({ topic: target.topic, payload: bytes, qos: lower(qos, target.qos), retain }, this.#origin)
+        await this.#local.publish(publication, this.#origin)
         this.#counters.received++
         this.#told.delete('local')
         return
       } catch (error) {
-        const isAway = error instanceof PlatziverseError && error.code === 'BROKER_MISSING'
-        if (isAway) this.#tell(error, 'local')
-        else if (attempt === localAttempts) {
+        const code = error instanceof PlatziverseError ? error.code : undefined
+        if (code === 'BROKER_MISSING' || code === 'DELIVERY_UNSETTLED') this.#tell(error as PlatziverseError, 'local')
+        else if (code === 'PUBLISH_FORBIDDEN' || attempt === localAttempts) {
           this.#counters.dropped++
           this.#tell(new PlatziverseError('BRIDGE_LOCAL_REFUSED', `${reasonOf(error)}.`, { cause: error }), 'local')
           return
         }
-        await new Promise(resolve => { setTimeout(resolve, localRetry) })
+        await pause(code === 'DELIVERY_UNSETTLED' ? unsettledRetry : localRetry)
       }
     }
   }

@@ -21,6 +21,8 @@ export interface Connection {
   readonly address: string | undefined
   /** True once the client went. */
   gone: boolean
+  /** Names the bridge that stands for the client. What came over a bridge is not carried back by it. */
+  readonly origin?: string
 }
 
 /** One MQTT PUBLISH on its way in. */
@@ -206,6 +208,13 @@ export interface Broker extends EventEmitter<BrokerEvents> {
    * @throws PlatziverseError PUBLISH_FAILED
    */
   publish (publication: OutgoingPublication, origin?: string): Promise<void>
+  /**
+   * Take what comes in without a connection of its own, such as over a bridge, by the rules for `publication.connection` and as if
+   * that were a client: resolved when it would be acknowledged.
+   * @param origin is told to the subscribers of this process
+   * @throws PlatziverseError PUBLISH_FORBIDDEN, PUBLISH_FAILED; DELIVERY_UNSETTLED when it should be given again
+   */
+  bring (publication: Publication, origin?: string): Promise<void>
   /** Hear what is published, without being a client. @returns ends it */
   subscribe (filter: string, subscriber: Subscriber): () => void
   /** What is retained; a topic that several filters match comes several times. */

@@ -29,6 +29,8 @@ export class ClientState {
   client: Client | undefined
   /** Seconds that CONNECT asks for. */
   keepalive = 0
+  /** Whether it connected with the bridge bit: it gets nothing back of what it published. */
+  isBridge = false
   username: string | undefined
   /** Whether a password or a certificate proved the username. */
   verified = false

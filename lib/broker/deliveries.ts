@@ -9,6 +9,8 @@ export interface Delivery {
   retain: boolean
   /** UTC ms. */
   receivedAt: number
+  /** Names the bridge over which it came. */
+  origin?: string
   /** Stands for `seq` when the sender gives none: of the payload as it came, or a number of its own where that carries no timestamp. */
   fingerprint?: number
 }
@@ -64,9 +66,11 @@ export function endDelivery (entry: Unsettled, error?: Error): void {
 
 /** A store's claim on a delivery; one of its methods is to be called, once. */
 export class Hold {
+  readonly delivery: Delivery
   #entry: Unsettled | undefined
 
   constructor (entry: Unsettled) {
+    this.delivery = entry.delivery
     this.#entry = entry
     entry.holds++
   }
@@ -93,8 +97,23 @@ export class Hold {
 
 /** Claim a delivery; undefined when it is unknown or settled already. */
 export function holdDelivery (id: unknown): Hold | undefined {
+  const entry = find(id)
+  return entry && new Hold(entry)
+}
+
+/** What the subscribers of this process are told of who published it: the bridge that brought it, or the client. */
+export function originOf (id: unknown): string | undefined {
+  const delivery = find(id)?.delivery
+  return delivery && (delivery.origin ?? clientOrigin(delivery.clientId))
+}
+
+export function clientOrigin (clientId: string): string {
+  return `client:${clientId}`
+}
+
+function find (id: unknown): Unsettled | undefined {
   const entry = typeof id === 'string' ? places[placeOf(id)] : undefined
-  return entry === undefined || entry.delivery.id !== id ? undefined : new Hold(entry)
+  return entry?.delivery.id === id ? entry : undefined
 }
 
 function placeOf (id: string): number {

@@ -7,7 +7,8 @@ import { PlatziverseError, reasonOf } from '../errors.ts'
 import { Admission } from './admission.ts'
 import { mostBans } from './bans.ts'
 import { internalsOf } from './aedes-internals.ts'
-import type { Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Subscriber, Taker } from './broker.ts'
+import type { Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Subscriber, Taker } from './broker.ts'
+import { clientOrigin } from './deliveries.ts'
 import { ClientState, type Watcher } from './client-state.ts'
 import { Counters } from './counters.ts'
 import { Gate, type Refusal } from './gate.ts'
@@ -111,7 +112,10 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       heartbeatInterval,
       preConnect: (client, packet, done) => {
         const state = this.#states.get(client)
-        if (state !== undefined) state.keepalive = packet.keepalive ?? 0
+        if (state !== undefined) {
+          state.keepalive = packet.keepalive ?? 0
+          state.isBridge = (packet as { bridgeMode?: boolean }).bridgeMode === true
+        }
         this.#counters.connects++
         done(null, true)
       },
@@ -185,6 +189,24 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
         else resolve()
       }
       this.aedes.publish({ cmd: 'publish', topic, payload, qos, retain, dup: false, clientId } as PublishPacket, done)
+    })
+  }
+
+  async bring (publication: Publication, origin?: string): Promise<void> {
+    const { topic, payload, connection } = publication
+    if (this.#closing !== undefined) throw new PlatziverseError('PUBLISH_FAILED', 'The broker is closed.')
+    this.#counters.publishReceived(payload.length)
+    const rights = this.#rules.for({ username: connection?.verified === true ? connection.username : undefined, clientId: connection?.clientId ?? '' })
+    if (topic.startsWith('$SYS/') || rights?.mayPublish(topic) === false) {
+      this.#counters.dropped('rules')
+      throw new PlatziverseError('PUBLISH_FORBIDDEN', `The topic ${topic} may not be published to.`)
+    }
+    if (!this.#taker.takes(topic)) return await this.publish(publication, origin)
+    await new Promise<void>((resolve, reject) => {
+      this.#taker.take(publication, error => {
+        if (error === undefined) resolve()
+        else reject(new PlatziverseError('DELIVERY_UNSETTLED', `${reasonOf(error)}.`, { cause: error }))
+      })
     })
   }
 
@@ -441,6 +463,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   #forward (client: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
     const state = this.#states.get(client)
     state?.delivery?.sentFromQueue(packet)
+    if (state?.isBridge === true && isFrom(client.id, packet)) return null
     // What aedes tells itself: it names every client.
     if (packet.topic.startsWith('$SYS/') && packet.topic.startsWith(this.aedes.id, 5)) return null
     if (state?.rights?.mayReceive(packet.topic) === false) {
@@ -532,6 +555,12 @@ function reasonFor (client: Client, state: ClientState): string {
 
 function who ({ clientId, username, address }: Connection): { clientId: string, username?: string, address?: string } {
   return { clientId, ...username === undefined ? {} : { username }, ...address === undefined ? {} : { address } }
+}
+
+/** Whether a client published it, or something that this process made of it. */
+function isFrom (id: string, packet: AedesPublishPacket): boolean {
+  const { clientId } = packet as AedesPublishPacket & { clientId?: string }
+  return clientId === id || clientId === originPrefix + clientOrigin(id)
 }
 
 function deliveredOf (packet: AedesPublishPacket): Delivered {

@@ -172,6 +172,12 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
     await broker.publish(publication, origin)
   }
 
+  /** @throws PlatziverseError BROKER_MISSING, PUBLISH_FORBIDDEN, PUBLISH_FAILED, DELIVERY_UNSETTLED */
+  async bring (publication: Publication, origin?: string): Promise<void> {
+    const broker = this.#broker ?? await this.#opened()
+    await broker.bring(publication, origin)
+  }
+
   /** Hear what is published, also by a broker that opens later. @returns ends it */
   subscribe (filter: string, subscriber: Subscriber): () => void {
     const hearing: Hearing = { filter, subscriber }
@@ -291,7 +297,7 @@ function placeOf (brokerId: string): Place {
 }
 
 /** What others may do with a broker: watch it, and publish to it. */
-export type BrokerPlace = Pick<Place, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'subscribe' | 'retained' | 'accept' | 'clients' | 'disconnect' | 'endSession' | 'forgetAgent' | 'forgetAgentsOf' | 'clearRetained' | 'reload' | 'statistics' | 'snapshot'>
+export type BrokerPlace = Pick<Place, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'bring' | 'gone' | 'subscribe' | 'retained' | 'accept' | 'clients' | 'disconnect' | 'endSession' | 'forgetAgent' | 'forgetAgentsOf' | 'clearRetained' | 'reload' | 'statistics' | 'snapshot'>
 
 /** The place of a broker, whether or not the broker is there yet. */
 export function findBroker (brokerId: string): BrokerPlace {

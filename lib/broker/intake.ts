@@ -154,6 +154,7 @@ export class Intake implements Taker {
     const { connection, will, topic, qos, retain } = publication
     if (this.#closed) return this.#settle(source, qos, settle, removed)
     const delivery: Delivery = { id: '', clientId: connection?.clientId ?? '', username: connection?.username, qos, retain, receivedAt }
+    if (connection?.origin !== undefined) delivery.origin = connection.origin
     const parsed = parse(topic, publication.payload, receivedAt)
     if (!parsed.ok) {
       this.#reject(publication, [parsed], delivery)
@@ -227,9 +228,10 @@ export class Intake implements Taker {
   }
 
   /** Say for an agent that its client went. */
-  #sayGoodbye (uuid: string, { clientId, username }: Connection): void {
+  #sayGoodbye (uuid: string, { clientId, username, origin }: Connection): void {
     const receivedAt = Date.now()
     const delivery: Delivery = { id: '', clientId, username, qos: 0, retain: false, receivedAt }
+    if (origin !== undefined) delivery.origin = origin
     const message: Message = { kind: 'disconnected', topic: topics.disconnected, payload: { agent: { uuid } } }
     const send = (): void => { this.#send(message, delivery, itself, () => undefined, structuredClone(message)) }
     if (this.#window.tryEnter(itself)) send()

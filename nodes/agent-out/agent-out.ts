@@ -1,5 +1,6 @@
 import type { NodeDef } from 'node-red'
 import { findBroker } from '../../lib/broker/hub.ts'
+import { originOf, type Delivery } from '../../lib/broker/deliveries.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
 import { encodePayload, publicationsOf, type TopicAndPayload } from '../../lib/messages/publications.ts'
 import { watchFlows } from '../shared/broker.ts'
@@ -30,7 +31,8 @@ export default function (RED: RED): void {
         sent += count
         return done()
       }
-      const publish = async ({ topic, payload }: TopicAndPayload): Promise<void> => { await broker.publish({ topic, payload: encodePayload(payload), qos, retain }) }
+      const origin = originOf((msg.delivery as Partial<Delivery> | undefined)?.id ?? msg._msgid)
+      const publish = async ({ topic, payload }: TopicAndPayload): Promise<void> => { await broker.publish({ topic, payload: encodePayload(payload), qos, retain }, origin) }
       Promise.all(publications.publications.map(publish)).then(() => {
         sent += count
         done()

@@ -10,6 +10,8 @@ export interface BridgeConfig {
   /** Whether a login was saved, without its secrets: a node that lost it with the credentials does not connect without one. */
   hasLogin: boolean
   topics: SavedTopic[]
+  /** The user of the own broker as whom messages of the other one are published; empty: nobody. */
+  localUser: string
   /** Empty: made of the host's name and the node's id. */
   clientId: string
   /** Whether the other broker forgets the bridge when it disconnects. */
@@ -41,6 +43,7 @@ export const bridgeDefaults: BridgeConfig = {
   tls: '',
   hasLogin: false,
   topics: [{ direction: 'out', filter: '#', qos: 1, localPrefix: '', remotePrefix: '' }],
+  localUser: '',
   clientId: '',
   clean: false,
   bridgeBit: true,

@@ -1,6 +1,7 @@
 import type { Node, NodeDef } from 'node-red'
-import { Bridge, type BridgeOptions, type BridgeState, type BridgeTls, type BridgeTopic, type LocalBroker, type Unsent } from '../../lib/broker/bridge.ts'
+import type { Bridge, BridgeState, BridgeTls, BridgeTopic } from '../../lib/broker/bridge.ts'
 import { findBroker } from '../../lib/broker/hub.ts'
+import { attachBridge, detachBridge, type BridgeNodeOptions } from '../../lib/registry/bridges.ts'
 import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { checkLogin } from '../shared/login.ts'
@@ -15,9 +16,6 @@ type TlsNode = RedNode & { addTLSOptions? (options: object): BridgeTls }
 
 const statusEvery = 1_000
 
-/** What a bridge had not sent when a deploy closed it, by its node and the other broker's address. */
-const unsent = new Map<string, Unsent[]>()
-
 /** Carries messages between a broker and another one. Out: its states and its statistics. */
 export default function (RED: RED): void {
   watchFlows(RED)
@@ -25,22 +23,14 @@ export default function (RED: RED): void {
   RED.nodes.registerType<Node<Credentials>, SavedConfig, unknown, Credentials>('platziverse-bridge', function (this, config) {
     RED.nodes.createNode(this, config)
     const status = statusLine(this)
-    const key = `${this.id} ${config.url}`
     const broker = findBroker(config.broker)
-    const local: LocalBroker = {
-      publish: (publication, origin) => broker.publish(publication, origin),
-      subscribe: (filter, subscriber) => broker.subscribe(filter, subscriber),
-      retained: (filters, signal) => broker.retained(filters, signal),
-      hasClient: clientId => broker.clients().some(client => client.clientId === clientId)
-    }
 
     let bridge: Bridge
     try {
       if (!config.broker) throw new PlatziverseError('BROKER_MISSING', 'No broker is chosen.')
       checkLogin(config, this.credentials)
       const tls = config.tls ? (RED.nodes.getNode(config.tls) as TlsNode | null)?.addTLSOptions?.({}) : undefined
-      bridge = new Bridge(local, optionsOf(config, this.credentials ?? {}, tls), unsent.get(key))
-      unsent.delete(key)
+      bridge = attachBridge(this.id, optionsOf(config, this.credentials ?? {}, tls))
     } catch (error) {
       this.status({ fill: 'red', shape: 'ring', text: error instanceof PlatziverseError ? error.code : reasonOf(error) })
       this.error(reasonOf(error))
@@ -62,15 +52,18 @@ export default function (RED: RED): void {
       status.show({ fill, shape: fill === 'green' ? 'dot' : 'ring', text: parts.filter(Boolean).join(' · ') })
     }
     let last = ''
-    bridge.on('state', state => {
+    const onState = (state: BridgeState): void => {
       const now = `${state.state} ${errorOf(state)}`
       // Each further attempt fails alike.
       if (now === last) return
       last = now
       show()
       this.send({ topic: 'state', payload: plain(state) })
-    })
-    bridge.on('problem', problem => { this.warn(problem.message) })
+    }
+    const onProblem = (problem: PlatziverseError): void => { this.warn(problem.message) }
+    bridge.on('state', onState)
+    bridge.on('problem', onProblem)
+    show()
 
     const every = milliseconds(config.statistics, bridgeDefaults.statistics)
     const counting = setInterval(() => {
@@ -81,21 +74,20 @@ export default function (RED: RED): void {
     this.on('close', (removed: boolean, done: () => void) => {
       clearInterval(counting)
       clearInterval(reporting)
-      bridge.removeAllListeners()
+      bridge.off('state', onState)
+      bridge.off('problem', onProblem)
       status.close()
-      bridge.close().then(left => {
-        if (!removed && left.length > 0) unsent.set(key, left)
-        done()
-      }, done)
+      detachBridge(this.id, removed).then(done, done)
     })
-    bridge.open()
   }, { credentials: { user: { type: 'text' }, password: { type: 'password' } } })
 }
 
-function optionsOf (config: SavedConfig, { user, password }: Credentials, tls?: BridgeTls): BridgeOptions {
-  const { id, url, clientId, clean, bridgeBit, keepalive, buffer, megabytes } = config
+function optionsOf (config: SavedConfig, { user, password }: Credentials, tls?: BridgeTls): BridgeNodeOptions {
+  const { id, broker, url, localUser, clientId, clean, bridgeBit, keepalive, buffer, megabytes } = config
   return {
     id,
+    broker,
+    ...localUser ? { localUser } : {},
     url: (url ?? '').trim(),
     ...user ? { username: user } : {},
     ...password ? { password } : {},

@@ -1,4 +1,5 @@
 import { closeAllBrokers, findBroker, flowsStarted, flowsStarting, flowsStopped } from '../../lib/broker/hub.ts'
+import { closeAllBridges, closeOrphanBridges } from '../../lib/registry/bridges.ts'
 import { startOutboxes, stopOutboxes } from '../../lib/registry/outbox.ts'
 import type { RED } from './red.ts'
 
@@ -10,10 +11,14 @@ export function watchFlows (RED: RED): void {
   if (watched.has(events)) return
   watched.add(events)
   events.on('flows:stopping', stopOutboxes)
-  events.on('flows:stopped', () => { flowsStopped(startOutboxes) })
+  const taken = (): void => {
+    startOutboxes()
+    closeOrphanBridges().catch((error: unknown) => { RED.log.error(error) })
+  }
+  events.on('flows:stopped', () => { flowsStopped(taken) })
   events.on('flows:starting', flowsStarting)
   events.on('flows:started', () => {
-    startOutboxes()
+    taken()
     flowsStarted().catch((error: unknown) => { RED.log.error(error) })
   })
 }
@@ -27,5 +32,8 @@ export function brokerUrl (brokerId: string): string | undefined {
   return `mqtt://${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-/** Close every broker of this process, for tests. */
-export { closeAllBrokers }
+/** Close every bridge and broker of this process, for tests. */
+export async function closeAll (): Promise<void> {
+  await closeAllBridges()
+  await closeAllBrokers()
+}

@@ -9,7 +9,7 @@ import broker from '../../nodes/platziverse-broker/platziverse-broker.ts'
 import database from '../../nodes/platziverse-database/platziverse-database.ts'
 import metricQuery from '../../nodes/metric-query/metric-query.ts'
 import metricStore from '../../nodes/metric-store/metric-store.ts'
-import { brokerUrl, closeAllBrokers } from '../../nodes/shared/broker.ts'
+import { brokerUrl, closeAll } from '../../nodes/shared/broker.ts'
 import { until } from './events.ts'
 
 const require = createRequire(import.meta.url)
@@ -34,7 +34,7 @@ export function useNodeRed (): (flow: object[], credentials?: object) => Promise
   after(() => new Promise<void>(resolve => { helper.stopServer(resolve) }))
   afterEach(async () => {
     await helper.unload()
-    await closeAllBrokers()
+    await closeAll()
   })
   return async (flow, credentials = {}) => {
     const received = new Map<string, Array<NodeMessage & Record<string, unknown>>>()

@@ -20,6 +20,9 @@ export interface Mosquitto {
   port: number
   stop (): Promise<void>
   start (): Promise<void>
+  /** Freeze it: its sockets stay open and nobody reads them. */
+  freeze (): void
+  thaw (): void
 }
 
 /**
@@ -48,10 +51,11 @@ export async function openMosquitto (t: Pick<TestContext, 'after'>, configuratio
   async function stop (): Promise<void> {
     if (server === undefined || server.exitCode !== null || server.signalCode !== null) return
     const gone = once(server, 'exit')
+    server.kill('SIGCONT')
     server.kill('SIGTERM')
     await gone
   }
   t.after(stop)
   await start()
-  return { port, start, stop }
+  return { port, start, stop, freeze: () => { server?.kill('SIGSTOP') }, thaw: () => { server?.kill('SIGCONT') } }
 }

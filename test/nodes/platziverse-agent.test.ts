@@ -7,7 +7,7 @@ import { after, afterEach, before, test, type TestContext } from 'node:test'
 import helper from 'node-red-node-test-helper'
 import agentNode from '../../nodes/platziverse-agent/platziverse-agent.ts'
 import brokerNode from '../../nodes/platziverse-broker/platziverse-broker.ts'
-import { closeAllBrokers } from '../../nodes/shared/broker.ts'
+import { closeAll } from '../../nodes/shared/broker.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { makeAgent, startBroker } from '../lib/agent/broker.ts'
 
@@ -16,7 +16,7 @@ const nodeRed = Number.parseInt(process.versions.node) >= 22 ? 'node-red' : 'nod
 helper.init(createRequire(import.meta.url).resolve(nodeRed))
 before(() => new Promise<void>(resolve => helper.startServer(resolve)))
 after(() => new Promise<void>(resolve => helper.stopServer(resolve)))
-afterEach(async () => { await helper.unload(); await closeAllBrokers() })
+afterEach(async () => { await helper.unload(); await closeAll() })
 
 type Load = { t: TestContext, userDir?: string, config?: object, credentials?: object }
 

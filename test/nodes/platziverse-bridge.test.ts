@@ -8,7 +8,7 @@ import { findBroker } from '../../lib/broker/hub.ts'
 import { hashPassword } from '../../lib/broker/passwords.ts'
 import bridgeNode from '../../nodes/platziverse-bridge/platziverse-bridge.ts'
 import brokerNode from '../../nodes/platziverse-broker/platziverse-broker.ts'
-import { closeAllBrokers } from '../../nodes/shared/broker.ts'
+import { closeAll } from '../../nodes/shared/broker.ts'
 import { openBroker, type TestBroker } from '../helpers/broker.ts'
 import { makeAuthority, withoutOpenssl } from '../helpers/certificates.ts'
 import { until } from '../helpers/events.ts'
@@ -22,7 +22,7 @@ helper.init(require.resolve(nodeRed))
 const tlsNode = require(createRequire(require.resolve(nodeRed)).resolve('@node-red/nodes/core/network/05-tls.js')) as unknown
 before(() => new Promise<void>(resolve => helper.startServer(resolve)))
 after(() => new Promise<void>(resolve => helper.stopServer(resolve)))
-afterEach(async () => { await helper.unload(); await closeAllBrokers() })
+afterEach(async () => { await helper.unload(); await closeAll() })
 
 const topics = [{ direction: 'both', filter: 'a/#', qos: '1', localPrefix: '', remotePrefix: 'far/' }]
 

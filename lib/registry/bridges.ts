@@ -1,0 +1,124 @@
+import { isDeepStrictEqual } from 'node:util'
+import { Bridge, type BridgeOptions, type Leftover, type LocalBroker } from '../broker/bridge.ts'
+import type { Connection, Publication } from '../broker/broker.ts'
+import { findBroker } from '../broker/hub.ts'
+
+/** ms that a stopping node waits for what is on its way to the other broker: the process may end after it. */
+const patience = 300
+/** ms after which the agents of a bridge whose connection is lost count as gone. */
+const usualAbsence = 300_000
+
+export interface BridgeNodeOptions extends BridgeOptions {
+  /** Id of the broker's node. */
+  broker: string
+  /** The user as whom the bridge publishes here; absent: nobody. */
+  localUser?: string
+  /** ms without a connection after which agents that came over the bridge are said to be gone. Default: 5 minutes. */
+  absence?: number
+}
+
+let bridges = 0
+
+/** The bridge of one node, which outlives the node in a deploy. */
+class Slot {
+  readonly options: BridgeNodeOptions
+  readonly bridge: Bridge
+  attached = true
+  /** Whether its node is gone for good, and with it what waits. */
+  removed = false
+  #source: Connection
+  #absence: NodeJS.Timeout | undefined
+  #closing: Promise<Leftover> | undefined
+
+  constructor (options: BridgeNodeOptions) {
+    this.options = options
+    const place = findBroker(options.broker)
+    const local: LocalBroker = {
+      // The same object at each attempt: who takes it may leave a mark on it.
+      publish: (publication, origin) => place.bring(Object.assign(publication, { connection: this.#source, will: false }) as Publication, origin),
+      subscribe: (filter, subscriber) => place.subscribe(filter, subscriber),
+      retained: (filters, signal) => place.retained(filters, signal),
+      hasClient: clientId => place.clients().some(client => client.clientId === clientId)
+    }
+    this.bridge = new Bridge(local, options)
+    this.#source = this.#newSource()
+    this.bridge.on('state', ({ state }) => {
+      clearTimeout(this.#absence)
+      if (state !== 'connected') this.#absence = setTimeout(() => { this.#gone() }, options.absence ?? usualAbsence).unref()
+    })
+  }
+
+  /** End, and leave what is unsent to the next one. */
+  close (): Promise<Leftover> {
+    this.#closing ??= this.bridge.leave().then(left => {
+      clearTimeout(this.#absence)
+      this.#gone()
+      return left
+    })
+    return this.#closing
+  }
+
+  /** The agents that came over the bridge went. */
+  #gone (): void {
+    const source = this.#source
+    source.gone = true
+    this.#source = this.#newSource()
+    findBroker(this.options.broker).gone(source)
+  }
+
+  /** To takers the bridge is a client: the numbers of real ones are above 0. */
+  #newSource (): Connection {
+    const { localUser } = this.options
+    return { number: -++bridges, clientId: this.bridge.clientId, username: localUser, verified: localUser !== undefined, address: undefined, gone: false, origin: this.bridge.origin }
+  }
+}
+
+const slots = new Map<string, Slot>()
+/** What a bridge that was closed had not sent, by its node: flows that were stopped may start again. */
+const unsent = new Map<string, { url: string, left: Promise<Leftover> }>()
+
+/**
+ * The bridge of a node: the one that the node's last instance left running, or where its options are others now, one that takes over.
+ * @throws PlatziverseError BRIDGE_OPTION_INVALID
+ */
+export function attachBridge (nodeId: string, options: BridgeNodeOptions): Bridge {
+  const before = slots.get(nodeId)
+  if (before !== undefined && before.bridge.state.state !== 'closed' && isDeepStrictEqual(before.options, options)) {
+    before.attached = true
+    return before.bridge
+  }
+  const slot = new Slot(options)
+  slots.set(nodeId, slot)
+  const stored = unsent.get(nodeId)
+  unsent.delete(nodeId)
+  const left = before === undefined ? stored : { url: before.options.url, left: before.close() }
+  // To another address goes only what is published from now on.
+  slot.bridge.open(left?.left.then(leftover => left.url === options.url ? leftover : { unsent: [], taken: new Set() }))
+  return slot.bridge
+}
+
+/** The node goes: for good when it was `removed`. Resolved when what was on its way had its time. */
+export async function detachBridge (nodeId: string, removed: boolean): Promise<void> {
+  const slot = slots.get(nodeId)
+  if (slot === undefined) return
+  slot.attached = false
+  slot.removed = removed
+  await slot.bridge.settled(patience)
+}
+
+/** The flows run, or will not soon: what no node took up is closed. */
+export async function closeOrphanBridges (): Promise<void> {
+  await Promise.all([...slots].map(async ([nodeId, slot]) => {
+    if (slot.attached) return
+    slots.delete(nodeId)
+    const left = slot.close()
+    if (!slot.removed) unsent.set(nodeId, { url: slot.options.url, left })
+    await left
+  }))
+}
+
+/** Close every bridge, for tests. */
+export async function closeAllBridges (): Promise<void> {
+  for (const slot of slots.values()) slot.attached = false
+  await closeOrphanBridges()
+}
