@@ -1,10 +1,9 @@
-import { createWriteStream, existsSync } from 'node:fs'
-import { open, stat, truncate } from 'node:fs/promises'
+import { createWriteStream } from 'node:fs'
+import { truncate } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import type { Knex } from 'knex'
-import { parse } from 'csv-parse/sync'
-import { PlatziverseError } from '../errors.ts'
-import { csvColumns, csvLine, standard, type MetricRecord, type RollupRecord, type TransferRecord } from './records.ts'
+import { csvColumns, csvLine, standard, type MetricRecord, type RollupRecord } from './records.ts'
+import { endOf } from './resume.ts'
 import { rowsOf, seriesOf, type SeriesOfAgent } from './rows.ts'
 
 export interface ExportOptions {
@@ -17,9 +16,6 @@ export interface ExportOptions {
 
 interface MetricRow { ts: number, seq: number, value: number | null, text: string | null }
 interface RollupRow { ts: number, n: number, sum: number, min: number, max: number, last: number, last_ts: number | null, last_seq: number | null, scaled_sum: number | null }
-
-/** Bytes at the end of a file in which its last whole line is looked for. */
-const tailBytes = 65_536
 
 /**
  * Write what is in a database into a file, a page at a time.
@@ -44,48 +40,6 @@ export async function exportTo (knex: Knex, file: string, { format, resume, prog
   const target = file === standard ? process.stdout : createWriteStream(file, { flags: end === undefined ? 'w' : 'a' })
   await pipeline(texts, target, { end: file !== standard })
   return rows
-}
-
-/** Where the lines before end, and which is the last of them; undefined: nothing was written yet. */
-async function endOf (file: string, format: ExportOptions['format'], series: SeriesOfAgent[]): Promise<{ bytes: number, last: MetricRecord | RollupRecord } | undefined> {
-  if (file !== standard && !existsSync(file)) return undefined
-  const found = file === standard ? undefined : await stat(file)
-  if (!found?.isFile()) throw new PlatziverseError('TRANSFER_RESUME_IMPOSSIBLE', `${file} is no file that can be read back.`)
-  const { size } = found
-  const start = Math.max(0, size - tailBytes)
-  const handle = await open(file)
-  const tail = Buffer.alloc(size - start)
-  await handle.read(tail, 0, tail.length, start)
-  await handle.close()
-  const complete = tail.lastIndexOf('\n') + 1
-  // A text may have line breaks in CSV: then the line is not where it seems, and reading it says so.
-  const lines = tail.subarray(0, complete).toString().trimEnd().split('\n')
-  const line = lines.at(-1) ?? ''
-  const last = format === 'csv' ? csvRecord(line) : jsonRecord(line)
-  if (last === undefined && lines.length > 0 && (line === csvColumns.join(',') || line === '' || line.startsWith('{"agent"') || line.startsWith('{"series"'))) return undefined
-  if (last === undefined || !series.some(({ uuid, type }) => uuid === last.uuid && type === last.type)) {
-    throw new PlatziverseError('TRANSFER_RESUME_IMPOSSIBLE', `${file} does not end with a line of this database.`)
-  }
-  return { bytes: start + complete, last }
-}
-
-function jsonRecord (line: string): MetricRecord | RollupRecord | undefined {
-  try {
-    const record = JSON.parse(line) as TransferRecord
-    return 'uuid' in record ? record : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function csvRecord (line: string): MetricRecord | undefined {
-  try {
-    const [[uuid, type, timestamp, seq, value, text] = []] = parse(line) as string[][]
-    if (text === undefined || !Number.isInteger(Number(timestamp)) || timestamp === '') return undefined
-    return { uuid: uuid ?? '', type: type ?? '', timestamp: Number(timestamp), seq: Number(seq), value: value === '' ? text : Number(value) }
-  } catch {
-    return undefined
-  }
 }
 
 async function * linesOf (knex: Knex, series: SeriesOfAgent[], format: ExportOptions['format'], last: MetricRecord | RollupRecord | undefined): AsyncGenerator<string[]> {

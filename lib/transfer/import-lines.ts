@@ -4,7 +4,7 @@ import { PlatziverseError } from '../errors.ts'
 import { fingerprint } from '../messages/fingerprint.ts'
 import { parse as parseMessage } from '../messages/parse.ts'
 import { deletedPart } from '../store/rollup.ts'
-import { csvColumns, type MetricRecord, type RollupDetails, type TransferRecord } from './records.ts'
+import { csvColumns, restored, type MetricRecord, type RollupDetails, type TransferRecord } from './records.ts'
 
 /** Bytes; a metric has 2 kB at most. */
 const longestLine = 100_000
@@ -109,7 +109,7 @@ function metricOf (fields: string[], number: number, isWhole: boolean): Transfer
     if (!decimal.test(digits)) throw invalid(number, `its ${column} is no number`)
     return Number(digits)
   }
-  const metric = { uuid, type, timestamp: numberOf('timestamp', timestamp), value: value === '' ? text : numberOf('value', value) }
+  const metric = { uuid: restored(uuid), type: restored(type), timestamp: numberOf('timestamp', timestamp), value: value === '' ? restored(text) : numberOf('value', value) }
   return checked(seq === '' ? metric : { ...metric, seq: numberOf('seq', seq) }, number)
 }
 

@@ -43,12 +43,29 @@ export const standard = '-'
 /** The columns of a CSV export, which has metrics alone; a text is in `text`, a number in `value`. */
 export const csvColumns = ['uuid', 'type', 'timestamp', 'seq', 'value', 'text'] as const
 
+/**
+ * What a spreadsheet takes for a formula, and an agent may have sent (OWASP, "CSV Injection"), after any number of apostrophes: CSV has
+ * one more of these, so that an import knows which to take off.
+ */
+const formula = /^'*[=+\-@\t\r\n＝＋－＠]/
+
+/** A text as CSV has it. */
+export function neutralised (text: string): string {
+  return formula.test(text) ? `'${text}` : text
+}
+
+/** A text of CSV as it was. */
+export function restored (text: string): string {
+  return text.startsWith("'") && formula.test(text) ? text.slice(1) : text
+}
+
 /** A metric as a line of CSV [RFC 4180]. */
 export function csvLine ({ uuid, type, timestamp, seq, value }: MetricRecord): string {
   const [number, text] = typeof value === 'string' ? ['', quoted(value)] : [String(value), '']
   return `${quoted(uuid)},${quoted(type)},${timestamp},${seq},${number},${text}`
 }
 
-function quoted (text: string): string {
+function quoted (given: string): string {
+  const text = neutralised(given)
   return /[",\r\n]/.test(text) || text === '' ? `"${text.replaceAll('"', '""')}"` : text
 }
