@@ -8,29 +8,36 @@ import type { SubscriberReport } from './workers/subscribers.ts'
 export interface Violation { promise: string, count: number, examples: string[] }
 
 /** Rows by agent and value, of the number `n` and of the text `t`. */
-export interface Stored { n: Map<string, Map<number, number>>, t: Map<string, Map<number, number>>, rows: number }
+export interface Stored { n: Map<string, Map<number, number>>, t: Map<string, Map<number, number>> }
 
-/** What the database has of the honest publishers. */
-export async function readStored (database: string): Promise<Stored> {
-  const stored: Stored = { n: new Map(), t: new Map(), rows: 0 }
+async function ask<Row> (database: string, sql: string): Promise<Row[]> {
   const db = await openSqliteDatabase(database)
   try {
     db.configure('busyTimeout', 10_000)
-    const rows = await new Promise<Array<{ uuid: string, type: string, value: number, n: number }>>((resolve, reject) => {
-      db.all(`select uuid, type, coalesce(value, cast(text as integer)) as value, count(*) as n from metrics
-        join series on series.id = series_id join agents on agents.id = agent_id where uuid like 'soak-%' group by 1, 2, 3`,
-      (error: Error | null, rows: unknown[]) => { if (error === null) resolve(rows as never); else reject(error) })
+    return await new Promise((resolve, reject) => {
+      db.all(sql, (error: Error | null, rows: unknown[]) => { if (error === null) resolve(rows as Row[]); else reject(error) })
     })
-    for (const { uuid, type, value, n } of rows) {
-      if (kindOf(uuid) === undefined || (type !== 'n' && type !== 't')) continue
-      const values = stored[type].get(uuid) ?? new Map<number, number>()
-      stored[type].set(uuid, values.set(value, n))
-      stored.rows += n
-    }
   } finally {
     await new Promise<void>(resolve => { db.close(() => { resolve() }) })
   }
+}
+
+/** What the database has of the honest publishers. */
+export async function readStored (database: string): Promise<Stored> {
+  const stored: Stored = { n: new Map(), t: new Map() }
+  const rows = await ask<{ uuid: string, type: string, value: number, n: number }>(database, `select uuid, type, coalesce(value, cast(text as integer)) as value, count(*) as n
+    from metrics join series on series.id = series_id join agents on agents.id = agent_id where uuid like 'soak-%' group by 1, 2, 3`)
+  for (const { uuid, type, value, n } of rows) {
+    if (kindOf(uuid) === undefined || (type !== 'n' && type !== 't')) continue
+    const values = stored[type].get(uuid) ?? new Map<number, number>()
+    stored[type].set(uuid, values.set(value, n))
+  }
   return stored
+}
+
+/** The honest publishers that count as connected. */
+export async function readConnected (database: string): Promise<string[]> {
+  return (await ask<{ uuid: string }>(database, "select uuid from agents where connected = 1 and uuid like 'soak-%'")).map(({ uuid }) => uuid)
 }
 
 /** Counts broken promises, and keeps some cases of each. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { DeployType } from '../../test/helpers/node-red.ts'
 import { percentiles, type Percentiles } from '../percentiles.ts'
-import { checkLedgers, isDuring, missedBy, readStored, timeOf, Violations, type Missed, type Violation } from './audit.ts'
+import { checkLedgers, isDuring, missedBy, readConnected, readStored, timeOf, Violations, type Missed, type Violation } from './audit.ts'
 import { kinds, type KindName } from './kinds.ts'
 import type { MemorySample } from './memory-probe.ts'
 import type { SoakPart } from './parts.ts'
@@ -63,6 +63,7 @@ export interface SoakReport {
   outages: readonly Outage[]
   /** What happened when, to look for what went wrong at that time. */
   timeline: string[]
+  counters: string[]
   errors: Array<[string, number]>
   violations: Violation[]
 }
@@ -114,6 +115,9 @@ export async function runSoak (options: SoakOptions): Promise<SoakReport> {
     const open = Object.values(published).reduce((sum, { open }) => sum + open, stormsReport?.open ?? 0)
     if (open > 0) violations.add('a message is acknowledged in the end', `${open} were not, ${patience / 1000} s after the last one was sent`, open)
 
+    const counters = await target.counters()
+    const absent = await untilAbsent(target.database)
+    if (absent.length > 0) violations.add('an agent that left is disconnected', absent.slice(0, 5).join(', '), absent.length)
     const stored = await readStored(target.database)
     const ledger = await checkLedgers([ledgers.publishers, ...storms === undefined ? [] : [ledgers.storms]], stored, target.outages, violations)
     const heard = await heardInTheEnd(subscribers, report => missedBy(report, stored, ledger, target.outages))
@@ -153,6 +157,7 @@ export async function runSoak (options: SoakOptions): Promise<SoakReport> {
       deploys: target.deploys.length,
       outages: target.outages,
       timeline: timelineOf(target, locks, floodsReport, stormsReport),
+      counters,
       errors,
       violations: violations.list
     }
@@ -196,6 +201,15 @@ function publishersFor (rate: number): PublishersOrder['publishers'] {
     qos0: [8], qos1: [12, 12], qos2: [8], bare1: [8], bare2: [8], moving1: [10, 10], moving2: [6, 6], repeating2: [5], pulses: [5], hasty: [1, 1]
   }
   return Object.entries(shares).flatMap(([kind, rates]) => rates.map((share, number) => ({ kind: kind as keyof typeof kinds, number, rate: rate * share / 100 })))
+}
+
+/** The agents that stay connected in the database although nobody is there any more; agents of a crash have their grace. */
+async function untilAbsent (database: string): Promise<string[]> {
+  for (const deadline = Date.now() + 75_000; ;) {
+    const connected = await readConnected(database)
+    if (connected.length === 0 || Date.now() > deadline) return connected
+    await pause(1_000)
+  }
 }
 
 /** Ask until they have received all, or nothing more comes. */

@@ -27,6 +27,7 @@ export function describeSoak (report: SoakReport): string {
     `| ping | ${ms(latency.ping)} |`, `| publish, QoS 1, plain topic | ${ms(latency.publish)} |`, `| editor | ${ms(latency.editor)} |`, `| timers of the client itself | ${ms(latency.own)} |`,
     ...report.underFlood.map(({ name, ping }) => `| ping under ${name} | ${ms(ping)} |`), '',
     ...report.errors.length > 0 ? ['Errors in the log:', ...report.errors.slice(0, 10).map(([line, count]) => `- ${count} × ${line}`), ''] : [],
+    ...report.counters.length > 0 ? ['Counted by the broker since its last start:', ...report.counters.map(line => `- ${line}`), ''] : [],
     ...report.violations.length === 0
       ? ['Every promise was kept.']
       : ['**Broken:**', ...report.violations.flatMap(({ promise, count, examples }) => [`- ${promise}: ${count} ×`, ...examples.map(example => `  - ${example}`)]), '', 'When:', ...report.timeline.map(line => `- ${line}`)]

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { exampleFlow } from '../../test/helpers/main-flow.ts'
 import { freePort, startNodeRed, type DeployType, type NodeRed } from '../../test/helpers/node-red.ts'
@@ -23,6 +24,8 @@ export interface Target {
   readonly exits: readonly string[]
   /** Lines of the log that tell of an error, with how often each came. */
   errors (): Map<string, number>
+  /** Prometheus' lines of what was dropped or refused since the last start. */
+  counters (): Promise<string[]>
   readonly deploys: readonly Deploy[]
   /** Deploys a change in a node of this type. False: Node-RED ended meanwhile. */
   deploy (kind: DeployType, type: string): Promise<boolean>
@@ -45,6 +48,9 @@ export async function startTarget (folder: string): Promise<Target> {
   const flow = await exampleFlow('Monitor agents', {
     'platziverse-broker': {
       port,
+      // What a limit drops is owed to nobody: a subscriber that comes back after a storm is to stay within it.
+      limits: { offlineMessages: 100_000 },
+      prometheus: true,
       listeners: [
         { transport: 'ws', host: '', port: webSocketPort, path: '', certificates: 'none' },
         { transport: 'path', host: '', port: '', path: '/mqtt', certificates: 'none' }
@@ -90,6 +96,10 @@ export async function startTarget (folder: string): Promise<Target> {
     memory,
     outages,
     exits,
+    async counters () {
+      const text = await nodeRed.api<string>('platziverse/metrics', { headers: { accept: 'text/plain' } }).catch(() => '')
+      return text.split('\n').filter(line => /^platziverse_broker_\w*(dropped|refused|rejected)/.test(line) && !line.endsWith(' 0'))
+    },
     deploys,
     errors: () => errorsIn([...logs, nodeRed.log].join('\n')),
     async deploy (kind, type) {
@@ -100,8 +110,10 @@ export async function startTarget (folder: string): Promise<Target> {
       const from = Date.now()
       const gone = current.ended.then(() => false)
       const done = current.deploy(flow, kind).then(() => true)
-      done.catch(() => undefined)
-      if (!await Promise.race([done, gone])) return false
+      // A connection breaks before the end of its process is known.
+      const failed = done.catch(async () => { await Promise.race([gone, pause(2_000)]) }).then(() => done)
+      failed.catch(() => undefined)
+      if (!await Promise.race([failed, gone])) return false
       deploys.push({ from, to: Date.now(), what: `deploy: ${kind}, ${type}` })
       return true
     },
