@@ -8,7 +8,7 @@ interface Parts { small: number, large: number }
 /** A sum as a row of metrics_1h has it: where it leaves the range of a double it ends there, and `scaledSum` is it divided by 2^64. */
 export interface Sum { sum: number, scaledSum: number | null }
 
-interface Columns { small: string, large: string }
+export interface Columns { small: string, large: string }
 
 /** SQL of both parts of a value, which may be null. */
 export function partsOfValue (value: string): Columns {
