@@ -2,6 +2,7 @@ import { openSqliteDatabase } from '../../lib/sqlite/open.ts'
 import { kindOf } from './kinds.ts'
 import { readLedger, type Entry } from './ledger.ts'
 import type { Outage } from './target.ts'
+import { timeOf } from './time.ts'
 import type { SubscriberReport } from './workers/subscribers.ts'
 
 /** A promise that was broken: which, how often, and some of the cases. */
@@ -67,9 +68,6 @@ export interface LedgerFigures {
   /** Of all others, with when they were sent. */
   whole: Map<string, number>
 }
-
-/** UTC, of ms since 1970. */
-export const timeOf = (ms: number): string => new Date(ms).toISOString().slice(11, 23)
 
 /** Every message of the ledgers is stored, and as often as it was sent. */
 export async function checkLedgers (files: string[], stored: Stored, outages: readonly Outage[], violations: Violations): Promise<LedgerFigures> {

@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url'
 import { exampleFlow } from '../../test/helpers/main-flow.ts'
 import { freePort, startNodeRed, type DeployType, type NodeRed } from '../../test/helpers/node-red.ts'
 import { benchFolder } from '../from-root.ts'
+import { timeOf } from './time.ts'
 
 /** A time in which Node-RED was not there, ms since 1970; `to` is when its flows ran again. */
 export interface Outage { from: number, to: number, why: string }
@@ -80,11 +81,17 @@ export async function startTarget (folder: string): Promise<Target> {
   async function restart (ended: NodeRed, reason: number | string | null): Promise<void> {
     const outage: Outage = { from: Date.now(), to: Infinity, why: killing ? 'killed' : `ended by itself: ${reason}` }
     outages.push(outage)
-    if (!killing) exits.push(`${new Date(outage.from).toISOString().slice(11, 19)} ${reason}: ${endOf(ended.log)}`)
+    if (!killing) exits.push(`${timeOf(outage.from)} ${reason}: ${endOf(ended.log)}`)
     killing = false
-    if (exits.length > mostExits) return
-    nodeRed = await start(false)
-    outage.to = Date.now()
+    while (exits.length <= mostExits && !stopped) {
+      try {
+        nodeRed = await start(false)
+        outage.to = Date.now()
+        return
+      } catch (error) {
+        exits.push(`${timeOf(Date.now())} while it started: ${endOf((error as Error).message)}`)
+      }
+    }
   }
 
   return {

@@ -45,6 +45,9 @@ interface Flood {
   sent (count: number): void
 }
 
+/** What URL parsers choke on. Not `http://[`: on that Node-RED's own editor ends, whatever is installed. */
+const paths = ['//', '///', '//mqtt', '/%', '/mqtt%', '//[', '*', '/\\\\', '/mqtt?//', '//a:b@c:d/', 'http://a:99999/']
+
 const floods: Record<string, (flood: Flood) => Promise<void>> = {
   PINGREQ: flood => pour(flood, repeat({ cmd: 'pingreq' } as Packet)),
   PUBREL: flood => pour(flood, many(id => ({ cmd: 'pubrel', messageId: id }))),
@@ -54,7 +57,6 @@ const floods: Record<string, (flood: Flood) => Promise<void>> = {
   CONNECT: flood => connections(flood, () => ({ port: flood.order.port, bytes: connectPacket(`soak-storm-${Math.floor(flood.random() * 1000)}`), stay: 20 })),
   upgrades: flood => connections(flood, () => upgrade(flood)),
   'GET //': flood => connections(flood, () => {
-    const paths = ['//', '///', '//mqtt', '/%', '/mqtt%', 'http://[', '//[', '*', '/\\\\', '/mqtt?//']
     return { port: flood.order.editorPort, bytes: upgradeRequest(paths[Math.floor(flood.random() * paths.length)] ?? '', 'mqtt'), stay: 50 }
   }),
   fuzz: flood => connections(flood, () => ({ port: flood.order.port, bytes: mutated(flood.random), stay: 50 }))
