@@ -7,6 +7,7 @@ import type { Owners } from './owners.ts'
 import type { Rule } from './rules.ts'
 import type { BrokerSnapshot } from './sys-topics.ts'
 import type { UserRecord } from './passwords.ts'
+import type { LimitPackets } from './web-socket.ts'
 
 /** A client's connection, from CONNECT to the end of its socket. */
 export interface Connection {
@@ -149,6 +150,8 @@ export interface Arrival {
   username: string | undefined
   /** The socket below the stream: its counters are the client's. */
   socket: Socket
+  /** Where more than the packets themselves is bounded by their limit. */
+  limitPackets?: LimitPackets
 }
 
 /** A login that somebody outside the broker is to decide. */

@@ -322,7 +322,9 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       stream.destroy()
       return
     }
-    const state = new ClientState(stream, arrival, this.#options.limits, this.#watcher)
+    const { limits } = this.#options
+    arrival.limitPackets?.(limits.connectBytes, false)
+    const state = new ClientState(stream, arrival, limits, this.#watcher)
     const client = this.aedes.handle(stream)
     state.attach(client)
     this.#states.set(client, state)
@@ -369,6 +371,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     if (before?.verified === true && before.username !== owner) return { by: 'clientIdTaken', returnCode: 2, text: 'another user is connected with the client id' }
     if (!this.#persistence.claimSession(client.id, owner)) return { by: 'clientIdTaken', returnCode: 2, text: sessionTaken }
     if (before !== undefined) before.reason ??= 'another connection took over the client id'
+    state.arrival.limitPackets?.(this.#options.limits.packetBytes, true)
     state.verified = verified
     state.rights = this.#rightsOf(state, client.id)
     this.#checkWill(client, state)

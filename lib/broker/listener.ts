@@ -1,4 +1,4 @@
-import { createServer as createHttpServer, type IncomingMessage, type Server as HttpServer } from 'node:http'
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse, type Server as HttpServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { createServer, isIP, type Server, type Socket } from 'node:net'
 import { lookup } from 'node:dns/promises'
@@ -7,7 +7,7 @@ import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import type { Arrival, ListenerOptions, ListenerState } from './broker.ts'
 import { certificateProblem } from './certificate.ts'
-import { acceptWebSockets } from './web-socket.ts'
+import { acceptWebSockets, type AcceptWebSocket, type LimitPackets } from './web-socket.ts'
 
 const firstRetry = 1_000
 const longestRetry = 30_000
@@ -115,7 +115,7 @@ function ignore (): void {}
 
 function serverFor (options: ListenerOptions, door: Door): Server {
   const { transport } = options
-  const accept = (stream: Duplex, socket: Socket): void => { door.accept(stream, arrivalOf(socket, options)) }
+  const accept = (stream: Duplex, socket: Socket, limitPackets?: LimitPackets): void => { door.accept(stream, { ...arrivalOf(socket, options), ...limitPackets === undefined ? {} : { limitPackets } }) }
   if (transport === 'tcp') return createServer({ noDelay: true })
   if (transport === 'ws') return upgrading(createHttpServer(httpOptions), accept)
 
@@ -131,19 +131,21 @@ function serverFor (options: ListenerOptions, door: Door): Server {
   return server
 }
 
-const httpOptions = { noDelay: true, headersTimeout: handshakeTimeout, requestTimeout: handshakeTimeout, connectionsCheckingInterval: handshakeTimeout, maxHeaderSize: 8192 }
+const httpOptions = { noDelay: true, headersTimeout: handshakeTimeout, requestTimeout: handshakeTimeout, connectionsCheckingInterval: 1_000, maxHeaderSize: 8192 }
 
 function arrivalOf (socket: Socket, { certificates }: ListenerOptions): Arrival {
   const address = socket.remoteAddress
   return { address, local: isLoopback(address ?? ''), username: usernameOf(socket, certificates), socket }
 }
 
-function upgrading (server: HttpServer, accept: (stream: Duplex, socket: Socket) => void): HttpServer {
+function upgrading (server: HttpServer, accept: AcceptWebSocket): HttpServer {
   const upgrade = acceptWebSockets(accept)
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => { upgrade(request, socket as Socket, head) })
-  server.on('request', (_request, response) => {
+  const decline = (_request: IncomingMessage, response: ServerResponse): void => {
     response.writeHead(426, { Connection: 'close', Upgrade: 'websocket', 'Content-Type': 'text/plain' }).end('This port speaks MQTT over WebSocket.\n')
-  })
+  }
+  // By itself Node answers an expectation and waits for the next request.
+  server.on('request', decline).on('checkExpectation', decline)
   return server
 }
 

@@ -64,7 +64,7 @@ const hash = 0x23
 const names = { 4: 'MQTT', 6: 'MQIsdp' } as const
 const sharePrefix = '$share/'
 /** A CONNECT has 12 bytes and at most five fields of 65,535 bytes. */
-const largestConnect = 12 + 5 * 65_537
+export const largestConnect = 12 + 5 * 65_537
 
 /**
  * Walks over what one client sends, chunk by chunk, wherever the chunks are cut. It keeps some numbers and not one byte:

@@ -1,38 +1,111 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { createWebSocketStream, WebSocketServer } from 'ws'
+import { createWebSocketStream, WebSocketServer, type ServerOptions, type WebSocket } from 'ws'
+import { largestConnect } from './packet-guard.ts'
 
 /** [MQTT-6.0.0-3], and the name that clients of MQTT 3.1 give. */
 const protocols = ['mqtt', 'mqttv3.1']
 
-/** Node keeps as much of a WebSocket message in memory before it hands it on; MQTT packets may be split over messages. */
-const longestMessage = 1024 * 1024
+/** Bytes of a message of a client that is not let in yet, or more where CONNECT may have more: packets may come together. */
+const firstMessage = 65_536
+/** Bytes of a message beside the largest packet in it. */
+const besidePacket = 1024 * 1024
+/** Pieces of one message, as frames and as chunks of the socket: each takes memory, however short it is. */
+const mostFragments = 4_096
+const mostChunks = 16_384
+/** Frames a second that carry nothing of MQTT; a client has no reason for more than a few a minute. */
+const mostIdleFrames = 100
+/** Bytes that a client may leave unread before its pings are no longer answered. */
+const unreadBeforeSilence = 65_536
+/** ms that a client has to close its end. */
+const closeTimeout = 2_000
+
+/** What is used of a WebSocket beyond its types: its receiver keeps a whole message in memory before it hands it on. */
+type Receiving = WebSocket & { _receiver: { _maxPayload: number } }
+
+/** Bounds what a message may hold from now on: packets of so many bytes (0: as large as MQTT allows) of a client that was let in, or was not. */
+export type LimitPackets = (bytes: number, isKnown: boolean) => void
+
+/** Gets the stream of MQTT, the socket below it, and what bounds its messages. */
+export type AcceptWebSocket = (stream: Duplex, socket: Socket, limitPackets: LimitPackets) => void
 
 /**
- * Make MQTT streams of upgrade requests.
- * @param accept gets the stream and the socket below it
+ * Make MQTT streams of upgrade requests. Whatever is refused is closed within seconds, and nothing in a request or in a frame throws.
  */
-export function acceptWebSockets (accept: (stream: Duplex, socket: Socket) => void): (request: IncomingMessage, socket: Socket, head: Buffer) => void {
-  const server = new WebSocketServer({
+export function acceptWebSockets (accept: AcceptWebSocket): (request: IncomingMessage, socket: Socket, head: Buffer) => void {
+  // Its types lack the last of these.
+  const options: ServerOptions & { closeTimeout: number } = {
     noServer: true,
     perMessageDeflate: false,
-    maxPayload: longestMessage,
-    handleProtocols: offered => protocols.find(protocol => offered.has(protocol)) ?? false
-  })
+    autoPong: false,
+    maxPayload: firstMessage,
+    maxFragments: mostFragments,
+    maxBufferedChunks: mostChunks,
+    handleProtocols: offered => protocols.find(protocol => offered.has(protocol)) ?? false,
+    closeTimeout
+  }
+  const server = new WebSocketServer(options)
   return (request, socket, head) => {
+    // Nobody else listens any more: the HTTP server let go of the socket.
+    socket.on('error', ignore)
     const offered = String(request.headers['sec-websocket-protocol'] ?? '').split(',').map(name => name.trim())
-    if (!offered.some(name => protocols.includes(name))) {
-      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\nThe subprotocol is mqtt.\r\n')
-      return
-    }
+    if (!offered.some(name => protocols.includes(name))) return refuse(socket, '400 Bad Request', 'The subprotocol is mqtt.')
     server.handleUpgrade(request, socket, head, webSocket => {
-      const stream = createWebSocketStream(webSocket)
-      // MQTT writes a packet in pieces; without this each of them were a message.
-      stream._writev = (pieces, done) => { webSocket.send(Buffer.concat(pieces.map(({ chunk }) => chunk as Buffer)), done) }
-      // The stream reports what goes wrong, when it has no other listener yet too.
-      stream.on('error', () => undefined)
-      accept(stream, socket)
+      const stream = streamOf(webSocket, socket)
+      accept(stream, socket, (bytes, isKnown) => {
+        const { _receiver: receiver } = webSocket as Receiving
+        if (isKnown) receiver._maxPayload = bytes === 0 ? 0 : bytes + besidePacket
+        else receiver._maxPayload = Math.max(bytes === 0 ? largestConnect : bytes, firstMessage)
+      })
     })
   }
 }
+
+/** Answer an upgrade request with an error. The socket has no reader any more, so it would never see its end. */
+export function refuse (socket: Socket, status: string, text: string): void {
+  socket.on('error', ignore)
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n${text}\r\n`)
+  socket.destroySoon()
+}
+
+/** The path that a request asks for, as it stands there; undefined: none. */
+export function pathOf (request: IncomingMessage): string | undefined {
+  const [target = ''] = (request.url ?? '').split(/[?#]/, 1)
+  if (target.startsWith('/')) return target
+  // RFC 9112, 3.2.2: a server takes a whole URL as well.
+  return URL.canParse(target) ? new URL(target).pathname : undefined
+}
+
+function streamOf (webSocket: WebSocket, socket: Socket): Duplex {
+  const stream = createWebSocketStream(webSocket)
+  // MQTT writes a packet in pieces; without this each of them were a message.
+  stream._writev = (pieces, done) => { webSocket.send(Buffer.concat(pieces.map(({ chunk }) => chunk as Buffer)), done) }
+  // The stream reports what goes wrong, when it has no other listener yet too.
+  stream.on('error', ignore)
+
+  let idle = 0
+  let since = 0
+  const countIdle = (): void => {
+    const now = performance.now()
+    if (now - since >= 1000) {
+      since = now
+      idle = 0
+    }
+    if (++idle > mostIdleFrames) stream.destroy(new Error(`more than ${mostIdleFrames} WebSocket frames a second without MQTT in them`))
+  }
+  // Before the stream takes it.
+  webSocket.prependListener('message', (data: Buffer, isBinary: boolean) => {
+    // [MQTT-6.0.0-1]
+    if (!isBinary) stream.destroy(new Error('MQTT in a WebSocket text frame'))
+    else if (data.length === 0) countIdle()
+  })
+  webSocket.on('ping', data => {
+    countIdle()
+    if (socket.writableLength < unreadBeforeSilence) webSocket.pong(data, false, ignore)
+  })
+  webSocket.on('pong', countIdle)
+  return stream
+}
+
+function ignore (): void {}

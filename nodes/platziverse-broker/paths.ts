@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Arrival } from '../../lib/broker/broker.ts'
 import { isLoopback } from '../../lib/broker/listener.ts'
-import { acceptWebSockets } from '../../lib/broker/web-socket.ts'
+import { acceptWebSockets, pathOf } from '../../lib/broker/web-socket.ts'
 
 const taken = new Map<string, object>()
 
@@ -16,14 +16,14 @@ export function servePath (server: Server, path: string, accept: (stream: Duplex
   const mark = {}
   taken.set(path, mark)
   const proxied = new WeakSet<Socket>()
-  const upgrade = acceptWebSockets((stream, socket) => {
+  const upgrade = acceptWebSockets((stream, socket, limitPackets) => {
     const address = socket.remoteAddress
     // Behind a proxy everybody seems to come from this machine.
-    accept(stream, { address, local: isLoopback(address ?? '') && !proxied.has(socket), username: undefined, socket })
+    accept(stream, { address, local: isLoopback(address ?? '') && !proxied.has(socket), username: undefined, socket, limitPackets })
   })
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     // Others have paths of their own: what is not ours is theirs.
-    if (new URL(request.url ?? '/', 'http://localhost').pathname !== path) return
+    if (pathOf(request) !== path) return
     if (['x-forwarded-for', 'forwarded', 'via'].some(header => request.headers[header] !== undefined)) proxied.add(socket as Socket)
     upgrade(request, socket as Socket, head)
   }

@@ -4,8 +4,8 @@ import type { TestContext } from 'node:test'
 import { generate, type Packet } from 'mqtt-packet'
 
 /** A socket that speaks only what it is told to, for clients that are not as they should be. */
-export async function rawSocket (t: Pick<TestContext, 'after'>, port: number): Promise<Socket> {
-  const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+export async function rawSocket (t: Pick<TestContext, 'after'>, port: number, options: { allowHalfOpen?: boolean } = {}): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true, ...options })
   socket.on('error', () => undefined)
   t.after(() => { socket.destroy() })
   await once(socket, 'connect')

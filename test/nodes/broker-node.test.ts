@@ -9,6 +9,8 @@ import { findBroker } from '../../lib/broker/hub.ts'
 import { until } from '../helpers/events.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { useNodeRed, type TestFlow } from '../helpers/flow.ts'
+import { rawSocket } from '../helpers/raw-client.ts'
+import { rawWebSocket, upgradeRequest } from '../helpers/raw-web-socket.ts'
 
 const load = useNodeRed()
 
@@ -168,4 +170,32 @@ test('retained messages on disk are there again after the broker was removed and
   const heard = once(reader as never, 'message')
   await reader.subscribeAsync('a')
   assert.equal((await heard)[1].toString(), 'kept')
+})
+
+test('no upgrade request to Node-RED\'s own server ends the process, and a path of others is left to them', async t => {
+  await brokerFlow({ listeners: [{ transport: 'path', host: '', port: '', path: '/mqtt', certificates: 'none' }] })
+  const port = serverPort()
+  for (const target of ['//', '///', '//mqtt', 'http:///', '*', 'mqtt', '/%', '/mqtt%00', '?', '/\\', 'http://%zz/mqtt', 'x:y', '/mqtt/../mqtt']) {
+    const socket = await rawSocket(t, port)
+    socket.write(upgradeRequest(target))
+    let answer = ''
+    socket.on('data', (bytes: Buffer) => { answer += bytes.toString('latin1') })
+    await new Promise(resolve => setTimeout(resolve, 20))
+    // Node itself declines what no URL can be. Else nobody has the path, so nobody may answer.
+    assert.ok(answer === '' || answer.startsWith('HTTP/1.1 400'), `${target}: ${answer}`)
+    socket.resetAndDestroy()
+  }
+  for (const target of ['/mqtt', '/mqtt?a=//', 'http://localhost/mqtt', 'http://localhost:1880/mqtt?x']) {
+    const { answer, socket } = await rawWebSocket(t, port, target)
+    assert.match(answer, /^HTTP\/1\.1 101 /, target)
+    socket.resetAndDestroy()
+  }
+  // A refused one has nobody who listens to its errors but us.
+  for (let i = 0; i < 20; i++) {
+    const socket = await rawSocket(t, port)
+    socket.write(upgradeRequest('/mqtt', { 'Sec-WebSocket-Protocol': 'chat' }))
+    if (i % 2 === 0) socket.resetAndDestroy()
+    else await once(socket.resume(), 'close', { signal: AbortSignal.timeout(4_000) })
+  }
+  await connect(t, `ws://127.0.0.1:${port}/mqtt`)
 })
