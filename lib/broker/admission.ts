@@ -1,6 +1,7 @@
 import type { Limits } from './limits.ts'
+import { networkOf } from './users.ts'
 
-/** Addresses whose rate is remembered at most; beyond that all rates start anew. */
+/** Addresses whose rate is remembered at most: those of the second that runs are never forgotten for others. */
 const mostAddresses = 50_000
 
 interface Address {
@@ -13,11 +14,13 @@ interface Address {
 /** Why a connection is not let in: the name of the limit. */
 export type Refusal = 'connections' | 'connectionsPerAddress' | 'connectionRate'
 
-/** Counts connections in all, per address and per second, from the socket on: before a byte was read, a handshake made. */
+/** Counts connections in all, per address and per second, from the socket on: before a byte was read, a handshake made. An IPv6 client has a whole /64 for its address. */
 export class Admission {
   limits: Limits
   #now: () => number
   #open = 0
+  /** When it looked last for addresses to forget: it looks at all. */
+  #forgotAt = -Infinity
   #addresses = new Map<string, Address>()
 
   /** @param now ms */
@@ -32,7 +35,8 @@ export class Admission {
   /** Let a connection in, or say why not. Who was let in is to leave once. */
   enter (address: string): Refusal | undefined {
     const now = this.#now()
-    const from = this.#find(address, now)
+    const from = this.#find(networkOf(address), now)
+    if (from === undefined) return 'connectionRate'
     if (now - from.since >= 1000) {
       from.since = now
       from.recent = 0
@@ -49,21 +53,26 @@ export class Admission {
 
   leave (address: string): void {
     this.#open--
-    const from = this.#addresses.get(address)
-    if (from !== undefined && --from.open === 0 && this.#now() - from.since >= 1000) this.#addresses.delete(address)
+    const network = networkOf(address)
+    const from = this.#addresses.get(network)
+    if (from !== undefined && --from.open === 0 && this.#now() - from.since >= 1000) this.#addresses.delete(network)
   }
 
-  #find (address: string, now: number): Address {
-    let from = this.#addresses.get(address)
+  /** @returns undefined: more addresses came in this second than are remembered */
+  #find (network: string, now: number): Address | undefined {
+    let from = this.#addresses.get(network)
     if (from === undefined) {
-      if (this.#addresses.size >= mostAddresses) this.#forget()
+      if (this.#addresses.size >= mostAddresses) this.#forget(now)
+      if (this.#addresses.size >= mostAddresses + this.#open) return undefined
       from = { open: 0, recent: 0, since: now }
-      this.#addresses.set(address, from)
+      this.#addresses.set(network, from)
     }
     return from
   }
 
-  #forget (): void {
-    for (const [address, { open }] of this.#addresses) if (open === 0) this.#addresses.delete(address)
+  #forget (now: number): void {
+    if (now - this.#forgotAt < 100) return
+    this.#forgotAt = now
+    for (const [network, { open, since }] of this.#addresses) if (open === 0 && now - since >= 1000) this.#addresses.delete(network)
   }
 }

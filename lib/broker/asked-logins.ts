@@ -2,7 +2,9 @@ import { isUtf8 } from 'node:buffer'
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Decide } from './broker.ts'
 import { Slowdown } from './slowdown.ts'
-import { networkOf, type Verdict as KnownVerdict } from './users.ts'
+import { Guessing } from './guessing.ts'
+import { guessesPerFailure, networkOf, type Verdict as KnownVerdict } from './users.ts'
+import { Welcome } from './welcome.ts'
 
 /** `undecided`: nobody answered; `crowded`: not asked, because too many questions are open. The client may try again later. */
 export type Verdict = KnownVerdict | 'undecided' | 'crowded'
@@ -18,10 +20,8 @@ export interface AskedLoginsOptions {
   failuresAllowed?: number
 }
 
-/** Users who got in from somewhere that are remembered. */
-const mostWelcome = 10_000
-
 interface Attempt {
+  username: string
   /** What stands for username and password in memory. */
   digest: Buffer
   /** Keys: where from, who from there, and exactly these credentials from there. */
@@ -37,13 +37,14 @@ interface Attempt {
 export class AskedLogins {
   /** Of this process alone: what is remembered is worth nothing outside it. */
   #secret = randomBytes(32)
-  /** By user and network, the digest that was right last; the latest last. */
-  #welcome = new Map<string, Buffer>()
+  /** By user and network, the digest that was right last. */
+  #welcome = new Welcome<Buffer>()
   #networks: Slowdown
   /** The same wrong password again is no new guess: it slows down itself, not its neighbours. */
   #credentials: Slowdown
   /** Wrong guesses at remembered passwords from a slowed network, by user: the way around the slowdown is no way to guess faster. */
   #guesses: Slowdown
+  #guessing: Guessing
   #open = 0
   #openFrom = new Map<string, number>()
   readonly #most: number
@@ -52,9 +53,11 @@ export class AskedLogins {
   constructor ({ now = () => performance.now(), questions = 1_000, questionsPerNetwork = 250, failuresAllowed = 5 }: AskedLoginsOptions = {}) {
     this.#most = questions
     this.#mostPerNetwork = questionsPerNetwork
-    this.#networks = new Slowdown(failuresAllowed, now)
-    this.#credentials = new Slowdown(failuresAllowed, now)
-    this.#guesses = new Slowdown(failuresAllowed, now)
+    const slowdown = { allowed: failuresAllowed, now }
+    this.#networks = new Slowdown(slowdown)
+    this.#credentials = new Slowdown(slowdown)
+    this.#guesses = new Slowdown(slowdown)
+    this.#guessing = new Guessing({ allowed: guessesPerFailure * failuresAllowed, now, isUser: username => this.#welcome.knows(username) })
   }
 
   /**
@@ -69,11 +72,12 @@ export class AskedLogins {
     if (this.#credentials.slows(attempt.credentialsThere)) return 'slowed'
     const known = this.#recall(attempt)
     if (this.#networks.slows(network) && !this.#isWelcome(attempt, known)) return 'slowed'
+    if (this.#isGuessedElsewhere(attempt)) return 'slowed'
     if (this.#open >= this.#most || (this.#openFrom.get(network) ?? 0) >= this.#mostPerNetwork) return 'crowded'
     const allowed = await this.#ask(network, () => decide({ clientId, username, password: password?.toString(), address }))
     if (allowed === undefined) return 'undecided'
     // Of a hundred guesses that came at once, all but the first few learn nothing.
-    const slowed = !known && this.#networks.slows(network)
+    const slowed = !known && (this.#networks.slows(network) || this.#isGuessedElsewhere(attempt))
     if (!allowed) this.#fail(attempt, known)
     if (slowed) return 'slowed'
     if (allowed) this.#remember(attempt)
@@ -82,7 +86,7 @@ export class AskedLogins {
 
   #attempt (username: string, password: Buffer | undefined, network: string): Attempt {
     const digest = this.#sign(JSON.stringify([username, password !== undefined]), password ?? '')
-    return { digest, network, userThere: `${network} ${this.#sign(username).toString('base64')}`, credentialsThere: `${network} ${digest.toString('base64')}` }
+    return { username, digest, network, userThere: `${network} ${this.#sign(username).toString('base64')}`, credentialsThere: `${network} ${digest.toString('base64')}` }
   }
 
   #sign (...parts: Array<string | Buffer>): Buffer {
@@ -92,14 +96,19 @@ export class AskedLogins {
   }
 
   /** Whether these credentials are those that were right from there. */
-  #recall ({ userThere, digest }: Attempt): boolean {
-    const right = this.#welcome.get(userThere)
+  #recall ({ username, network, digest }: Attempt): boolean {
+    const right = this.#welcome.get(username, network)
     return right !== undefined && timingSafeEqual(right, digest)
   }
 
+  /** Whether a user is slowed where it comes from: wrong passwords came for it, and it never got in from there. */
+  #isGuessedElsewhere ({ username, network }: Attempt): boolean {
+    return this.#guessing.slows(username) && this.#welcome.get(username, network) === undefined
+  }
+
   /** Whether a user of a slowed network is asked for all the same. All that are not are told the same. */
-  #isWelcome ({ userThere, credentialsThere }: Attempt, known: boolean): boolean {
-    if (!this.#welcome.has(userThere) || this.#guesses.slows(userThere)) return false
+  #isWelcome ({ username, network, userThere, credentialsThere }: Attempt, known: boolean): boolean {
+    if (this.#welcome.get(username, network) === undefined || this.#guesses.slows(userThere)) return false
     if (!known) {
       if (!this.#credentials.knows(credentialsThere)) this.#guesses.count(userThere)
       this.#credentials.count(credentialsThere)
@@ -120,18 +129,14 @@ export class AskedLogins {
     }
   }
 
-  #fail ({ network, userThere, credentialsThere }: Attempt, known: boolean): void {
-    if (known) this.#welcome.delete(userThere)
+  #fail ({ username, digest, network, credentialsThere }: Attempt, known: boolean): void {
+    if (known) this.#welcome.delete(username, network)
+    this.#guessing.count(username, digest)
     if (!this.#credentials.knows(credentialsThere)) this.#networks.count(network)
     this.#credentials.count(credentialsThere)
   }
 
-  #remember ({ userThere, digest }: Attempt): void {
-    this.#welcome.delete(userThere)
-    this.#welcome.set(userThere, digest)
-    for (const first of this.#welcome.keys()) {
-      if (this.#welcome.size <= mostWelcome) break
-      this.#welcome.delete(first)
-    }
+  #remember ({ username, network, digest }: Attempt): void {
+    this.#welcome.set(username, network, digest)
   }
 }

@@ -6,20 +6,31 @@ const forgetAfter = 10 * 60_000
 /** Strangers can make it grow. */
 const mostEntries = 10_000
 
+export interface SlowdownOptions {
+  /** The failure that is the first to slow down. */
+  allowed: number
+  /** ms that never go back. */
+  now: () => number
+  /** ms that one more failure costs at most; default 5 minutes. */
+  longest?: number
+  /** Keys that are remembered; beyond that the one with the oldest failure is forgotten. Default 10,000. */
+  most?: number
+}
+
 /** Counts failures by key; from one too many on the key is slowed, each time for twice as long. */
 export class Slowdown {
   /** The latest failure last. */
   #entries = new Map<string, { failures: number, slowedUntil: number, forgottenAt: number }>()
   readonly #allowed: number
   readonly #now: () => number
+  readonly #longest: number
+  readonly #most: number
 
-  /**
-   * @param allowed the failure that is the first to slow down
-   * @param now ms that never go back
-   */
-  constructor (allowed: number, now: () => number) {
+  constructor ({ allowed, now, longest = longestDelay, most = mostEntries }: SlowdownOptions) {
     this.#allowed = allowed
     this.#now = now
+    this.#longest = longest
+    this.#most = most
   }
 
   knows (key: string): boolean {
@@ -33,11 +44,11 @@ export class Slowdown {
   count (key: string): void {
     const now = this.#now()
     const failures = this.knows(key) ? (this.#entries.get(key)?.failures ?? 0) + 1 : 1
-    const delay = failures < this.#allowed ? 0 : Math.min(firstDelay * 2 ** (failures - this.#allowed), longestDelay)
+    const delay = failures < this.#allowed ? 0 : Math.min(firstDelay * 2 ** (failures - this.#allowed), this.#longest)
     this.#entries.delete(key)
     this.#entries.set(key, { failures, slowedUntil: now + delay, forgottenAt: now + delay + forgetAfter })
     for (const [first, { forgottenAt }] of this.#entries) {
-      if (forgottenAt > now && this.#entries.size <= mostEntries) return
+      if (forgottenAt > now && this.#entries.size <= this.#most) return
       this.#entries.delete(first)
     }
   }

@@ -1,7 +1,9 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { verifyPassword, type UserRecord } from './passwords.ts'
+import { Guessing } from './guessing.ts'
 import { Slowdown } from './slowdown.ts'
+import { Welcome } from './welcome.ts'
 
 /** `slowed`: not looked at, because of failures before or because too many wait; the client may try again later. */
 export type Verdict = 'granted' | 'refused' | 'slowed'
@@ -17,8 +19,8 @@ export interface UsersOptions {
   failuresAllowed?: number
 }
 
-/** Entries of each table that strangers can make grow. */
-const mostEntries = 10_000
+/** As many times more wrong passwords a user is allowed, wherever they come from, as an address. */
+export const guessesPerFailure = 4
 
 interface Attempt {
   username: string
@@ -37,6 +39,8 @@ interface Attempt {
  * Who may log in, at a cost that strangers cannot raise. A password that was right is known again without computing its hash.
  * Failures slow down the address they come from, and no success lifts that. Users who logged in from a slowed address before
  * still get in with the password that was right then: behind a router, one bad client does not keep the others out.
+ * Wrong passwords of one user slow down that user everywhere but where it logged in before, so that many addresses guess no faster than
+ * a few, and nobody is kept out of where it always comes from.
  */
 export class Users {
   #hashes = new Map<string, string>()
@@ -45,13 +49,14 @@ export class Users {
   #secret = randomBytes(32)
   /** By username, the digest of the credentials that were right. */
   #remembered = new Map<string, Buffer>()
-  /** Users and the networks they logged in from, the latest last. */
-  #welcome = new Set<string>()
+  /** Users and the networks they logged in from. */
+  #welcome = new Welcome<true>()
   #networks: Slowdown
   /** The same wrong password again is no new guess: it slows down itself, not its neighbours. */
   #credentials: Slowdown
   /** Wrong guesses at remembered passwords from a slowed network, by user: the way around the slowdown is no way to guess faster. */
   #guesses: Slowdown
+  #guessing: Guessing
   #checks = new Map<string, Promise<boolean | 'slowed'>>()
   #running = 0
   #queue: Array<() => void> = []
@@ -62,9 +67,11 @@ export class Users {
     const { now = () => performance.now(), concurrency = 2, waiting = 256, failuresAllowed = 5 } = options
     this.#concurrency = concurrency
     this.#longestQueue = waiting
-    this.#networks = new Slowdown(failuresAllowed, now)
-    this.#credentials = new Slowdown(failuresAllowed, now)
-    this.#guesses = new Slowdown(failuresAllowed, now)
+    const slowdown = { allowed: failuresAllowed, now }
+    this.#networks = new Slowdown(slowdown)
+    this.#credentials = new Slowdown(slowdown)
+    this.#guesses = new Slowdown(slowdown)
+    this.#guessing = new Guessing({ allowed: guessesPerFailure * failuresAllowed, now, isUser: username => this.#hashes.has(username) })
     this.update(records)
   }
 
@@ -83,7 +90,10 @@ export class Users {
     this.#hashes = tableOf(records)
     this.#decoys = [...this.#hashes.values()]
     const changed = changedUsers(before, records)
-    for (const username of changed) this.#remembered.delete(username)
+    for (const username of changed) {
+      this.#remembered.delete(username)
+      if (!this.#hashes.has(username)) this.#welcome.forget(username)
+    }
     return changed
   }
 
@@ -98,6 +108,7 @@ export class Users {
     if (this.#credentials.slows(attempt.credentialsThere)) return 'slowed'
     const known = this.#recall(attempt)
     if (this.#networks.slows(attempt.network)) return this.#isWelcome(attempt, known) ? 'granted' : 'slowed'
+    if (this.#isGuessedElsewhere(attempt)) return 'slowed'
     if (known === true) return this.#grant(attempt)
     // Counted before the work: of a thousand guesses that come at once, all but the first few find the address slowed.
     if (known === false) this.#fail(attempt)
@@ -130,9 +141,14 @@ export class Users {
     return remembered === undefined ? undefined : timingSafeEqual(remembered, digest)
   }
 
+  /** Whether a user is slowed where it comes from: all that ask are told the same, and a right password is not looked at. */
+  #isGuessedElsewhere ({ username, network }: Attempt): boolean {
+    return this.#guessing.slows(username) && this.#welcome.get(username, network) === undefined
+  }
+
   /** Whether a user of a slowed network gets in all the same. All that do not are told the same. */
   #isWelcome (attempt: Attempt, known: boolean | undefined): boolean {
-    if (!this.#welcome.has(attempt.userThere) || this.#guesses.slows(attempt.userThere)) return false
+    if (this.#welcome.get(attempt.username, attempt.network) === undefined || this.#guesses.slows(attempt.userThere)) return false
     if (known === false) {
       if (!this.#credentials.knows(attempt.credentialsThere)) this.#guesses.count(attempt.userThere)
       this.#credentials.count(attempt.credentialsThere)
@@ -140,18 +156,14 @@ export class Users {
     return known === true
   }
 
-  #grant ({ username, digest, userThere }: Attempt): Verdict {
+  #grant ({ username, digest, network }: Attempt): Verdict {
     this.#remembered.set(username, digest)
-    this.#welcome.delete(userThere)
-    this.#welcome.add(userThere)
-    for (const first of this.#welcome) {
-      if (this.#welcome.size <= mostEntries) break
-      this.#welcome.delete(first)
-    }
+    this.#welcome.set(username, network, true)
     return 'granted'
   }
 
-  #fail ({ network, credentialsThere }: Attempt): void {
+  #fail ({ username, digest, network, credentialsThere }: Attempt): void {
+    this.#guessing.count(username, digest)
     if (!this.#credentials.knows(credentialsThere)) this.#networks.count(network)
     this.#credentials.count(credentialsThere)
   }
@@ -167,12 +179,13 @@ export class Users {
     return check
   }
 
-  async #compute ({ username, password, hash, network }: Attempt, counted: boolean): Promise<boolean | 'slowed'> {
+  async #compute (attempt: Attempt, counted: boolean): Promise<boolean | 'slowed'> {
+    const { username, password, hash, network } = attempt
     if (this.#running < this.#concurrency) this.#running++
     else await new Promise<void>(resolve => { this.#queue.push(resolve) })
     try {
       // Failures that came in meanwhile spare the work, except where this attempt is one of them: its answer must not tell.
-      if (!counted && this.#networks.slows(network)) return 'slowed'
+      if (!counted && (this.#networks.slows(network) || this.#isGuessedElsewhere(attempt))) return 'slowed'
       const matches = await verifyPassword(password, hash ?? this.#decoyFor(username))
       return matches && hash !== undefined
     } finally {

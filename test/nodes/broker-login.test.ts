@@ -241,6 +241,19 @@ test('wrong logins slow down where they come from; who got in from there before 
   assert.equal(await login('bob', 'right'), 'granted')
 })
 
+test('guesses at one user from forty addresses are slowed, and the user still gets in from where it always comes', async () => {
+  const { decide, asked } = asking(({ password }) => password === 'right')
+  const logins = new AskedLogins({ now: () => 0 })
+  const login = (password: string, address: string): Promise<string> => logins.authenticate(decide, 'one', 'ana', Buffer.from(password), address)
+  assert.equal(await login('right', here), 'granted')
+  asked.length = 0
+  const verdicts: string[] = []
+  for (let i = 0; i < 80; i++) verdicts.push(await login(`guess ${i}`, `198.51.100.${i % 40}`))
+  assert.deepEqual([verdicts.filter(verdict => verdict === 'refused').length, asked.length], [20, 20])
+  assert.equal(await login('right', '198.51.100.39'), 'slowed')
+  assert.equal(await login('right', here), 'granted')
+})
+
 test('the same wrong password again slows down itself alone', async () => {
   const { decide } = asking(({ password }) => password === 'right')
   const logins = new AskedLogins({ now: () => 0 })

@@ -93,3 +93,29 @@ test('agents whose user is remembered are bounded for each user, and none is for
   assert.deepEqual([owners.claim('100000', 'a'), owners.claim('mine', 'a'), owners.claim('0', 'b')], ['tooMany', 'another', 'another'])
   assert.deepEqual([owners.claim('100000', 'b'), owners.claim('0', 'a')], ['theirs', 'theirs'])
 })
+
+test('an IPv6 client has one address, however many of its /64 it uses', () => {
+  const admission = new Admission(readLimits({ connections: 0, connectionsPerAddress: 2, connectionRate: 3 }), () => 0)
+  const refusals = (count: number, addressOf: (i: number) => string): Array<string | undefined> => Array.from({ length: count }, (_, i) => admission.enter(addressOf(i)))
+  assert.deepEqual(refusals(4, i => `2001:db8:0:1::${i + 1}`), [undefined, undefined, 'connectionsPerAddress', 'connectionRate'])
+  assert.equal(admission.enter('2001:db8:0:2::1'), undefined)
+  admission.leave('2001:db8:0:1::1')
+  assert.deepEqual(refusals(2, i => `::ffff:192.0.2.${i}`), [undefined, undefined])
+  assert.equal(admission.enter('192.0.2.1'), undefined)
+  assert.equal(admission.enter('192.0.2.1'), 'connectionsPerAddress')
+})
+
+test('however many addresses come, the rate of one that came in this second is not forgotten', () => {
+  let now = 0
+  const admission = new Admission(readLimits({ connections: 0, connectionsPerAddress: 0, connectionRate: 1 }), () => now)
+  const come = (address: string): string | undefined => {
+    const refusal = admission.enter(address)
+    if (refusal === undefined) admission.leave(address)
+    return refusal
+  }
+  assert.equal(come('192.0.2.1'), undefined)
+  for (let i = 0; i < 50_001; i++) come(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`)
+  assert.equal(come('192.0.2.1'), 'connectionRate')
+  now = 1_000
+  assert.deepEqual([come('192.0.2.1'), come('203.0.113.1')], [undefined, undefined])
+})

@@ -252,3 +252,63 @@ test('a table of failures that is full forgets the oldest', async () => {
   await Promise.all(Array.from({ length: 10_000 }, (_, i) => login('nobody', 'same', `10.0.${i >> 8}.${i & 255}`)))
   assert.equal(await login('ana', 'secret', '192.0.2.1'), 'granted')
 })
+
+test('guesses at one user from forty addresses are slowed, and the user still gets in from where it always comes', async () => {
+  const { users, login, clock } = usersWithClock([user('ana', 'secret'), user('bob', 'other')])
+  assert.equal(await login('ana', 'secret', '198.51.100.7'), 'granted')
+  const guess = async (round: number): Promise<string[]> => {
+    const verdicts: string[] = []
+    for (let i = 0; i < 40; i++) verdicts.push(await login('ana', `guess ${round} ${i}`, `192.0.2.${i}`))
+    return verdicts
+  }
+  const looked: number[] = []
+  for (let round = 0; round < 4; round++) looked.push((await guess(round)).filter(verdict => verdict !== 'slowed').length)
+  assert.deepEqual(looked, [20, 0, 0, 0])
+  // Whether it is right is told to nobody there.
+  assert.equal(await login('ana', 'secret', '192.0.2.39'), 'slowed')
+  assert.equal(await login('ana', 'secret', '198.51.100.7'), 'granted')
+  assert.equal(await login('bob', 'other', '192.0.2.39'), 'granted')
+  // One guess each time that the wait is over: 1 s, 2 s, 4 s … 30 s.
+  let guesses = 0
+  for (let second = 0; second < 600; second++) {
+    clock.now += 1000
+    guesses += (await guess(100 + second)).filter(verdict => verdict !== 'slowed').length
+  }
+  assert.ok(guesses <= 26, `${guesses} guesses in ten minutes`)
+  assert.equal(await login('ana', 'secret', '198.51.100.7'), 'granted')
+  assert.equal(users.checking, 0)
+  // Nor is it locked out of a new address once the wait is over.
+  clock.now += 30_000
+  assert.equal(await login('ana', 'secret', '203.0.113.1'), 'granted')
+})
+
+test('names that somebody invents do not make guesses at a user forgotten', async () => {
+  const { login } = usersWithClock([user('ana', 'secret')], { waiting: 50_000 })
+  for (let i = 0; i < 20; i++) await login('ana', `guess ${i}`, `192.0.2.${i}`)
+  await Promise.all(Array.from({ length: 10_001 }, (_, i) => login(`invented ${i}`, 'a', `10.0.${i >> 8}.${i & 255}`)))
+  assert.equal(await login('ana', 'guess 21', '198.51.100.1'), 'slowed')
+})
+
+test('a hundred devices with one old password are one guess', async () => {
+  const { login } = usersWithClock([user('ana', 'secret')])
+  for (let i = 0; i < 100; i++) assert.equal(await login('ana', 'old', `192.0.2.${i}`), 'refused')
+  assert.equal(await login('ana', 'secret', '198.51.100.1'), 'granted')
+})
+
+test('an unknown user is slowed as a known one is', async () => {
+  const verdictsFor = async (name: string): Promise<string[]> => {
+    const { login } = usersWithClock([user('ana', 'secret')])
+    const verdicts: string[] = []
+    for (let i = 0; i < 40; i++) verdicts.push(await login(name, `guess ${i}`, `192.0.2.${i}`))
+    return verdicts
+  }
+  assert.deepEqual(await verdictsFor('nobody'), await verdictsFor('ana'))
+})
+
+test('one user\'s many addresses push out none of another\'s', async () => {
+  const { login, slowDown } = usersWithClock([user('ana', 'secret'), user('bob', 'other')])
+  assert.equal(await login('ana', 'secret', '198.51.100.7'), 'granted')
+  for (let i = 0; i <= 10_000; i++) await login('bob', 'other', `10.0.${i >> 8}.${i & 255}`)
+  await slowDown('198.51.100.7')
+  assert.equal(await login('ana', 'secret', '198.51.100.7'), 'granted')
+})
