@@ -55,6 +55,8 @@ export class Violations {
 
 /** ms around an outage in which what was under way may have been cut short. */
 const margin = 2_000
+/** ms that what nobody acknowledges may have been under way. */
+const unknownTime = 15_000
 
 export function isDuring (outages: readonly Outage[], from: number, to: number): boolean {
   return outages.some(outage => from < outage.to + margin && to > outage.from - margin)
@@ -113,7 +115,7 @@ export async function checkLedgers (files: string[], stored: Stored, outages: re
   function check ({ uuid, seq, sentAt, doneAt }: Entry, count: number, resends: number): void {
     const kind = kindOf(uuid)
     if (kind === undefined) return
-    const during = isDuring(outages, sentAt, doneAt)
+    const during = isDuring(outages, sentAt, kind.qos === 0 ? doneAt + unknownTime : doneAt)
     if (during) figures.cutShort.add(`${uuid} ${seq}`)
     else figures.whole.set(`${uuid} ${seq}`, sentAt)
     const owed = kind.qos === 0 ? 0 : kind.hasty === true && during ? 0 : count

@@ -58,7 +58,11 @@ export async function runPublisher (options: PublisherOptions, stopping: AbortSi
     const message = open.get(id)
     if (packet.cmd === 'puback' || packet.cmd === 'pubcomp') settle(id)
     if (packet.cmd !== 'pubrec') return
-    if (kind.repeats === true && message?.released === false) return repeat(id, message, client)
+    if (kind.repeats === true && message !== undefined) {
+      // Each copy gets a PUBREC of its own: after the first PUBREL none may follow.
+      if (!message.released) repeat(id, message, client)
+      return
+    }
     if (message !== undefined) message.released = true
     client.send({ cmd: 'pubrel', messageId: id })
   }
