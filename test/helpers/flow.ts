@@ -5,6 +5,7 @@ import type { Node, NodeMessage } from 'node-red'
 import helper from 'node-red-node-test-helper'
 import agentIn from '../../nodes/agent-in/agent-in.ts'
 import agentOut from '../../nodes/agent-out/agent-out.ts'
+import bridge from '../../nodes/platziverse-bridge/platziverse-bridge.ts'
 import broker from '../../nodes/platziverse-broker/platziverse-broker.ts'
 import database from '../../nodes/platziverse-database/platziverse-database.ts'
 import metricQuery from '../../nodes/metric-query/metric-query.ts'
@@ -38,7 +39,7 @@ export function useNodeRed (): (flow: object[], credentials?: object) => Promise
   })
   return async (flow, credentials = {}) => {
     const received = new Map<string, Array<NodeMessage & Record<string, unknown>>>()
-    await helper.load([broker, agentIn, database, metricStore, metricQuery, agentOut, changeNode, splitNodes] as never, flow as never, credentials as never)
+    await helper.load([broker, bridge, agentIn, database, metricStore, metricQuery, agentOut, changeNode, splitNodes] as never, flow as never, credentials as never)
     for (const { id, type } of flow as Array<{ id: string, type: string }>) {
       if (type !== 'helper') continue
       const messages: Array<NodeMessage & Record<string, unknown>> = []

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { test, type TestContext } from 'node:test'
+import { holdDelivery, type Hold } from '../../../lib/broker/deliveries.ts'
+import { hashPassword } from '../../../lib/broker/passwords.ts'
+import type { Bridge } from '../../../lib/broker/bridge.ts'
+import { attachBridge, closeOrphanBridges, detachBridge, type BridgeNodeOptions } from '../../../lib/registry/bridges.ts'
+import type { PlatziverseError } from '../../../lib/errors.ts'
+import { openBroker, openIntake, type Heard, type TestBroker } from '../../helpers/broker.ts'
+import { until, waitFor } from '../../helpers/events.ts'
+
+const reading = (uuid = 'a1', rest = {}): string => JSON.stringify({ agent: { uuid }, metrics: [{ type: 't', value: 1 }], timestamp: 1_700_000_000_000, ...rest })
+
+function hold (heard: Heard | undefined): Hold {
+  const hold = holdDelivery(heard?.incoming?.delivery.id)
+  assert.ok(hold)
+  return hold
+}
+
+interface TestBridge { id: string, bridge: Bridge, options: BridgeNodeOptions, remove (): Promise<void> }
+
+/** A bridge that fetches `agent/#`, and is subscribed. */
+async function openBridge (t: TestContext, local: TestBroker, remote: TestBroker, rest: Partial<BridgeNodeOptions> = {}): Promise<TestBridge> {
+  const id = randomUUID()
+  const topics: BridgeNodeOptions['topics'] = [{ direction: 'both', filter: 'agent/#', localPrefix: '', remotePrefix: '', qos: 1 }]
+  const options: BridgeNodeOptions = { id, clientId: id, broker: local.id, url: remote.url, topics, reconnect: { min: 20, max: 50 }, ...rest }
+  const bridge = attachBridge(id, options)
+  const remove = async (): Promise<void> => {
+    await detachBridge(id, true)
+    await closeOrphanBridges()
+  }
+  t.after(remove)
+  await until(() => remote.place.clients(), clients => clients.some(({ clientId, subscriptions }) => clientId === id && subscriptions.length > 0))
+  return { id, bridge, options, remove }
+}
+
+async function plain (t: TestContext): Promise<TestBroker> {
+  return await openBroker(t)
+}
+
+test('what a bridge brings on the topics of agents goes through agent-in, and is acknowledged to the other broker once it is stored', async t => {
+  const [local, remote] = [await plain(t), await plain(t)]
+  const { heard } = openIntake(t, local.id)
+  const subscriber = await local.client()
+  const got: string[] = []
+  subscriber.on('message', topic => { got.push(topic) })
+  await subscriber.subscribeAsync('#')
+  const { id, options, remove } = await openBridge(t, local, remote)
+  const publisher = await remote.client()
+  await publisher.publishAsync('agent/message', reading('a1', { seq: 1 }), { qos: 1 })
+  await until(() => heard.length, n => n === 1)
+  assert.deepEqual([heard[0]?.kind, heard[0]?.incoming?.delivery.clientId], ['message', id])
+  // Nobody stored it: the next bridge of the session gets it again.
+  await remove()
+  attachBridge(id, options)
+  await until(() => heard.filter(({ kind }) => kind === 'message').length, n => n === 2)
+  hold(heard.findLast(({ kind }) => kind === 'message')).settle()
+  await publisher.publishAsync('agent/message', reading('a1', { seq: 2 }), { qos: 1 })
+  await until(() => heard.filter(({ kind }) => kind === 'message').length, n => n === 3)
+  hold(heard.findLast(({ kind }) => kind === 'message')).settle()
+  assert.deepEqual(got, [])
+})
+
+test('what breaks the contract is rejected and acknowledged as for clients', async t => {
+  const [local, remote] = [await plain(t), await plain(t)]
+  const { heard } = openIntake(t, local.id)
+  const { bridge } = await openBridge(t, local, remote)
+  await (await remote.client()).publishAsync('agent/message', 'no JSON', { qos: 1 })
+  await until(() => bridge.statistics().received, n => n === 1)
+  assert.deepEqual(heard.map(({ kind, rejected }) => [kind, rejected?.reason]), [['rejected', 'PAYLOAD_NOT_JSON']])
+})
+
+test('a message that nobody stores is given again, and not acknowledged', async t => {
+  const [local, remote] = [await plain(t), await plain(t)]
+  const { heard } = openIntake(t, local.id, { timeLimit: 100 })
+  const { bridge } = await openBridge(t, local, remote)
+  const problem = waitFor<PlatziverseError>(bridge as never, 'problem')
+  await (await remote.client()).publishAsync('agent/message', reading(), { qos: 1 })
+  assert.equal((await problem).code, 'DELIVERY_UNSETTLED')
+  const again = () => heard.filter(({ kind }) => kind === 'message')
+  await until(again, ({ length }) => length === 2)
+  assert.equal(bridge.statistics().received, 0)
+  hold(again()[1]).settle()
+  await until(() => bridge.statistics().received, n => n === 1)
+})
+
+test('the rules hold for what a bridge brings: those for everyone, or of the user whom it has', async t => {
+  const users = [{ username: 'ana', hash: await hashPassword('secret') }]
+  const local = await openBroker(t, { users, rules: [{ subject: 'user', username: 'ana', access: 'write', topic: 'agent/#' }] })
+  const remote = await plain(t)
+  const { heard } = openIntake(t, local.id, { acknowledge: 'arrival' })
+  const nobody = await openBridge(t, local, remote)
+  const problem = waitFor<PlatziverseError>(nobody.bridge as never, 'problem')
+  const publisher = await remote.client()
+  await publisher.publishAsync('agent/message', reading(), { qos: 1 })
+  const { code, message } = await problem
+  assert.equal(code, 'BRIDGE_LOCAL_REFUSED')
+  assert.match(message, /PUBLISH_FORBIDDEN/)
+  assert.deepEqual([heard.length, nobody.bridge.statistics().dropped], [0, 1])
+  await nobody.remove()
+  const ana = await openBridge(t, local, remote, { localUser: 'ana' })
+  await publisher.publishAsync('agent/message', reading(), { qos: 1 })
+  await until(() => ana.bridge.statistics().received, n => n === 1)
+  assert.equal(heard.length, 1)
+})
+
+test('a bridge does not speak for an agent of a user', async t => {
+  const users = [{ username: 'ana', hash: await hashPassword('secret') }]
+  const [local, remote] = [await openBroker(t, { users }), await plain(t)]
+  const { heard } = openIntake(t, local.id, { acknowledge: 'arrival' })
+  await (await local.client({ username: 'ana', password: 'secret' })).publishAsync('agent/message', reading(), { qos: 1 })
+  const { bridge } = await openBridge(t, local, remote)
+  await (await remote.client()).publishAsync('agent/message', reading(), { qos: 1 })
+  await until(() => bridge.statistics().received, n => n === 1)
+  assert.deepEqual(heard.map(({ kind, rejected }) => [kind, rejected?.reason]), [['message', undefined], ['rejected', 'AGENT_NOT_THEIRS']])
+})
+
+test('agents that came over a bridge are gone when it is removed, and when it was without a connection for long', async t => {
+  const local = await plain(t)
+  const { heard } = openIntake(t, local.id, { acknowledge: 'arrival' })
+  const gone = () => heard.filter(({ kind }) => kind === 'disconnected').map(({ incoming }) => incoming?.payload.agent.uuid)
+  const remotes = [await plain(t), await plain(t)] as const
+  const lasting = await openBridge(t, local, remotes[0], { absence: 100 })
+  const removed = await openBridge(t, local, remotes[1])
+  await (await remotes[0].client()).publishAsync('agent/message', reading('absent'), { qos: 1 })
+  await (await remotes[1].client()).publishAsync('agent/message', reading('removed'), { qos: 1 })
+  await until(() => heard.length, n => n === 2)
+  // A connection that comes back soon is no reason.
+  remotes[0].place.disconnect(lasting.id)
+  await until(() => lasting.bridge.statistics().reconnects, n => n === 1)
+  await removed.remove()
+  assert.deepEqual(gone(), ['removed'])
+  remotes[0].place.disconnect(lasting.id, 3600)
+  await until(gone, ({ length }) => length === 2)
+  assert.deepEqual(gone(), ['removed', 'absent'])
+})
+
+test('a broker returns nothing to a bridge of what came from it, nor of what agent-out made of that', async t => {
+  const [local, remote] = [await plain(t), await plain(t)]
+  const { heard } = openIntake(t, remote.id)
+  const { bridge } = await openBridge(t, local, remote, { topics: [{ direction: 'both', filter: '#', localPrefix: '', remotePrefix: '', qos: 1 }] })
+  const publisher = await local.client()
+  await publisher.publishAsync('plain', '1', { qos: 1 })
+  await local.place.publish({ topic: 'agent/message', payload: reading(), qos: 1, retain: false })
+  await until(() => heard.length, n => n === 1)
+  const { clientId } = heard[0]?.incoming?.delivery ?? {}
+  await remote.place.publish({ topic: 'agent/message', payload: reading(), qos: 1, retain: false }, `client:${clientId}`)
+  hold(heard[0]).settle()
+  await remote.place.publish({ topic: 'end', payload: '', qos: 1, retain: false })
+  await until(() => bridge.statistics().received, n => n > 0)
+  assert.deepEqual([bridge.statistics().received, bridge.statistics().sent], [1, 2])
+})
