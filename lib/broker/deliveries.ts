@@ -22,6 +22,8 @@ export interface Unsettled {
   readonly owner: object
   /** When it was last given to somebody, in ms of `performance.now()`. */
   since: number
+  /** Memory that it takes. */
+  readonly bytes?: number
   /** How many stores have it in their hands. */
   holds: number
   /** Ends it: acknowledged, or not when there is an error. */
@@ -74,6 +76,9 @@ export class Hold {
     this.#entry = entry
     entry.holds++
   }
+
+  /** Memory that the delivery takes. */
+  get bytes (): number | undefined { return this.#entry?.bytes }
 
   /** Say that the delivery is stored, or failed. It ends when each of its holders said so, or one said that it failed. */
   settle (error?: Error): void {

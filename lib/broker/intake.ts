@@ -2,11 +2,12 @@ import { PlatziverseError } from '../errors.ts'
 import { fingerprint, nextSeq } from '../messages/fingerprint.ts'
 import { parse, type Message, type RejectReason } from '../messages/parse.ts'
 import { kindOf, topics } from '../messages/topics.ts'
+import { mostUnfolded, weigh, type Weight } from '../messages/weigh.ts'
 import type { Connection, Publication, Settle, Taker } from './broker.ts'
 import { addUnsettled, endDelivery, nextDeliveryId, unsettledOf, type Delivery, type Unsettled } from './deliveries.ts'
 import type { Claim, Owners } from './owners.ts'
 import { Presence } from './presence.ts'
-import { Window } from './window.ts'
+import { Window, type WindowLimits } from './window.ts'
 
 export interface IntakeOptions {
   /** When the publisher is acknowledged: once a store said so, or on arrival. */
@@ -17,6 +18,10 @@ export interface IntakeOptions {
   clientWindow: number
   /** Most unsettled deliveries in all. */
   totalWindow: number
+  /** Most bytes of memory that the unsettled deliveries of one client take; absent: 8 MB. */
+  clientBytes?: number
+  /** … and all of them together; absent: 64 MB. */
+  totalBytes?: number
 }
 
 export interface Rejected {
@@ -69,6 +74,16 @@ const abandoned = new Error('its client went before its turn came')
 const sweepEvery = 1_000
 /** The window's source for what the intake itself says. */
 const itself = 0
+/** What a goodbye takes that the intake itself says. */
+const goodbyeBytes = 1_000
+
+/** A publication's turn in the window. */
+interface Turn {
+  source: number
+  bytes: number
+  qos: number
+  settle: Settle
+}
 
 /**
  * Takes the three topics off a broker for one agent-in: checks each message, tracks presence, hands it on, and keeps
@@ -89,7 +104,7 @@ export class Intake implements Taker {
   constructor (options: IntakeOptions, owners: () => Owners) {
     this.#options = options
     this.#owners = owners
-    this.#window = new Window({ perSource: options.clientWindow, total: options.totalWindow })
+    this.#window = new Window(limitsOf(options))
     this.#window.pause()
   }
 
@@ -103,7 +118,7 @@ export class Intake implements Taker {
   attach (handler: IntakeHandler, options: IntakeOptions): void {
     this.#handler = handler
     this.#options = options
-    this.#window.limits = { perSource: options.clientWindow, total: options.totalWindow }
+    this.#window.limits = limitsOf(options)
     clearInterval(this.#sweep)
     this.#sweep = setInterval(() => { this.#timeOut() }, Math.min(sweepEvery, options.timeLimit)).unref()
     this.resend(performance.now())
@@ -141,8 +156,12 @@ export class Intake implements Taker {
   take (publication: Publication, settle: Settle): void {
     const receivedAt = publication.receivedAt ??= Date.now()
     const source = publication.connection?.number ?? itself
-    if (this.#window.tryEnter(source)) this.#process(publication, source, receivedAt, settle)
-    else this.#window.wait(source, () => { this.#process(publication, source, receivedAt, settle) }, () => { settle(abandoned) })
+    const weight = weigh(publication.payload)
+    // What will be rejected for its size is never unfolded.
+    const bytes = weight.bytes > mostUnfolded ? publication.payload.length : weight.bytes
+    const turn = { source, bytes, qos: publication.qos, settle }
+    if (this.#window.tryEnter(source, bytes)) this.#process(publication, weight, receivedAt, turn)
+    else this.#window.wait(source, () => { this.#process(publication, weight, receivedAt, turn) }, () => { settle(abandoned) }, bytes)
   }
 
   gone (connection: Connection): void {
@@ -150,26 +169,26 @@ export class Intake implements Taker {
     for (const uuid of this.#presence.gone(connection)) this.#sayGoodbye(uuid, connection)
   }
 
-  #process (publication: Publication, source: number, receivedAt: number, settle: Settle): void {
+  #process (publication: Publication, weight: Weight, receivedAt: number, turn: Turn): void {
     const { connection, will, topic, qos, retain } = publication
-    if (this.#closed) return this.#settle(source, qos, settle, removed)
+    if (this.#closed) return this.#settle(turn, removed)
     const delivery: Delivery = { id: '', clientId: connection?.clientId ?? '', username: connection?.username, qos, retain, receivedAt }
     if (connection?.origin !== undefined) delivery.origin = connection.origin
-    const parsed = parse(topic, publication.payload, receivedAt)
+    const parsed = parse(topic, publication.payload, receivedAt, weight)
     if (!parsed.ok) {
       this.#reject(publication, [parsed], delivery)
-      return this.#settle(source, qos, settle)
+      return this.#settle(turn)
     }
     const { message } = parsed
     const { uuid } = message.payload.agent
     const claim = this.#claim(message, publication)
     if (claim !== 'theirs') {
       this.#reject(publication, [refusals[claim]], delivery)
-      return this.#settle(source, qos, settle)
+      return this.#settle(turn)
     }
     this.#counters.messages++
     if (message.kind === 'disconnected') {
-      if (!this.#presence.saysGoodbye(uuid, connection, will)) return this.#settle(source, qos, settle)
+      if (!this.#presence.saysGoodbye(uuid, connection, will)) return this.#settle(turn)
     } else if (connection !== undefined) {
       this.#presence.heard(uuid, connection)
     }
@@ -180,7 +199,7 @@ export class Intake implements Taker {
       else delivery.fingerprint = fingerprint(publication.payload)
     }
     if (parsed.bad.length > 0) this.#reject(publication, parsed.bad, delivery)
-    this.#send(message, delivery, source, settle, publication.payload)
+    this.#send(message, delivery, turn, publication.payload)
     if (connection?.gone === true) this.gone(connection)
   }
 
@@ -205,24 +224,24 @@ export class Intake implements Taker {
     return this.#owners().claim(agent.uuid, username)
   }
 
-  #send (message: Message, delivery: Delivery, source: number, settle: Settle, payload: Buffer | Message): void {
+  #send (message: Message, delivery: Delivery, turn: Turn, payload: Buffer | Message): void {
     if (this.#options.acknowledge === 'arrival') {
       delivery.id = nextDeliveryId()
-      this.#settle(source, delivery.qos, settle)
+      this.#settle(turn)
     } else {
       this.#unsettled++
       const end = (error?: Error): void => {
         this.#unsettled--
-        this.#settle(source, delivery.qos, settle, error)
+        this.#settle(turn, error)
       }
-      const entry: Entry = { delivery, owner: this, since: performance.now(), holds: 0, topic: message.topic, source: payload, end }
+      const entry: Entry = { delivery, owner: this, since: performance.now(), holds: 0, bytes: turn.bytes, topic: message.topic, source: payload, end }
       addUnsettled(entry)
     }
     this.#handler?.message(message, delivery)
   }
 
-  #settle (source: number, qos: number, settle: Settle, error?: Error): void {
-    this.#window.leave(source)
+  #settle ({ source, bytes, qos, settle }: Turn, error?: Error): void {
+    this.#window.leave(source, bytes)
     // QoS 0 expects no acknowledgement: hanging up on its sender would help nobody.
     settle(qos === 0 ? undefined : error)
   }
@@ -233,9 +252,9 @@ export class Intake implements Taker {
     const delivery: Delivery = { id: '', clientId, username, qos: 0, retain: false, receivedAt }
     if (origin !== undefined) delivery.origin = origin
     const message: Message = { kind: 'disconnected', topic: topics.disconnected, payload: { agent: { uuid } } }
-    const send = (): void => { this.#send(message, delivery, itself, () => undefined, structuredClone(message)) }
-    if (this.#window.tryEnter(itself)) send()
-    else this.#window.wait(itself, send)
+    const send = (): void => { this.#send(message, delivery, { source: itself, bytes: goodbyeBytes, qos: 0, settle: () => undefined }, structuredClone(message)) }
+    if (this.#window.tryEnter(itself, goodbyeBytes)) send()
+    else this.#window.wait(itself, send, undefined, goodbyeBytes)
   }
 
   #timeOut (): void {
@@ -250,6 +269,10 @@ export class Intake implements Taker {
     for (const entry of late) endDelivery(entry, error)
     this.#handler?.unsettled(error, late.length, messageOf(first), first.delivery)
   }
+}
+
+function limitsOf ({ clientWindow, totalWindow, clientBytes = 8_000_000, totalBytes = 64_000_000 }: IntakeOptions): WindowLimits {
+  return { perSource: clientWindow, total: totalWindow, sourceBytes: clientBytes, totalBytes }
 }
 
 function messageOf ({ source, topic, delivery }: Entry): Message {

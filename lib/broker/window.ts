@@ -1,55 +1,73 @@
 interface Waiting {
+  bytes: number
   work: () => void
   forgotten: (() => void) | undefined
 }
 
 interface Source {
   open: number
+  bytes: number
   waiting: Waiting[]
   gone: boolean
 }
 
-/** Admits work while one source and all of them together have less than a limit open; the rest waits in order. */
+export interface WindowLimits {
+  /** How many one source may have open, and all of them together. */
+  perSource: number
+  total: number
+  /** How many bytes. What is larger has its turn when nothing else is open. */
+  sourceBytes: number
+  totalBytes: number
+}
+
+/** Admits work while one source and all of them together have less open than a limit, in number and in bytes; the rest waits in order. */
 export class Window {
-  limits: { perSource: number, total: number }
+  limits: WindowLimits
   #sources = new Map<number, Source>()
   /** Those with something waiting. */
   #line = new Set<Source>()
   #total = 0
+  #bytes = 0
   #queued = 0
   #paused = false
   #advancing = false
 
-  constructor (limits: { perSource: number, total: number }) {
+  constructor (limits: WindowLimits) {
     this.limits = limits
   }
 
   /** How many are open. */
   get size (): number { return this.#total }
+  /** How many bytes those have. */
+  get bytes (): number { return this.#bytes }
   /** How many wait. */
   get waiting (): number { return this.#queued }
 
   /** Take a place if there is one now. Every place that was taken is to be left once. */
-  tryEnter (id: number): boolean {
+  tryEnter (id: number, bytes = 0): boolean {
     const source = this.#source(id)
-    if (source.waiting.length > 0 || !this.#hasRoom(source)) return false
-    this.#total++
-    source.open++
+    if (source.waiting.length > 0 || !this.#hasRoom(source, bytes)) return false
+    this.#enter(source, bytes)
     return true
   }
 
   /** Run `work` once it has a place, or `forgotten` when its source went before. */
-  wait (id: number, work: () => void, forgotten?: () => void): void {
+  wait (id: number, work: () => void, forgotten?: () => void, bytes = 0): void {
     const source = this.#source(id)
     this.#queued++
-    source.waiting.push({ work, forgotten })
+    source.waiting.push({ bytes, work, forgotten })
     this.#line.add(source)
   }
 
-  leave (id: number): void {
+  /** @param bytes as it entered with */
+  leave (id: number, bytes = 0): void {
     this.#total--
+    this.#bytes -= bytes
     const source = this.#sources.get(id)
-    if (source !== undefined && --source.open === 0 && source.gone) this.#sources.delete(id)
+    if (source !== undefined) {
+      source.bytes -= bytes
+      if (--source.open === 0 && source.gone) this.#sources.delete(id)
+    }
     if (this.#queued > 0) this.#advance()
   }
 
@@ -77,14 +95,23 @@ export class Window {
   #source (id: number): Source {
     let source = this.#sources.get(id)
     if (source === undefined) {
-      source = { open: 0, waiting: [], gone: false }
+      source = { open: 0, bytes: 0, waiting: [], gone: false }
       this.#sources.set(id, source)
     }
     return source
   }
 
-  #hasRoom (source: Source): boolean {
-    return !this.#paused && this.#total < this.limits.total && source.open < this.limits.perSource
+  #hasRoom (source: Source, bytes: number): boolean {
+    const { perSource, total, sourceBytes, totalBytes } = this.limits
+    return !this.#paused && this.#total < total && source.open < perSource &&
+      (source.open === 0 || source.bytes + bytes <= sourceBytes) && (this.#total === 0 || this.#bytes + bytes <= totalBytes)
+  }
+
+  #enter (source: Source, bytes: number): void {
+    this.#total++
+    this.#bytes += bytes
+    source.open++
+    source.bytes += bytes
   }
 
   /** One from each source in turn, so that a busy one does not keep the others out. */
@@ -103,13 +130,12 @@ export class Window {
   #admitRound (): boolean {
     let admitted = false
     for (const source of this.#line) {
-      if (!this.#hasRoom(source)) continue
-      const next = source.waiting.shift()
+      const [next] = source.waiting
+      if (next === undefined || !this.#hasRoom(source, next.bytes)) continue
+      source.waiting.shift()
       if (source.waiting.length === 0) this.#line.delete(source)
-      if (next === undefined) continue
       this.#queued--
-      this.#total++
-      source.open++
+      this.#enter(source, next.bytes)
       admitted = true
       next.work()
     }

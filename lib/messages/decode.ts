@@ -1,12 +1,18 @@
 import { isUtf8 } from 'node:buffer'
+import { mostUnfolded, shortPayload, weigh, type Weight } from './weigh.ts'
 
-export type Decoded = { ok: true, value: unknown } | { ok: false, reason: 'PAYLOAD_NOT_UTF8' | 'PAYLOAD_NOT_JSON' | 'PAYLOAD_TOO_DEEP', detail: string }
+export type Decoded = { ok: true, value: unknown } | { ok: false, reason: 'PAYLOAD_NOT_UTF8' | 'PAYLOAD_NOT_JSON' | 'PAYLOAD_TOO_DEEP' | 'PAYLOAD_TOO_LARGE', detail: string }
 
+/** Unknown fields pass through, and whoever clones or writes them later calls itself once per level. */
 const mostLevels = 500
-const [quote, backslash, openBracket, closeBracket, openBrace, closeBrace] = [...'"\\[]{}'].map(character => character.charCodeAt(0))
 
-/** The value that JSON stands for; what programs in C and clocks of firmware add to JSON is taken off. */
-export function decode (payload: Uint8Array | string): Decoded {
+/**
+ * The value that JSON stands for; what programs in C add to JSON is taken off.
+ * @param weight of the payload, where it is known
+ */
+export function decode (payload: Uint8Array | string, weight = weightOf(payload)): Decoded {
+  if (weight.bytes > mostUnfolded) return { ok: false, reason: 'PAYLOAD_TOO_LARGE', detail: `The payload would take ${inMegabytes(weight.bytes)} of memory, and at most ${inMegabytes(mostUnfolded)} are allowed: send fewer or shorter fields.` }
+  if (weight.levels > mostLevels) return { ok: false, reason: 'PAYLOAD_TOO_DEEP', detail: `The payload is nested deeper than ${mostLevels} levels.` }
   let text: string
   if (typeof payload === 'string') {
     text = payload
@@ -15,7 +21,6 @@ export function decode (payload: Uint8Array | string): Decoded {
     if (bytes === undefined) return { ok: false, reason: 'PAYLOAD_NOT_UTF8', detail: 'The payload is not UTF-8.' }
     text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()
   }
-  if (isTooDeep(text)) return { ok: false, reason: 'PAYLOAD_TOO_DEEP', detail: `The payload is nested deeper than ${mostLevels} levels.` }
   try {
     return { ok: true, value: JSON.parse(text) }
   } catch (error) {
@@ -29,6 +34,16 @@ export function decode (payload: Uint8Array | string): Decoded {
     }
     return { ok: false, reason: 'PAYLOAD_NOT_JSON', detail: `The payload is not JSON: ${(error as Error).message}.` }
   }
+}
+
+function weightOf (payload: Uint8Array | string): Weight {
+  return weigh(typeof payload !== 'string' ? payload : payload.length <= shortPayload / 3 ? short : Buffer.from(payload))
+}
+
+const short = new Uint8Array(0)
+
+function inMegabytes (bytes: number): string {
+  return `${Math.ceil(bytes / 1_000_000)} MB`
 }
 
 /** A text of C ends with a NUL: behind it may be whatever was in the buffer. Undefined when there is none, or no UTF-8 before it. */
@@ -69,25 +84,4 @@ function withoutNaN (json: string): string {
     }
   }
   return mended + json.slice(from)
-}
-
-/** Unknown fields pass through, and whoever clones or writes them later calls itself once per level. */
-function isTooDeep (json: string): boolean {
-  if (json.length <= mostLevels * 2) return false
-  let level = 0
-  let inText = false
-  for (let i = 0; i < json.length; i++) {
-    const code = json.charCodeAt(i)
-    if (inText) {
-      if (code === backslash) i++
-      else if (code === quote) inText = false
-    } else if (code === quote) {
-      inText = true
-    } else if (code === openBracket || code === openBrace) {
-      if (++level > mostLevels) return true
-    } else if (code === closeBracket || code === closeBrace) {
-      level--
-    }
-  }
-  return false
 }

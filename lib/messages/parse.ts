@@ -6,6 +6,7 @@ import { areGood, isText, notText, show, sortOut, type BadMetric } from './metri
 import { kindOf, topics, type MessageKind } from './topics.ts'
 import { schemas, type ConnectedPayload, type DisconnectedPayload, type MessagePayload } from './schema.ts'
 import { toTimestamp } from './timestamp.ts'
+import type { Weight } from './weigh.ts'
 
 /** Why a message was rejected. Public: flows switch on them. */
 export const rejectReasons = {
@@ -13,6 +14,7 @@ export const rejectReasons = {
   PAYLOAD_NOT_UTF8: 'the payload is not UTF-8',
   PAYLOAD_NOT_JSON: 'the payload is not JSON',
   PAYLOAD_TOO_DEEP: 'the payload is nested deeper than 500 levels',
+  PAYLOAD_TOO_LARGE: 'the payload would take more than 8 MB of memory once it is read, by its bytes and by how many values are in it',
   FIELD_INVALID: 'a field is missing or breaks its limits; of a metric: it alone is left out',
   TIMESTAMP_INVALID: 'the timestamp is neither ms since 1970 nor ISO 8601',
   METRIC_TYPE_REPEATED: 'one message has two metrics of one type: the first is stored, the other left out',
@@ -55,14 +57,15 @@ const none: BadMetric[] = []
  * @param topic the topic that it came on
  * @param payload JSON as bytes or text, or the value that it stands for; never changed
  * @param receivedAt UTC ms, the timestamp of a message that carries none
+ * @param weight of the payload, where it is known
  */
-export function parse (topic: unknown, payload: unknown, receivedAt: number): Parsed {
+export function parse (topic: unknown, payload: unknown, receivedAt: number, weight?: Weight): Parsed {
   const kind = typeof topic === 'string' ? kindOf(topic) : undefined
   if (kind === undefined) return reject('TOPIC_UNKNOWN', `${show(topic)} is none of ${Object.values(topics).join(', ')}.`)
 
   let value = payload
   if (payload instanceof Uint8Array || typeof payload === 'string') {
-    const decoded = decode(payload)
+    const decoded = decode(payload, weight)
     if (!decoded.ok) return decoded
     value = decoded.value
   }

@@ -1,6 +1,8 @@
 import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import { openSqlite } from '../sqlite/open.ts'
+import type { Message } from '../messages/parse.ts'
+import type { Agent } from '../messages/schema.ts'
 import { WatchedFile } from '../sqlite/watched-file.ts'
 import type { Entry } from './batch.ts'
 
@@ -81,7 +83,7 @@ export class Spool {
   add (entry: Entry, done: SpoolDone): void {
     let text: string
     try {
-      text = JSON.stringify([entry.message, entry.receivedAt, entry.seq])
+      text = JSON.stringify([kept(entry.message), entry.receivedAt, entry.seq])
     } catch (cause) {
       return done(new PlatziverseError('STORE_DATA_REFUSED', 'The payload cannot be written as JSON.', { cause }))
     }
@@ -261,6 +263,14 @@ async function moveAll (from: Knex, to: Knex): Promise<void> {
       last = (rows.at(-1) as { id: number }).id
     }
   })
+}
+
+/** What is stored of a message: unknown fields have no place in the database. */
+function kept ({ kind, topic, payload }: Message): object {
+  const { uuid, username, name, hostname, pid } = payload.agent as Agent
+  const agent = { uuid, username, name, hostname, pid }
+  if (kind !== 'message') return { kind, topic, payload: { agent } }
+  return { kind, topic, payload: { agent, metrics: payload.metrics.map(({ type, value }) => ({ type, value })), timestamp: payload.timestamp } }
 }
 
 /** Undefined for what is no message. */

@@ -4,6 +4,7 @@ import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
 import { fingerprint } from '../messages/fingerprint.ts'
 import type { Message } from '../messages/parse.ts'
+import { weighMessage } from '../messages/weigh.ts'
 import { BatchWriter, type Entry, type Stored } from './batch.ts'
 import type { Dialect } from './dialects/dialect.ts'
 import { Known } from './known.ts'
@@ -17,6 +18,8 @@ const mostMessages = 2_000
 const mostMetrics = 10_000
 /** Most messages that wait in memory. */
 const mostQueued = 100_000
+/** Most memory that they take, in bytes. */
+const mostQueuedBytes = 128_000_000
 const firstDelay = 100
 const longestDelay = 5_000
 /** So many deadlocks in a row are tried again, each after up to twice the pause, before the database counts as away. */
@@ -88,6 +91,8 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   #known = new Known()
   #writer: BatchWriter
   #queue: Array<Write | Task> = []
+  /** Memory that all messages take that are here, wherever they wait. */
+  #bytes = 0
   #knex: Knex | undefined
   /** For all but the writer. */
   #pools = new Map<string, Promise<Knex>>()
@@ -127,18 +132,32 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
    * @param receivedAt UTC ms
    * @param done called after the commit, or when there will be none
    * @param print the fingerprint of what the sender sent; absent: of the payload
+   * @param weight memory that the message takes until it is stored, in bytes; absent: it is weighed here
    */
-  write (message: Message, receivedAt: number, done: WriteDone, print?: number): void {
+  write (message: Message, receivedAt: number, done: WriteDone, print?: number, weight?: number): void {
     if (this.#closing !== undefined) return done(closedError())
     if (this.#queue.length + (this.#spool?.waiting ?? 0) >= mostQueued) return done(new PlatziverseError('STORE_FULL', `${mostQueued} messages wait already.`))
     let seq = 0
+    let bytes = 0
     try {
+      bytes = weight ?? weighMessage(message)
       // Now, while the database works on the batch before, and not when it waits for this one.
       if (message.kind === 'message') seq = message.payload.seq ?? print ?? fingerprint(JSON.stringify(message.payload))
     } catch (cause) {
       return done(new PlatziverseError('STORE_DATA_REFUSED', 'The payload cannot be written as JSON.', { cause }))
     }
-    const entry = { message, receivedAt, seq, done }
+    // One that is larger is taken when it is alone.
+    if (this.#bytes > 0 && this.#bytes + bytes > mostQueuedBytes) return done(new PlatziverseError('STORE_FULL', `${this.#queue.length} messages wait already, and take ${Math.round(this.#bytes / 1_000_000)} MB.`))
+    this.#bytes += bytes
+    const entry: Write = {
+      message,
+      receivedAt,
+      seq,
+      done: (error, stored) => {
+        this.#bytes -= bytes
+        done(error, stored)
+      }
+    }
     if (this.#spooling && this.#spool?.accepts === true) this.#toSpool(entry)
     else this.#queue.push(entry)
     this.#start()

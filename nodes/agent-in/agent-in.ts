@@ -47,7 +47,9 @@ export default function (RED: RED): void {
       acknowledge: config.acknowledge === 'arrival' ? 'arrival' : 'stored',
       timeLimit: Math.max(1000, milliseconds(config.timeLimit, defaults.timeLimit)),
       clientWindow: Math.max(1, wholeNumber(config.clientWindow, Number(defaults.clientWindow))),
-      totalWindow: Math.max(1, wholeNumber(config.totalWindow, Number(defaults.totalWindow)))
+      totalWindow: Math.max(1, wholeNumber(config.totalWindow, Number(defaults.totalWindow))),
+      clientBytes: Math.max(1, wholeNumber(config.clientMemory, Number(defaults.clientMemory))) * 1_000_000,
+      totalBytes: Math.max(1, wholeNumber(config.totalMemory, Number(defaults.totalMemory))) * 1_000_000
     })
 
     const show = (): void => {

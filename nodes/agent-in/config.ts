@@ -14,6 +14,10 @@ export interface AgentInConfig {
   clientWindow: number | string
   /** Most unsettled deliveries in all. */
   totalWindow: number | string
+  /** Most megabytes of memory that the unsettled deliveries of one client take. */
+  clientMemory: number | string
+  /** Most megabytes in all. */
+  totalMemory: number | string
 }
 
-export const agentInDefaults: AgentInConfig = { name: '', broker: '', acknowledge: 'stored', timeLimit: 30, clientWindow: 1000, totalWindow: 10_000 }
+export const agentInDefaults: AgentInConfig = { name: '', broker: '', acknowledge: 'stored', timeLimit: 30, clientWindow: 1000, totalWindow: 10_000, clientMemory: 8, totalMemory: 64 }

@@ -25,7 +25,9 @@ RED.nodes.registerType<AgentInConfig>('agent-in', {
     acknowledge: { value: defaults.acknowledge },
     timeLimit: { value: defaults.timeLimit, validate: wholeNumber(() => text('agent-in.form.timeLimit'), 1) },
     clientWindow: { value: defaults.clientWindow, validate: wholeNumber(() => text('agent-in.form.clientWindow'), 1) },
-    totalWindow: { value: defaults.totalWindow, validate: wholeNumber(() => text('agent-in.form.totalWindow'), 1) }
+    totalWindow: { value: defaults.totalWindow, validate: wholeNumber(() => text('agent-in.form.totalWindow'), 1) },
+    clientMemory: { value: defaults.clientMemory, validate: wholeNumber(() => text('agent-in.form.clientWindow'), 1) },
+    totalMemory: { value: defaults.totalMemory, validate: wholeNumber(() => text('agent-in.form.totalWindow'), 1) }
   },
   paletteLabel: () => text('agent-in.label.palette'),
   label () { return this.name || text('agent-in.label.canvas') },

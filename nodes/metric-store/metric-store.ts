@@ -63,7 +63,7 @@ export default function (RED: RED): void {
         msg.payload = message.payload
         msg.stored = stored
         outbox.pass({ msg, hold, sent: done })
-      }, delivery?.fingerprint)
+      }, delivery?.fingerprint, hold?.bytes)
     })
 
     let reported = ''

@@ -153,6 +153,22 @@ test('a full window keeps further publications waiting, and they come in order',
   assert.deepEqual(heard.map(({ incoming }) => (incoming?.payload as { seq: number }).seq), [1, 2, 3, 4, 5])
 })
 
+test('a window counts the memory that messages take, and further ones wait', async t => {
+  const broker = await openBroker(t)
+  const { heard, intake } = openIntake(t, broker.id, { clientBytes: 200_000, totalBytes: 300_000 })
+  const large = { more: 'x'.repeat(40_000) }
+  const clients = await Promise.all([1, 2].map(() => broker.client()))
+  const sent = clients.flatMap(client => [1, 2, 3].map(() => publish(client, 'agent/message', reading('a', large))))
+  await until(() => intake.statistics().waiting, n => n === 3)
+  assert.equal(heard.length, 3)
+  for (let i = 0; i < 6; i++) {
+    await until(() => heard.length, n => n > i)
+    hold(heard[i]).settle()
+  }
+  await Promise.all(sent.map(({ done }) => done))
+  assert.ok(sent.every(({ acknowledged }) => acknowledged))
+})
+
 test('the window of all clients together holds too', async t => {
   const broker = await openBroker(t)
   const { heard, intake } = openIntake(t, broker.id, { totalWindow: 3 })

@@ -2,13 +2,15 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Window } from '../../../lib/broker/window.ts'
 
-function enter (window: Window, id: number, work: () => void): void {
-  if (window.tryEnter(id)) work()
-  else window.wait(id, work)
+const large = { sourceBytes: Infinity, totalBytes: Infinity }
+
+function enter (window: Window, id: number, work: () => void, bytes = 0): void {
+  if (window.tryEnter(id, bytes)) work()
+  else window.wait(id, work, undefined, bytes)
 }
 
 test('a source over its limit waits, another does not', () => {
-  const window = new Window({ perSource: 1, total: 10 })
+  const window = new Window({ perSource: 1, total: 10, ...large })
   const ran: string[] = []
   for (const [source, name] of [[1, 'a1'], [1, 'a2'], [2, 'b1']] as const) enter(window, source, () => { ran.push(name) })
   assert.deepEqual(ran, ['a1', 'b1'])
@@ -18,7 +20,7 @@ test('a source over its limit waits, another does not', () => {
 })
 
 test('room goes to the waiting sources in turn', () => {
-  const window = new Window({ perSource: 10, total: 1 })
+  const window = new Window({ perSource: 10, total: 1, ...large })
   const ran: string[] = []
   enter(window, 0, () => undefined)
   for (const name of ['a1', 'a2', 'a3']) enter(window, 1, () => { ran.push(name) })
@@ -29,7 +31,7 @@ test('room goes to the waiting sources in turn', () => {
 })
 
 test('nothing is admitted while it is paused, and what waits from a source can be forgotten', () => {
-  const window = new Window({ perSource: 10, total: 10 })
+  const window = new Window({ perSource: 10, total: 10, ...large })
   const ran: string[] = []
   window.pause()
   enter(window, 1, () => { ran.push('a') })
@@ -41,10 +43,35 @@ test('nothing is admitted while it is paused, and what waits from a source can b
 })
 
 test('work that leaves at once makes room for the next', () => {
-  const window = new Window({ perSource: 1, total: 1 })
+  const window = new Window({ perSource: 1, total: 1, ...large })
   let ran = 0
   window.pause()
   for (let i = 0; i < 100_000; i++) enter(window, i % 3, () => { ran++; window.leave(i % 3) })
   window.resume()
   assert.deepEqual([ran, window.size, window.waiting], [100_000, 0, 0])
+})
+
+test('bytes count as well, of one source and of all', () => {
+  const window = new Window({ perSource: 100, total: 100, sourceBytes: 10, totalBytes: 15 })
+  const ran: string[] = []
+  for (const [source, bytes, name] of [[1, 6, 'a1'], [1, 5, 'a2'], [2, 6, 'b1'], [3, 6, 'c1'], [3, 1, 'c2']] as const) enter(window, source, () => { ran.push(name) }, bytes)
+  assert.deepEqual(ran, ['a1', 'b1'])
+  assert.deepEqual([window.bytes, window.waiting], [12, 3])
+  window.leave(1, 6)
+  assert.deepEqual(ran, ['a1', 'b1', 'a2'])
+  window.leave(2, 6)
+  assert.deepEqual(ran, ['a1', 'b1', 'a2', 'c1', 'c2'])
+  assert.equal(window.bytes, 12)
+})
+
+test('what is larger than the limits has its turn when nothing else is open', () => {
+  const window = new Window({ perSource: 100, total: 100, sourceBytes: 10, totalBytes: 15 })
+  const ran: string[] = []
+  enter(window, 1, () => { ran.push('small') }, 1)
+  enter(window, 1, () => { ran.push('large') }, 100)
+  enter(window, 1, () => { ran.push('next') }, 1)
+  window.leave(1, 1)
+  assert.deepEqual(ran, ['small', 'large'])
+  window.leave(1, 100)
+  assert.deepEqual(ran, ['small', 'large', 'next'])
 })

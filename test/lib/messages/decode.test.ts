@@ -41,3 +41,16 @@ test('2 MB that are no JSON cost no more than a few readings of them', () => {
   assert.equal(decode(text).ok, false)
   assert.ok(performance.now() - started < 2_000)
 })
+
+test('a payload of 2 MB that would unfold to hundreds is refused before it is read', () => {
+  const json = Buffer.from(`{"x":[${'{},'.repeat(665_999)}{}]}`)
+  const started = performance.now()
+  const decoded = decode(json)
+  assert.ok(performance.now() - started < 500)
+  assert.deepEqual(decoded, { ok: false, reason: 'PAYLOAD_TOO_LARGE', detail: 'The payload would take 68 MB of memory, and at most 8 MB are allowed: send fewer or shorter fields.' })
+  assert.deepEqual(decode(json.toString()), decoded)
+})
+
+test('a text of 2 MB is no more than it is', () => {
+  assert.equal(decode(JSON.stringify({ x: '{,'.repeat(1_000_000) })).ok, true)
+})

@@ -153,6 +153,17 @@ test('a spool that cannot be read is told, and does not keep the database from s
   assert.equal((await write(at(1))).agentId, 1)
 })
 
+test('unknown fields of a message wait nowhere', async t => {
+  const { place, away, store } = await open(t)
+  await away
+  const payload = { agent: { uuid: 'a', colour: 'secret' }, metrics: [{ type: 'a', value: 1, unit: 'secret' }], timestamp: 5, more: 'secret' }
+  await new Promise<void>((resolve, reject) => { store.write({ kind: 'message', topic: 'agent/message', payload } as never, 1, error => { if (error) reject(error); else resolve() }) })
+  const knex = knexFactory({ client: 'sqlite3', connection: { filename: join(place, 'spool.sqlite') }, useNullAsDefault: true })
+  t.after(() => knex.destroy())
+  const [entry] = await knex('spool').pluck<string[]>('entry')
+  assert.deepEqual((JSON.parse(entry ?? '') as unknown[])[0], { kind: 'message', topic: 'agent/message', payload: { agent: { uuid: 'a' }, metrics: [{ type: 'a', value: 1 }], timestamp: 5 } })
+})
+
 test('a message that is damaged in the spool is told and set aside, and the others are stored', async t => {
   const { place, folder, store, away, write } = await open(t)
   await away

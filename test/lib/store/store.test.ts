@@ -5,7 +5,7 @@ import { test, type TestContext } from 'node:test'
 import knexFactory, { type Knex } from 'knex'
 import { message, reading } from '../../helpers/messages.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
-import { waitFor } from '../../helpers/events.ts'
+import { until, waitFor } from '../../helpers/events.ts'
 import { sqliteDialect } from '../../../lib/store/dialects/sqlite.ts'
 import { Known } from '../../../lib/store/known.ts'
 import { Store, type Stored, type StoreState } from '../../../lib/store/store.ts'
@@ -204,6 +204,17 @@ test('more than the queue holds is refused', async t => {
   await assert.rejects(writes.pop() as Promise<unknown>, /STORE_FULL/)
   for (const pending of writes) pending.catch(() => undefined)
   assert.equal(store.statistics().queued, 100_000)
+})
+
+test('more memory than the queue may take is refused, and one message of any size is taken', async t => {
+  const { store } = await open(t, join(await temporaryFolder(t), 'missing', 'test.sqlite'))
+  const large = message('agent/message', { ...JSON.parse(reading()), more: Array.from({ length: 60_000 }, () => ({})) })
+  const writes = Array.from({ length: 40 }, () => stored(store, large).then(() => '', (error: Error) => error.message.split(':')[0]))
+  await until(() => store.state.state, state => state === 'waiting')
+  const { queued } = store.statistics()
+  assert.ok(queued >= 15 && queued <= 30, String(queued))
+  await store.close()
+  assert.equal((await Promise.all(writes)).filter(code => code === 'STORE_FULL').length, 40 - queued)
 })
 
 test('what is remembered of agents is bounded', () => {
