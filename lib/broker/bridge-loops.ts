@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 const remembered = 10_000
 const mostRemembered = 10_000
 /** How often within that time the same message may come round by other ways before it is taken for one that circles. */
-const patience = 20
+const usualPatience = 20
 
 interface Memory {
   /** Who published it here first, within the time. */
@@ -34,9 +34,10 @@ export class LoopGuard {
    * A message is about to leave.
    * @param topic its topic at the other broker
    * @param publisher who published it here
+   * @param patience how often it may come round
    * @returns whether it circles: it comes from others than whom it was first heard from, again and again
    */
-  leaves (topic: string, payload: Buffer, publisher: string): boolean {
+  leaves (topic: string, payload: Buffer, publisher: string, patience = usualPatience): boolean {
     const memory = this.#recall(keyOf(topic, payload))
     memory.publisher ??= publisher
     return memory.publisher !== publisher && ++memory.rounds > patience
@@ -52,9 +53,10 @@ export class LoopGuard {
   /**
    * A message came.
    * @param topic its topic at the other broker
+   * @param patience how often it may come round
    * @returns whether it is the echo of one that was sent, or circles
    */
-  returns (topic: string, payload: Buffer): boolean {
+  returns (topic: string, payload: Buffer, patience = usualPatience): boolean {
     const now = this.#now()
     // Nothing went out, such as with a bridge that only fetches: nothing can come back.
     if (this.#memories.size === 0) return false

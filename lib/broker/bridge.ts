@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import mqtt, { type IClientOptions, type IClientSubscribeOptions, type IPublishPacket, type MqttClient } from 'mqtt'
 import { PlatziverseError, reasonOf } from '../errors.ts'
+import { kindOf } from '../messages/topics.ts'
 import { BridgeBuffer, type Unsent } from './bridge-buffer.ts'
 import { LoopGuard } from './bridge-loops.ts'
 import { settleBridge, type BridgeOptions, type BridgeSettings } from './bridge-options.ts'
@@ -345,7 +346,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
   #carry ({ topic, payload, qos, retain, clientId, origin }: Delivered): void {
     const target = this.#settings.topics.outward(topic)
     if (target === undefined || origin === this.#origin) return
-    if (this.#loops.leaves(target.topic, payload, origin ?? clientId ?? '')) return this.#circled(topic)
+    if (this.#loops.leaves(target.topic, payload, origin ?? clientId ?? '', patienceWith(topic))) return this.#circled(topic)
     // The payload is a part of what its socket read at once, and would keep all of that.
     this.#keep({ topic: target.topic, payload: Buffer.from(payload), qos: lower(qos, target.qos), retain })
   }
@@ -405,7 +406,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
     // A session of earlier options may still be subscribed to more.
     if (target === undefined) return
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
-    if (this.#loops.returns(topic, bytes)) return this.#circled(topic)
+    if (this.#loops.returns(topic, bytes, patienceWith(target.topic))) return this.#circled(topic)
     const publication: OutgoingPublication = { topic: target.topic, payload: bytes, qos: lower(qos, target.qos), retain }
     for (let attempt = 1; isWanted(); attempt++) {
       try {
@@ -447,6 +448,12 @@ export class Bridge extends EventEmitter<BridgeEvents> {
 
 function lower (one: 0 | 1 | 2, other: 0 | 1 | 2): 0 | 1 | 2 {
   return one < other ? one : other
+}
+
+/** Platforms publish again what they stored, and no two messages of agents are the same: one that comes round comes from another bridge. */
+function patienceWith (topic: string): number | undefined {
+  const kind = kindOf(topic)
+  return kind === undefined ? undefined : kind === 'message' ? 0 : 1
 }
 
 function codeOf (error: Error): unknown {
