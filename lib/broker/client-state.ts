@@ -8,9 +8,14 @@ import type { GrantedDelivery } from './granted-delivery.ts'
 import { PacketGuard, type GuardLimits, type Violation } from './packet-guard.ts'
 import { Pace } from './pace.ts'
 import type { Rights } from './rules.ts'
+import type { Decline } from './taking-aedes.ts'
 
 const key = Symbol('state')
 type Stated = { [key]: ClientState }
+
+/** Bytes that a client may leave unread: beyond the first it gets no more of QoS 0, beyond the second it is cut off. */
+export const unreadBeforeDropping = 1024 * 1024
+export const mostUnread = 4 * unreadBeforeDropping
 
 /** Who is told of connections: one for all of them, because a broker has thousands, and closures for each would take more than its state. */
 export interface Watcher {
@@ -81,6 +86,12 @@ export class ClientState {
   get unread (): number {
     const { socket } = this.arrival
     return this.stream.writableLength + (socket === this.stream ? 0 : socket.writableLength)
+  }
+
+  /** Why another member of a shared subscription is to get a message; one that nobody else takes waits for a slow reader too. */
+  declines (topic: string, isLast: boolean): Decline | undefined {
+    if (this.rights?.mayReceive(topic) === false) return 'rules'
+    return this.stream.destroyed || (!isLast && this.unread > unreadBeforeDropping) ? 'slowReader' : undefined
   }
 
   static #read (this: Duplex, size?: number): Buffer | null {

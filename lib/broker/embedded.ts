@@ -9,7 +9,7 @@ import { mostBans } from './bans.ts'
 import { internalsOf } from './aedes-internals.ts'
 import type { Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Subscriber, Taker } from './broker.ts'
 import { clientOrigin } from './deliveries.ts'
-import { ClientState, type Watcher } from './client-state.ts'
+import { ClientState, mostUnread, unreadBeforeDropping, type Watcher } from './client-state.ts'
 import { Counters } from './counters.ts'
 import { Gate, type Refusal } from './gate.ts'
 import { GrantedDelivery } from './granted-delivery.ts'
@@ -21,10 +21,6 @@ import { Rules } from './rules.ts'
 import { SysTopics, type BrokerSnapshot } from './sys-topics.ts'
 import { markTaken, subscriptionsOf, TakingAedes } from './taking-aedes.ts'
 import { version } from './version.ts'
-
-/** Bytes that a client may leave unread: beyond the first it gets no more of QoS 0, beyond the second it is cut off. */
-const unreadBeforeDropping = 1024 * 1024
-const mostUnread = 4 * unreadBeforeDropping
 
 /** Before the name of who published inside this process, in the client id of a packet: no client may have a NUL in its own. */
 const originPrefix = '\0'
@@ -124,6 +120,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       authorizeSubscribe: (client, subscription, done) => { done(null, this.#grant(client, subscription)) },
       authorizeForward: (client, packet) => this.#forward(client, packet)
     })
+    this.aedes.declined = reason => { this.#counters.dropped(reason) }
     this.#observe()
   }
 
@@ -382,7 +379,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
 
   /** Most clients of a large broker only publish: there is no need for it before a session or a subscription. */
   #deliverTo (client: Client, state: ClientState): void {
-    state.delivery ??= new GrantedDelivery(client, this.aedes, this.#persistence)
+    state.delivery ??= new GrantedDelivery(client, state, this.aedes, this.#persistence)
   }
 
   /** A last will that the rules forbid is not even stored: after a restart nobody would know whose it was. */

@@ -1,11 +1,17 @@
 import type { AedesPublishPacket, Client } from 'aedes'
 import { internalsOf, type ClientInternals, type Deliver, type DeliveredPacket as Packet } from './aedes-internals.ts'
 import type { BrokerPersistence } from './persistence.ts'
-import { subscriptionsOf, type TakingAedes } from './taking-aedes.ts'
+import { subscriptionsOf, type Decline, type TakingAedes } from './taking-aedes.ts'
 import { matches, parseSubscription, type Filter } from './topic-filters.ts'
 
 type Qos = 0 | 1 | 2
 type Persistence = Pick<BrokerPersistence, 'outgoingEnqueue'>
+
+/** What knows whether a client may and can receive now. */
+interface Recipient {
+  /** @param isLast whether no other client takes the message */
+  declines (topic: string, isLast: boolean): Decline | undefined
+}
 
 /** How a client gets what is published on one topic. */
 interface Grant {
@@ -27,6 +33,7 @@ const mostHeld = 10_000
  */
 export class GrantedDelivery {
   #client: Client & ClientInternals
+  #recipient: Recipient
   #aedes: TakingAedes
   #persistence: Persistence
   // aedes' own; they are kept here because the client's are replaced.
@@ -40,8 +47,9 @@ export class GrantedDelivery {
   #held: Packet[] | undefined
   #changes = -1
 
-  constructor (client: Client, aedes: TakingAedes, persistence: Persistence) {
+  constructor (client: Client, recipient: Recipient, aedes: TakingAedes, persistence: Persistence) {
     this.#client = internalsOf(client)
+    this.#recipient = recipient
     this.#aedes = aedes
     this.#persistence = persistence
     const { deliver0, deliverQoS } = this.#client
@@ -67,6 +75,11 @@ export class GrantedDelivery {
 
   #deliver (packet: Packet, done: (error?: Error) => void): void {
     const client = this.#client
+    const { offer } = this.#aedes
+    if (offer !== undefined) {
+      offer.declined = this.#declines(packet.topic, offer.isLast)
+      if (offer.declined !== undefined) return
+    }
     if (!client.clean && !this.#caughtUp) {
       // It is in the session's queue as well: the client gets it when it comes again.
       if (this.#held !== undefined && this.#held.length >= mostHeld) client.close()
@@ -85,6 +98,13 @@ export class GrantedDelivery {
       return
     }
     this.#send(packet, done)
+  }
+
+  /** Why another member of a shared subscription is to get a message. */
+  #declines (topic: string, isLast: boolean): Decline | undefined {
+    const { closed } = this.#client
+    if (closed || this.#held?.length === mostHeld) return 'slowReader'
+    return this.#recipient.declines(topic, isLast)
   }
 
   #send (packet: Packet, done: (error?: Error) => void): void {

@@ -13,15 +13,55 @@ type Done = (error?: Error) => void
 type Hear = Parameters<Aedes['subscribe']>[1]
 type HeardPacket = Parameters<Hear>[0]
 
-/** The members of `$share/group/filter`, who get the messages in turn. */
+/** Why a member of a shared subscription does not take a message: the name under which that is counted. */
+export type Decline = 'rules' | 'slowReader'
+
+/** A message of a shared subscription, while one of its members is asked whether it takes it. */
+export interface Offer {
+  /** Nobody else takes it: a member that reads slowly has to. */
+  isLast: boolean
+  declined: Decline | undefined
+}
+
+/** The members of `$share/group/filter`, which get the messages in turn, but for those that may not or cannot receive now. */
 class Share {
   readonly members: Hear[] = []
+  #aedes: TakingAedes
   #next = 0
 
+  constructor (aedes: TakingAedes) {
+    this.#aedes = aedes
+  }
+
   readonly hear = (packet: HeardPacket, done: () => void): void => {
-    const member = this.members[this.#next++ % this.members.length]
-    if (member === undefined) done()
-    else member(packet, done)
+    const offer: Offer = { isLast: false, declined: undefined }
+    if (this.#isTaken(offer, packet, done)) return
+    if (packet.qos > 0 && offer.declined === 'slowReader') {
+      offer.isLast = true
+      if (this.#isTaken(offer, packet, done)) return
+    }
+    if (offer.declined !== undefined) this.#aedes.declined?.(offer.declined)
+    done()
+  }
+
+  #isTaken (offer: Offer, packet: HeardPacket, done: () => void): boolean {
+    const { members } = this
+    let declined: Decline | undefined
+    for (let i = members.length; i > 0; i--) {
+      const member = members[this.#next++ % members.length] as Hear
+      offer.declined = undefined
+      this.#aedes.offer = offer
+      try {
+        member(packet, done)
+      } finally {
+        this.#aedes.offer = undefined
+      }
+      if (offer.declined === undefined) return true
+      // A slow one may take it yet.
+      if (declined !== 'slowReader') declined = offer.declined
+    }
+    offer.declined = declined
+    return false
   }
 }
 
@@ -34,6 +74,10 @@ export class TakingAedes extends Aedes {
   subscriptions = 0
   /** Rises with every change of somebody's subscriptions. */
   changes = 0
+  /** For the client that delivers next: it has the choice. */
+  offer: Offer | undefined
+  /** Called for a message that no member of a shared subscription takes. */
+  declined: ((reason: Decline) => void) | undefined
   declare connectTimeout: AedesInternals['connectTimeout']
   declare maxTopicLevels: AedesInternals['maxTopicLevels']
   declare clients: AedesInternals['clients']
@@ -61,7 +105,7 @@ export class TakingAedes extends Aedes {
     if (shared === undefined) return super.subscribe(filter, hear, done)
     let share = this.#shares.get(filter)
     if (share === undefined) {
-      share = new Share()
+      share = new Share(this)
       this.#shares.set(filter, share)
       super.subscribe(shared, share.hear, done)
     } else {
