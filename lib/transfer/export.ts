@@ -2,6 +2,7 @@ import { createWriteStream } from 'node:fs'
 import { truncate } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import type { Knex } from 'knex'
+import { isSqlite } from '../store/retention-pace.ts'
 import { csvColumns, csvLine, standard, type MetricRecord, type RollupRecord } from './records.ts'
 import { endOf } from './resume.ts'
 import { rowsOf, seriesOf, type SeriesOfAgent } from './rows.ts'
@@ -18,12 +19,22 @@ interface MetricRow { ts: number, seq: number, value: number | null, text: strin
 interface RollupRow { ts: number, n: number, sum: number, min: number, max: number, last: number, last_ts: number | null, last_seq: number | null, scaled_sum: number | null }
 
 /**
- * Write what is in a database into a file, a page at a time.
+ * Write what is in a database into a file, a page at a time, as it was at one moment.
  * @param file a path, also of a pipe; `-` is standard output, which stays open
  * @returns rows written, those of a resumed file's beginning not counted
- * @throws PlatziverseError TRANSFER_RESUME_IMPOSSIBLE when the end of the file is nothing of this database, or nobody can read it
+ * @throws PlatziverseError TRANSFER_RESUME_IMPOSSIBLE when the end of the file is nothing of this database, nobody can read it, or retention deleted something since
  */
-export async function exportTo (knex: Knex, file: string, { format, resume, progress }: ExportOptions): Promise<number> {
+export async function exportTo (knex: Knex, file: string, options: ExportOptions): Promise<number> {
+  // Retention would delete metrics that are not written yet, of hours which the file has as whole.
+  if (isSqlite(knex)) return await knex.transaction(db => writeTo(db, file, options))
+  return await knex.transaction(async db => {
+    // Whoever reads a pipe may take their time.
+    if (knex.client.dialect === 'postgresql') await db.raw('set local idle_in_transaction_session_timeout = 0')
+    return await writeTo(db, file, options)
+  }, { isolationLevel: 'repeatable read' })
+}
+
+async function writeTo (knex: Knex, file: string, { format, resume, progress }: ExportOptions): Promise<number> {
   const series = await seriesOf(knex)
   const end = resume ? await endOf(file, format, series) : undefined
   // Half a line is longer than what follows, if what it was of is no more in the database.

@@ -1,7 +1,7 @@
 import { createReadStream, existsSync } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
 import { PlatziverseError } from '../errors.ts'
-import { csvLines } from './import-lines.ts'
+import { beginning, csvLines, jsonLines } from './import-lines.ts'
 import { csvColumns, standard, type MetricRecord, type RollupRecord, type TransferRecord } from './records.ts'
 import type { SeriesOfAgent } from './rows.ts'
 
@@ -14,7 +14,7 @@ const header = `${csvColumns.join(',')}\n`
 
 /**
  * Where an export that was not finished goes on; undefined: at the beginning, because no metric was written yet.
- * @throws PlatziverseError TRANSFER_RESUME_IMPOSSIBLE when the end of the file is nothing of this database, or nobody can read it
+ * @throws PlatziverseError TRANSFER_RESUME_IMPOSSIBLE when the end of the file is nothing of this database, nobody can read it, or retention deleted something since
  */
 export async function endOf (file: string, format: 'ndjson' | 'csv', series: SeriesOfAgent[]): Promise<End | undefined> {
   if (file !== standard && !existsSync(file)) return undefined
@@ -22,7 +22,20 @@ export async function endOf (file: string, format: 'ndjson' | 'csv', series: Ser
   if (!found?.isFile()) throw new PlatziverseError('TRANSFER_RESUME_IMPOSSIBLE', `${file} is no file that can be read back.`)
   const end = found.size === 0 ? undefined : await (format === 'csv' ? endOfCsv(file) : endOfJson(file, found.size))
   if (end !== undefined && !series.some(({ uuid, type }) => uuid === end.last.uuid && type === end.last.type)) throw impossible(file)
+  if (end !== undefined && format === 'ndjson') await refuseDeleted(file, series)
   return end
+}
+
+/** The file says from when on each series has metrics and hours: what is written now would not be of that state. */
+async function refuseDeleted (file: string, series: SeriesOfAgent[]): Promise<void> {
+  const now = new Map(series.map(one => [JSON.stringify([one.uuid, one.type]), one]))
+  for await (const { record } of jsonLines(createReadStream(file), beginning)) {
+    if ('agent' in record) continue
+    if (!('series' in record)) return
+    const { uuid, type, rawFrom, hoursFrom } = record.series
+    const one = now.get(JSON.stringify([uuid, type]))
+    if (one?.rawFrom !== rawFrom || one.hoursFrom !== hoursFrom) throw new PlatziverseError('TRANSFER_RESUME_IMPOSSIBLE', `Retention has deleted something since ${file} was begun.`)
+  }
 }
 
 function impossible (file: string, cause?: unknown): PlatziverseError {

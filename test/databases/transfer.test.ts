@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
-import { writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { createReadStream, createWriteStream } from 'node:fs'
+import { stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import type { Knex } from 'knex'
 import type { DatabaseOptions } from '../../lib/store/database.ts'
 import { ask } from '../../lib/query/ask.ts'
@@ -101,6 +106,35 @@ onEachDatabase('an export has the types and newest values of series whose metric
     await importFrom(database, fileOf('b.ndjson'), { format: 'ndjson', ...quiet })
     for (const question of questions) assert.deepEqual(await answer(database.knex, question), await answer(before, question), JSON.stringify(question))
   })
+})
+
+onEachDatabase('an export is of one moment, whatever retention deletes meanwhile, and goes on only as long as nothing is deleted', async (t, { options, dialect, query }) => {
+  const place = await temporaryFolder(t)
+  const start = 19_675 * day
+  const store = new Store(dialect, { instance: 'test' })
+  t.after(() => store.close())
+  const model = new QueryModel(store, query)
+  await model.report('a', start, { cpu: 0, memory: 0 })
+  await model.report('b', start - 5 * day, { cpu: 0 })
+  await Promise.all(Array.from({ length: 6_000 }, (_, i) => model.report('a', start + i * 1_000, { cpu: i, memory: i }, i)))
+  const retention = new Retention(store, { rawDays: 1, hourDays: 3, dayDays: 0, overrides: [] })
+  await retention.runOnce(start + 3 * hour)
+  const count = async (): Promise<number> => Number((await query('metrics').count('* as n') as Array<{ n: number | string }>)[0]?.n)
+  const all = await count()
+  const [file, to] = [join(place, 'a.ndjson'), { client: 'sqlite', filename: join(place, 'to.sqlite') } as const]
+  // A pipe that nobody reads from stops the export.
+  const pipe = join(place, 'pipe')
+  await promisify(execFile)('mkfifo', [pipe])
+  const reader = createReadStream(pipe)
+  const exporting = withDatabase(options, ({ knex }) => exportTo(knex, pipe, { format: 'ndjson', resume: false, ...quiet }))
+  await once(reader, 'readable')
+  await retention.runOnce(start + 2 * day)
+  await Promise.all([exporting, pipeline(reader, createWriteStream(file))])
+  assert.ok(await count() < all)
+  assert.equal((await withDatabase(to, database => importFrom(database, file, { format: 'ndjson', ...quiet }))).fresh, all)
+  await truncate(file, Math.floor((await stat(file)).size / 2))
+  const resume = withDatabase(options, ({ knex }) => exportTo(knex, file, { format: 'ndjson', resume: true, ...quiet }))
+  await assert.rejects(resume, { code: 'TRANSFER_RESUME_IMPOSSIBLE' })
 })
 
 test('exports of older versions are read', async t => {
