@@ -139,6 +139,8 @@ export interface ListenerOptions {
   tls?: TlsMaterial
   /** For `tls` and `wss`: whether clients need a certificate, and whether its common name is the username. */
   certificates?: 'none' | 'required' | 'username'
+  /** For `ws` and `wss`: web origins in small letters whose pages may connect, beside those of the same host; `*` is any. */
+  origins?: string[]
 }
 
 /** A client that came in, before it said anything. */
@@ -205,6 +207,8 @@ export interface Broker extends EventEmitter<BrokerEvents> {
   configure (options: BrokerOptions): void
   /** Take a client that came in elsewhere, such as a WebSocket on Node-RED's own server. Its sockets are watched from here on. */
   accept (stream: Duplex, arrival: Arrival): void
+  /** Count and tell of a client that was refused before it came in. */
+  refused (by: string, reason: string, address: string | undefined): void
   /**
    * Give a message to every subscriber; resolved when the broker took it.
    * @param origin is told to the subscribers of this process

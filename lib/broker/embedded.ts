@@ -101,7 +101,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       admit: socket => this.#admit(socket),
       left: socket => { this.#left(socket) },
       accept: (stream, arrival) => { this.#welcome(stream, arrival) },
-      refused: (socket, reason) => { this.#refused('tls', reason, undefined, undefined, socket.remoteAddress) }
+      refused: (by, socket, reason) => { this.refused(by, reason, socket.remoteAddress) }
     }, (state, index) => { this.emit('listener', state, index) })
     this.aedes = new TakingAedes({
       persistence,
@@ -174,6 +174,10 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     if (!this.#admit(socket)) return void socket.destroy()
     socket.on('close', () => { this.#left(socket) })
     this.#welcome(stream, arrival)
+  }
+
+  refused (by: string, reason: string, address: string | undefined): void {
+    this.#refused(by, reason, undefined, undefined, address)
   }
 
   async publish ({ topic, payload, qos, retain }: OutgoingPublication, origin = ''): Promise<void> {

@@ -203,6 +203,10 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
     else this.#broker.accept(stream, arrival)
   }
 
+  refused (by: string, reason: string, address: string | undefined): void {
+    this.#broker?.refused(by, reason, address)
+  }
+
   clients (): ClientInfo[] {
     return this.#broker?.clients() ?? []
   }
@@ -297,7 +301,7 @@ function placeOf (brokerId: string): Place {
 }
 
 /** What others may do with a broker: watch it, and publish to it. */
-export type BrokerPlace = Pick<Place, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'bring' | 'gone' | 'subscribe' | 'retained' | 'accept' | 'clients' | 'disconnect' | 'endSession' | 'forgetAgent' | 'forgetAgentsOf' | 'clearRetained' | 'reload' | 'statistics' | 'snapshot'>
+export type BrokerPlace = Pick<Place, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'bring' | 'gone' | 'subscribe' | 'retained' | 'accept' | 'refused' | 'clients' | 'disconnect' | 'endSession' | 'forgetAgent' | 'forgetAgentsOf' | 'clearRetained' | 'reload' | 'statistics' | 'snapshot'>
 
 /** The place of a broker, whether or not the broker is there yet. */
 export function findBroker (brokerId: string): BrokerPlace {

@@ -7,7 +7,7 @@ import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import type { Arrival, ListenerOptions, ListenerState } from './broker.ts'
 import { certificateProblem } from './certificate.ts'
-import { acceptWebSockets, type AcceptWebSocket, type LimitPackets } from './web-socket.ts'
+import { acceptWebSockets, type WebSocketOptions } from './web-socket.ts'
 
 const firstRetry = 1_000
 const longestRetry = 30_000
@@ -24,7 +24,7 @@ export interface Door {
   left (socket: Socket): void
   accept (stream: Duplex, arrival: Arrival): void
   /** A client that did not get as far as MQTT. */
-  refused (socket: Socket, reason: string): void
+  refused (by: 'tls' | 'origin', socket: Socket, reason: string): void
 }
 
 export interface Listener {
@@ -115,17 +115,25 @@ function ignore (): void {}
 
 function serverFor (options: ListenerOptions, door: Door): Server {
   const { transport } = options
-  const accept = (stream: Duplex, socket: Socket, limitPackets?: LimitPackets): void => { door.accept(stream, { ...arrivalOf(socket, options), ...limitPackets === undefined ? {} : { limitPackets } }) }
+  const webSockets: WebSocketOptions = {
+    origins: options.origins ?? [],
+    accept: (stream, socket, limitPackets, direct) => {
+      const arrival = arrivalOf(socket, options)
+      // Behind a proxy everybody seems to come from this machine.
+      door.accept(stream, { ...arrival, local: arrival.local && direct, limitPackets })
+    },
+    refused: (socket, reason) => { door.refused('origin', socket, reason) }
+  }
   if (transport === 'tcp') return createServer({ noDelay: true })
-  if (transport === 'ws') return upgrading(createHttpServer(httpOptions), accept)
+  if (transport === 'ws') return upgrading(createHttpServer(httpOptions), webSockets)
 
   const secure = { ...tlsOptions(options), handshakeTimeout }
   const server = transport === 'tls'
-    ? createTlsServer({ ...secure, noDelay: true }, socket => { accept(socket, socket) })
-    : upgrading(createHttpsServer({ ...secure, ...httpOptions }), accept)
+    ? createTlsServer({ ...secure, noDelay: true }, socket => { door.accept(socket, arrivalOf(socket, options)) })
+    : upgrading(createHttpsServer({ ...secure, ...httpOptions }), webSockets)
   server.on('tlsClientError', (error: Error & { reason?: string }, socket: Socket) => {
     // OpenSSL's message names its source files; its reason is what somebody can use.
-    door.refused(socket, `TLS: ${error.reason ?? error.message}`)
+    door.refused('tls', socket, `TLS: ${error.reason ?? error.message}`)
     socket.destroy()
   })
   return server
@@ -138,8 +146,8 @@ function arrivalOf (socket: Socket, { certificates }: ListenerOptions): Arrival 
   return { address, local: isLoopback(address ?? ''), username: usernameOf(socket, certificates), socket }
 }
 
-function upgrading (server: HttpServer, accept: AcceptWebSocket): HttpServer {
-  const upgrade = acceptWebSockets(accept)
+function upgrading (server: HttpServer, webSockets: WebSocketOptions): HttpServer {
+  const upgrade = acceptWebSockets(webSockets)
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => { upgrade(request, socket as Socket, head) })
   const decline = (_request: IncomingMessage, response: ServerResponse): void => {
     response.writeHead(426, { Connection: 'close', Upgrade: 'websocket', 'Content-Type': 'text/plain' }).end('This port speaks MQTT over WebSocket.\n')

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createWebSocketStream, WebSocketServer, type ServerOptions, type WebSocket } from 'ws'
+import { isDirect, originProblem } from './web-origin.ts'
 import { largestConnect } from './packet-guard.ts'
 
 /** [MQTT-6.0.0-3], and the name that clients of MQTT 3.1 give. */
@@ -27,13 +28,21 @@ type Receiving = WebSocket & { _receiver: { _maxPayload: number } }
 /** Bounds what a message may hold from now on: packets of so many bytes (0: as large as MQTT allows) of a client that was let in, or was not. */
 export type LimitPackets = (bytes: number, isKnown: boolean) => void
 
-/** Gets the stream of MQTT, the socket below it, and what bounds its messages. */
-export type AcceptWebSocket = (stream: Duplex, socket: Socket, limitPackets: LimitPackets) => void
+/** Gets the stream of MQTT, the socket below it, what bounds its messages, and whether no proxy seems to be between. */
+export type AcceptWebSocket = (stream: Duplex, socket: Socket, limitPackets: LimitPackets, direct: boolean) => void
+
+export interface WebSocketOptions {
+  /** Web origins whose pages may connect, beside those of the same host. */
+  origins: readonly string[]
+  accept: AcceptWebSocket
+  /** Told of a page that may not connect. */
+  refused (socket: Socket, reason: string): void
+}
 
 /**
  * Make MQTT streams of upgrade requests. Whatever is refused is closed within seconds, and nothing in a request or in a frame throws.
  */
-export function acceptWebSockets (accept: AcceptWebSocket): (request: IncomingMessage, socket: Socket, head: Buffer) => void {
+export function acceptWebSockets ({ origins, accept, refused }: WebSocketOptions): (request: IncomingMessage, socket: Socket, head: Buffer) => void {
   // Its types lack the last of these.
   const options: ServerOptions & { closeTimeout: number } = {
     noServer: true,
@@ -51,13 +60,19 @@ export function acceptWebSockets (accept: AcceptWebSocket): (request: IncomingMe
     socket.on('error', ignore)
     const offered = String(request.headers['sec-websocket-protocol'] ?? '').split(',').map(name => name.trim())
     if (!offered.some(name => protocols.includes(name))) return refuse(socket, '400 Bad Request', 'The subprotocol is mqtt.')
+    const problem = originProblem(request, origins)
+    if (problem !== undefined) {
+      refused(socket, problem)
+      return refuse(socket, '403 Forbidden', 'The origin is not allowed.')
+    }
+    const direct = isDirect(request)
     server.handleUpgrade(request, socket, head, webSocket => {
       const stream = streamOf(webSocket, socket)
       accept(stream, socket, (bytes, isKnown) => {
         const { _receiver: receiver } = webSocket as Receiving
         if (isKnown) receiver._maxPayload = bytes === 0 ? 0 : bytes + besidePacket
         else receiver._maxPayload = Math.max(bytes === 0 ? largestConnect : bytes, firstMessage)
-      })
+      }, direct)
     })
   }
 }

@@ -13,6 +13,8 @@ export interface BrokerConfig {
   userCount: number
   /** Listeners beside the first. */
   listeners: SavedListener[]
+  /** Web origins such as `https://example.org`, between spaces or commas, whose pages may connect by WebSocket, beside those of the same host; `*`: any. */
+  origins: string
   /** The tls-config node with the certificate of the TLS listeners. */
   tls: string
   /** Who may publish and subscribe to what; none: everybody to everything. */
@@ -64,6 +66,7 @@ export const brokerDefaults: BrokerConfig = {
   login: 'users',
   userCount: 0,
   listeners: [],
+  origins: '',
   tls: '',
   rules: [],
   limits: {},

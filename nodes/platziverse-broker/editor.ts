@@ -31,6 +31,7 @@ RED.nodes.registerType<BrokerConfig, 'users'>('platziverse-broker', {
     login: { value: defaults.login },
     userCount: { value: defaults.userCount },
     listeners: { value: defaults.listeners, validate (value, _options) { return problemsOf(this, value as SavedListener[] | undefined)[0]?.text ?? true } },
+    origins: { value: defaults.origins, validate: (value, _options) => originsProblem(String(value ?? '')) ?? true },
     tls: { value: defaults.tls, type: 'tls-config', validate (value, _options) { return tlsProblem(this, String(value ?? '')) ?? true } },
     rules: { value: defaults.rules, validate: (value, _options) => ruleProblems(value as BrokerConfig['rules'] | undefined ?? [])[0]?.text ?? true },
     limits: { value: defaults.limits, validate: (value, _options) => limitProblems(value as BrokerConfig['limits'] | undefined)[0] ?? true },
@@ -119,6 +120,11 @@ function tlsProblem (node: EditorNode & BrokerConfig, id: string): string | unde
   if (!hasTls(isOpen(node) ? parts?.listeners.value() : node.listeners)) return undefined
   if (id === '' || id === '_ADD_') return text('platziverse-broker.validation.tlsMissing')
   return RED.nodes.node(id) === null ? text('platziverse-broker.validation.tlsGone') : undefined
+}
+
+function originsProblem (origins: string): string | undefined {
+  const wrong = origins.split(/[\s,]+/).find(origin => origin !== '' && origin !== '*' && origin !== 'null' && !/^https?:\/\/[^/?#]+\/?$/i.test(origin))
+  return wrong === undefined ? undefined : text('platziverse-broker.validation.origin', { origin: wrong })
 }
 
 /** Names are left to the runtime, which looks them up. */

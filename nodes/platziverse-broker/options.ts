@@ -3,6 +3,7 @@ import type { BrokerOptions, Decide, ListenerOptions, TlsMaterial } from '../../
 import { readLimits } from '../../lib/broker/limits.ts'
 import type { UserRecord } from '../../lib/broker/passwords.ts'
 import { checkRule, ruleTexts, type Rule } from '../../lib/broker/rules.ts'
+import { readOrigins } from '../../lib/broker/web-origin.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
 import { wholeNumber } from '../shared/red.ts'
 import { brokerDefaults as defaults, type BrokerConfig, type BrokerCredentials, type SavedListener, type SavedRule } from './config.ts'
@@ -23,7 +24,8 @@ export interface Surroundings {
  */
 export function brokerOptionsOf (config: BrokerConfig, credentials: BrokerCredentials, { id, userDir, tls, decide }: Surroundings, report: (error: PlatziverseError) => void): BrokerOptions {
   const first: ListenerOptions = { transport: 'tcp', host: (config.host ?? '').trim(), port: portOf(config.port) }
-  const others = (config.listeners ?? []).filter(({ transport }) => transport !== 'path').map(listener => listenerOf(listener, tls))
+  const origins = readOrigins(config.origins)
+  const others = (config.listeners ?? []).filter(({ transport }) => transport !== 'path').map(listener => listenerOf(listener, tls, origins))
   return {
     listeners: [first, ...others],
     anonymous: config.anonymous === true,
@@ -41,8 +43,8 @@ function portOf (saved: number | string | undefined): number {
   return saved === '' || saved === undefined ? Number(defaults.port) : Number(saved)
 }
 
-function listenerOf ({ transport, host, port, certificates }: SavedListener, tls: TlsMaterial | undefined): ListenerOptions {
-  const options = { transport: transport as ListenerOptions['transport'], host: (host ?? '').trim(), port: port === '' ? Number.NaN : Number(port) }
+function listenerOf ({ transport, host, port, certificates }: SavedListener, tls: TlsMaterial | undefined, origins: string[]): ListenerOptions {
+  const options: ListenerOptions = { transport: transport as ListenerOptions['transport'], host: (host ?? '').trim(), port: port === '' ? Number.NaN : Number(port), ...transport === 'ws' || transport === 'wss' ? { origins } : {} }
   if (transport !== 'tls' && transport !== 'wss') return options
   return { ...options, certificates: certificates ?? 'none', ...tls === undefined ? {} : { tls } }
 }

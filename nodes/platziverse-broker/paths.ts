@@ -7,24 +7,33 @@ import { acceptWebSockets, pathOf } from '../../lib/broker/web-socket.ts'
 
 const taken = new Map<string, object>()
 
+export interface PathOptions {
+  /** Web origins whose pages may connect, beside those of the same host. */
+  origins: string[]
+  accept (stream: Duplex, arrival: Arrival): void
+  refused (by: string, reason: string, address: string | undefined): void
+}
+
 /**
  * MQTT over WebSocket on a path of Node-RED's own server.
  * @returns ends it; undefined when somebody else has the path
  */
-export function servePath (server: Server, path: string, accept: (stream: Duplex, arrival: Arrival) => void): (() => void) | undefined {
+export function servePath (server: Server, path: string, { origins, accept, refused }: PathOptions): (() => void) | undefined {
   if (taken.has(path)) return undefined
   const mark = {}
   taken.set(path, mark)
-  const proxied = new WeakSet<Socket>()
-  const upgrade = acceptWebSockets((stream, socket, limitPackets) => {
-    const address = socket.remoteAddress
-    // Behind a proxy everybody seems to come from this machine.
-    accept(stream, { address, local: isLoopback(address ?? '') && !proxied.has(socket), username: undefined, socket, limitPackets })
+  const upgrade = acceptWebSockets({
+    origins,
+    accept (stream, socket, limitPackets, direct) {
+      const address = socket.remoteAddress
+      // Behind a proxy everybody seems to come from this machine.
+      accept(stream, { address, local: isLoopback(address ?? '') && direct, username: undefined, socket, limitPackets })
+    },
+    refused (socket, reason) { refused('origin', reason, socket.remoteAddress) }
   })
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     // Others have paths of their own: what is not ours is theirs.
     if (pathOf(request) !== path) return
-    if (['x-forwarded-for', 'forwarded', 'via'].some(header => request.headers[header] !== undefined)) proxied.add(socket as Socket)
     upgrade(request, socket as Socket, head)
   }
   server.on('upgrade', onUpgrade)

@@ -2,6 +2,7 @@ import { posix } from 'node:path'
 import type { Node, NodeDef } from 'node-red'
 import type { ClientEvent, ListenerState, TlsMaterial } from '../../lib/broker/broker.ts'
 import { attachBroker, detachBroker, findBroker } from '../../lib/broker/hub.ts'
+import { readOrigins } from '../../lib/broker/web-origin.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { milliseconds, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
@@ -86,7 +87,11 @@ export default function (RED: RED): void {
 
     const paths = (config.listeners ?? []).filter(({ transport }) => transport === 'path').map(({ path }) => {
       const full = posix.join('/', RED.settings.httpNodeRoot || '/', path || '')
-      const end = path.startsWith('/') ? servePath(RED.server, full, (stream, arrival) => { broker.accept(stream, arrival) }) : undefined
+      const end = path.startsWith('/') ? servePath(RED.server, full, {
+        origins: readOrigins(config.origins),
+        accept: (stream, arrival) => { broker.accept(stream, arrival) },
+        refused: (by, reason, address) => { broker.refused(by, reason, address) }
+      }) : undefined
       if (end === undefined) this.error(new PlatziverseError('BROKER_PATH_INVALID', `MQTT cannot be served at ${full}.`).message)
       return end
     })

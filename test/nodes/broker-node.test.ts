@@ -8,6 +8,7 @@ import { hashPassword } from '../../lib/broker/passwords.ts'
 import { findBroker } from '../../lib/broker/hub.ts'
 import { until } from '../helpers/events.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
+import { upgradeStatus } from '../helpers/web-socket.ts'
 import { useNodeRed, type TestFlow } from '../helpers/flow.ts'
 import { rawSocket } from '../helpers/raw-client.ts'
 import { rawWebSocket, upgradeRequest } from '../helpers/raw-web-socket.ts'
@@ -144,6 +145,17 @@ test('MQTT is spoken on a path of Node-RED\'s own server, to users only', async 
   // Behind a proxy nobody is known to be of this machine.
   await assert.rejects(connect(t, `ws://127.0.0.1:${serverPort()}/mqtt`, { wsOptions: { headers: { 'x-forwarded-for': '192.0.2.1' } } }), /Not authorized/i)
   assert.equal(findBroker('broker').statistics().refusedBy['anonymous'], 1)
+})
+
+test('a path of Node-RED\'s own server takes web pages of the same host and of listed origins alone', async t => {
+  const flow = await brokerFlow({ listeners: [{ transport: 'path', host: '', port: '', path: '/mqtt', certificates: 'none' }], origins: 'https://one.example, https://two.example/' })
+  await flow.url('broker')
+  const url = `ws://127.0.0.1:${serverPort()}/mqtt`
+  for (const origin of ['https://one.example', 'https://two.example', `http://127.0.0.1:${serverPort()}`]) assert.equal(await upgradeStatus(url, { origin }), 101)
+  for (const origin of ['https://evil.example', 'http://evil.example']) assert.equal(await upgradeStatus(url, { origin, host: 'evil.example' }), 403)
+  assert.equal(findBroker('broker').statistics().refusedBy['origin'], 2)
+  // nginx's bare proxy_pass with the name that the client used.
+  await assert.rejects(connect(t, url, { wsOptions: { headers: { host: 'mqtt.example.org' } } }), /Not authorized/i)
 })
 
 test('Prometheus is served for brokers that ask for it, and to nobody else', async t => {

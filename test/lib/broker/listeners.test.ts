@@ -10,6 +10,7 @@ import { brokerOptions, openBroker } from '../../helpers/broker.ts'
 import { makeAuthority, withoutOpenssl } from '../../helpers/certificates.ts'
 import { until } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
+import { upgradeStatus } from '../../helpers/web-socket.ts'
 
 const here = { host: '127.0.0.1', port: 0 }
 
@@ -143,4 +144,41 @@ test('a client that left makes room for the next, over every transport, and a re
     await attachBroker(broker.id, { ...options, listeners: [] })
     await closed
   }
+})
+
+test('a web page connects by WebSocket only from the same host or a listed origin, and what is refused is counted', async t => {
+  const listeners: ListenerOptions[] = [{ transport: 'ws', ...here, origins: ['https://dashboard.example'] }]
+  const broker = await openBroker(t, { listeners })
+  const [port] = await portsOf(broker.place)
+  const evil = `evil.example:${port}`
+  const tried = {
+    'no origin, as programs': {},
+    'listed': { origin: 'https://dashboard.example' },
+    'same host, another port': { origin: 'http://127.0.0.1:1880' },
+    'another website': { origin: 'https://evil.example' },
+    'a listed host with another scheme': { origin: 'http://dashboard.example' },
+    'a sandboxed page': { origin: 'null' },
+    'a name that leads here since a moment ago': { origin: `http://${evil}`, host: evil },
+    'nothing that is one': { origin: '//' }
+  }
+  const outcome: Record<string, number> = {}
+  for (const [what, headers] of Object.entries(tried)) outcome[what] = await upgradeStatus(`ws://127.0.0.1:${port}`, headers as Record<string, string>)
+  assert.deepEqual(outcome, {
+    'no origin, as programs': 101, 'listed': 101, 'same host, another port': 101,
+    'another website': 403, 'a listed host with another scheme': 403, 'a sandboxed page': 403, 'a name that leads here since a moment ago': 403, 'nothing that is one': 403
+  })
+  assert.equal(broker.place.statistics().refusedBy['origin'], 5)
+  assert.ok(broker.events.some(event => event.event === 'refused' && event.reason === 'the origin https://evil.example is not in the list of allowed origins'))
+})
+
+test('who comes by WebSocket through a proxy of this machine counts as a stranger', async t => {
+  const broker = await openBroker(t, { listeners: [{ transport: 'ws', ...here }] })
+  const [port] = await portsOf(broker.place)
+  const come = async (headers: Record<string, string>): Promise<void> => {
+    const client = await connectAsync(`ws://127.0.0.1:${port}`, { reconnectPeriod: 0, wsOptions: { headers } })
+    await client.endAsync()
+  }
+  for (const header of ['x-forwarded-for', 'x-real-ip', 'via', 'forwarded', 'x-forwarded-proto', 'cf-connecting-ip']) await assert.rejects(come({ [header]: '192.0.2.1' }), /Not authorized/i, header)
+  for (const host of ['mqtt.example.org', '192.0.2.1:8080', '127.0.0.1.example.org']) await assert.rejects(come({ host }), /Not authorized/i, host)
+  for (const host of ['localhost:8080', '127.0.0.1', '[::1]:8080']) await come({ host })
 })
