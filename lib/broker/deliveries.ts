@@ -26,6 +26,8 @@ export interface Unsettled {
   readonly bytes?: number
   /** How many stores have it in their hands. */
   holds: number
+  /** Whether a store has or had it, since it was last given to somebody. */
+  claimed?: boolean
   /** Ends it: acknowledged, or not when there is an error. */
   end (error?: Error): void
 }
@@ -69,10 +71,14 @@ export function endDelivery (entry: Unsettled, error?: Error): void {
 /** A store's claim on a delivery; one of its methods is to be called, once. */
 export class Hold {
   readonly delivery: Delivery
+  /** Whether it is the first: a flow may make several messages of one. */
+  readonly isFirst: boolean
   #entry: Unsettled | undefined
 
   constructor (entry: Unsettled) {
     this.delivery = entry.delivery
+    this.isFirst = entry.claimed !== true
+    entry.claimed = true
     this.#entry = entry
     entry.holds++
   }
@@ -89,7 +95,9 @@ export class Hold {
   /** Give it back unstored: it is sent into the flow again. */
   release (): void {
     const entry = this.#letGo()
-    if (entry !== undefined) entry.since = performance.now()
+    if (entry === undefined) return
+    entry.since = performance.now()
+    entry.claimed = false
   }
 
   #letGo (): Unsettled | undefined {
@@ -104,6 +112,21 @@ export class Hold {
 export function holdDelivery (id: unknown): Hold | undefined {
   const entry = find(id)
   return entry && new Hold(entry)
+}
+
+/** Agents of whom a message was stored that was no delivery any more, and when in ms of `performance.now()`. */
+const strays = new Map<string, number>()
+const mostStrays = 1_000
+
+/** A message was stored that says of no delivery that it is its. */
+export function strayStored (uuid: string): void {
+  if (strays.size >= mostStrays) strays.clear()
+  strays.set(uuid, performance.now())
+}
+
+/** Whether one of the agent's messages was stored as no delivery since then. */
+export function hasStrayed (uuid: string, since: number): boolean {
+  return (strays.get(uuid) ?? Number.NEGATIVE_INFINITY) >= since
 }
 
 /** What the subscribers of this process are told of who published it: the bridge that brought it, or the client. */

@@ -4,7 +4,7 @@ import { parse, type Message, type RejectReason } from '../messages/parse.ts'
 import { kindOf, topics } from '../messages/topics.ts'
 import { mostUnfolded, weigh, type Weight } from '../messages/weigh.ts'
 import type { Connection, Publication, Settle, Taker } from './broker.ts'
-import { addUnsettled, endDelivery, nextDeliveryId, unsettledOf, type Delivery, type Unsettled } from './deliveries.ts'
+import { addUnsettled, endDelivery, hasStrayed, nextDeliveryId, unsettledOf, type Delivery, type Unsettled } from './deliveries.ts'
 import type { Claim, Owners } from './owners.ts'
 import { Presence } from './presence.ts'
 import { Window, type WindowLimits } from './window.ts'
@@ -265,9 +265,13 @@ export class Intake implements Taker {
     const [first] = late
     if (first === undefined) return
     this.#counters.timedOut += late.length
-    const error = new PlatziverseError('DELIVERY_UNSETTLED', `${late.length} ${late.length === 1 ? 'message was' : 'messages were'} not stored within ${timeLimit / 1000} s.`)
+    const message = messageOf(first)
+    const count = `${late.length} ${late.length === 1 ? 'message was' : 'messages were'}`
+    const error = hasStrayed(message.payload.agent.uuid, first.since)
+      ? new PlatziverseError('DELIVERY_LOST', `${count} stored without msg.delivery and msg._msgid.`)
+      : new PlatziverseError('DELIVERY_UNSETTLED', `${count} not stored within ${timeLimit / 1000} s.`)
     for (const entry of late) endDelivery(entry, error)
-    this.#handler?.unsettled(error, late.length, messageOf(first), first.delivery)
+    this.#handler?.unsettled(error, late.length, message, first.delivery)
   }
 }
 

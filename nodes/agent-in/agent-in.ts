@@ -35,11 +35,13 @@ export default function (RED: RED): void {
       }
     }
     let unsettledUntil = 0
+    let unsettledBy = ''
     const handler: IntakeHandler = {
       message: ({ kind, topic, payload }, delivery) => { emit(kind, { _msgid: delivery.id, topic, payload, delivery }) },
       rejected: (payload, delivery) => { emit('rejected', { topic: payload.topic, payload, delivery }) },
       unsettled: (error, _count, { topic, payload }, delivery) => {
         unsettledUntil = Date.now() + 10_000
+        unsettledBy = error.code
         this.error(error.message, { topic, payload, delivery } as never)
       }
     }
@@ -54,7 +56,7 @@ export default function (RED: RED): void {
 
     const show = (): void => {
       const { agents, unsettled, waiting } = intake.statistics()
-      if (Date.now() < unsettledUntil) status.show({ fill: 'red', shape: 'dot', text: 'DELIVERY_UNSETTLED' })
+      if (Date.now() < unsettledUntil) status.show({ fill: 'red', shape: 'dot', text: unsettledBy })
       else if (findBroker(brokerId).listener.state !== 'listening') status.show({ fill: 'yellow', shape: 'ring', text: RED._('agent-in.status.waiting') })
       else if (waiting > 0) status.show({ fill: 'yellow', shape: 'dot', text: RED._('agent-in.status.unsettled', { count: agents, agents, unsettled: unsettled + waiting }) })
       else status.show({ fill: 'green', shape: 'dot', text: RED._('agent-in.status.agents', { count: agents, agents }) })

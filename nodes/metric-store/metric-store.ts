@@ -1,5 +1,5 @@
 import type { NodeDef } from 'node-red'
-import { holdDelivery, type Delivery } from '../../lib/broker/deliveries.ts'
+import { holdDelivery, strayStored, type Delivery } from '../../lib/broker/deliveries.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
 import { nextSeq } from '../../lib/messages/fingerprint.ts'
 import { parse } from '../../lib/messages/parse.ts'
@@ -39,9 +39,11 @@ export default function (RED: RED): void {
     const warnings = warningsOf(this)
 
     this.on('input', (msg: RedMessage, _send, done) => {
-      const delivery = msg.delivery as Partial<Delivery> | undefined
+      const carried = msg.delivery as Partial<Delivery> | undefined
+      // A function that makes a new message keeps _msgid alone, which agent-in made the delivery's.
+      const hold = holdDelivery(carried?.id ?? msg._msgid)
+      const delivery = carried ?? hold?.delivery
       const receivedAt = delivery?.receivedAt ?? Date.now()
-      const hold = holdDelivery(delivery?.id)
       const parsed = parse(msg.topic, msg.payload, receivedAt)
       if (!parsed.ok) {
         const error = new Error(`${parsed.reason}: ${parsed.detail}`)
@@ -51,7 +53,8 @@ export default function (RED: RED): void {
       }
       const { message, bad: [first, ...others] } = parsed
       if (first !== undefined) warnings.warn('metrics', `Metrics were left out, and the others of their message stored: ${[first, ...others.slice(0, 2)].map(({ detail }) => detail).join(' ')}${others.length > 2 ? ` And ${others.length - 2} more.` : ''}`)
-      if (message.kind === 'message' && parsed.untimed) message.payload.seq ??= delivery?.fingerprint ?? nextSeq()
+      if (message.kind === 'message' && parsed.untimed) message.payload.seq ??= (hold?.isFirst === false && carried === undefined ? undefined : delivery?.fingerprint) ?? nextSeq()
+      if (delivery === undefined) strayStored(message.payload.agent.uuid)
       store.write(message, receivedAt, (error, stored) => {
         if (error !== null) {
           // What the database refuses is acknowledged: it must not come back for ever. Anything else will be sent again.
@@ -63,7 +66,7 @@ export default function (RED: RED): void {
         msg.payload = message.payload
         msg.stored = stored
         outbox.pass({ msg, hold, sent: done })
-      }, delivery?.fingerprint, hold?.bytes)
+      }, carried?.fingerprint, hold?.bytes)
     })
 
     let reported = ''

@@ -15,6 +15,7 @@ import { until } from './events.ts'
 
 const require = createRequire(import.meta.url)
 const changeNode: unknown = require('@node-red/nodes/core/function/15-change.js')
+const functionNode: unknown = require('@node-red/nodes/core/function/10-function.js')
 const splitNodes: unknown = require('@node-red/nodes/core/sequence/17-split.js')
 
 export interface TestFlow {
@@ -39,7 +40,7 @@ export function useNodeRed (): (flow: object[], credentials?: object) => Promise
   })
   return async (flow, credentials = {}) => {
     const received = new Map<string, Array<NodeMessage & Record<string, unknown>>>()
-    await helper.load([broker, bridge, agentIn, database, metricStore, metricQuery, agentOut, changeNode, splitNodes] as never, flow as never, credentials as never)
+    await helper.load([broker, bridge, agentIn, database, metricStore, metricQuery, agentOut, changeNode, functionNode, splitNodes] as never, flow as never, credentials as never)
     for (const { id, type } of flow as Array<{ id: string, type: string }>) {
       if (type !== 'helper') continue
       const messages: Array<NodeMessage & Record<string, unknown>> = []
