@@ -128,12 +128,18 @@ async function connections (flood: Flood, call: () => Call): Promise<void> {
   }))
 }
 
-/** Nobody on this side closes it. Whether the other side did, and not only its half, is what a byte that is written tells. */
+/**
+ * Nobody on this side closes it. Whether the other side did, and not only its half, a byte tells that is written behind
+ * another one: the system answers the first with a reset, which a socket that read its end meets at the next write.
+ */
 function watch (report: FloodsReport, socket: Socket, closed: Promise<void>): void {
   report.refused++
   void Promise.race([closed, pause(refusalPatience, undefined, { ref: false })]).then(async () => {
-    if (!socket.destroyed) socket.write('x')
-    const open = await Promise.race([closed.then(() => false), pause(500, true, { ref: false })])
+    for (let i = 0; i < 3 && !socket.destroyed; i++) {
+      socket.write('x')
+      await Promise.race([closed, pause(300, undefined, { ref: false })])
+    }
+    const open = !socket.destroyed
     if (open) report.held++
     socket.destroy()
   })
