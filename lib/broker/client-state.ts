@@ -8,6 +8,7 @@ import type { GrantedDelivery } from './granted-delivery.ts'
 import { PacketGuard, type GuardLimits, type Violation } from './packet-guard.ts'
 import { Pace } from './pace.ts'
 import type { Rights } from './rules.ts'
+import { strangerIn } from './strangers.ts'
 import type { Decline } from './taking-aedes.ts'
 
 const key = Symbol('state')
@@ -100,7 +101,9 @@ export class ClientState {
     const chunk = read.call(this, size) as Buffer | null
     const violation = chunk === null ? undefined : state.guard.inspect(chunk)
     if (violation === undefined) return chunk
-    if (state.client !== undefined) state.#watcher.violated(state.client, state, violation)
+    // Only a whole chunk shows whose bytes these are; the guard says the same wherever it was cut.
+    const foreign = chunk === null || state.guard.packets > 0 ? undefined : strangerIn(chunk)
+    if (state.client !== undefined) state.#watcher.violated(state.client, state, foreign === undefined ? violation : { ...violation, reason: foreign })
     return null
   }
 

@@ -101,7 +101,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       admit: socket => this.#admit(socket),
       left: socket => { this.#left(socket) },
       accept: (stream, arrival) => { this.#welcome(stream, arrival) },
-      refused: (by, socket, reason) => { this.refused(by, reason, socket.remoteAddress) }
+      refused: (by, address, reason) => { this.refused(by, reason, address) }
     }, (state, index) => { this.emit('listener', state, index) })
     this.aedes = new TakingAedes({
       persistence,

@@ -7,8 +7,12 @@ import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import type { Arrival, ListenerOptions, ListenerState } from './broker.ts'
 import { certificateProblem } from './certificate.ts'
-import { acceptWebSockets, type WebSocketOptions } from './web-socket.ts'
+import { strangerIn } from './strangers.ts'
+import { addressBelow, whyNoTls, type TlsError } from './tls-refusal.ts'
+import { acceptWebSockets, refuse, type WebSocketOptions } from './web-socket.ts'
 
+const loopback = '127.0.0.1'
+const loopback6 = '::1'
 const firstRetry = 1_000
 const longestRetry = 30_000
 /** ms for a TLS handshake or an HTTP upgrade. */
@@ -23,8 +27,8 @@ export interface Door {
   /** One that was let in closed. */
   left (socket: Socket): void
   accept (stream: Duplex, arrival: Arrival): void
-  /** A client that did not get as far as MQTT. */
-  refused (by: 'tls' | 'origin', socket: Socket, reason: string): void
+  /** A client that did not get as far as MQTT; `by` is the name under which that is counted. */
+  refused (by: 'tls' | 'origin' | 'protocol', address: string | undefined, reason: string): void
 }
 
 export interface Listener {
@@ -40,6 +44,8 @@ export interface Listener {
 export function openListener (options: ListenerOptions, open: boolean, door: Door, report: (state: ListenerState) => void): Listener {
   const sockets = new Set<Socket>()
   let server: Server | undefined
+  /** Listens at the other address of loopback. */
+  let beside: Server | undefined
   let retry: NodeJS.Timeout | undefined
   let delay = firstRetry
   let closed = false
@@ -50,12 +56,8 @@ export function openListener (options: ListenerOptions, open: boolean, door: Doo
     door.left(this)
   }
 
-  async function start (): Promise<void> {
-    const host = await bindAddress(options, open)
-    if (closed) return
-    const opening = serverFor(options, door)
-    server = opening
-    opening.on('connection', (socket: Socket) => {
+  function makeServer (): Server {
+    return serverFor(options, door).on('connection', (socket: Socket) => {
       const bare = options.transport === 'tcp'
       // Whatever else goes wrong with it is told to whoever has the socket then; who accepts a bare one has it at once.
       if (!bare) socket.on('error', ignore)
@@ -63,8 +65,15 @@ export function openListener (options: ListenerOptions, open: boolean, door: Doo
       socket.setKeepAlive(true, keepAliveDelay)
       sockets.add(socket)
       socket.on('close', left)
-      if (bare) door.accept(socket, arrivalOf(socket, options))
+      if (bare) enter(door, socket, arrivalOf(socket, options))
     })
+  }
+
+  async function start (): Promise<void> {
+    const host = await bindAddress(options, open)
+    if (closed) return
+    const opening = makeServer()
+    server = opening
     await new Promise<void>((resolve, reject) => {
       opening.once('error', reject)
       opening.listen({ port: options.port, ...host === undefined ? {} : { host } }, resolve)
@@ -73,12 +82,20 @@ export function openListener (options: ListenerOptions, open: boolean, door: Doo
     delay = firstRetry
     const address = opening.address()
     if (closed || address === null || typeof address === 'string') return
+    if (options.host === '' && host === loopback) listenBeside(address.port)
     report({ state: 'listening', host: address.address, port: address.port })
+  }
+
+  /** Where a machine has no IPv6, or another program has the port there, the first address is enough. */
+  function listenBeside (port: number): void {
+    const other = makeServer()
+    beside = other.on('error', () => { other.close() }).listen({ port, host: loopback6 })
   }
 
   function fail (error: unknown): void {
     server?.close()
-    server = undefined
+    beside?.close()
+    server = beside = undefined
     if (closed) return
     report({ state: 'failed', error: explain(error, options) })
     retry = setTimeout(attempt, delay)
@@ -97,21 +114,34 @@ export function openListener (options: ListenerOptions, open: boolean, door: Doo
       if (closed) return
       closed = true
       clearTimeout(retry)
-      const closing = server
-      if (closing?.listening === true) {
-        const done = new Promise(resolve => closing.close(resolve))
-        // close() waits for every client, also for one that says nothing.
-        for (const socket of sockets) socket.destroy()
-        await done
-      } else {
-        closing?.close()
-      }
+      const closing = [server, beside].map(each => new Promise<void>(resolve => {
+        if (each?.listening === true) each.close(() => { resolve() })
+        else {
+          each?.close()
+          resolve()
+        }
+      }))
+      // close() waits for every client, also for one that says nothing.
+      for (const socket of sockets) socket.destroy()
+      await Promise.all(closing)
       report({ state: 'closed' })
     }
   }
 }
 
+const nothing = Buffer.alloc(0)
+
 function ignore (): void {}
+
+/** Whatever goes wrong here is the one connection's. */
+function enter (door: Door, stream: Duplex, arrival: Arrival): void {
+  try {
+    door.accept(stream, arrival)
+  } catch (error) {
+    door.refused('protocol', arrival.address, reasonOf(error))
+    arrival.socket.destroy()
+  }
+}
 
 function serverFor (options: ListenerOptions, door: Door): Server {
   const { transport } = options
@@ -120,20 +150,19 @@ function serverFor (options: ListenerOptions, door: Door): Server {
     accept: (stream, socket, limitPackets, direct) => {
       const arrival = arrivalOf(socket, options)
       // Behind a proxy everybody seems to come from this machine.
-      door.accept(stream, { ...arrival, local: arrival.local && direct, limitPackets })
+      enter(door, stream, { ...arrival, local: arrival.local && direct, limitPackets })
     },
-    refused: (socket, reason) => { door.refused('origin', socket, reason) }
+    refused: (socket, reason) => { door.refused('origin', socket.remoteAddress, reason) }
   }
   if (transport === 'tcp') return createServer({ noDelay: true })
-  if (transport === 'ws') return upgrading(createHttpServer(httpOptions), webSockets)
+  if (transport === 'ws') return upgrading(createHttpServer(httpOptions), webSockets, door)
 
   const secure = { ...tlsOptions(options), handshakeTimeout }
   const server = transport === 'tls'
-    ? createTlsServer({ ...secure, noDelay: true }, socket => { door.accept(socket, arrivalOf(socket, options)) })
-    : upgrading(createHttpsServer({ ...secure, ...httpOptions }), webSockets)
-  server.on('tlsClientError', (error: Error & { reason?: string }, socket: Socket) => {
-    // OpenSSL's message names its source files; its reason is what somebody can use.
-    door.refused('tls', socket, `TLS: ${error.reason ?? error.message}`)
+    ? createTlsServer({ ...secure, noDelay: true }, socket => { enter(door, socket, arrivalOf(socket, options)) })
+    : upgrading(createHttpsServer({ ...secure, ...httpOptions }), webSockets, door)
+  server.on('tlsClientError', (error: TlsError, socket: TLSSocket) => {
+    door.refused('tls', addressBelow(socket), `TLS: ${whyNoTls(error, socket)}`)
     socket.destroy()
   })
   return server
@@ -146,7 +175,7 @@ function arrivalOf (socket: Socket, { certificates }: ListenerOptions): Arrival 
   return { address, local: isLoopback(address ?? ''), username: usernameOf(socket, certificates), socket }
 }
 
-function upgrading (server: HttpServer, webSockets: WebSocketOptions): HttpServer {
+function upgrading (server: HttpServer, webSockets: WebSocketOptions, door: Door): HttpServer {
   const upgrade = acceptWebSockets(webSockets)
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => { upgrade(request, socket as Socket, head) })
   const decline = (_request: IncomingMessage, response: ServerResponse): void => {
@@ -154,6 +183,11 @@ function upgrading (server: HttpServer, webSockets: WebSocketOptions): HttpServe
   }
   // By itself Node answers an expectation and waits for the next request.
   server.on('request', decline).on('checkExpectation', decline)
+  server.on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
+    if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
+    door.refused('protocol', (socket as Socket).remoteAddress, `no WebSocket: ${strangerIn(error.rawPacket ?? nothing) ?? error.message}`)
+    refuse(socket as Socket, '400 Bad Request', 'This port speaks MQTT over WebSocket.')
+  })
   return server
 }
 
@@ -168,7 +202,7 @@ function tlsOptions ({ tls, certificates = 'none' }: ListenerOptions): object {
 
 function usernameOf (socket: Socket, certificates: ListenerOptions['certificates']): string | undefined {
   if (certificates !== 'username') return undefined
-  const name = (socket as TLSSocket).getPeerCertificate().subject?.CN
+  const name = (socket as TLSSocket).getPeerCertificate()?.subject?.CN
   // Never the username that the client itself gives: an unusable name is nobody's.
   return typeof name === 'string' ? name : ''
 }
@@ -176,7 +210,7 @@ function usernameOf (socket: Socket, certificates: ListenerOptions['certificates
 /** The address to bind to; undefined stands for all of them. */
 async function bindAddress ({ host, port }: ListenerOptions, open: boolean): Promise<string | undefined> {
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new PlatziverseError('BROKER_PORT_INVALID', `${port} is no port.`)
-  if (host === '') return open ? undefined : '127.0.0.1'
+  if (host === '') return open ? undefined : loopback
   const address = isIP(host) > 0 ? host : await lookup(host).then(({ address }) => address, cause => {
     throw new PlatziverseError('BROKER_HOST_INVALID', `The host ${host} is unknown.`, { cause })
   })

@@ -55,9 +55,7 @@ export function acceptWebSockets ({ origins, accept, refused }: WebSocketOptions
     closeTimeout
   }
   const server = new WebSocketServer(options)
-  return (request, socket, head) => {
-    // Nobody else listens any more: the HTTP server let go of the socket.
-    socket.on('error', ignore)
+  const upgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
     const offered = String(request.headers['sec-websocket-protocol'] ?? '').split(',').map(name => name.trim())
     if (!offered.some(name => protocols.includes(name))) return refuse(socket, '400 Bad Request', 'The subprotocol is mqtt.')
     const problem = originProblem(request, origins)
@@ -74,6 +72,16 @@ export function acceptWebSockets ({ origins, accept, refused }: WebSocketOptions
         else receiver._maxPayload = Math.max(bytes === 0 ? largestConnect : bytes, firstMessage)
       }, direct)
     })
+  }
+  return (request, socket, head) => {
+    // Nobody else listens any more: the HTTP server let go of the socket.
+    socket.on('error', ignore)
+    try {
+      upgrade(request, socket, head)
+    } catch {
+      // The others on this server are not to pay for it.
+      socket.destroy()
+    }
   }
 }
 
