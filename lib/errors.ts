@@ -7,6 +7,7 @@ export const errorHelp = {
   AGENT_CLOSED: 'Give disconnect() more time, or look why the broker does not acknowledge.',
   AGENT_METRIC_FAILED: 'Mend the value, or the function that measures it: a finite number, a boolean or a string of at most 1 KiB, in time. The other metrics were sent.',
   AGENT_OPTION_INVALID: 'Correct the option that is named.',
+  AGENT_TAKEN_OVER: 'Most likely another agent runs with the same uuid: give each a uuid or a uuidFile of its own. The agent keeps trying, less and less often.',
   AGENT_UNREACHABLE: 'The broker did not accept the connection: check the address, the port and the credentials. The agent keeps trying.',
   BRIDGE_BUFFER_FULL: 'The other broker was away, or slower than this one, for longer than the buffer reaches: raise the buffer. The newest messages were dropped and counted.',
   BRIDGE_CERTIFICATE_REFUSED: 'Choose a tls-config node with the authority that signed the other broker\'s certificate, and look at its name and dates. The bridge keeps trying.',

@@ -7,7 +7,7 @@ import type { Agent as Identity, ConnectedPayload, DisconnectedPayload, MessageP
 import { topics } from '../messages/topics.ts'
 import { keepConnected, type Connection } from './connection.ts'
 import type { AgentEvents } from './events.ts'
-import { Meters, type MetricFunction } from './meters.ts'
+import { Meters, type MetricFunction, type Round } from './meters.ts'
 import { checkMetrics, inMessages } from './metrics.ts'
 import { settle, type AgentOptions, type AgentSettings } from './options.ts'
 import { Outbox } from './outbox.ts'
@@ -42,12 +42,13 @@ export class Agent extends EventEmitter<AgentEvents> {
   #sent = 0
   #dropped = 0
   #overflowing = false
+  #takenOver = 0
 
   constructor (options: AgentOptions = {}) {
     super()
     this.#settings = settle(options)
     this.identity = this.#settings.identity
-    this.#meters = new Meters(this.#settings.metricTimeout)
+    this.#meters = new Meters(this.#settings.metricTimeout, this.#settings.interval, round => this.#report(round))
     this.#outbox = new Outbox(this.#settings.buffer, Math.min(window, this.#settings.buffer))
   }
 
@@ -62,6 +63,11 @@ export class Agent extends EventEmitter<AgentEvents> {
   /** Messages acknowledged, waiting for that, and dropped since the agent was made. */
   get counters (): { sent: number, pending: number, dropped: number } {
     return { sent: this.#sent, pending: this.#outbox.size, dropped: this.#dropped }
+  }
+
+  /** Connections that the broker ended shortly after it took them: most likely another agent has the same uuid. */
+  get takenOver (): number {
+    return this.#takenOver
   }
 
   /** Measure `type` with `fn` in each round, instead of what measured it before. */
@@ -92,6 +98,10 @@ export class Agent extends EventEmitter<AgentEvents> {
           this.emit('disconnected', reason)
         },
         failed: reason => this.emit('problem', reason),
+        takenOver: reason => {
+          this.#takenOver++
+          if (reason !== undefined) this.emit('problem', reason)
+        },
         message: (topic, payload) => this.#heard(topic, payload)
       })
       this.#rounds = setInterval(() => this.#measure(), this.#settings.interval)
@@ -155,8 +165,12 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   async #measure (): Promise<void> {
     const round = await this.#meters.round()
+    if (round !== undefined) this.#report(round)
+  }
+
+  #report (round: Round): void {
     // Disconnected meanwhile: what was measured is of no use any more.
-    if (round === undefined || this.#connection === undefined) return
+    if (this.#connection === undefined) return
     this.#post(round.metrics, round.timestamp)
     for (const error of round.failed) this.emit('problem', error)
   }

@@ -3,11 +3,16 @@ import { PlatziverseError } from '../errors.ts'
 import { topics } from '../messages/topics.ts'
 import { invalid, type AgentSettings } from './options.ts'
 
+/** Connections in a row that were ended shortly after they began: then it is told. */
+const toldAfter = 3
+
 export interface ConnectionEvents {
   /** The broker accepted us, and our subscriptions. */
   opened (client: MqttClient): void
   /** An opened connection was lost; the next attempt is under way. */
   lost (reason: PlatziverseError): void
+  /** The broker ended a connection shortly after it took it; with a reason when it happened several times in a row. */
+  takenOver (reason: PlatziverseError | undefined): void
   /** An attempt failed, or the broker refused something. */
   failed (reason: PlatziverseError): void
   message (topic: string, payload: Buffer): void
@@ -32,6 +37,7 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
   let opened = false
   let stopped = false
   let failures = 0
+  let takenOver = 0
   let retry: NodeJS.Timeout | undefined
 
   function attempt (): void {
@@ -58,15 +64,24 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
   }
 
   function follow (link: MqttClient): void {
-    let cause: unknown = new Error('the broker closed the connection')
+    const closedByBroker = new Error('the broker closed the connection')
+    let cause: unknown = closedByBroker
+    let openedAt = 0
+    let acknowledged = false
     client = link
     link.on('connect', () => {
+      openedAt = performance.now()
       if (settings.listen) link.subscribe(Object.values(topics), { qos: 1 }, error => open(link, error))
       else open(link)
     })
     link.on('message', (topic, payload) => on.message(topic, payload))
-    // An acknowledgement, not the connection, shows that the broker is well: one that refuses them closes again and again.
-    link.on('packetreceive', packet => { if (packet.cmd === 'puback') failures = 0 })
+    // An acknowledgement, not the connection, shows that the broker is well: one that refuses them closes again and again. Nor is all well
+    // right after a connection that was taken over: the other agent takes this one over as soon as it is back.
+    link.on('packetreceive', packet => {
+      if (packet.cmd !== 'puback') return
+      acknowledged = true
+      if (takenOver === 0 || isSteady(openedAt)) failures = takenOver = 0
+    })
     link.on('error', error => {
       cause = error
       link.end(true)
@@ -77,7 +92,10 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
       client = undefined
       opened = false
       if (stopped) return
+      const wasTakenOver = wasOpen && acknowledged && cause === closedByBroker && !isSteady(openedAt)
+      if (wasTakenOver) takenOver++
       tryAgain()
+      if (wasTakenOver) on.takenOver(takenOver === toldAfter ? takenOverBy(link.options.clientId) : undefined)
       if (wasOpen) on.lost(unreachable(cause))
       else on.failed(unreachable(cause))
     })
@@ -88,6 +106,11 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
     opened = true
     if (refused) on.failed(invalid(`listen must be false here: the broker does not let this agent hear the others (${refused.message}).`, refused))
     on.opened(link)
+  }
+
+  /** Whether a connection held for longer than any wait between two attempts. */
+  function isSteady (openedAt: number): boolean {
+    return performance.now() - openedAt > settings.reconnect.max
   }
 
   function tryAgain (): void {
@@ -114,6 +137,10 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
       clearTimeout(cut)
     }
   }
+}
+
+function takenOverBy (clientId = ''): PlatziverseError {
+  return new PlatziverseError('AGENT_TAKEN_OVER', `The broker ended ${toldAfter} connections in a row that worked, as it does when another client connects with the client id ${JSON.stringify(clientId)}.`)
 }
 
 function unreachable (cause: unknown): PlatziverseError {

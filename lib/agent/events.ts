@@ -8,7 +8,7 @@ export interface AgentEvents {
   disconnected: [reason?: PlatziverseError]
   /** The broker acknowledged a message of ours. */
   message: [payload: MessagePayload]
-  /** Something went wrong and the agent goes on: AGENT_UNREACHABLE, AGENT_METRIC_FAILED, AGENT_BUFFER_FULL, AGENT_CLOSED, AGENT_OPTION_INVALID. */
+  /** Something went wrong and the agent goes on: AGENT_UNREACHABLE, AGENT_TAKEN_OVER, AGENT_METRIC_FAILED, AGENT_BUFFER_FULL, AGENT_CLOSED, AGENT_OPTION_INVALID. */
   problem: [error: PlatziverseError]
   /** What other agents say. */
   'agent/connected': [payload: ConnectedPayload]

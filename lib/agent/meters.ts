@@ -1,6 +1,9 @@
-import type { PlatziverseError } from '../errors.ts'
+import { PlatziverseError } from '../errors.ts'
 import type { Metric } from '../messages/schema.ts'
 import { checkMetrics, metricFailed } from './metrics.ts'
+
+/** ms that a round waits for a function which was never slow, at least. */
+const leastPatience = 1_000
 
 export type MetricValue = Metric['value']
 export type MetricCallback = (error: unknown, value?: MetricValue | null) => void
@@ -23,12 +26,24 @@ export interface Round {
 /** The functions that measure, by metric type. */
 export class Meters {
   readonly #limit: number
-  readonly #measures = new Map<string, () => Promise<unknown>>()
+  readonly #prompt: number
+  readonly #patience: number
+  /** Those that a round does not wait for. */
+  readonly #slow = new Set<string>()
+  readonly #late: (round: Round) => void
+  readonly #measures = new Map<string, () => Promise<unknown> | undefined>()
   #busy = false
 
-  /** @param limit ms until a function that does not answer counts as failed */
-  constructor (limit: number) {
+  /**
+   * @param limit ms until a function that does not answer counts as failed
+   * @param interval ms between two rounds: a function that took longer than half of it once keeps the others waiting no more
+   * @param late is given what comes after its round, alone, with the round's timestamp
+   */
+  constructor (limit: number, interval: number, late: (round: Round) => void) {
     this.#limit = limit
+    this.#prompt = interval / 2
+    this.#patience = limit <= interval ? Infinity : Math.min(limit, Math.max(this.#prompt, leastPatience))
+    this.#late = late
   }
 
   /** @throws PlatziverseError AGENT_METRIC_FAILED when `fn` is no function */
@@ -39,6 +54,7 @@ export class Meters {
 
   /** Whether it was there. */
   delete (type: string): boolean {
+    this.#slow.delete(type)
     return this.#measures.delete(type)
   }
 
@@ -47,33 +63,71 @@ export class Meters {
     if (this.#busy) return undefined
     this.#busy = true
     const timestamp = Date.now()
-    const failed: PlatziverseError[] = []
-    const measured = await Promise.all([...this.#measures].map(async ([type, measure]) => {
-      try {
-        return { type, value: await measure() }
-      } catch (error) {
-        failed.push(metricFailed(type, error))
-        return { type, value: null }
+    let isOver = false
+    // In the order of the functions, whichever answers first.
+    const measured: Array<Measured | undefined> = []
+    const answers = [...this.#measures].map(([type, measure], i) => {
+      const begun = performance.now()
+      const answer = async (): Promise<void> => {
+        const result = await resultOf(type, measure)
+        if (result === undefined) return
+        if (performance.now() - begun <= this.#prompt) this.#slow.delete(type)
+        if (isOver) this.#late(roundOf(timestamp, [result]))
+        else measured[i] = result
       }
-    }))
+      return { type, i, answered: answer() }
+    })
+    await this.#patiently(Promise.all(answers.filter(({ type }) => !this.#slow.has(type)).map(({ answered }) => answered)))
+    isOver = true
+    if (this.#patience < Infinity) for (const { type, i } of answers) if (measured[i] === undefined) this.#slow.add(type)
     this.#busy = false
-    const { good, bad } = checkMetrics(measured.filter(({ value }) => value !== null))
-    return { timestamp, metrics: good, failed: [...failed, ...bad] }
+    return roundOf(timestamp, measured.filter(result => result !== undefined))
+  }
+
+  async #patiently (all: Promise<unknown>): Promise<void> {
+    if (this.#patience === Infinity) return void await all
+    let timer: NodeJS.Timeout | undefined
+    const over = new Promise<void>(resolve => { timer = setTimeout(resolve, this.#patience).unref() })
+    await Promise.race([all, over])
+    clearTimeout(timer)
   }
 }
 
-/** `fn` as one that answers within `limit` or fails, and that never runs twice at once. */
-function limited (fn: MetricFunction, limit: number): () => Promise<unknown> {
-  let running = false
-  return async () => {
-    if (running) throw new Error('it is still busy with an earlier round')
-    running = true
-    const measuring = call(fn).finally(() => { running = false })
+/** A value, null for none, or what went wrong. */
+type Measured = { type: string, value: unknown } | PlatziverseError
+
+/** @returns undefined while an earlier round still measures it */
+async function resultOf (type: string, measure: () => Promise<unknown> | undefined): Promise<Measured | undefined> {
+  try {
+    const measuring = measure()
+    return measuring === undefined ? undefined : { type, value: await measuring }
+  } catch (error) {
+    return metricFailed(type, error)
+  }
+}
+
+function roundOf (timestamp: number, measured: Measured[]): Round {
+  const values = measured.filter(result => !(result instanceof PlatziverseError) && result.value !== null)
+  const { good, bad } = checkMetrics(values)
+  return { timestamp, metrics: good, failed: [...measured.filter(result => result instanceof PlatziverseError), ...bad] }
+}
+
+/** `fn` as one that answers within `limit` or fails, and that never runs twice at once: undefined while it runs and is not late. */
+function limited (fn: MetricFunction, limit: number): () => Promise<unknown> | undefined {
+  let state: 'idle' | 'running' | 'late' = 'idle'
+  return () => {
+    if (state === 'running') return undefined
+    if (state === 'late') return Promise.reject(new Error('it is still busy with an earlier round'))
+    state = 'running'
+    const measuring = call(fn).finally(() => { state = 'idle' })
     let timer: NodeJS.Timeout | undefined
     const late = new Promise((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error(`it did not answer within ${limit} ms`)), limit).unref()
+      timer = setTimeout(() => {
+        state = 'late'
+        reject(new Error(`it did not answer within ${limit} ms`))
+      }, limit).unref()
     })
-    return await Promise.race([measuring, late]).finally(() => clearTimeout(timer))
+    return Promise.race([measuring, late]).finally(() => clearTimeout(timer))
   }
 }
 

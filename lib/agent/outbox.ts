@@ -16,6 +16,8 @@ export class Outbox {
   readonly #window: number
   #entries: Pending[] = []
   #flying = 0
+  /** The first so many were sent once, on this connection or an earlier one: the broker may have stored them. */
+  #tried = 0
 
   /**
    * @param capacity the most messages that are kept
@@ -34,19 +36,21 @@ export class Outbox {
     return this.#entries.length >= this.#capacity
   }
 
-  /** Keep a message; past the capacity the oldest that is not on its way is taken out, and returned for the caller to settle. */
+  /** Keep a message; past the capacity the oldest that was never sent is taken out, and returned for the caller to settle. */
   add (payload: MessagePayload): { added: Pending, dropped?: Pending } {
     const added = pending(payload)
     this.#entries.push(added)
     if (this.#entries.length <= this.#capacity) return { added }
-    const [dropped] = this.#entries.splice(this.#flying, 1)
+    const [dropped] = this.#entries.splice(this.#tried, 1)
     return { added, dropped: dropped! }
   }
 
   /** The next message to send; undefined when none waits or enough are on their way. */
   next (): Pending | undefined {
     if (this.#flying >= this.#window || this.#flying >= this.#entries.length) return undefined
-    return this.#entries[this.#flying++]
+    const entry = this.#entries[this.#flying++]
+    this.#tried = Math.max(this.#tried, this.#flying)
+    return entry
   }
 
   /** Take out a message that the broker acknowledged. */
@@ -55,6 +59,7 @@ export class Outbox {
     if (index < 0) return
     this.#entries.splice(index, 1)
     if (index < this.#flying) this.#flying--
+    if (index < this.#tried) this.#tried--
     entry.settle()
   }
 
@@ -72,7 +77,7 @@ export class Outbox {
   clear (): Pending[] {
     const left = this.#entries
     this.#entries = []
-    this.#flying = 0
+    this.#flying = this.#tried = 0
     return left
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Agent } from '../../../lib/agent/agent.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
+import { until } from '../../helpers/events.ts'
 import { makeAgent, next, problem, startBroker } from './broker.ts'
 
 const never = () => new Promise<undefined>(() => {})
@@ -326,4 +327,62 @@ test('an address that cannot be used is told, and asked for again', async t => {
   const told = problem(agent, 'AGENT_UNREACHABLE')
   assert.equal(await agent.connect(), true)
   assert.match((await told).detail, /Missing protocol/)
+})
+
+test('one slow metric keeps no other waiting, and is reported at the time of its round', async t => {
+  const broker = await startBroker(t)
+  const agent = makeAgent(t, { mqtt: { url: broker.url }, interval: 50, metricTimeout: 5_000, listen: false })
+  const problems: string[] = []
+  agent.on('problem', error => problems.push(error.detail))
+  let answer!: (value: number) => void
+  const answered = new Promise<number>(resolve => { answer = resolve })
+  let calls = 0
+  agent.addMetric('slow', () => { calls++; return calls === 1 ? answered : 2 }).addMetric('fast', () => 1)
+  agent.connect()
+  const messages = await broker.arrived('agent/message', 5)
+  const timestamps = messages.map(({ payload }) => payload.timestamp!)
+  assert.deepEqual(messages.map(({ payload }) => payload.metrics), Array(5).fill([{ type: 'fast', value: 1 }]))
+  // Each at a round of its own, and not one after the 5 s that the slow one may take.
+  assert.ok(timestamps[4]! - timestamps[0]! < 2_000, `${timestamps[4]! - timestamps[0]!} ms`)
+  answer(7)
+  const late = await until(() => broker.arrivals.find(({ payload }) => payload.metrics?.some(({ type }) => type === 'slow')), found => found !== undefined)
+  assert.deepEqual(late?.payload.metrics, [{ type: 'slow', value: 7 }])
+  assert.equal(late?.payload.timestamp, timestamps[0])
+  assert.deepEqual(problems, [])
+})
+
+test('what the broker may have stored is not reported as dropped', async t => {
+  const broker = await startBroker(t)
+  const held: Array<() => void> = []
+  broker.settle = ({ topic }) => topic === 'agent/message' ? new Promise(resolve => { held.push(() => resolve(undefined)) }) : undefined
+  const agent = makeAgent(t, { mqtt: { url: broker.url }, buffer: 60, interval: 100_000, listen: false, reconnect: { min: 60_000, max: 60_000 } })
+  await agent.connect()
+  const outcomes = new Map<number, string>()
+  const report = (value: number): void => { agent.report({ type: 'n', value }).then(() => outcomes.set(value, 'stored'), error => outcomes.set(value, error.code as string)) }
+  for (let i = 0; i < 60; i++) report(i)
+  await broker.arrived('agent/message', 50)
+  const lost = next(agent, 'disconnected')
+  broker.cut()
+  await lost
+  for (let i = 60; i < 80; i++) report(i)
+  await until(() => outcomes.size, size => size === 20)
+  // The fifty that were on their way wait to be sent again: the broker knows them by seq.
+  assert.deepEqual([...outcomes.keys()].filter(value => value < 50), [])
+  assert.ok([...outcomes.values()].every(outcome => outcome === 'AGENT_BUFFER_FULL'))
+})
+
+test('two agents with one uuid back off, and are told why', async t => {
+  const broker = await startBroker(t)
+  const one = makeAgent(t, { uuid: 'twin', mqtt: { url: broker.url }, interval: 20, reconnect: { min: 10, max: 2_000 } })
+  const other = makeAgent(t, { uuid: 'twin', mqtt: { url: broker.url }, interval: 20, reconnect: { min: 10, max: 2_000 } })
+  const told = Promise.race([problem(one, 'AGENT_TAKEN_OVER'), problem(other, 'AGENT_TAKEN_OVER')])
+  one.connect()
+  other.connect()
+  assert.match((await told).message, /client id "platziverse-twin"/)
+  assert.ok(one.takenOver + other.takenOver >= 3)
+  // By then the waits have grown: before, each took the connection back at once, for ever.
+  const before = broker.arrivals.filter(({ topic }) => topic === 'agent/connected').length
+  await new Promise(resolve => setTimeout(resolve, 2_000))
+  const connections = broker.arrivals.filter(({ topic }) => topic === 'agent/connected').length - before
+  assert.ok(connections <= 12, `${connections} connections in two seconds`)
 })

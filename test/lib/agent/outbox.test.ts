@@ -55,3 +55,17 @@ test('where everything is on its way the new one is dropped', () => {
   const { added, dropped } = outbox.add(message(2))
   assert.equal(dropped, added)
 })
+
+test('past the capacity what was never sent is dropped before what was, also after a lost connection', () => {
+  const outbox = new Outbox(3, 2)
+  for (const seq of [1, 2, 3]) outbox.add(message(seq))
+  const one = outbox.next()!
+  outbox.next()
+  outbox.rewind()
+  assert.equal(seqOf(outbox.add(message(4)).dropped), 3)
+  outbox.next()
+  outbox.acknowledge(one)
+  outbox.add(message(5))
+  assert.equal(seqOf(outbox.add(message(6)).dropped), 4)
+  assert.deepEqual(outbox.clear().map(seqOf), [2, 5, 6])
+})
