@@ -175,13 +175,15 @@ async function operate ({ seconds, seed, pace, parts, log }: SoakOptions, target
   const end = start + seconds * 1000
   const killEvery = parts.includes('kill') ? seconds * 1000 / (pace.kills + 1) : Infinity
   let nextKill = start + killEvery
+  let kills = 0
   let nextDeploy = parts.includes('deploys') ? start + between(random, ...pace.deploys) * 1000 : Infinity
   let nextLine = start + 60_000
   while (Date.now() < end) {
     await pause(Math.min(500, Math.max(0, end - Date.now())))
     for (const worker of workers) worker.check()
-    if (Date.now() > nextKill) {
+    if (kills < pace.kills && Date.now() > nextKill) {
       nextKill += killEvery
+      kills++
       await target.kill()
     }
     if (Date.now() > nextDeploy) {
