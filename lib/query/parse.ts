@@ -85,7 +85,8 @@ function order (input: QueryInput): 'asc' | 'desc' {
 function limit (input: QueryInput): number | undefined {
   const value = given(input, 'limit')
   if (value === undefined) return undefined
-  const limit = Number(value)
+  // Number() takes 0x10 as well.
+  const limit = /^\s*\d+\s*$/.test(value) ? Number(value) : Number.NaN
   if (!Number.isSafeInteger(limit) || limit < 1) throw invalid('limit', 'is no whole number from 1 up')
   return limit
 }
