@@ -50,10 +50,12 @@ export async function aggregate (db: Knex, table: keyof typeof sources, spans: S
 function aggregateSql (table: keyof typeof sources, { seriesId, from, to }: Span, i: number): string {
   const { count, parts, min, max, last, lastTs, lastSeq, newest } = sources[table]
   const where = `series_id = ${Number(seriesId)} and ts >= ${Number(from)} and ts < ${Number(to)}`
-  const ofLast = (column: string): string => `(select ${column} from ${table} where ${where} and ${last} is not null order by ${newest} limit 1)`
-  return `select ${i} as i, ${count} as n, sum(${parts.small}) as small, sum(${parts.large}) as large, min(${min}) as lowest, max(${max}) as highest,
-    ${ofLast(last)} as last, ${ofLast(lastTs)} as last_ts, ${ofLast(lastSeq)} as last_seq
-    from ${table} where ${where}`
+  return `select * from (
+      select ${i} as i, ${count} as n, sum(${parts.small}) as small, sum(${parts.large}) as large, min(${min}) as lowest, max(${max}) as highest
+      from ${table} where ${where}
+    ) as sums left join (
+      select ${last} as last, ${lastTs} as last_ts, ${lastSeq} as last_seq from ${table} where ${where} and ${last} is not null order by ${newest} limit 1
+    ) as newest on 1 = 1`
 }
 
 function aggregateOf (row: AggregateRow): Aggregate {

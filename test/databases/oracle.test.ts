@@ -11,7 +11,7 @@ import { message } from '../helpers/messages.ts'
 import { Oracle, wrongIn, type OracleBucket, type OracleMetric } from './oracle.ts'
 
 /** Each is a history of its own. To look for more: PLATZIVERSE_SEEDS=100-200 node --test … */
-const [first = 1, last = 3] = (process.env.PLATZIVERSE_SEEDS ?? '').split('-').filter(text => text !== '').map(Number)
+const [first = 1, last = 2] = (process.env.PLATZIVERSE_SEEDS ?? '').split('-').filter(text => text !== '').map(Number)
 
 const [hour, day] = [3_600_000, 86_400_000]
 const names: Aggregate[] = ['avg', 'min', 'max', 'sum', 'count', 'last']
