@@ -16,6 +16,8 @@ export interface Parcel {
 }
 
 export interface OutboxHandler {
+  /** The node gets a message that its last instance could not deal with. */
+  receive (msg: object): void
   send (msg: object): void
   /** @returns a copy that stays as it is whatever the flow does to the message */
   clone (msg: object): object
@@ -29,6 +31,7 @@ export interface OutboxHandler {
 export class Outbox {
   #handler: OutboxHandler | undefined
   #kept: Parcel[] = []
+  #unread: Array<{ msg: object, lost: () => void }> = []
   /** What was sent in one turn. */
   #batch: Parcel[] | undefined
   /** Batches that may be on a wire. */
@@ -52,6 +55,15 @@ export class Outbox {
     else this.#send(parcel, this.#handler)
   }
 
+  /**
+   * Give a message to the next instance, as if it came then.
+   * @param lost called when there is none
+   */
+  forward (msg: object, lost: () => void): void {
+    if (this.#closed) lost()
+    else this.#unread.push({ msg, lost })
+  }
+
   /** The flows stop: what is on a wire is lost. */
   stop (): void {
     for (const batch of this.#wires) {
@@ -68,6 +80,7 @@ export class Outbox {
   /** Everybody who is to get it is there. */
   start (): void {
     const handler = this.#handler
+    for (const { msg } of this.#unread.splice(0)) handler?.receive(msg)
     if (handler !== undefined) for (const parcel of this.#kept.splice(0)) this.#send(parcel, handler)
   }
 
@@ -75,6 +88,7 @@ export class Outbox {
   close (): void {
     this.#closed = true
     this.#kept.splice(0).forEach(end)
+    for (const { lost } of this.#unread.splice(0)) lost()
   }
 
   #send (parcel: Parcel, { send, clone }: OutboxHandler): void {

@@ -26,8 +26,10 @@ const longestDelay = 5_000
 const mostTransient = 10
 /** ms between two looks whether the database is still there, while nothing is written. */
 const checkEvery = 2_000
-/** ms that closing waits for a database that does not take what is queued. */
-const closePatience = 5_000
+/** ms that closing waits for a database that takes what is queued, for one that is away, and for connections to end: a deploy waits as long. */
+const closePatience = 1_000
+const awayPatience = 250
+const goodbyePatience = 500
 
 export type StoreState =
   | { state: 'opening' }
@@ -105,6 +107,8 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   #isMissed = false
   #closing: Promise<void> | undefined
   #givenUp = false
+  /** Closed while the database owed an answer: what that says is of no interest any more. */
+  #abandoned = false
   /** Failures in a row after which the same was tried again at once. */
   #transient = 0
   #counters = { messages: 0, metrics: 0, duplicates: 0, refused: 0, retries: 0 }
@@ -215,22 +219,27 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   }
 
   async #close (): Promise<void> {
-    const patience = setTimeout(() => {
-      this.#givenUp = true
-      this.#wake?.()
-    }, closePatience)
+    const patience = this.state.state === 'waiting' ? awayPatience : closePatience
     this.#delay = firstDelay
     this.#wake?.()
-    while (this.#running !== undefined) await this.#running
-    clearTimeout(patience)
+    await within(patience, this.#ended())
+    this.#givenUp = true
+    this.#wake?.()
+    // One more turn for what only had to be woken.
+    if (this.#running !== undefined) await within(1, this.#running)
+    this.#abandoned = this.#running !== undefined
     await this.#spool?.flushed()
     for (const entry of this.#queue.splice(0)) entry.done(closedError())
-    await this.#disconnect()
+    await within(goodbyePatience, this.#disconnect())
     clearInterval(this.#checkTimer)
     await this.#spool?.close()
     // Before the pools: one may wait for the store to be ready.
     this.#report({ state: 'closed' })
-    for (const pool of this.#pools.values()) await pool.then(knex => knex.destroy()).catch(() => undefined)
+    await within(goodbyePatience, Promise.all([...this.#pools.values()].map(pool => pool.then(knex => knex.destroy()).catch(() => undefined))))
+  }
+
+  async #ended (): Promise<void> {
+    while (this.#running !== undefined) await this.#running
   }
 
   #enqueue<Result> (work: (knex: Knex) => Promise<Result>, insists: boolean): Promise<Result> {
@@ -267,6 +276,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   #start (): void {
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined
+      if (this.#abandoned) void this.#disconnect()
       // What came between the last look at the queue and now.
       if (this.#queue.length > 0 && !this.#givenUp) this.#start()
     })
@@ -356,6 +366,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     }
     if (batch.entries.length > 0) {
       await this.#write(knex, batch.entries.map(entry => ({ ...entry, done: error => { if (error !== null) this.emit('problem', error) } })), () => undefined)
+      if (this.#abandoned) return
       // Killed before this they are stored again, and recognised as duplicates.
       await spool.remove(batch).catch((error: PlatziverseError) => {
         this.#spoolIs(error)
@@ -403,9 +414,11 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     let results: Stored[]
     try {
       results = await this.#writer.write(knex, batch)
+      if (this.#abandoned) return
       // Committed, but into what?
       this.#dialect.check?.()
     } catch (error) {
+      if (this.#abandoned) return
       this.#known.clear()
       // An error of our own would come again for ever: it must not keep the other messages waiting either.
       const isOurs = error instanceof TypeError || error instanceof RangeError
@@ -501,9 +514,17 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   }
 
   #report (state: StoreState): void {
+    if (this.state.state === 'closed') return
     this.state = state
     this.emit('state', state)
   }
+}
+
+/** Resolved with the work, or after so many ms. */
+async function within (ms: number, work: Promise<unknown>): Promise<void> {
+  const timer = new AbortController()
+  await Promise.race([work, sleep(ms, undefined, { signal: timer.signal }).catch(() => undefined)])
+  timer.abort()
 }
 
 /** Of any length: two who get in each other's way must not try again at the same time. */

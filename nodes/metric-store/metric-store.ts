@@ -34,7 +34,7 @@ export default function (RED: RED): void {
     }
     const { store } = database
     // Results of this instance's writes may come when the next one is there.
-    const handler: OutboxHandler = { send: msg => { this.send(msg as RedMessage) }, clone: msg => RED.util.cloneMessage(msg as RedMessage) }
+    const handler: OutboxHandler = { receive: msg => { this.receive(msg as RedMessage) }, send: msg => { this.send(msg as RedMessage) }, clone: msg => RED.util.cloneMessage(msg as RedMessage) }
     const outbox = attachOutbox(this.id, handler)
     const warnings = warningsOf(this)
 
@@ -58,6 +58,11 @@ export default function (RED: RED): void {
       store.write(message, receivedAt, (error, stored) => {
         if (error !== null) {
           // What the database refuses is acknowledged: it must not come back for ever. Anything else will be sent again.
+          if (error.code === 'STORE_CLOSED' && hold === undefined) {
+            // Nobody else has it: it may be acknowledged.
+            outbox.forward(msg, () => { done(error) })
+            return
+          }
           if (error.code === 'STORE_DATA_REFUSED') hold?.settle()
           else if (error.code === 'STORE_CLOSED') hold?.release()
           else hold?.settle(error)

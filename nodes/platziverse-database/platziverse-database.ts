@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Node, NodeDef } from 'node-red'
 import { reasonOf } from '../../lib/errors.ts'
 import { sqliteDriver } from '../../lib/sqlite/driver.ts'
@@ -14,6 +15,9 @@ import { tlsOptionsOf } from '../shared/tls.ts'
 import { registerAdmin } from './admin.ts'
 import type { DatabaseConfig, DatabaseCredentials } from './config.ts'
 import { databaseOptionsOf } from './options.ts'
+
+/** ms that closing waits for a slice of the retention, after the store was closed: a database that is away may never answer. */
+const retentionPatience = 300
 
 type SavedConfig = NodeDef & DatabaseConfig
 
@@ -45,7 +49,8 @@ export default function (RED: RED): void {
     }
     this.on('close', (done: (error?: Error) => void) => {
       // Together: what the one still does may wait for a database that is away, and ends with the other.
-      Promise.all([this.retention?.stop(), this.store.close()]).then(() => { done() }, done)
+      const stopped = this.retention?.stop()
+      this.store.close().then(() => Promise.race([stopped, pause(retentionPatience, undefined, { ref: false })])).then(() => { done() }, done)
     })
   }
 

@@ -123,3 +123,32 @@ test('a changed port takes effect, and a removed broker frees its port within a 
   await nodeRed.deploy(flow.filter(({ type }) => type !== 'platziverse-broker'), 'nodes')
   await until(() => isFree(second), free => free, 1000)
 })
+
+test('a deploy does not wait for a database that is locked, and what was acknowledged on arrival is stored', { timeout: 90_000 }, async t => {
+  const port = await freePort()
+  const flow = await exampleFlow('Monitor agents', { 'platziverse-broker': { port }, 'agent-in': { acknowledge: 'arrival' } }, ['platziverse-agent', 'debug'])
+  const nodeRed = await startNodeRed({ flows: flow })
+  t.after(() => nodeRed.stop())
+  const client = await connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0 })
+  t.after(() => { client.end(true) })
+  const publish = (seq: number) => client.publishAsync('agent/message', JSON.stringify({ agent: { uuid: 'a' }, metrics: [{ type: 't', value: seq }], timestamp: 1_700_000_000_000 + seq }), { qos: 1 })
+  await publish(0)
+  const knex = knexFactory({ client: 'sqlite3', connection: { filename: join(nodeRed.userDir, 'platziverse.sqlite') }, useNullAsDefault: true })
+  t.after(() => knex.destroy())
+  const stored = () => knex('metrics').count({ n: '*' }).then(([row]) => Number(row?.['n']))
+  await until(stored, n => n === 1)
+  const took = async (): Promise<number> => {
+    find(flow, 'platziverse-database').name = `changed ${performance.now()}`
+    const started = performance.now()
+    await nodeRed.deploy(flow, 'nodes')
+    return performance.now() - started
+  }
+  const calm = await took()
+  const lock = await knex.transaction()
+  await lock.raw('update agents set name = name')
+  for (let seq = 1; seq <= 20; seq++) await publish(seq)
+  const locked = await took()
+  await lock.rollback()
+  assert.ok(locked < calm + 2_500, `${locked} ms, and ${calm} ms without the lock`)
+  await until(stored, n => n === 21, 15_000)
+})

@@ -13,6 +13,7 @@ interface Instance { outbox: Outbox, handler: OutboxHandler, sent: object[] }
 function attach (id: string, fails?: Error): Instance {
   const sent: object[] = []
   const handler: OutboxHandler = {
+    receive (msg) { sent.push({ received: msg }) },
     send (msg) {
       if (fails !== undefined) throw fails
       sent.push(msg)
@@ -103,6 +104,24 @@ test('a message that cannot be sent is reported, and settled all the same', () =
   const errors: Array<Error | undefined> = []
   outbox.pass({ msg: {}, hold, sent: error => { errors.push(error) } })
   assert.deepEqual([ends, errors.map(error => error?.message)], [[undefined], ['no clone']])
+})
+
+test('what an instance could not deal with is received by the next one, or lost', () => {
+  const id = randomUUID()
+  const first = attach(id)
+  const lost: string[] = []
+  stopOutboxes()
+  first.outbox.forward({ a: 1 }, () => { lost.push('first') })
+  first.outbox.detach(first.handler)
+  const second = attach(id)
+  startOutboxes()
+  assert.deepEqual(second.sent, [{ received: { a: 1 } }])
+  stopOutboxes()
+  second.outbox.forward({ a: 2 }, () => { lost.push('second') })
+  second.outbox.detach(second.handler)
+  startOutboxes()
+  second.outbox.forward({ a: 3 }, () => { lost.push('late') })
+  assert.deepEqual(lost, ['second', 'late'])
 })
 
 test('an instance that goes late does not take the next one\'s place away', () => {
