@@ -57,6 +57,8 @@ export interface ClientInternals {
   _will: PublishPacket | undefined
   /** Whether DISCONNECT came. */
   _disconnected: boolean
+  /** Handles every packet in the bytes that it is given. */
+  _parser: { client: Client, parse (bytes: Buffer): number }
 }
 
 /** The `typeof` of each member; `_will` of a client without one. */
@@ -84,7 +86,8 @@ export const clientMembers: Readonly<Record<keyof ClientInternals, string>> = {
   deliverQoS: 'function',
   waitForDrain: 'function',
   _will: 'undefined',
-  _disconnected: 'boolean'
+  _disconnected: 'boolean',
+  _parser: 'object'
 }
 
 /** A broker with what its types do not declare. */

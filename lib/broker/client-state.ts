@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
-import { internalsOf } from './aedes-internals.ts'
+import { internalsOf, type ClientInternals } from './aedes-internals.ts'
 import type { Arrival, Connection } from './broker.ts'
 import { corkPerTurn } from './cork.ts'
 import type { GrantedDelivery } from './granted-delivery.ts'
@@ -73,7 +73,9 @@ export class ClientState {
   /** aedes has the stream now. */
   attach (client: Client): void {
     this.client = client
-    internalsOf(client).waitForDrain = ClientState.#waitForDrain
+    const internals = internalsOf(client)
+    internals.waitForDrain = ClientState.#waitForDrain
+    internals._parser.parse = parseOrHangUp
     const { socket } = this.arrival
     remember(socket, this)
     // Not once(): it comes once, and the wrapper would be kept for every connection.
@@ -118,6 +120,18 @@ export class ClientState {
     const state = stateOf(this)
     state.#pace?.end()
     state.#watcher.ended(state)
+  }
+}
+
+/** What a client's bytes set off ends at worst that client's connection. */
+function parseOrHangUp (this: ClientInternals['_parser'], bytes: Buffer): number {
+  try {
+    const { parse } = Object.getPrototypeOf(this) as ClientInternals['_parser']
+    return parse.call(this, bytes)
+  } catch (error) {
+    // aedes does not expect to lose the client while it reads.
+    setImmediate(() => { this.client.emit('error', error) })
+    return 0
   }
 }
 

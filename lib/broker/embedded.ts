@@ -217,7 +217,13 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     const hear = (packet: AedesPublishPacket, done: () => void): void => {
       // [MQTT-4.7.2-1] And aedes takes a subscription out a turn of the event loop later.
       if (ended || (isWild && packet.topic.startsWith('$'))) return done()
-      const result = subscriber(deliveredOf(packet))
+      let result: unknown
+      try {
+        result = subscriber(deliveredOf(packet))
+      } catch {
+        // The other subscribers, and the publisher, are not to pay for it.
+        this.#counters.dropped('subscriber')
+      }
       if (result instanceof Promise) result.then(done, done)
       else done()
     }
@@ -402,8 +408,17 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     // aedes gives null, and not the client, for a will that it found after a restart.
     const state = client === null ? undefined : this.#states.get(client)
     const { messageRate } = this.#options.limits
-    if (state === undefined || state.pace.tryPass(messageRate)) this.#authorized(client, state, packet, done)
-    else state.pace.wait(messageRate, () => { this.#authorized(client, state, packet, done) })
+    if (state === undefined || state.pace.tryPass(messageRate)) this.#authorizeOrHangUp(client, state, packet, done)
+    else state.pace.wait(messageRate, () => { this.#authorizeOrHangUp(client, state, packet, done) })
+  }
+
+  /** Also out of a timer, or after the client's end. */
+  #authorizeOrHangUp (client: Client | null, state: ClientState | undefined, packet: PublishPacket, done: (error?: Error | null) => void): void {
+    try {
+      this.#authorized(client, state, packet, done)
+    } catch (error) {
+      done(error as Error)
+    }
   }
 
   #authorized (client: Client | null, state: ClientState | undefined, packet: PublishPacket, done: (error?: Error | null) => void): void {

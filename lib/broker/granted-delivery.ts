@@ -55,7 +55,7 @@ export class GrantedDelivery {
     const { deliver0, deliverQoS } = this.#client
     this.#deliver0 = deliver0
     this.#deliverQoS = deliverQoS
-    this.#client.deliver0 = this.#client.deliverQoS = (packet, done) => { this.#deliver(packet, done) }
+    this.#client.deliver0 = this.#client.deliverQoS = (packet, done) => { this.#deliverOrHangUp(packet, done) }
     // A clean session has no queue.
     this.#caughtUp = client.clean
     if (client.clean) return
@@ -63,7 +63,7 @@ export class GrantedDelivery {
       this.#caughtUp = true
       const waiting = this.#held ?? []
       this.#held = undefined
-      for (const packet of waiting) this.#deliver(packet, () => undefined)
+      for (const packet of waiting) this.#deliverOrHangUp(packet, () => undefined)
     })
   }
 
@@ -71,6 +71,18 @@ export class GrantedDelivery {
   sentFromQueue ({ brokerId, brokerCounter }: AedesPublishPacket): void {
     const { duplicates } = this.#client
     if (!this.#caughtUp && typeof brokerId === 'string') duplicates[brokerId] = Math.max(duplicates[brokerId] ?? 0, brokerCounter)
+  }
+
+  /** One client that cannot be given a message is no reason for the others not to get it. */
+  #deliverOrHangUp (packet: Packet, done: (error?: Error) => void): void {
+    try {
+      this.#deliver(packet, done)
+    } catch (error) {
+      setImmediate(() => {
+        this.#client.emit('error', error)
+        done()
+      })
+    }
   }
 
   #deliver (packet: Packet, done: (error?: Error) => void): void {
