@@ -31,12 +31,14 @@ const seenPrecision = 1_000
 /** ms of the shortest rollup. */
 const hour = 3_600_000
 
-/** What a batch says of agents beyond what the database is known to have. */
+/** What a batch says of agents beyond what the database is known to have: first who left, then who came and left, then the others. */
 interface Changes {
-  /** New, changed, or connected again. */
-  agents: Map<string, AgentRow>
-  /** Uuids of those that said goodbye. */
+  /** Uuids of those that said goodbye before anything else in the batch. */
   left: Set<string>
+  /** Those that were heard, said goodbye, and were heard again: as they were in between. */
+  interrupted: Map<string, AgentRow>
+  /** New, changed, or connected again, or heard before they said goodbye. */
+  agents: Map<string, AgentRow>
   series: boolean
 }
 
@@ -71,8 +73,10 @@ export class BatchWriter {
   }
 
   #changes (batch: Entry[]): Changes {
-    const changes: Changes = { agents: new Map(), left: new Set(), series: false }
-    const { agents, left } = changes
+    const changes: Changes = { left: new Set(), interrupted: new Map(), agents: new Map(), series: false }
+    const { agents, interrupted, left } = changes
+    const leaving = new Set<string>()
+    for (const { message } of batch) if (message.kind === 'disconnected') leaving.add(message.payload.agent.uuid)
     for (const { message, receivedAt } of batch) {
       const { uuid } = message.payload.agent
       const row = agents.get(uuid)
@@ -82,8 +86,10 @@ export class BatchWriter {
         continue
       }
       const known = this.#known.agent(uuid)
-      if (row !== undefined) Object.assign(row, this.#rowOf(message.payload.agent, receivedAt, row))
-      else if (left.delete(uuid) || known === undefined || !isUpToDate(known, message.payload.agent)) agents.set(uuid, this.#rowOf(message.payload.agent, receivedAt))
+      if (row !== undefined) {
+        if (!row.connected) interrupted.set(uuid, { ...row })
+        Object.assign(row, this.#rowOf(message.payload.agent, receivedAt, row))
+      } else if (known === undefined || leaving.has(uuid) || !isUpToDate(known, message.payload.agent)) agents.set(uuid, this.#rowOf(message.payload.agent, receivedAt))
       if (message.kind === 'message' && !changes.series) {
         changes.series = known === undefined || message.payload.metrics.some(({ type }) => !known.series.has(type))
       }
@@ -107,8 +113,15 @@ export class BatchWriter {
     return stored
   }
 
-  async #writeAgents (db: Knex, { agents, left }: Changes, draft: Map<string, KnownAgent>): Promise<void> {
+  async #writeAgents (db: Knex, { agents, interrupted, left }: Changes, draft: Map<string, KnownAgent>): Promise<void> {
     const now = Date.now()
+    if (left.size > 0) {
+      for (const { id, uuid } of await this.#dialect.disconnectAgents(db, [...left], this.#instance, now)) {
+        const known = draft.get(uuid) ?? { id, username: null, name: null, hostname: null, pid: null, lastSeenAt: 0, series: new Map() }
+        draft.set(uuid, { ...known, connected: false })
+      }
+    }
+    if (interrupted.size > 0) await this.#dialect.upsertAgents(db, [...interrupted.values()], now)
     if (agents.size > 0) {
       for (const { id, uuid } of await this.#dialect.upsertAgents(db, [...agents.values()], now)) {
         const known = draft.get(uuid)
@@ -124,11 +137,6 @@ export class BatchWriter {
           series: known?.series ?? new Map()
         })
       }
-    }
-    if (left.size === 0) return
-    for (const { id, uuid } of await this.#dialect.disconnectAgents(db, [...left], this.#instance, now)) {
-      const known = draft.get(uuid) ?? { id, username: null, name: null, hostname: null, pid: null, lastSeenAt: 0, series: new Map() }
-      draft.set(uuid, { ...known, connected: false })
     }
   }
 
@@ -151,7 +159,8 @@ export class BatchWriter {
 
   /** The metrics, the newest of each series, when agents were seen, and hours to roll up. */
   async #append (db: Knex, batch: Entry[], find: (uuid: string) => KnownAgent | undefined, withDuplicates = false): Promise<Stored[]> {
-    let messages: MessageRow[] = []
+    const taken = withDuplicates ? await this.#dialect.existingMetrics(db, this.#keysOf(batch, find)) : undefined
+    const messages: MessageRow[] = []
     const latest = new Map<KnownSeries, LatestRow>()
     const seen = new Map<KnownAgent, SeenRow>()
     const dirty = new Map<string, DirtyHourRow>()
@@ -162,7 +171,8 @@ export class BatchWriter {
     for (const { message, receivedAt, seq } of batch) {
       const agent = find(message.payload.agent.uuid)
       const count = message.kind === 'message' ? message.payload.metrics.length : 0
-      stored.push({ agentId: agent?.id ?? null, metrics: count, duplicates: 0 })
+      const result: Stored = { agentId: agent?.id ?? null, metrics: count, duplicates: 0 }
+      stored.push(result)
       if (agent === undefined || message.kind === 'disconnected') continue
       if (agent.connected && receivedAt - agent.lastSeenAt >= seenPrecision) seen.set(agent, [agent.id, receivedAt, this.#instance])
       if (message.kind !== 'message') continue
@@ -171,6 +181,11 @@ export class BatchWriter {
       const itsHour = timestamp - timestamp % hour
       for (const { type, value: given } of message.payload.metrics) {
         const series = agent.series.get(type) as KnownSeries
+        // Nothing comes of what is not stored.
+        if (taken !== undefined && isTaken(taken, series.id, timestamp, seq)) {
+          result.duplicates++
+          continue
+        }
         const value = typeof given === 'boolean' ? Number(given) : given
         row.push(series.id, value)
         // Only the current hour is remembered as written: no other process rolls it up and forgets it meanwhile.
@@ -180,15 +195,15 @@ export class BatchWriter {
         }
         const newest = latest.get(series)
         if (newest === undefined) {
-          if (timestamp >= series.lastTs) latest.set(series, [series.id, timestamp, value])
-        } else if (timestamp >= newest[1]) {
+          if (timestamp >= series.lastTs) latest.set(series, [series.id, timestamp, seq, value])
+        } else if (timestamp > newest[1] || (timestamp === newest[1] && seq > newest[2])) {
           newest[1] = timestamp
-          newest[2] = value
+          newest[2] = seq
+          newest[3] = value
         }
       }
-      messages.push(row)
+      if (row.length > 2) messages.push(row)
     }
-    if (withDuplicates) messages = await this.#withoutDuplicates(db, messages, stored)
     if (messages.length > 0 || seen.size > 0) await this.#dialect.append(db, { messages, latest: [...latest.values()], seen: [...seen.values()], dirtyHours: [...dirty.values()] })
     for (const series of current) series.dirtyHour = currentHour
     for (const [series, row] of latest) series.lastTs = row[1]
@@ -196,21 +211,13 @@ export class BatchWriter {
     return stored
   }
 
-  /** Counts the metrics that are in the database, or twice in the batch. @returns the others */
-  async #withoutDuplicates (db: Knex, messages: MessageRow[], stored: Stored[]): Promise<MessageRow[]> {
-    const seen = await this.#dialect.existingMetrics(db, messages)
-    const results = stored.filter(({ metrics }) => metrics > 0)
-    return messages.flatMap((message, i) => {
-      const [ts, seq, ...seriesAndValues] = message
-      const fresh: MessageRow = [ts, seq]
-      for (let at = 0; at < seriesAndValues.length; at += 2) {
-        const [seriesId, value] = seriesAndValues.slice(at, at + 2) as [number, number | string]
-        const key = `${seriesId}/${ts}/${seq}`
-        if (seen.has(key)) (results[i] as Stored).duplicates++
-        else fresh.push(seriesId, value)
-        seen.add(key)
-      }
-      return fresh.length > 2 ? [fresh] : []
+  /** The keys of a batch's metrics; values do not matter. */
+  #keysOf (batch: Entry[], find: (uuid: string) => KnownAgent | undefined): MessageRow[] {
+    return batch.flatMap(({ message, seq }) => {
+      if (message.kind !== 'message') return []
+      const { agent: { uuid }, metrics, timestamp } = message.payload
+      const agent = find(uuid) as KnownAgent
+      return [[timestamp, seq, ...metrics.flatMap(({ type }) => [(agent.series.get(type) as KnownSeries).id, 0])] as MessageRow]
     })
   }
 
@@ -227,4 +234,12 @@ export class BatchWriter {
       lastSeenAt: Math.max(receivedAt, before?.lastSeenAt ?? 0)
     }
   }
+}
+
+/** Whether the key of a metric is in the database, or was before in the batch; from now on it is. */
+function isTaken (taken: Set<string>, seriesId: number, ts: number, seq: number): boolean {
+  const key = `${seriesId}/${ts}/${seq}`
+  if (taken.has(key)) return true
+  taken.add(key)
+  return false
 }

@@ -305,6 +305,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     const knex = await this.#dialect.connect()
     try {
       await migrate(knex)
+      await this.#dialect.prepare?.(knex)
       return knex
     } catch (error) {
       await knex.destroy()

@@ -16,6 +16,7 @@ export async function withDatabase<Result> (options: DatabaseOptions, work: (dat
   try {
     knex = await dialect.connect()
     await migrate(knex)
+    await dialect.prepare?.(knex)
     return await work({ options, dialect, knex })
   } catch (error) {
     // A system call's error is of a file, and says so itself.

@@ -103,7 +103,7 @@ export class Importer {
       const { timestamp, value } = latest
       const isText = typeof value === 'string'
       await db('series').where('id', id).where(one => one.whereNull('last_ts').orWhere('last_ts', '<', timestamp))
-        .update({ last_ts: timestamp, last_value: isText ? null : value, last_text: isText ? value : null })
+        .update({ last_ts: timestamp, last_seq: null, last_value: isText ? null : value, last_text: isText ? value : null })
     }
   }
 
@@ -132,7 +132,8 @@ export class Importer {
       if (seen.has(key)) continue
       seen.add(key)
       messages.push(row)
-      if (ts >= (latest.get(seriesId)?.[1] ?? 0)) latest.set(seriesId, [seriesId, ts, value])
+      const newest = latest.get(seriesId)
+      if (newest === undefined || ts > newest[1] || (ts === newest[1] && seq > newest[2])) latest.set(seriesId, [seriesId, ts, seq, value])
       const itsHour = ts - ts % hour
       dirty.set(`${seriesId}/${itsHour}`, [seriesId, itsHour])
     }

@@ -20,8 +20,8 @@ export interface SeriesRow { agentId: number, type: string }
 /** The metrics of one message: its timestamp and seq, then the id of a series and its value, again and again. */
 export type MessageRow = [ts: number, seq: number, ...seriesAndValues: Array<number | string>]
 
-/** A series' newest metric: a string goes into the column `text`, a number into `value`. */
-export type LatestRow = [seriesId: number, ts: number, value: number | string]
+/** A series' newest metric, by `ts` and then `seq`: a string goes into the column `text`, a number into `value`. */
+export type LatestRow = [seriesId: number, ts: number, seq: number, value: number | string]
 
 /** When an agent that is connected was heard last (UTC ms), and by which process. */
 export type SeenRow = [agentId: number, lastSeenAt: number, instance: string]
@@ -38,6 +38,8 @@ export interface Additions { messages: MessageRow[], latest: LatestRow[], seen: 
 export interface Dialect {
   /** Open the writer's pool, of one connection, and prepare the database for durable writing, without touching its schema. */
   connect (): Promise<Knex>
+  /** What that pool has to be told once the schema is there, before `append`. */
+  prepare? (knex: Knex): Promise<void>
   /** Close that pool. */
   disconnect (knex: Knex): Promise<void>
   /**

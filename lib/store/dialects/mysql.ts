@@ -17,9 +17,9 @@ const textOf = (column: string): string => `convert(unhex(${column}) using utf8m
 
 // Joined in the order of the given rows, so that two processes lock rows in the same order and do not deadlock.
 const rememberLatest = `
-  update ${rowsOf(`id int unsigned, ts bigint, value varchar(32), text text`)} straight_join series on series.id = given.id
-  set series.last_ts = given.ts, series.last_value = nullif(given.value, ''), series.last_text = ${textOf('given.text')}
-  where series.last_ts is null or series.last_ts <= given.ts`
+  update ${rowsOf(`id int unsigned, ts bigint, seq bigint, value varchar(32), text text`)} straight_join series on series.id = given.id
+  set series.last_ts = given.ts, series.last_seq = given.seq, series.last_value = nullif(given.value, ''), series.last_text = ${textOf('given.text')}
+  where series.last_ts is null or series.last_ts < given.ts or (series.last_ts = given.ts and coalesce(series.last_seq, -1) < given.seq)`
 
 const markSeen = `
   update ${rowsOf(`id int unsigned, last_seen_at bigint, instance text`)} straight_join agents on agents.id = given.id
@@ -217,7 +217,7 @@ interface SeriesFound { id: number, agentId: number, type: string }
  */
 async function append (db: Knex, { messages, latest, seen, dirtyHours }: Additions): Promise<void> {
   await change(db, markSeen, seen.map(([id, at, instance]) => [id, at, hex(instance)] as const).sort((a, b) => a[0] - b[0]))
-  await change(db, rememberLatest, latest.map(([id, ts, value]) => [id, ts, ...valueAndText(value)] as const).sort((a, b) => a[0] - b[0]))
+  await change(db, rememberLatest, latest.map(([id, ts, seq, value]) => [id, ts, seq, ...valueAndText(value)] as const).sort((a, b) => a[0] - b[0]))
   await addMetrics(db, messages.toSorted((a, b) => Number(a[2]) - Number(b[2]) || a[0] - b[0] || a[1] - b[1]))
   await change(db, addDirtyHours, dirtyHours.toSorted((a, b) => a[0] - b[0] || a[1] - b[1]))
 }

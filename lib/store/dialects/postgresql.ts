@@ -59,11 +59,11 @@ const additions = `
     select * from unnest(?::int[], ?::bigint[], ?::bigint[], ?::float8[], ?::text[]) as metric (series_id, ts, seq, value, text)
     order by series_id, ts, seq
   ), newest as (
-    update series set last_ts = newest.ts, last_value = newest.value, last_text = newest.text
+    update series set last_ts = newest.ts, last_seq = newest.seq, last_value = newest.value, last_text = newest.text
     from (
-      select series.id, ts, value, text
-      from unnest(?::int[], ?::bigint[], ?::float8[], ?::text[]) as latest (id, ts, value, text) join series using (id)
-      where last_ts is null or last_ts <= ts
+      select series.id, ts, seq, value, text
+      from unnest(?::int[], ?::bigint[], ?::bigint[], ?::float8[], ?::text[]) as latest (id, ts, seq, value, text) join series using (id)
+      where last_ts is null or (last_ts, coalesce(last_seq, -1)) < (ts, seq)
       order by id for no key update of series
     ) as newest
     where series.id = newest.id
@@ -258,7 +258,7 @@ function columnsOf (messages: MessageRow[]): string[] {
 }
 
 function newestOf (latest: LatestRow[]): string[] {
-  return columns(latest.map(([seriesId, ts, value]) => [seriesId, ts, ...valueAndText(value)]), 4)
+  return columns(latest.map(([seriesId, ts, seq, value]) => [seriesId, ts, seq, ...valueAndText(value)]), 5)
 }
 
 function valueAndText (value: number | string): [number | null, string | null] {

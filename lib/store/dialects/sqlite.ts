@@ -36,10 +36,7 @@ function jsonOf (messages: MessageRow[]): string {
   return `{${texts.join(',')}}`
 }
 
-/**
- * What every connection is told first. The view's trigger makes one statement, and so one trip to SQLite's thread and
- * one commit, of everything that a steady stream of metrics writes.
- */
+/** What every connection is told first. */
 const preparations = (isNew: boolean): string[] => [
   // Works in a new file only; it lets deleted metrics give their space back.
   ...isNew ? ['pragma auto_vacuum = incremental'] : [],
@@ -48,7 +45,14 @@ const preparations = (isNew: boolean): string[] => [
   // Pages of the log before they are moved into the file, 8 MB: most are written anew with every batch until then.
   `pragma wal_autocheckpoint = ${pagesInLog}`,
   // Rows are sorted there, no more than a batch.
-  'pragma temp_store = memory',
+  'pragma temp_store = memory'
+]
+
+/**
+ * The view's trigger makes one statement, and so one trip to SQLite's thread and one commit, of everything that a steady
+ * stream of metrics writes.
+ */
+const additions = [
   'create temp view additions as select null as messages, null as latest, null as seen, null as dirty_hours',
   `create temp trigger add_all instead of insert on additions begin
     insert into metrics (series_id, ts, seq, value, text)
@@ -57,10 +61,12 @@ const preparations = (isNew: boolean): string[] => [
       -- Each page is looked for once; in the order of the messages most were read and written again and again.
       order by series_id, ts, seq;
     update series set last_ts = newest.value->>1,
-        last_value = iif(typeof(newest.value->>2) = 'text', null, newest.value->>2),
-        last_text = iif(typeof(newest.value->>2) = 'text', newest.value->>2, null)
+        last_seq = newest.value->>2,
+        last_value = iif(typeof(newest.value->>3) = 'text', null, newest.value->>3),
+        last_text = iif(typeof(newest.value->>3) = 'text', newest.value->>3, null)
       from json_each(new.latest) as newest
-      where series.id = newest.value->>0 and (last_ts is null or last_ts <= newest.value->>1);
+      where series.id = newest.value->>0
+        and (last_ts is null or last_ts < newest.value->>1 or (last_ts = newest.value->>1 and coalesce(last_seq, -1) < newest.value->>2));
     update agents set last_seen_at = max(last_seen_at, seen.value->>1), connected = 1, instance = seen.value->>2
       from json_each(new.seen) as seen
       where agents.id = seen.value->>0;
@@ -95,6 +101,10 @@ export function sqliteDialect (filename: string, driver?: SqliteDriver): Dialect
       await knex('sqlite_master').first('name')
       file.opened()
       return knex
+    },
+
+    async prepare (knex) {
+      for (const statement of additions) await knex.raw(statement)
     },
 
     async disconnect (knex) {
