@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
+import { valueOf } from '../store/dialects/dialect.ts'
 import type { Reading } from './reading.ts'
 
 /** An agent as the database has it; times are UTC ms. */
@@ -73,12 +74,6 @@ export async function latest (db: Knex, uuid: string): Promise<Reading<LatestMet
       }
     }
   }
-}
-
-/** A metric's value: numbers and booleans are in one column, strings in the other. */
-export function valueOf (value: unknown, text: unknown): number | string | null {
-  if (value !== null) return Number(value)
-  return text as string | null
 }
 
 export function unknownAgent (uuid: string): PlatziverseError {

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
-import { unknownAgent, valueOf } from './agents.ts'
+import { valueOf } from '../store/dialects/dialect.ts'
+import { unknownAgent } from './agents.ts'
 import { dataDeleted, type Reading } from './reading.ts'
 
 export interface SeriesQuery {

@@ -83,7 +83,7 @@ export class Spool {
   add (entry: Entry, done: SpoolDone): void {
     let text: string
     try {
-      text = JSON.stringify([kept(entry.message), entry.receivedAt, entry.seq])
+      text = JSON.stringify([kept(entry.message), entry.receivedAt, entry.seq, ...negativeZerosOf(entry)])
     } catch (cause) {
       return done(new PlatziverseError('STORE_DATA_REFUSED', 'The payload cannot be written as JSON.', { cause }))
     }
@@ -253,6 +253,11 @@ export class Spool {
   }
 }
 
+/** Which of the metrics are −0, which JSON.stringify writes as 0. */
+function negativeZerosOf ({ message }: Entry): number[] {
+  return message.kind === 'message' ? message.payload.metrics.flatMap(({ value }, i) => Object.is(value, -0) ? [i] : []) : []
+}
+
 /** In one transaction: after a failure all of it is moved again. */
 async function moveAll (from: Knex, to: Knex): Promise<void> {
   await to.transaction(async db => {
@@ -276,7 +281,8 @@ function kept ({ kind, topic, payload }: Message): object {
 /** Undefined for what is no message. */
 function entryOf (text: string): Entry | undefined {
   try {
-    const [message, receivedAt, seq] = JSON.parse(text) as [Entry['message'], number, number]
+    const [message, receivedAt, seq, ...negativeZeros] = JSON.parse(text) as [Entry['message'], number, number, ...number[]]
+    if (message.kind === 'message') for (const i of negativeZeros) (message.payload.metrics[i] as { value: number }).value = -0
     return typeof message.payload.agent.uuid === 'string' ? { message, receivedAt, seq } : undefined
   } catch {
     return undefined

@@ -2,8 +2,9 @@ import { createWriteStream } from 'node:fs'
 import { truncate } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import type { Knex } from 'knex'
+import { valueOf } from '../store/dialects/dialect.ts'
 import { isSqlite } from '../store/retention-pace.ts'
-import { csvColumns, csvLine, standard, type MetricRecord, type RollupRecord } from './records.ts'
+import { csvColumns, csvLine, jsonLine, standard, type MetricRecord, type RollupRecord } from './records.ts'
 import { endOf } from './resume.ts'
 import { rowsOf, seriesOf, type SeriesOfAgent } from './rows.ts'
 
@@ -56,7 +57,7 @@ async function writeTo (knex: Knex, file: string, { format, resume, progress }: 
 async function * linesOf (knex: Knex, series: SeriesOfAgent[], format: ExportOptions['format'], last: MetricRecord | RollupRecord | undefined): AsyncGenerator<string[]> {
   if (last === undefined && format === 'ndjson') {
     yield * agentLines(knex)
-    yield series.map(({ id: _, ...record }) => JSON.stringify({ series: record }))
+    yield series.map(({ id: _, ...record }) => jsonLine({ series: record }, record.latest?.value))
   }
   const stage = last === undefined || 'timestamp' in last ? 0 : 'hour' in last ? 1 : 2
   const at = series.findIndex(({ uuid, type }) => uuid === last?.uuid && type === last.type)
@@ -92,8 +93,8 @@ async function * agentLines (knex: Knex): AsyncGenerator<string[]> {
 }
 
 function metricLine ({ uuid, type }: SeriesOfAgent, { ts, seq, value, text }: MetricRow, format: ExportOptions['format']): string {
-  const record: MetricRecord = { uuid, type, timestamp: ts, seq, value: text ?? value ?? 0 }
-  return format === 'csv' ? csvLine(record) : JSON.stringify(record)
+  const record: MetricRecord = { uuid, type, timestamp: ts, seq, value: valueOf(value, text) ?? 0 }
+  return format === 'csv' ? csvLine(record) : jsonLine(record, record.value)
 }
 
 function rollupLine ({ uuid, type }: SeriesOfAgent, unit: 'hour' | 'day', { ts, n, sum, min, max, last, last_ts: lastTs, last_seq: lastSeq, scaled_sum: scaledSum }: RollupRow): string {

@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import { addRows } from '../store/retention-pace.ts'
 import { hour } from '../store/rollup-hours.ts'
 import type { DatabaseOptions } from '../store/database.ts'
-import type { DirtyHourRow, LatestRow, MessageRow } from '../store/dialects/dialect.ts'
+import { valueAndText, type DirtyHourRow, type LatestRow, type MessageRow } from '../store/dialects/dialect.ts'
 import type { OpenDatabase } from './database.ts'
 import type { AgentRecord, MetricRecord, RollupRecord, TransferRecord } from './records.ts'
 import { seriesOf } from './rows.ts'
@@ -101,9 +101,9 @@ export class Importer {
       await db('retention').where('series_id', id).where('hours_from', '<', hoursFrom).update({ hours_from: hoursFrom })
       if (latest === undefined) continue
       const { timestamp, value } = latest
-      const isText = typeof value === 'string'
+      const [number, text] = valueAndText(value)
       await db('series').where('id', id).where(one => one.whereNull('last_ts').orWhere('last_ts', '<', timestamp))
-        .update({ last_ts: timestamp, last_seq: null, last_value: isText ? null : value, last_text: isText ? value : null })
+        .update({ last_ts: timestamp, last_seq: null, last_value: number, last_text: text })
     }
   }
 

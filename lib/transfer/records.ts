@@ -59,9 +59,15 @@ export function restored (text: string): string {
   return text.startsWith("'") && formula.test(text) ? text.slice(1) : text
 }
 
+/** A record as JSON whose end is this value: JSON has a negative zero, JSON.stringify has none. */
+export function jsonLine (record: object, value: number | string | undefined): string {
+  const line = JSON.stringify(record)
+  return Object.is(value, -0) ? line.replace(/0(\}+)$/, '-0$1') : line
+}
+
 /** A metric as a line of CSV [RFC 4180]. */
 export function csvLine ({ uuid, type, timestamp, seq, value }: MetricRecord): string {
-  const [number, text] = typeof value === 'string' ? ['', quoted(value)] : [String(value), '']
+  const [number, text] = typeof value === 'string' ? ['', quoted(value)] : [Object.is(value, -0) ? '-0' : String(value), '']
   return `${quoted(uuid)},${quoted(type)},${timestamp},${seq},${number},${text}`
 }
 

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { valueOf } from '../store/dialects/dialect.ts'
 import type { SeriesRecord } from './records.ts'
 
 /** Rows that are in memory at a time. */
@@ -15,7 +16,7 @@ export async function seriesOf (knex: Knex): Promise<SeriesOfAgent[]> {
   const rows: Row[] = await knex('series').join('agents', 'agents.id', 'series.agent_id').leftJoin('retention', 'retention.series_id', 'series.id').orderBy('series.id')
     .select('series.id', 'agents.uuid', 'series.type', 'raw_from', 'hours_from', 'last_ts', 'last_value', 'last_text')
   return rows.map(({ id, uuid, type, raw_from: rawFrom, hours_from: hoursFrom, last_ts: timestamp, last_value: value, last_text: text }) => {
-    const latest = timestamp === null ? {} : { latest: { timestamp, value: text ?? value ?? 0 } }
+    const latest = timestamp === null ? {} : { latest: { timestamp, value: valueOf(value, text) ?? 0 } }
     return { id, uuid, type, rawFrom: rawFrom ?? 0, hoursFrom: hoursFrom ?? 0, ...latest }
   })
 }

@@ -106,7 +106,7 @@ onEachDatabase('presence follows the messages', async (t, database) => {
   assert.deepEqual(await write('agent/disconnected', { agent: { uuid: 'unknown' } }, 2000), { agentId: null, metrics: 0, duplicates: 0 })
   assert.deepEqual(await state(), [{ uuid: 'a', connected: 0, connected_at: 1000, last_seen_at: 1000 }, { uuid: 'b', connected: 1, connected_at: 1500, last_seen_at: 1500 }])
   await Promise.all([write('agent/connected', { agent: { uuid: 'a' } }, 3000), write('agent/disconnected', { agent: { uuid: 'b' } }, 3000), write('agent/message', reading('b'), 4000)])
-  assert.deepEqual(await state(), [{ uuid: 'a', connected: 1, connected_at: 3000, last_seen_at: 3000 }, { uuid: 'b', connected: 1, connected_at: 1500, last_seen_at: 4000 }])
+  assert.deepEqual(await state(), [{ uuid: 'a', connected: 1, connected_at: 3000, last_seen_at: 3000 }, { uuid: 'b', connected: 1, connected_at: 4000, last_seen_at: 4000 }])
   assert.equal((await database.query('agents').where('uuid', 'a').first()).name, 'one', 'a field that is absent later stays')
 })
 

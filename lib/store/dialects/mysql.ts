@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../errors.ts'
 import type { ServerOptions } from '../database.ts'
-import type { Additions, AgentRow, Dialect, MessageRow } from './dialect.ts'
+import { valueAndText, type Additions, type AgentRow, type Dialect, type MessageRow } from './dialect.ts'
 import { collation, nameOf, openBeside, openReaders, openWriter } from './mysql-server.ts'
 
 /**
@@ -217,7 +217,7 @@ interface SeriesFound { id: number, agentId: number, type: string }
  */
 async function append (db: Knex, { messages, latest, seen, dirtyHours }: Additions): Promise<void> {
   await change(db, markSeen, seen.map(([id, at, instance]) => [id, at, hex(instance)] as const).sort((a, b) => a[0] - b[0]))
-  await change(db, rememberLatest, latest.map(([id, ts, seq, value]) => [id, ts, seq, ...valueAndText(value)] as const).sort((a, b) => a[0] - b[0]))
+  await change(db, rememberLatest, latest.map(([id, ts, seq, value]) => [id, ts, seq, ...textsOf(value)] as const).sort((a, b) => a[0] - b[0]))
   await addMetrics(db, messages.toSorted((a, b) => Number(a[2]) - Number(b[2]) || a[0] - b[0] || a[1] - b[1]))
   await change(db, addDirtyHours, dirtyHours.toSorted((a, b) => a[0] - b[0] || a[1] - b[1]))
 }
@@ -252,9 +252,8 @@ function valuesOf (message: MessageRow): string {
   const [ts, seq] = message
   let rows = ''
   for (let i = 2; i < message.length; i += 2) {
-    const value = message[i + 1] as number | string
-    const valueAndText = typeof value === 'string' ? `null,_utf8mb4 x'${hex(value)}'` : `${value},null`
-    rows += `${i > 2 ? ',' : ''}(${message[i]},${ts},${seq},${valueAndText})`
+    const [value, text] = valueAndText(message[i + 1] as number | string)
+    rows += `${i > 2 ? ',' : ''}(${message[i]},${ts},${seq},${value ?? 'null'},${text === null ? 'null' : `_utf8mb4 x'${hex(text)}'`})`
   }
   return rows
 }
@@ -263,8 +262,10 @@ function valuesOf (message: MessageRow): string {
  * A number as text: of 17 digits, one in four has another last digit once MySQL 8 has read it from JSON. None as '': a null
  * of JSON is a text to MySQL 8.0.19.
  */
-function valueAndText (value: number | string): [string] | ['', string] {
-  return typeof value === 'string' ? ['', hex(value)] : [String(value)]
+function textsOf (given: number | string): [string] | [string, string] {
+  const [value, text] = valueAndText(given)
+  const number = value === null ? '' : String(value)
+  return text === null ? [number] : [number, hex(text)]
 }
 
 /** Servers refuse statements of more than 4 to 64 MiB; each character is at most four bytes. */

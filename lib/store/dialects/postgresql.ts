@@ -2,7 +2,7 @@ import knexFactory, { type Knex } from 'knex'
 import type { Client } from 'pg'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../errors.ts'
 import type { ServerOptions } from '../database.ts'
-import type { Dialect, LatestRow, MessageRow } from './dialect.ts'
+import { valueAndText, type Dialect, type LatestRow, type MessageRow } from './dialect.ts'
 
 /** ms until a server that does not answer counts as away: first to let us in, then to run a statement. */
 const connectPatience = 10_000
@@ -259,10 +259,6 @@ function columnsOf (messages: MessageRow[]): string[] {
 
 function newestOf (latest: LatestRow[]): string[] {
   return columns(latest.map(([seriesId, ts, seq, value]) => [seriesId, ts, seq, ...valueAndText(value)]), 5)
-}
-
-function valueAndText (value: number | string): [number | null, string | null] {
-  return typeof value === 'string' ? [null, value] : [value, null]
 }
 
 function codeOf (error: unknown): string {

@@ -3,7 +3,7 @@ import { PlatziverseError, reasonOf, type ErrorCode } from '../../errors.ts'
 import type { SqliteDriver } from '../../sqlite/driver.ts'
 import { openSqlite } from '../../sqlite/open.ts'
 import { WatchedFile } from '../../sqlite/watched-file.ts'
-import type { Dialect, MessageRow } from './dialect.ts'
+import { negativeZero, type Dialect, type MessageRow } from './dialect.ts'
 
 /** While a batch is written over the one before it, and while rows are deleted, each of which is on another page. */
 export const pagesInLog = 2_000
@@ -17,19 +17,32 @@ const mostReaders = 2
  * for each metric, whose elements it would have to look up one by one.
  */
 const metricsOf = (messages: string): string => `
-  select cast(metric.key as integer) as series_id, ts, seq, metric.value as value, metric.type = 'text' as is_text
+  select cast(metric.key as integer) as series_id, ts, seq, metric.value as value, metric.type as kind
   from (
     select cast(key as integer) as ts, cast(substr(key, instr(key, '/') + 1) as integer) as seq, value as metrics
     from json_each(${messages})
   ), json_each(metrics) as metric`
+
+/**
+ * A number as SQLite reads it to the last bit. Its own reading of decimal text is a little inexact, and of the shortest text,
+ * which may be half a digit away from the number, gets one in ten thousand wrong; 17 digits are close enough to be sure.
+ */
+function textOf (value: number): string {
+  return Number.isSafeInteger(value) ? String(value) : value.toPrecision(17)
+}
+
+/** A value in JSON; null is the negative zero. */
+function jsonOfValue (value: number | string): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  return Object.is(value, -0) ? 'null' : textOf(value)
+}
 
 /** Messages as `{"ts/seq": {"series id": value, …}, …}`; a key may be there twice. */
 function jsonOf (messages: MessageRow[]): string {
   const texts = messages.map(row => {
     let text = ''
     for (let i = 2; i < row.length; i += 2) {
-      const value = row[i + 1] as number | string
-      text += `${i > 2 ? ',' : ''}"${row[i]}":${typeof value === 'string' ? JSON.stringify(value) : value}`
+      text += `${i > 2 ? ',' : ''}"${row[i]}":${jsonOfValue(row[i + 1] as number | string)}`
     }
     return `"${row[0]}/${row[1]}":{${text}}`
   })
@@ -56,14 +69,14 @@ const additions = [
   'create temp view additions as select null as messages, null as latest, null as seen, null as dirty_hours',
   `create temp trigger add_all instead of insert on additions begin
     insert into metrics (series_id, ts, seq, value, text)
-      select series_id, ts, seq, iif(is_text, null, value), iif(is_text, value, null)
+      select series_id, ts, seq, case kind when 'text' then null when 'null' then 0 else value end, case kind when 'text' then value when 'null' then '${negativeZero}' end
       from (${metricsOf('new.messages')})
       -- Each page is looked for once; in the order of the messages most were read and written again and again.
       order by series_id, ts, seq;
     update series set last_ts = newest.value->>1,
         last_seq = newest.value->>2,
-        last_value = iif(typeof(newest.value->>3) = 'text', null, newest.value->>3),
-        last_text = iif(typeof(newest.value->>3) = 'text', newest.value->>3, null)
+        last_value = case typeof(newest.value->>3) when 'text' then null when 'null' then 0 else newest.value->>3 end,
+        last_text = case typeof(newest.value->>3) when 'text' then newest.value->>3 when 'null' then '${negativeZero}' end
       from json_each(new.latest) as newest
       where series.id = newest.value->>0
         and (last_ts is null or last_ts < newest.value->>1 or (last_ts = newest.value->>1 and coalesce(last_seq, -1) < newest.value->>2));
@@ -119,8 +132,9 @@ export function sqliteDialect (filename: string, driver?: SqliteDriver): Dialect
     read: () => openSqlite(filename, mostReaders, () => ['pragma query_only = 1'], driver, () => { file.check() }),
 
     async append (db, { messages, latest, seen, dirtyHours }) {
-      const others = [latest, seen, dirtyHours].map(rows => JSON.stringify(rows))
-      await db.raw('insert into additions (messages, latest, seen, dirty_hours) values (?, ?, ?, ?)', [jsonOf(messages), ...others])
+      const newest = latest.map(([seriesId, ts, seq, value]) => `[${seriesId},${ts},${seq},${jsonOfValue(value)}]`)
+      const others = [seen, dirtyHours].map(rows => JSON.stringify(rows))
+      await db.raw('insert into additions (messages, latest, seen, dirty_hours) values (?, ?, ?, ?)', [jsonOf(messages), `[${newest.join(',')}]`, ...others])
     },
 
     upsertAgents: (db, agents, now) => rows(db, `
