@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { latest } from '../../lib/query/agents.ts'
 import { allRows } from '../../lib/query/reading.ts'
 import { series } from '../../lib/query/series.ts'
 import { dialectOf } from '../../lib/store/database.ts'
 import type { MessageRow } from '../../lib/store/dialects/dialect.ts'
-import { Store } from '../../lib/store/store.ts'
-import { exportDatabase } from '../../lib/transfer/export.ts'
-import { importFile } from '../../lib/transfer/import.ts'
+import { Spool } from '../../lib/store/spool.ts'
+import { Store, type Stored } from '../../lib/store/store.ts'
 import { withDatabase } from '../../lib/transfer/database.ts'
+import { exportTo } from '../../lib/transfer/export.ts'
+import { importFrom } from '../../lib/transfer/import.ts'
 import { onEachDatabase } from '../helpers/databases.ts'
+import { until } from '../helpers/events.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { message } from '../helpers/messages.ts'
 
@@ -39,7 +40,7 @@ function different (found: unknown[], sent: number[]): Array<[unknown, number]> 
   return sent.flatMap((value, i) => Object.is(found[i], value) ? [] : [[found[i], value] as [unknown, number]])
 }
 
-onEachDatabase('a number is read back to the last bit', async (t, { options, query, server }) => {
+onEachDatabase('a number is read back to the last bit', async (t, { options, server }) => {
   const count = server === undefined ? 100_000 : 25_000
   const values = doubles(count)
   const store = new Store(dialectOf(options), { instance: 'test' })
@@ -53,11 +54,11 @@ onEachDatabase('a number is read back to the last bit', async (t, { options, que
       await dialect.append(knex, { messages, latest: [], seen: [], dirtyHours: [] })
     }
   })
-  const found = await allRows(series(query, { uuid: 'a', type: 't', from: 2, order: 'asc' }), count)
+  const found = await allRows(series(await store.read(), { uuid: 'a', type: 't', from: 2, order: 'asc' }), count)
   assert.deepEqual(different(found.map(({ value }) => value), values), [])
 })
 
-onEachDatabase('so is the newest of each series, and what goes through an export', async (t, { options, query }) => {
+onEachDatabase('so is the newest of each series, and what goes through an export', async (t, { options }) => {
   const values = doubles(900)
   const type = (i: number): string => `t${String(i).padStart(4, '0')}`
   const store = new Store(dialectOf(options), { instance: 'test' })
@@ -66,6 +67,38 @@ onEachDatabase('so is the newest of each series, and what goes through an export
   // As `value` of a JSON text would be: JSON.stringify, in what makes the message, has no −0.
   if (one.kind === 'message') one.payload.metrics.forEach((metric, i) => { (metric as { value: number }).value = values[i] as number })
   await new Promise<void>((resolve, reject) => { store.write(one, 1, error => { if (error === null) resolve(); else reject(error) }) })
-  const newest = async (): Promise<unknown[]> => (await allRows(await latest(query, 'a'), 1_000)).map(({ value }) => value)
+  const newest = async (): Promise<unknown[]> => (await allRows(await latest(await store.read(), 'a'), 1_000)).map(({ value }) => value)
   assert.deepEqual(different(await newest(), values), [])
+
+  const folder = await temporaryFolder(t)
+  for (const format of ['ndjson', 'csv'] as const) {
+    const file = join(folder, `export.${format}`)
+    await withDatabase(options, ({ knex }) => exportTo(knex, file, { format, resume: false, progress: () => undefined }))
+    await withDatabase({ client: 'sqlite', filename: join(folder, `${format}.sqlite`), ...'driver' in options && { driver: options.driver } }, async database => {
+      await importFrom(database, file, { format, progress: () => undefined })
+      const rows = await allRows(await latest(database.knex, 'a'), 1_000)
+      assert.deepEqual(different(rows.map(({ value }) => value), values), [], format)
+    })
+  }
+})
+
+onEachDatabase('a negative zero is read back where it was spooled', async (t, { options }) => {
+  const folder = await temporaryFolder(t)
+  const dialect = dialectOf(options)
+  let isAway = true
+  const connect = async () => {
+    if (isAway) throw new Error('away')
+    return await dialect.connect()
+  }
+  const store = new Store({ ...dialect, connect }, { instance: 'test', spool: new Spool({ filename: join(folder, 'spool.sqlite'), mostBytes: 1e6 }) })
+  t.after(() => store.close())
+  const one = message('agent/message', { agent: { uuid: 'a' }, timestamp: 1, metrics: [{ type: 't', value: 1 }, { type: 'u', value: 1 }] })
+  if (one.kind === 'message') (one.payload.metrics[1] as { value: number }).value = -0
+  const stored = await new Promise<Stored>((resolve, reject) => {
+    store.write(one, 1, (error, stored) => { if (stored === undefined) reject(error as Error); else resolve(stored) })
+  })
+  assert.equal(stored.spooled, true)
+  isAway = false
+  await until(() => store.statistics().spooled, spooled => spooled === 0)
+  assert.deepEqual((await allRows(await latest(await store.read(), 'a'), 10)).map(({ value }) => value), [1, -0])
 })
