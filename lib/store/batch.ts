@@ -47,6 +47,8 @@ export class BatchWriter {
   #dialect: Dialect
   #known: Known
   #instance: string
+  /** UTC ms. */
+  #lastWrite = 0
 
   /** @param instance tells processes apart that write to one database */
   constructor (dialect: Dialect, known: Known, instance: string) {
@@ -60,6 +62,10 @@ export class BatchWriter {
    * @returns what became of each message, in their order
    */
   async write (knex: Knex, batch: Entry[]): Promise<Stored[]> {
+    const now = Date.now()
+    // A clock that was set back: an hour that is the current one again may have been rolled up.
+    if (now < this.#lastWrite) this.#known.clear()
+    this.#lastWrite = now
     const changes = this.#changes(batch)
     try {
       // A steady stream: only metrics, of agents and series that are there.
@@ -174,7 +180,7 @@ export class BatchWriter {
       const result: Stored = { agentId: agent?.id ?? null, metrics: count, duplicates: 0 }
       stored.push(result)
       if (agent === undefined || message.kind === 'disconnected') continue
-      if (agent.connected && receivedAt - agent.lastSeenAt >= seenPrecision) seen.set(agent, [agent.id, receivedAt, this.#instance])
+      if (agent.connected && Math.abs(receivedAt - agent.lastSeenAt) >= seenPrecision) seen.set(agent, [agent.id, receivedAt, this.#instance])
       if (message.kind !== 'message') continue
       const { timestamp } = message.payload
       const row: MessageRow = [timestamp, seq]

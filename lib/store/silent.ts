@@ -1,23 +1,22 @@
 import type { Store } from './store.ts'
-
-// Whole: PostgreSQL takes no fraction for a bigint.
-const processStart = Math.floor(Date.now() - process.uptime() * 1000)
-const done = new Set<string>()
+import { beatEvery } from './writers.ts'
 
 /**
- * Once per process and database: find the agents that were connected when the last process ended and did not come back
- * within `grace` ms of this one's start, and mark them as disconnected. A crash kept them from saying so.
- * @param database tells databases apart
+ * Find agents that are connected by no process that lives: a crash kept it from saying so, and they did not come back. At
+ * first within `grace` ms, for whoever ran here before; later for other processes that write to the same database.
  * @param report gets each agent's uuid
- * @returns cancels it
+ * @returns ends it
  */
-export function disconnectSilentAgents (store: Store, database: string, grace: number, report: (uuid: string) => void): () => void {
-  if (done.has(database)) return () => undefined
-  const timer = setTimeout(() => {
-    if (done.has(database)) return
-    done.add(database)
+export function disconnectSilentAgents (store: Store, grace: number, report: (uuid: string) => void): () => void {
+  const look = (isStart: boolean): void => {
     // A closed store is the next instance's to ask.
-    store.disconnectSilent(processStart).then(uuids => { uuids.forEach(report) }, () => { done.delete(database) })
-  }, Math.max(0, processStart + grace - Date.now()))
-  return () => { clearTimeout(timer) }
+    store.disconnectAbandoned(isStart).then(uuids => { uuids.forEach(report) }, () => undefined)
+  }
+  look(false)
+  const first = setTimeout(look, grace, true)
+  const later = setInterval(look, beatEvery, false)
+  return () => {
+    clearTimeout(first)
+    clearInterval(later)
+  }
 }

@@ -10,6 +10,7 @@ import type { Dialect } from './dialects/dialect.ts'
 import { Known } from './known.ts'
 import { migrate } from './migrations/migrate.ts'
 import type { Spool } from './spool.ts'
+import { beatEvery, Writers } from './writers.ts'
 
 export type { Stored } from './batch.ts'
 
@@ -67,8 +68,10 @@ interface Task {
 }
 
 export interface StoreOptions {
-  /** Tells processes apart that write to one database; at most 64 characters. */
+  /** This process; at most 64 characters. */
   instance: string
+  /** Where it runs, the same after a restart; at most 64 characters. */
+  home?: string
   /** Where messages wait, acknowledged, while the database is away. Absent: in memory, not acknowledged. Closed with the store. */
   spool?: Spool | undefined
   /** ms until a spool that failed is read again. */
@@ -82,7 +85,7 @@ export interface StoreOptions {
 export class Store extends EventEmitter<{ state: [StoreState], problem: [PlatziverseError] }> {
   state: StoreState = { state: 'opening' }
   #dialect: Dialect
-  #instance: string
+  #writers: Writers
   #spool: Spool | undefined
   #spoolPatience: number
   /** Whether what comes goes into the spool: from the first failure until it is empty again. */
@@ -90,6 +93,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   #spoolProblem: string | undefined
   #spoolTimer: NodeJS.Timeout | undefined
   #checkTimer: NodeJS.Timeout | undefined
+  readonly #beatTimer: NodeJS.Timeout
   #known = new Known()
   #writer: BatchWriter
   #queue: Array<Write | Task> = []
@@ -113,16 +117,19 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   #transient = 0
   #counters = { messages: 0, metrics: 0, duplicates: 0, refused: 0, retries: 0 }
 
-  constructor (dialect: Dialect, { instance, spool, spoolPatience = 60_000 }: StoreOptions) {
+  constructor (dialect: Dialect, { instance, home = instance, spool, spoolPatience = 60_000 }: StoreOptions) {
     super()
     this.setMaxListeners(0)
     this.#dialect = dialect
-    this.#instance = instance
+    this.#writers = new Writers(instance, home)
     this.#spool = spool
     this.#spoolPatience = spoolPatience
     // The last process may have left something: what comes now is newer.
     this.#spooling = spool !== undefined
     this.#writer = new BatchWriter(dialect, this.#known, instance)
+    this.#beatTimer = setInterval(() => {
+      if (this.#closing === undefined && this.state.state === 'ready') this.#enqueue(knex => this.#writers.beat(knex), false).catch(() => undefined)
+    }, beatEvery).unref()
     if (dialect.check !== undefined) this.#checkTimer = setInterval(() => { this.#isThere() }, checkEvery).unref()
     this.#start()
   }
@@ -198,17 +205,21 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   }
 
   /**
-   * Mark the agents as disconnected that this process had connected and that were not heard since `before` (UTC ms).
+   * Mark the agents as disconnected that are connected by a process which is gone.
+   * @param isStart whether whoever ran here before has had its time to come back
    * @returns their uuids
    * @throws PlatziverseError STORE_CLOSED
    */
-  disconnectSilent (before: number): Promise<string[]> {
+  disconnectAbandoned (isStart: boolean): Promise<string[]> {
     return this.#enqueue(async knex => {
-      const ours = knex('agents').where(agent => agent.where('instance', this.#instance).orWhereNull('instance'))
-      const silent = await ours.where('connected', true).where('last_seen_at', '<', before).pluck<string[]>('uuid')
-      if (silent.length > 0) await this.#dialect.disconnectAgents(knex, silent, this.#instance, Date.now())
-      this.#known.clear()
-      return silent
+      const uuids: string[] = []
+      for (const instance of await this.#writers.gone(knex, isStart)) {
+        const agents = await knex('agents').where({ connected: true, instance }).pluck<string[]>('uuid')
+        if (agents.length > 0) await this.#dialect.disconnectAgents(knex, agents, instance ?? '', Date.now())
+        uuids.push(...agents)
+      }
+      if (uuids.length > 0) this.#known.clear()
+      return uuids
     }, true)
   }
 
@@ -230,8 +241,9 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     this.#abandoned = this.#running !== undefined
     await this.#spool?.flushed()
     for (const entry of this.#queue.splice(0)) entry.done(closedError())
-    await within(goodbyePatience, this.#disconnect())
+    await within(goodbyePatience, this.#goodbye())
     clearInterval(this.#checkTimer)
+    clearInterval(this.#beatTimer)
     await this.#spool?.close()
     // Before the pools: one may wait for the store to be ready.
     this.#report({ state: 'closed' })
@@ -306,6 +318,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     try {
       await migrate(knex)
       await this.#dialect.prepare?.(knex)
+      await this.#writers.beat(knex)
       return knex
     } catch (error) {
       await knex.destroy()
@@ -494,6 +507,11 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     const writes = this.#queue.filter(entry => 'message' in entry)
     this.#queue = this.#queue.filter(entry => 'run' in entry)
     for (const entry of writes) this.#toSpool(entry)
+  }
+
+  async #goodbye (): Promise<void> {
+    if (this.#knex !== undefined && this.state.state === 'ready') await this.#writers.leave(this.#knex).catch(() => undefined)
+    await this.#disconnect()
   }
 
   async #disconnect (): Promise<void> {

@@ -97,7 +97,7 @@ export default function (RED: RED): void {
     onState(store.state)
     const timer = setInterval(show, statusEvery)
 
-    const forget = disconnectSilentAgents(store, database.database, milliseconds(config.grace, defaults.grace), uuid => {
+    const forget = disconnectSilentAgents(store, milliseconds(config.grace, defaults.grace), uuid => {
       outbox.pass({ msg: { topic: topics.disconnected, payload: { agent: { uuid } } }, hold: undefined, sent: () => undefined })
     })
 

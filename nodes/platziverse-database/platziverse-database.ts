@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
@@ -19,6 +19,9 @@ import { databaseOptionsOf } from './options.ts'
 /** ms that closing waits for a slice of the retention, after the store was closed: a database that is away may never answer. */
 const retentionPatience = 300
 
+/** This process. No name stands for it: a container gets its host's anew with each start. */
+const instance = randomUUID()
+
 type SavedConfig = NodeDef & DatabaseConfig
 
 /** The database, shared by the nodes that refer to it. */
@@ -37,7 +40,7 @@ export default function (RED: RED): void {
     const { userDir } = RED.settings
     const { database, identity, spool, retention } = databaseOptionsOf(config, this.credentials ?? {}, { id: this.id, userDir, tls: tlsOptionsOf(RED, config.tls) })
     this.database = identity
-    this.store = new Store(dialectOf(database), { instance: instanceOf(userDir), spool: spool && openSpool(spool) })
+    this.store = new Store(dialectOf(database), { instance, home: homeOf(userDir), spool: spool && openSpool(spool) })
     this.store.on('problem', error => { this.error(error.message) })
     if (database.client === 'sqlite' && isOnNodeSqlite()) this.warn(RED._('platziverse-database.status.nodeSqlite'))
     try {
@@ -77,6 +80,6 @@ function openSpool (options: SpoolOptions): Spool {
 }
 
 /** The same for the same user directory of the same machine, whenever it runs. */
-function instanceOf (userDir = '.'): string {
+function homeOf (userDir = '.'): string {
   return hash('sha1', `${hostname()}:${resolve(userDir)}`)
 }

@@ -1,21 +1,78 @@
 import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import { dialectOf } from '../../lib/store/database.ts'
 import { disconnectSilentAgents } from '../../lib/store/silent.ts'
 import { Store } from '../../lib/store/store.ts'
-import { onEachDatabase } from '../helpers/databases.ts'
-import { message } from '../helpers/messages.ts'
+import { Writers } from '../../lib/store/writers.ts'
+import { onEachDatabase, type OpenDatabase } from '../helpers/databases.ts'
+import { message, reading } from '../helpers/messages.ts'
 
-onEachDatabase('agents that the last process left behind are found silent, those of another process are not', async (t, { dialect, query }) => {
-  for (const instance of ['ours', 'other']) {
-    const store = new Store(dialect, { instance })
-    await new Promise<void>((resolve, reject) => {
-      store.write(message('agent/connected', { agent: { uuid: instance } }), 1_000, error => { if (error === null) resolve(); else reject(error) })
-    })
-    await store.close()
-  }
-  const store = new Store(dialect, { instance: 'ours' })
+/** A process that writes to the database. */
+function open (t: TestContext, { options }: OpenDatabase, instance: string, home: string) {
+  const store = new Store(dialectOf(options), { instance, home })
   t.after(() => store.close())
-  const reported = await new Promise<string>(resolve => { disconnectSilentAgents(store, t.name, 0, resolve) })
-  assert.equal(reported, 'ours')
-  const rows = await query('agents').orderBy('uuid').select('uuid', 'connected') as Array<{ uuid: string, connected: unknown }>
-  assert.deepEqual(rows.map(({ uuid, connected }) => [uuid, Boolean(connected)]), [['other', true], ['ours', false]])
+  const write = (topic: string, payload: unknown, at: number) => new Promise<void>((resolve, reject) => {
+    store.write(message(topic, payload), at, error => { if (error === null) resolve(); else reject(error) })
+  })
+  return { store, write }
+}
+
+/** As a process that is killed leaves it: its row is there, and changes no more. */
+async function killed (database: OpenDatabase, { store }: { store: Store }, instance: string, home: string): Promise<void> {
+  await store.close()
+  await new Writers(instance, home).beat(database.query)
+}
+
+async function connected (database: OpenDatabase): Promise<string[]> {
+  return await database.query('agents').where('connected', true).orderBy('uuid').pluck<string[]>('uuid')
+}
+
+onEachDatabase('agents that the last process left behind are found silent, those of another process that lives are not', async (t, database) => {
+  const last = open(t, database, 'last', 'here')
+  await last.write('agent/connected', { agent: { uuid: 'left' } }, 1_000)
+  await last.write('agent/connected', { agent: { uuid: 'back' } }, 1_000)
+  const other = open(t, database, 'other', 'elsewhere')
+  await other.write('agent/connected', { agent: { uuid: 'theirs' } }, 1_000)
+  await killed(database, last, 'last', 'here')
+  const now = open(t, database, 'now', 'here')
+  await now.write('agent/message', reading('back'), 2_000)
+  const reported = await new Promise<string>(resolve => { t.after(disconnectSilentAgents(now.store, 50, resolve)) })
+  assert.equal(reported, 'left')
+  assert.deepEqual(await connected(database), ['back', 'theirs'])
+})
+
+onEachDatabase('so are those of a process that ran in a container of another name, and ended as it should', async (t, database) => {
+  const last = open(t, database, 'last', 'container 4f1c')
+  await last.write('agent/connected', { agent: { uuid: 'left' } }, 1_000)
+  await last.store.close()
+  const now = open(t, database, 'now', 'container 9a07')
+  const reported = await new Promise<string>(resolve => { t.after(disconnectSilentAgents(now.store, 50, resolve)) })
+  assert.equal(reported, 'left')
+})
+
+onEachDatabase('a process of another name that was killed is gone when it gives no sign of life for long enough, and not before', async (t, database) => {
+  const last = open(t, database, 'last', 'container 4f1c')
+  await last.write('agent/connected', { agent: { uuid: 'left' } }, 1_000)
+  const other = open(t, database, 'other', 'container 77')
+  await other.write('agent/connected', { agent: { uuid: 'theirs' } }, 1_000)
+  await killed(database, last, 'last', 'container 4f1c')
+  const { store } = open(t, database, 'now', 'container 9a07')
+  let now = performance.now()
+  t.mock.method(performance, 'now', () => now)
+  for (const isStart of [false, true]) assert.deepEqual(await store.disconnectAbandoned(isStart), [])
+  now += 60_000
+  await database.query('writers').where('instance', 'other').increment('beat', 1)
+  assert.deepEqual(await store.disconnectAbandoned(false), [])
+  now += 40_000
+  assert.deepEqual(await store.disconnectAbandoned(false), ['left'])
+  assert.deepEqual(await connected(database), ['theirs'])
+  assert.equal(await database.query('writers').where('instance', 'last').first('id'), undefined)
+})
+
+onEachDatabase('a connected, quiet agent stays connected when the clock is set back', async (t, database) => {
+  const { store, write } = open(t, database, 'now', 'here')
+  // Long before this process started, says the clock.
+  await write('agent/connected', { agent: { uuid: 'quiet' } }, 1_000)
+  for (const isStart of [false, true]) assert.deepEqual(await store.disconnectAbandoned(isStart), [])
+  assert.deepEqual(await connected(database), ['quiet'])
 })

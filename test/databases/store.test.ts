@@ -128,22 +128,10 @@ onEachDatabase('an agent that came to another process is not disconnected by the
   await one.write('agent/connected', { agent: { uuid: 'a' } }, 1000)
   await two.write('agent/connected', { agent: { uuid: 'a' } }, 2000)
   await one.write('agent/disconnected', { agent: { uuid: 'a' } }, 3000)
-  assert.deepEqual(await one.store.disconnectSilent(9000), [])
+  for (const isStart of [false, true]) assert.deepEqual(await one.store.disconnectAbandoned(isStart), [])
   assert.deepEqual(await state(), [{ connected: 1, instance: 'two' }])
   await two.write('agent/disconnected', { agent: { uuid: 'a' } }, 4000)
   assert.deepEqual(await state(), [{ connected: 0, instance: 'two' }])
-})
-
-onEachDatabase('agents that were not heard since a time become disconnected', async (t, database) => {
-  const { store, write } = open(t, database)
-  await write('agent/connected', { agent: { uuid: 'old' } }, 1000)
-  await write('agent/connected', { agent: { uuid: 'new' } }, 5000)
-  await write('agent/connected', { agent: { uuid: 'gone' } }, 1000)
-  await write('agent/disconnected', { agent: { uuid: 'gone' } }, 1000)
-  assert.deepEqual(await store.disconnectSilent(3000), ['old'])
-  assert.deepEqual(await store.disconnectSilent(3000), [])
-  await write('agent/message', reading('old'), 6000)
-  assert.deepEqual(await agents(database.query, 'uuid', 'connected'), [{ uuid: 'gone', connected: 0 }, { uuid: 'new', connected: 1 }, { uuid: 'old', connected: 1 }])
 })
 
 onEachDatabase('a series remembers its newest metric, also when older ones come late', async (t, database) => {
@@ -337,7 +325,7 @@ onEachDatabase('closing stores what is queued, may be done twice, and refuses wh
   assert.equal((await Promise.all(writes)).length, 100)
   assert.equal(await count(database.query, 'metrics'), 300)
   await assert.rejects(write('agent/message', reading()), /STORE_CLOSED/)
-  await assert.rejects(store.disconnectSilent(0), /STORE_CLOSED/)
+  await assert.rejects(store.disconnectAbandoned(true), /STORE_CLOSED/)
 })
 
 onEachServer('a server that stops while messages come loses and doubles none', async (t, database) => {

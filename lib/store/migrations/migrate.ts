@@ -5,6 +5,7 @@ import * as rollups from './0002-rollups.ts'
 import * as retention from './0003-retention.ts'
 import * as newestOfRollups from './0004-newest-of-rollups.ts'
 import * as newestSeq from './0005-newest-seq.ts'
+import * as writers from './0006-writers.ts'
 import { useTimescale } from '../timescale.ts'
 
 /** Going back would lose metrics: restore a backup instead. */
@@ -16,7 +17,8 @@ const migrations = [
   { name: '0002-rollups', up: rollups.up, down: irreversible },
   { name: '0003-retention', up: retention.up, down: irreversible },
   { name: '0004-newest-of-rollups', up: newestOfRollups.up, down: irreversible },
-  { name: '0005-newest-seq', up: newestSeq.up, down: irreversible }
+  { name: '0005-newest-seq', up: newestSeq.up, down: irreversible },
+  { name: '0006-writers', up: writers.up, down: irreversible }
 ]
 
 const migrationSource: Knex.MigrationSource<typeof migrations[number]> = {

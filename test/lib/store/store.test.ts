@@ -192,7 +192,7 @@ test('closing while the database is away gives up in time, and what was not stor
   const folder = join(await temporaryFolder(t), 'missing')
   const { store, write } = await open(t, join(folder, 'test.sqlite'))
   const waiting = assert.rejects(write('agent/message', reading()), /STORE_CLOSED/)
-  const silent = assert.rejects(store.disconnectSilent(0), /STORE_CLOSED/)
+  const silent = assert.rejects(store.disconnectAbandoned(true), /STORE_CLOSED/)
   await waitFor<StoreState>(store, 'state', ({ state }) => state === 'waiting')
   const started = performance.now()
   await store.close()
