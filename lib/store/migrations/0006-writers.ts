@@ -1,13 +1,14 @@
 import type { Knex } from 'knex'
+import { collation } from '../dialects/mysql-server.ts'
 
 /** Who writes to the database now: each has a row of its own, and changes its `beat` as long as it lives. */
 export async function up (knex: Knex): Promise<void> {
   // MySQL commits after each change of a table, so a process that died in between starts again here.
-  if (await knex.schema.hasTable('writers')) return
-  await knex.schema.createTable('writers', table => {
-    table.string('id', 64).notNullable().primary()
-    table.string('instance', 64).notNullable()
-    table.string('home', 64).notNullable()
-    table.bigInteger('beat').notNullable()
-  })
+  const options = knex.client.dialect === 'mysql' ? `engine InnoDB character set utf8mb4 collate ${collation}` : ''
+  await knex.raw(`create table if not exists writers (
+    id varchar(64) not null primary key,
+    instance varchar(64) not null,
+    home varchar(64) not null,
+    beat bigint not null
+  ) ${options}`)
 }
