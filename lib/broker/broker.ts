@@ -46,6 +46,8 @@ export type Settle = (error?: Error) => void
 /** Takes publications off the broker before it routes them: what is taken reaches nobody by the broker itself. */
 export interface Taker {
   takes (topic: string): boolean
+  /** A client published what is not taken. */
+  passes? (topic: string, clientId: string): void
   take (publication: Publication, settle: Settle): void
   /** The client went, cleanly or not; its last will was taken before. */
   gone (connection: Connection): void

@@ -452,6 +452,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
       return this.#taker.take({ topic, payload, qos, retain, will, connection: state?.connection }, settle)
     }
+    this.#taker.passes?.(topic, state?.connection?.clientId ?? '')
     // aedes publishes it after this.
     if (qos === 0 || will) return settle()
     // aedes acknowledges QoS 1 before it publishes, and QoS 2 that comes again while it publishes: published here, so that PUBACK and PUBREC mean that every queue has it.

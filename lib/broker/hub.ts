@@ -258,7 +258,7 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
   }
 
   #intakes (): IntakeStatistics {
-    const sum: IntakeStatistics = { agents: 0, messages: 0, rejected: 0, rejectedMetrics: 0, unsettled: 0, waiting: 0, timedOut: 0, abandoned: 0 }
+    const sum: IntakeStatistics = { agents: 0, messages: 0, rejected: 0, rejectedMetrics: 0, timesConverted: 0, timesReplaced: 0, nearTopics: 0, unsettled: 0, waiting: 0, timedOut: 0, abandoned: 0 }
     for (const intake of this.intakes.values()) {
       for (const [name, value] of Object.entries(intake.statistics())) sum[name as keyof IntakeStatistics] += value
     }
@@ -268,6 +268,10 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
   takes (topic: string): boolean {
     for (const intake of this.intakes.values()) if (intake.takes(topic)) return true
     return false
+  }
+
+  passes (topic: string, clientId: string): void {
+    for (const intake of this.intakes.values()) intake.passes(topic, clientId)
   }
 
   /** Each intake gets the publication; it is acknowledged once all of them settled it. */

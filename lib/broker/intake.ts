@@ -1,6 +1,7 @@
 import { PlatziverseError } from '../errors.ts'
 import { fingerprint, nextSeq } from '../messages/fingerprint.ts'
-import { parse, type Message, type RejectReason } from '../messages/parse.ts'
+import { NearTopics } from '../messages/near-topics.ts'
+import { parse, type Message, type RejectReason, type Notice, type Rules } from '../messages/parse.ts'
 import { kindOf, topics } from '../messages/topics.ts'
 import { mostUnfolded, weigh, type Weight } from '../messages/weigh.ts'
 import type { Connection, Publication, Settle, Taker } from './broker.ts'
@@ -22,6 +23,8 @@ export interface IntakeOptions {
   clientBytes?: number
   /** … and all of them together; absent: 64 MB. */
   totalBytes?: number
+  /** What messages have to keep to beyond the contract; absent: nothing. */
+  rules?: Rules
 }
 
 export interface Rejected {
@@ -34,11 +37,16 @@ export interface Rejected {
   index?: number
 }
 
+/** `unit`: a time in another unit than ms; `receipt`: the time of receipt in its place; `topic`: nearly one of the three topics. */
+export type NoticeKind = 'unit' | 'receipt' | 'topic'
+
 /** Who gets what an intake takes. None of these may throw. */
 export interface IntakeHandler {
   message (message: Message, delivery: Delivery): void
   rejected (rejected: Rejected, delivery: Delivery): void
   /** `count` deliveries found nobody within the time limit and were not acknowledged; these two are of one of them. */
+  /** Something that a sender should mend, and that goes on all the same. */
+  noticed? (kind: NoticeKind, detail: string, clientId: string): void
   unsettled (error: PlatziverseError, count: number, message: Message, delivery: Delivery): void
 }
 
@@ -50,6 +58,12 @@ export interface IntakeStatistics {
   rejected: number
   /** Metrics that were left out of messages. */
   rejectedMetrics: number
+  /** Times that were in another unit than ms. */
+  timesConverted: number
+  /** Times that the time of receipt replaced. */
+  timesReplaced: number
+  /** Topics that are nearly one of the three. */
+  nearTopics: number
   /** Deliveries that somebody still has to settle. */
   unsettled: number
   /** Publications that wait for room in the window; their sockets are not read meanwhile. */
@@ -61,7 +75,7 @@ export interface IntakeStatistics {
 }
 
 /** With what was published: a flow may change what it is given, and is given the same once more. */
-type Entry = Unsettled & { source: Buffer | Message, topic: string }
+type Entry = Unsettled & { source: Buffer | Message, topic: string, rules: Rules | undefined }
 
 /** What a client is told that may not speak for an agent. */
 const refusals: Record<Exclude<Claim, 'theirs'>, Pick<Rejected, 'reason' | 'detail'>> = {
@@ -94,11 +108,12 @@ export class Intake implements Taker {
   #options: IntakeOptions
   #window: Window
   #presence = new Presence()
+  #nearTopics = new NearTopics()
   #owners: () => Owners
   #unsettled = 0
   #sweep: NodeJS.Timeout | undefined
   #closed = false
-  #counters = { messages: 0, rejected: 0, rejectedMetrics: 0, timedOut: 0, abandoned: 0 }
+  #counters = { messages: 0, rejected: 0, rejectedMetrics: 0, timesConverted: 0, timesReplaced: 0, nearTopics: 0, timedOut: 0, abandoned: 0 }
 
   /** @param owners which user each agent belongs to, as the broker knows it now */
   constructor (options: IntakeOptions, owners: () => Owners) {
@@ -153,6 +168,13 @@ export class Intake implements Taker {
     return kindOf(topic) !== undefined
   }
 
+  passes (topic: string, clientId: string): void {
+    const meant = this.#nearTopics.look(topic)
+    if (meant === undefined) return
+    this.#counters.nearTopics++
+    this.#handler?.noticed?.('topic', `The topic ${JSON.stringify(topic)} is not ${meant}: what comes on it goes to subscribers, and is not stored.`, clientId)
+  }
+
   take (publication: Publication, settle: Settle): void {
     const receivedAt = publication.receivedAt ??= Date.now()
     const source = publication.connection?.number ?? itself
@@ -174,7 +196,7 @@ export class Intake implements Taker {
     if (this.#closed) return this.#settle(turn, removed)
     const delivery: Delivery = { id: '', clientId: connection?.clientId ?? '', username: connection?.username, qos, retain, receivedAt }
     if (connection?.origin !== undefined) delivery.origin = connection.origin
-    const parsed = parse(topic, publication.payload, receivedAt, weight)
+    const parsed = parse(topic, publication.payload, receivedAt, weight, this.#options.rules)
     if (!parsed.ok) {
       this.#reject(publication, [parsed], delivery)
       return this.#settle(turn)
@@ -199,8 +221,15 @@ export class Intake implements Taker {
       else delivery.fingerprint = fingerprint(publication.payload)
     }
     if (parsed.bad.length > 0) this.#reject(publication, parsed.bad, delivery)
+    if (parsed.notice !== undefined) this.#notice(parsed.notice, delivery.clientId)
     this.#send(message, delivery, turn, publication.payload)
     if (connection?.gone === true) this.gone(connection)
+  }
+
+  #notice ({ kind, detail }: Notice, clientId: string): void {
+    if (kind === 'receipt') this.#counters.timesReplaced++
+    else this.#counters.timesConverted++
+    this.#handler?.noticed?.(kind === 'receipt' ? kind : 'unit', detail, clientId)
   }
 
   /** Report why a message, or some of its metrics, go no further. */
@@ -234,7 +263,7 @@ export class Intake implements Taker {
         this.#unsettled--
         this.#settle(turn, error)
       }
-      const entry: Entry = { delivery, owner: this, since: performance.now(), holds: 0, bytes: turn.bytes, topic: message.topic, source: payload, end }
+      const entry: Entry = { delivery, owner: this, since: performance.now(), holds: 0, bytes: turn.bytes, topic: message.topic, source: payload, rules: this.#options.rules, end }
       addUnsettled(entry)
     }
     this.#handler?.message(message, delivery)
@@ -279,9 +308,9 @@ function limitsOf ({ clientWindow, totalWindow, clientBytes = 8_000_000, totalBy
   return { perSource: clientWindow, total: totalWindow, sourceBytes: clientBytes, totalBytes }
 }
 
-function messageOf ({ source, topic, delivery }: Entry): Message {
+function messageOf ({ source, topic, delivery, rules }: Entry): Message {
   if (!Buffer.isBuffer(source)) return structuredClone(source)
-  const parsed = parse(topic, source, delivery.receivedAt)
+  const parsed = parse(topic, source, delivery.receivedAt, undefined, rules)
   if (!parsed.ok) throw new TypeError('A message that was taken is none any more.')
   const { message } = parsed
   if (parsed.untimed && message.kind === 'message' && delivery.fingerprint !== undefined) message.payload.seq = delivery.fingerprint

@@ -2,10 +2,11 @@ import Type from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import { decode } from './decode.ts'
 import { describe } from './describe.ts'
+import { numbersFromTexts } from './numeric-text.ts'
 import { areGood, isText, notText, show, sortOut, type BadMetric } from './metrics.ts'
 import { kindOf, topics, type MessageKind } from './topics.ts'
 import { schemas, type ConnectedPayload, type DisconnectedPayload, type MessagePayload } from './schema.ts'
-import { toTimestamp } from './timestamp.ts'
+import { timeWithin, type TimeRange, type Unit } from './timestamp.ts'
 import type { Weight } from './weigh.ts'
 
 /** Why a message was rejected. Public: flows switch on them. */
@@ -17,6 +18,7 @@ export const rejectReasons = {
   PAYLOAD_TOO_LARGE: 'the payload would take more than 8 MB of memory once it is read, by its bytes and by how many values are in it',
   FIELD_INVALID: 'a field is missing or breaks its limits; of a metric: it alone is left out',
   TIMESTAMP_INVALID: 'the timestamp is neither ms since 1970 nor ISO 8601',
+  TIMESTAMP_OUT_OF_RANGE: 'the time is further in the past or the future than agent-in allows, in whatever unit it is read',
   METRIC_TYPE_REPEATED: 'one message has two metrics of one type: the first is stored, the other left out',
   AGENT_NOT_THEIRS: 'the agent carries another username, or another user spoke for it first',
   AGENTS_TOO_MANY: 'the user speaks for as many agents as the limit agentsPerUser allows'
@@ -38,6 +40,18 @@ interface Good {
   untimed: boolean
   /** Metrics that were left out. */
   bad: BadMetric[]
+  /** What the sender should mend, in one sentence: its time was in this unit, or was replaced by the time of receipt. */
+  notice?: Notice
+}
+
+export interface Notice { kind: Unit | 'receipt', detail: string }
+
+/** What a message has to keep to beyond the contract, and what is made of it. */
+export interface Rules extends TimeRange {
+  /** What becomes of a message whose time is out of range: it is rejected, or gets the time of receipt. */
+  outside: 'reject' | 'receipt'
+  /** Whether texts that are decimal numbers are taken as numbers. */
+  numericText: boolean
 }
 
 type Given = Omit<MessagePayload, 'timestamp'> & { timestamp?: string | number }
@@ -51,6 +65,7 @@ const validators: Record<MessageKind, Validator> = {
 const frame = Type.Object({ ...schemas.message.properties, metrics: Type.Array(Type.Unknown(), { minItems: 1, maxItems: 1000 }) })
 const frameValidator: Validator = Compile(frame)
 const none: BadMetric[] = []
+const anything: Rules = { past: 0, future: 0, outside: 'reject', numericText: false }
 
 /**
  * Check one message against the public contract. A metric that breaks it is left out, and the others stay; without any the message is rejected.
@@ -59,7 +74,7 @@ const none: BadMetric[] = []
  * @param receivedAt UTC ms, the timestamp of a message that carries none
  * @param weight of the payload, where it is known
  */
-export function parse (topic: unknown, payload: unknown, receivedAt: number, weight?: Weight): Parsed {
+export function parse (topic: unknown, payload: unknown, receivedAt: number, weight?: Weight, rules: Rules = anything): Parsed {
   const kind = typeof topic === 'string' ? kindOf(topic) : undefined
   if (kind === undefined) return reject('TOPIC_UNKNOWN', `${show(topic)} is none of ${Object.values(topics).join(', ')}.`)
 
@@ -86,14 +101,32 @@ export function parse (topic: unknown, payload: unknown, receivedAt: number, wei
   const broken = (['username', 'name', 'hostname'] as const).find(field => agent[field] !== undefined && !isText(agent[field]))
   if (broken !== undefined) return reject('FIELD_INVALID', `agent.${broken} ${notText}`)
   if (kind !== 'message') return { ok: true, message: { kind, topic, payload: value } as Message, untimed: false, bad }
-  return timed(value as Given, receivedAt, bad)
+  return timed(value as Given, receivedAt, bad, rules)
 }
 
-function timed (value: Given, receivedAt: number, bad: BadMetric[]): Parsed {
-  const timestamp = value.timestamp === undefined ? receivedAt : toTimestamp(value.timestamp)
-  if (timestamp === undefined) return reject('TIMESTAMP_INVALID', `The timestamp ${show(value.timestamp)} is neither ms since 1970 nor ISO 8601.`)
-  const payload = timestamp === value.timestamp ? value as MessagePayload : { ...value, timestamp }
-  return { ok: true, message: { kind: 'message', topic: topics.message, payload }, untimed: value.timestamp === undefined, bad }
+function timed (value: Given, receivedAt: number, bad: BadMetric[], rules: Rules): Parsed {
+  const given = value.timestamp
+  let timestamp = receivedAt
+  let untimed = given === undefined
+  let notice: Notice | undefined
+  if (given !== undefined) {
+    const time = timeWithin(given, receivedAt, rules)
+    if (time === undefined) return reject('TIMESTAMP_INVALID', `The timestamp ${show(given)} is neither ms since 1970 nor ISO 8601.`)
+    if (time === 'outside') {
+      const detail = `The timestamp ${show(given)} is too far in the past or in the future`
+      if (rules.outside === 'reject') return reject('TIMESTAMP_OUT_OF_RANGE', `${detail}: set the sender's clock, or send ms since 1970.`)
+      untimed = true
+      notice = { kind: 'receipt', detail: `${detail}, and the time of receipt was taken.` }
+    } else {
+      timestamp = time.ms
+      if (time.unit !== undefined) notice = { kind: time.unit, detail: `The timestamp ${show(given)} was taken as ${time.unit}, for it is no time in ms: ${new Date(timestamp).toISOString()}.` }
+    }
+  }
+  const metrics = rules.numericText ? numbersFromTexts(value.metrics) : value.metrics
+  const payload = timestamp === given && metrics === value.metrics ? value as MessagePayload : { ...value, metrics, timestamp }
+  const good: Good = { ok: true, message: { kind: 'message', topic: topics.message, payload }, untimed, bad }
+  if (notice !== undefined) good.notice = notice
+  return good
 }
 
 function reject (reason: RejectReason, detail: string): Parsed {

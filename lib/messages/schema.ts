@@ -32,7 +32,7 @@ export const schemas = {
   message: Type.Object({
     agent,
     metrics: Type.Array(metric, { minItems: 1, maxItems: 1000, description: '1 to 1,000 metrics' }),
-    timestamp: Type.Optional(Type.Union([Type.Number({ minimum: 0, maximum: 8.64e15 }), Type.String()], { description: 'ms since 1970, or ISO 8601 (UTC where it names no zone); absent: the time of receipt' })),
+    timestamp: Type.Optional(Type.Union([Type.Number({ minimum: 0 }), Type.String()], { description: 'ms since 1970 (s, µs and ns are recognised), or ISO 8601 (UTC where it names no zone); absent: the time of receipt' })),
     seq: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'a whole number that tells two messages of one timestamp apart; absent, and no timestamp either: one of its own' }))
   })
 } as const

@@ -2,6 +2,10 @@
 export const acknowledgeModes = ['stored', 'arrival'] as const
 export type AcknowledgeMode = typeof acknowledgeModes[number]
 
+/** Reject the message, or take the time of receipt. */
+export const outsideModes = ['reject', 'receipt'] as const
+export type OutsideMode = typeof outsideModes[number]
+
 /** What an agent-in node saves. */
 export interface AgentInConfig {
   name: string
@@ -18,6 +22,14 @@ export interface AgentInConfig {
   clientMemory: number | string
   /** Most megabytes in all. */
   totalMemory: number | string
+  /** Days that a time may be in the past; 0: any. */
+  pastDays: number | string
+  /** Days that a time may be in the future; 0: any. */
+  futureDays: number | string
+  /** What becomes of a message whose time is further away. */
+  outside: OutsideMode
+  /** Whether texts that are decimal numbers are taken as numbers. */
+  numericText: boolean
 }
 
-export const agentInDefaults: AgentInConfig = { name: '', broker: '', acknowledge: 'stored', timeLimit: 30, clientWindow: 1000, totalWindow: 10_000, clientMemory: 8, totalMemory: 64 }
+export const agentInDefaults: AgentInConfig = { name: '', broker: '', acknowledge: 'stored', timeLimit: 30, clientWindow: 1000, totalWindow: 10_000, clientMemory: 8, totalMemory: 64, pastDays: 3650, futureDays: 1, outside: 'reject', numericText: false }

@@ -27,7 +27,11 @@ RED.nodes.registerType<AgentInConfig>('agent-in', {
     clientWindow: { value: defaults.clientWindow, validate: wholeNumber(() => text('agent-in.form.clientWindow'), 1) },
     totalWindow: { value: defaults.totalWindow, validate: wholeNumber(() => text('agent-in.form.totalWindow'), 1) },
     clientMemory: { value: defaults.clientMemory, validate: wholeNumber(() => text('agent-in.form.clientWindow'), 1) },
-    totalMemory: { value: defaults.totalMemory, validate: wholeNumber(() => text('agent-in.form.totalWindow'), 1) }
+    totalMemory: { value: defaults.totalMemory, validate: wholeNumber(() => text('agent-in.form.totalWindow'), 1) },
+    pastDays: { value: defaults.pastDays, validate: wholeNumber(() => text('agent-in.form.pastDays'), 0) },
+    futureDays: { value: defaults.futureDays, validate: wholeNumber(() => text('agent-in.form.futureDays'), 0) },
+    outside: { value: defaults.outside },
+    numericText: { value: defaults.numericText }
   },
   paletteLabel: () => text('agent-in.label.palette'),
   label () { return this.name || text('agent-in.label.canvas') },

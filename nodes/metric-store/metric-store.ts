@@ -2,7 +2,7 @@ import type { NodeDef } from 'node-red'
 import { holdDelivery, strayStored, type Delivery } from '../../lib/broker/deliveries.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
 import { nextSeq } from '../../lib/messages/fingerprint.ts'
-import { parse } from '../../lib/messages/parse.ts'
+import { parse, type Rules } from '../../lib/messages/parse.ts'
 import { topics } from '../../lib/messages/topics.ts'
 import type { StoreState } from '../../lib/store/store.ts'
 import { disconnectSilentAgents } from '../../lib/store/silent.ts'
@@ -15,6 +15,8 @@ import { warningsOf } from '../shared/warnings.ts'
 import { metricStoreDefaults as defaults, type MetricStoreConfig } from './config.ts'
 
 const statusEvery = 1_000
+/** What comes from any other node: no clock of a device that was never set, and nothing that stays the newest for ever. */
+const directRules: Rules = { past: Date.now() - Date.UTC(2000, 0), future: 86_400_000, outside: 'reject', numericText: false }
 const nothingDeleted = { deleted: { metrics: 0 }, error: null }
 
 /** Stores messages, settles their deliveries after the commit, and passes them on with `msg.stored`. */
@@ -44,7 +46,7 @@ export default function (RED: RED): void {
       const hold = holdDelivery(carried?.id ?? msg._msgid)
       const delivery = carried ?? hold?.delivery
       const receivedAt = delivery?.receivedAt ?? Date.now()
-      const parsed = parse(msg.topic, msg.payload, receivedAt)
+      const parsed = parse(msg.topic, msg.payload, receivedAt, undefined, delivery === undefined ? directRules : undefined)
       if (!parsed.ok) {
         const error = new Error(`${parsed.reason}: ${parsed.detail}`)
         // agent-in lets only good messages through, so the flow broke it: the sender keeps it until the flow is mended.
@@ -53,6 +55,7 @@ export default function (RED: RED): void {
       }
       const { message, bad: [first, ...others] } = parsed
       if (first !== undefined) warnings.warn('metrics', `Metrics were left out, and the others of their message stored: ${[first, ...others.slice(0, 2)].map(({ detail }) => detail).join(' ')}${others.length > 2 ? ` And ${others.length - 2} more.` : ''}`)
+      if (parsed.notice !== undefined) warnings.warn('time', parsed.notice.detail)
       if (message.kind === 'message' && parsed.untimed) message.payload.seq ??= (hold?.isFirst === false && carried === undefined ? undefined : delivery?.fingerprint) ?? nextSeq()
       if (delivery === undefined) strayStored(message.payload.agent.uuid)
       store.write(message, receivedAt, (error, stored) => {

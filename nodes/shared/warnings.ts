@@ -9,6 +9,8 @@ export interface Warnings {
 interface Minute { more: number, last: string, timer: NodeJS.Timeout }
 
 const aMinute = 60_000
+/** Kinds that are told apart within a minute: a stranger may choose them. */
+const mostKinds = 20
 
 /** Warnings of a node about what strangers send: as often as that comes, they must not fill the log. */
 export function warningsOf (node: RedNode, every = aMinute): Warnings {
@@ -26,7 +28,8 @@ export function warningsOf (node: RedNode, every = aMinute): Warnings {
   }
 
   return {
-    warn (kind, text) {
+    warn (given, text) {
+      const kind = minutes.has(given) || minutes.size < mostKinds ? given : 'others'
       const minute = minutes.get(kind)
       if (minute === undefined) return say(kind, text)
       minute.more++
