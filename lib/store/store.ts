@@ -524,6 +524,8 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
 
   /** Readers of what is no longer the database end with what they read now. */
   #leaveReplaced (): void {
+    // Those who asked already are still waiting for it to be opened.
+    if (this.state.state === 'opening') return
     try {
       this.#dialect.check?.()
       return

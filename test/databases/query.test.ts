@@ -279,3 +279,9 @@ function randomOf (seed: number): () => number {
     return seed / 2_147_483_648
   }
 }
+
+onEachDatabase('who asks before the database is open is answered once it is', async (t, { options }) => {
+  const store = new Store(dialectOf(options), { instance: 'test' })
+  t.after(() => store.close())
+  assert.deepEqual(await Promise.all([rows(store, { query: 'agents' }), rows(store, { query: 'agents' })]), [[], []])
+})
