@@ -169,8 +169,8 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   #report (round: Round): void {
-    // Disconnected meanwhile: what was measured is of no use any more.
-    if (this.#connection === undefined) return
+    // Disconnected meanwhile: what was measured is of no use any more, and after the goodbye it would say that the agent is back.
+    if (this.#connection === undefined || this.#closing !== undefined) return
     this.#post(round.metrics, round.timestamp)
     for (const error of round.failed) this.emit('problem', error)
   }

@@ -1,6 +1,7 @@
 import mqtt, { type MqttClient } from 'mqtt'
 import { PlatziverseError } from '../errors.ts'
 import { topics } from '../messages/topics.ts'
+import { readMqttAddress } from '../mqtt/address.ts'
 import { invalid, type AgentSettings } from './options.ts'
 
 /** Connections in a row that were ended shortly after they began: then it is told. */
@@ -44,12 +45,14 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
     try {
       const url = typeof settings.url === 'function' ? settings.url() : settings.url
       if (url === undefined) throw new Error('there is no address yet')
-      follow(mqtt.connect(url, {
+      const { url: address, ...login } = readMqttAddress(url)
+      follow(mqtt.connect(address, {
         // One id per agent, so that a broker drops the half-open connection of before instead of sending its will later.
         clientId: `platziverse-${uuid}`,
         keepalive: 30,
         connectTimeout: 10_000,
         ...settings.mqtt,
+        ...login,
         protocolVersion: 4,
         clean: true,
         reconnectPeriod: 0,

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { createSecureContext, type ConnectionOptions } from 'node:tls'
 import { PlatziverseError, reasonOf } from '../errors.ts'
+import { readMqttAddress } from '../mqtt/address.ts'
 import { BridgeTopics, type BridgeTopic } from './bridge-topics.ts'
 
 /** As Node's tls takes it; what Node-RED's tls-config adds to such options. */
@@ -60,6 +61,7 @@ export function settleBridge (options: BridgeOptions): BridgeSettings {
     throw invalid('The address must be such as mqtt://192.0.2.1:1883, with mqtt, mqtts, ws or wss.')
   }
   const { protocol, hostname: host, port } = new URL(url)
+  const { url: address, ...login } = readMqttAddress(url)
   try {
     createSecureContext(tls)
   } catch (error) {
@@ -67,10 +69,11 @@ export function settleBridge (options: BridgeOptions): BridgeSettings {
   }
   const min = whole('reconnect.min', reconnect.min, 1000, 1)
   return {
-    url,
+    url: address,
     address: `${host}:${port || ports[protocol]}`,
     username,
     password,
+    ...login,
     // MQTT.js would take a certificate for a wish to have TLS.
     tls: protocol === 'mqtts:' || protocol === 'wss:' ? tls : {},
     clientId: options.clientId || `platziverse-${hostname()}-${id}`,

@@ -94,3 +94,14 @@ test('it keeps trying where no broker answers, and ends with 0 on SIGINT', async
   agent.child.kill('SIGINT')
   assert.equal(await agent.ended, 0)
 })
+
+test('an encoded password in the address is decoded', async t => {
+  const seen: string[] = []
+  const broker = await startBroker(t, { authenticate: ((_client: unknown, username: unknown, password: unknown, callback: (error: null, ok: boolean) => void) => {
+    seen.push(`${String(username)} ${String(password)}`)
+    callback(null, true)
+  }) as never })
+  const { ended } = await run(t, ['--url', broker.url.replace('//', '//a%3Ab:p%3Ass%40w%25@'), '--once', '--only', 'memory'])
+  assert.equal(await ended, 0)
+  assert.deepEqual(seen, ['a:b p:ss@w%'])
+})

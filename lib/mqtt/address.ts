@@ -1,0 +1,29 @@
+export interface MqttAddress {
+  /** Without the login. */
+  url: string
+  /** As they are meant: `%3A` is a colon. */
+  username?: string
+  password?: string
+}
+
+/**
+ * The login of an address such as `mqtts://user:p%3Ass@host`, apart from it: MQTT.js decodes before it looks for the colon between the two.
+ * An address that is none stays as it is.
+ */
+export function readMqttAddress (address: string): MqttAddress {
+  if (!URL.canParse(address)) return { url: address }
+  const url = new URL(address)
+  const { username, password } = url
+  if (username === '' && password === '') return { url: address }
+  url.username = url.password = ''
+  return { url: url.href, ...username === '' ? {} : { username: decoded(username) }, ...password === '' ? {} : { password: decoded(password) } }
+}
+
+/** A percent sign that begins nothing stands for itself. */
+function decoded (text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
