@@ -19,7 +19,7 @@ export const errorHelp = {
   BRIDGE_TO_ITSELF: 'The address is that of the broker that the bridge belongs to: give another address. If it is not, give the bridge a client id of its own.',
   BRIDGE_UNREACHABLE: 'The other broker did not accept the connection: check the address, the port and whether it is TLS. The bridge keeps trying.',
   BROKER_CERTIFICATE_EXPIRED: 'Renew the certificate in the tls-config node and deploy. The other listeners run on; the broker keeps trying.',
-  BROKER_CERTIFICATE_INVALID: 'Look at the certificate and the key in the tls-config node: PEM, readable, and belonging together. The other listeners run on.',
+  BROKER_CERTIFICATE_INVALID: 'Look at the certificate and the key in the tls-config node: PEM or PKCS#12, readable, and belonging together. The other listeners run on.',
   BROKER_CERTIFICATE_MISSING: 'Choose a tls-config node with a certificate and its key, and a CA certificate where clients need certificates.',
   BROKER_COMMAND_INVALID: 'Send msg.topic disconnect with payload {clientId, seconds}, endSession with {clientId}, forgetAgent with {uuid} or {username}, clients, clearRetained with {topic}, reload with {users, rules}, statistics, or login with {id, allow}.',
   BROKER_FOLDER_DAMAGED: 'What the broker kept cannot be read: restore the folder from a backup, or move it away to begin with an empty one.',

@@ -123,10 +123,8 @@ export type ListenerState =
   | { state: 'failed', error: PlatziverseError }
   | { state: 'closed' }
 
-/** PEM, as Node's tls takes it. */
-export interface TlsMaterial {
-  cert: string | Buffer
-  key: string | Buffer
+/** As Node's tls takes it: certificate and key as PEM, or both in a PKCS#12 file. */
+export type TlsMaterial = ({ cert: string | Buffer, key: string | Buffer } | { pfx: Buffer }) & {
   ca?: string | Buffer | Array<string | Buffer>
   passphrase?: string
 }

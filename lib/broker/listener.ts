@@ -196,7 +196,8 @@ function tlsOptions ({ tls, certificates = 'none' }: ListenerOptions): object {
   const problem = certificateProblem(tls)
   if (problem !== undefined) throw problem
   const required = certificates !== 'none'
-  if (required && tls.ca === undefined) throw new PlatziverseError('BROKER_CERTIFICATE_MISSING', 'Client certificates are asked for, and there is no CA certificate to check them against.')
+  // A PKCS#12 file may bring the authorities; one without them lets nobody in.
+  if (required && tls.ca === undefined && !('pfx' in tls)) throw new PlatziverseError('BROKER_CERTIFICATE_MISSING', 'Client certificates are asked for, and there is no CA certificate to check them against.')
   return { ...tls, requestCert: required, rejectUnauthorized: required, minVersion: 'TLSv1.2' }
 }
 

@@ -35,6 +35,8 @@ export interface TlsOptions {
   ca?: string | Buffer
   cert?: string | Buffer
   key?: string | Buffer
+  /** PKCS#12. */
+  pfx?: string | Buffer
   passphrase?: string
   servername?: string
   rejectUnauthorized?: boolean
@@ -60,6 +62,8 @@ const essentials = { url: 'URL', host: 'host', database: 'name' } as const
 /** Where one of these is empty, and not absent, drivers would go to this machine, or to a database called like the user. */
 function complete (options: ServerOptions, dialect: Dialect): Dialect {
   if (options.loginLost === true) return refusing(dialect, new PlatziverseError('CREDENTIALS_LOST', 'The login of the database was lost with the credentials of the flows.'))
+  // mysql2 passes on nothing of it, and would connect without a certificate.
+  if (options.client === 'mysql' && options.tls?.pfx !== undefined) return refusing(dialect, new PlatziverseError('STORE_OPTION_INVALID', 'The driver of MySQL takes no PKCS#12 file: give certificate and key as PEM.'))
   const missing = (Object.keys(essentials) as Array<keyof typeof essentials>).find(name => options[name] === '')
   if (missing === undefined) return dialect
   return refusing(dialect, new PlatziverseError('STORE_OPTION_INVALID', `The ${essentials[missing]} of the database is empty.`))

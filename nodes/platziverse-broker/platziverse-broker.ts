@@ -21,7 +21,7 @@ const mostRefusals = 20
 type SavedConfig = NodeDef & BrokerConfig
 type BrokerNode = Node<BrokerCredentials>
 /** Node-RED core's tls-config. */
-type TlsNode = RedNode & { addTLSOptions? (options: object): Partial<TlsMaterial> }
+type TlsNode = RedNode & { addTLSOptions? (options: object): { cert?: string | Buffer, key?: string | Buffer, pfx?: Buffer, ca?: string | Buffer, passphrase?: string } }
 
 /**
  * An MQTT broker. Input: what it is told to do. Output 1: what happens to clients, and logins to decide on; output 2: statistics and answers.
@@ -122,7 +122,8 @@ export default function (RED: RED): void {
 }
 
 function tlsMaterialOf (node: TlsNode | null): TlsMaterial | undefined {
-  const { cert, key, ca, passphrase } = node?.addTLSOptions?.({}) ?? {}
-  if (cert === undefined || key === undefined) return undefined
-  return { cert, key, ...ca === undefined ? {} : { ca }, ...passphrase ? { passphrase } : {} }
+  const { cert, key, pfx, ca, passphrase } = node?.addTLSOptions?.({}) ?? {}
+  const others = { ...ca === undefined ? {} : { ca }, ...passphrase ? { passphrase } : {} }
+  if (pfx !== undefined) return { pfx, ...others }
+  return cert === undefined || key === undefined ? undefined : { cert, key, ...others }
 }

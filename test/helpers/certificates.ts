@@ -10,6 +10,8 @@ export interface Pair { cert: string, key: string }
 export interface Authority extends Pair {
   /** A certificate of this authority for `name`. @param days of its life; 0 and less: expired */
   issue (name: string, days?: number): Pair
+  /** The certificate that was issued for `name`, its key and this authority as PKCS#12. */
+  bundle (name: string, passphrase: string): Buffer
 }
 
 /** A certificate authority of the test's own, in `folder`. */
@@ -23,6 +25,10 @@ export function makeAuthority (folder: string): Authority {
       openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', at(`${name}.key`), '-out', at(`${name}.csr`), '-subj', `/CN=${name}`, '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1')
       openssl('x509', '-req', '-in', at(`${name}.csr`), '-CA', at('ca.crt'), '-CAkey', at('ca.key'), '-CAcreateserial', '-out', at(`${name}.crt`), '-days', String(days), '-copy_extensions', 'copy')
       return pair(name)
+    },
+    bundle (name, passphrase) {
+      openssl('pkcs12', '-export', '-inkey', at(`${name}.key`), '-in', at(`${name}.crt`), '-certfile', at('ca.crt'), '-out', at(`${name}.p12`), '-passout', `pass:${passphrase}`)
+      return readFileSync(at(`${name}.p12`))
     }
   }
 }

@@ -65,6 +65,11 @@ describe('the options of a database', () => {
     assert.equal('loginLost' in optionsOf({ client: 'sqlite', hasLogin: true }).database, false)
   })
 
+  test('of MySQL with a PKCS#12 file connect to nothing: its driver would leave the certificate out', async () => {
+    const { database } = databaseOptionsOf({ client: 'mysql', secure: true }, { user: 'ana' }, { id: 'da7aba5e', userDir, tls: { pfx: Buffer.from('p12') } })
+    await assert.rejects(dialectOf(database).connect(), { code: 'STORE_OPTION_INVALID', message: /PKCS#12/ })
+  })
+
   test('call one database by one name, without secrets', () => {
     const byFields = optionsOf({ client: 'postgresql', host: 'db', port: '6432', database: 'metrics' }, { user: 'ana', password: 's3cret' }).identity
     const byUrl = optionsOf({ client: 'postgresql', connection: 'url' }, { url: 'postgres://ana:s3cret@db:6432/metrics?sslmode=require' }).identity

@@ -142,3 +142,25 @@ test('a bridge whose login was lost with the credentials connects to nothing, an
   await called<unknown>(node, 'error', error => String(error).startsWith('CREDENTIALS_LOST: '))
   assert.equal(remote.place.statistics().connections, 0)
 })
+
+test('PKCS#12 files of tls-config nodes serve a listener, and say who the bridge is', { skip: withoutOpenssl }, async t => {
+  const folder = await temporaryFolder(t)
+  const authority = makeAuthority(folder)
+  for (const name of ['server', 'bridge']) {
+    authority.issue(name)
+    authority.bundle(name, 'open sesame')
+  }
+  const port = await freePort()
+  const listeners = [{ transport: 'tls', host: '127.0.0.1', port, path: '', certificates: 'username' }]
+  const tls = (name: string) => ({ id: `tls-${name}`, type: 'tls-config', certType: 'pfx', p12: join(folder, `${name}.p12`), verifyservercert: true })
+  helper.settings({ userDir: folder })
+  const flow = [
+    { id: 'far', type: 'platziverse-broker', port: 0, tls: 'tls-server', listeners, wires: [[], []] },
+    { id: 'near', type: 'platziverse-broker', port: 0, wires: [[], []] },
+    { id: 'bridge1', type: 'platziverse-bridge', broker: 'near', url: `mqtts://localhost:${port}`, tls: 'tls-bridge', topics, wires: [[]] },
+    tls('server'), tls('bridge')
+  ]
+  const secret = { passphrase: 'open sesame' }
+  await helper.load([tlsNode, bridgeNode, brokerNode] as never, flow as never, { 'tls-server': secret, 'tls-bridge': secret } as never)
+  await until(() => findBroker('far').clients().map(({ username }) => username), ([username]) => username === 'bridge')
+})

@@ -51,6 +51,36 @@ test('one broker listens on TCP, TLS, WebSocket and secure WebSocket, and client
   assert.equal(broker.place.statistics().clients, 4)
 })
 
+test('certificate and key may come in a PKCS#12 file with a passphrase, with the authority of client certificates in it', { skip: withoutOpenssl }, async t => {
+  const authority = makeAuthority(await temporaryFolder(t))
+  authority.issue('server')
+  const tls = { pfx: authority.bundle('server', 'open sesame'), passphrase: 'open sesame' }
+  const broker = await openBroker(t, { listeners: [{ transport: 'tls', ...here, tls }, { transport: 'wss', ...here, tls }, { transport: 'tls', ...here, tls, certificates: 'username' }] })
+  const [secure, wss, known] = await portsOf(broker.place)
+  const ca = authority.cert
+  await roundTrip(t, `mqtts://localhost:${secure}`, { ca })
+  await roundTrip(t, `wss://localhost:${wss}`, { ca, wsOptions: { ca } })
+  await roundTrip(t, `mqtts://localhost:${known}`, { ca, ...authority.issue('sensor-7') })
+  assert.ok(broker.place.clients().some(({ username }) => username === 'sensor-7'))
+  await assert.rejects(connectAsync(`mqtts://localhost:${known}`, { ca, reconnectPeriod: 0 }))
+})
+
+test('a PKCS#12 file that is damaged, locked or expired is told by a code', { skip: withoutOpenssl }, async t => {
+  const authority = makeAuthority(await temporaryFolder(t))
+  authority.issue('server')
+  authority.issue('old', -1)
+  const pfx = authority.bundle('server', 'right')
+  const codeOf = async (tls: ListenerOptions['tls']): Promise<string> => {
+    const broker = await openBroker(t)
+    await attachBroker(broker.id, brokerOptions({ listeners: [{ transport: 'tls', ...here, ...tls === undefined ? {} : { tls } }] }))
+    const state = await until(() => broker.place.listener, ({ state }) => state === 'failed')
+    return state.state === 'failed' ? state.error.code : ''
+  }
+  assert.equal(await codeOf({ pfx, passphrase: 'wrong' }), 'BROKER_CERTIFICATE_INVALID')
+  assert.equal(await codeOf({ pfx: Buffer.from('no file of that kind'), passphrase: 'right' }), 'BROKER_CERTIFICATE_INVALID')
+  assert.equal(await codeOf({ pfx: authority.bundle('old', 'right'), passphrase: 'right' }), 'BROKER_CERTIFICATE_EXPIRED')
+})
+
 test('a client certificate is required, and its common name is the username', { skip: withoutOpenssl }, async t => {
   const authority = makeAuthority(await temporaryFolder(t))
   const tls = { ...authority.issue('server'), ca: authority.cert }
