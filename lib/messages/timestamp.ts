@@ -57,7 +57,8 @@ const units: Array<[unit: 's' | 'µs' | 'ns', toMs: (time: number) => number]> =
   // Rounded: seconds with a fraction are not exact in a double.
   ['s', time => Math.round(time * 1_000)],
   ['µs', time => Math.trunc(time / 1_000)],
-  ['ns', time => Math.trunc(time / 1_000_000)]
+  // A double holds them to 256 ns: a whole ms must not become the one before.
+  ['ns', time => Math.trunc(time / 1_000_000 + 0.000_5)]
 ]
 export type Unit = typeof units[number][0]
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { toTimestamp } from '../../../lib/messages/timestamp.ts'
+import { timeWithin, toTimestamp } from '../../../lib/messages/timestamp.ts'
 
 const valid: Array<[string | number, string]> = [
   [1_700_000_000_000, '2023-11-14T22:13:20.000Z'],
@@ -36,3 +36,19 @@ for (const [input, expected] of valid) {
 for (const input of ['', '5', 'yesterday', '2023-02-29', '2024-13-01', '2024-01-01T24:00Z', '2024-01-01T10:60Z', '2024-01-01T10:00:60Z', '2024-01-01T10:00+25:00', '1969-12-31T23:59:59Z', '2024-1-1', '2024-W54-1', '2021-W53-1', '2024-W01-8', '2023-366', '2024-000', '20241301', '20240230', '2016-12-31T23:59:61Z', '2016-12-31T22:59:60Z', '2024-01-01T10:00+2', '1733000000', -1, 8.64e15 + 2, Number.NaN]) {
   test(`${JSON.stringify(input)} is no timestamp`, () => { assert.equal(toTimestamp(input), undefined) })
 }
+
+test('a whole ms in s, µs or ns is that ms, whichever it is', () => {
+  const range = { past: 1e11, future: 1e9 }
+  for (let ms = 1_795_902_759_000; ms < 1_795_902_761_000; ms++) {
+    assert.deepEqual(timeWithin(ms / 1_000, ms, range), { ms, unit: 's' })
+    assert.deepEqual(timeWithin(ms * 1_000, ms, range), { ms, unit: 'µs' })
+    assert.deepEqual(timeWithin(ms * 1_000_000, ms, range), { ms, unit: 'ns' })
+  }
+})
+
+test('a number that fits several units, or none, is out of range', () => {
+  const now = 1_795_902_759_000
+  assert.equal(timeWithin(now * 1_000, now, { past: 0, future: 1e9 }), 'outside')
+  assert.equal(timeWithin(5, now, { past: 1e11, future: 1e9 }), 'outside')
+  assert.equal(timeWithin('x', now, { past: 1e11, future: 1e9 }), undefined)
+})
