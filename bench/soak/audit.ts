@@ -115,7 +115,7 @@ export async function checkLedgers (files: string[], stored: Stored, outages: re
   function check ({ uuid, seq, sentAt, doneAt }: Entry, count: number, resends: number): void {
     const kind = kindOf(uuid)
     if (kind === undefined) return
-    const during = isDuring(outages, sentAt, kind.qos === 0 ? doneAt + unknownTime : doneAt)
+    const during = isDuring(outages, sentAt, kind.qos === 0 || kind.hasty === true ? doneAt + unknownTime : doneAt)
     if (during) figures.cutShort.add(`${uuid} ${seq}`)
     else figures.whole.set(`${uuid} ${seq}`, sentAt)
     const owed = kind.qos === 0 ? 0 : kind.hasty === true && during ? 0 : count
