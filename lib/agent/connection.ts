@@ -88,8 +88,12 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
     link.on('error', error => {
       cause = error
       link.end(true)
+      // What came in one piece with the fault is still told, and an ended client of MQTT.js throws when it is to publish.
+      closed()
     })
-    link.on('close', () => {
+    link.on('close', closed)
+
+    function closed (): void {
       if (link !== client) return
       const wasOpen = opened
       client = undefined
@@ -101,7 +105,7 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
       if (wasTakenOver) on.takenOver(takenOver === toldAfter ? takenOverBy(link.options.clientId) : undefined)
       if (wasOpen) on.lost(unreachable(cause))
       else on.failed(unreachable(cause))
-    })
+    }
   }
 
   function open (link: MqttClient, refused?: Error | null): void {
