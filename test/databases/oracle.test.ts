@@ -18,7 +18,7 @@ const names: Aggregate[] = ['avg', 'min', 'max', 'sum', 'count', 'last']
 const uuids = ['a', 'b', 'c']
 const types = ['boolean', 'extreme', 'number', 'text']
 const kept = { rawDays: 1, hourDays: 3, dayDays: 0, overrides: [] }
-const questionsAtOnce = 25
+const questionsAtOnce = 16
 
 class Random {
   #state: number
@@ -164,14 +164,7 @@ class History {
     const query = random.of(['agents', 'agentsOf', 'connectedAgents', 'agent', 'types', 'latest', 'series', 'series', 'buckets', 'buckets', 'buckets', 'buckets', 'typeBuckets', 'typeBuckets'])
     const [from, to] = [this.#moment(), this.#moment()].sort((a, b) => a - b) as [number, number]
     if (query === 'types') return [{ query, uuid }, (rows, _, where) => { assert.deepEqual(rows, oracle.types(uuid), where) }]
-    if (query === 'latest') {
-      return [{ query, uuid }, (rows, _, where) => {
-        const found = rows as Array<{ type: string, ts: number, value: number | string }>
-        const expected = oracle.latest(uuid)
-        assert.deepEqual(found.map(({ type, ts }) => ({ type, ts })), expected.map(({ type, ts }) => ({ type, ts })), where)
-        for (const [i, { value }] of found.entries()) assert.ok(expected[i]?.values.includes(value), `${where}: ${value} is none of ${JSON.stringify(expected[i])}`)
-      }]
-    }
+    if (query === 'latest') return [{ query, uuid }, (rows, _, where) => { assert.deepEqual(rows, oracle.latest(uuid), where) }]
     if (query === 'series') {
       const range = { from: random.is(0.8) ? from : undefined, to: random.is(0.8) ? to + 1 : undefined, limit: random.is(0.5) ? 1 + random.below(60) : undefined, order }
       return [{ query, uuid, type, ...range }, (rows, _, where) => { assert.deepEqual(rows, oracle.series(uuid, type, range), where) }]

@@ -51,12 +51,10 @@ export class Oracle {
     return [...new Set([...this.#metrics.values()].filter(metric => metric.uuid === uuid).map(({ type }) => type))].sort()
   }
 
-  /** The values that may be the newest, which are several where they have one time. */
-  latest (uuid: string): Array<{ type: string, ts: number, values: Array<number | string> }> {
+  latest (uuid: string): Array<{ type: string, ts: number, value: number | string }> {
     return this.types(uuid).map(type => {
-      const metrics = this.#of(uuid, type)
-      const ts = metrics.reduce((newest, metric) => Math.max(newest, metric.ts), 0)
-      return { type, ts, values: metrics.filter(metric => metric.ts === ts).map(({ value }) => value) }
+      const { ts, value } = this.#of(uuid, type).sort(inTime).at(-1) as OracleMetric
+      return { type, ts, value }
     })
   }
 
