@@ -64,7 +64,6 @@ onEachDatabase('so is the newest of each series, and what goes through an export
   const store = new Store(dialectOf(options), { instance: 'test' })
   t.after(() => store.close())
   const one = message('agent/message', { agent: { uuid: 'a' }, timestamp: 1, seq: 1, metrics: values.map((_, i) => ({ type: type(i), value: 0 })) })
-  // As `value` of a JSON text would be: JSON.stringify, in what makes the message, has no −0.
   if (one.kind === 'message') one.payload.metrics.forEach((metric, i) => { (metric as { value: number }).value = values[i] as number })
   await new Promise<void>((resolve, reject) => { store.write(one, 1, error => { if (error === null) resolve(); else reject(error) }) })
   const newest = async (): Promise<unknown[]> => (await allRows(await latest(await store.read(), 'a'), 1_000)).map(({ value }) => value)

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../errors.ts'
 import type { SqliteDriver } from '../../sqlite/driver.ts'
+import { numberText } from '../../sqlite/number-text.ts'
 import { openSqlite } from '../../sqlite/open.ts'
 import { WatchedFile } from '../../sqlite/watched-file.ts'
 import { negativeZero, type Dialect, type MessageRow } from './dialect.ts'
@@ -23,18 +24,10 @@ const metricsOf = (messages: string): string => `
     from json_each(${messages})
   ), json_each(metrics) as metric`
 
-/**
- * A number as SQLite reads it to the last bit. Its own reading of decimal text is a little inexact, and of the shortest text,
- * which may be half a digit away from the number, gets one in ten thousand wrong; 17 digits are close enough to be sure.
- */
-function textOf (value: number): string {
-  return Number.isSafeInteger(value) ? String(value) : value.toPrecision(17)
-}
-
-/** A value in JSON; null is the negative zero. */
+/** A value in JSON; false, which SQLite takes for 0, is the negative zero. */
 function jsonOfValue (value: number | string): string {
   if (typeof value === 'string') return JSON.stringify(value)
-  return Object.is(value, -0) ? 'null' : textOf(value)
+  return Object.is(value, -0) ? 'false' : numberText(value)
 }
 
 /** Messages as `{"ts/seq": {"series id": value, …}, …}`; a key may be there twice. */
@@ -69,14 +62,14 @@ const additions = [
   'create temp view additions as select null as messages, null as latest, null as seen, null as dirty_hours',
   `create temp trigger add_all instead of insert on additions begin
     insert into metrics (series_id, ts, seq, value, text)
-      select series_id, ts, seq, case kind when 'text' then null when 'null' then 0 else value end, case kind when 'text' then value when 'null' then '${negativeZero}' end
+      select series_id, ts, seq, iif(kind = 'text', null, value), case kind when 'text' then value when 'false' then '${negativeZero}' end
       from (${metricsOf('new.messages')})
       -- Each page is looked for once; in the order of the messages most were read and written again and again.
       order by series_id, ts, seq;
     update series set last_ts = newest.value->>1,
         last_seq = newest.value->>2,
-        last_value = case typeof(newest.value->>3) when 'text' then null when 'null' then 0 else newest.value->>3 end,
-        last_text = case typeof(newest.value->>3) when 'text' then newest.value->>3 when 'null' then '${negativeZero}' end
+        last_value = iif(typeof(newest.value->>3) = 'text', null, newest.value->>3),
+        last_text = case json_type(newest.value, '$[3]') when 'text' then newest.value->>3 when 'false' then '${negativeZero}' end
       from json_each(new.latest) as newest
       where series.id = newest.value->>0
         and (last_ts is null or last_ts < newest.value->>1 or (last_ts = newest.value->>1 and coalesce(last_seq, -1) < newest.value->>2));
