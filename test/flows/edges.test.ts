@@ -174,7 +174,7 @@ test('whatever comes in at any edge, Node-RED lives on, nothing is left uncaught
     { id: `answer-${i}`, type: 'http response', z, x: 1, y: 1, wires: [] }
   ])
   const outward = [
-    { id: 'edge-bridge', type: 'platziverse-bridge', z, broker, url: elsewhere, topics: [{ direction: 'in', filter: '#', qos: 1, localPrefix: 'near/', remotePrefix: '' }], x: 1, y: 1, wires: [[]] },
+    { id: 'edge-bridge', type: 'platziverse-bridge', z, broker, url: elsewhere, topics: [{ direction: 'both', filter: '#', qos: 1, localPrefix: '', remotePrefix: 'far/' }], x: 1, y: 1, wires: [[]] },
     { id: 'edge-agent', type: 'platziverse-agent', z, broker: '', url: elsewhere, interval: 1, cpu: true, memory: true, x: 1, y: 1, wires: [[]] }
   ]
   const nodeRed = await startNodeRed({ flows: [...main, ...inputs, ...outward] })
