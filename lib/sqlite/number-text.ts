@@ -19,8 +19,11 @@ export function numberText (value: number): string {
 /** Whether a number's shortest text, whole once multiplied by `scale`, is clearly nearer to it than to the doubles beside it. */
 function isNear (value: number, scale: number): boolean {
   const product = value * scale
-  const [high, low] = halves(value)
-  const [scaleHigh, scaleLow] = halves(scale)
+  // Not as pairs: this runs for each metric, and they would be garbage.
+  const high = upperHalf(value)
+  const low = value - high
+  const scaleHigh = upperHalf(scale)
+  const scaleLow = scale - scaleHigh
   // What the product lacks to be exact.
   const rest = ((high * scaleHigh - product) + high * scaleLow + low * scaleHigh) + low * scaleLow
   const distance = Math.abs((Math.round(product) - product) - rest)
@@ -29,8 +32,7 @@ function isNear (value: number, scale: number): boolean {
   return distance < 0.49 * step * scale
 }
 
-function halves (value: number): [number, number] {
+function upperHalf (value: number): number {
   const shifted = splitter * value
-  const high = shifted - (shifted - value)
-  return [high, value - high]
+  return shifted - (shifted - value)
 }
