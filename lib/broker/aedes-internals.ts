@@ -55,6 +55,13 @@ export interface ClientInternals {
   waitForDrain (done: (error: Error | null, client: Client) => void): void
   /** The last will, while the client is being let in. */
   _will: PublishPacket | undefined
+  /** Called when a packet was handled, and after a pause. */
+  _nextBatch: (error?: Error | null) => void
+  /** Packets that are being handled. */
+  _parsingBatch: number
+  /** While the client is being let in. */
+  _paused: boolean | undefined
+  connackSent: boolean
   /** Whether DISCONNECT came. */
   _disconnected: boolean
   /** Handles every packet in the bytes that it is given. */
@@ -86,8 +93,12 @@ export const clientMembers: Readonly<Record<keyof ClientInternals, string>> = {
   deliverQoS: 'function',
   waitForDrain: 'function',
   _will: 'undefined',
-  _disconnected: 'boolean',
-  _parser: 'object'
+  _nextBatch: 'function',
+  _parsingBatch: 'number',
+  _paused: 'boolean',
+  _parser: 'object',
+  connackSent: 'boolean',
+  _disconnected: 'boolean'
 }
 
 /** A broker with what its types do not declare. */

@@ -6,10 +6,16 @@ import type { Arrival, Connection } from './broker.ts'
 import { corkPerTurn } from './cork.ts'
 import type { GrantedDelivery } from './granted-delivery.ts'
 import { PacketGuard, type GuardLimits, type Violation } from './packet-guard.ts'
-import { Pace } from './pace.ts'
 import type { Rights } from './rules.ts'
 import { strangerIn } from './strangers.ts'
 import type { Decline } from './taking-aedes.ts'
+import { Turn, type Turns } from './turns.ts'
+
+/** Bytes of packets that aedes may be handling at a time. */
+const mostAhead = 262_144
+
+/** Bytes that are copied rather than handed on alone. */
+const mostJoined = 16_384
 
 const key = Symbol('state')
 type Stated = { [key]: ClientState }
@@ -57,14 +63,20 @@ export class ClientState {
   pieces: Array<Buffer | string> | undefined
   piecesSize = 0
   readonly #watcher: Watcher
-  #pace: Pace | undefined
+  readonly #turn: Turn
+  /** What was read from the stream and has to wait for its turn. */
+  #rest: Buffer | undefined
+  #reading = false
+  /** Bytes that were given to aedes since it was done with all packets. */
+  #ahead = 0
 
-  /** Checks what is read from the stream from now on, and corks it. */
-  constructor (stream: Duplex, arrival: Arrival, limits: GuardLimits, watcher: Watcher) {
+  /** Checks and paces what is read from the stream from now on, and corks it. */
+  constructor (stream: Duplex, arrival: Arrival, limits: GuardLimits, turns: Turns, watcher: Watcher) {
     this.stream = stream
     this.arrival = arrival
     this.guard = new PacketGuard(limits)
     this.#watcher = watcher
+    this.#turn = new Turn(turns, () => { this.#pump() })
     corkPerTurn(stream, this)
     remember(stream, this)
     stream.read = ClientState.#read
@@ -76,14 +88,15 @@ export class ClientState {
     const internals = internalsOf(client)
     internals.waitForDrain = ClientState.#waitForDrain
     internals._parser.parse = parseOrHangUp
+    this.stream.removeListener('readable', internals._nextBatch)
+    internals._parsingBatch = 0
+    internals._nextBatch = error => { this.#finished(error) }
+    this.stream.on('readable', ClientState.#readable)
     const { socket } = this.arrival
     remember(socket, this)
     // Not once(): it comes once, and the wrapper would be kept for every connection.
     socket.on('close', ClientState.#ended)
   }
-
-  /** How fast it may publish. */
-  get pace (): Pace { return this.#pace ??= new Pace() }
 
   /** Bytes that were written and that the client did not read yet. */
   get unread (): number {
@@ -97,16 +110,75 @@ export class ClientState {
     return this.stream.destroyed || (!isLast && this.unread > unreadBeforeDropping) ? 'slowReader' : undefined
   }
 
+  /** Let aedes handle the next packets when it is not too far behind: by itself it would read on whenever something arrives. */
+  #pump (): void {
+    // Some packets are done with at once: aedes' parser takes no second chunk in the middle of the first.
+    if (this.#reading || this.client === undefined) return
+    const client = internalsOf(this.client)
+    this.#reading = true
+    while (!client.closed && client._paused !== true) {
+      if (client._parsingBatch === 0) this.#ahead = 0
+      else if (!client.connackSent || this.#ahead >= mostAhead) break
+      const chunk = this.stream.read() as Buffer | null
+      if (chunk === null) break
+      this.#ahead += chunk.length
+      client._parser.parse(chunk)
+    }
+    this.#reading = false
+  }
+
+  /** aedes is done with a packet, or goes on after a pause. */
+  #finished (error?: Error | null): void {
+    const client = internalsOf(this.client!)
+    if (error) return void client.emit('error', error)
+    if (client._parsingBatch > 0) client._parsingBatch--
+    this.#pump()
+  }
+
+  /** Count work that the client causes beyond its packets. @param units as the guard counts them */
+  charge (units: number): void {
+    this.#turn.spend(units, 0, 0)
+  }
+
+  static #readable (this: Duplex): void {
+    stateOf(this).#pump()
+  }
+
   static #read (this: Duplex, size?: number): Buffer | null {
     const state = stateOf(this)
     const { read } = Object.getPrototypeOf(this) as Duplex
-    const chunk = read.call(this, size) as Buffer | null
-    const violation = chunk === null ? undefined : state.guard.inspect(chunk)
-    if (violation === undefined) return chunk
-    // Only a whole chunk shows whose bytes these are; the guard says the same wherever it was cut.
-    const foreign = chunk === null || state.guard.packets > 0 ? undefined : strangerIn(chunk)
-    if (state.client !== undefined) state.#watcher.violated(state.client, state, foreign === undefined ? violation : { ...violation, reason: foreign })
-    return null
+    // Node fills its buffer so.
+    if (size === 0) return read.call(this, size) as null
+    const turn = state.#turn
+    const most = turn.units
+    if (most === 0) return null
+    let rest = state.#rest
+    let chunk = rest ?? read.call(this, size) as Buffer | null
+    if (chunk === null) return null
+    state.#rest = undefined
+    if (rest !== undefined && rest.length < mostJoined) {
+      // The end of what a client sent in one go comes in one go: its socket may be gone afterwards.
+      const more = read.call(this, size) as Buffer | null
+      if (more !== null) chunk = Buffer.concat([chunk, more])
+      rest = undefined
+    }
+    const { guard } = state
+    const { units, publishes } = guard
+    const violation = guard.inspect(chunk, most, turn.messages)
+    if (violation !== undefined) {
+      // Only a whole chunk shows whose bytes these are; the guard says the same wherever it was cut.
+      const foreign = guard.packets > 0 ? undefined : strangerIn(chunk)
+      if (state.client !== undefined) state.#watcher.violated(state.client, state, foreign === undefined ? violation : { ...violation, reason: foreign })
+      return null
+    }
+    const { inspected } = guard
+    turn.spend(guard.units - units, guard.publishes - publishes, inspected)
+    if (inspected === chunk.length) return chunk
+    // The stream keeps the last byte, or it would end before its time. Were it given back everything, each look at it would let it read on.
+    const end = rest === undefined ? chunk.length - 1 : chunk.length
+    if (rest === undefined && !this.destroyed) this.unshift(chunk.subarray(end))
+    if (inspected < end) state.#rest = chunk.subarray(inspected, end)
+    return chunk.subarray(0, inspected)
   }
 
   /** aedes makes every other client wait until this one has read; instead it may fall behind so far, and no further. */
@@ -118,7 +190,7 @@ export class ClientState {
 
   static #ended (this: Socket): void {
     const state = stateOf(this)
-    state.#pace?.end()
+    state.#turn.end()
     state.#watcher.ended(state)
   }
 }

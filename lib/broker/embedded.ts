@@ -20,6 +20,7 @@ import { openPersistence, type BrokerPersistence } from './persistence.ts'
 import { Rules } from './rules.ts'
 import { SysTopics, type BrokerSnapshot } from './sys-topics.ts'
 import { markTaken, subscriptionsOf, TakingAedes } from './taking-aedes.ts'
+import { Turns } from './turns.ts'
 import { version } from './version.ts'
 
 /** Before the name of who published inside this process, in the client id of a packet: no client may have a NUL in its own. */
@@ -80,6 +81,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     }
   }
 
+  #turns: Turns
   #counters = new Counters()
   #startedAt = performance.now()
   /** Whether a session that outlives its connection ever was here: it may have subscriptions while its client is away. */
@@ -95,6 +97,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#persistence = persistence
     this.#gate = new Gate(options, () => persistence.counters.sessions)
     this.#rules = new Rules(options.rules)
+    this.#turns = new Turns(options.limits)
     this.#admission = new Admission(options.limits)
     this.#hasSessions = persistence.counters.sessions > 0
     this.#listeners = new Listeners({
@@ -156,6 +159,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     const before = this.#options
     this.#options = options
     this.#admission.limits = options.limits
+    this.#turns.rates = options.limits
     this.#persistence.limits = options.limits
     this.aedes.connectTimeout = options.limits.connectTimeout * 1000 || 2 ** 31 - 1
     this.aedes.maxTopicLevels = options.limits.topicLevels || 100
@@ -331,7 +335,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     }
     const { limits } = this.#options
     arrival.limitPackets?.(limits.connectBytes, false)
-    const state = new ClientState(stream, arrival, limits, this.#watcher)
+    const state = new ClientState(stream, arrival, limits, this.#turns, this.#watcher)
     const client = this.aedes.handle(stream)
     state.attach(client)
     this.#states.set(client, state)
@@ -407,16 +411,10 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   #incoming (client: Client | null, packet: PublishPacket, done: (error?: Error | null) => void): void {
     // aedes gives null, and not the client, for a will that it found after a restart.
     const state = client === null ? undefined : this.#states.get(client)
-    const { messageRate } = this.#options.limits
-    if (state === undefined || state.pace.tryPass(messageRate)) this.#authorizeOrHangUp(client, state, packet, done)
-    else state.pace.wait(messageRate, () => { this.#authorizeOrHangUp(client, state, packet, done) })
-  }
-
-  /** Also out of a timer, or after the client's end. */
-  #authorizeOrHangUp (client: Client | null, state: ClientState | undefined, packet: PublishPacket, done: (error?: Error | null) => void): void {
     try {
       this.#authorized(client, state, packet, done)
     } catch (error) {
+      // Also after the client's end.
       done(error as Error)
     }
   }
@@ -541,6 +539,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.aedes.on('clientError', failed)
     this.aedes.on('connectionError', failed)
     this.aedes.on('subscribe', (subscriptions, client) => {
+      if (client) this.#states.get(client)?.charge(this.#persistence.countRetained(subscriptions.flatMap(({ topic, qos }) => qos < subackFailure ? [topic] : [])))
       if (client) this.emit('client', { event: 'subscribed', clientId: client.id, subscriptions: subscriptions.map(({ topic, qos }) => ({ topic, qos })) })
     })
     this.aedes.on('unsubscribe', (topics, client) => {

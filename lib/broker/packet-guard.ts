@@ -58,6 +58,13 @@ const FILTER = 11
 const FILTER_QOS = 12
 const REST = 13
 
+/**
+ * How much work a packet is, by its type, when a PINGREQ is 1. An acknowledgement is less than the message that the broker sent
+ * to get it, and a filter in SUBSCRIBE or UNSUBSCRIBE is more than a packet.
+ */
+const costs = [1, 1, 1, 1, 0.5, 0.5, 2, 0.5, 1, 1, 1, 1, 1, 1, 1, 1] as const
+const filterCost = 8
+
 const slash = 0x2f
 const plus = 0x2b
 const hash = 0x23
@@ -75,6 +82,10 @@ export class PacketGuard {
   packets = 0
   /** … of which PUBLISH. */
   publishes = 0
+  /** What they cost, in packets: see `costs`. */
+  units = 0
+  /** Bytes of the last chunk that were inspected. */
+  inspected = 0
 
   readonly #limits: GuardLimits
   #violation: Violation | undefined
@@ -93,6 +104,10 @@ export class PacketGuard {
   #numberBytes = 0
   #connectFlags = 0
   #filters = 0
+  /** Where to stop. */
+  #mostUnits = Infinity
+  #mostPublishes = Infinity
+  #stopped = false
 
   /** Bytes of the text or binary data that is being read. */
   #fieldBytes = 0
@@ -111,8 +126,17 @@ export class PacketGuard {
     this.#limits = limits
   }
 
-  /** @returns undefined, or why the connection must end; then the chunk must not reach the parser, nor any later one */
-  inspect (chunk: Uint8Array): Violation | undefined {
+  /**
+   * Inspect a chunk up to its end, or to the end of the packet with which it reaches one of the bounds; with bounds also no further
+   * than CONNECT. `inspected` says how far that is.
+   * @param units that it may cost
+   * @param publishes that may be in it
+   * @returns undefined, or why the connection must end; then the chunk must not reach the parser, nor any later one
+   */
+  inspect (chunk: Uint8Array, units = Infinity, publishes = Infinity): Violation | undefined {
+    this.#mostUnits = this.units + units
+    this.#mostPublishes = this.publishes + publishes
+    this.#stopped = false
     if (this.#violation === undefined) this.#violation = this.#walk(chunk)
     return this.#violation
   }
@@ -120,7 +144,7 @@ export class PacketGuard {
   #walk (chunk: Uint8Array): Violation | undefined {
     const end = chunk.length
     let at = 0
-    while (at < end) {
+    while (at < end && !this.#stopped) {
       let violation: Violation | undefined
       switch (this.#reading) {
         case HEADER:
@@ -157,6 +181,7 @@ export class PacketGuard {
       }
       if (violation !== undefined) return violation
     }
+    this.inspected = at
     return undefined
   }
 
@@ -340,10 +365,13 @@ export class PacketGuard {
   }
 
   #finish (): undefined {
+    const type = this.#type
     this.#reading = HEADER
     this.#connected = true
     this.packets++
-    if (this.#type === PUBLISH) this.publishes++
+    if (type === PUBLISH) this.publishes++
+    this.units += type === SUBSCRIBE || type === UNSUBSCRIBE ? this.#filters * filterCost : costs[type]!
+    this.#stopped = this.units >= this.#mostUnits || this.publishes >= this.#mostPublishes || (type === CONNECT && this.#mostUnits !== Infinity)
   }
 
   /** Check a piece of a text, wherever it was cut. */

@@ -89,6 +89,8 @@ export interface BrokerPersistence {
    * @returns what to call once the message is where it belongs, or failed; undefined: it is a copy and shares the first one's outcome
    */
   receive (client: Client, packet: { messageId?: number | undefined, payload: Buffer | string }, ended: Ended): Ended | undefined
+  /** About how many retained messages match filters. */
+  countRetained (filters: string[]): number
   /** Resolves, after the commit, to whether there was a retained message. */
   clearRetained (topic: string): Promise<boolean>
   /** Call it after `aedes.close`; everything is on the disk then. */
@@ -212,6 +214,8 @@ class Persistence implements BrokerPersistence {
   storeRetained (packet: Packet): PromiseLike<void> { return this.retained.store(packet) }
 
   clearRetained (topic: string): Promise<boolean> { return this.retained.clear(topic) }
+
+  countRetained (filters: string[]): number { return this.retained.count(filters) }
 
   createRetainedStream (pattern: string): Readable { return this.retained.stream([pattern]) }
 

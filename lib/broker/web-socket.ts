@@ -103,7 +103,8 @@ export function pathOf (request: IncomingMessage): string | undefined {
 function streamOf (webSocket: WebSocket, socket: Socket): Duplex {
   const stream = createWebSocketStream(webSocket)
   // MQTT writes a packet in pieces; without this each of them were a message.
-  stream._writev = (pieces, done) => { webSocket.send(Buffer.concat(pieces.map(({ chunk }) => chunk as Buffer)), done) }
+  stream._writev = (pieces, done) => { send(webSocket, Buffer.concat(pieces.map(({ chunk }) => chunk as Buffer)), done) }
+  stream._write = (chunk: Buffer, _encoding, done) => { send(webSocket, chunk, done) }
   // The stream reports what goes wrong, when it has no other listener yet too.
   stream.on('error', ignore)
 
@@ -132,3 +133,9 @@ function streamOf (webSocket: WebSocket, socket: Socket): Duplex {
 }
 
 function ignore (): void {}
+
+/** A client that closed its end takes no more; what it sent before is to be read, and an error would discard it. */
+function send (webSocket: WebSocket, bytes: Buffer, done: (error?: Error) => void): void {
+  if (webSocket.readyState === webSocket.OPEN) webSocket.send(bytes, done)
+  else setImmediate(done)
+}

@@ -5,7 +5,7 @@ import { numberProblem } from '../shared/editor/validate.ts'
 import { text, type BrokerNode } from './editor-form.ts'
 
 /** What a limit counts; the order is the form's. */
-const units: Record<LimitName, 'clients' | 'aSecond' | 'seconds' | 'bytes' | 'levels' | 'filters' | 'messages' | 'agents'> = {
+const units: Record<LimitName, 'clients' | 'aSecond' | 'bytesASecond' | 'seconds' | 'bytes' | 'levels' | 'filters' | 'messages' | 'agents'> = {
   'connections': 'clients',
   'connectionsPerAddress': 'clients',
   'connectionRate': 'aSecond',
@@ -16,6 +16,8 @@ const units: Record<LimitName, 'clients' | 'aSecond' | 'seconds' | 'bytes' | 'le
   'keepalive': 'seconds',
   'subscriptionsPerClient': 'filters',
   'messageRate': 'aSecond',
+  'packetRate': 'aSecond',
+  'byteRate': 'bytesASecond',
   'agentsPerUser': 'agents',
   'retainedMessages': 'messages',
   'sessions': 'clients',

@@ -10,4 +10,4 @@ export const rules: Rule[] = [
 ]
 
 /** All limits are on; those that the load itself would meet are raised: 15,000 idle connections, and more messages than a stranger may send. */
-export const limits = { connections: 20_000, messageRate: 1_000_000 }
+export const limits = { connections: 20_000, messageRate: 1_000_000, packetRate: 1_000_000, byteRate: 1_000_000_000 }

@@ -16,6 +16,9 @@ interface Received {
   from: Client | undefined
 }
 
+/** Anybody can ask for what is not there: an error of its own each time would cost more than all the rest. */
+const unknown = new Error('no such packet')
+
 /** Messages of one client that may wait for their PUBREL: aedes' limit, but of a session and not of each connection. */
 const mostUnreleased = 1_000
 
@@ -91,7 +94,7 @@ export class ReceivedMessages {
   /** Rejects when there is none: aedes wants it so. A PUBREL that came early waits until its message is where it belongs. */
   async get (client: Client, { messageId }: { messageId: number }): Promise<Partial<Packet>> {
     const received = this.#find(client.id, messageId)
-    if (received === undefined) throw new Error('no such packet')
+    if (received === undefined) throw unknown
     if (received.copies !== undefined) {
       await new Promise<void>((resolve, reject) => {
         this.#join(received, client, error => { if (error === undefined) resolve(); else reject(error) })
@@ -103,7 +106,7 @@ export class ReceivedMessages {
   /** Resolves after the commit: the client may use the message id anew once it has its PUBCOMP. */
   async delete (client: Client, { messageId }: { messageId: number }): Promise<void> {
     const received = this.#find(client.id, messageId)
-    if (received === undefined) throw new Error('no such packet')
+    if (received === undefined) throw unknown
     this.#remove(client.id, messageId)
     if (received.record !== undefined) await this.#context.journal.committed()
   }

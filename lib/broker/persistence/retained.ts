@@ -3,6 +3,8 @@ import { orInfinite, type Context } from './context.ts'
 import { contentOf, sizeOf, type Packet } from './records.ts'
 import { TopicTree } from './topic-tree.ts'
 
+const mostCounted = 10_000
+
 /** The retained message of each topic. */
 export class RetainedMessages {
   bytes = 0
@@ -36,6 +38,17 @@ export class RetainedMessages {
     const existed = this.#clear(topic)
     await this.#context.journal.committed()
     return existed
+  }
+
+  /** About how many messages match filters; of many only the first are counted. */
+  count (filters: string[]): number {
+    let count = 0
+    let counted = 0
+    for (const filter of filters) {
+      counted++
+      for (const _ of this.#byTopic.matchingTopics(filter)) if (++count >= mostCounted) return count * filters.length / counted
+    }
+    return count
   }
 
   stream (patterns: string[]): Readable {

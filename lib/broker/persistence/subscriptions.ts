@@ -20,6 +20,7 @@ export class Subscriptions {
   #routes = new TopicTree<Map<string, Route>>()
   /** What `matching` found since the last change. */
   #found = new Map<string, readonly Route[]>()
+  #added = new WeakMap<Subscription[], Promise<void>>()
 
   constructor (context: Context, sessions: Sessions) {
     this.#context = context
@@ -31,8 +32,14 @@ export class Subscriptions {
     this.#route(session.client, subscription)
   }
 
-  /** Resolves after the commit. */
-  async add (client: Client, subscriptions: Subscription[]): Promise<void> {
+  /** Resolves after the commit. aedes adds all subscriptions of a packet once for each of them: once is enough. */
+  add (client: Client, subscriptions: Subscription[]): Promise<void> {
+    const added = this.#added.get(subscriptions) ?? this.#add(client, subscriptions)
+    this.#added.set(subscriptions, added)
+    return added
+  }
+
+  async #add (client: Client, subscriptions: Subscription[]): Promise<void> {
     // aedes stores all subscriptions of a packet as soon as one is granted; in the same go `authorizeSubscribe` gives the others QoS 128.
     await undefined
     const { journal } = this.#context
@@ -45,7 +52,6 @@ export class Subscriptions {
       const subscription = { topic, qos, rh, rap, nl, ...subscriptionIdentifier === undefined ? {} : { subscriptionIdentifier } }
       const previous = session.subscriptions.get(topic)
       const record = previous?.record ?? journal.next()
-      // aedes adds all subscriptions of a packet once for each of them.
       if (previous !== undefined && JSON.stringify(previous.subscription) === JSON.stringify(subscription)) continue
       session.subscriptions.set(topic, { subscription, record })
       this.#route(client.id, subscription)

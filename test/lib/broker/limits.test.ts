@@ -4,7 +4,8 @@ import { Admission } from '../../../lib/broker/admission.ts'
 import { Bans } from '../../../lib/broker/bans.ts'
 import { limitDefaults, readLimits } from '../../../lib/broker/limits.ts'
 import { Owners } from '../../../lib/broker/owners.ts'
-import { Pace } from '../../../lib/broker/pace.ts'
+import { Turn, Turns } from '../../../lib/broker/turns.ts'
+import { until } from '../../helpers/events.ts'
 
 test('limits are read as numbers or text; what is no whole number from 0 up is the default, what MQTT cannot do is the most it can', () => {
   assert.deepEqual(readLimits(undefined), limitDefaults)
@@ -29,32 +30,54 @@ test('0 stands for no limit of connections', () => {
   for (let i = 0; i < 20_000; i++) assert.equal(admission.enter('a'), undefined)
 })
 
-test('work passes at its pace and in its order, after a burst of one second', async () => {
-  const pace = new Pace()
-  const done: number[] = []
-  const started = performance.now()
-  await new Promise<void>(resolve => {
-    for (let i = 0; i < 300; i++) {
-      const work = (): void => { if (done.push(i) === 300) resolve() }
-      if (pace.tryPass(200)) work()
-      else pace.wait(200, work)
+test('a connection reads its rate of packets, messages and bytes, after a burst of one second', async () => {
+  for (const [rates, messages] of [[{ packetRate: 200 }, 0], [{ messageRate: 200 }, 1], [{ byteRate: 2000 }, 0]] as const) {
+    let now = 0
+    const turn = new Turn(new Turns({ packetRate: 0, messageRate: 0, byteRate: 0, ...rates }, () => now), () => undefined)
+    const read = async (): Promise<number> => {
+      let count = 0
+      while (turn.units > 0) {
+        turn.spend(1, messages, 10)
+        count++
+        await new Promise(resolve => setImmediate(resolve))
+      }
+      // The clock is the test's own: what waits is woken by nobody.
+      turn.end()
+      return count
     }
-    assert.ok(done.length >= 200 && done.length < 220, `${done.length} at once`)
-  })
-  const ms = performance.now() - started
-  assert.ok(ms > 400 && ms < 10_000, `${ms} ms`)
-  assert.deepEqual(done, Array.from({ length: 300 }, (_, i) => i))
+    const first = await read()
+    assert.ok(first >= 200 && first <= 202, `${first} at once`)
+    now = 500
+    assert.ok(Math.abs(await read() - 100) <= 2)
+    now = 60_000
+    assert.ok(Math.abs(await read() - 200) <= 2)
+  }
 })
 
-test('no limit lets work through at once, and an ended pace forgets what waits', async () => {
-  const pace = new Pace()
-  let count = 0
-  for (let i = 0; i < 10_000; i++) assert.ok(pace.tryPass(0))
-  while (pace.tryPass(2)) { /* the burst of a second */ }
-  for (let i = 0; i < 10; i++) pace.wait(2, () => { count++ })
-  pace.end()
-  await new Promise(resolve => setTimeout(resolve, 700))
-  assert.equal(count, 0)
+test('connections share a turn of the event loop; those that have read little lately do not wait', async () => {
+  const turns = new Turns({ packetRate: 100_000, messageRate: 0, byteRate: 0 })
+  const read: string[] = []
+  const busy = ['a', 'b', 'c'].map(name => {
+    const turn: Turn = new Turn(turns, () => {
+      if (turn.units === 0) return
+      read.push(name)
+      turn.spend(1_000, 0, 1_000)
+    })
+    return turn
+  })
+  for (const turn of [...busy, ...busy]) turn.wake()
+  // Each was quiet once; then the turn is over.
+  assert.deepEqual(read, ['a', 'b', 'c'])
+  assert.ok(new Turn(turns, () => undefined).units > 0)
+  await until(() => read.length, length => length === 6)
+  assert.deepEqual(read, ['a', 'b', 'c', 'a', 'b', 'c'])
+})
+
+test('without a limit a connection reads as often as it likes', () => {
+  const turn = new Turn(new Turns({ packetRate: 0, messageRate: 0, byteRate: 0 }), () => undefined)
+  turn.spend(1, 1_000_000, 1_000_000_000)
+  assert.ok(turn.units > 0)
+  assert.equal(turn.messages, Infinity)
 })
 
 test('a client id is kept out for its time and no longer', () => {

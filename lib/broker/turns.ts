@@ -1,0 +1,122 @@
+/** Units of work, and ms, after which the connections that are not quiet wait for the next turn of the event loop. */
+const unitsPerTurn = 128
+const longestTurn = 3
+/** Units that one connection reads at a time. */
+const unitsPerRead = 128
+/** Units within the last second up to which a connection does not wait for others, so that it comes between those that flood. */
+const unitsOfTheQuiet = 64
+
+/** What a client may send in a second; 0: no limit. */
+export interface Rates {
+  /** PUBLISH packets. */
+  messageRate: number
+  /** Packets of all types, by what they cost. */
+  packetRate: number
+  /** Bytes of all packets. */
+  byteRate: number
+}
+
+/** Shares each turn of the event loop out among the connections that have something to read. */
+export class Turns {
+  rates: Rates
+  #now: () => number
+  #left = unitsPerTurn
+  #began = -Infinity
+  /** Those that wait for a later turn, the first to come first. */
+  #line = new Set<Turn>()
+  #ends = false
+
+  /** @param now ms */
+  constructor (rates: Rates, now: () => number = () => performance.now()) {
+    this.rates = rates
+    this.#now = now
+  }
+
+  get now (): number { return this.#now() }
+
+  /** Whether there is work left to do in this turn; otherwise `turn` is woken in a later one. */
+  admits (turn: Turn): boolean {
+    if (this.#left > 0 && (!this.#ends || this.#now() - this.#began < longestTurn)) return true
+    this.#line.add(turn)
+    return false
+  }
+
+  spend (units: number): void {
+    this.#left -= units
+    if (this.#ends) return
+    this.#ends = true
+    this.#began = this.#now()
+    setImmediate(() => { this.#next() })
+  }
+
+  leave (turn: Turn): void {
+    this.#line.delete(turn)
+  }
+
+  #next (): void {
+    this.#ends = false
+    this.#left = unitsPerTurn
+    for (const turn of this.#line) {
+      if (this.#left <= 0 || (this.#ends && this.#now() - this.#began >= longestTurn)) break
+      this.#line.delete(turn)
+      turn.wake()
+    }
+    // Also when those that were woken read nothing.
+    if (this.#line.size > 0) this.spend(0)
+  }
+}
+
+/** How much one connection may read, and when. A second's worth may come at once. */
+export class Turn {
+  #turns: Turns
+  readonly wake: () => void
+  /** ms of the clock up to which what was read is paid for: in units, messages and bytes. */
+  #units = -Infinity
+  #messages = -Infinity
+  #bytes = -Infinity
+  #timer: NodeJS.Timeout | undefined
+
+  /** @param wake is called when there may be something to read again */
+  constructor (turns: Turns, wake: () => void) {
+    this.#turns = turns
+    this.wake = wake
+  }
+
+  /** Units that may be read now; 0: none, and `wake` is called later. */
+  get units (): number {
+    if (this.#timer !== undefined) return 0
+    const { now, rates: { packetRate, messageRate, byteRate } } = this.#turns
+    const due = Math.max(packetRate > 0 ? this.#units : 0, messageRate > 0 ? this.#messages : 0, byteRate > 0 ? this.#bytes : 0)
+    if (due > now) {
+      this.#timer = setTimeout(() => {
+        this.#timer = undefined
+        this.wake()
+      }, Math.ceil(due - now))
+      return 0
+    }
+    const isQuiet = packetRate > 0 && (this.#units - now + 1000) * packetRate / 1000 < unitsOfTheQuiet
+    if (isQuiet) return unitsOfTheQuiet
+    return this.#turns.admits(this) ? unitsPerRead : 0
+  }
+
+  /** PUBLISH packets that may be read now. */
+  get messages (): number {
+    const { now, rates: { messageRate } } = this.#turns
+    return messageRate > 0 ? Math.max(1, Math.floor(Math.min(1000, now - this.#messages) * messageRate / 1000)) : Infinity
+  }
+
+  /** What was read. */
+  spend (units: number, messages: number, bytes: number): void {
+    const { now, rates: { packetRate, messageRate, byteRate } } = this.#turns
+    this.#units = Math.max(this.#units, now - 1000) + (packetRate > 0 ? units * 1000 / packetRate : 0)
+    this.#messages = Math.max(this.#messages, now - 1000) + (messageRate > 0 ? messages * 1000 / messageRate : 0)
+    this.#bytes = Math.max(this.#bytes, now - 1000) + (byteRate > 0 ? bytes * 1000 / byteRate : 0)
+    this.#turns.spend(units)
+  }
+
+  end (): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#turns.leave(this)
+  }
+}

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect as connectTcp, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { test, type TestContext } from 'node:test'
+import { connect as connectTls } from 'node:tls'
+import { generate, type Packet } from 'mqtt-packet'
+import { createWebSocketStream, WebSocket } from 'ws'
+import { holdDelivery } from '../../../lib/broker/deliveries.ts'
+import { attachBroker } from '../../../lib/broker/hub.ts'
+import { hashPassword } from '../../../lib/broker/passwords.ts'
+import { brokerOptions, openBroker, openIntake, type TestBroker, type TestOptions } from '../../helpers/broker.ts'
+import { makeAuthority, withoutOpenssl } from '../../helpers/certificates.ts'
+import { until } from '../../helpers/events.ts'
+import { temporaryFolder } from '../../helpers/folder.ts'
+import { reading } from '../../helpers/messages.ts'
+
+const senders = 20
+
+/** CONNECT, messages, and DISCONNECT if it is to be clean, in one piece. */
+function allAtOnce (clientId: string, { qos = 1, count = 1, clean = true, more = {} }: { qos?: 0 | 1 | 2, count?: number, clean?: boolean, more?: object } = {}): Buffer {
+  return Buffer.concat([
+    { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId, keepalive: 60, clean: true, ...more },
+    ...Array.from({ length: count }, (_, i) => ({ cmd: 'publish', topic: 'agent/message', payload: reading('', { agent: { uuid: `${clientId}-${i}` } }), qos, messageId: i + 1, dup: false, retain: false })),
+    ...clean ? [{ cmd: 'disconnect' }] : []
+  ].map(packet => generate(packet as Packet)))
+}
+
+/** The uuids of what was taken, each settled at once. */
+function takenBy (t: TestContext, broker: TestBroker, options = {}): Set<string> {
+  const { heard } = openIntake(t, broker.id, options)
+  const uuids = new Set<string>()
+  const push = heard.push.bind(heard)
+  heard.push = entry => {
+    if (entry!.kind === 'message') {
+      uuids.add(entry!.incoming!.payload.agent.uuid)
+      holdDelivery(entry!.incoming!.delivery.id)?.settle()
+    }
+    return push(entry!)
+  }
+  return uuids
+}
+
+/** Writes, and goes without reading a byte. */
+async function sendAndGo (t: TestContext, stream: Duplex, bytes: Buffer, whole: boolean): Promise<void> {
+  stream.on('error', () => undefined)
+  t.after(() => { stream.destroy() })
+  stream.end(bytes)
+  if (!whole) {
+    stream.resume()
+    return
+  }
+  await once(stream, 'finish')
+  stream.destroy()
+}
+
+async function tcp (port: number): Promise<Socket> {
+  const socket = connectTcp({ port, host: '127.0.0.1', noDelay: true, allowHalfOpen: true })
+  await once(socket, 'connect')
+  return socket
+}
+
+const user = { username: 'ada', password: 'secret' }
+const logins: Record<string, { options: TestOptions, more: object }> = {
+  'anonymously': { options: {}, more: {} },
+  'with a password': { options: { users: [{ username: 'ada', hash: await hashPassword('secret') }] }, more: { username: 'ada', password: Buffer.from(user.password) } }
+}
+
+for (const [how, { options, more }] of Object.entries(logins)) {
+  for (const qos of [0, 1, 2] as const) {
+    for (const clean of [true, false]) {
+      for (const whole of [true, false]) {
+        test(`messages of QoS ${qos} that come with CONNECT${clean ? ' and DISCONNECT' : ''} are taken, ${how}, from clients that ${whole ? 'close at once' : 'end what they send'}`, async t => {
+          const broker = await openBroker(t, options)
+          const uuids = takenBy(t, broker)
+          await Promise.all(Array.from({ length: senders }, async (_, i) => { await sendAndGo(t, await tcp(broker.port), allAtOnce(`s${i}`, { qos, clean, more, count: 3 }), whole) }))
+          await until(() => uuids.size, size => size === 3 * senders, 10_000)
+        })
+      }
+    }
+  }
+}
+
+test('more messages than aedes queues before CONNACK are taken', async t => {
+  const broker = await openBroker(t)
+  const uuids = takenBy(t, broker)
+  await sendAndGo(t, await tcp(broker.port), allAtOnce('many', { count: 300 }), false)
+  await until(() => uuids.size, size => size === 300, 10_000)
+})
+
+test('a client that says DISCONNECT at once has no last will; one that does not has', async t => {
+  const broker = await openBroker(t)
+  const wills: string[] = []
+  broker.place.subscribe('will/+', ({ topic }) => { wills.push(topic) })
+  const will = (name: string): object => ({ will: { topic: `will/${name}`, payload: Buffer.from('gone'), qos: 1, retain: false } })
+  for (let i = 0; i < senders; i++) {
+    await sendAndGo(t, await tcp(broker.port), allAtOnce(`clean${i}`, { more: will('clean'), count: 3 }), i % 2 === 0)
+    await sendAndGo(t, await tcp(broker.port), allAtOnce(`lost${i}`, { more: will('lost'), count: 3, clean: false }), i % 2 === 0)
+  }
+  await until(() => wills.length, count => count >= senders, 10_000)
+  assert.deepEqual(new Set(wills), new Set(['will/lost']))
+})
+
+test('over TLS, WebSocket and secure WebSocket as well', { skip: withoutOpenssl }, async t => {
+  const authority = makeAuthority(await temporaryFolder(t))
+  const tls = authority.issue('server')
+  const broker = await openBroker(t)
+  const here = { host: '127.0.0.1', port: 0 }
+  await attachBroker(broker.id, brokerOptions({ listeners: [{ transport: 'tls', ...here, tls }, { transport: 'ws', ...here }, { transport: 'wss', ...here, tls }] }))
+  const states = await until(() => [...broker.place.listenerStates], states => states.length === 3 && states.every(({ state }) => state === 'listening'))
+  const [secure, ws, wss] = states.map(state => state.state === 'listening' ? state.port : 0)
+  const uuids = takenBy(t, broker)
+  const web = async (url: string): Promise<Duplex> => {
+    const webSocket = new WebSocket(url, 'mqtt', { ca: authority.cert })
+    const stream = createWebSocketStream(webSocket)
+    await once(webSocket, 'open')
+    return stream
+  }
+  for (let i = 0; i < senders; i++) {
+    const overTls = connectTls({ port: secure!, host: 'localhost', ca: authority.cert })
+    await once(overTls, 'secureConnect')
+    await sendAndGo(t, overTls, allAtOnce(`tls${i}`), false)
+    await sendAndGo(t, await web(`ws://127.0.0.1:${ws}`), allAtOnce(`ws${i}`), false)
+    await sendAndGo(t, await web(`wss://localhost:${wss}`), allAtOnce(`wss${i}`), false)
+  }
+  await until(() => uuids.size, size => size === 3 * senders, 10_000)
+})
