@@ -65,7 +65,7 @@ export const errorHelp = {
   STORE_OPTION_INVALID: 'Correct the option that is named, and deploy.',
   STORE_READ_ONLY: 'The database cannot be written: check the rights of the file and its folder, or whether the server is a standby. The store keeps trying.',
   STORE_REFUSED_CONNECTION: 'No database server answers there: check the host and the port, that the server runs, and the firewall between. The store keeps trying.',
-  STORE_REPLACED: 'The database\'s file was removed or replaced while it was open: the store opens the one that is there now, makes one where there is none, and writes what was not acknowledged into it. Restore a backup with Node-RED stopped, and never without the files -wal and -shm of the same moment.',
+  STORE_REPLACED: 'The database was removed, replaced or restored while it was open: the store opens what is there now, makes it where there is none, and writes what was not acknowledged into it. Restore a backup with Node-RED stopped, and a SQLite file never without its -wal and -shm of the same moment.',
   STORE_RETENTION_INVALID: 'Correct the number that is named, and deploy: whole days, 0 for ever, and what is fine not longer than what is coarse. Until then nothing is deleted.',
   STORE_SCHEMA_NEWER: 'This database belongs to a newer version of the package: update the package. The database was not touched.',
   STORE_SPOOL_FAILED: 'The spool on the disk cannot be written or read: see the cause. It is tried again every minute; what it does not take waits in memory and is not acknowledged.',

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import type { Message } from '../messages/parse.ts'
 import type { Agent } from '../messages/schema.ts'
-import type { AgentRow, Dialect, DirtyHourRow, LatestRow, MessageRow, SeenRow, SeriesRow } from './dialects/dialect.ts'
+import type { AgentRow, Dialect, DirtyHourRow, LatestRow, MessageRow, SeenRow, SeriesRow, WriterMark } from './dialects/dialect.ts'
 import { isUpToDate, type Known, type KnownAgent, type KnownSeries } from './known.ts'
 
 /** A message on its way into the database. */
@@ -47,14 +47,19 @@ export class BatchWriter {
   #dialect: Dialect
   #known: Known
   #instance: string
+  #mark: () => WriterMark
   /** UTC ms. */
   #lastWrite = 0
 
-  /** @param instance tells processes apart that write to one database */
-  constructor (dialect: Dialect, known: Known, instance: string) {
+  /**
+   * @param instance tells processes apart that write to one database
+   * @param mark by which the database is known to be the one of which `known` is
+   */
+  constructor (dialect: Dialect, known: Known, instance: string, mark: () => WriterMark) {
     this.#dialect = dialect
     this.#known = known
     this.#instance = instance
+    this.#mark = mark
   }
 
   /**
@@ -210,7 +215,7 @@ export class BatchWriter {
       }
       if (row.length > 2) messages.push(row)
     }
-    if (messages.length > 0 || seen.size > 0) await this.#dialect.append(db, { messages, latest: [...latest.values()], seen: [...seen.values()], dirtyHours: [...dirty.values()] })
+    if (messages.length > 0 || seen.size > 0) await this.#dialect.append(db, { messages, latest: [...latest.values()], seen: [...seen.values()], dirtyHours: [...dirty.values()], writer: this.#mark() })
     for (const series of current) series.dirtyHour = currentHour
     for (const [series, row] of latest) series.lastTs = row[1]
     for (const [agent, row] of seen) agent.lastSeenAt = row[1]

@@ -126,7 +126,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     this.#spoolPatience = spoolPatience
     // The last process may have left something: what comes now is newer.
     this.#spooling = spool !== undefined
-    this.#writer = new BatchWriter(dialect, this.#known, instance)
+    this.#writer = new BatchWriter(dialect, this.#known, instance, () => this.#writers.mark)
     this.#beatTimer = setInterval(() => {
       if (this.#closing === undefined && this.state.state === 'ready') this.#enqueue(knex => this.#writers.beat(knex), false).catch(() => undefined)
     }, beatEvery).unref()

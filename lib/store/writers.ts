@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Knex } from 'knex'
+import type { WriterMark } from './dialects/dialect.ts'
 
 /** ms between two signs of life. */
 export const beatEvery = 30_000
@@ -29,11 +30,14 @@ export class Writers {
     this.#home = home
   }
 
+  /** What `beat` wrote last. */
+  get mark (): WriterMark { return { id: this.#id, beat: this.#beat } }
+
   /** Say that this one writes, or still does. */
   async beat (knex: Knex): Promise<void> {
-    this.#beat = (this.#beat + 1 + Math.floor(Math.random() * 1e6)) % Number.MAX_SAFE_INTEGER
-    const row = { id: this.#id, instance: this.#instance, home: this.#home, beat: this.#beat }
-    await knex('writers').insert(row).onConflict('id').merge()
+    const beat = (this.#beat + 1 + Math.floor(Math.random() * 1e6)) % Number.MAX_SAFE_INTEGER
+    await knex('writers').insert({ id: this.#id, instance: this.#instance, home: this.#home, beat }).onConflict('id').merge()
+    this.#beat = beat
   }
 
   /** Say that it does no more. */

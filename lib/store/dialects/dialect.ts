@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import type { PlatziverseError } from '../../errors.ts'
+import { PlatziverseError } from '../../errors.ts'
 
 export interface AgentRow {
   uuid: string
@@ -47,7 +47,16 @@ export type SeenRow = [agentId: number, lastSeenAt: number, instance: string]
 /** An hour of a series that got metrics and has to be rolled up; `ts` is its start in UTC ms. */
 export type DirtyHourRow = [seriesId: number, ts: number]
 
-export interface Additions { messages: MessageRow[], latest: LatestRow[], seen: SeenRow[], dirtyHours: DirtyHourRow[] }
+/** The row by which a writer says that it lives, as it wrote it last. */
+export interface WriterMark { id: string, beat: number }
+
+/** `writer` absent: whoever adds remembers no ids from one statement to the next. */
+export interface Additions { messages: MessageRow[], latest: LatestRow[], seen: SeenRow[], dirtyHours: DirtyHourRow[], writer?: WriterMark }
+
+/** The ids that a writer remembers are of another state of the database: adding by them would give metrics to other series. */
+export function writerMissing (database: string): PlatziverseError {
+  return new PlatziverseError('STORE_REPLACED', `${database} has another state than the one that was opened: it was restored, or somebody emptied the table writers.`)
+}
 
 /**
  * What one kind of database does in its own way. Every statement takes a whole batch and binds it at once; `db` is a
@@ -74,6 +83,7 @@ export interface Dialect {
    * Insert metrics, remember the newest of each series unless a newer one is known, when agents were seen (they are
    * connected then), and hours to roll up, which may be there already: all of it or nothing, and committed when it
    * resolves, unless `db` is a transaction. Fails when the key of a metric is there.
+   * @throws PlatziverseError STORE_REPLACED when the mark of `writer` is not there; nothing was added then
    */
   append (db: Knex, additions: Additions): Promise<void>
   /** Whether `append` failed because the key of a metric is there. */

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../errors.ts'
 import type { ServerOptions } from '../database.ts'
-import { valueAndText, type Additions, type AgentRow, type Dialect, type MessageRow } from './dialect.ts'
+import { valueAndText, writerMissing, type Additions, type AgentRow, type Dialect, type MessageRow } from './dialect.ts'
 import { collation, nameOf, openBeside, openReaders, openWriter } from './mysql-server.ts'
 
 /**
@@ -139,8 +139,10 @@ export function mysqlDialect (options: ServerOptions): Dialect {
     beside: () => openBeside(options),
 
     async append (db, additions) {
-      if (db.isTransaction === true) return await append(db, additions)
-      await db.transaction(transaction => append(transaction, additions))
+      if (db.isTransaction !== true) return await db.transaction(transaction => this.append(transaction, additions))
+      const { writer } = additions
+      if (writer !== undefined && await db('writers').where(writer).first('id') === undefined) throw writerMissing(nameOf(options))
+      await append(db, additions)
     },
 
     async upsertAgents (db, agents, now) {

@@ -2,7 +2,7 @@ import knexFactory, { type Knex } from 'knex'
 import type { Client } from 'pg'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../errors.ts'
 import type { ServerOptions } from '../database.ts'
-import { valueAndText, type Dialect, type LatestRow, type MessageRow } from './dialect.ts'
+import { valueAndText, writerMissing, type Dialect, type LatestRow, type MessageRow } from './dialect.ts'
 
 /** ms until a server that does not answer counts as away: first to let us in, then to run a statement. */
 const connectPatience = 10_000
@@ -40,6 +40,8 @@ const readerPreparations = `
   set statement_timeout = 30000;
   set default_transaction_read_only = on`
 
+const divisionByZero = '22012'
+
 /** The type of bigint columns and of counts. */
 const int8 = 20
 
@@ -49,14 +51,15 @@ const int8 = 20
  * ids: two processes that write the same ones wait for each other and do not deadlock. (The server runs the statement
  * at the end first, then those before it from the last to the first.)
  */
-const additions = `
-  with dirty as (
+const additions = (writer: string): string => `
+  with writer as materialized (${writer}), dirty as (
     insert into dirty_hours (series_id, ts)
     select * from unnest(?::int[], ?::bigint[]) as dirty (series_id, ts) order by series_id, ts
     on conflict (series_id, ts) do update set ts = excluded.ts where false
   ), added as (
     insert into metrics (series_id, ts, seq, value, text)
     select * from unnest(?::int[], ?::bigint[], ?::bigint[], ?::float8[], ?::text[]) as metric (series_id, ts, seq, value, text)
+    where (select here from writer) = 1
     order by series_id, ts, seq
   ), newest as (
     update series set last_ts = newest.ts, last_seq = newest.seq, last_value = newest.value, last_text = newest.text
@@ -72,9 +75,14 @@ const additions = `
   from (
     select agents.id, seen.last_seen_at, seen.instance
     from unnest(?::int[], ?::bigint[], ?::text[]) as seen (id, last_seen_at, instance) join agents using (id)
+    where (select here from writer) = 1
     order by id for no key update of agents
   ) as seen
   where agents.id = seen.id`
+
+/** Divides by zero where the row is not there: the one way for a statement to fail on purpose. */
+const ofWriter = 'select 1 / count(*) as here from writers where id = ? and beat = ?'
+const ofNobody = 'select 1 as here'
 
 /** What an agent's row becomes, given the new one under the name `given`. */
 const agentChanges = (given: string): string => `
@@ -185,8 +193,13 @@ export function postgresqlDialect (options: ServerOptions): Dialect {
 
     beside: () => open(options, { min: 0, max: 1 }, besidePreparations),
 
-    async append (db, { messages, latest, seen, dirtyHours }) {
-      await db.raw(additions, [...columns(dirtyHours, 2), ...columnsOf(messages), ...newestOf(latest), ...columns(seen, 3)])
+    async append (db, { messages, latest, seen, dirtyHours, writer }) {
+      const binds = [...columns(dirtyHours, 2), ...columnsOf(messages), ...newestOf(latest), ...columns(seen, 3)]
+      try {
+        await db.raw(additions(writer === undefined ? ofNobody : ofWriter), writer === undefined ? binds : [writer.id, writer.beat, ...binds])
+      } catch (error) {
+        throw codeOf(error) === divisionByZero ? writerMissing(nameOf(options)) : error
+      }
     },
 
     upsertAgents: async (db, agents, now) => rows(db, upsertAgents, columns(

@@ -4,7 +4,7 @@ import type { SqliteDriver } from '../../sqlite/driver.ts'
 import { numberText } from '../../sqlite/number-text.ts'
 import { openSqlite } from '../../sqlite/open.ts'
 import { WatchedFile } from '../../sqlite/watched-file.ts'
-import { negativeZero, type Dialect, type MessageRow } from './dialect.ts'
+import { negativeZero, writerMissing, type Dialect, type MessageRow } from './dialect.ts'
 
 /** While a batch is written over the one before it, and while rows are deleted, each of which is on another page. */
 export const pagesInLog = 2_000
@@ -54,13 +54,16 @@ const preparations = (isNew: boolean): string[] => [
   'pragma temp_store = memory'
 ]
 
+const noWriter = 'the mark of the writer is missing'
+
 /**
  * The view's trigger makes one statement, and so one trip to SQLite's thread and one commit, of everything that a steady
  * stream of metrics writes.
  */
 const additions = [
-  'create temp view additions as select null as messages, null as latest, null as seen, null as dirty_hours',
+  'create temp view additions as select null as messages, null as latest, null as seen, null as dirty_hours, null as writer, null as beat',
   `create temp trigger add_all instead of insert on additions begin
+    select raise(abort, '${noWriter}') where new.writer is not null and not exists (select 1 from writers where id = new.writer and beat = new.beat);
     insert into metrics (series_id, ts, seq, value, text)
       select series_id, ts, seq, iif(kind = 'text', null, value), case kind when 'text' then value when 'false' then '${negativeZero}' end
       from (${metricsOf('new.messages')})
@@ -124,10 +127,15 @@ export function sqliteDialect (filename: string, driver?: SqliteDriver): Dialect
     // A connection made after the file was replaced would take the log of the old one for the log of the new one.
     read: () => openSqlite(filename, mostReaders, () => ['pragma query_only = 1'], driver, () => { file.check() }),
 
-    async append (db, { messages, latest, seen, dirtyHours }) {
+    async append (db, { messages, latest, seen, dirtyHours, writer }) {
       const newest = latest.map(([seriesId, ts, seq, value]) => `[${seriesId},${ts},${seq},${jsonOfValue(value)}]`)
       const others = [seen, dirtyHours].map(rows => JSON.stringify(rows))
-      await db.raw('insert into additions (messages, latest, seen, dirty_hours) values (?, ?, ?, ?)', [jsonOf(messages), `[${newest.join(',')}]`, ...others])
+      const binds = [jsonOf(messages), `[${newest.join(',')}]`, ...others, writer?.id ?? null, writer?.beat ?? null]
+      try {
+        await db.raw('insert into additions (messages, latest, seen, dirty_hours, writer, beat) values (?, ?, ?, ?, ?, ?)', binds as string[])
+      } catch (error) {
+        throw reasonOf(error).includes(noWriter) ? writerMissing(filename) : error
+      }
     },
 
     upsertAgents: (db, agents, now) => rows(db, `
