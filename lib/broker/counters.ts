@@ -66,16 +66,18 @@ export class Counters {
     add(this.#ended, state)
   }
 
-  statistics (): Omit<BrokerStatistics, 'clients'> {
+  /** @param dropped as counted elsewhere */
+  statistics (dropped: Record<string, number>): Omit<BrokerStatistics, 'clients'> {
     const { received, sent } = this.#publish
+    const droppedBy = this.#droppedWith(dropped)
     return {
       connections: this.#connections,
       refused: this.#refused,
       refusedBy: { ...this.#refusedBy },
       received,
       delivered: sent,
-      dropped: sum(this.#droppedBy),
-      droppedBy: { ...this.#droppedBy },
+      dropped: sum(droppedBy),
+      droppedBy,
       cutOff: this.cutOff
     }
   }
@@ -83,8 +85,7 @@ export class Counters {
   snapshot (here: Iterable<ClientState>, { startedAt, clients, retained, stored, subscriptions, dropped }: Rest): BrokerSnapshot {
     const all = { ...this.#ended }
     for (const state of here) add(all, state)
-    const droppedBy = { ...this.#droppedBy }
-    for (const [by, count] of Object.entries(dropped)) if (count > 0) droppedBy[by] = (droppedBy[by] ?? 0) + count
+    const droppedBy = this.#droppedWith(dropped)
     const { received, sent, bytesReceived, bytesSent } = this.#publish
     return {
       startedAt,
@@ -102,6 +103,12 @@ export class Counters {
       waiting: 0,
       rejected: 0
     }
+  }
+
+  #droppedWith (elsewhere: Record<string, number>): Record<string, number> {
+    const droppedBy = { ...this.#droppedBy }
+    for (const [by, count] of Object.entries(elsewhere)) if (count > 0) droppedBy[by] = (droppedBy[by] ?? 0) + count
+    return droppedBy
   }
 }
 

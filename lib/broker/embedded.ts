@@ -138,11 +138,11 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   get owners (): Owners { return this.#persistence.owners }
 
   statistics (): BrokerStatistics {
-    return { clients: this.aedes.connectedClients, ...this.#counters.statistics() }
+    return { clients: this.aedes.connectedClients, ...this.#counters.statistics(this.#persistence.dropped) }
   }
 
   snapshot (): BrokerSnapshot {
-    const { retained, away, awaySubscriptions, expiredSessions, messages, droppedOffline, refusedRetained } = this.#persistence.counters
+    const { retained, away, awaySubscriptions, expiredSessions, messages } = this.#persistence.counters
     const connected = this.aedes.connectedClients
     return this.#counters.snapshot(this.#here, {
       startedAt: this.#startedAt,
@@ -150,7 +150,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       retained,
       stored: messages,
       subscriptions: this.aedes.subscriptions - this.#hearing + awaySubscriptions,
-      dropped: { offlineLimit: droppedOffline, retainedLimit: refusedRetained }
+      dropped: this.#persistence.dropped
     })
   }
 

@@ -29,6 +29,8 @@ export const limitDefaults = {
   /** Agents that one user may speak for. */
   agentsPerUser: 100_000,
   retainedMessages: 10_000,
+  /** Bytes of all retained messages. */
+  retainedBytes: 67_108_864,
   /** Sessions that outlive their connection. */
   sessions: 10_000,
   /** Messages that wait for one client that is away. */

@@ -18,6 +18,8 @@ import { Wills, type Will } from './persistence/wills.ts'
 export interface PersistenceLimits {
   /** Topics with a retained message. One more is not retained; those that are there can still be replaced and cleared. */
   retainedMessages: number
+  /** Bytes of topics and payloads of retained messages, with what their levels take. What exceeds it is not retained. */
+  retainedBytes: number
   /** Messages in one session's queue, those on their way to a connected client included. One more is not queued. */
   offlineMessages: number
   /** Bytes of topics and payloads in one session's queue. What exceeds it is not queued. */
@@ -61,6 +63,8 @@ export interface BrokerPersistence {
   /** May be replaced; what is there already stays. */
   limits: PersistenceLimits
   readonly counters: Readonly<PersistenceCounters>
+  /** Messages that were not kept, by the limit; costs nothing to ask for. */
+  readonly dropped: Readonly<Record<'offlineLimit' | 'retainedLimit', number>>
   /** Why the disk takes no changes now. */
   readonly failure: PlatziverseError | undefined
   /** Which user each agent belongs to. */
@@ -150,6 +154,10 @@ class Persistence implements BrokerPersistence {
   }
 
   get broker (): Aedes | undefined { return this.#context.broker }
+
+  get dropped (): BrokerPersistence['dropped'] {
+    return { offlineLimit: this.queues.dropped, retainedLimit: this.retained.refused }
+  }
 
   get counters (): PersistenceCounters {
     const { retained, sessions, queues } = this

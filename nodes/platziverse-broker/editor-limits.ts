@@ -20,6 +20,7 @@ const units: Record<LimitName, 'clients' | 'aSecond' | 'bytesASecond' | 'seconds
   'byteRate': 'bytesASecond',
   'agentsPerUser': 'agents',
   'retainedMessages': 'messages',
+  'retainedBytes': 'bytes',
   'sessions': 'clients',
   'offlineMessages': 'messages',
   'offlineBytes': 'bytes',

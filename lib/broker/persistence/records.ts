@@ -62,6 +62,14 @@ export function sizeOf ({ topic, payload }: Pick<Content, 'topic' | 'payload'>):
   return Buffer.byteLength(topic) + Buffer.byteLength(payload)
 }
 
+/** A payload to be kept: a piece of what a client sent would keep all of that in memory. */
+export function ownPayload (payload: Buffer | string): Buffer | string {
+  if (typeof payload === 'string' || payload.buffer.byteLength <= 2 * payload.length + 256) return payload
+  const own = Buffer.allocUnsafeSlow(payload.length)
+  own.set(payload)
+  return own
+}
+
 /** What is kept of it. */
 export function contentOf ({ topic, payload, qos, retain }: Content): Content {
   return { topic, payload, qos, retain }

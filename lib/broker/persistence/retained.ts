@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { orInfinite, type Context } from './context.ts'
-import { contentOf, sizeOf, type Packet } from './records.ts'
+import { contentOf, ownPayload, sizeOf, type Packet } from './records.ts'
 import { TopicTree } from './topic-tree.ts'
 
 const mostCounted = 10_000
@@ -71,9 +71,16 @@ export class RetainedMessages {
       this.refused++
       return
     }
+    const added = sizeOf(packet) - (previous === undefined ? 0 : sizeOf(previous.packet))
+    if (added > 0 && !ofItself && this.bytes + this.#byTopic.overhead + added > orInfinite(limits.retainedBytes)) {
+      this.refused++
+      // One that is out of date is worse than none. [MQTT-3.3.1-7]
+      this.#clear(packet.topic)
+      return
+    }
     const record = ofItself ? undefined : previous?.record ?? journal.next()
-    this.bytes += sizeOf(packet) - (previous === undefined ? 0 : sizeOf(previous.packet))
-    this.#byTopic.set(packet.topic, { packet: { ...packet }, record })
+    this.bytes += added
+    this.#byTopic.set(packet.topic, { packet: { ...packet, payload: ownPayload(packet.payload) }, record })
     if (record !== undefined) journal.put(record, { kind: 'retained', content: contentOf(packet) })
   }
 

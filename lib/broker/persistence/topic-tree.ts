@@ -3,12 +3,19 @@ interface Node<Value> {
   children: Map<string, Node<Value>>
 }
 
+/** About how many bytes a level takes. */
+const bytesOfLevel = 256
+
 /** Values by topic name or topic filter, level by level, so that a match costs what it finds and not what is there. */
 export class TopicTree<Value> {
   #root: Node<Value> = { value: undefined, children: new Map() }
   #size = 0
+  #levels = 0
 
   get size (): number { return this.#size }
+
+  /** About how many bytes it takes beside the keys and the values. */
+  get overhead (): number { return this.#levels * bytesOfLevel }
 
   get (key: string): Value | undefined {
     let node: Node<Value> | undefined = this.#root
@@ -20,7 +27,10 @@ export class TopicTree<Value> {
     let node = this.#root
     for (const level of key.split('/')) {
       let child = node.children.get(level)
-      if (child === undefined) node.children.set(level, child = { value: undefined, children: new Map() })
+      if (child === undefined) {
+        node.children.set(level, child = { value: undefined, children: new Map() })
+        this.#levels++
+      }
       node = child
     }
     if (node.value === undefined) this.#size++
@@ -41,6 +51,7 @@ export class TopicTree<Value> {
     let child = node
     for (let parent = path.pop(); parent !== undefined && child.value === undefined && child.children.size === 0; parent = path.pop()) {
       parent.children.delete(levels.pop()!)
+      this.#levels--
       child = parent
     }
   }

@@ -16,7 +16,7 @@ import { openPersistentBroker, type Options, type PersistentBroker } from '../..
 import { until, waitFor } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 
-const limits = { retainedMessages: 1_000, offlineMessages: 1_000, offlineBytes: 1_000_000, sessionExpiry: 0 }
+const limits = { retainedMessages: 1_000, offlineMessages: 1_000, offlineBytes: 1_000_000, retainedBytes: 0, sessionExpiry: 0 }
 const program = fileURLToPath(new URL('../../fixtures/persistent-broker.ts', import.meta.url))
 
 async function openBroker (t: TestContext, options: Options): Promise<PersistentBroker> {
@@ -42,6 +42,17 @@ async function connect (t: TestContext, port: number, options: IClientOptions = 
   client.on('error', () => undefined)
   t.after(() => { client.end(true) })
   return client
+}
+
+/** The topics that have a retained message, with its bytes. */
+async function retainedTopics (t: TestContext, port: number): Promise<Array<[string, number]>> {
+  const { client, got } = await receive(t, port, {})
+  // What is retained comes before an answer to what is asked later.
+  await client.subscribeAsync('+')
+  await client.publishAsync('end', '', { qos: 1 })
+  await until(() => got.at(-1)?.topic, topic => topic === 'end')
+  await client.endAsync()
+  return got.slice(0, -1).map(({ topic, payload }): [string, number] => [topic, payload.length]).sort()
 }
 
 type Got = { topic: string, payload: string, qos: number, retain: boolean, dup: boolean }
@@ -293,6 +304,26 @@ for (const folder of [false, true]) {
     await client.subscribeAsync('+')
     await until(() => got.length, count => count === 2)
     assert.deepEqual(got.map(({ topic, payload }) => [topic, payload]).sort(), [['a', 'second'], ['d', 'first']])
+  })
+
+  test(`what is retained is bounded in bytes; a topic whose new message does not fit has none, ${where}`, async t => {
+    const folder = await place(t)
+    // A level of a topic counts as 256.
+    const retainedBytes = 3 * 256 + 100
+    const first = await openBroker(t, { folder, limits: { retainedBytes } })
+    const publisher = await connect(t, first.port)
+    const retain = (topic: string, bytes: number): Promise<unknown> => publisher.publishAsync(topic, Buffer.alloc(bytes), { qos: 1, retain: true })
+    for (const [topic, bytes] of [['a', 30], ['b', 30], ['c', 40], ['b', 10], ['c', 50], ['a', 60]] as const) await retain(topic, bytes)
+    assert.deepEqual(await retainedTopics(t, first.port), [['b', 10], ['c', 50]])
+    assert.deepEqual(first.persistence.dropped, { offlineLimit: 0, retainedLimit: 2 })
+    if (folder === undefined) return
+    await first.close()
+    const second = await openBroker(t, { folder, limits: { retainedBytes } })
+    const again = await connect(t, second.port)
+    await again.publishAsync('d', Buffer.alloc(50), { qos: 1, retain: true })
+    await again.publishAsync('e', Buffer.alloc(30), { qos: 1, retain: true })
+    assert.deepEqual(await retainedTopics(t, second.port), [['b', 10], ['c', 50], ['e', 30]])
+    assert.equal(second.persistence.dropped.retainedLimit, 1)
   })
 
   test(`a session whose client stays away too long ends with its queue, ${where}`, async t => {

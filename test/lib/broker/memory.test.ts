@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { test, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
+import { generate, type Packet } from 'mqtt-packet'
+import type { BrokerStatistics } from '../../../lib/broker/broker.ts'
+import { waitFor } from '../../helpers/events.ts'
+import { rawClient } from '../../helpers/raw-client.ts'
+
+const program = fileURLToPath(new URL('../../fixtures/broker-to-fill.ts', import.meta.url))
+
+interface Filled {
+  port: number
+  client (options?: IClientOptions): Promise<MqttClient>
+  /** MB of heap and buffers that the broker's process keeps, more than when it began, and what it counted. */
+  look (): Promise<{ megabytes: number, statistics: BrokerStatistics }>
+}
+
+/** A broker in a process of its own. */
+async function openBroker (t: TestContext, limits: Record<string, number> = {}): Promise<Filled> {
+  const child = fork(program, [JSON.stringify(limits)], { execArgv: ['--expose-gc', '--import', 'tsx'] })
+  t.after(async () => {
+    const exit = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exit
+  })
+  const { port } = await waitFor<{ port: number }>(child, 'message')
+  const measure = async (): Promise<{ megabytes: number, statistics: BrokerStatistics }> => {
+    child.send('look')
+    return await waitFor(child, 'message')
+  }
+  const before = await measure()
+  return {
+    port,
+    async client (options = {}) {
+      const client = await connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0, ...options })
+      client.on('error', () => undefined)
+      t.after(() => { client.end(true) })
+      return client
+    },
+    async look () {
+      const { megabytes, statistics } = await measure()
+      t.diagnostic(`${megabytes - before.megabytes} MB more than ${before.megabytes}`)
+      return { megabytes: megabytes - before.megabytes, statistics }
+    }
+  }
+}
+
+test('retained messages take no more memory than their limit in bytes; subscribers get all of them', { timeout: 60_000 }, async t => {
+  const broker = await openBroker(t)
+  const [publisher, subscriber] = [await broker.client(), await broker.client()]
+  let got = 0
+  subscriber.on('message', () => { got++ })
+  await subscriber.subscribeAsync('#', { qos: 1 })
+  for (let i = 0; i < 100; i++) await publisher.publishAsync(`large/${i}`, Buffer.alloc(2_000_000), { qos: 1, retain: true })
+  const { megabytes, statistics } = await broker.look()
+  assert.ok(megabytes < 100, `${megabytes} MB`)
+  assert.equal(got, 100)
+  assert.equal(statistics.droppedBy['retainedLimit'], 100 - 33)
+})
+
+test('what is retained keeps nothing else of what its client sent', { timeout: 60_000 }, async t => {
+  const broker = await openBroker(t)
+  const socket = await rawClient(t, broker.port, 'mixer')
+  socket.resume()
+  for (let i = 0; i < 2000; i++) {
+    const pieces = [publish(`large/${i}`, Buffer.alloc(60_000), false), publish(`small/${i}`, Buffer.from('x'), true)]
+    if (!socket.write(Buffer.concat(pieces))) await once(socket, 'drain')
+  }
+  const reader = await broker.client()
+  let got = 0
+  reader.on('message', () => { got++ })
+  await reader.subscribeAsync('small/+')
+  while (got < 2000) await once(reader as never, 'message')
+  const { megabytes } = await broker.look()
+  assert.ok(megabytes < 30, `${megabytes} MB`)
+})
+
+function publish (topic: string, payload: Buffer, retain: boolean): Buffer {
+  return generate({ cmd: 'publish', topic, payload, qos: 0, dup: false, retain } as Packet)
+}
