@@ -58,7 +58,8 @@ export interface StoreStatistics {
 /** Told once, of what became of a message: PlatziverseError STORE_CLOSED, STORE_FULL, STORE_DATA_REFUSED, or what was stored. Must not throw. */
 export type WriteDone = (error: PlatziverseError | null, stored?: Stored) => void
 
-type Write = Entry & { done: WriteDone }
+/** `bytes`: the memory that it takes. */
+type Write = Entry & { bytes: number, done: WriteDone }
 /** Something else than a message that has to keep its place in the order. */
 interface Task {
   run (knex: Knex): Promise<void>
@@ -160,15 +161,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     // One that is larger is taken when it is alone.
     if (this.#bytes > 0 && this.#bytes + bytes > mostQueuedBytes) return done(new PlatziverseError('STORE_FULL', `${this.#queue.length} messages wait already, and take ${Math.round(this.#bytes / 1_000_000)} MB.`))
     this.#bytes += bytes
-    const entry: Write = {
-      message,
-      receivedAt,
-      seq,
-      done: (error, stored) => {
-        this.#bytes -= bytes
-        done(error, stored)
-      }
-    }
+    const entry: Write = { message, receivedAt, seq, bytes, done }
     if (this.#spooling && this.#spool?.accepts === true) this.#toSpool(entry)
     else this.#queue.push(entry)
     this.#start()
@@ -240,7 +233,10 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     if (this.#running !== undefined) await within(1, this.#running)
     this.#abandoned = this.#running !== undefined
     await this.#spool?.flushed()
-    for (const entry of this.#queue.splice(0)) entry.done(closedError())
+    for (const entry of this.#queue.splice(0)) {
+      if ('run' in entry) entry.done(closedError())
+      else this.#end(entry, closedError())
+    }
     await within(goodbyePatience, this.#goodbye())
     clearInterval(this.#checkTimer)
     clearInterval(this.#beatTimer)
@@ -362,7 +358,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
       this.#spoolIs(error)
       if (error === null) {
         const metrics = entry.message.kind === 'message' ? entry.message.payload.metrics.length : 0
-        return entry.done(null, { agentId: null, metrics, duplicates: 0, spooled: true })
+        return this.#end(entry, null, { agentId: null, metrics, duplicates: 0, spooled: true })
       }
       this.#queue.push(entry)
       // Closing sees to what is in the queue by itself.
@@ -379,7 +375,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
       return
     }
     if (batch.entries.length > 0) {
-      await this.#write(knex, batch.entries.map(entry => ({ ...entry, done: error => { if (error !== null) this.emit('problem', error) } })), () => undefined)
+      await this.#write(knex, batch.entries.map(entry => ({ ...entry, bytes: 0, done: error => { if (error !== null) this.emit('problem', error) } })), () => undefined)
       if (this.#abandoned) return
       // Killed before this they are stored again, and recognised as duplicates.
       await spool.remove(batch).catch((error: PlatziverseError) => {
@@ -449,9 +445,15 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
         this.#counters.messages++
         this.#counters.metrics += stored.metrics
         this.#counters.duplicates += stored.duplicates
-        batch[i]?.done(null, stored)
+        this.#end(batch[i] as Write, null, stored)
       }
     })
+  }
+
+  /** Say what became of a message, which is no longer here then. */
+  #end (entry: Write, error: PlatziverseError | null, stored?: Stored): void {
+    this.#bytes -= entry.bytes
+    entry.done(error, stored)
   }
 
   /** Find the message that the database refuses; store all others. */
@@ -460,7 +462,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     if (batch.length === 1 && entry !== undefined) {
       this.#counters.refused++
       settled(1)
-      entry.done(new PlatziverseError('STORE_DATA_REFUSED', `${this.#dialect.explain(error).detail}`, { cause: error }))
+      this.#end(entry, new PlatziverseError('STORE_DATA_REFUSED', `${this.#dialect.explain(error).detail}`, { cause: error }))
       return
     }
     const half = Math.ceil(batch.length / 2)
