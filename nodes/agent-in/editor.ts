@@ -1,4 +1,5 @@
 import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
+import { showDefaults } from '../shared/editor/form.ts'
 import { RED, textsOf, type EditorNode } from '../shared/editor/red.ts'
 import { outputsWithoutStore, warnOfMissingStore, type StoredOutput } from '../shared/editor/store-warning.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
@@ -39,6 +40,7 @@ RED.nodes.registerType<AgentInConfig>('agent-in', {
   outputLabels: output => outputs[output]?.() ?? '',
   onadd () { chooseOnlyBroker(this) },
   oneditprepare () {
+    showDefaults(this, defaults)
     prepareBrokerSelect(this)
     const missing = outputsWithoutStore(this)
     $('#agent-in-no-store-text').text(noStore(missing))

@@ -1,5 +1,5 @@
 import { input, isFilled, select, valueOf } from '../shared/editor/fields.ts'
-import type { Part } from '../shared/editor/form.ts'
+import { showDefaults, type Part } from '../shared/editor/form.ts'
 import { prepareList, type Fields, type RowProblem } from '../shared/editor/list.ts'
 import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
 import { RED, textsOf, type EditorNode } from '../shared/editor/red.ts'
@@ -45,6 +45,7 @@ RED.nodes.registerType<BridgeConfig, 'user' | 'password'>('platziverse-bridge', 
   outputLabels: () => text('platziverse-bridge.output.states'),
   onadd () { chooseOnlyBroker(this) },
   oneditprepare () {
+    showDefaults(this, defaults)
     prepareBrokerSelect(this)
     topics = prepareTopics(this)
     $('#node-input-url').on('input change', function () {

@@ -1,5 +1,5 @@
 import { offerToWaiting } from '../shared/editor/broker-select.ts'
-import { prepareTabs, type Part } from '../shared/editor/form.ts'
+import { prepareTabs, showDefaults, type Part } from '../shared/editor/form.ts'
 import type { List } from '../shared/editor/list.ts'
 import { RED, type EditorNode } from '../shared/editor/red.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
@@ -11,8 +11,6 @@ import { prepareRules, ruleProblems } from './editor-rules.ts'
 import { prepareUsers, usersOf } from './editor-users.ts'
 
 const tabNames = ['general', 'listeners', 'users', 'rules', 'limits', 'storage'] as const
-
-const sysSeconds = wholeNumber(() => text('platziverse-broker.form.sys'), 0)
 
 /** The parts of the form that was opened last. */
 let parts: { listeners: List<SavedListener>, users: Part, rules: Part, limits: Part } | undefined
@@ -38,8 +36,7 @@ RED.nodes.registerType<BrokerConfig, 'users'>('platziverse-broker', {
     persistence: { value: defaults.persistence },
     folder: { value: defaults.folder },
     statistics: { value: defaults.statistics, validate: wholeNumber(() => text('platziverse-broker.form.statistics'), 0) },
-    // Nodes of before have none.
-    sys: { value: defaults.sys, validate (value, options) { return value === undefined || sysSeconds.call(this, value, options) } },
+    sys: { value: defaults.sys, validate: wholeNumber(() => text('platziverse-broker.form.sys'), 0) },
     prometheus: { value: defaults.prometheus }
   },
   // Names and hashes; the form needs both, so it is no `password`, which the editor never gets.
@@ -63,9 +60,7 @@ function prepare (node: BrokerNode): void {
   parts = undefined
   const box = $('#node-input-anonymous')
   const host = $('#node-input-host')
-  if (node.sys === undefined) $('#node-input-sys').val(defaults.sys)
-  if (node.login === undefined) $('#node-input-login').val(defaults.login)
-  if (node.persistence === undefined) $('#node-input-persistence').val(defaults.persistence)
+  showDefaults(node, defaults)
   $('#node-input-folder').attr('placeholder', `platziverse-broker/${node.id}`)
 
   prepareTabs('platziverse-broker', tabNames, name => text(`platziverse-broker.tab.${name}`))

@@ -1,4 +1,4 @@
-import { markTab } from '../shared/editor/form.ts'
+import { markTab, showDefaults } from '../shared/editor/form.ts'
 import { isVariable, numberProblem } from '../shared/editor/validate.ts'
 import { databaseDefaults as defaults, driverPackages, usualPorts, type DatabaseConfig } from './config.ts'
 import { fieldOf, isOpen, text, valueIn, type DatabaseNode, type FieldName } from './editor-form.ts'
@@ -36,10 +36,7 @@ function urlProblem (client: keyof typeof schemes, url: string): string | undefi
 
 /** Shows the fields that the chosen kind of database has, and only those. */
 export function prepareConnection (node: DatabaseNode): void {
-  // Nodes of before have none.
-  for (const name of ['client', 'connection', 'host', 'database', 'poolSize', 'spool', 'rawDays', 'hourDays', 'dayDays'] as const) {
-    if (node[name] === undefined) fieldOf(name).val(String(defaults[name]))
-  }
+  showDefaults(node, defaults)
   const show = () => {
     const client = fieldOf('client').val() as DatabaseConfig['client']
     const byUrl = fieldOf('connection').val() === 'url'

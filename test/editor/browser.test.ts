@@ -130,6 +130,28 @@ describe('the form', { skip: skipWithoutEditor(5) }, () => {
     assert.equal(await editor.property(fresh, 'broker'), '', 'of two brokers none is chosen')
   }))
 
+  test('of a node that an older version saved shows the defaults of what it lacks, and nothing is wrong with it', () => withEditor({
+    flows: [flow,
+      { id: 'd1', type: 'platziverse-database', name: '', client: 'sqlite', filename: 'platziverse.sqlite' },
+      { id: 'b1', type: 'platziverse-broker', z: flow.id, name: '', host: '', port: '0', anonymous: false, statistics: 0, x: 160, y: 80, wires: [[], []] },
+      { id: 'i1', type: 'agent-in', z: flow.id, name: '', broker: 'b1', acknowledge: 'stored', timeLimit: 30, clientWindow: 1000, totalWindow: 10_000, x: 160, y: 220, wires: [['s1'], ['s1'], ['s1'], []] },
+      { id: 's1', type: 'metric-store', z: flow.id, name: '', database: 'd1', grace: 60, x: 420, y: 220, wires: [[]] },
+      { id: 'a1', type: 'platziverse-agent', z: flow.id, name: '', broker: 'b1', url: '', username: '', interval: 5, cpu: true, memory: true, temperature: true, disk: true, network: true, x: 420, y: 80, wires: [[]] },
+      { id: 'g1', type: 'platziverse-bridge', z: flow.id, d: true, name: '', broker: 'b1', url: 'mqtt://192.0.2.1', topics: [{ direction: 'out', filter: '#', qos: 1, localPrefix: '', remotePrefix: '' }], x: 420, y: 320, wires: [[]] }]
+  }, async editor => {
+    for (const id of ['d1', 'b1', 'i1', 's1', 'a1', 'g1']) assert.equal(await editor.property(id, 'valid'), true, id)
+    await editor.edit('i1')
+    const shown = await editor.page.evaluate(names => names.map(name => (document.querySelector(`#node-input-${name}`) as HTMLInputElement).value), ['clientMemory', 'totalMemory', 'pastDays', 'futureDays', 'outside'])
+    assert.deepEqual(shown, ['8', '64', '3650', '1', 'reject'])
+    await editor.done()
+    assert.equal(await editor.property('i1', 'valid'), true)
+    await editor.edit('g1')
+    for (const [name, value] of Object.entries({ keepalive: '60', buffer: '10000', megabytes: '50' })) assert.equal(await editor.page.locator(`#node-input-${name}`).inputValue(), value, name)
+    assert.equal(await editor.page.locator('#node-input-bridgeBit').isChecked(), true)
+    await editor.done()
+    assert.equal(await editor.property('g1', 'valid'), true)
+  }))
+
   test('of a copy of a flow has the broker of the copy', () => withEditor({
     flows: [flow,
       { id: 'b1', type: 'platziverse-broker', z: flow.id, name: '', port: '8083', x: 100, y: 100, wires: [[], []] },

@@ -1,10 +1,21 @@
-import { RED } from './red.ts'
+import { RED, type EditorNode } from './red.ts'
 
-// What forms with tabs and lists share.
+// What forms share.
 
 /** A part of a form, which saves itself in `oneditsave`. */
 export interface Part {
   save (): void
+}
+
+/** For `oneditprepare`: fields of properties that the node lacks, because an older version saved it, show the defaults. */
+export function showDefaults<Config extends object> (node: EditorNode & Config, defaults: Config): void {
+  for (const [name, value] of Object.entries(defaults)) {
+    if (node[name as keyof Config] !== undefined) continue
+    const field = $(`#node-input-${name}, #node-config-input-${name}`)
+    if (typeof value === 'boolean') field.prop('checked', value)
+    // An empty text is there already, and would empty the select that Node-RED makes of a config node's field.
+    else if (typeof value === 'number' || (typeof value === 'string' && value !== '')) field.val(String(value))
+  }
 }
 
 /**
