@@ -75,7 +75,7 @@ export default function (RED: RED): void {
       const { agents, unsettled, waiting, rejected, rejectedMetrics, timesConverted, timesReplaced } = intake.statistics()
       // Told as soon as there is any of it.
       const counted = { rejected: rejected + rejectedMetrics, converted: timesConverted, replaced: timesReplaced }
-      const asides = (['rejected', 'converted', 'replaced'] as const).filter(name => counted[name] > 0).map(name => RED._(`agent-in.status.${name}`, counted))
+      const asides = (['rejected', 'converted', 'replaced'] as const).filter(name => counted[name] > 0).map(name => RED._(`agent-in.status.${name}`, { count: counted[name] }))
       const textOf = (text: string): string => [text, ...asides].join(' · ')
       if (Date.now() < unsettledUntil) status.show({ fill: 'red', shape: 'dot', text: unsettledBy })
       else if (findBroker(brokerId).listener.state !== 'listening') status.show({ fill: 'yellow', shape: 'ring', text: RED._('agent-in.status.waiting') })
