@@ -37,6 +37,8 @@ export const limitDefaults = {
   offlineMessages: 1_000,
   /** Bytes that wait for one client that is away. */
   offlineBytes: 8_388_608,
+  /** Bytes that wait for all clients, those on their way to connected ones included. */
+  offlineTotalBytes: 134_217_728,
   /** Seconds after which the session of a client that is away is forgotten. */
   sessionExpiry: 604_800
 } as const satisfies Record<string, number>

@@ -24,6 +24,8 @@ export interface PersistenceLimits {
   offlineMessages: number
   /** Bytes of topics and payloads in one session's queue. What exceeds it is not queued. */
   offlineBytes: number
+  /** Bytes in all queues: of each message once, and 512 for each place in a queue. What exceeds it is not queued. */
+  offlineTotalBytes: number
   /** Seconds after which the session of a client that is away ends. */
   sessionExpiry: number
 }

@@ -24,6 +24,7 @@ const units: Record<LimitName, 'clients' | 'aSecond' | 'bytesASecond' | 'seconds
   'sessions': 'clients',
   'offlineMessages': 'messages',
   'offlineBytes': 'bytes',
+  'offlineTotalBytes': 'bytes',
   'sessionExpiry': 'seconds'
 }
 const names = Object.keys(units) as LimitName[]

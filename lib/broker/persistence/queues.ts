@@ -1,10 +1,13 @@
 import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { orInfinite, type Client, type Context } from './context.ts'
-import { contentOf, copyOf, sizeOf, type Packet, type Release } from './records.ts'
+import { contentOf, copyOf, ownPayload, sizeOf, type Packet, type Release } from './records.ts'
 import type { ReceivedMessages } from './received.ts'
 import type { Queued, Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
+
+/** About how many bytes a place in a queue takes. */
+const bytesOfPlace = 512
 
 /** For whom a message is queued, and at most at which QoS; without one at its own. */
 export interface Recipient { clientId: string, qos?: 0 | 1 | 2 }
@@ -16,6 +19,8 @@ export class Queues {
   /** Messages in all queues. */
   offline = 0
   offlineBytes = 0
+  /** Bytes in memory: those of a message once, however many queues it is in. */
+  #kept = 0
   /** Messages that a full queue did not take. */
   dropped = 0
   #context: Context
@@ -33,7 +38,7 @@ export class Queues {
 
   restore (session: Session, queued: Queued): void {
     const { message, bytes, packet: { messageId } } = queued
-    if (message !== undefined && message.users++ === 0) this.messages++
+    if (message !== undefined && message.users++ === 0) this.#keep(bytes)
     session.add(queued)
     if (messageId !== undefined) session.sent(queued, messageId, 0)
     this.#count(session, 1, bytes)
@@ -121,24 +126,28 @@ export class Queues {
     const qosOf = new Map<string, number>()
     for (const { clientId, qos = packet.qos } of recipients) qosOf.set(clientId, Math.max(qos, qosOf.get(clientId) ?? 0))
     const bytes = sizeOf(packet)
+    const most = orInfinite(limits.offlineTotalBytes)
     const message = { record: 0, users: 0 }
+    let payload: Buffer | string = ''
     const additions: Array<[Session, Queued]> = []
     for (const [clientId, granted] of qosOf) {
       const session = this.#sessions.open(clientId)
-      if (session.offline >= orInfinite(limits.offlineMessages) || session.bytes + bytes > orInfinite(limits.offlineBytes)) {
+      const isFull = session.offline >= orInfinite(limits.offlineMessages) || session.bytes + bytes > orInfinite(limits.offlineBytes)
+      if (isFull || this.#kept + (message.users === 0 ? bytes : 0) + bytesOfPlace > most) {
         this.dropped++
         this.#sessions.endEmpty(session)
         continue
       }
       if (message.users++ === 0) {
-        this.messages++
+        this.#keep(bytes)
         message.record = journal.next()
+        payload = ownPayload(packet.payload)
         // [MQTT-3.3.1-9] What comes from a queue is not flagged as retained.
-        journal.put(message.record, { kind: 'message', content: contentOf({ ...packet, retain: false }) })
+        journal.put(message.record, { kind: 'message', content: contentOf({ ...packet, payload, retain: false }) })
       }
       // At most the QoS of the subscription. [MQTT-3.8.4-6]
       const qos = Math.min(packet.qos, granted) as 0 | 1 | 2
-      const queued: Queued = { record: journal.next(), packet: { ...copyOf(packet), qos, retain: false, dup: false }, message, bytes }
+      const queued: Queued = { record: journal.next(), packet: { ...copyOf(packet), payload, qos, retain: false, dup: false }, message, bytes }
       this.#count(session, 1, bytes)
       this.#write(session, queued)
       additions.push([session, queued])
@@ -174,9 +183,15 @@ export class Queues {
   #release (queued: Queued): void {
     if (queued.message !== undefined && --queued.message.users === 0) {
       this.messages--
+      this.#kept -= queued.bytes
       this.#context.journal.delete(queued.message.record)
     }
     queued.message = undefined
+  }
+
+  #keep (bytes: number): void {
+    this.messages++
+    this.#kept += bytes
   }
 
   /** Count messages that came to or left a session's queue. */
@@ -184,6 +199,7 @@ export class Queues {
     session.offline += messages
     session.bytes += bytes
     this.offline += messages
+    this.#kept += messages * bytesOfPlace
     this.offlineBytes += bytes
   }
 

@@ -16,7 +16,7 @@ import { waitFor } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { reading } from '../../helpers/messages.ts'
 
-const limits = { retainedMessages: 0, retainedBytes: 0, offlineMessages: 0, offlineBytes: 0, sessionExpiry: 0 }
+const limits = { retainedMessages: 0, retainedBytes: 0, offlineTotalBytes: 0, offlineMessages: 0, offlineBytes: 0, sessionExpiry: 0 }
 const program = fileURLToPath(import.meta.url)
 
 function forget (place: BrokerPlace, payload: unknown): Promise<unknown> {

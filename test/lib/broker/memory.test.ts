@@ -78,6 +78,20 @@ test('what is retained keeps nothing else of what its client sent', { timeout: 6
   assert.ok(megabytes < 30, `${megabytes} MB`)
 })
 
+test('what waits for clients takes no more memory than its limit for all of them', { timeout: 60_000 }, async t => {
+  const broker = await openBroker(t)
+  for (let i = 0; i < 130; i++) {
+    const client = await broker.client({ clientId: `away ${i}`, clean: false })
+    await client.subscribeAsync(`away/${i}`, { qos: 1 })
+    await client.endAsync()
+  }
+  const publisher = await broker.client()
+  for (let i = 0; i < 130; i++) await publisher.publishAsync(`away/${i}`, Buffer.alloc(2_000_000), { qos: 1 })
+  const { megabytes, statistics } = await broker.look()
+  assert.ok(megabytes < 190, `${megabytes} MB`)
+  assert.equal(statistics.droppedBy['offlineLimit'], 130 - 67)
+})
+
 function publish (topic: string, payload: Buffer, retain: boolean): Buffer {
   return generate({ cmd: 'publish', topic, payload, qos: 0, dup: false, retain } as Packet)
 }

@@ -16,7 +16,7 @@ import { openPersistentBroker, type Options, type PersistentBroker } from '../..
 import { until, waitFor } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 
-const limits = { retainedMessages: 1_000, offlineMessages: 1_000, offlineBytes: 1_000_000, retainedBytes: 0, sessionExpiry: 0 }
+const limits = { retainedMessages: 1_000, offlineMessages: 1_000, offlineBytes: 1_000_000, retainedBytes: 0, offlineTotalBytes: 0, sessionExpiry: 0 }
 const program = fileURLToPath(new URL('../../fixtures/persistent-broker.ts', import.meta.url))
 
 async function openBroker (t: TestContext, options: Options): Promise<PersistentBroker> {
@@ -270,6 +270,34 @@ for (const folder of [false, true]) {
     await until(() => persistence.counters.offline, count => count === 2)
     await publisher.publishAsync('small', 'room', { qos: 1 })
     await until(() => got.at(-1)?.payload, payload => payload === 'room')
+  })
+
+  test(`the queues of all sessions together are bounded in bytes, and a message in many of them counts once, ${where}`, async t => {
+    const folder = await place(t)
+    const limits = { offlineTotalBytes: 10_000 }
+    const first = await openBroker(t, { folder, limits })
+    for (const id of ['1', '2', '3']) {
+      await leaveSession(t, first.port, `own ${id}`, id, 1)
+      await leaveSession(t, first.port, `all ${id}`, 'all', 1)
+    }
+    const publisher = await connect(t, first.port)
+    await publisher.publishAsync('all', Buffer.alloc(4_000), { qos: 1 })
+    await publisher.publishAsync('1', Buffer.alloc(3_500), { qos: 1 })
+    await publisher.publishAsync('2', Buffer.alloc(3_500), { qos: 1 })
+    const { offline, droppedOffline } = first.persistence.counters
+    assert.deepEqual({ offline, droppedOffline }, { offline: 4, droppedOffline: 1 })
+    let now = first
+    if (folder !== undefined) {
+      await first.close()
+      now = await openBroker(t, { folder, limits })
+    }
+    const again = await connect(t, now.port)
+    await again.publishAsync('3', Buffer.alloc(3_500), { qos: 1 })
+    assert.equal(now.persistence.counters.offline, 4)
+    const { got } = await receive(t, now.port, { clientId: 'own 1', clean: false })
+    await until(() => [got.length, now.persistence.counters.offline], ([count, offline]) => count === 1 && offline === 3)
+    await again.publishAsync('3', Buffer.alloc(3_500), { qos: 1 })
+    assert.equal(now.persistence.counters.offline, 4)
   })
 
   test(`a client that is connected gets also what its full queue does not take, ${where}`, async t => {
