@@ -28,8 +28,10 @@ export const mostUnread = 4 * unreadBeforeDropping
 export interface Watcher {
   /** What came in must not reach the parser. */
   violated (client: Client, state: ClientState, violation: Violation): void
+  /** The client has so many bytes unread, and had another number of them. */
+  unread (state: ClientState, bytes: number): void
   /** The client's buffer is full. */
-  fellBehind (client: Client, state: ClientState): void
+  fellBehind (state: ClientState): void
   ended (state: ClientState): void
 }
 
@@ -62,6 +64,8 @@ export class ClientState {
   corked = false
   pieces: Array<Buffer | string> | undefined
   piecesSize = 0
+  /** Bytes that it had unread when they were counted last. */
+  counted = 0
   readonly #watcher: Watcher
   readonly #turn: Turn
   /** What was read from the stream and has to wait for its turn. */
@@ -101,7 +105,13 @@ export class ClientState {
   /** Bytes that were written and that the client did not read yet. */
   get unread (): number {
     const { socket } = this.arrival
+    if (this.stream.destroyed) return 0
     return this.stream.writableLength + (socket === this.stream ? 0 : socket.writableLength)
+  }
+
+  written (): void {
+    const { unread } = this
+    if (unread !== this.counted) this.#watcher.unread(this, unread)
   }
 
   /** Why another member of a shared subscription is to get a message; one that nobody else takes waits for a slow reader too. */
@@ -184,7 +194,7 @@ export class ClientState {
   /** aedes makes every other client wait until this one has read; instead it may fall behind so far, and no further. */
   static #waitForDrain (this: Client, done: (error: Error | null, client: Client) => void): void {
     const state = stateOf(this.conn as Duplex)
-    state.#watcher.fellBehind(this, state)
+    state.#watcher.fellBehind(state)
     setImmediate(done, null, this)
   }
 

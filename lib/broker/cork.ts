@@ -10,6 +10,8 @@ interface Corking {
   pieces: Array<Buffer | string> | undefined
   /** Bytes of the pieces, or more: a text counts with the most that it may take. */
   piecesSize: number
+  /** Called at the end of a turn in which something was written. */
+  written: () => void
 }
 type CorkedStream = Duplex & { [corking]: Corking }
 
@@ -44,8 +46,10 @@ function corkOnce (this: Duplex): void {
 
 function release (stream: CorkedStream): void {
   writeGathered(stream)
-  stream[corking].corked = false
+  const state = stream[corking]
+  state.corked = false
   Duplex.prototype.uncork.call(stream)
+  state.written()
 }
 
 /** The turn's end uncorks. */

@@ -21,6 +21,7 @@ import { Rules } from './rules.ts'
 import { SysTopics, type BrokerSnapshot } from './sys-topics.ts'
 import { markTaken, subscriptionsOf, TakingAedes } from './taking-aedes.ts'
 import { Turns } from './turns.ts'
+import { Unread } from './unread.ts'
 import { version } from './version.ts'
 
 /** Before the name of who published inside this process, in the client id of a packet: no client may have a NUL in its own. */
@@ -74,14 +75,17 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   #here = new Set<ClientState>()
   #watcher: Watcher = {
     violated: (client, state, violation) => { this.#violated(client, state, violation) },
-    fellBehind: (client, state) => { this.#fellBehind(client, state) },
+    unread: (state, bytes) => { this.#unread.count(state, bytes) },
+    fellBehind: state => { this.#fellBehind(state) },
     ended: state => {
       this.#here.delete(state)
+      this.#unread.leave(state)
       this.#counters.left(state)
     }
   }
 
   #turns: Turns
+  #unread: Unread<ClientState>
   #counters = new Counters()
   #startedAt = performance.now()
   /** Whether a session that outlives its connection ever was here: it may have subscriptions while its client is away. */
@@ -98,6 +102,10 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#gate = new Gate(options, () => persistence.counters.sessions)
     this.#rules = new Rules(options.rules)
     this.#turns = new Turns(options.limits)
+    this.#unread = new Unread(options.limits.unreadBytes, this.#here, state => {
+      this.#counters.refusedBy('unreadBytes')
+      this.#cutOffSlow(state, 'it read too slowly: all clients together have more unread than the limit unreadBytes')
+    })
     this.#admission = new Admission(options.limits)
     this.#hasSessions = persistence.counters.sessions > 0
     this.#listeners = new Listeners({
@@ -160,6 +168,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#options = options
     this.#admission.limits = options.limits
     this.#turns.rates = options.limits
+    this.#unread.limit = options.limits.unreadBytes
     this.#persistence.limits = options.limits
     this.aedes.connectTimeout = options.limits.connectTimeout * 1000 || 2 ** 31 - 1
     this.aedes.maxTopicLevels = options.limits.topicLevels || 100
@@ -342,10 +351,14 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#here.add(state)
   }
 
-  #fellBehind (client: Client, state: ClientState): void {
+  #fellBehind (state: ClientState): void {
     if (state.unread <= mostUnread || state.stream.destroyed) return
+    this.#cutOffSlow(state, 'it read too slowly')
+  }
+
+  #cutOffSlow (state: ClientState, reason: string): void {
     this.#counters.cutOff++
-    this.#hangUp(client, 'it read too slowly')
+    cutOff(state, reason)
   }
 
   #violated (client: Client, state: ClientState, { reason, returnCode }: Violation): void {

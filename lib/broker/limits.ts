@@ -15,6 +15,8 @@ export const limitDefaults = {
   connectBytes: 8_192,
   /** Bytes of any packet after it. */
   packetBytes: 2_097_152,
+  /** Bytes that all clients together may leave unread. */
+  unreadBytes: 67_108_864,
   /** Levels of a topic or filter. */
   topicLevels: 32,
   /** Longest keepalive in seconds that a client may ask for; 0: any, and none at all. */

@@ -12,6 +12,7 @@ const units: Record<LimitName, 'clients' | 'aSecond' | 'bytesASecond' | 'seconds
   'connectTimeout': 'seconds',
   'connectBytes': 'bytes',
   'packetBytes': 'bytes',
+  'unreadBytes': 'bytes',
   'topicLevels': 'levels',
   'keepalive': 'seconds',
   'subscriptionsPerClient': 'filters',

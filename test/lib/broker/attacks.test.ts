@@ -71,6 +71,25 @@ attack('a subscriber that stops reading is cut off, and nobody waits for it', {}
   await until(() => broker.place.statistics().cutOff, count => count === 1)
 })
 
+attack('when clients together leave more unread than their limit, the one with the most is cut off, and the others stay', { limits: { unreadBytes: 2 * 1024 * 1024 } }, async (t, broker) => {
+  const payload = Buffer.alloc(64 * 1024)
+  const flood = await broker.client({ clientId: 'flood' })
+  const deaf = []
+  for (const clientId of ['greedy', 'modest 1', 'modest 2']) {
+    const socket = await rawClient(t, broker.port, clientId)
+    socket.write(generate({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: `${clientId}/#`, qos: 1 }] } as Packet))
+    await once(socket, 'data')
+    deaf.push(socket.pause())
+  }
+  for (let i = 0; i < 500 && broker.place.statistics().cutOff === 0; i++) {
+    await flood.publishAsync('greedy', payload, { qos: 1 })
+    if (i % 4 === 0) await flood.publishAsync(`modest ${i % 8 === 0 ? 1 : 2}`, payload, { qos: 1 })
+  }
+  const cutOff = (): string[] => broker.events.flatMap(event => event.event === 'disconnected' && event.reason.includes('unreadBytes') ? [event.clientId] : [])
+  await until(cutOff, clients => clients.length > 0)
+  assert.deepEqual([cutOff(), broker.place.statistics().refusedBy], [['greedy'], { unreadBytes: 1 }])
+})
+
 attack('2,000 silent sockets get no further than the limits, and are hung up on when CONNECT does not come', { limits: { connectTimeout: 2, connectionsPerAddress: 500, connectionRate: 1000 } }, async (t, broker) => {
   const sockets: Socket[] = []
   for (let i = 0; i < 2000; i += 50) sockets.push(...await Promise.all(Array.from({ length: 50 }, () => rawSocket(t, broker.port))))

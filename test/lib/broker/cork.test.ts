@@ -16,7 +16,7 @@ beforeEach(async () => {
   const accepted = once(server, 'connection')
   reader = connect((server.address() as AddressInfo).port, '127.0.0.1')
   ;[writer] = await accepted as [Socket]
-  state = { corked: false, packetsSent: 0, pieces: undefined, piecesSize: 0 }
+  state = { corked: false, packetsSent: 0, pieces: undefined, piecesSize: 0, written: () => undefined }
   corkPerTurn(writer, state)
 })
 afterEach(() => {

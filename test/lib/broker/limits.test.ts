@@ -5,6 +5,7 @@ import { Bans } from '../../../lib/broker/bans.ts'
 import { limitDefaults, readLimits } from '../../../lib/broker/limits.ts'
 import { Owners } from '../../../lib/broker/owners.ts'
 import { Turn, Turns } from '../../../lib/broker/turns.ts'
+import { Unread } from '../../../lib/broker/unread.ts'
 import { until } from '../../helpers/events.ts'
 
 test('limits are read as numbers or text; what is no whole number from 0 up is the default, what MQTT cannot do is the most it can', () => {
@@ -141,4 +142,25 @@ test('however many addresses come, the rate of one that came in this second is n
   assert.equal(come('192.0.2.1'), 'connectionRate')
   now = 1_000
   assert.deepEqual([come('192.0.2.1'), come('203.0.113.1')], [undefined, undefined])
+})
+
+test('when clients together leave too much unread, those with the most are cut off, and what was read since does not count', () => {
+  const readers = new Set(Array.from({ length: 10 }, (_, i) => ({ i, unread: 0, counted: 0 })))
+  const gone: number[] = []
+  const unread = new Unread(800, readers, reader => {
+    gone.push(reader.i)
+    readers.delete(reader)
+  })
+  const leave = (bytes: (i: number) => number): void => {
+    for (const reader of readers) unread.count(reader, reader.unread = bytes(reader.i))
+  }
+  leave(() => 75)
+  for (const reader of readers) reader.unread = 0
+  leave(() => 70)
+  assert.deepEqual(gone, [])
+  leave(i => i * 20)
+  assert.deepEqual(gone, [9, 8])
+  unread.limit = 0
+  leave(() => 10_000)
+  assert.deepEqual(gone, [9, 8])
 })
