@@ -49,8 +49,11 @@ export interface Taker {
   /** A client published what is not taken. */
   passes? (topic: string, clientId: string): void
   take (publication: Publication, settle: Settle): void
-  /** The client went, cleanly or not; its last will was taken before. */
-  gone (connection: Connection): void
+  /**
+   * The client went, cleanly or not; its last will was taken before.
+   * @param comesBack whether it is to be expected that it comes back and sends again what was not acknowledged; absent: it is
+   */
+  gone (connection: Connection, comesBack?: boolean): void
 }
 
 export interface OutgoingPublication {

@@ -5,6 +5,7 @@ import { internalsOf, type ClientInternals } from './aedes-internals.ts'
 import type { Arrival, Connection } from './broker.ts'
 import { corkPerTurn } from './cork.ts'
 import type { GrantedDelivery } from './granted-delivery.ts'
+import { readToTheEnd } from './last-bytes.ts'
 import { PacketGuard, type GuardLimits, type Violation } from './packet-guard.ts'
 import type { Rights } from './rules.ts'
 import { strangerIn } from './strangers.ts'
@@ -59,6 +60,8 @@ export class ClientState {
   refusal: string | undefined
   /** Why it went. */
   reason: string | undefined
+  /** What went wrong with the socket, while there still was something to read. */
+  broke: Error | undefined
   packetsSent = 0
   /** Whether what is written waits for the turn's end. */
   corked = false
@@ -82,6 +85,7 @@ export class ClientState {
     this.#watcher = watcher
     this.#turn = new Turn(turns, () => { this.#pump() })
     corkPerTurn(stream, this)
+    readToTheEnd(stream, this)
     remember(stream, this)
     stream.read = ClientState.#read
   }
@@ -101,6 +105,9 @@ export class ClientState {
     // Not once(): it comes once, and the wrapper would be kept for every connection.
     socket.on('close', ClientState.#ended)
   }
+
+  /** Whether aedes still reads what the client sends. */
+  get isOpen (): boolean { return this.client?.closed === false }
 
   /** Bytes that were written and that the client did not read yet. */
   get unread (): number {

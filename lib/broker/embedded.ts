@@ -539,7 +539,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       state.connection.gone = true
       this.#persistence.clientWent(client.id)
       this.emit('client', { event: 'disconnected', ...who(state.connection), reason: reasonFor(client, state) })
-      this.#taker.gone(state.connection)
+      this.#taker.gone(state.connection, comesBack(client, state))
     })
     const failed = (client: Client, error: Error): void => {
       const state = this.#states.get(client)
@@ -582,7 +582,13 @@ function cutOff (state: ClientState, reason: string): void {
 
 function reasonFor (client: Client, state: ClientState): string {
   // aedes tells a clean DISCONNECT in no other way. [MQTT-3.14.4-3]
-  return internalsOf(client)._disconnected ? 'the client disconnected' : state.reason ?? 'the connection was lost'
+  return internalsOf(client)._disconnected ? 'the client disconnected' : state.reason ?? state.broke?.message ?? 'the connection was lost'
+}
+
+/** [MQTT-4.4.0-1] Whether a client sends again what was not acknowledged: one that ended by itself may be done, and one without a session need not. */
+function comesBack (client: Client, { stream, broke }: ClientState): boolean {
+  if (internalsOf(client)._disconnected) return false
+  return !stream.readableEnded || (broke !== undefined && !client.clean)
 }
 
 function who ({ clientId, username, address }: Connection): { clientId: string, username?: string, address?: string } {

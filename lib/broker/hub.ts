@@ -288,8 +288,8 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
     }
   }
 
-  gone (connection: Connection): void {
-    for (const intake of this.intakes.values()) intake.gone(connection)
+  gone (connection: Connection, comesBack?: boolean): void {
+    for (const intake of this.intakes.values()) intake.gone(connection, comesBack)
   }
 }
 

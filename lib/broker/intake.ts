@@ -70,7 +70,7 @@ export interface IntakeStatistics {
   waiting: number
   /** Deliveries that nobody stored within the time limit. */
   timedOut: number
-  /** Waiting publications of clients that went; what was QoS 1 or 2 they send again. */
+  /** Waiting publications of clients that went, and that were not kept. */
   abandoned: number
 }
 
@@ -86,6 +86,9 @@ const refusals: Record<Exclude<Claim, 'theirs'>, Pick<Rejected, 'reason' | 'deta
 const removed = new Error('agent-in was removed')
 const abandoned = new Error('its client went before its turn came')
 const sweepEvery = 1_000
+/** How much of what waits from clients that went is kept, and for how many ms. */
+const mostKept = 10_000
+const longestKept = 300_000
 /** The window's source for what the intake itself says. */
 const itself = 0
 /** What a goodbye takes that the intake itself says. */
@@ -183,15 +186,28 @@ export class Intake implements Taker {
     const bytes = weight.bytes > mostUnfolded ? publication.payload.length : weight.bytes
     const turn = { source, bytes, qos: publication.qos, settle }
     if (this.#window.tryEnter(source, bytes)) this.#process(publication, weight, receivedAt, turn)
-    else this.#window.wait(source, () => { this.#process(publication, weight, receivedAt, turn) }, () => { settle(abandoned) }, bytes)
+    else this.#window.wait(source, () => { this.#process(publication, weight, receivedAt, turn) }, () => { this.#abandon(publication, settle) }, bytes, publication.qos > 0 && !publication.will)
   }
 
-  gone (connection: Connection): void {
-    this.#counters.abandoned += this.#window.forget(connection.number)
+  gone (connection: Connection, comesBack = true): void {
+    this.#window.forget(connection.number, comesBack)
+    // Its agents went after their last message.
+    if (this.#window.waits(connection.number)) return
     for (const uuid of this.#presence.gone(connection)) this.#sayGoodbye(uuid, connection)
   }
 
+  #abandon ({ connection }: Publication, settle: Settle): void {
+    this.#counters.abandoned++
+    settle(abandoned)
+    if (connection !== undefined) this.gone(connection)
+  }
+
   #process (publication: Publication, weight: Weight, receivedAt: number, turn: Turn): void {
+    this.#pass(publication, weight, receivedAt, turn)
+    if (publication.connection?.gone === true) this.gone(publication.connection)
+  }
+
+  #pass (publication: Publication, weight: Weight, receivedAt: number, turn: Turn): void {
     const { connection, will, topic, qos, retain } = publication
     if (this.#closed) return this.#settle(turn, removed)
     const delivery: Delivery = { id: '', clientId: connection?.clientId ?? '', username: connection?.username, qos, retain, receivedAt }
@@ -223,7 +239,6 @@ export class Intake implements Taker {
     if (parsed.bad.length > 0) this.#reject(publication, parsed.bad, delivery)
     if (parsed.notice !== undefined) this.#notice(parsed.notice, delivery.clientId)
     this.#send(message, delivery, turn, publication.payload)
-    if (connection?.gone === true) this.gone(connection)
   }
 
   #notice ({ kind, detail }: Notice, clientId: string): void {
@@ -288,7 +303,9 @@ export class Intake implements Taker {
 
   #timeOut (): void {
     const { timeLimit } = this.#options
-    const deadline = performance.now() - timeLimit
+    const now = performance.now()
+    const deadline = now - timeLimit
+    this.#window.expire(now - longestKept)
     if (this.#unsettled === 0) return
     const late = (unsettledOf(this) as Entry[]).filter(entry => entry.holds === 0 && entry.since <= deadline)
     const [first] = late
@@ -305,7 +322,7 @@ export class Intake implements Taker {
 }
 
 function limitsOf ({ clientWindow, totalWindow, clientBytes = 8_000_000, totalBytes = 64_000_000 }: IntakeOptions): WindowLimits {
-  return { perSource: clientWindow, total: totalWindow, sourceBytes: clientBytes, totalBytes }
+  return { perSource: clientWindow, total: totalWindow, sourceBytes: clientBytes, totalBytes, left: mostKept }
 }
 
 function messageOf ({ source, topic, delivery, rules }: Entry): Message {

@@ -16,10 +16,10 @@ export class Presence {
   /** How many agents are connected. */
   get size (): number { return this.#owner.size }
 
-  /** An agent spoke. */
+  /** An agent spoke. What it said through a connection that went meanwhile takes it from no other. */
   heard (uuid: string, connection: Connection): void {
     const owner = this.#owner.get(uuid)
-    if (owner === connection) return
+    if (owner === connection || (owner !== undefined && connection.gone)) return
     if (owner !== undefined) this.#disown(uuid, owner)
     this.#left.get(userOf(connection))?.delete(uuid)
     this.#owner.set(uuid, connection)
@@ -31,8 +31,9 @@ export class Presence {
   /** Somebody says that an agent went. @returns whether that is news */
   saysGoodbye (uuid: string, connection: Connection | undefined, will: boolean): boolean {
     const owner = this.#owner.get(uuid)
-    // An agent that came back through another connection is not gone because the old one's will says so.
+    // An agent that came back through another connection is not gone because the old one's will says so, or what still came of the old one.
     if (will && owner !== connection) return false
+    if (owner !== undefined && owner !== connection && connection?.gone === true) return false
     if (owner === undefined && this.#left.get(userOf(connection))?.has(uuid) === true) return false
     if (owner !== undefined) this.#disown(uuid, owner)
     this.#owner.delete(uuid)

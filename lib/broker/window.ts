@@ -2,13 +2,16 @@ interface Waiting {
   bytes: number
   work: () => void
   forgotten: (() => void) | undefined
+  /** Whether a source that comes back sends it again. */
+  comesAgain: boolean
 }
 
 interface Source {
   open: number
   bytes: number
   waiting: Waiting[]
-  gone: boolean
+  /** ms of `performance.now()` at which it went. */
+  goneAt: number | undefined
 }
 
 export interface WindowLimits {
@@ -18,6 +21,8 @@ export interface WindowLimits {
   /** How many bytes. What is larger has its turn when nothing else is open. */
   sourceBytes: number
   totalBytes: number
+  /** How many may wait from sources that went; they may be as large as what is open. */
+  left: number
 }
 
 /** Admits work while one source and all of them together have less open than a limit, in number and in bytes; the rest waits in order. */
@@ -29,6 +34,8 @@ export class Window {
   #total = 0
   #bytes = 0
   #queued = 0
+  /** What waits from sources that went. */
+  #left = { size: 0, bytes: 0 }
   #paused = false
   #advancing = false
 
@@ -51,12 +58,20 @@ export class Window {
     return true
   }
 
-  /** Run `work` once it has a place, or `forgotten` when its source went before. */
-  wait (id: number, work: () => void, forgotten?: () => void, bytes = 0): void {
+  /**
+   * Run `work` once it has a place, or `forgotten` when its source went and it is not kept.
+   * @param comesAgain whether a source that comes back sends it again
+   */
+  wait (id: number, work: () => void, forgotten?: () => void, bytes = 0, comesAgain = true): void {
     const source = this.#source(id)
     this.#queued++
-    source.waiting.push({ bytes, work, forgotten })
+    source.waiting.push({ bytes, work, forgotten, comesAgain })
     this.#line.add(source)
+  }
+
+  /** Whether something waits from a source. */
+  waits (id: number): boolean {
+    return (this.#sources.get(id)?.waiting.length ?? 0) > 0
   }
 
   /** @param bytes as it entered with */
@@ -66,22 +81,41 @@ export class Window {
     const source = this.#sources.get(id)
     if (source !== undefined) {
       source.bytes -= bytes
-      if (--source.open === 0 && source.gone) this.#sources.delete(id)
+      source.open--
+      this.#drop(id, source)
     }
     if (this.#queued > 0) this.#advance()
   }
 
-  /** A source went: forget what waits from it. @returns how many */
-  forget (id: number): number {
+  /**
+   * A source went: forget what waits from it and comes again, and what is too much to keep.
+   * @param comesBack whether the source does
+   * @returns how many are forgotten
+   */
+  forget (id: number, comesBack = true): number {
     const source = this.#sources.get(id)
-    if (source === undefined) return 0
-    const waiting = source.waiting.splice(0)
-    this.#queued -= waiting.length
-    source.gone = true
-    this.#line.delete(source)
-    if (source.open === 0) this.#sources.delete(id)
-    for (const { forgotten } of waiting) forgotten?.()
-    return waiting.length
+    if (source === undefined || source.goneAt !== undefined) return 0
+    source.goneAt = performance.now()
+    const { left: most, totalBytes } = this.limits
+    const left = this.#left
+    return this.#forget(id, source, ({ bytes, comesAgain }) => {
+      if ((comesBack && comesAgain) || left.size >= most || left.bytes + bytes > totalBytes) return false
+      left.size++
+      left.bytes += bytes
+      return true
+    })
+  }
+
+  /** Forget what waits from sources that went before `before` (ms of `performance.now()`). @returns how many */
+  expire (before: number): number {
+    if (this.#left.size === 0) return 0
+    let forgotten = 0
+    for (const [id, source] of this.#sources) {
+      if (source.goneAt === undefined || source.goneAt >= before) continue
+      for (const { bytes } of source.waiting) this.#took(bytes)
+      forgotten += this.#forget(id, source, () => false)
+    }
+    return forgotten
   }
 
   /** Admit nothing until `resume`. */
@@ -95,10 +129,31 @@ export class Window {
   #source (id: number): Source {
     let source = this.#sources.get(id)
     if (source === undefined) {
-      source = { open: 0, bytes: 0, waiting: [], gone: false }
+      source = { open: 0, bytes: 0, waiting: [], goneAt: undefined }
       this.#sources.set(id, source)
     }
     return source
+  }
+
+  #forget (id: number, source: Source, keep: (waiting: Waiting) => boolean): number {
+    const forgotten: Waiting[] = []
+    source.waiting = source.waiting.filter(waiting => keep(waiting) || (forgotten.push(waiting), false))
+    this.#queued -= forgotten.length
+    if (source.waiting.length === 0) this.#line.delete(source)
+    this.#drop(id, source)
+    for (const each of forgotten) each.forgotten?.()
+    return forgotten.length
+  }
+
+  /** Something is no longer kept of a source that went. */
+  #took (bytes: number): void {
+    this.#left.size--
+    this.#left.bytes -= bytes
+  }
+
+  /** Let go of a source that went and has nothing here. */
+  #drop (id: number, { open, waiting, goneAt }: Source): void {
+    if (goneAt !== undefined && open === 0 && waiting.length === 0) this.#sources.delete(id)
   }
 
   #hasRoom (source: Source, bytes: number): boolean {
@@ -135,6 +190,7 @@ export class Window {
       source.waiting.shift()
       if (source.waiting.length === 0) this.#line.delete(source)
       this.#queued--
+      if (source.goneAt !== undefined) this.#took(next.bytes)
       this.#enter(source, next.bytes)
       admitted = true
       next.work()

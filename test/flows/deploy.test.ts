@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { connectAsync } from 'mqtt'
-import { createServer } from 'node:net'
+import { generate, type Packet } from 'mqtt-packet'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import knexFactory from 'knex'
@@ -103,6 +105,52 @@ test('a persistent subscriber receives all that is stored, through deploys of ev
     const seqs = heard.get(uuid) ?? new Set()
     await until(() => rows.filter(seq => !seqs.has(seq)).length, missing => missing === 0, 5_000).catch(() => undefined)
     assert.deepEqual(rows.filter(seq => !seqs.has(seq)), [], `${uuid}: of ${rows.length} stored messages these were not heard`)
+  }
+})
+
+/** Sends CONNECT, a message and DISCONNECT in one piece, and closes. */
+async function comeAndGo (port: number, uuid: string, qos: 0 | 1 | 2, clean: boolean): Promise<void> {
+  const socket = connect({ port, host: '127.0.0.1' }).on('error', () => undefined)
+  const payload = JSON.stringify({ agent: { uuid }, metrics: [{ type: 'battery', value: 3.7 }] })
+  const packets = [
+    { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: uuid, keepalive: 60, clean: true },
+    { cmd: 'publish', topic: 'agent/message', payload, qos, messageId: 1, dup: false, retain: false },
+    ...clean ? [{ cmd: 'disconnect' }] : []
+  ]
+  socket.end(Buffer.concat(packets.map(packet => generate(packet as Packet))))
+  await once(socket, 'finish')
+  socket.destroy()
+}
+
+test('clients that send and go at once are stored, also while the database is locked and agent-in is full, and during deploys', { timeout: 120_000 }, async t => {
+  const port = await freePort()
+  const flow = await exampleFlow('Monitor agents', { 'platziverse-broker': { port }, 'agent-in': { totalWindow: 5, clientWindow: 5 } }, ['platziverse-agent', 'debug'])
+  const nodeRed = await startNodeRed({ flows: flow })
+  t.after(() => nodeRed.stop())
+  const knex = knexFactory({ client: 'sqlite3', connection: { filename: join(nodeRed.userDir, 'platziverse.sqlite') }, pool: { min: 0, max: 1 }, useNullAsDefault: true })
+  t.after(() => knex.destroy())
+  const stored = (like: string) => knex('metrics').join('series', 'series.id', 'series_id').join('agents', 'agents.id', 'agent_id').whereLike('uuid', like).pluck<string[]>('uuid').then(uuids => uuids.sort(), () => [])
+  const twenty = Array.from({ length: 20 }, (_, i) => String(i).padStart(2, '0'))
+  const come = (name: string) => Promise.all(twenty.map((i, n) => comeAndGo(port, `${name}-${i}`, n % 3 as 0 | 1 | 2, n % 2 === 0)))
+  const expected = (name: string) => twenty.map(i => `${name}-${i}`)
+  await come('calm')
+  await until(() => stored('calm-%'), uuids => uuids.length >= 20)
+
+  const lock = await knex.transaction()
+  await lock.raw('update agents set name = name where id = -1')
+  await come('locked')
+  await new Promise(resolve => setTimeout(resolve, 2000))
+  await lock.rollback()
+  await until(() => stored('locked-%'), uuids => uuids.length >= 20).catch(() => undefined)
+  assert.deepEqual(await stored('locked-%'), expected('locked'))
+
+  for (const type of ['agent-in', 'metric-store', 'platziverse-broker', 'platziverse-database']) {
+    find(flow, type).name = 'changed'
+    const deploying = nodeRed.deploy(flow, 'nodes')
+    await come(type)
+    await deploying
+    await until(() => stored(`${type}-%`), uuids => uuids.length >= 20).catch(() => undefined)
+    assert.deepEqual(await stored(`${type}-%`), expected(type))
   }
 })
 

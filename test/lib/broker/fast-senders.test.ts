@@ -9,7 +9,7 @@ import { createWebSocketStream, WebSocket } from 'ws'
 import { holdDelivery } from '../../../lib/broker/deliveries.ts'
 import { attachBroker } from '../../../lib/broker/hub.ts'
 import { hashPassword } from '../../../lib/broker/passwords.ts'
-import { brokerOptions, openBroker, openIntake, type TestBroker, type TestOptions } from '../../helpers/broker.ts'
+import { brokerOptions, openBroker, openIntake, type TestBroker, type TestIntake, type TestOptions } from '../../helpers/broker.ts'
 import { makeAuthority, withoutOpenssl } from '../../helpers/certificates.ts'
 import { until } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
@@ -28,7 +28,10 @@ function allAtOnce (clientId: string, { qos = 1, count = 1, clean = true, more =
 
 /** The uuids of what was taken, each settled at once. */
 function takenBy (t: TestContext, broker: TestBroker, options = {}): Set<string> {
-  const { heard } = openIntake(t, broker.id, options)
+  return takenFrom(openIntake(t, broker.id, options))
+}
+
+function takenFrom ({ heard }: TestIntake): Set<string> {
   const uuids = new Set<string>()
   const push = heard.push.bind(heard)
   heard.push = entry => {
@@ -80,6 +83,66 @@ for (const [how, { options, more }] of Object.entries(logins)) {
     }
   }
 }
+
+const afterAll = (broker: TestBroker): Promise<unknown> => until(() => broker.events.filter(({ event }) => event === 'disconnected').length, count => count === senders, 20_000)
+
+for (const qos of [0, 1, 2] as const) {
+  for (const clean of [true, false]) {
+    for (const whole of [true, false]) {
+      const how = `messages of QoS ${qos} that come with CONNECT${clean ? ' and DISCONNECT' : ''} from clients that ${whole ? 'close at once' : 'end what they send'}`
+
+      test(`${how} are taken after a deploy, although nobody is there any more`, async t => {
+        const broker = await openBroker(t)
+        const opened = openIntake(t, broker.id)
+        const uuids = takenFrom(opened)
+        opened.detach()
+        await Promise.all(Array.from({ length: senders }, async (_, i) => { await sendAndGo(t, await tcp(broker.port), allAtOnce(`s${i}`, { qos, clean, count: 3 }), whole) }))
+        await afterAll(broker)
+        opened.attach()
+        await until(() => uuids.size, size => size === 3 * senders, 10_000)
+        assert.equal(opened.intake.statistics().abandoned, 0)
+      })
+
+      test(`${how} are taken when others made room, although nobody is there any more`, async t => {
+        const broker = await openBroker(t)
+        const { heard, intake } = openIntake(t, broker.id, { totalWindow: 5, clientWindow: 1 })
+        await Promise.all(Array.from({ length: senders }, async (_, i) => { await sendAndGo(t, await tcp(broker.port), allAtOnce(`s${i}`, { qos, clean, count: 3 }), whole) }))
+        await afterAll(broker)
+        await until(() => intake.statistics().unsettled, n => n === 5, 10_000)
+        for (let i = 0; i < heard.length; i++) {
+          holdDelivery(heard[i]!.incoming?.delivery.id)?.settle()
+          await new Promise(setImmediate)
+        }
+        assert.equal(heard.filter(({ kind }) => kind === 'message').length, 3 * senders)
+      })
+
+      test(`${how} are taken to the last one that the system has, however many`, async t => {
+        const broker = await openBroker(t)
+        const uuids = takenBy(t, broker)
+        await Promise.all(Array.from({ length: 5 }, async (_, i) => { await sendAndGo(t, await tcp(broker.port), allAtOnce(`s${i}`, { qos, clean, count: 300 }), whole) }))
+        await until(() => uuids.size, size => size === 1500, 10_000)
+      })
+    }
+  }
+}
+
+test('a socket that broke has a reason, and is let go of', async t => {
+  const broker = await openBroker(t, { limits: { keepalive: 60 } })
+  const uuids = takenBy(t, broker)
+  const socket = await tcp(broker.port)
+  socket.on('error', () => undefined)
+  socket.write(allAtOnce('broken', { clean: false }))
+  await until(() => uuids.size, size => size === 1)
+  socket.resetAndDestroy()
+  await until(() => broker.events, events => events.some(event => event.event === 'disconnected' && /ECONNRESET|EPIPE/.test(event.reason)))
+  // One that is refused is not read any more.
+  const refused = await tcp(broker.port)
+  refused.write(generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: 'refused', clean: true, keepalive: 0 } as Packet))
+  await once(refused, 'readable')
+  refused.resetAndDestroy()
+  await until(() => broker.place.statistics().clients, count => count === 0)
+  assert.ok(broker.events.some(({ event }) => event === 'refused'))
+})
 
 test('more messages than aedes queues before CONNACK are taken', async t => {
   const broker = await openBroker(t)

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import type { MqttClient } from 'mqtt'
 import { holdDelivery, type Hold } from '../../../lib/broker/deliveries.ts'
 import { flowsStarted } from '../../../lib/broker/hub.ts'
-import { openBroker, openIntake, type Heard } from '../../helpers/broker.ts'
+import { openBroker, openIntake, type Heard, type TestBroker } from '../../helpers/broker.ts'
 import { until } from '../../helpers/events.ts'
 import { reading } from '../../helpers/messages.ts'
 
@@ -183,15 +184,82 @@ test('the window of all clients together holds too', async t => {
   await Promise.all(sent.map(({ done }) => done))
 })
 
-test('what a gone client left waiting is forgotten: it will send it again', async t => {
+const breaks: Record<string, (client: MqttClient, broker: TestBroker) => unknown> = {
+  'whose connection broke': client => { (client.stream as Socket).resetAndDestroy() },
+  'whose id another connection took over': (_client, broker) => broker.client({ clientId: 'c', clean: false })
+}
+for (const [how, end] of Object.entries(breaks)) {
+  test(`what a client with a session left waiting ${how} is forgotten, for it will send it again, but for QoS 0`, async t => {
+    const broker = await openBroker(t)
+    const { heard, intake } = openIntake(t, broker.id, { clientWindow: 1 })
+    const client = await broker.client({ clientId: 'c', clean: false })
+    for (let i = 0; i < 4; i++) publish(client, 'agent/message', reading())
+    client.publish('agent/message', reading('nobody sends it again'), { qos: 0 })
+    await until(() => intake.statistics().waiting, n => n === 4)
+    end(client, broker)
+    await until(() => intake.statistics().abandoned, n => n === 3)
+    hold(heard[0]).settle()
+    await until(() => heard.some(({ incoming }) => incoming?.payload.agent.uuid === 'nobody sends it again'), Boolean)
+    assert.equal(intake.statistics().abandoned, 3)
+  })
+}
+
+for (const [how, end] of Object.entries<(client: MqttClient) => void>({ 'DISCONNECT': client => { client.end(false) }, 'the end of what it sends': client => { client.end(true) } })) {
+  for (const clean of [true, false]) {
+    test(`what a client ${clean ? 'without' : 'with'} a session left waiting is taken in order if it went with ${how}, and its agent goes last`, async t => {
+      const broker = await openBroker(t)
+      const { heard, intake } = openIntake(t, broker.id, { clientWindow: 1 })
+      const client = await broker.client({ clientId: 'c', clean })
+      for (const seq of [1, 2, 3, 4]) client.publish('agent/message', reading('a', { seq }), { qos: 1 })
+      await until(() => intake.statistics().waiting, n => n === 3)
+      // A client of MQTT.js waits for its acknowledgements first.
+      if (how === 'DISCONNECT') client.stream.write(Buffer.from([0xe0, 0]))
+      end(client)
+      await until(() => broker.place.statistics().clients, n => n === 0)
+      for (let i = 0; i < 4; i++) {
+        await until(() => heard.length, n => n > i)
+        hold(heard[i]).settle()
+      }
+      await until(() => heard.length, n => n === 5)
+      assert.deepEqual(heard.map(({ kind, incoming }) => [kind, (incoming?.payload as { seq?: number }).seq]), [['message', 1], ['message', 2], ['message', 3], ['message', 4], ['disconnected', undefined]])
+      assert.equal(intake.statistics().abandoned, 0)
+    })
+  }
+}
+
+test('what is kept of clients that went has a limit; beyond, it is counted', async t => {
   const broker = await openBroker(t)
-  const { intake } = openIntake(t, broker.id, { clientWindow: 1 })
+  // Each counts eight times its length.
+  const { heard, intake, attach, detach } = openIntake(t, broker.id, { totalBytes: 3.5 * 8 * reading().length, acknowledge: 'arrival' })
+  detach()
   const client = await broker.client()
-  for (let i = 0; i < 4; i++) publish(client, 'agent/message', reading())
-  await until(() => intake.statistics().waiting, n => n === 3)
+  for (let i = 0; i < 5; i++) client.publish('agent/message', reading(), { qos: 1 })
+  await until(() => intake.statistics().waiting, n => n === 5)
   client.end(true)
-  await until(() => intake.statistics().abandoned, n => n === 3)
-  assert.equal(intake.statistics().waiting, 0)
+  await until(() => intake.statistics().abandoned, n => n === 2)
+  attach()
+  await until(() => heard.filter(({ kind }) => kind === 'message').length, n => n === 3)
+})
+
+test('what comes late of a client that went takes an agent from no other connection, and says no goodbye for it', async t => {
+  const broker = await openBroker(t)
+  const { heard, intake } = openIntake(t, broker.id, { clientWindow: 1 })
+  const before = await broker.client()
+  before.publish('agent/message', reading('a'), { qos: 1 })
+  before.publish('agent/message', reading('a'), { qos: 1 })
+  before.publish('agent/disconnected', '{"agent":{"uuid":"a"}}', { qos: 1 })
+  await until(() => intake.statistics().waiting, n => n === 2)
+  before.end(true)
+  await until(() => broker.place.statistics().clients, n => n === 0)
+  const after = await broker.client()
+  after.publish('agent/message', reading('a'), { qos: 1 })
+  await until(() => heard.length, n => n === 2)
+  for (let i = 0; i < 3; i++) {
+    await until(() => heard.length, n => n > i)
+    hold(heard[i]).settle()
+  }
+  await until(() => intake.statistics().waiting + intake.statistics().unsettled, n => n === 0)
+  assert.deepEqual([heard.map(({ kind }) => kind), intake.statistics().agents], [['message', 'message', 'message'], 1])
 })
 
 test('during a deploy clients stay, and what they send waits for the next agent-in', async t => {

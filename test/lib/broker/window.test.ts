@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Window } from '../../../lib/broker/window.ts'
 
-const large = { sourceBytes: Infinity, totalBytes: Infinity }
+const large = { sourceBytes: Infinity, totalBytes: Infinity, left: Infinity }
 
 function enter (window: Window, id: number, work: () => void, bytes = 0): void {
   if (window.tryEnter(id, bytes)) work()
@@ -42,6 +42,26 @@ test('nothing is admitted while it is paused, and what waits from a source can b
   assert.deepEqual(ran, ['b'])
 })
 
+test('what nobody sends again stays when its source went, as far as the limits, and until it is too old', () => {
+  const window = new Window({ perSource: 10, total: 3, sourceBytes: 100, totalBytes: 100, left: 3 })
+  const [ran, forgotten]: [string[], string[]] = [[], []]
+  const wait = (id: number, name: string, bytes: number, comesAgain: boolean): void => { window.wait(id, () => { ran.push(name) }, () => { forgotten.push(name) }, bytes, comesAgain) }
+  window.pause()
+  wait(1, 'again', 10, true)
+  wait(1, 'once', 60, false)
+  wait(2, 'large', 50, true)
+  for (const name of ['a', 'b', 'c']) wait(2, name, 10, true)
+  assert.equal(window.forget(1), 1)
+  assert.equal(window.forget(2, false), 2)
+  assert.deepEqual([forgotten, window.waiting], [['again', 'large', 'c'], 3])
+  wait(3, 'here', 10, true)
+  assert.equal(window.expire(0), 0)
+  window.resume()
+  assert.deepEqual([ran, window.waits(2)], [['once', 'a', 'here'], true])
+  assert.equal(window.expire(Infinity), 1)
+  assert.deepEqual([forgotten.at(-1), window.waiting], ['b', 0])
+})
+
 test('work that leaves at once makes room for the next', () => {
   const window = new Window({ perSource: 1, total: 1, ...large })
   let ran = 0
@@ -52,7 +72,7 @@ test('work that leaves at once makes room for the next', () => {
 })
 
 test('bytes count as well, of one source and of all', () => {
-  const window = new Window({ perSource: 100, total: 100, sourceBytes: 10, totalBytes: 15 })
+  const window = new Window({ perSource: 100, total: 100, sourceBytes: 10, totalBytes: 15, left: 10 })
   const ran: string[] = []
   for (const [source, bytes, name] of [[1, 6, 'a1'], [1, 5, 'a2'], [2, 6, 'b1'], [3, 6, 'c1'], [3, 1, 'c2']] as const) enter(window, source, () => { ran.push(name) }, bytes)
   assert.deepEqual(ran, ['a1', 'b1'])
@@ -65,7 +85,7 @@ test('bytes count as well, of one source and of all', () => {
 })
 
 test('what is larger than the limits has its turn when nothing else is open', () => {
-  const window = new Window({ perSource: 100, total: 100, sourceBytes: 10, totalBytes: 15 })
+  const window = new Window({ perSource: 100, total: 100, sourceBytes: 10, totalBytes: 15, left: 10 })
   const ran: string[] = []
   enter(window, 1, () => { ran.push('small') }, 1)
   enter(window, 1, () => { ran.push('large') }, 100)

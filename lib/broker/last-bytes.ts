@@ -1,0 +1,65 @@
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+
+const breaking = Symbol('breaking')
+
+/** What is kept of a socket that broke. */
+interface Breaking {
+  broke: Error | undefined
+  /** Whether somebody still reads. */
+  readonly isOpen: boolean
+}
+type BreakingSocket = Socket & { [breaking]: Breaking }
+type Done = (error?: Error | null) => void
+
+/**
+ * Read what came from a client whose socket broke: one that sends and goes without waiting for an answer resets the connection with
+ * the first of them, and the system has its messages already. Node would destroy the socket together with what was not read.
+ * Nothing can be done for what the client's own system still had to send: it discards that.
+ */
+export function readToTheEnd (stream: Duplex, state: Breaking): void {
+  // A stream over a WebSocket ends when that does.
+  if (!(stream instanceof Socket)) return
+  // Functions are shared, because a broker has thousands of sockets.
+  (stream as BreakingSocket)[breaking] = state
+  stream._write = writeOrDrop
+  stream._writev = writevOrDrop
+  stream.destroy = destroyOrEnd
+}
+
+function writeOrDrop (this: Duplex, chunk: unknown, encoding: BufferEncoding, done: Done): void {
+  const state = (this as BreakingSocket)[breaking]
+  if (state.broke !== undefined) return done()
+  write.call(this, chunk, encoding, error => { done(noted(state, error)) })
+}
+
+function writevOrDrop (this: Duplex, chunks: Array<{ chunk: unknown, encoding: BufferEncoding }>, done: Done): void {
+  const state = (this as BreakingSocket)[breaking]
+  if (state.broke !== undefined) return done()
+  writev.call(this, chunks, error => { done(noted(state, error)) })
+}
+
+/** A failure to read is where it ends. */
+function destroyOrEnd (this: Socket, error?: Error): Socket {
+  const state = (this as BreakingSocket)[breaking]
+  if ((error as NodeJS.ErrnoException | undefined)?.syscall !== 'read' || this.readableEnded || !state.isOpen) {
+    const { destroy } = Object.getPrototypeOf(this) as Socket
+    return destroy.call(this, error) as Socket
+  }
+  noted(state, error)
+  this.push(null)
+  this.read(0)
+  return this
+}
+
+/** @returns the error, unless it is the socket that broke */
+function noted (state: Breaking, error: Error | null | undefined): Error | null | undefined {
+  if (!error || !('syscall' in error)) return error
+  state.broke ??= error
+  return undefined
+}
+
+const { _write: write, _writev: writev } = Socket.prototype as unknown as {
+  _write (this: Duplex, chunk: unknown, encoding: BufferEncoding, done: Done): void
+  _writev (this: Duplex, chunks: Array<{ chunk: unknown, encoding: BufferEncoding }>, done: Done): void
+}
