@@ -46,6 +46,8 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
   /** Ends with the last reload that was asked for. */
   #reloading: Promise<unknown> = Promise.resolve()
   #opening: Promise<void> | undefined
+  /** Ends when the broker that was closed last has left its port and its folder. */
+  #freed: Promise<unknown> = Promise.resolve()
   /** Counts what was asked for, so that a broker which comes too late is known as such. */
   #generation = 0
   /** Why the broker could not be made. */
@@ -75,6 +77,8 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
 
   get isOpen (): boolean { return this.#opening !== undefined }
 
+  get freed (): Promise<unknown> { return this.#freed }
+
   /** Whether somebody waits to hear what a broker here publishes. */
   get isHeard (): boolean { return this.#hearings.size > 0 }
 
@@ -84,7 +88,7 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
 
   /** Be as the node says. Another folder takes another broker; all else changes without hanging up on anybody. */
   async open (options: BrokerOptions): Promise<void> {
-    if (this.#opening !== undefined && this.#options?.folder !== options.folder) await this.close()
+    if (this.#opening !== undefined && this.#options?.folder !== options.folder) void this.close()
     this.#deployed = options
     await this.#apply(options)
   }
@@ -118,6 +122,8 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
   }
 
   async #make (options: BrokerOptions, generation: number): Promise<void> {
+    await this.#freed
+    if (generation !== this.#generation) return
     try {
       const broker = await openEmbeddedBroker(this, options)
       if (generation !== this.#generation) return await broker.close()
@@ -150,20 +156,20 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
     return this.#broker
   }
 
-  async close (): Promise<void> {
+  /** Never rejects: a broker that cannot be closed well is closed all the same. */
+  close (): Promise<unknown> {
     clearTimeout(this.#retry)
     this.#generation++
-    const opening = this.#opening
+    const [opening, broker] = [this.#opening, this.#broker]
     this.#opening = undefined
+    this.#broker = undefined
     this.#options = undefined
     this.#deployed = undefined
     this.#failure = undefined
     this.#diskFailure = undefined
-    await opening
-    const broker = this.#broker
-    this.#broker = undefined
     for (const hearing of this.#hearings) delete hearing.end
-    await broker?.close()
+    this.#freed = Promise.allSettled([this.#freed, opening, broker?.close()])
+    return this.#freed
   }
 
   /** @throws PlatziverseError BROKER_MISSING, PUBLISH_FAILED */
@@ -317,15 +323,17 @@ export async function attachBroker (brokerId: string, options: BrokerOptions): P
   const place = placeOf(brokerId)
   place.attached = true
   // Another broker that a deploy left behind may still have the port.
-  await Promise.all([...places.values()].filter(other => !other.attached && other.isOpen && sharesPort(other, options)).map(other => other.close()))
+  await Promise.all([...places.values()].filter(other => !other.attached).map(other => sharesPort(other, options) ? other.close() : other.freed))
   if (place.attached) await place.open(options)
 }
 
-/** The node of a broker goes: for good when it was `removed`, otherwise the broker stays open for the node's next instance. */
-export async function detachBroker (brokerId: string, removed: boolean): Promise<void> {
-  const place = placeOf(brokerId)
-  place.attached = false
-  if (removed) await place.close()
+/**
+ * The node of a broker goes: the broker stays open for the node's next instance. Whether there will be one is known when the
+ * flows started: Node-RED also calls a node removed that moves to another tab while its old one is deleted.
+ */
+export function detachBroker (brokerId: string): void {
+  const place = places.get(brokerId)
+  if (place !== undefined) place.attached = false
 }
 
 /** Let an agent-in take the three topics off a broker. */
@@ -339,11 +347,9 @@ export function attachIntake (agentInId: string, brokerId: string, handler: Inta
   return intake
 }
 
-/** The agent-in goes: for good when it was `removed`, otherwise what comes meanwhile waits for its next instance. */
-export function detachIntake (agentInId: string, brokerId: string, removed: boolean): void {
-  const place = placeOf(brokerId)
-  if (removed) closeIntake(place, agentInId)
-  else place.intakes.get(agentInId)?.detach()
+/** The agent-in goes: what comes meanwhile waits for its next instance. */
+export function detachIntake (agentInId: string, brokerId: string): void {
+  places.get(brokerId)?.intakes.get(agentInId)?.detach()
 }
 
 function closeIntake (place: Place, agentInId: string): void {
@@ -359,37 +365,36 @@ function sharesPort (place: Place, { listeners }: BrokerOptions): boolean {
 let leaving: NodeJS.Timeout | undefined
 
 /**
- * The flows stopped: whatever they do not take up again soon is closed.
+ * The flows stopped.
  * @param over called when they do not start again soon
  */
-export function flowsStopped (over?: () => void): void {
+export function flowsStopped (over: () => void): void {
   clearTimeout(leaving)
-  leaving = setTimeout(() => {
-    over?.()
-    void closeOrphans()
-  }, grace)
+  leaving = setTimeout(over, grace)
 }
 
 export function flowsStarting (): void {
   clearTimeout(leaving)
 }
 
-/** The flows started: what no node took up again is closed, and what a deploy lost on its way is sent again. */
-export async function flowsStarted (): Promise<void> {
+/** The flows started: what a deploy lost on its way is sent again. */
+export function flowsStarted (): void {
   clearTimeout(leaving)
   const started = performance.now()
   // What is on a wire at this moment arrives; only what does not is sent again.
   setTimeout(() => {
     for (const { intakes } of places.values()) for (const intake of intakes.values()) intake.resend(started)
   }, 250).unref()
-  await closeOrphans()
 }
 
-async function closeOrphans (): Promise<void> {
+/** The flows run, or will not soon: what no node took up is closed. */
+export async function closeOrphanBrokers (): Promise<void> {
   await Promise.all([...places].map(async ([id, place]) => {
+    // The broker first: without its intakes it would acknowledge what nobody stores.
+    const closing = place.attached ? undefined : place.close()
     for (const [agentInId, intake] of place.intakes) if (!intake.attached) closeIntake(place, agentInId)
-    if (place.attached) return
-    await place.close()
+    if (closing === undefined) return
+    await closing
     if (!place.attached && place.intakes.size === 0 && place.eventNames().length === 0 && !place.isHeard) places.delete(id)
   }))
 }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { Bridge, type BridgeOptions, type Leftover, type LocalBroker } from '../broker/bridge.ts'
 import type { Connection, Publication } from '../broker/broker.ts'
-import { findBroker } from '../broker/hub.ts'
+import { findBroker, type BrokerPlace } from '../broker/hub.ts'
 
 /** ms that a stopping node waits for what is on its way to the other broker: the process may end after it. */
 const patience = 300
@@ -24,21 +24,20 @@ class Slot {
   readonly options: BridgeNodeOptions
   readonly bridge: Bridge
   attached = true
-  /** Whether its node is gone for good, and with it what waits. */
-  removed = false
   #source: Connection
   #absence: NodeJS.Timeout | undefined
   #closing: Promise<Leftover> | undefined
 
   constructor (options: BridgeNodeOptions) {
     this.options = options
-    const place = findBroker(options.broker)
+    // Looked up each time: a broker that was deleted and comes back has another place.
+    const place = (): BrokerPlace => findBroker(options.broker)
     const local: LocalBroker = {
       // The same object at each attempt: who takes it may leave a mark on it.
-      publish: (publication, origin) => place.bring(Object.assign(publication, { connection: this.#source, will: false }) as Publication, origin),
-      subscribe: (filter, subscriber) => place.subscribe(filter, subscriber),
-      retained: (filters, signal) => place.retained(filters, signal),
-      hasClient: clientId => place.clients().some(client => client.clientId === clientId)
+      publish: (publication, origin) => place().bring(Object.assign(publication, { connection: this.#source, will: false }) as Publication, origin),
+      subscribe: (filter, subscriber) => place().subscribe(filter, subscriber),
+      retained: (filters, signal) => place().retained(filters, signal),
+      hasClient: clientId => place().clients().some(client => client.clientId === clientId)
     }
     this.bridge = new Bridge(local, options)
     this.#source = this.#newSource()
@@ -97,22 +96,25 @@ export function attachBridge (nodeId: string, options: BridgeNodeOptions): Bridg
   return slot.bridge
 }
 
-/** The node goes: for good when it was `removed`. Resolved when what was on its way had its time. */
-export async function detachBridge (nodeId: string, removed: boolean): Promise<void> {
+/** The node goes, perhaps to come again. Resolved when what was on its way had its time. */
+export async function detachBridge (nodeId: string): Promise<void> {
   const slot = slots.get(nodeId)
   if (slot === undefined) return
   slot.attached = false
-  slot.removed = removed
   await slot.bridge.settled(patience)
 }
 
-/** The flows run, or will not soon: what no node took up is closed. */
-export async function closeOrphanBridges (): Promise<void> {
+/**
+ * The flows run, or will not soon: what no node took up is closed.
+ * @param isKept whether a node may come again: it was disabled, or its flows are stopped; what waits with any other one is gone with it
+ */
+export async function closeOrphanBridges (isKept: (nodeId: string) => boolean): Promise<void> {
+  for (const nodeId of unsent.keys()) if (!isKept(nodeId)) unsent.delete(nodeId)
   await Promise.all([...slots].map(async ([nodeId, slot]) => {
     if (slot.attached) return
     slots.delete(nodeId)
     const left = slot.close()
-    if (!slot.removed) unsent.set(nodeId, { url: slot.options.url, left })
+    if (isKept(nodeId)) unsent.set(nodeId, { url: slot.options.url, left })
     await left
   }))
 }
@@ -120,5 +122,5 @@ export async function closeOrphanBridges (): Promise<void> {
 /** Close every bridge, for tests. */
 export async function closeAllBridges (): Promise<void> {
   for (const slot of slots.values()) slot.attached = false
-  await closeOrphanBridges()
+  await closeOrphanBridges(() => false)
 }

@@ -85,11 +85,11 @@ export default function (RED: RED): void {
     show()
     const timer = setInterval(show, statusEvery)
 
-    this.on('close', (removed: boolean, done: () => void) => {
+    this.on('close', (done: () => void) => {
       clearInterval(timer)
       status.close()
       warnings.close()
-      detachIntake(this.id, brokerId, removed)
+      detachIntake(this.id, brokerId)
       done()
     })
   }

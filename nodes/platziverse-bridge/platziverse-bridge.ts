@@ -23,7 +23,6 @@ export default function (RED: RED): void {
   RED.nodes.registerType<Node<Credentials>, SavedConfig, unknown, Credentials>('platziverse-bridge', function (this, config) {
     RED.nodes.createNode(this, config)
     const status = statusLine(this)
-    const broker = findBroker(config.broker)
 
     let bridge: Bridge
     try {
@@ -67,17 +66,17 @@ export default function (RED: RED): void {
 
     const every = milliseconds(config.statistics, bridgeDefaults.statistics)
     const counting = setInterval(() => {
-      isMissing = broker.listener.state === 'closed'
+      isMissing = findBroker(config.broker).listener.state === 'closed'
       show()
     }, statusEvery)
     const reporting = every > 0 ? setInterval(() => { this.send({ topic: 'statistics', payload: bridge.statistics() }) }, every) : undefined
-    this.on('close', (removed: boolean, done: () => void) => {
+    this.on('close', (done: () => void) => {
       clearInterval(counting)
       clearInterval(reporting)
       bridge.off('state', onState)
       bridge.off('problem', onProblem)
       status.close()
-      detachBridge(this.id, removed).then(done, done)
+      detachBridge(this.id).then(done, done)
     })
   }, { credentials: { user: { type: 'text' }, password: { type: 'password' } } })
 }

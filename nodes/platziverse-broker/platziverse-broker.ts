@@ -105,7 +105,7 @@ export default function (RED: RED): void {
       }, done)
     })
 
-    this.on('close', (removed: boolean, done: () => void) => {
+    this.on('close', (done: () => void) => {
       logins.close()
       clearInterval(timer)
       clearInterval(perSecond)
@@ -114,7 +114,8 @@ export default function (RED: RED): void {
       for (const end of paths) end?.()
       unmeasured?.()
       status.close()
-      detachBroker(this.id, removed).then(done, done)
+      detachBroker(this.id)
+      done()
     })
   }
 

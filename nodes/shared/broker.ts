@@ -1,7 +1,10 @@
-import { closeAllBrokers, findBroker, flowsStarted, flowsStarting, flowsStopped } from '../../lib/broker/hub.ts'
+import { closeAllBrokers, closeOrphanBrokers, findBroker, flowsStarted, flowsStarting, flowsStopped } from '../../lib/broker/hub.ts'
 import { closeAllBridges, closeOrphanBridges } from '../../lib/registry/bridges.ts'
 import { startOutboxes, stopOutboxes } from '../../lib/registry/outbox.ts'
 import type { RED } from './red.ts'
+
+/** What Node-RED tells when the flows have started: the configuration, with what is disabled. */
+interface FlowsStarted { config: { flows: Array<{ id: string }> } }
 
 const watched = new WeakSet<object>()
 
@@ -11,15 +14,19 @@ export function watchFlows (RED: RED): void {
   if (watched.has(events)) return
   watched.add(events)
   events.on('flows:stopping', stopOutboxes)
-  const taken = (): void => {
+  /** All nodes that are to come are there. */
+  const taken = (isKept: (nodeId: string) => boolean): void => {
     startOutboxes()
-    closeOrphanBridges().catch((error: unknown) => { RED.log.error(error) })
+    Promise.all([closeOrphanBridges(isKept), closeOrphanBrokers()]).catch((error: unknown) => { RED.log.error(error) })
   }
-  events.on('flows:stopped', () => { flowsStopped(taken) })
+  // Nothing follows where flows are stopped by hand, or where a deploy brings a node whose type is missing.
+  events.on('flows:stopped', () => { flowsStopped(() => { taken(() => true) }) })
   events.on('flows:starting', flowsStarting)
-  events.on('flows:started', () => {
-    taken()
-    flowsStarted().catch((error: unknown) => { RED.log.error(error) })
+  events.on('flows:started', ({ config }: FlowsStarted) => {
+    const ids = new Set(config.flows.map(({ id }) => id))
+    // A node in a subflow has the id of the subflow's instance before its own.
+    taken(nodeId => ids.has(nodeId) || ids.has(nodeId.split('-', 1)[0] as string))
+    flowsStarted()
   })
 }
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import type { BrokerOptions, ClientEvent, ListenerOptions, ListenerState } from '../../lib/broker/broker.ts'
-import { attachBroker, attachIntake, detachBroker, detachIntake, findBroker, type BrokerPlace } from '../../lib/broker/hub.ts'
+import { attachBroker, attachIntake, closeOrphanBrokers, detachBroker, detachIntake, findBroker, type BrokerPlace } from '../../lib/broker/hub.ts'
 import type { Delivery } from '../../lib/broker/deliveries.ts'
 import type { Intake, IntakeHandler, IntakeOptions, Rejected } from '../../lib/broker/intake.ts'
 import { readLimits, type Limits } from '../../lib/broker/limits.ts'
@@ -28,13 +28,19 @@ export function brokerOptions ({ host = '', port = 0, ...options }: TestOptions 
   return { listeners: [{ transport: 'tcp', host, port }], anonymous: false, users: [], rules: [], folder: undefined, sys: 0, ...options, limits: { ...readLimits({}), ...options.limits } }
 }
 
+/** What a deploy does that deletes the node of a broker. */
+export async function removeBroker (id: string): Promise<void> {
+  detachBroker(id)
+  await closeOrphanBrokers()
+}
+
 /** A real broker on a free port, closed after the test. */
 export async function openBroker (t: TestContext, options: TestOptions = {}): Promise<TestBroker> {
   const id = randomUUID()
   const place = findBroker(id)
   const events: ClientEvent[] = []
   place.on('client', event => { events.push(event) })
-  t.after(() => detachBroker(id, true))
+  t.after(() => removeBroker(id))
   const listening = waitFor<ListenerState>(place as never, 'listener', ({ state }) => state === 'listening')
   await attachBroker(id, brokerOptions(options))
   const state = await listening
@@ -78,6 +84,10 @@ export function openIntake (t: TestContext, brokerId: string, options: Partial<I
     unsettled: error => { heard.push({ kind: 'unsettled', error }) }
   }
   const attach = (to = brokerId) => attachIntake(id, to, handler, { acknowledge: 'stored', timeLimit: 10_000, clientWindow: 1000, totalWindow: 10_000, ...options })
-  t.after(() => { detachIntake(id, brokerId, true) })
-  return { id, heard, attach, detach: (removed = false) => { detachIntake(id, brokerId, removed) }, intake: attach() }
+  const detach = (removed = false): void => {
+    detachIntake(id, brokerId)
+    if (removed) void closeOrphanBrokers()
+  }
+  t.after(() => { detach(true) })
+  return { id, heard, attach, detach, intake: attach() }
 }

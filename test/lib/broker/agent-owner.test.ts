@@ -4,14 +4,14 @@ import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { connectAsync } from 'mqtt'
-import { attachBroker, attachIntake, detachBroker, findBroker, type BrokerPlace } from '../../../lib/broker/hub.ts'
+import { attachBroker, attachIntake, findBroker, type BrokerPlace } from '../../../lib/broker/hub.ts'
 import { hashPassword, type UserRecord } from '../../../lib/broker/passwords.ts'
 import { openPersistence } from '../../../lib/broker/persistence.ts'
 import { openDiskJournal } from '../../../lib/broker/persistence/journal.ts'
 import type { StoredRecord } from '../../../lib/broker/persistence/records.ts'
 import { obey } from '../../../nodes/platziverse-broker/control.ts'
 import { Logins } from '../../../nodes/platziverse-broker/login.ts'
-import { brokerOptions, openBroker, openIntake, type TestBroker } from '../../helpers/broker.ts'
+import { brokerOptions, openBroker, openIntake, removeBroker, type TestBroker } from '../../helpers/broker.ts'
 import { waitFor } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { reading } from '../../helpers/messages.ts'
@@ -91,7 +91,7 @@ function defineTests (): void {
   test('to forget an agent that is nobody\'s, none, or one of a broker that is not there is an error with a code', async t => {
     const broker = await openBroker(t)
     for (const payload of [{ uuid: 'agent-1' }, { uuid: '' }, { uuid: 1 }, {}, undefined]) await assert.rejects(forget(broker.place, payload), { code: 'BROKER_COMMAND_INVALID' })
-    await detachBroker(broker.id, true)
+    await removeBroker(broker.id)
     await assert.rejects(forget(broker.place, { uuid: 'agent-1' }), { code: 'BROKER_MISSING' })
   })
 
@@ -162,7 +162,7 @@ function defineTests (): void {
     assert.deepEqual(await claims(broker), expected)
     assert.deepEqual(await forget(broker.place, { uuid: 'b' }), { uuid: 'b', username: 'ada' })
     assert.deepEqual(await speak(t, broker, 'd', 'ada', 'bob'), ['message', 'AGENT_NOT_THEIRS'])
-    await detachBroker(broker.id, true)
+    await removeBroker(broker.id)
     // A smaller limit takes nothing away.
     const again = await openBroker(t, { ...options, limits: { agentsPerUser: 1 } })
     assert.deepEqual(await speak(t, again, 'd', 'ada', 'bob'), ['message', 'AGENT_NOT_THEIRS'])

@@ -3,8 +3,8 @@ import { test, type TestContext } from 'node:test'
 import { connectAsync, type IPublishPacket, type MqttClient } from 'mqtt'
 import type { BridgeTopic } from '../../../lib/broker/bridge-topics.ts'
 import { Bridge, type BridgeOptions, type BridgeStatistics, type LocalBroker } from '../../../lib/broker/bridge.ts'
-import { attachBroker, detachBroker } from '../../../lib/broker/hub.ts'
-import { brokerOptions, openBroker, type TestBroker } from '../../helpers/broker.ts'
+import { attachBroker } from '../../../lib/broker/hub.ts'
+import { brokerOptions, openBroker, removeBroker, type TestBroker } from '../../helpers/broker.ts'
 import { until, waitFor } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { openMosquitto, withoutMosquitto } from '../../helpers/mosquitto.ts'
@@ -156,7 +156,7 @@ test('what a broker finds on its disk is sent, also when it opens after the brid
   const folder = await temporaryFolder(t)
   const [local, remote] = [await openBroker(t, { folder }), await openBroker(t)]
   await retain(t, local, { a: 'kept' })
-  await detachBroker(local.id, true)
+  await removeBroker(local.id)
   const bridge = await openBridge(t, local, remote, { topics: [row('out', '#')] })
   await attachBroker(local.id, brokerOptions({ folder }))
   await counted(bridge, ({ sent }) => sent === 1)

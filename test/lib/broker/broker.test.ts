@@ -5,8 +5,8 @@ import { connect, createServer, type AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { test } from 'node:test'
 import type { ListenerState } from '../../../lib/broker/broker.ts'
-import { attachBroker, closeAllBrokers, detachBroker, findBroker, flowsStarted, flowsStarting, flowsStopped } from '../../../lib/broker/hub.ts'
-import { brokerOptions, openBroker, type TestOptions } from '../../helpers/broker.ts'
+import { attachBroker, closeAllBrokers, closeOrphanBrokers, detachBroker, findBroker, flowsStarting, flowsStopped } from '../../../lib/broker/hub.ts'
+import { brokerOptions, openBroker, removeBroker, type TestOptions } from '../../helpers/broker.ts'
 import { until, waitFor } from '../../helpers/events.ts'
 
 const loopback = brokerOptions()
@@ -14,7 +14,7 @@ const loopback = brokerOptions()
 async function firstState (t: { after (fn: () => unknown): void }, options: TestOptions = {}) {
   const id = randomUUID()
   const place = findBroker(id)
-  t.after(() => detachBroker(id, true))
+  t.after(() => removeBroker(id))
   const state = waitFor<ListenerState>(place as never, 'listener', ({ state }) => state !== 'starting')
   await attachBroker(id, brokerOptions(options))
   return { id, place, state: await state }
@@ -124,11 +124,11 @@ test('without users only this machine may connect; with the box ticked, the netw
 test('a deploy with the same properties keeps every client', async t => {
   const broker = await openBroker(t)
   const client = await broker.client()
-  await detachBroker(broker.id, false)
-  flowsStopped()
+  detachBroker(broker.id)
+  flowsStopped(() => { void closeOrphanBrokers() })
   flowsStarting()
   await attachBroker(broker.id, loopback)
-  await flowsStarted()
+  await closeOrphanBrokers()
   await client.publishAsync('a', 'still here', { qos: 1 })
   assert.deepEqual(broker.events.map(({ event }) => event), ['connected'])
 })
@@ -145,15 +145,14 @@ test('a changed listener hangs up, and the new one has the port', async t => {
 
 test('a broker that no node stands for after a deploy is closed, and its port is free', async t => {
   const broker = await openBroker(t)
-  await detachBroker(broker.id, false)
-  await flowsStarted()
+  await removeBroker(broker.id)
   assert.ok(await portIsFree(broker.port))
 })
 
 test('flows that stop for good close the broker', async t => {
   const broker = await openBroker(t)
-  await detachBroker(broker.id, false)
-  flowsStopped()
+  detachBroker(broker.id)
+  flowsStopped(() => { void closeOrphanBrokers() })
   await until(() => portIsFree(broker.port), Boolean)
 })
 
@@ -165,7 +164,7 @@ test('a removed broker frees its port within a second, also with clients that sa
   const client = await broker.client()
   const closed = once(client as never, 'close')
   const started = performance.now()
-  await detachBroker(broker.id, true)
+  await removeBroker(broker.id)
   assert.ok(await portIsFree(broker.port))
   assert.ok(performance.now() - started < 1000)
   await closed
@@ -173,7 +172,7 @@ test('a removed broker frees its port within a second, also with clients that sa
 
 test('another broker may take the port of one that a deploy left behind', async t => {
   const broker = await openBroker(t)
-  await detachBroker(broker.id, false)
+  detachBroker(broker.id)
   const { state } = await firstState(t, { port: broker.port })
   assert.equal(state.state, 'listening')
 })
@@ -212,8 +211,7 @@ test('this process hears what is published, also by a broker that was made anew,
   await client.publishAsync('a/b', 'one', { qos: 1 })
   await broker.place.publish({ topic: 'a/b', payload: 'two', qos: 0, retain: false }, 'a bridge')
   await broker.place.publish({ topic: '$a/b', payload: 'hidden', qos: 0, retain: false })
-  await detachBroker(broker.id, true)
-  await flowsStarted()
+  await removeBroker(broker.id)
   const listening = waitFor<ListenerState>(broker.place as never, 'listener', ({ state }) => state === 'listening')
   await attachBroker(broker.id, loopback)
   await listening

@@ -6,11 +6,11 @@ import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { connect, connectAsync, type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt'
 import { generate, parser, type Packet } from 'mqtt-packet'
-import { attachBroker, detachBroker, findBroker, type BrokerPlace } from '../../../lib/broker/hub.ts'
+import { attachBroker, findBroker, type BrokerPlace } from '../../../lib/broker/hub.ts'
 import { hashPassword, type UserRecord } from '../../../lib/broker/passwords.ts'
 import { obey } from '../../../nodes/platziverse-broker/control.ts'
 import { Logins } from '../../../nodes/platziverse-broker/login.ts'
-import { brokerOptions, openBroker, type TestBroker } from '../../helpers/broker.ts'
+import { brokerOptions, openBroker, removeBroker, type TestBroker } from '../../helpers/broker.ts'
 import { until, waitFor } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { publishPacket, rawSocket } from '../../helpers/raw-client.ts'
@@ -83,7 +83,7 @@ async function defineTests (): Promise<void> {
       assert.deepEqual(await tell(broker.place, { clientId: 'device' }), { clientId: 'device', disconnected: false, ended: true })
       assert.deepEqual([broker.place.snapshot()?.messages.stored, broker.place.snapshot()?.clients.total], [0, 0])
       if (options.folder !== undefined) {
-        await detachBroker(broker.id, true)
+        await removeBroker(broker.id)
         broker = await openBroker(t, options)
       }
       assert.deepEqual(await findsThere(t, broker, as('bob')), { present: false, got: ['own'] })
@@ -156,7 +156,7 @@ async function defineTests (): Promise<void> {
     for (const payload of [{ clientId: 'nobody' }, { clientId: '' }, { clientId: 1 }, {}, undefined]) {
       await assert.rejects(tell(broker.place, payload), { code: 'BROKER_COMMAND_INVALID' })
     }
-    await detachBroker(broker.id, true)
+    await removeBroker(broker.id)
     await assert.rejects(tell(broker.place, { clientId: 'nobody' }), { code: 'BROKER_MISSING' })
   })
 

@@ -288,7 +288,7 @@ test('a delivery that a closing store gave back, or that a deploy lost on a wire
   const sent = [publish(client, 'agent/message', reading()), publish(client, 'agent/message', reading())]
   await until(() => heard.length, n => n === 2)
   hold(heard[0]).release()
-  await flowsStarted()
+  flowsStarted()
   await until(() => heard.length, n => n === 4)
   for (const again of heard.slice(2)) hold(again).settle()
   await Promise.all(sent.map(({ done }) => done))
@@ -302,7 +302,7 @@ test('what is sent again is what came, whatever the flow made of it the first ti
   await until(() => heard.length, n => n === 1)
   const before = structuredClone(heard[0]?.incoming?.payload)
   Object.assign(heard[0]?.incoming?.payload ?? {}, { metrics: [], extra: true })
-  await flowsStarted()
+  flowsStarted()
   await until(() => heard.length, n => n === 2)
   assert.deepEqual(heard[1]?.incoming?.payload, before)
   hold(heard[1]).settle()

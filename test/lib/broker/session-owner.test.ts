@@ -6,10 +6,9 @@ import { test, type TestContext } from 'node:test'
 import { connect, connectAsync, type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt'
 import { generate, parser, type Packet } from 'mqtt-packet'
 import sqlite3 from 'sqlite3'
-import { detachBroker } from '../../../lib/broker/hub.ts'
 import { hashPassword } from '../../../lib/broker/passwords.ts'
 import { openPersistence } from '../../../lib/broker/persistence.ts'
-import { openBroker, type TestBroker, type TestOptions } from '../../helpers/broker.ts'
+import { openBroker, removeBroker, type TestBroker, type TestOptions } from '../../helpers/broker.ts'
 import { until } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { rawSocket } from '../../helpers/raw-client.ts'
@@ -53,7 +52,7 @@ async function openTwice (t: TestContext, kept: string, use: (broker: TestBroker
   const broker = await openBroker(t, options)
   await use(broker)
   if (kept === 'in memory') return broker
-  await detachBroker(broker.id, true)
+  await removeBroker(broker.id)
   return await openBroker(t, options)
 }
 
@@ -99,7 +98,7 @@ test('a session that an earlier version kept belongs to the first who resumes it
   const options: TestOptions = { users, folder: await temporaryFolder(t) }
   const first = await openBroker(t, options)
   await leaveSession(first, ada)
-  await detachBroker(first.id, true)
+  await removeBroker(first.id)
   await query(options.folder!, "update records set value = json_remove(value, '$.owner'); pragma user_version = 1")
 
   const second = await openBroker(t, options)
@@ -107,12 +106,12 @@ test('a session that an earlier version kept belongs to the first who resumes it
   await until(() => got, ([letter]) => letter === 'private')
   await client.endAsync()
   await assertRefused(second, ada)
-  await detachBroker(second.id, true)
+  await removeBroker(second.id)
 
   const third = await openBroker(t, options)
   await assertRefused(third, ada)
   assert.equal((await resume(t, third, bob)).present, true)
-  await detachBroker(third.id, true)
+  await removeBroker(third.id)
   assert.deepEqual(await query(options.folder!, 'pragma user_version'), [{ user_version: 2 }])
 })
 

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test, type TestContext } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { holdDelivery, type Hold } from '../../../lib/broker/deliveries.ts'
 import { hashPassword } from '../../../lib/broker/passwords.ts'
 import type { Bridge } from '../../../lib/broker/bridge.ts'
 import { attachBridge, closeOrphanBridges, detachBridge, type BridgeNodeOptions } from '../../../lib/registry/bridges.ts'
+import { attachBroker } from '../../../lib/broker/hub.ts'
 import type { PlatziverseError } from '../../../lib/errors.ts'
-import { openBroker, openIntake, type Heard, type TestBroker } from '../../helpers/broker.ts'
+import { brokerOptions, openBroker, openIntake, removeBroker, type Heard, type TestBroker } from '../../helpers/broker.ts'
 import { until, waitFor } from '../../helpers/events.ts'
 
 const reading = (uuid = 'a1', rest = {}): string => JSON.stringify({ agent: { uuid }, metrics: [{ type: 't', value: 1 }], timestamp: 1_700_000_000_000, ...rest })
@@ -20,14 +22,14 @@ function hold (heard: Heard | undefined): Hold {
 interface TestBridge { id: string, bridge: Bridge, options: BridgeNodeOptions, remove (): Promise<void> }
 
 /** A bridge that fetches `agent/#`, and is subscribed. */
-async function openBridge (t: TestContext, local: TestBroker, remote: TestBroker, rest: Partial<BridgeNodeOptions> = {}): Promise<TestBridge> {
+async function openBridge (t: TestContext, local: Pick<TestBroker, 'id'>, remote: TestBroker, rest: Partial<BridgeNodeOptions> = {}): Promise<TestBridge> {
   const id = randomUUID()
   const topics: BridgeNodeOptions['topics'] = [{ direction: 'both', filter: 'agent/#', localPrefix: '', remotePrefix: '', qos: 1 }]
   const options: BridgeNodeOptions = { id, clientId: id, broker: local.id, url: remote.url, topics, reconnect: { min: 20, max: 50 }, ...rest }
   const bridge = attachBridge(id, options)
   const remove = async (): Promise<void> => {
-    await detachBridge(id, true)
-    await closeOrphanBridges()
+    await detachBridge(id)
+    await closeOrphanBridges(() => false)
   }
   t.after(remove)
   await until(() => remote.place.clients(), clients => clients.some(({ clientId, subscriptions }) => clientId === id && subscriptions.length > 0))
@@ -149,4 +151,31 @@ test('a broker returns nothing to a bridge of what came from it, nor of what age
   await remote.place.publish({ topic: 'end', payload: '', qos: 1, retain: false })
   await until(() => bridge.statistics().received, n => n > 0)
   assert.deepEqual([bridge.statistics().received, bridge.statistics().sent], [1, 2])
+})
+
+test('a bridge goes on when its broker is deleted and comes back', async t => {
+  const remote = await plain(t)
+  const local = { id: randomUUID() }
+  t.after(() => removeBroker(local.id))
+  await attachBroker(local.id, brokerOptions())
+  const { bridge } = await openBridge(t, local, remote, { topics: [{ direction: 'in', filter: 'x', localPrefix: '', remotePrefix: '', qos: 1 }] })
+  await removeBroker(local.id)
+  await attachBroker(local.id, brokerOptions())
+  await (await remote.client()).publishAsync('x', '1', { qos: 1 })
+  await until(() => bridge.statistics().received, n => n === 1, 5_000)
+})
+
+test('what a disabled bridge had not sent waits for it, and goes with one that is deleted', async t => {
+  for (const isKept of [true, false]) {
+    const [local, remote] = [await plain(t), await plain(t)]
+    const { id, bridge, options } = await openBridge(t, local, remote)
+    remote.place.disconnect(id, 3600)
+    await until(() => bridge.state.state, state => state === 'connecting')
+    await local.place.publish({ topic: 'agent/x', payload: '1', qos: 1, retain: false })
+    await detachBridge(id)
+    await closeOrphanBridges(() => isKept)
+    const next = attachBridge(id, options)
+    await nextTurn()
+    assert.equal(next.statistics().buffered, isKept ? 1 : 0)
+  }
 })
