@@ -26,6 +26,9 @@ export interface Connection {
   readonly origin?: string
 }
 
+/** Who published something. */
+export type Publisher = Pick<Connection, 'clientId' | 'username' | 'verified'>
+
 /** One MQTT PUBLISH on its way in. */
 export interface Publication {
   topic: string
@@ -35,6 +38,8 @@ export interface Publication {
   /** Whether the broker publishes it as the last will of `connection`. */
   will: boolean
   connection: Connection | undefined
+  /** Who published it; absent: `connection`. A last will may be that of a client that did not come in, or not come back after a restart. */
+  publisher?: Publisher | undefined
   /** When it came, in UTC ms, and the `seq` that it gets if it carries nothing to tell it by: from the first who takes it, so that all agree. */
   receivedAt?: number
   seq?: number

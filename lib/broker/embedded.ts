@@ -7,7 +7,7 @@ import { PlatziverseError, reasonOf } from '../errors.ts'
 import { Admission } from './admission.ts'
 import { mostBans } from './bans.ts'
 import { internalsOf } from './aedes-internals.ts'
-import type { Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Subscriber, Taker } from './broker.ts'
+import type { Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Publisher, Subscriber, Taker } from './broker.ts'
 import { clientOrigin } from './deliveries.ts'
 import { ClientState, mostUnread, unreadBeforeDropping, type Watcher } from './client-state.ts'
 import { Counters } from './counters.ts'
@@ -17,6 +17,8 @@ import { Listeners } from './listeners.ts'
 import type { Owners } from './owners.ts'
 import type { Violation } from './packet-guard.ts'
 import { openPersistence, type BrokerPersistence } from './persistence.ts'
+import type { SessionOwner } from './persistence/session.ts'
+import { formerWill, type Will } from './persistence/wills.ts'
 import { Rules } from './rules.ts'
 import { SysTopics, type BrokerSnapshot } from './sys-topics.ts'
 import { markTaken, subscriptionsOf, TakingAedes } from './taking-aedes.ts'
@@ -398,7 +400,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     state.arrival.limitPackets?.(this.#options.limits.packetBytes, true)
     state.verified = verified
     state.rights = this.#rightsOf(state, client.id)
-    this.#checkWill(client, state)
+    this.#checkWill(client, state, owner)
     // A session may have a queue, which is sent before any SUBSCRIBE.
     if (!client.clean) this.#deliverTo(client, state)
     return undefined
@@ -409,10 +411,13 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     state.delivery ??= new GrantedDelivery(client, state, this.aedes, this.#persistence)
   }
 
-  /** A last will that the rules forbid is not even stored: after a restart nobody would know whose it was. */
-  #checkWill (client: Client, { rights }: ClientState): void {
+  /** A last will that the rules forbid is not even stored; another one with its owner, to be checked after a restart too. */
+  #checkWill (client: Client, { rights }: ClientState, owner: SessionOwner): void {
     const connecting = internalsOf(client)
-    if (connecting._will === undefined || rights?.mayPublish(connecting._will.topic) !== false) return
+    const will: Will | undefined = connecting._will
+    if (will === undefined) return
+    will.owner = owner
+    if (rights?.mayPublish(will.topic) !== false) return
     connecting._will = undefined
     this.#counters.dropped('rules')
   }
@@ -422,8 +427,10 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   }
 
   #incoming (client: Client | null, packet: PublishPacket, done: (error?: Error | null) => void): void {
-    // aedes gives null, and not the client, for a will that it found after a restart.
-    const state = client === null ? undefined : this.#states.get(client)
+    const will = formerWill(packet)
+    // aedes gives null in the place of a client that did not come back; nobody else has none.
+    if (will !== undefined || client === null) return this.#found(will ?? packet as Will, client, done)
+    const state = this.#states.get(client)
     try {
       this.#authorized(client, state, packet, done)
     } catch (error) {
@@ -432,7 +439,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     }
   }
 
-  #authorized (client: Client | null, state: ClientState | undefined, packet: PublishPacket, done: (error?: Error | null) => void): void {
+  #authorized (client: Client, state: ClientState | undefined, packet: PublishPacket, done: (error?: Error | null) => void): void {
     const { topic, qos } = packet
     this.#counters.publishReceived(packet.payload.length)
     // aedes' own check, which this hook replaces. [MQTT-3.3.5-2] A publication that is not allowed is acknowledged, and goes nowhere.
@@ -442,28 +449,44 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       return done(null)
     }
     // aedes publishes a will only after it closed the client.
-    const will = client === null || client.closed
+    const will = client.closed
     const finished = (error?: Error | null): void => {
       // Nobody is there to be acknowledged, and aedes would report the failing write.
       if (!will && client.closed) return
       if (error && state !== undefined) state.reason ??= `not acknowledged: ${error.message}`
       done(error ?? null)
     }
-    if (qos !== 2 || will) return this.#pass(client, state, packet, will, finished)
+    // Its last will speaks for a client that went on its way in, too.
+    const publisher = state?.connection ?? (state && { clientId: client.id, username: state.username, verified: state.verified })
+    if (qos !== 2 || will) return this.#pass(client, state, packet, will, finished, publisher)
     const settle = this.#persistence.receive(client, packet, finished)
     if (settle === undefined) markTaken(packet)
-    else this.#pass(client, state, packet, will, settle)
+    else this.#pass(client, state, packet, will, settle, publisher)
+  }
+
+  /** A last will that was found after a restart. */
+  #found (will: Will, client: Client | null, done: (error?: Error | null) => void): void {
+    const { clientId = '', owner, topic } = will
+    const publisher: Publisher = { clientId, username: owner ?? undefined, verified: typeof owner === 'string' }
+    this.#counters.publishReceived(will.payload.length)
+    // One without a known owner kept to the rules when it was stored.
+    const isForbidden = topic.startsWith('$SYS/') || (owner !== undefined && !this.#rules.for(publisher).mayPublish(topic))
+    if (isForbidden) this.#counters.dropped('rules')
+    // Its client came back after aedes looked for wills.
+    if (!isForbidden && client === null) return this.#pass(null, undefined, will as PublishPacket, true, done, publisher)
+    markTaken(will as PublishPacket)
+    done(null)
   }
 
   /** Give a publication to the taker or to the subscribers. */
-  #pass (client: Client | null, state: ClientState | undefined, packet: PublishPacket, will: boolean, settle: (error?: Error) => void): void {
+  #pass (client: Client | null, state: ClientState | undefined, packet: PublishPacket, will: boolean, settle: (error?: Error) => void, publisher: Publisher | undefined): void {
     const { topic, qos, retain } = packet
     if (this.#taker.takes(topic)) {
       markTaken(packet)
       const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
-      return this.#taker.take({ topic, payload, qos, retain, will, connection: state?.connection }, settle)
+      return this.#taker.take({ topic, payload, qos, retain, will, connection: state?.connection, publisher }, settle)
     }
-    this.#taker.passes?.(topic, state?.connection?.clientId ?? '')
+    this.#taker.passes?.(topic, publisher?.clientId ?? '')
     // aedes publishes it after this.
     if (qos === 0 || will) return settle()
     // aedes acknowledges QoS 1 before it publishes, and QoS 2 that comes again while it publishes: published here, so that PUBACK and PUBREC mean that every queue has it.

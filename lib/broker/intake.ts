@@ -4,7 +4,7 @@ import { NearTopics } from '../messages/near-topics.ts'
 import { parse, type Message, type RejectReason, type Notice, type Rules } from '../messages/parse.ts'
 import { kindOf, topics } from '../messages/topics.ts'
 import { mostUnfolded, weigh, type Weight } from '../messages/weigh.ts'
-import type { Connection, Publication, Settle, Taker } from './broker.ts'
+import type { Connection, Publication, Publisher, Settle, Taker } from './broker.ts'
 import { addUnsettled, endDelivery, hasStrayed, nextDeliveryId, unsettledOf, type Delivery, type Unsettled } from './deliveries.ts'
 import type { Claim, Owners } from './owners.ts'
 import { Presence } from './presence.ts'
@@ -208,9 +208,9 @@ export class Intake implements Taker {
   }
 
   #pass (publication: Publication, weight: Weight, receivedAt: number, turn: Turn): void {
-    const { connection, will, topic, qos, retain } = publication
+    const { connection, publisher = connection, will, topic, qos, retain } = publication
     if (this.#closed) return this.#settle(turn, removed)
-    const delivery: Delivery = { id: '', clientId: connection?.clientId ?? '', username: connection?.username, qos, retain, receivedAt }
+    const delivery: Delivery = { id: '', clientId: publisher?.clientId ?? '', username: publisher?.username, qos, retain, receivedAt }
     if (connection?.origin !== undefined) delivery.origin = connection.origin
     const parsed = parse(topic, publication.payload, receivedAt, weight, this.#options.rules)
     if (!parsed.ok) {
@@ -219,7 +219,7 @@ export class Intake implements Taker {
     }
     const { message } = parsed
     const { uuid } = message.payload.agent
-    const claim = this.#claim(message, publication)
+    const claim = this.#claim(message, publisher)
     if (claim !== 'theirs') {
       this.#reject(publication, [refusals[claim]], delivery)
       return this.#settle(turn)
@@ -258,10 +258,8 @@ export class Intake implements Taker {
   }
 
   /** Whether somebody may speak for an agent: a user for one that carries the user's name or none, and anybody for none that is another user's. */
-  #claim ({ kind, payload: { agent } }: Message, { connection, will }: Publication): Claim {
-    // A will that is found after a restart: it was checked when its client could publish, and nobody knows any more whose it is.
-    if (connection === undefined && will) return 'theirs'
-    const username = connection?.verified === true ? connection.username ?? '' : undefined
+  #claim ({ kind, payload: { agent } }: Message, publisher: Publisher | undefined): Claim {
+    const username = publisher?.verified === true ? publisher.username ?? '' : undefined
     // A goodbye makes nobody an owner: anybody can say one for agents that are not there.
     if (kind === 'disconnected') return this.#owners().mayEnd(agent.uuid, username) === false ? 'another' : 'theirs'
     if (username !== undefined && 'username' in agent && agent.username !== undefined && agent.username !== username) return 'another'

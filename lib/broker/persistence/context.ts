@@ -3,7 +3,7 @@ import type { Journal } from './journal.ts'
 
 /** The parts of aedes and its clients that are used here. */
 export interface Aedes { id: string, counter: number }
-export interface Client { id: string, clean?: boolean, connecting?: boolean, _authorized?: boolean }
+export interface Client { id: string, clean?: boolean, connecting?: boolean, closed?: boolean, _authorized?: boolean }
 
 /** What all parts of a persistence work with. */
 export interface Context {

@@ -31,7 +31,8 @@ export interface Subscription {
 /** What is on the disk: one of these under each number. A message in many queues is there once. */
 export type StoredRecord =
   | { kind: 'retained', content: Content }
-  | { kind: 'will', client: string, content: Content }
+  /** `owner`: as of a session; absent where an earlier version wrote it, which ignores it. */
+  | { kind: 'will', client: string, owner?: string | null, content: Content }
   | { kind: 'message', content: Content }
   /** `message` is the number of its content; without one the message was released by PUBREL. */
   | { kind: 'queued', client: string, message?: number, qos: 0 | 1 | 2, messageId?: number }

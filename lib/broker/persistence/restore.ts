@@ -6,7 +6,7 @@ import type { RetainedMessages } from './retained.ts'
 import type { Queued, Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
 import type { Subscriptions } from './subscriptions.ts'
-import type { Wills } from './wills.ts'
+import { formerBroker, type Wills } from './wills.ts'
 
 /** Where records belong. */
 interface Parts {
@@ -18,9 +18,6 @@ interface Parts {
   wills: Wills
   owners: Owners
 }
-
-/** What stands for the brokers of former runs. */
-const formerBroker = 'former'
 
 /** Puts the records of former runs back to where they were. */
 export class Restorer {
@@ -39,7 +36,7 @@ export class Restorer {
         to.retained.restore({ cmd: 'publish', dup: false, brokerId: formerBroker, brokerCounter: record, ...stored.content }, record)
         return
       case 'will':
-        to.wills.restore(stored.client, { ...stored.content, brokerId: formerBroker, clientId: stored.client }, record)
+        to.wills.restore(stored.client, { ...stored.content, brokerId: formerBroker, clientId: stored.client, owner: stored.owner }, record)
         return
       case 'message':
         this.#messages.set(record, { content: stored.content, message: { record, users: 0 } })

@@ -1,14 +1,30 @@
 import { Readable } from 'node:stream'
 import type { Client, Context } from './context.ts'
 import { contentOf, type Content } from './records.ts'
+import type { SessionOwner } from './session.ts'
 
-/** A will as aedes gives it and wants it back. */
-export type Will = Content & { brokerId?: string, clientId?: string }
+/** What stands for the brokers of former runs. */
+export const formerBroker = 'former'
+
+/** A will as aedes gives it and wants it back, and whose it is; undefined: not known. */
+export type Will = Content & { brokerId?: string, clientId?: string, owner?: SessionOwner | undefined }
+
+interface Kept {
+  will: Will
+  record: number
+  /** Whose will it is; absent: of a former run's. */
+  client?: Client
+}
+
+/** A will that was found after a restart; undefined: the packet is something else. */
+export function formerWill (packet: object): Will | undefined {
+  return (packet as Partial<Will>).brokerId === formerBroker ? packet as Will : undefined
+}
 
 /** The wills of the clients that are here, and of those that were when a former run ended. */
 export class Wills {
   #context: Context
-  #byClient = new Map<string, { will: Will, record: number }>()
+  #byClient = new Map<string, Kept>()
 
   constructor (context: Context) {
     this.#context = context
@@ -24,8 +40,9 @@ export class Wills {
     const record = this.#byClient.get(client.id)?.record ?? journal.next()
     will.brokerId = broker!.id
     will.clientId = client.id
-    this.#byClient.set(client.id, { will, record })
-    journal.put(record, { kind: 'will', client: client.id, content: contentOf(will) })
+    this.#byClient.set(client.id, { will, record, client })
+    const { owner } = will
+    journal.put(record, { kind: 'will', client: client.id, ...owner === undefined ? {} : { owner }, content: contentOf(will) })
     await journal.committed()
   }
 
@@ -33,19 +50,31 @@ export class Wills {
     return this.#byClient.get(client.id)?.will
   }
 
-  /** Resolves after the commit. */
-  async delete (client: Client): Promise<Will | undefined> {
+  /**
+   * Resolves after the commit.
+   * @param client with a `brokerId`: the will of a client of that broker was published, or is not to be
+   */
+  async delete (client: Client & { brokerId?: string }): Promise<Will | undefined> {
     const { journal } = this.#context
     const stored = this.#byClient.get(client.id)
-    if (stored === undefined) return undefined
+    if (stored === undefined || isOfAnother(stored, client)) return undefined
     this.#byClient.delete(client.id)
     journal.delete(stored.record)
     await journal.committed()
     return stored.will
   }
 
-  /** The wills of clients whose broker is not among `brokers`: after a restart, of all that have not come back. */
+  /**
+   * The wills of clients whose broker is not among `brokers`: after a restart, of all that have not come back. aedes also takes this
+   * broker for gone when the clock leaps.
+   */
   stream (brokers: Record<string, unknown>): Readable {
-    return Readable.from([...this.#byClient.values()].map(({ will }) => will).filter(({ brokerId }) => brokers[brokerId!] === undefined))
+    const left = [...this.#byClient.values()].filter(({ will, client }) => brokers[will.brokerId!] === undefined && client?.closed !== false)
+    return Readable.from(left.map(({ will }) => will))
   }
+}
+
+/** Whether the will is that of the next client with the id: aedes asks for the end of the last one's when the next is there already. */
+function isOfAnother ({ will, client }: Kept, { brokerId }: { brokerId?: string }): boolean {
+  return brokerId !== undefined && (brokerId !== will.brokerId || client?.closed === false)
 }

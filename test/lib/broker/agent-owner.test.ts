@@ -1,18 +1,21 @@
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { connectAsync } from 'mqtt'
+import { connectAsync, type MqttClient } from 'mqtt'
+import sqlite3 from 'sqlite3'
 import { attachBroker, attachIntake, findBroker, type BrokerPlace } from '../../../lib/broker/hub.ts'
 import { hashPassword, type UserRecord } from '../../../lib/broker/passwords.ts'
 import { openPersistence } from '../../../lib/broker/persistence.ts'
 import { openDiskJournal } from '../../../lib/broker/persistence/journal.ts'
 import type { StoredRecord } from '../../../lib/broker/persistence/records.ts'
+import type { Rule } from '../../../lib/broker/rules.ts'
 import { obey } from '../../../nodes/platziverse-broker/control.ts'
 import { Logins } from '../../../nodes/platziverse-broker/login.ts'
-import { brokerOptions, openBroker, openIntake, removeBroker, type TestBroker } from '../../helpers/broker.ts'
-import { waitFor } from '../../helpers/events.ts'
+import { brokerOptions, openBroker, openIntake, removeBroker, type TestBroker, type TestOptions } from '../../helpers/broker.ts'
+import { until, waitFor } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { reading } from '../../helpers/messages.ts'
 
@@ -24,7 +27,7 @@ function forget (place: BrokerPlace, payload: unknown): Promise<unknown> {
 }
 
 /** A broker with an agent-in in a process of its own, to be told to forget agents, and to be killed. */
-async function beKilled (options: { folder: string, users: UserRecord[] }): Promise<void> {
+async function beKilled (options: TestOptions): Promise<void> {
   const place = findBroker('broker')
   place.on('listener', state => { if (state.state === 'listening') process.send?.({ port: state.port }) })
   attachIntake('agent-in', 'broker', { message: () => undefined, rejected: () => undefined, unsettled: () => undefined }, { acknowledge: 'arrival', timeLimit: 10_000, clientWindow: 100, totalWindow: 100 })
@@ -52,7 +55,7 @@ async function speak (t: TestContext, broker: TestBroker, uuid: string, ...names
   return kinds
 }
 
-if (process.argv[2] === 'be killed') await beKilled(JSON.parse(process.argv[3]!) as { folder: string, users: UserRecord[] })
+if (process.argv[2] === 'be killed') await beKilled(JSON.parse(process.argv[3]!) as TestOptions)
 else defineTests()
 
 function defineTests (): void {
@@ -77,6 +80,62 @@ function defineTests (): void {
     const broker = await openBroker(t, options)
     assert.deepEqual(await speak(t, broker, 'agent-1', 'bob', 'ada'), ['AGENT_NOT_THEIRS', 'message'])
     for (const uuid of ['agent-2', 'forgotten']) assert.deepEqual(await speak(t, broker, uuid, 'bob', 'ada'), ['message', 'AGENT_NOT_THEIRS'])
+  })
+
+  test('after a kill a last will speaks for its user, by the rules as they are then, and one of an earlier version for nobody', async t => {
+    const rules: Rule[] = ['agent/#', 'letters/#'].map(topic => ({ subject: 'everyone', access: 'readwrite', topic }))
+    const options = { folder: await temporaryFolder(t), users: await makeUsers(), anonymous: true, rules }
+    const child = fork(program, ['be killed', JSON.stringify(options)])
+    t.after(() => child.kill('SIGKILL'))
+    const { port } = await waitFor<{ port: number }>(child, 'message')
+    const connect = async (clientId: string, who: object, topic: string, payload: string): Promise<MqttClient> => {
+      const client = await connectAsync(`mqtt://127.0.0.1:${port}`, { ...who, clientId, reconnectPeriod: 0, will: { topic, payload: Buffer.from(payload), qos: 1, retain: false } })
+      t.after(() => { client.end(true) })
+      client.on('error', () => undefined)
+      return client
+    }
+    const goodbye = (uuid: string): string => JSON.stringify({ agent: { uuid } })
+    const lie = message('victim')
+    const [own, old] = await Promise.all([
+      connect('own', as('ada'), 'agent/disconnected', goodbye('own')),
+      connect('old', as('ada'), 'agent/disconnected', goodbye('old')),
+      connect('bad', as('bob'), 'agent/disconnected', goodbye('victim')),
+      connect('worse', as('bob'), 'agent/message', lie),
+      connect('nobody', {}, 'agent/disconnected', goodbye('victim')),
+      connect('stranger', {}, 'agent/disconnected', goodbye('nobody’s')),
+      connect('older', {}, 'agent/disconnected', goodbye('nobody’s, too')),
+      connect('bob', as('bob'), 'letters/bob', 'allowed'),
+      connect('back', as('bob'), 'letters/back', 'not published'),
+      connect('ada', as('ada'), 'letters/ada', 'forbidden since')
+    ])
+    for (const uuid of ['own', 'old', 'victim']) await own.publishAsync('agent/message', message(uuid), { qos: 1 })
+    await old.publishAsync('letters/ada', 'retained', { qos: 1, retain: true })
+    const exit = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exit
+    await query(options.folder, "update records set value = json_remove(value, '$.owner') where value->>'kind' = 'will' and value->>'client' in ('old', 'older')")
+
+    t.mock.timers.enable({ apis: ['setInterval'] })
+    const broker = await openBroker(t, { ...options, rules: [...rules, { subject: 'user', username: 'ada', access: 'deny', topic: 'letters/#' }] })
+    const { heard } = openIntake(t, broker.id, { acknowledge: 'arrival' })
+    const letters: string[] = []
+    t.after(broker.place.subscribe('letters/#', ({ payload }) => { letters.push(payload.toString()) }))
+    await broker.client({ ...as('bob'), clientId: 'back' })
+    // aedes looks for wills after four heartbeats.
+    t.mock.timers.tick(60_000)
+    await until(() => heard.length, count => count === 7)
+    await until(() => letters.length, count => count > 0)
+    assert.deepEqual(letters, ['allowed'])
+    assert.deepEqual(heard.map(({ kind, incoming, rejected }) => `${incoming?.delivery.clientId ?? ''} ${incoming?.payload.agent.uuid ?? rejected?.payload} ${rejected?.reason ?? kind}`).sort(), [
+      ` ${goodbye('old')} AGENT_NOT_THEIRS`,
+      ` ${goodbye('victim')} AGENT_NOT_THEIRS`,
+      ` ${goodbye('victim')} AGENT_NOT_THEIRS`,
+      ` ${lie} AGENT_NOT_THEIRS`,
+      'older nobody’s, too disconnected',
+      'own own disconnected',
+      'stranger nobody’s disconnected'
+    ].sort())
+    assert.equal(broker.place.statistics().droppedBy['rules'], 1)
   })
 
   test('an agent that is forgotten belongs to the next user who speaks for it', async t => {
@@ -197,4 +256,11 @@ async function records (folder: string): Promise<StoredRecord[]> {
   const all: StoredRecord[] = []
   await (await openDiskJournal(folder, () => undefined, (_id, record) => { all.push(record) })).close()
   return all
+}
+
+function query (folder: string, sql: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const db = new sqlite3.Database(join(folder, 'broker.sqlite'))
+    db.exec(sql, error => { db.close(() => { if (error === null) resolve(); else reject(error) }) })
+  })
 }

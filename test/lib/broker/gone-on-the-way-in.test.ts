@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { generate, type IConnectPacket } from 'mqtt-packet'
-import { openBroker, type TestBroker } from '../../helpers/broker.ts'
+import { openBroker, openIntake, type TestBroker } from '../../helpers/broker.ts'
+import { until } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
+import { reading } from '../../helpers/messages.ts'
 import { rawSocket } from '../../helpers/raw-client.ts'
 
-const will = { topic: 'will', payload: Buffer.from('gone'), qos: 0, retain: false } as const
+const will = { topic: 'will', payload: Buffer.from('gone'), qos: 0 as const, retain: false }
 
 /** A broker whose clients are on their way in for as long as their will is being written to disk. */
 async function open (t: TestContext) {
@@ -23,10 +25,10 @@ async function open (t: TestContext) {
 }
 
 /** A client that is let in, and drops its socket before it is. */
-async function comeAndGo (t: TestContext, { broker, nextLogin }: { broker: TestBroker, nextLogin: () => Promise<void> }): Promise<void> {
+async function comeAndGo (t: TestContext, { broker, nextLogin }: { broker: TestBroker, nextLogin: () => Promise<void> }, itsWill = will): Promise<void> {
   const login = nextLogin()
   const socket = await rawSocket(t, broker.port)
-  const connect: IConnectPacket = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: 'device', keepalive: 0, clean: false, username: 'a', password: Buffer.from('x'), will }
+  const connect: IConnectPacket = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: 'device', keepalive: 0, clean: false, username: 'a', password: Buffer.from('x'), will: itsWill }
   socket.write(generate(connect))
   await login
   socket.resetAndDestroy()
@@ -51,4 +53,22 @@ test('a client that goes while its will is written takes nothing from the one wh
   await comeAndGo(t, opened)
   assert.deepEqual(broker.place.clients().map(({ clientId, subscriptions }) => [clientId, subscriptions.length]), [['device', 1], ['other', 0]])
   assert.ok(device.connected)
+})
+
+test('the last will of a client that goes while it is written speaks for the agents of its user only', async t => {
+  const opened = await open(t)
+  const { broker } = opened
+  const { heard } = openIntake(t, broker.id, { acknowledge: 'arrival' })
+  for (const username of ['a', 'owner']) {
+    const client = await broker.client({ username, password: 'x' })
+    await client.publishAsync('agent/message', reading(username, { agent: { uuid: username } }), { qos: 1 })
+    await client.endAsync()
+  }
+  await until(() => heard.length, count => count === 4)
+  for (const [uuid, expected] of [['owner', 'AGENT_NOT_THEIRS'], ['a', 'message']] as const) {
+    heard.length = 0
+    await comeAndGo(t, opened, { ...will, topic: 'agent/message', payload: Buffer.from(reading(uuid, { agent: { uuid } })) })
+    const [first] = await until(() => heard, ({ length }) => length > 0)
+    assert.equal(first?.rejected?.reason ?? first?.kind, expected)
+  }
 })

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module'
 import { connect as connectSocket } from 'node:net'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { connect as connectLater, connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
@@ -202,6 +203,38 @@ test('the will of a client that a killed broker had is published after the resta
   const { got } = await receive(t, port, { clientId: 'away', clean: false })
   await until(() => got.length, count => count === 1)
   assert.deepEqual(payloads(got), ['gone'])
+})
+
+test('a client that takes a client id over keeps its own last will through a kill', async t => {
+  const folder = await temporaryFolder(t)
+  const first = await forkBroker(t, { folder })
+  await leaveSession(t, first.port, 'away', 'wills', 1)
+  for (const payload of ['first', 'second']) await speak(t, first.port, 'device', { topic: 'wills', payload: Buffer.from(payload) })
+  // When theirs are on the disk, so is what became of the first one's.
+  const { client, got } = await receive(t, first.port, { clientId: 'away', clean: false })
+  await until(() => got.length, count => count === 1)
+  await client.endAsync()
+  for (const clientId of ['a', 'b']) await speak(t, first.port, clientId, { topic: 'other', payload: Buffer.from('x') })
+  await first.kill()
+  const { port, persistence } = await openBroker(t, { folder, heartbeatInterval: 100 })
+  await until(() => persistence.counters.offline, count => count === 1)
+  const after = await receive(t, port, { clientId: 'away', clean: false })
+  await until(() => after.got.length, count => count === 1)
+  assert.deepEqual([payloads(got), payloads(after.got)], [['first'], ['second']])
+})
+
+test('a clock that leaps publishes no last will of a client that is here', async t => {
+  const { port } = await openBroker(t, { folder: undefined, heartbeatInterval: 20 })
+  const [{ got, client }] = await Promise.all([receive(t, port, { clientId: 'reader' }), speak(t, port, 'here', { topic: 'wills', payload: Buffer.from('gone') })])
+  await client.subscribeAsync(['wills', 'end'])
+  const { now } = Date
+  let hours = 0
+  t.mock.method(Date, 'now', () => now() + 3_600_000 * hours++)
+  // aedes looks for wills after four heartbeats.
+  await setTimeout(200)
+  await client.publishAsync('end', 'end', { qos: 1 })
+  await until(() => got.length, count => count > 0)
+  assert.deepEqual(payloads(got), ['end'])
 })
 
 test('a QoS 2 message that is sent again after a kill is not published again', async t => {
