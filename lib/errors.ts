@@ -43,7 +43,7 @@ export const errorHelp = {
   DELIVERY_UNSETTLED: 'Nobody stored the message within the time limit: wire a metric-store behind agent-in, or let agent-in acknowledge on arrival.',
   PUBLISH_FAILED: 'The broker could not take the message: see the cause.',
   PUBLISH_FORBIDDEN: 'The rules of the broker forbid it: allow it to everyone, or give the bridge a user of this broker that may.',
-  PUBLISH_TOPIC_INVALID: 'Publish to a topic of 1 to 65,535 bytes without + # or NUL; a template may use only fields that the message has.',
+  PUBLISH_TOPIC_INVALID: 'Publish to a topic of 1 to 65,535 bytes without + # or NUL; a template may use only fields that the message has, and of the agent none with a slash.',
   QUERY_AGENT_UNKNOWN: 'No agent of this uuid ever reported: check the uuid.',
   QUERY_DATA_DELETED: 'Retention deleted what the rest of the answer was to be made of: ask again, from where its last part ended.',
   QUERY_FAILED: 'The database did not answer: see the cause.',

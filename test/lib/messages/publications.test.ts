@@ -29,6 +29,10 @@ test('for the other kinds {type} is the kind', () => {
   assert.deepEqual(topicsOf('x/{kind}/{name}'), ['x/message/n'])
 })
 
+test('what a metric is may have several levels, and a template may begin with $', () => {
+  assert.deepEqual(topicsOf('$site/{uuid}/{type}', 'agent/message', { ...payload, metrics: [{ type: 'disk/used', value: 1 }] }), ['$site/a1/disk/used'])
+})
+
 test('a fixed topic needs no message of the contract', () => {
   assert.deepEqual(topicsOf('fixed', 'whatever', 'text'), ['fixed'])
 })
@@ -37,6 +41,10 @@ for (const [name, template, topic, body, expected] of [
   ['a field that the message lacks', '{hostname}/x', 'agent/message', payload, /PUBLISH_TOPIC_INVALID: The template \{hostname\}\/x needs \{hostname\}/],
   ['a field that nobody knows', '{nothing}', 'agent/message', payload, /needs \{nothing\}/],
   ['a payload outside the contract', '{uuid}', 'agent/message', {}, /needs a message of the contract/],
+  ['a slash in the uuid', 'a/{uuid}/{type}', 'agent/message', { ...payload, agent: { uuid: 'b1/cpu' } }, /makes one level of \{uuid\}, and "b1\/cpu" has a slash/],
+  ['a slash in the name', '{name}', 'agent/connected', { agent: { uuid: 'a1', name: 'a/b' } }, /makes one level of \{name\}/],
+  ['a $ that the uuid brings', '{uuid}/x', 'agent/connected', { agent: { uuid: '$SYS' } }, /gives "\$SYS\/x", which begins with \$/],
+  ['a $ that a metric brings', '{type}/{uuid}', 'agent/message', { ...payload, metrics: [{ type: '$SYS/broker', value: 1 }] }, /begins with \$/],
   ['a wildcard in the uuid', 'a/{uuid}', 'agent/connected', { agent: { uuid: 'a+b' } }, /has a wildcard/],
   ['a wildcard', '', 'a/#', payload, /has a wildcard/],
   ['no topic', '', '', payload, /no topic/],
