@@ -430,7 +430,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
   #circled (topic: string): void {
     this.#counters.loops++
     // An echo is what a broker without the bridge bit always sends.
-    if (this.#bridgeBit) this.#tell(new PlatziverseError('BRIDGE_LOOP', `A message of ${topic} came round.`), 'loop')
+    if (this.#bridgeBit) this.#tell(new PlatziverseError('BRIDGE_LOOP', `A message of ${JSON.stringify(topic)} came round.`), 'loop')
   }
 
   #become (state: BridgeState): void {

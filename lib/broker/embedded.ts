@@ -215,7 +215,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     const rights = this.#rules.for({ username: connection?.verified === true ? connection.username : undefined, clientId: connection?.clientId ?? '' })
     if (topic.startsWith('$SYS/') || rights?.mayPublish(topic) === false) {
       this.#counters.dropped('rules')
-      throw new PlatziverseError('PUBLISH_FORBIDDEN', `The topic ${topic} may not be published to.`)
+      throw new PlatziverseError('PUBLISH_FORBIDDEN', `The topic ${JSON.stringify(topic)} may not be published to.`)
     }
     if (!this.#taker.takes(topic)) return await this.publish(publication, origin)
     await new Promise<void>((resolve, reject) => {

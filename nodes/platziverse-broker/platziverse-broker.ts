@@ -64,7 +64,8 @@ export default function (RED: RED): void {
       if (event.event === 'refused' && ++refusals > mostRefusals) return
       show()
       this.send([{ topic: `client/${event.event}`, payload: event }, null])
-      const log = `${event.event} ${event.clientId ?? 'a client'}${'address' in event && event.address !== undefined ? ` from ${event.address}` : ''}${'reason' in event ? `: ${event.reason}` : ''}`
+      // Quoted: a stranger chooses it, and is not to write lines of the log.
+      const log = `${event.event} ${event.clientId === undefined ? 'a client' : JSON.stringify(event.clientId)}${'address' in event && event.address !== undefined ? ` from ${event.address}` : ''}${'reason' in event ? `: ${event.reason}` : ''}`
       if (event.event === 'refused') this.log(log)
       else this.debug(log)
     }

@@ -52,6 +52,15 @@ test('the users in the credentials are those who come in', async t => {
   await until(() => flow.received('clients').map(({ topic }) => topic), topics => topics.join() === 'client/connected,client/refused')
 })
 
+test('a client id writes no lines of the log', async t => {
+  const flow = await brokerFlow({}, { users: JSON.stringify([{ username: 'ana', hash: await hashPassword('right') }]) })
+  const url = await flow.url('broker')
+  await assert.rejects(connect(t, url, { clientId: 'x\n1 Jan 00:00:00 - [error] forged', username: 'ana', password: 'wrong' }))
+  const logged = (): string[] => (helper.log().args as Array<[{ msg: unknown }]>).map(([{ msg }]) => String(msg))
+  const lines = await until(logged, all => all.some(line => line.startsWith('refused')))
+  assert.ok(lines.some(line => line.startsWith('refused "x\\n1 Jan 00:00:00 - [error] forged" from ')), lines.join('|'))
+})
+
 test('users that cannot be read let nobody in, and are told without what is in them', async t => {
   const flow = await brokerFlow({}, { users: '{"secret' })
   const url = await flow.url('broker')
