@@ -400,6 +400,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     state.arrival.limitPackets?.(this.#options.limits.packetBytes, true)
     state.verified = verified
     state.rights = this.#rightsOf(state, client.id)
+    this.#persistence.cameBack(client.id, owner)
     this.#checkWill(client, state, owner)
     // A session may have a queue, which is sent before any SUBSCRIBE.
     if (!client.clean) this.#deliverTo(client, state)
@@ -428,8 +429,8 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
 
   #incoming (client: Client | null, packet: PublishPacket, done: (error?: Error | null) => void): void {
     const will = formerWill(packet)
-    // aedes gives null in the place of a client that did not come back; nobody else has none.
-    if (will !== undefined || client === null) return this.#found(will ?? packet as Will, client, done)
+    // With null, or with the client that has its id now.
+    if (will !== undefined || client === null) return this.#found(will ?? packet as Will, done)
     const state = this.#states.get(client)
     try {
       this.#authorized(client, state, packet, done)
@@ -465,15 +466,15 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   }
 
   /** A last will that was found after a restart. */
-  #found (will: Will, client: Client | null, done: (error?: Error | null) => void): void {
+  #found (will: Will, done: (error?: Error | null) => void): void {
     const { clientId = '', owner, topic } = will
     const publisher: Publisher = { clientId, username: owner ?? undefined, verified: typeof owner === 'string' }
     this.#counters.publishReceived(will.payload.length)
     // One without a known owner kept to the rules when it was stored.
     const isForbidden = topic.startsWith('$SYS/') || (owner !== undefined && !this.#rules.for(publisher).mayPublish(topic))
     if (isForbidden) this.#counters.dropped('rules')
-    // Its client came back after aedes looked for wills.
-    if (!isForbidden && client === null) return this.#pass(null, undefined, will as PublishPacket, true, done, publisher)
+    // Its client may have come back since aedes looked for wills.
+    if (!isForbidden && this.#persistence.isToPublish(will)) return this.#pass(null, undefined, will as PublishPacket, true, done, publisher)
     markTaken(will as PublishPacket)
     done(null)
   }

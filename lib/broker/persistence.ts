@@ -97,6 +97,10 @@ export interface BrokerPersistence {
   receive (client: Client, packet: { messageId?: number | undefined, payload: Buffer | string }, ended: Ended): Ended | undefined
   /** About how many retained messages match filters. */
   countRetained (filters: string[]): number
+  /** A client is let in: its last will of a former run is not published any more, another user's is. */
+  cameBack (clientId: string, owner: SessionOwner): void
+  /** Whether a last will of a former run is still to be published. */
+  isToPublish (will: Will): boolean
   /** Resolves, after the commit, to whether there was a retained message. */
   clearRetained (topic: string): Promise<boolean>
   /** Call it after `aedes.close`; everything is on the disk then. */
@@ -271,6 +275,10 @@ class Persistence implements BrokerPersistence {
     // aedes asks it for a client that was not let in, too: what is here is another's.
     if (client._authorized !== false) await this.received.clean(client)
   }
+
+  cameBack (clientId: string, owner: SessionOwner): void { this.wills.cameBack(clientId, owner) }
+
+  isToPublish (will: Will): boolean { return this.wills.has(will) }
 
   putWill (client: Client, will: Will): Promise<void> { return this.wills.put(client, will) }
 

@@ -16,7 +16,7 @@ interface Kept {
   client?: Client
 }
 
-/** A will that was found after a restart; undefined: the packet is something else. */
+/** The will that a packet is, if it was found after a restart. */
 export function formerWill (packet: object): Will | undefined {
   return (packet as Partial<Will>).brokerId === formerBroker ? packet as Will : undefined
 }
@@ -25,14 +25,27 @@ export function formerWill (packet: object): Will | undefined {
 export class Wills {
   #context: Context
   #byClient = new Map<string, Kept>()
+  /** Of former runs. Their client ids are anybody's meanwhile. */
+  #former = new Map<string, Kept>()
 
   constructor (context: Context) {
     this.#context = context
   }
 
   restore (clientId: string, will: Will, record: number): void {
-    this.#byClient.set(clientId, { will, record })
+    this.#former.set(clientId, { will, record })
   }
+
+  /** Somebody comes in with the client id: a former run's will is not published if it is theirs. */
+  cameBack (clientId: string, owner: SessionOwner | undefined): void {
+    const kept = this.#former.get(clientId)
+    if (kept === undefined || kept.will.owner !== owner) return
+    this.#former.delete(clientId)
+    this.#context.journal.delete(kept.record)
+  }
+
+  /** Whether a will is still to be published. */
+  has (will: Will): boolean { return this.#former.get(will.clientId!)?.will === will }
 
   /** Resolves after the commit. */
   async put (client: Client, will: Will): Promise<void> {
@@ -47,7 +60,7 @@ export class Wills {
   }
 
   async get (client: Client): Promise<Will | undefined> {
-    return this.#byClient.get(client.id)?.will
+    return (this.#byClient.get(client.id) ?? this.#former.get(client.id))?.will
   }
 
   /**
@@ -56,9 +69,11 @@ export class Wills {
    */
   async delete (client: Client & { brokerId?: string }): Promise<Will | undefined> {
     const { journal } = this.#context
-    const stored = this.#byClient.get(client.id)
+    if (client.brokerId === undefined) this.cameBack(client.id, undefined)
+    const wills = client.brokerId === formerBroker ? this.#former : this.#byClient
+    const stored = wills.get(client.id)
     if (stored === undefined || isOfAnother(stored, client)) return undefined
-    this.#byClient.delete(client.id)
+    wills.delete(client.id)
     journal.delete(stored.record)
     await journal.committed()
     return stored.will
@@ -69,7 +84,7 @@ export class Wills {
    * broker for gone when the clock leaps.
    */
   stream (brokers: Record<string, unknown>): Readable {
-    const left = [...this.#byClient.values()].filter(({ will, client }) => brokers[will.brokerId!] === undefined && client?.closed !== false)
+    const left = [...this.#former.values(), ...this.#byClient.values()].filter(({ will, client }) => brokers[will.brokerId!] === undefined && client?.closed !== false)
     return Readable.from(left.map(({ will }) => will))
   }
 }

@@ -121,6 +121,8 @@ function defineTests (): void {
     const letters: string[] = []
     t.after(broker.place.subscribe('letters/#', ({ payload }) => { letters.push(payload.toString()) }))
     await broker.client({ ...as('bob'), clientId: 'back' })
+    // Nobody keeps another user's will from being published.
+    for (const clientId of ['own', 'ada']) await broker.client({ ...as('bob'), clientId })
     // aedes looks for wills after four heartbeats.
     t.mock.timers.tick(60_000)
     await until(() => heard.length, count => count === 7)
