@@ -5,6 +5,7 @@ import helper from 'node-red-node-test-helper'
 import { registerAdmin } from '../../nodes/platziverse-broker/admin.ts'
 import { verifyPassword } from '../../lib/broker/passwords.ts'
 import type { RED } from '../../nodes/shared/red.ts'
+import { skipWithoutNodeRed, startNodeRed } from '../helpers/node-red.ts'
 
 // Node-RED 5 does not run on Node 20.
 const nodeRed = Number.parseInt(process.versions.node) >= 22 ? 'node-red' : 'node-red-4'
@@ -108,5 +109,17 @@ test('the endpoints take JSON alone: a form of any website could send anything e
   for (const path of ['hash', 'users/parse', 'rules/parse', 'rules/format']) {
     const { status } = await helper.request().post(`/platziverse/broker/${path}`).type('form').send('password=secret&text=a&rules=b')
     assert.equal(status, 415, path)
+  }
+})
+
+test('what writes needs the permission of who edits flows, and what reads that of who sees them', { skip: skipWithoutNodeRed(5) }, async t => {
+  for (const [permissions, refused] of [['read', ['hash', 'users/parse', 'rules/parse']], ['settings.read', ['hash', 'users/parse', 'rules/parse', 'rules/format', 'metrics']]] as const) {
+    const nodeRed = await startNodeRed({ settings: { adminAuth: { type: 'credentials', users: [], default: { permissions } } } })
+    t.after(() => nodeRed.stop())
+    for (const path of refused) {
+      const asked = path === 'metrics' ? nodeRed.api('platziverse/metrics') : nodeRed.api(`platziverse/broker/${path}`, { body: { password: 'x', text: '', rules: [] } })
+      await assert.rejects(asked, /^Error: 401/, `${path} with ${permissions}`)
+    }
+    if (permissions === 'read') assert.match(((await nodeRed.api('platziverse/broker/rules/format', { body: { rules: [] } })) as { text: string }).text, /^# No rules/)
   }
 })
