@@ -364,12 +364,16 @@ export class Bridge extends EventEmitter<BridgeEvents> {
     const client = this.#client
     if (this.#pumping || client === undefined) return
     this.#pumping = true
-    while (client.connected && this.#connectedAt !== undefined) {
-      const message = this.#buffer.take()
-      if (message === undefined) break
-      this.#send(client, message)
+    try {
+      // A client that is being ended refuses at once, which puts the message back: it would be the next one again.
+      while (client.connected && !client.disconnecting && this.#connectedAt !== undefined) {
+        const message = this.#buffer.take()
+        if (message === undefined) break
+        this.#send(client, message)
+      }
+    } finally {
+      this.#pumping = false
     }
-    this.#pumping = false
   }
 
   #send (client: MqttClient, message: Unsent): void {
