@@ -5,6 +5,8 @@ const longestTurn = 3
 const unitsPerRead = 128
 /** Units within the last second up to which a connection does not wait for others, so that it comes between those that flood. */
 const unitsOfTheQuiet = 64
+/** Units of them in one turn: on a slow machine those that flood do not get beyond what is quiet either. */
+const quietPerTurn = 8
 
 /** What a client may send in a second; 0: no limit. */
 export interface Rates {
@@ -22,6 +24,8 @@ export class Turns {
   #now: () => number
   #left = unitsPerTurn
   #began = -Infinity
+  /** Rises from turn to turn. */
+  #number = 0
   /** Those that wait for a later turn, the first to come first. */
   #line = new Set<Turn>()
   #ends = false
@@ -33,6 +37,7 @@ export class Turns {
   }
 
   get now (): number { return this.#now() }
+  get number (): number { return this.#number }
 
   /** Whether there is work left to do in this turn; otherwise `turn` is woken in a later one. */
   admits (turn: Turn): boolean {
@@ -55,6 +60,7 @@ export class Turns {
 
   #next (): void {
     this.#ends = false
+    this.#number++
     this.#left = unitsPerTurn
     for (const turn of this.#line) {
       if (this.#left <= 0 || (this.#ends && this.#now() - this.#began >= longestTurn)) break
@@ -75,6 +81,8 @@ export class Turn {
   #messages = -Infinity
   #bytes = -Infinity
   #timer: NodeJS.Timeout | undefined
+  /** The turn in which it last read without waiting for others. */
+  #quietIn = -1
 
   /** @param wake is called when there may be something to read again */
   constructor (turns: Turns, wake: () => void) {
@@ -95,7 +103,10 @@ export class Turn {
       return 0
     }
     const isQuiet = packetRate > 0 && (this.#units - now + 1000) * packetRate / 1000 < unitsOfTheQuiet
-    if (isQuiet) return unitsOfTheQuiet
+    if (isQuiet && this.#quietIn !== this.#turns.number) {
+      this.#quietIn = this.#turns.number
+      return quietPerTurn
+    }
     return this.#turns.admits(this) ? unitsPerRead : 0
   }
 

@@ -35,7 +35,7 @@ export async function removeBroker (id: string): Promise<void> {
 }
 
 /** A real broker on a free port, closed after the test. */
-export async function openBroker (t: TestContext, options: TestOptions = {}): Promise<TestBroker> {
+export async function openBroker (t: Pick<TestContext, 'after'>, options: TestOptions = {}): Promise<TestBroker> {
   const id = randomUUID()
   const place = findBroker(id)
   const events: ClientEvent[] = []
