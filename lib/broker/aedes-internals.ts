@@ -20,6 +20,8 @@ export interface EmitterInternals {
   /** Messages that wait because too many are being routed; and, in the same order, what is called when they are done. */
   _messageQueue: EmitterQueue<PublishPacket>
   _messageCallbacks: EmitterQueue<() => void>
+  /** Ends a subscription, a turn of the event loop later. */
+  removeListener (filter: string, hear: (packet: AedesPublishPacket, done: () => void) => void): unknown
 }
 
 /** What the emitter uses of an array. */
@@ -73,7 +75,8 @@ export const emitterMembers: Readonly<Record<keyof EmitterInternals, string>> = 
   current: 'number',
   _do: 'function',
   _messageQueue: 'object',
-  _messageCallbacks: 'object'
+  _messageCallbacks: 'object',
+  removeListener: 'function'
 }
 
 export const aedesMembers: Readonly<Record<keyof AedesInternals, string>> = {

@@ -7,7 +7,7 @@ import type { Owners } from './owners.ts'
 import type { Rule } from './rules.ts'
 import type { BrokerSnapshot } from './sys-topics.ts'
 import type { UserRecord } from './passwords.ts'
-import type { LimitPackets } from './web-socket.ts'
+import type { Messages } from './web-socket.ts'
 
 /** A client's connection, from CONNECT to the end of its socket. */
 export interface Connection {
@@ -160,8 +160,8 @@ export interface Arrival {
   username: string | undefined
   /** The socket below the stream: its counters are the client's. */
   socket: Socket
-  /** Where more than the packets themselves is bounded by their limit. */
-  limitPackets?: LimitPackets
+  /** What carries the stream; none: it comes over the socket itself. */
+  messages?: Messages
 }
 
 /** A login that somebody outside the broker is to decide. */

@@ -5,7 +5,9 @@ import { internalsOf, type ClientInternals } from './aedes-internals.ts'
 import type { Arrival, Connection } from './broker.ts'
 import { corkPerTurn } from './cork.ts'
 import type { GrantedDelivery } from './granted-delivery.ts'
+import type { GrantedFilters } from './granted-filters.ts'
 import { readToTheEnd } from './last-bytes.ts'
+import { Pieces } from './pieces.ts'
 import { PacketGuard, type GuardLimits, type Violation } from './packet-guard.ts'
 import type { Rights } from './rules.ts'
 import { strangerIn } from './strangers.ts'
@@ -17,6 +19,11 @@ const mostAhead = 262_144
 
 /** Bytes that are copied rather than handed on alone. */
 const mostJoined = 16_384
+
+/** WebSocket messages that a client may cut its packets into: so many at once, for each packet, and one for so many bytes. Each takes work. */
+const mostMessages = 20_000
+const messagesPerPacket = 32
+const bytesPerMessage = 16
 
 const key = Symbol('state')
 type Stated = { [key]: ClientState }
@@ -52,6 +59,7 @@ export class ClientState {
   rights: Rights | undefined
   /** Lets the client get what its subscriptions grant. */
   delivery: GrantedDelivery | undefined
+  filters: GrantedFilters | undefined
   connection: Connection | undefined
   /** UTC ms. */
   connectedAt = 0
@@ -76,6 +84,10 @@ export class ClientState {
   #reading = false
   /** Bytes that were given to aedes since it was done with all packets. */
   #ahead = 0
+  /** The beginning of a packet that comes in small pieces: aedes keeps each piece, which takes far more memory than a byte. */
+  readonly #begun = new Pieces()
+  /** Bytes that were read. */
+  #bytes = 0
 
   /** Checks and paces what is read from the stream from now on, and corks it. */
   constructor (stream: Duplex, arrival: Arrival, limits: GuardLimits, turns: Turns, watcher: Watcher) {
@@ -95,7 +107,6 @@ export class ClientState {
     this.client = client
     const internals = internalsOf(client)
     internals.waitForDrain = ClientState.#waitForDrain
-    internals._parser.parse = parseOrHangUp
     this.stream.removeListener('readable', internals._nextBatch)
     internals._parsingBatch = 0
     internals._nextBatch = error => { this.#finished(error) }
@@ -131,17 +142,29 @@ export class ClientState {
   #pump (): void {
     // Some packets are done with at once: aedes' parser takes no second chunk in the middle of the first.
     if (this.#reading || this.client === undefined) return
-    const client = internalsOf(this.client)
+    const { client } = this
     this.#reading = true
+    try {
+      this.#readOn(internalsOf(client))
+    } catch (error) {
+      // What a client's bytes set off ends at worst that client's connection; aedes does not expect to lose it while it reads.
+      setImmediate(() => { client.emit('error', error as Error) })
+    } finally {
+      this.#reading = false
+    }
+  }
+
+  #readOn (client: ClientInternals & Client): void {
     while (!client.closed && client._paused !== true) {
       if (client._parsingBatch === 0) this.#ahead = 0
       else if (!client.connackSent || this.#ahead >= mostAhead) break
       const chunk = this.stream.read() as Buffer | null
       if (chunk === null) break
-      this.#ahead += chunk.length
-      client._parser.parse(chunk)
+      const whole = this.#begun.join(chunk, this.guard.whole)
+      if (whole === undefined) continue
+      this.#ahead += whole.length
+      client._parser.parse(whole)
     }
-    this.#reading = false
   }
 
   /** aedes is done with a packet, or goes on after a pause. */
@@ -181,7 +204,7 @@ export class ClientState {
     }
     const { guard } = state
     const { units, publishes } = guard
-    const violation = guard.inspect(chunk, most, turn.messages)
+    const violation = guard.inspect(chunk, most, turn.messages) ?? state.#cutUp()
     if (violation !== undefined) {
       // Only a whole chunk shows whose bytes these are; the guard says the same wherever it was cut.
       const foreign = guard.packets > 0 ? undefined : strangerIn(chunk)
@@ -189,6 +212,7 @@ export class ClientState {
       return null
     }
     const { inspected } = guard
+    state.#bytes += inspected
     turn.spend(guard.units - units, guard.publishes - publishes, inspected)
     if (inspected === chunk.length) return chunk
     // The stream keeps the last byte, or it would end before its time. Were it given back everything, each look at it would let it read on.
@@ -196,6 +220,11 @@ export class ClientState {
     if (rest === undefined && !this.destroyed) this.unshift(chunk.subarray(end))
     if (inspected < end) state.#rest = chunk.subarray(inspected, end)
     return chunk.subarray(0, inspected)
+  }
+
+  #cutUp (): Violation | undefined {
+    const most = mostMessages + messagesPerPacket * this.guard.packets + this.#bytes / bytesPerMessage
+    return (this.arrival.messages?.count ?? 0) > most ? { code: 'cut-up', reason: 'packets in WebSocket messages of a few bytes each' } : undefined
   }
 
   /** aedes makes every other client wait until this one has read; instead it may fall behind so far, and no further. */
@@ -209,18 +238,6 @@ export class ClientState {
     const state = stateOf(this)
     state.#turn.end()
     state.#watcher.ended(state)
-  }
-}
-
-/** What a client's bytes set off ends at worst that client's connection. */
-function parseOrHangUp (this: ClientInternals['_parser'], bytes: Buffer): number {
-  try {
-    const { parse } = Object.getPrototypeOf(this) as ClientInternals['_parser']
-    return parse.call(this, bytes)
-  } catch (error) {
-    // aedes does not expect to lose the client while it reads.
-    setImmediate(() => { this.client.emit('error', error) })
-    return 0
   }
 }
 

@@ -7,12 +7,13 @@ import { PlatziverseError, reasonOf } from '../errors.ts'
 import { Admission } from './admission.ts'
 import { mostBans } from './bans.ts'
 import { internalsOf } from './aedes-internals.ts'
-import type { Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Publisher, Subscriber, Taker } from './broker.ts'
+import type { Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientEvent, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Publisher, Subscriber, Taker } from './broker.ts'
 import { clientOrigin } from './deliveries.ts'
 import { ClientState, mostUnread, unreadBeforeDropping, type Watcher } from './client-state.ts'
 import { Counters } from './counters.ts'
 import { Gate, type Refusal } from './gate.ts'
 import { GrantedDelivery } from './granted-delivery.ts'
+import { GrantedFilters } from './granted-filters.ts'
 import { Listeners } from './listeners.ts'
 import type { Owners } from './owners.ts'
 import type { Violation } from './packet-guard.ts'
@@ -128,10 +129,32 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
         this.#counters.connects++
         done(null, true)
       },
-      authenticate: (client, username, password, done) => { this.#authenticate(client, username, password, done) },
+      authenticate: (client, username, password, done) => {
+        try {
+          this.#authenticate(client, username, password, done)
+        } catch (error) {
+          client.emit('error', error as Error)
+        }
+      },
       authorizePublish: (client, packet, done) => { this.#incoming(client, packet, done) },
-      authorizeSubscribe: (client, subscription, done) => { done(null, this.#grant(client, subscription)) },
-      authorizeForward: (client, packet) => this.#forward(client, packet)
+      authorizeSubscribe: (client, subscription, done) => {
+        let granted
+        try {
+          granted = this.#grant(client, subscription)
+        } catch (error) {
+          return done(error as Error)
+        }
+        done(null, granted)
+      },
+      authorizeForward: (client, packet) => {
+        try {
+          return this.#forward(client, packet)
+        } catch (error) {
+          // aedes does not expect to lose the client here.
+          setImmediate(() => { client.emit('error', error as Error) })
+          return null
+        }
+      }
     })
     this.aedes.declined = reason => { this.#counters.dropped(reason) }
     this.#observe()
@@ -259,7 +282,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
 
   clients (): ClientInfo[] {
     return [...this.#here].flatMap(({ connection, clean, connectedAt }) => {
-      if (connection === undefined) return []
+      if (connection === undefined || connection.gone) return []
       const subscriptions = Object.entries(subscriptionsOf(this.aedes.client(connection.clientId)))
       return [{ ...who(connection), clean, connectedAt, subscriptions: subscriptions.map(([topic, { qos }]) => ({ topic, qos })) }]
     })
@@ -345,7 +368,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       return
     }
     const { limits } = this.#options
-    arrival.limitPackets?.(limits.connectBytes, false)
+    arrival.messages?.limitPackets(limits.connectBytes, false)
     const state = new ClientState(stream, arrival, limits, this.#turns, this.#watcher)
     const client = this.aedes.handle(stream)
     state.attach(client)
@@ -397,7 +420,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     if (before?.verified === true && before.username !== owner) return { by: 'clientIdTaken', returnCode: 2, text: 'another user is connected with the client id' }
     if (!this.#persistence.claimSession(client.id, owner)) return { by: 'clientIdTaken', returnCode: 2, text: sessionTaken }
     if (before !== undefined) before.reason ??= 'another connection took over the client id'
-    state.arrival.limitPackets?.(this.#options.limits.packetBytes, true)
+    state.arrival.messages?.limitPackets(this.#options.limits.packetBytes, true)
     state.verified = verified
     state.rights = this.#rightsOf(state, client.id)
     this.#persistence.cameBack(client.id, owner)
@@ -455,7 +478,12 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       // Nobody is there to be acknowledged, and aedes would report the failing write.
       if (!will && client.closed) return
       if (error && state !== undefined) state.reason ??= `not acknowledged: ${error.message}`
-      done(error ?? null)
+      try {
+        done(error ?? null)
+      } catch (fault) {
+        // Whoever took it settles what came from others as well.
+        client?.emit('error', fault as Error)
+      }
     }
     // Its last will speaks for a client that went on its way in, too.
     const publisher = state?.connection ?? (state && { clientId: client.id, username: state.username, verified: state.verified })
@@ -500,14 +528,15 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   /** @returns null: the SUBACK says that it failed [MQTT-3.9.3-2] */
   #grant (client: Client, subscription: Subscription): Subscription | null {
     const state = this.#states.get(client)
-    const { subscriptionsPerClient } = this.#options.limits
-    const known = subscriptionsOf(client)
-    const isOver = subscriptionsPerClient > 0 && known[subscription.topic] === undefined && Object.keys(known).length >= subscriptionsPerClient
-    if (isOver) this.#counters.refusedBy('subscriptionsPerClient')
-    else if (state?.rights?.maySubscribe(subscription.topic) === false) this.#counters.refusedBy('rules')
+    if (state === undefined) return subscription
+    const { topic } = subscription
+    state.filters ??= new GrantedFilters()
+    if (!state.filters.hasRoomFor(topic, this.#options.limits.subscriptionsPerClient)) this.#counters.refusedBy('subscriptionsPerClient')
+    else if (state.rights?.maySubscribe(topic) === false) this.#counters.refusedBy('rules')
     else {
       // Before aedes takes what it delivers by from the client.
-      if (state !== undefined) this.#deliverTo(client, state)
+      this.#deliverTo(client, state)
+      state.filters.add(topic)
       return subscription
     }
     // aedes stores every filter of the packet in the session, this one too; the persistence leaves out what has failed.
@@ -535,7 +564,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
 
   /** Turn aedes' events into plain data. */
   #observe (): void {
-    this.aedes.on('client', client => {
+    this.#on('client', client => {
       const state = this.#states.get(client)
       if (state === undefined) return
       const { username, verified, arrival: { address } } = state
@@ -555,14 +584,14 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       state.connectedAt = Date.now()
       state.clean = client.clean
       this.#hasSessions ||= !client.clean
-      this.emit('client', { event: 'connected', ...who(connection), clean: client.clean })
+      this.#tell({ event: 'connected', ...who(connection), clean: client.clean })
     })
-    this.aedes.on('clientDisconnect', client => {
+    this.#on('clientDisconnect', client => {
       const state = this.#states.get(client)
       if (state?.connection === undefined) return
       state.connection.gone = true
       this.#persistence.clientWent(client.id)
-      this.emit('client', { event: 'disconnected', ...who(state.connection), reason: reasonFor(client, state) })
+      this.#tell({ event: 'disconnected', ...who(state.connection), reason: reasonFor(client, state) })
       this.#taker.gone(state.connection, comesBack(client, state))
     })
     const failed = (client: Client, error: Error): void => {
@@ -573,22 +602,51 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
         this.#refused(state?.refusal ?? by, state?.reason ?? reason, client.id, state?.username, state?.arrival.address)
       }
     }
-    this.aedes.on('clientError', failed)
-    this.aedes.on('connectionError', failed)
-    this.aedes.on('subscribe', (subscriptions, client) => {
-      if (client) this.#states.get(client)?.charge(this.#persistence.countRetained(subscriptions.flatMap(({ topic, qos }) => qos < subackFailure ? [topic] : [])))
-      if (client) this.emit('client', { event: 'subscribed', clientId: client.id, subscriptions: subscriptions.map(({ topic, qos }) => ({ topic, qos })) })
+    this.#on('clientError', failed)
+    this.#on('connectionError', failed)
+    this.#on('subscribe', (client, subscriptions: Subscription[]) => {
+      const state = this.#states.get(client)
+      const granted = subscriptions.flatMap(({ topic, qos }) => qos < subackFailure ? [topic] : [])
+      for (const topic of granted) state?.filters?.add(topic)
+      state?.charge(this.#persistence.countRetained(granted))
+      this.#tell({ event: 'subscribed', clientId: client.id, subscriptions: subscriptions.map(({ topic, qos }) => ({ topic, qos })) })
     })
-    this.aedes.on('unsubscribe', (topics, client) => {
-      if (client && !client.closed) this.emit('client', { event: 'unsubscribed', clientId: client.id, topics })
+    this.#on('unsubscribe', (client, topics: string[]) => {
+      if (client.closed) return
+      this.#states.get(client)?.filters?.left(client, topics)
+      this.#tell({ event: 'unsubscribed', clientId: client.id, topics })
     })
     // Not in aedes' types: a failing persistence. It concerns one packet; the broker goes on.
     ;(this.aedes as EventEmitter).on('error', () => { this.#counters.dropped('persistence') })
   }
 
+  /** Handle an event of aedes; the client is before or behind what the event is about. A fault there ends that client's connection. */
+  #on<About> (event: string, handle: (client: Client, about: About) => void): void {
+    (this.aedes as EventEmitter).on(event, (...given: [Client, About] | [About, Client | null]) => {
+      const [client, about] = (event.endsWith('subscribe') ? [...given].reverse() : given) as [Client | null, About]
+      if (client === null) return
+      try {
+        handle(client, about)
+      } catch (error) {
+        this.#counters.dropped('event')
+        // aedes does not expect to lose the client here.
+        setImmediate(() => { if (!client.closed) client.emit('error', error as Error) })
+      }
+    })
+  }
+
+  /** What somebody does with an event is no reason to leave out what is to come after it. */
+  #tell (event: ClientEvent): void {
+    try {
+      this.emit('client', event)
+    } catch {
+      this.#counters.dropped('event')
+    }
+  }
+
   #refused (by: string, reason: string, clientId: string | null | undefined, username: string | undefined, address: string | undefined): void {
     this.#counters.refused(by)
-    this.emit('client', {
+    this.#tell({
       event: 'refused',
       ...clientId ? { clientId } : {},
       ...username === undefined ? {} : { username },

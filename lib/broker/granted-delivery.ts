@@ -21,8 +21,9 @@ interface Grant {
   shared: boolean
 }
 
-/** Topics of which a client's grant is remembered. */
+/** Topics of which a client's grant is remembered; publishers choose them, so long ones are not. */
 const mostGrants = 1_000
+const mostTopicLength = 128
 /** Messages that wait until a session's queue was sent. */
 const mostHeld = 10_000
 
@@ -74,18 +75,23 @@ export class GrantedDelivery {
   }
 
   /** One client that cannot be given a message is no reason for the others not to get it. */
-  #deliverOrHangUp (packet: Packet, done: (error?: Error) => void): void {
+  #deliverOrHangUp (packet: Packet, done: () => void): void {
     try {
       this.#deliver(packet, done)
     } catch (error) {
-      setImmediate(() => {
-        this.#client.emit('error', error)
-        done()
-      })
+      this.#hangUp(error, done)
     }
   }
 
-  #deliver (packet: Packet, done: (error?: Error) => void): void {
+  /** aedes does not expect to lose the client while it delivers, and would throw an error that `done` is given. */
+  #hangUp (error: unknown, done: () => void): void {
+    setImmediate(() => {
+      this.#client.emit('error', error)
+      done()
+    })
+  }
+
+  #deliver (packet: Packet, done: () => void): void {
     const client = this.#client
     const { offer } = this.#aedes
     if (offer !== undefined) {
@@ -106,7 +112,8 @@ export class GrantedDelivery {
     packet.qos = Math.min(packet.qos, granted) as Qos
     if (packet.qos === 0) return this.#deliver0(packet, done)
     if (shared && !client.clean && !packet.retain) {
-      this.#persistence.outgoingEnqueue({ clientId: client.id }, packet).then(() => { this.#send(packet, done) }, done)
+      const queued = this.#persistence.outgoingEnqueue({ clientId: client.id }, packet).then(() => { this.#send(packet, done) })
+      queued.then(undefined, (error: unknown) => { this.#hangUp(error, done) })
       return
     }
     this.#send(packet, done)
@@ -119,7 +126,7 @@ export class GrantedDelivery {
     return this.#recipient.declines(topic, isLast)
   }
 
-  #send (packet: Packet, done: (error?: Error) => void): void {
+  #send (packet: Packet, done: () => void): void {
     // aedes lowers the QoS to that of the filter which is the topic itself, when its immediate runs.
     const exact = subscriptionsOf(this.#client)[packet.topic] as { qos: number } | undefined
     if (exact === undefined || exact.qos >= packet.qos) return this.#deliverQoS(packet, done)
@@ -134,7 +141,9 @@ export class GrantedDelivery {
     else if (this.#grants !== undefined && this.#grants.size >= mostGrants) this.#grants = undefined
     this.#changes = this.#aedes.changes
     let grant = this.#grants?.get(topic)
-    if (grant === undefined) (this.#grants ??= new Map()).set(topic, grant = this.#find(topic))
+    if (grant !== undefined) return grant
+    grant = this.#find(topic)
+    if (topic.length <= mostTopicLength) (this.#grants ??= new Map()).set(topic, grant)
     return grant
   }
 

@@ -147,10 +147,10 @@ function serverFor (options: ListenerOptions, door: Door): Server {
   const { transport } = options
   const webSockets: WebSocketOptions = {
     origins: options.origins ?? [],
-    accept: (stream, socket, limitPackets, direct) => {
+    accept: (stream, socket, messages, direct) => {
       const arrival = arrivalOf(socket, options)
       // Behind a proxy everybody seems to come from this machine.
-      enter(door, stream, { ...arrival, local: arrival.local && direct, limitPackets })
+      enter(door, stream, { ...arrival, local: arrival.local && direct, messages })
     },
     refused: (socket, reason) => { door.refused('origin', socket.remoteAddress, reason) }
   }

@@ -11,7 +11,7 @@ export interface GuardLimits {
 
 export type ViolationCode =
   | 'first-packet' | 'second-connect' | 'too-large' | 'length' | 'malformed' | 'packet-type' | 'header-flags' | 'qos' | 'dup'
-  | 'packet-id' | 'utf8' | 'nul' | 'topic' | 'filter' | 'no-filters' | 'connect-flags' | 'protocol-name' | 'protocol-level' | 'client-id'
+  | 'packet-id' | 'utf8' | 'nul' | 'topic' | 'filter' | 'no-filters' | 'connect-flags' | 'protocol-name' | 'protocol-level' | 'client-id' | 'cut-up'
 
 /** Why a connection must end. */
 export interface Violation {
@@ -86,6 +86,8 @@ export class PacketGuard {
   units = 0
   /** Bytes of the last chunk that were inspected. */
   inspected = 0
+  /** … of which up to the end of the last packet that ends there. */
+  whole = 0
 
   readonly #limits: GuardLimits
   #violation: Violation | undefined
@@ -144,6 +146,7 @@ export class PacketGuard {
   #walk (chunk: Uint8Array): Violation | undefined {
     const end = chunk.length
     let at = 0
+    this.whole = 0
     while (at < end && !this.#stopped) {
       let violation: Violation | undefined
       switch (this.#reading) {
@@ -180,6 +183,7 @@ export class PacketGuard {
         }
       }
       if (violation !== undefined) return violation
+      if (this.#reading === HEADER) this.whole = at
     }
     this.inspected = at
     return undefined

@@ -114,22 +114,27 @@ export class TakingAedes extends Aedes {
     share.members.push(hear)
   }
 
-  override unsubscribe (filter: string, hear: Hear, done: () => void): void {
+  /**
+   * aedes forgets the subscription in `done`, so that is called at once: were it called later, a SUBSCRIBE that comes in between would be
+   * forgotten with it, and be delivered to for ever. And what was subscribed to ends whatever the limit of levels is by now.
+   */
+  override unsubscribe (filter: string, hear: Hear, done?: () => void): void {
     this.subscriptions--
-    // aedes forgets the subscription in `done`.
-    const changed = (error?: Error): void => {
-      (done as Done | undefined)?.(error)
-      this.changes++
-    }
     const shared = sharedFilter(filter)
-    if (shared === undefined) return super.unsubscribe(filter, hear, changed)
+    if (shared === undefined) this.mq.removeListener(filter, hear)
+    else this.#leaveShare(filter, shared, hear)
+    done?.()
+    this.changes++
+  }
+
+  #leaveShare (filter: string, shared: string, hear: Hear): void {
     const share = this.#shares.get(filter)
     const at = share?.members.indexOf(hear) ?? -1
-    if (share === undefined || at < 0) return void setImmediate(changed)
+    if (share === undefined || at < 0) return
     share.members.splice(at, 1)
-    if (share.members.length > 0) return void setImmediate(changed)
+    if (share.members.length > 0) return
     this.#shares.delete(filter)
-    super.unsubscribe(shared, share.hear, changed)
+    this.mq.removeListener(shared, share.hear)
   }
 
   /** A connected client. */

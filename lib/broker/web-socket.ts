@@ -25,11 +25,16 @@ const closeTimeout = 2_000
 /** What is used of a WebSocket beyond its types: its receiver keeps a whole message in memory before it hands it on. */
 type Receiving = WebSocket & { _receiver: { _maxPayload: number } }
 
-/** Bounds what a message may hold from now on: packets of so many bytes (0: as large as MQTT allows) of a client that was let in, or was not. */
-export type LimitPackets = (bytes: number, isKnown: boolean) => void
+/** The WebSocket messages that carry a stream of MQTT. */
+export interface Messages {
+  /** How many came so far. */
+  count: number
+  /** Bounds what a message may hold from now on: packets of so many bytes (0: as large as MQTT allows) of a client that was let in, or was not. */
+  limitPackets (bytes: number, isKnown: boolean): void
+}
 
-/** Gets the stream of MQTT, the socket below it, what bounds its messages, and whether no proxy seems to be between. */
-export type AcceptWebSocket = (stream: Duplex, socket: Socket, limitPackets: LimitPackets, direct: boolean) => void
+/** Gets the stream of MQTT, the socket below it, the messages that carry it, and whether no proxy seems to be between. */
+export type AcceptWebSocket = (stream: Duplex, socket: Socket, messages: Messages, direct: boolean) => void
 
 export interface WebSocketOptions {
   /** Web origins whose pages may connect, beside those of the same host. */
@@ -65,12 +70,15 @@ export function acceptWebSockets ({ origins, accept, refused }: WebSocketOptions
     }
     const direct = isDirect(request)
     server.handleUpgrade(request, socket, head, webSocket => {
-      const stream = streamOf(webSocket, socket)
-      accept(stream, socket, (bytes, isKnown) => {
-        const { _receiver: receiver } = webSocket as Receiving
-        if (isKnown) receiver._maxPayload = bytes === 0 ? 0 : bytes + besidePacket
-        else receiver._maxPayload = Math.max(bytes === 0 ? largestConnect : bytes, firstMessage)
-      }, direct)
+      const messages: Messages = {
+        count: 0,
+        limitPackets (bytes, isKnown) {
+          const { _receiver: receiver } = webSocket as Receiving
+          if (isKnown) receiver._maxPayload = bytes === 0 ? 0 : bytes + besidePacket
+          else receiver._maxPayload = Math.max(bytes === 0 ? largestConnect : bytes, firstMessage)
+        }
+      }
+      accept(streamOf(webSocket, socket, messages), socket, messages, direct)
     })
   }
   return (request, socket, head) => {
@@ -100,7 +108,7 @@ export function pathOf (request: IncomingMessage): string | undefined {
   return URL.canParse(target) ? new URL(target).pathname : undefined
 }
 
-function streamOf (webSocket: WebSocket, socket: Socket): Duplex {
+function streamOf (webSocket: WebSocket, socket: Socket, messages: Messages): Duplex {
   const stream = createWebSocketStream(webSocket)
   // MQTT writes a packet in pieces; without this each of them were a message.
   stream._writev = (pieces, done) => { send(webSocket, Buffer.concat(pieces.map(({ chunk }) => chunk as Buffer)), done) }
@@ -120,6 +128,7 @@ function streamOf (webSocket: WebSocket, socket: Socket): Duplex {
   }
   // Before the stream takes it.
   webSocket.prependListener('message', (data: Buffer, isBinary: boolean) => {
+    messages.count++
     // [MQTT-6.0.0-1]
     if (!isBinary) stream.destroy(new Error('MQTT in a WebSocket text frame'))
     else if (data.length === 0) countIdle()

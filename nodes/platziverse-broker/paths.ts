@@ -24,10 +24,10 @@ export function servePath (server: Server, path: string, { origins, accept, refu
   taken.set(path, mark)
   const upgrade = acceptWebSockets({
     origins,
-    accept (stream, socket, limitPackets, direct) {
+    accept (stream, socket, messages, direct) {
       const address = socket.remoteAddress
       // Behind a proxy everybody seems to come from this machine.
-      accept(stream, { address, local: isLoopback(address ?? '') && direct, username: undefined, socket, limitPackets })
+      accept(stream, { address, local: isLoopback(address ?? '') && direct, username: undefined, socket, messages })
     },
     refused (socket, reason) { refused('origin', reason, socket.remoteAddress) }
   })
