@@ -20,7 +20,8 @@ export class Subscriptions {
   #routes = new TopicTree<Map<string, Route>>()
   /** What `matching` found since the last change. */
   #found = new Map<string, readonly Route[]>()
-  #added = new WeakMap<Subscription[], Promise<void>>()
+  /** Packets whose subscriptions were added: aedes asks for all of them once for each filter. */
+  #added = new WeakMap<Subscription[], { clientId: string, ended: Promise<void> }>()
 
   constructor (context: Context, sessions: Sessions) {
     this.#context = context
@@ -34,9 +35,11 @@ export class Subscriptions {
 
   /** Resolves after the commit. aedes adds all subscriptions of a packet once for each of them: once is enough. */
   add (client: Client, subscriptions: Subscription[]): Promise<void> {
-    const added = this.#added.get(subscriptions) ?? this.#add(client, subscriptions)
-    this.#added.set(subscriptions, added)
-    return added
+    const known = this.#added.get(subscriptions)
+    if (known?.clientId === client.id) return known.ended
+    const ended = this.#add(client, subscriptions)
+    this.#added.set(subscriptions, { clientId: client.id, ended })
+    return ended
   }
 
   async #add (client: Client, subscriptions: Subscription[]): Promise<void> {

@@ -157,23 +157,6 @@ test('a fault in sending a message ends the connection that it was for alone', a
   await liveOn(other)
 })
 
-test('a fault in sending a session\'s queue ends that connection alone', async t => {
-  const { broker, come } = await open(t, {})
-  const kept = await come('kept', { clean: false })
-  await kept.subscribeAsync('a', { qos: 1 })
-  await kept.endAsync()
-  const { trap: set, message } = trap()
-  await broker.publish(message)
-  const other = await come('other')
-  set.isSet = true
-  const [state] = broker.listenerStates
-  const socket = await rawSocket(t, state?.state === 'listening' ? state.port : 0)
-  socket.write(connectPacket('kept', false))
-  await once(socket.resume(), 'close')
-  await until(() => broker.statistics().clients, clients => clients === 1)
-  await liveOn(other)
-})
-
 test('a fault of what is told of clients ends nothing, and the taker is told all the same', async t => {
   const gone: string[] = []
   const { broker, come } = await open(t, { gone: ({ clientId }) => { gone.push(clientId) } })
