@@ -6,6 +6,7 @@ import type { Arrival, Connection } from './broker.ts'
 import { corkPerTurn } from './cork.ts'
 import type { GrantedDelivery } from './granted-delivery.ts'
 import type { GrantedFilters } from './granted-filters.ts'
+import type { Incoming } from './incoming.ts'
 import { readToTheEnd } from './last-bytes.ts'
 import { Pieces } from './pieces.ts'
 import { PacketGuard, type GuardLimits, type Violation } from './packet-guard.ts'
@@ -77,24 +78,29 @@ export class ClientState {
   piecesSize = 0
   /** Bytes that it had unread when they were counted last. */
   counted = 0
+  held = 0
   readonly #watcher: Watcher
   readonly #turn: Turn
+  readonly #incoming: Incoming<ClientState>
   /** What was read from the stream and has to wait for its turn. */
   #rest: Buffer | undefined
   #reading = false
+  /** Since when, in ms, the packet that is not complete yet was seen, and how many packets came before it. */
+  #begun = { at: 0, after: -1 }
   /** Bytes that were given to aedes since it was done with all packets. */
   #ahead = 0
   /** The beginning of a packet that comes in small pieces: aedes keeps each piece, which takes far more memory than a byte. */
-  readonly #begun = new Pieces()
+  readonly #pieces = new Pieces()
   /** Bytes that were read. */
   #bytes = 0
 
   /** Checks and paces what is read from the stream from now on, and corks it. */
-  constructor (stream: Duplex, arrival: Arrival, limits: GuardLimits, turns: Turns, watcher: Watcher) {
+  constructor (stream: Duplex, arrival: Arrival, limits: GuardLimits, turns: Turns, incoming: Incoming<ClientState>, watcher: Watcher) {
     this.stream = stream
     this.arrival = arrival
     this.guard = new PacketGuard(limits)
     this.#watcher = watcher
+    this.#incoming = incoming
     this.#turn = new Turn(turns, () => { this.#pump() })
     corkPerTurn(stream, this)
     readToTheEnd(stream, this)
@@ -158,13 +164,34 @@ export class ClientState {
     while (!client.closed && client._paused !== true) {
       if (client._parsingBatch === 0) this.#ahead = 0
       else if (!client.connackSent || this.#ahead >= mostAhead) break
+      if (!this.#incoming.admits(this)) break
       const chunk = this.stream.read() as Buffer | null
       if (chunk === null) break
-      const whole = this.#begun.join(chunk, this.guard.whole)
+      const whole = this.#pieces.join(chunk, this.guard.whole)
       if (whole === undefined) continue
       this.#ahead += whole.length
       client._parser.parse(whole)
     }
+    const held = this.#ahead + this.guard.begun + (this.#rest?.length ?? 0)
+    // After its end nothing would take it off again.
+    if (held !== this.held && !client.closed) this.#incoming.count(this, held)
+  }
+
+  goOn (): void {
+    this.#pump()
+  }
+
+  /**
+   * Whether the packet that is not complete was so already, without being held back by this broker, for so long; asked now and then.
+   * @param now ms
+   */
+  stalls (now: number, longest: number): boolean {
+    const { guard } = this
+    if (guard.begun === 0 || guard.packets !== this.#begun.after || this.#rest !== undefined || this.stream.readableLength > 0 || this.#incoming.holdsBack(this)) {
+      this.#begun = { at: now, after: guard.begun === 0 ? -1 : guard.packets }
+      return false
+    }
+    return now - this.#begun.at >= longest
   }
 
   /** aedes is done with a packet, or goes on after a pause. */
@@ -237,6 +264,7 @@ export class ClientState {
   static #ended (this: Socket): void {
     const state = stateOf(this)
     state.#turn.end()
+    state.#incoming.leave(state)
     state.#watcher.ended(state)
   }
 }

@@ -15,6 +15,7 @@ import { Gate, type Refusal } from './gate.ts'
 import { GrantedDelivery } from './granted-delivery.ts'
 import { GrantedFilters } from './granted-filters.ts'
 import { Listeners } from './listeners.ts'
+import { Incoming } from './incoming.ts'
 import type { Owners } from './owners.ts'
 import type { Violation } from './packet-guard.ts'
 import { openPersistence, type BrokerPersistence } from './persistence.ts'
@@ -32,6 +33,9 @@ const originPrefix = '\0'
 
 /** ms; four of them after a crash aedes publishes the wills of clients that did not come back. */
 const heartbeatInterval = 15_000
+
+/** ms between looks for packets that are not complete. */
+const longestSweep = 15_000
 
 /** [MQTT-3.9.3-2] */
 const subackFailure = 128
@@ -88,6 +92,8 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   }
 
   #turns: Turns
+  #comingIn: Incoming<ClientState>
+  #sweep: NodeJS.Timeout | undefined
   #unread: Unread<ClientState>
   #counters = new Counters()
   #startedAt = performance.now()
@@ -105,6 +111,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#gate = new Gate(options, () => persistence.counters.sessions)
     this.#rules = new Rules(options.rules)
     this.#turns = new Turns(options.limits)
+    this.#comingIn = new Incoming(options.limits.incomingBytes)
     this.#unread = new Unread(options.limits.unreadBytes, this.#here, state => {
       this.#counters.refusedBy('unreadBytes')
       this.#cutOffSlow(state, 'it read too slowly: all clients together have more unread than the limit unreadBytes')
@@ -194,6 +201,8 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#admission.limits = options.limits
     this.#turns.rates = options.limits
     this.#unread.limit = options.limits.unreadBytes
+    this.#comingIn.limit = options.limits.incomingBytes
+    this.#watchPackets(options.limits.packetTimeout)
     this.#persistence.limits = options.limits
     this.aedes.connectTimeout = options.limits.connectTimeout * 1000 || 2 ** 31 - 1
     this.aedes.maxTopicLevels = options.limits.topicLevels || 100
@@ -320,6 +329,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   close (): Promise<void> {
     this.#closing ??= (async () => {
       this.#sys?.stop()
+      clearInterval(this.#sweep)
       await this.#listeners.close()
       // Those that came in elsewhere.
       for (const { arrival } of this.#here) arrival.socket.destroy()
@@ -336,6 +346,20 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       const reason = state.rights === undefined ? undefined : whyNot(state)
       if (reason !== undefined) cutOff(state, reason)
     }
+  }
+
+  /** Hang up on clients that begin a packet and do not complete it. @param seconds 0: never */
+  #watchPackets (seconds: number): void {
+    clearInterval(this.#sweep)
+    if (seconds === 0) return
+    this.#sweep = setInterval(() => {
+      const now = performance.now()
+      for (const state of this.#here) {
+        if (state.connection === undefined || !state.stalls(now, seconds * 1000)) continue
+        this.#counters.refusedBy('packetTimeout')
+        cutOff(state, 'a packet was not complete in time')
+      }
+    }, Math.min(seconds * 250, longestSweep)).unref()
   }
 
   #watch (interval: number): void {
@@ -369,7 +393,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     }
     const { limits } = this.#options
     arrival.messages?.limitPackets(limits.connectBytes, false)
-    const state = new ClientState(stream, arrival, limits, this.#turns, this.#watcher)
+    const state = new ClientState(stream, arrival, limits, this.#turns, this.#comingIn, this.#watcher)
     const client = this.aedes.handle(stream)
     state.attach(client)
     this.#states.set(client, state)

@@ -11,6 +11,8 @@ export const limitDefaults = {
   connectionRate: 200,
   /** Seconds from the socket to CONNECT. */
   connectTimeout: 10,
+  /** Seconds from a packet's first byte to its last, about; 0: any time. */
+  packetTimeout: 60,
   /** Bytes of a client's first packet, CONNECT. */
   connectBytes: 8_192,
   /** Bytes of any packet after it. */
@@ -28,6 +30,8 @@ export const limitDefaults = {
   packetRate: 20_000,
   /** Bytes a second from one client. */
   byteRate: 16_777_216,
+  /** Bytes of all clients that are being received and handled; beyond that only some sockets are read. */
+  incomingBytes: 67_108_864,
   /** Agents that one user may speak for. */
   agentsPerUser: 100_000,
   retainedMessages: 10_000,

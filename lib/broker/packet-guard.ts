@@ -98,8 +98,9 @@ export class PacketGuard {
   #type = 0
   /** The low half of the first byte. */
   #flags = 0
-  /** Bytes of the packet still to come. */
+  /** Bytes of the packet still to come, and of the whole packet. */
   #left = 0
+  #size = 0
   #lengthBytes = 0
   #field = NAME
   #number = 0
@@ -141,6 +142,12 @@ export class PacketGuard {
     this.#stopped = false
     if (this.#violation === undefined) this.#violation = this.#walk(chunk)
     return this.#violation
+  }
+
+  /** Bytes that came of a packet which is not complete. */
+  get begun (): number {
+    if (this.#reading === HEADER) return 0
+    return this.#reading === LENGTH ? 1 + this.#lengthBytes : this.#size - this.#left
   }
 
   #walk (chunk: Uint8Array): Violation | undefined {
@@ -223,8 +230,9 @@ export class PacketGuard {
 
   /** The fixed header is complete. */
   #begin (): Violation | undefined {
+    this.#size = 1 + this.#lengthBytes + this.#left
     const limit = this.#connected ? this.#limits.packetBytes : this.#limits.connectBytes
-    if (limit > 0 && 1 + this.#lengthBytes + this.#left > limit) return { code: 'too-large', reason: `a packet of more than ${limit} bytes` }
+    if (limit > 0 && this.#size > limit) return { code: 'too-large', reason: `a packet of more than ${limit} bytes` }
     if (this.#level === 5) return this.#skip()
     switch (this.#type) {
       case CONNECT:

@@ -1,4 +1,4 @@
-/** Bytes of the pieces that are joined; what is longer is handed on. */
+/** Bytes of the pieces that are joined; what is longer is handed on, but for the first: it would keep the packets that came before it in its chunk. */
 const most = 16_384
 
 /** Joins the pieces of a packet, so that many small ones take no more memory than their bytes. */
@@ -13,7 +13,7 @@ export class Pieces {
    */
   join (chunk: Buffer, whole: number): Buffer | undefined {
     const rest = chunk.length - whole
-    if (this.#length + rest >= most || rest === 0) return this.#take(chunk)
+    if (rest === 0 || (whole === 0 && this.#length + rest >= most)) return this.#take(chunk)
     const ready = whole === 0 ? undefined : this.#take(chunk.subarray(0, whole))
     this.#keep(chunk.subarray(whole))
     return ready

@@ -63,12 +63,17 @@ export function sizeOf ({ topic, payload }: Pick<Content, 'topic' | 'payload'>):
   return Buffer.byteLength(topic) + Buffer.byteLength(payload)
 }
 
-/** A payload to be kept: a piece of what a client sent would keep all of that in memory. */
-export function ownPayload (payload: Buffer | string): Buffer | string {
-  if (typeof payload === 'string' || payload.buffer.byteLength <= 2 * payload.length + 256) return payload
-  const own = Buffer.allocUnsafeSlow(payload.length)
-  own.set(payload)
+/** Bytes to be kept: a piece of what a client sent would keep all of that in memory. */
+export function ownBytes (bytes: Buffer): Buffer {
+  if (bytes.buffer.byteLength <= 2 * bytes.length + 256) return bytes
+  const own = Buffer.allocUnsafeSlow(bytes.length)
+  own.set(bytes)
   return own
+}
+
+/** A payload to be kept. */
+export function ownPayload (payload: Buffer | string): Buffer | string {
+  return typeof payload === 'string' ? payload : ownBytes(payload)
 }
 
 /** What is kept of it. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Admission } from '../../../lib/broker/admission.ts'
 import { Bans } from '../../../lib/broker/bans.ts'
+import { Incoming } from '../../../lib/broker/incoming.ts'
 import { limitDefaults, readLimits } from '../../../lib/broker/limits.ts'
 import { Owners } from '../../../lib/broker/owners.ts'
 import { Turn, Turns } from '../../../lib/broker/turns.ts'
@@ -163,4 +164,28 @@ test('when clients together leave too much unread, those with the most are cut o
   unread.limit = 0
   leave(() => 10_000)
   assert.deepEqual(gone, [9, 8])
+})
+
+test('when connections together hold too much of what comes in, those that hold little are read, and one of the others at a time', async () => {
+  const incoming = new Incoming(100_000)
+  const read: string[] = []
+  const writerOf = (name: string) => {
+    const writer = { name, held: 0, goOn: () => { if (incoming.admits(writer)) read.push(name) } }
+    return writer
+  }
+  const [a, b, c, modest] = ['a', 'b', 'c', 'modest'].map(writerOf) as [ReturnType<typeof writerOf>, ReturnType<typeof writerOf>, ReturnType<typeof writerOf>, ReturnType<typeof writerOf>]
+  for (const writer of [a, b, c]) incoming.count(writer, 50_000)
+  incoming.count(modest, 10_000)
+  assert.deepEqual([a, b, c, modest, a].map(writer => incoming.admits(writer)), [true, false, false, true, true])
+  assert.deepEqual([a, b, c].map(writer => incoming.holdsBack(writer)), [false, true, true])
+  // It grows on, and is done with its packet.
+  incoming.count(a, 90_000)
+  incoming.count(a, 20_000)
+  await until(() => read, names => names.length > 0)
+  assert.deepEqual(read, ['b'])
+  incoming.leave(b)
+  await until(() => read, names => names.length > 1)
+  assert.deepEqual(read, ['b', 'c'])
+  incoming.limit = 0
+  assert.equal(incoming.admits(a), true)
 })

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import { generate, type Packet } from 'mqtt-packet'
 import type { BrokerStatistics } from '../../../lib/broker/broker.ts'
-import { waitFor } from '../../helpers/events.ts'
+import { until, waitFor } from '../../helpers/events.ts'
 import { rawClient } from '../../helpers/raw-client.ts'
 
 const program = fileURLToPath(new URL('../../fixtures/broker-to-fill.ts', import.meta.url))
@@ -90,6 +90,36 @@ test('what waits for clients takes no more memory than its limit for all of them
   const { megabytes, statistics } = await broker.look()
   assert.ok(megabytes < 190, `${megabytes} MB`)
   assert.equal(statistics.droppedBy['offlineLimit'], 130 - 67)
+})
+
+test('packets that are begun take no more memory than their limit, whoever holds them back; small ones and the next large one get through', { timeout: 60_000 }, async t => {
+  const broker = await openBroker(t, { incomingBytes: 20_000_000, packetTimeout: 1 })
+  const packet = publish('large', Buffer.alloc(2_000_000), false)
+  const holders = await Promise.all(Array.from({ length: 40 }, (_, i) => rawClient(t, broker.port, `holder ${i}`)))
+  for (const socket of holders) socket.write(packet.subarray(0, -1))
+  const [publisher, subscriber] = [await broker.client(), await broker.client()]
+  let got = 0
+  subscriber.on('message', () => { got++ })
+  await subscriber.subscribeAsync('#', { qos: 1 })
+  for (let i = 0; i < 100; i++) await publisher.publishAsync('small', Buffer.alloc(1_000), { qos: 1 })
+  const { megabytes } = await broker.look()
+  assert.ok(megabytes < 60, `${megabytes} MB`)
+  assert.equal(got, 100)
+  await publisher.publishAsync('large', Buffer.alloc(2_000_000), { qos: 1 })
+  await until(async () => (await broker.look()).statistics, ({ clients }) => clients === 2, 45_000)
+  const { statistics: { refusedBy } } = await broker.look()
+  assert.deepEqual(refusedBy, { packetTimeout: 40 })
+})
+
+test('a packet that is begun keeps nothing else of what its client sent', { timeout: 60_000 }, async t => {
+  const broker = await openBroker(t)
+  const piece = publish('first', Buffer.alloc(60_000), false)
+  const begun = publish('second', Buffer.alloc(100), false).subarray(0, 20)
+  const sockets = await Promise.all(Array.from({ length: 190 }, (_, i) => rawClient(t, broker.port, `holder ${i}`)))
+  for (const socket of sockets) socket.write(Buffer.concat([piece, begun]))
+  for (let received = 0; received < 190;) received = (await broker.look()).statistics.received
+  const { megabytes } = await broker.look()
+  assert.ok(megabytes < 17, `${megabytes} MB`)
 })
 
 function publish (topic: string, payload: Buffer, retain: boolean): Buffer {
