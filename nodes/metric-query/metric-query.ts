@@ -34,7 +34,7 @@ export default function (RED: RED): void {
       const id = RED.util.generateId()
       let rows = 0
       for await (const answer of ask(await store.read(), parseQuery(asked, Date.now()), { result, most })) {
-        if (closed) return
+        if (closed) throw new PlatziverseError('QUERY_FAILED', 'A deploy replaced the node before it had answered.')
         rows = answer.rows
         send({ ...messageOf(msg, answer, result === 'chart'), ...answer.part === undefined ? {} : { parts: partsOf(msg, id, most, answer.part) } })
         // Whoever takes the parts gets a turn before the next one is read.
