@@ -16,7 +16,8 @@ const localAddress = '127.0.2.3'
 /** Below `packetBytes`. */
 const bytes = 2_000_000
 const topics = 500
-const sessions = 100
+/** So many that they fill all the room for what waits, and leave an honest subscriber its share of it. */
+const sessions = 20
 
 await serve<LargeOrder>(async ({ order: { port, seed, every }, stopping, answer }) => {
   setPriority(10)

@@ -133,7 +133,9 @@ export class Queues {
     for (const [clientId, granted] of qosOf) {
       const session = this.#sessions.open(clientId)
       const isFull = session.offline >= orInfinite(limits.offlineMessages) || session.bytes + bytes > orInfinite(limits.offlineBytes)
-      if (isFull || this.#kept + (message.users === 0 ? bytes : 0) + bytesOfPlace > most) {
+      const isFullInAll = this.#kept + (message.users === 0 ? bytes : 0) + bytesOfPlace > most
+      // A few clients that fill all the room do not take the others' share of it.
+      if (isFull || (isFullInAll && session.bytes + bytes > most / this.#sessions.size)) {
         this.dropped++
         this.#sessions.endEmpty(session)
         continue
