@@ -331,8 +331,9 @@ for (const folder of [false, true]) {
     await until(() => [got.length, now.persistence.counters.offline], ([count, offline]) => count === 1 && offline === 3)
     await again.publishAsync('3', Buffer.alloc(3_500), { qos: 1 })
     assert.equal(now.persistence.counters.offline, 4)
-    // No room, but within its share: one of six.
-    await again.publishAsync('1', Buffer.alloc(500), { qos: 1 })
+    // No room, but within its share: one of seven.
+    await leaveSession(t, now.port, 'own 4', '4', 1)
+    await again.publishAsync('4', Buffer.alloc(500), { qos: 1 })
     assert.equal(now.persistence.counters.offline, 5)
   })
 
