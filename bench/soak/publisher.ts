@@ -70,9 +70,18 @@ export async function runPublisher (options: PublisherOptions, stopping: AbortSi
   /** The same packet again as its standard allows: with DUP, before the PUBREL [MQTT-4.3.3-1]. */
   function repeat (id: number, message: Open, { socket, send }: Client): void {
     message.released = true
-    const later = (ms: number, packet: Packet): void => { setTimeout(() => { if (!socket.destroyed) send(packet) }, ms) }
-    for (const delay of [50, 200]) later(delay, publish('agent/message', message.payload, 2, id, { dup: true }))
-    later(250, { cmd: 'pubrel', messageId: id })
+    const copy = publish('agent/message', message.payload, 2, id, { dup: true })
+    const steps: Array<[number, Packet]> = [[50, copy], [150, copy], [50, { cmd: 'pubrel', messageId: id }]]
+    // One after another: timers of several lengths may change places when the process was held up.
+    const next = (): void => {
+      const [step] = steps.splice(0, 1)
+      if (step === undefined || socket.destroyed) return
+      setTimeout(() => {
+        if (!socket.destroyed) send(step[1])
+        next()
+      }, step[0])
+    }
+    next()
   }
 
   function sendNew (count: number): void {
