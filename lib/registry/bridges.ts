@@ -42,8 +42,13 @@ class Slot {
     this.bridge = new Bridge(local, options)
     this.#source = this.#newSource()
     this.bridge.on('state', ({ state }) => {
-      clearTimeout(this.#absence)
-      if (state !== 'connected') this.#absence = setTimeout(() => { this.#gone() }, options.absence ?? usualAbsence).unref()
+      if (state === 'connected') {
+        clearTimeout(this.#absence)
+        this.#absence = undefined
+      } else {
+        // From the first of all attempts that fail.
+        this.#absence ??= setTimeout(() => { this.#gone() }, options.absence ?? usualAbsence).unref()
+      }
     })
   }
 
