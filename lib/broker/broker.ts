@@ -239,7 +239,7 @@ export interface Broker extends EventEmitter<BrokerEvents> {
    * Hang up on a client.
    * @param banned seconds for which the client id is refused
    * @returns whether it was there
-   * @throws PlatziverseError BROKER_COMMAND_INVALID when too many are kept out already; it is hung up on all the same
+   * @throws PlatziverseError BROKER_COMMAND_INVALID when too many clients are kept out already; the client is disconnected all the same
    */
   disconnect (clientId: string, banned?: number): boolean
   /**

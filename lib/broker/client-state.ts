@@ -182,7 +182,7 @@ export class ClientState {
   }
 
   /**
-   * Whether the packet that is not complete was so already, without being held back by this broker, for so long; asked now and then.
+   * Whether the same packet has been incomplete for so long while this broker did not hold it back; asked every second or so.
    * @param now ms
    */
   stalls (now: number, longest: number): boolean {

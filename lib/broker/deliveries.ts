@@ -129,7 +129,7 @@ export function hasStrayed (uuid: string, since: number): boolean {
   return (strays.get(uuid) ?? Number.NEGATIVE_INFINITY) >= since
 }
 
-/** What the subscribers of this process are told of who published it: the bridge that brought it, or the client. */
+/** The origin that subscribers in this process receive with a message: the bridge that brought it, or its client. */
 export function originOf (id: unknown): string | undefined {
   const delivery = find(id)?.delivery
   return delivery && (delivery.origin ?? clientOrigin(delivery.clientId))

@@ -46,7 +46,7 @@ await serve<LargeOrder>(async ({ order: { port, seed, every }, stopping, answer 
     if (!stopping.aborted) await jobs[i % jobs.length]?.()
   }
 
-  /** Send `count` packets at once, and wait until they are acknowledged, or the client is hung up on, or for 20 s. */
+  /** Send `count` packets at once, and wait until they are acknowledged, the connection closes, or 20 s pass. */
   async function send (what: 'unknown' | 'retained' | 'offline', count: number, make: () => Packet): Promise<void> {
     const client = await openClient({ port, clientId: 'soak-large', localAddress })
     if (client === undefined) return
