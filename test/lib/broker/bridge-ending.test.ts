@@ -51,10 +51,14 @@ test('an acknowledgement that comes in while a bridge ends does not make it send
     if (++attempts > 100) throw new Error('it sends for ever')
     return original.apply(this, args)
   })
-  const closing = bridge.close(50)
-  // Of the same phase of the event loop as the end of the bridge's patience: the socket is destroyed, and not closed yet.
-  setTimeout(() => { take?.() }, 50)
-  await closing
+  // The bridge's patience is over: the socket is destroyed, and not closed yet.
+  const end = MqttClient.prototype.end as (...args: unknown[]) => MqttClient
+  t.mock.method(MqttClient.prototype, 'end', function (this: MqttClient, ...args: unknown[]) {
+    const ended = end.apply(this, args)
+    take?.()
+    return ended
+  })
+  await bridge.close(50)
   await until(() => bridge.statistics().sent, n => n === 1)
   assert.equal(attempts, 0)
 })
