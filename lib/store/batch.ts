@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import type { Message } from '../messages/parse.ts'
 import type { Agent } from '../messages/schema.ts'
 import type { AgentRow, Dialect, DirtyHourRow, LatestRow, MessageRow, SeenRow, SeriesRow, WriterMark } from './dialects/dialect.ts'
-import { isUpToDate, type Known, type KnownAgent, type KnownSeries } from './known.ts'
+import { isUpToDate, UsedSeries, type Known, type KnownAgent, type KnownSeries } from './known.ts'
 
 /** A message on its way into the database. */
 export interface Entry {
@@ -109,18 +109,18 @@ export class BatchWriter {
   }
 
   async #transaction (knex: Knex, batch: Entry[], changes: Changes, withDuplicates: boolean): Promise<Stored[]> {
-    // Copies of what is known: it holds only what was committed.
+    // Not what is known itself: that holds only what was committed.
     const draft = new Map<string, KnownAgent>()
     for (const { message: { payload: { agent: { uuid } } } } of batch) {
       const known = draft.has(uuid) ? undefined : this.#known.agent(uuid)
-      if (known !== undefined) draft.set(uuid, { ...known, series: new Map([...known.series].map(([type, series]) => [type, { ...series }])) })
+      if (known !== undefined) draft.set(uuid, { ...known, series: new UsedSeries(known.series) })
     }
     const stored = await knex.transaction(async db => {
       await this.#writeAgents(db, changes, draft)
       await this.#findSeries(db, batch, draft)
       return await this.#append(db, batch, uuid => draft.get(uuid), withDuplicates)
     })
-    for (const [uuid, agent] of draft) this.#known.learn(uuid, agent)
+    for (const [uuid, agent] of draft) this.#known.learn(uuid, { ...agent, series: new Map(agent.series) })
     return stored
   }
 

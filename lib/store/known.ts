@@ -32,16 +32,48 @@ export class Known {
     return this.#agents.get(uuid)
   }
 
-  /** Learn what a transaction committed. */
+  /** Learn what a transaction committed: of its series an agent needs to have only those that it used. */
   learn (uuid: string, agent: KnownAgent): void {
-    this.#series += agent.series.size - (this.#agents.get(uuid)?.series.size ?? 0)
-    if (this.#series + this.#agents.size > mostSeries) this.clear()
-    this.#agents.set(uuid, agent)
+    let series = this.#agents.get(uuid)?.series
+    let added = 0
+    for (const type of agent.series.keys()) if (series?.has(type) !== true) added++
+    if (this.#series + added + this.#agents.size > mostSeries) {
+      this.clear()
+      series = undefined
+      added = agent.series.size
+    }
+    this.#series += added
+    if (series === undefined) return void this.#agents.set(uuid, agent)
+    for (const [type, used] of agent.series) series.set(type, used)
+    this.#agents.set(uuid, { ...agent, series })
   }
 
   clear (): void {
     this.#agents.clear()
     this.#series = 0
+  }
+}
+
+/** The series of an agent that a transaction uses, as copies: it may fail, and an agent may have a hundred thousand others. */
+export class UsedSeries extends Map<string, KnownSeries> {
+  #known: ReadonlyMap<string, KnownSeries>
+
+  constructor (known: ReadonlyMap<string, KnownSeries>) {
+    super()
+    this.#known = known
+  }
+
+  override get (type: string): KnownSeries | undefined {
+    const used = super.get(type)
+    const known = used === undefined ? this.#known.get(type) : undefined
+    if (known === undefined) return used
+    const copy = { ...known }
+    this.set(type, copy)
+    return copy
+  }
+
+  override has (type: string): boolean {
+    return super.has(type) || this.#known.has(type)
   }
 }
 
