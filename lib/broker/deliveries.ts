@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Metric } from '../messages/schema.ts'
 
 /** One publish that agent-in took off the broker and that somebody must settle. Plain data: Node-RED clones messages. */
 export interface Delivery {
@@ -26,8 +27,8 @@ export interface Unsettled {
   readonly bytes?: number
   /** How many stores have it in their hands. */
   holds: number
-  /** Whether a store has or had it, since it was last given to somebody. */
-  claimed?: boolean
+  /** The last claim on it, since it was last given to somebody. */
+  last?: Hold | undefined
   /** Ends it: acknowledged, or not when there is an error. */
   end (error?: Error): void
 }
@@ -71,20 +72,36 @@ export function endDelivery (entry: Unsettled, error?: Error): void {
 /** A store's claim on a delivery; one of its methods is to be called, once. */
 export class Hold {
   readonly delivery: Delivery
-  /** Whether it is the first: a flow may make several messages of one. */
-  readonly isFirst: boolean
+  /** The claim before: a flow may make several messages of one. */
+  readonly #before: Hold | undefined
+  #store = ''
+  #metrics: Metric[] = []
   #entry: Unsettled | undefined
 
   constructor (entry: Unsettled) {
     this.delivery = entry.delivery
-    this.isFirst = entry.claimed !== true
-    entry.claimed = true
+    this.#before = entry.last
+    entry.last = this
     this.#entry = entry
     entry.holds++
   }
 
   /** Memory that the delivery takes. */
   get bytes (): number | undefined { return this.#entry?.bytes }
+
+  /**
+   * Say what it is for. Once for each claim.
+   * @returns how many messages the store had of the delivery before that have a metric of the same type
+   */
+  countSame (store: string, metrics: Metric[]): number {
+    this.#store = store
+    this.#metrics = metrics
+    let count = 0
+    for (let other = this.#before; other !== undefined; other = other.#before) {
+      if (other.#store === store && other.#metrics.some(({ type }) => metrics.some(metric => metric.type === type))) count++
+    }
+    return count
+  }
 
   /** Say that the delivery is stored, or failed. It ends when each of its holders said so, or one said that it failed. */
   settle (error?: Error): void {
@@ -95,9 +112,7 @@ export class Hold {
   /** Give it back unstored: it is sent into the flow again. */
   release (): void {
     const entry = this.#letGo()
-    if (entry === undefined) return
-    entry.since = performance.now()
-    entry.claimed = false
+    if (entry !== undefined) entry.since = performance.now()
   }
 
   #letGo (): Unsettled | undefined {

@@ -163,6 +163,7 @@ export class Intake implements Taker {
     for (const entry of unsettledOf(this) as Entry[]) {
       if (entry.holds > 0 || entry.since >= before) continue
       entry.since = performance.now()
+      entry.last = undefined
       this.#handler?.message(messageOf(entry), entry.delivery)
     }
   }

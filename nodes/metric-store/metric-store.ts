@@ -1,7 +1,7 @@
 import type { NodeDef } from 'node-red'
 import { holdDelivery, strayStored, type Delivery } from '../../lib/broker/deliveries.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
-import { nextSeq } from '../../lib/messages/fingerprint.ts'
+import { fingerprint, nextSeq } from '../../lib/messages/fingerprint.ts'
 import { parse, type Rules } from '../../lib/messages/parse.ts'
 import { topics } from '../../lib/messages/topics.ts'
 import type { StoreState } from '../../lib/store/store.ts'
@@ -56,7 +56,13 @@ export default function (RED: RED): void {
       const { message, bad: [first, ...others] } = parsed
       if (first !== undefined) warnings.warn('metrics', `Metrics were left out, and the others of their message stored: ${[first, ...others.slice(0, 2)].map(({ detail }) => detail).join(' ')}${others.length > 2 ? ` And ${others.length - 2} more.` : ''}`)
       if (parsed.notice !== undefined) warnings.warn('time', parsed.notice.detail)
-      if (message.kind === 'message' && parsed.untimed) message.payload.seq ??= (hold?.isFirst === false && carried === undefined ? undefined : delivery?.fingerprint) ?? nextSeq()
+      if (message.kind === 'message') {
+        const { payload } = message
+        if (parsed.untimed) payload.seq ??= delivery?.fingerprint ?? nextSeq()
+        // The number is agent-in's, not the sender's: what the flow made of one message is told apart, each time alike.
+        const same = hold !== undefined && payload.seq === hold.delivery.fingerprint ? hold.countSame(this.id, payload.metrics) : 0
+        if (same > 0) payload.seq = fingerprint(`${payload.seq}/${same}`)
+      }
       if (delivery === undefined) strayStored(message.payload.agent.uuid)
       store.write(message, receivedAt, (error, stored) => {
         if (error !== null) {

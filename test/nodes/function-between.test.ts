@@ -10,16 +10,17 @@ import { temporaryFolder } from '../helpers/folder.ts'
 const load = useNodeRed()
 
 /** The main flow with a function between agent-in and metric-store. */
-async function flowWith (t: TestContext, func: string): Promise<{ client: MqttClient, knex: Knex, flow: TestFlow }> {
+async function flowWith (t: TestContext, func: string, more: Array<{ id: string, type: string, database: string, wires: string[][] }> = []): Promise<{ client: MqttClient, knex: Knex, flow: TestFlow }> {
   const filename = join(await temporaryFolder(t), 'test.sqlite')
   const nodes = [
     { id: 'broker', type: 'platziverse-broker', port: 0, wires: [[], []] },
     { id: 'database', type: 'platziverse-database', client: 'sqlite', filename },
     { id: 'in', type: 'agent-in', broker: 'broker', timeLimit: 2, wires: [['store'], ['store'], ['function', 'beside'], []] },
-    { id: 'function', type: 'function', func, outputs: 1, wires: [['store']] },
+    { id: 'function', type: 'function', func, outputs: 1, wires: [['store', ...more.map(({ id }) => id)]] },
     { id: 'store', type: 'metric-store', database: 'database', wires: [['stored']] },
     { id: 'stored', type: 'helper' },
-    { id: 'beside', type: 'helper' }
+    { id: 'beside', type: 'helper' },
+    ...more
   ].map(node => ({ x: 1, y: 1, z: 'tab', ...node }))
   const flow = await load([{ id: 'tab', type: 'tab' }, ...nodes])
   const client = await connectAsync(await flow.url('broker'), { reconnectPeriod: 0 })
@@ -48,6 +49,30 @@ test('a message that a function makes several of is acknowledged when all of the
   assert.deepEqual(await values(knex), [0, 1, 2])
   await client.publishAsync('agent/message', reading(0), { qos: 1 })
   assert.deepEqual(await values(knex), [0, 0, 1, 1, 2, 2])
+})
+
+const copies: Record<string, string> = {
+  'clones of the message': 'return [[msg, RED.util.cloneMessage(msg)]]',
+  'new messages with the payload': 'return [[0, 1].map(() => ({ topic: msg.topic, payload: { ...msg.payload } }))]',
+  'clones with another value each': 'const other = RED.util.cloneMessage(msg); other.payload.metrics[0].value = 2; return [[msg, other]]',
+  'clones that come later': 'const other = RED.util.cloneMessage(msg); await new Promise(resolve => { setTimeout(resolve, 20) }); return [[msg, other]]'
+}
+for (const [what, func] of Object.entries(copies)) {
+  test(`of a message without a timestamp a flow makes two metrics of one type: ${what}`, async t => {
+    const { client, knex } = await flowWith(t, func)
+    await Promise.all(Array.from({ length: 5 }, () => client.publishAsync('agent/message', reading(1), { qos: 1 })))
+    assert.deepEqual(await values(knex), what.includes('another') ? [1, 1, 1, 1, 1, 2, 2, 2, 2, 2] : Array(10).fill(1))
+  })
+}
+
+test('a message without a timestamp that a flow takes apart by metric keeps its seq, in two stores of one database too', async t => {
+  const apart = 'return [msg.payload.metrics.map(metric => ({ ...msg, payload: { ...msg.payload, metrics: [metric] } }))]'
+  const { client, knex, flow } = await flowWith(t, apart, [{ id: 'second', type: 'metric-store', database: 'database', wires: [[]] }])
+  const metrics = [{ type: 't', value: 1 }, { type: 'u', value: 2 }]
+  await client.publishAsync('agent/message', JSON.stringify({ agent: { uuid: 'a1' }, metrics }), { qos: 1 })
+  assert.deepEqual(await values(knex), [1, 2])
+  const seqs = new Set(flow.received('stored').map(({ payload }) => (payload as { seq: number }).seq))
+  assert.equal(seqs.size, 1)
 })
 
 test('a message that comes to the store as another one is stored and not acknowledged, and the error says why', async t => {

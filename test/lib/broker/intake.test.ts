@@ -53,6 +53,29 @@ test('a delivery that failed is not acknowledged, and its sender hangs up to sen
   await until(() => broker.events, events => events.some(event => event.event === 'disconnected' && event.reason === 'not acknowledged: no'))
 })
 
+test('messages that a flow makes of one are counted for each store and metric type, and anew when the delivery is given again', async t => {
+  const broker = await openBroker(t)
+  const { heard } = openIntake(t, broker.id)
+  const sent = publish(await broker.client(), 'agent/message', reading())
+  await until(() => heard.length, n => n === 1)
+  const metrics = (type: string) => [{ type, value: 1 }]
+  const claim = (store: string, type: string) => {
+    const claimed = hold(heard.at(-1))
+    return { claimed, count: claimed.countSame(store, metrics(type)) }
+  }
+  const first = [claim('s1', 'a'), claim('s1', 'b'), claim('s2', 'a'), claim('s1', 'a')]
+  assert.deepEqual(first.map(({ count }) => count), [0, 0, 0, 1])
+  for (const { claimed } of first) claimed.release()
+  assert.equal(claim('s1', 'a').claimed.release(), undefined)
+  flowsStarted()
+  await until(() => heard.length, n => n === 2)
+  const again = [claim('s1', 'a'), claim('s1', 'a')]
+  assert.deepEqual(again.map(({ count }) => count), [0, 1])
+  for (const { claimed } of again) claimed.settle()
+  await sent.done
+  assert.equal(sent.acknowledged, true)
+})
+
 test('each store that holds a delivery has to settle it', async t => {
   const broker = await openBroker(t)
   const { heard } = openIntake(t, broker.id)
