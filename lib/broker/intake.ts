@@ -1,5 +1,6 @@
 import { PlatziverseError } from '../errors.ts'
 import { fingerprint, nextSeq } from '../messages/fingerprint.ts'
+import type { BadMetric } from '../messages/metrics.ts'
 import { NearTopics } from '../messages/near-topics.ts'
 import { parse, type Message, type RejectReason, type Notice, type Rules } from '../messages/parse.ts'
 import { kindOf, topics } from '../messages/topics.ts'
@@ -249,11 +250,11 @@ export class Intake implements Taker {
   }
 
   /** Report why a message, or some of its metrics, go no further. */
-  #reject ({ topic, payload }: Publication, causes: Array<Pick<Rejected, 'reason' | 'detail' | 'index'>>, delivery: Delivery): void {
+  #reject ({ topic, payload }: Publication, causes: Array<Pick<Rejected, 'reason' | 'detail'> & Partial<Pick<BadMetric, 'index' | 'more'>>>, delivery: Delivery): void {
     const text = payload.toString()
-    for (const { reason, detail, index } of causes) {
+    for (const { reason, detail, index, more = 0 } of causes) {
       if (index === undefined) this.#counters.rejected++
-      else this.#counters.rejectedMetrics++
+      else this.#counters.rejectedMetrics += 1 + more
       this.#handler?.rejected({ topic, payload: text, reason, detail, ...index === undefined ? {} : { index } }, { ...delivery, id: nextDeliveryId() })
     }
   }

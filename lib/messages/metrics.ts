@@ -8,9 +8,15 @@ export interface BadMetric {
   index: number
   reason: 'FIELD_INVALID' | 'METRIC_TYPE_REPEATED'
   detail: string
+  /** How many more were left out after it, which are not in the list. */
+  more?: number
 }
 
+/** Bad metrics of a message that are reported one by one: a stranger sends a thousand in two kilobytes. */
+const mostReported = 20
+
 const validator = Compile(schema)
+const typeValidator = Compile(schema.properties.type)
 
 export const notText = 'must be Unicode text: it has half a surrogate pair, or a NUL.'
 
@@ -30,14 +36,40 @@ export function areGood (metrics: Metric[]): boolean {
 export function sortOut (metrics: unknown[]): { good: Metric[], bad: BadMetric[] } {
   const good = new Map<string, Metric>()
   const bad: BadMetric[] = []
+  let left = 0
   metrics.forEach((metric, index) => {
-    const detail = validator.Check(metric) ? problemOf(metric, index) : describe(validator, schema, metric, `metrics[${index}]`)
-    const { type } = (metric ?? {}) as Metric
-    if (detail !== undefined) bad.push({ index, reason: 'FIELD_INVALID', detail })
-    else if (good.has(type)) bad.push({ index, reason: 'METRIC_TYPE_REPEATED', detail: `metrics[${index}]: the type ${show(type)} is there twice: send one metric of a type per message.` })
-    else good.set(type, metric as Metric)
+    if (isGood(metric) && !good.has(metric.type)) good.set(metric.type, metric)
+    else if (++left <= mostReported) bad.push({ index, ...whyBad(metric, index) })
   })
+  const last = bad.at(-1)
+  if (last !== undefined && left > bad.length) {
+    last.more = left - bad.length
+    last.detail += ` ${last.more} more metrics of the message were left out.`
+  }
   return { good: [...good.values()], bad }
+}
+
+function isGood (metric: unknown): metric is Metric {
+  return validator.Check(metric) && problemOf(metric, 0) === undefined
+}
+
+function whyBad (metric: unknown, index: number): Omit<BadMetric, 'index'> {
+  const detail = validator.Check(metric) ? problemOf(metric, index) : flawOf(metric, index)
+  if (detail !== undefined) return { reason: 'FIELD_INVALID', detail }
+  return { reason: 'METRIC_TYPE_REPEATED', detail: `metrics[${index}]: the type ${show((metric as Metric).type)} is there twice: send one metric of a type per message.` }
+}
+
+/** What is wrong with metrics, by how they break the schema: finding the words takes a thousand times as long as the check. */
+const flaws = new Map<string, string>()
+const place = 'metrics[]'
+
+function flawOf (metric: unknown, index: number): string {
+  const { type, value } = (metric ?? {}) as Partial<Metric>
+  const isObject = typeof metric === 'object' && metric !== null && !Array.isArray(metric)
+  const flaw = [isObject, isObject && 'type' in metric, isObject && 'value' in metric, typeof type, type === '', typeValidator.Check(type), typeof value].join()
+  let sentence = flaws.get(flaw)
+  if (sentence === undefined) flaws.set(flaw, sentence = describe(validator, schema, metric, place))
+  return sentence.replace(place, `metrics[${index}]`)
 }
 
 function problemOf (metric: Metric, index: number): string | undefined {

@@ -135,6 +135,14 @@ test('what breaks the contract is rejected with its bytes, and acknowledged', as
   assert.equal(intake.statistics().rejected, 1)
 })
 
+test('of a thousand bad metrics twenty come out, and all are counted', async t => {
+  const broker = await openBroker(t)
+  const { heard, intake } = openIntake(t, broker.id, { acknowledge: 'arrival' })
+  await (await broker.client()).publishAsync('agent/message', `{"agent":{"uuid":"a1"},"metrics":[{"type":"a","value":1}${',0'.repeat(999)}]}`, { qos: 1 })
+  assert.equal(heard.filter(({ kind }) => kind === 'rejected').length, 20)
+  assert.equal(intake.statistics().rejectedMetrics, 999)
+})
+
 test('a delivery that nobody takes is reported after the time limit and not acknowledged', async t => {
   const broker = await openBroker(t)
   const { heard, intake } = openIntake(t, broker.id, { timeLimit: 100 })

@@ -74,3 +74,32 @@ for (const json of ['{"agent":{"uuid":"a1"},"metrics":[{"type":"a","value":nano}
     assert.deepEqual(parsed.ok ? '' : parsed.reason, 'PAYLOAD_NOT_JSON')
   })
 }
+
+test('of very many bad metrics the first twenty are named and the rest counted, which takes no longer than to read the message', () => {
+  const list = (length: number, json: string) => `{"agent":{"uuid":"a1"},"metrics":[${JSON.stringify(good[0])},${Array(length).fill(json).join(',')}]}`
+  for (const json of ['0', '{}', '{"type":"a","value":[]}', '{"type":"first","value":1}', '{"value":1}', `{"type":"${'x'.repeat(129)}","value":1}`]) {
+    const took = shortest(() => {
+      const parsed = parse('agent/message', list(999, json), 0)
+      assert.ok(parsed.ok)
+      assert.deepEqual(parsed.bad.map(({ index }) => index), Array.from({ length: 20 }, (_, i) => i + 1))
+      assert.deepEqual([parsed.bad[0]?.more, parsed.bad[19]?.more], [undefined, 979])
+      assert.match(parsed.bad[19]?.detail ?? '', / 979 more metrics of the message were left out\.$/)
+    })
+    assert.ok(took < 10, `999 times ${json}: ${took} ms`)
+  }
+  const took = shortest(() => {
+    const parsed = parse('agent/message', list(100_000, '0'), 0)
+    assert.ok(!parsed.ok)
+    assert.match(parsed.detail, /^metrics must not have more than 1000 items\.$/)
+  })
+  assert.ok(took < 100, `100,000 metrics: ${took} ms`)
+})
+
+/** ms of the fastest of five runs: this machine may have other things to do. */
+function shortest (run: () => void): number {
+  return Math.min(...Array.from({ length: 5 }, () => {
+    const start = performance.now()
+    run()
+    return performance.now() - start
+  }))
+}
