@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
 import { internalsOf, type ClientInternals } from './aedes-internals.ts'
@@ -103,7 +102,7 @@ export class ClientState {
     this.#incoming = incoming
     this.#turn = new Turn(turns, () => { this.#pump() })
     corkPerTurn(stream, this)
-    readToTheEnd(stream, this)
+    readToTheEnd(arrival.socket, this)
     remember(stream, this)
     stream.read = ClientState.#read
   }
@@ -117,10 +116,8 @@ export class ClientState {
     internals._parsingBatch = 0
     internals._nextBatch = error => { this.#finished(error) }
     this.stream.on('readable', ClientState.#readable)
-    const { socket } = this.arrival
-    remember(socket, this)
-    // Not once(): it comes once, and the wrapper would be kept for every connection.
-    socket.on('close', ClientState.#ended)
+    // Not that of the socket below: what came over a WebSocket is read after it. Not once(): it comes once, and the wrapper would be kept for every connection.
+    this.stream.on('close', ClientState.#ended)
   }
 
   /** Whether aedes still reads what the client sends. */
@@ -261,7 +258,7 @@ export class ClientState {
     setImmediate(done, null, this)
   }
 
-  static #ended (this: Socket): void {
+  static #ended (this: Duplex): void {
     const state = stateOf(this)
     state.#turn.end()
     state.#incoming.leave(state)

@@ -16,15 +16,14 @@ type Done = (error?: Error | null) => void
  * Read what came from a client whose socket broke: one that sends and goes without waiting for an answer resets the connection with
  * the first of them, and the system has its messages already. Node would destroy the socket together with what was not read.
  * Nothing can be done for what the client's own system still had to send: it discards that.
+ * @param socket the one at the bottom: a stream over a WebSocket ends when its socket has
  */
-export function readToTheEnd (stream: Duplex, state: Breaking): void {
-  // A stream over a WebSocket ends when that does.
-  if (!(stream instanceof Socket)) return
+export function readToTheEnd (socket: Socket, state: Breaking): void {
   // Functions are shared, because a broker has thousands of sockets.
-  (stream as BreakingSocket)[breaking] = state
-  stream._write = writeOrDrop
-  stream._writev = writevOrDrop
-  stream.destroy = destroyOrEnd
+  (socket as BreakingSocket)[breaking] = state
+  socket._write = writeOrDrop
+  socket._writev = writevOrDrop
+  socket.destroy = destroyOrEnd
 }
 
 function writeOrDrop (this: Duplex, chunk: unknown, encoding: BufferEncoding, done: Done): void {

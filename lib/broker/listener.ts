@@ -171,7 +171,8 @@ function serverFor (options: ListenerOptions, door: Door): Server {
 const httpOptions = { noDelay: true, headersTimeout: handshakeTimeout, requestTimeout: handshakeTimeout, connectionsCheckingInterval: 1_000, maxHeaderSize: 8192 }
 
 function arrivalOf (socket: Socket, { certificates }: ListenerOptions): Arrival {
-  const address = socket.remoteAddress
+  // A client may be gone already, with everything that it sent still to be read.
+  const address = addressBelow(socket)
   return { address, local: isLoopback(address ?? ''), username: usernameOf(socket, certificates), socket }
 }
 

@@ -37,7 +37,7 @@ export function whyNoTls (error: TlsError, { authorizationError }: TLSSocket): s
   return handshakeReasons[error.code ?? ''] ?? error.reason ?? error.message
 }
 
-/** The address that a TLS socket had: it does not know it any more when it is closed, and the socket below it was asked before. */
-export function addressBelow (socket: TLSSocket): string | undefined {
+/** The address that a socket had: one of TLS does not know it any more when the other end is gone, and the socket below it was asked before. */
+export function addressBelow (socket: Socket): string | undefined {
   return socket.remoteAddress ?? (socket as { _parent?: Socket | null })._parent?.remoteAddress
 }
