@@ -81,7 +81,7 @@ type Entry = Unsettled & { source: Buffer | Message, topic: string, rules: Rules
 /** What a client is told that may not speak for an agent. */
 const refusals: Record<Exclude<Claim, 'theirs'>, Pick<Rejected, 'reason' | 'detail'>> = {
   another: { reason: 'AGENT_NOT_THEIRS', detail: 'The user may not speak for this agent.' },
-  tooMany: { reason: 'AGENTS_TOO_MANY', detail: 'The user speaks for as many agents as the limit agentsPerUser allows.' }
+  tooMany: { reason: 'AGENTS_TOO_MANY', detail: 'The user, or all anonymous clients together, speak for as many agents as the limit agentsPerUser allows.' }
 }
 
 const removed = new Error('agent-in was removed')
@@ -92,8 +92,12 @@ const mostKept = 10_000
 const longestKept = 300_000
 /** The window's source for what the intake itself says. */
 const itself = 0
-/** What a goodbye takes that the intake itself says. */
+/** What a goodbye takes that the intake itself says, and how many it says in one turn of the event loop. */
 const goodbyeBytes = 1_000
+const goodbyesPerTurn = 100
+
+/** What is to be said for an agent; UTC ms. */
+interface Goodbye { connection: Connection, receivedAt: number }
 
 /** A publication's turn in the window. */
 interface Turn {
@@ -112,6 +116,10 @@ export class Intake implements Taker {
   #options: IntakeOptions
   #window: Window
   #presence = new Presence()
+  /** Agents whose client went, and whose goodbye is not said yet. */
+  #goodbyes = new Map<string, Goodbye>()
+  /** Goes through them, as long as there are any: to begin anew for each would pass by all that were said. */
+  #saying: Iterator<[string, Goodbye]> | undefined
   #nearTopics = new NearTopics()
   #owners: () => Owners
   #unsettled = 0
@@ -155,6 +163,7 @@ export class Intake implements Taker {
   close (): void {
     this.detach()
     this.#closed = true
+    this.#goodbyes.clear()
     for (const entry of unsettledOf(this)) if (entry.holds === 0) endDelivery(entry, removed)
     this.#window.resume()
   }
@@ -195,7 +204,9 @@ export class Intake implements Taker {
     this.#window.forget(connection.number, comesBack)
     // Its agents went after their last message.
     if (this.#window.waits(connection.number)) return
-    for (const uuid of this.#presence.gone(connection)) this.#sayGoodbye(uuid, connection)
+    const goodbye = { connection, receivedAt: Date.now() }
+    for (const uuid of this.#presence.gone(connection)) this.#goodbyes.set(uuid, goodbye)
+    if (this.#saying === undefined) this.#sayGoodbyes()
   }
 
   #abandon ({ connection }: Publication, settle: Settle): void {
@@ -221,7 +232,7 @@ export class Intake implements Taker {
     }
     const { message } = parsed
     const { uuid } = message.payload.agent
-    const claim = this.#claim(message, publisher)
+    const claim = this.#claim(message, publisher, connection)
     if (claim !== 'theirs') {
       this.#reject(publication, [refusals[claim]], delivery)
       return this.#settle(turn)
@@ -229,8 +240,10 @@ export class Intake implements Taker {
     this.#counters.messages++
     if (message.kind === 'disconnected') {
       if (!this.#presence.saysGoodbye(uuid, connection, will)) return this.#settle(turn)
-    } else if (connection !== undefined) {
-      this.#presence.heard(uuid, connection)
+      this.#goodbyes.delete(uuid)
+    } else if (connection !== undefined && this.#presence.heard(uuid, connection)) {
+      // It would come after what the agent says now.
+      this.#goodbyes.delete(uuid)
     }
     if (message.kind === 'message' && message.payload.seq === undefined) {
       // Also in the payload, where it stays whatever the flow does with the rest, and where the next platform finds it.
@@ -260,12 +273,14 @@ export class Intake implements Taker {
   }
 
   /** Whether somebody may speak for an agent: a user for one that carries the user's name or none, and anybody for none that is another user's. */
-  #claim ({ kind, payload: { agent } }: Message, publisher: Publisher | undefined): Claim {
+  #claim ({ kind, payload: { agent } }: Message, publisher: Publisher | undefined, connection: Connection | undefined): Claim {
     const username = publisher?.verified === true ? publisher.username ?? '' : undefined
     // A goodbye makes nobody an owner: anybody can say one for agents that are not there.
     if (kind === 'disconnected') return this.#owners().mayEnd(agent.uuid, username) === false ? 'another' : 'theirs'
     if (username !== undefined && 'username' in agent && agent.username !== undefined && agent.username !== username) return 'another'
-    return this.#owners().claim(agent.uuid, username)
+    const owners = this.#owners()
+    const claim = owners.claim(agent.uuid, username)
+    return claim === 'theirs' && connection !== undefined && !this.#presence.hasRoomFor(agent.uuid, connection, owners.mostPerUser) ? 'tooMany' : claim
   }
 
   #send (message: Message, delivery: Delivery, turn: Turn, payload: Buffer | Message): void {
@@ -290,15 +305,35 @@ export class Intake implements Taker {
     settle(qos === 0 ? undefined : error)
   }
 
-  /** Say for an agent that its client went. */
-  #sayGoodbye (uuid: string, { clientId, username, origin }: Connection): void {
-    const receivedAt = Date.now()
+  /** Say for agents that their clients went, while there is room, some in each turn of the event loop: a client may have a hundred thousand. */
+  #sayGoodbyes (): void {
+    this.#saying ??= this.#goodbyes.entries()
+    for (let said = 0; this.#goodbyes.size > 0; said++) {
+      if (said === goodbyesPerTurn) return void setImmediate(() => { this.#sayGoodbyes() })
+      if (!this.#window.tryEnter(itself, goodbyeBytes)) {
+        this.#window.wait(itself, () => {
+          this.#sayGoodbye()
+          this.#sayGoodbyes()
+        }, undefined, goodbyeBytes)
+        return
+      }
+      this.#sayGoodbye()
+    }
+    this.#saying = undefined
+  }
+
+  /** Say the next one; it has its place in the window. */
+  #sayGoodbye (): void {
+    const turn: Turn = { source: itself, bytes: goodbyeBytes, qos: 0, settle: () => undefined }
+    const next = this.#saying?.next()
+    // All agents that were left came back meanwhile.
+    if (next?.done !== false) return this.#settle(turn)
+    const [uuid, { connection: { clientId, username, origin }, receivedAt }] = next.value
+    this.#goodbyes.delete(uuid)
     const delivery: Delivery = { id: '', clientId, username, qos: 0, retain: false, receivedAt }
     if (origin !== undefined) delivery.origin = origin
     const message: Message = { kind: 'disconnected', topic: topics.disconnected, payload: { agent: { uuid } } }
-    const send = (): void => { this.#send(message, delivery, { source: itself, bytes: goodbyeBytes, qos: 0, settle: () => undefined }, structuredClone(message)) }
-    if (this.#window.tryEnter(itself, goodbyeBytes)) send()
-    else this.#window.wait(itself, send, undefined, goodbyeBytes)
+    this.#send(message, delivery, turn, structuredClone(message))
   }
 
   #timeOut (): void {

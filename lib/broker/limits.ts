@@ -32,7 +32,7 @@ export const limitDefaults = {
   byteRate: 16_777_216,
   /** Bytes of all clients that are being received and handled; beyond that only some sockets are read. */
   incomingBytes: 67_108_864,
-  /** Agents that one user may speak for. */
+  /** Agents that one user may speak for, and that all anonymous clients together may have connected. */
   agentsPerUser: 100_000,
   retainedMessages: 10_000,
   /** Bytes of all retained messages. */

@@ -28,6 +28,9 @@ export class Owners {
     this.#context = context
   }
 
+  /** Agents that one user may speak for; 0: any number. */
+  get mostPerUser (): number { return this.#options.mostPerUser }
+
   /** What is there already stays. */
   configure (options: OwnersOptions): void {
     this.#options = options

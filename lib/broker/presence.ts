@@ -10,22 +10,37 @@ const mostRemembered = 10_000
 export class Presence {
   #owner = new Map<string, Connection>()
   #agents = new Map<Connection, Set<string>>()
+  /** Of the anonymous connections that have agents: how many they are, and their agents. */
+  #anonymous = { connections: 0, agents: 0 }
   /** By the user whose connection it was, so that none pushes out another's. */
-  #left = new Map<string | undefined, Set<string>>()
+  #left = new Map<string | undefined, Recent>()
 
   /** How many agents are connected. */
   get size (): number { return this.#owner.size }
 
-  /** An agent spoke. What it said through a connection that went meanwhile takes it from no other. */
-  heard (uuid: string, connection: Connection): void {
+  /**
+   * Whether an agent may be one more of an anonymous connection's. All of them together have `most`; beyond, each has its share of that,
+   * so that none takes the others' places. @param most 0: any number
+   */
+  hasRoomFor (uuid: string, connection: Connection, most: number): boolean {
+    const { connections, agents } = this.#anonymous
+    if (most === 0 || agents < most || connection.verified || this.#owner.has(uuid)) return true
+    const own = this.#agents.get(connection)?.size ?? 0
+    return own === 0 || own < most / connections
+  }
+
+  /** An agent spoke. What it said through a connection that went meanwhile takes it from no other. @returns whether it was not known to be here */
+  heard (uuid: string, connection: Connection): boolean {
     const owner = this.#owner.get(uuid)
-    if (owner === connection || (owner !== undefined && connection.gone)) return
+    if (owner === connection || (owner !== undefined && connection.gone)) return false
     if (owner !== undefined) this.#disown(uuid, owner)
     this.#left.get(userOf(connection))?.delete(uuid)
     this.#owner.set(uuid, connection)
     const agents = this.#agents.get(connection)
     if (agents === undefined) this.#agents.set(connection, new Set([uuid]))
     else agents.add(uuid)
+    this.#count(connection, agents === undefined ? 1 : 0, 1)
+    return owner === undefined
   }
 
   /** Somebody says that an agent went. @returns whether that is news */
@@ -44,7 +59,7 @@ export class Presence {
   /** A connection went. @returns the agents that went with it */
   gone (connection: Connection): string[] {
     const agents = [...this.#agents.get(connection) ?? []]
-    this.#agents.delete(connection)
+    if (this.#agents.delete(connection)) this.#count(connection, -1, -agents.length)
     for (const uuid of agents) {
       this.#owner.delete(uuid)
       this.#remember(uuid, connection)
@@ -54,20 +69,43 @@ export class Presence {
 
   #disown (uuid: string, owner: Connection): void {
     const agents = this.#agents.get(owner)
-    agents?.delete(uuid)
-    if (agents?.size === 0) this.#agents.delete(owner)
+    if (agents?.delete(uuid) !== true) return
+    if (agents.size === 0) this.#agents.delete(owner)
+    this.#count(owner, agents.size === 0 ? -1 : 0, -1)
+  }
+
+  #count ({ verified }: Connection, connections: number, agents: number): void {
+    if (verified) return
+    this.#anonymous.connections += connections
+    this.#anonymous.agents += agents
   }
 
   #remember (uuid: string, connection: Connection | undefined): void {
     const user = userOf(connection)
     let left = this.#left.get(user)
-    if (left === undefined) this.#left.set(user, left = new Set())
+    if (left === undefined) this.#left.set(user, left = new Recent())
     left.add(uuid)
-    if (left.size <= mostRemembered) return
-    for (const oldest of left) {
-      left.delete(oldest)
-      return
+  }
+}
+
+/** The names that were added last, in two halves: a Set gives away its oldest only after it passed by all that it gave away before. */
+class Recent {
+  #newer = new Set<string>()
+  #older = new Set<string>()
+
+  has (name: string): boolean { return this.#newer.has(name) || this.#older.has(name) }
+
+  add (name: string): void {
+    if (this.#newer.size >= mostRemembered / 2) {
+      this.#older = this.#newer
+      this.#newer = new Set()
     }
+    this.#newer.add(name)
+  }
+
+  delete (name: string): void {
+    this.#newer.delete(name)
+    this.#older.delete(name)
   }
 }
 

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { MqttClient } from 'mqtt'
 import type { Connection } from '../../../lib/broker/broker.ts'
+import { holdDelivery } from '../../../lib/broker/deliveries.ts'
 import { Presence } from '../../../lib/broker/presence.ts'
 import { openBroker, openIntake } from '../../helpers/broker.ts'
 import { until } from '../../helpers/events.ts'
 import { reading } from '../../helpers/messages.ts'
+import { publishPacket, rawClient } from '../../helpers/raw-client.ts'
 
 const will = { topic: 'agent/disconnected', payload: Buffer.from('{"agent":{"uuid":"a1"}}'), qos: 1 as const, retain: false }
 const goodbye = will.payload.toString()
@@ -84,6 +88,81 @@ test('a gateway may speak for many agents, and all go with it', async t => {
   client.stream.destroy()
   await settled()
   assert.deepEqual(kinds().slice(3).sort(), ['disconnected a', 'disconnected b', 'disconnected c'])
+})
+
+test('an agent that comes back before its goodbye was said is connected in the end', async t => {
+  const broker = await openBroker(t)
+  const { heard, intake } = openIntake(t, broker.id, { clientWindow: 2, totalWindow: 3 })
+  const hold = (from = 0): void => { for (const { incoming } of heard.slice(from)) holdDelivery(incoming?.delivery.id)?.settle() }
+  const uuids = Array.from({ length: 50 }, (_, i) => `a${i}`)
+  const speak = async (clientId: string, uuids: string[]) => {
+    const client = await broker.client({ clientId })
+    const all = Promise.all(uuids.map(uuid => client.publishAsync('agent/connected', `{"agent":{"uuid":"${uuid}"}}`, { qos: 1 })))
+    return { client, all }
+  }
+  const settling = setInterval(() => { hold() }, 1)
+  t.after(() => { clearInterval(settling) })
+  const old = await speak('old', uuids)
+  await old.all
+  clearInterval(settling)
+  old.client.stream.destroy()
+  await until(() => heard.length, n => n > 50)
+  const next = await speak('next', uuids.toReversed())
+  await until(() => intake.statistics().waiting, n => n > 1)
+  const again = setInterval(() => { hold(50) }, 1)
+  t.after(() => { clearInterval(again) })
+  await next.all
+  await until(() => intake.statistics(), ({ unsettled, waiting }) => unsettled + waiting === 0)
+  const last = new Map(heard.map(({ kind, incoming }) => [incoming?.payload.agent.uuid, kind]))
+  assert.deepEqual([...last.values()].filter(kind => kind !== 'connected'), [])
+  assert.equal(intake.statistics().agents, 50)
+})
+
+test('a client with a hundred thousand agents may go without anybody waiting for their goodbyes', { timeout: 120_000 }, async t => {
+  const broker = await openBroker(t, { limits: { messageRate: 0, packetRate: 0, byteRate: 0 } })
+  const { heard, intake } = openIntake(t, broker.id, { acknowledge: 'arrival' })
+  const client = await rawClient(t, broker.port, 'many')
+  const packets = Array.from({ length: 100_000 }, (_, i) => publishPacket('agent/connected', `{"agent":{"uuid":"a${i}"}}`, 0))
+  client.resume().write(Buffer.concat(packets))
+  await until(() => intake.statistics().agents, n => n === 100_000, 60_000)
+  let longest = 0
+  let before = performance.now()
+  const ticks = setInterval(() => {
+    longest = Math.max(longest, performance.now() - before)
+    before = performance.now()
+  }, 1)
+  t.after(() => { clearInterval(ticks) })
+  client.destroy()
+  await until(() => heard.length, n => n === 200_000, 60_000)
+  await pause(20)
+  t.diagnostic(`longest wait ${longest} ms`)
+  assert.ok(longest < 300, `${longest} ms`)
+  assert.equal(intake.statistics().agents, 0)
+})
+
+test('anonymous clients together have as many agents connected as one user may have, and none takes the others\' places', async t => {
+  const broker = await openBroker(t, { limits: { agentsPerUser: 10 } })
+  const { heard, intake } = openIntake(t, broker.id, { acknowledge: 'arrival' })
+  const speak = async (client: MqttClient, prefix: string, count: number) => {
+    for (let i = 0; i < count; i++) await client.publishAsync('agent/connected', `{"agent":{"uuid":"${prefix}${i}"}}`, { qos: 1 })
+  }
+  const greedy = await broker.client()
+  await speak(greedy, 'g', 30)
+  assert.equal(intake.statistics().agents, 10)
+  assert.deepEqual(new Set(heard.flatMap(({ rejected }) => rejected?.reason ?? [])), new Set(['AGENTS_TOO_MANY']))
+  const modest = await broker.client()
+  await speak(modest, 'm', 5)
+  // The share of two is five each.
+  assert.equal(intake.statistics().agents, 15)
+  await speak(greedy, 'g', 30)
+  await speak(modest, 'n', 1)
+  assert.equal(intake.statistics().agents, 15)
+  // Those that are connected go on, and what goes makes room.
+  assert.equal(heard.filter(({ kind, incoming }) => kind === 'connected' && incoming?.payload.agent.uuid === 'g0').length, 2)
+  greedy.stream.destroy()
+  await until(() => intake.statistics().agents, n => n === 5)
+  await speak(modest, 'o', 5)
+  assert.equal(intake.statistics().agents, 10)
 })
 
 test('a goodbye for an agent that was never heard is passed on once: the database may know it', async t => {
