@@ -3,7 +3,7 @@
  * The README explains each; a test fails when one is missing there.
  */
 export const errorHelp = {
-  AGENT_BUFFER_FULL: 'The agent was offline for longer than its buffer reaches: raise "buffer", or lower the reporting rate.',
+  AGENT_BUFFER_FULL: 'The agent was offline for longer than its buffer reaches: raise "buffer", or lower the reporting rate. Of what other agents say: a deploy took long; more than 8 MB of it is not kept meanwhile.',
   AGENT_CLOSED: 'Give disconnect() more time, or look why the broker does not acknowledge.',
   AGENT_METRIC_FAILED: 'Mend the value, or the function that measures it: a finite number, a boolean or a string of at most 1 KiB, in time. The other metrics were sent.',
   AGENT_OPTION_INVALID: 'Correct the option that is named.',

@@ -120,6 +120,15 @@ export class Agent extends EventEmitter<AgentEvents> {
     return this.#closing
   }
 
+  /** Resolves when the broker acknowledged what is pending now, after `limit` ms at the latest, and at once without a connection. */
+  async settled (limit: number): Promise<void> {
+    if (!this.connected) return
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>(resolve => { timer = setTimeout(resolve, limit) })
+    await Promise.race([this.#outbox.drained(), late])
+    clearTimeout(timer)
+  }
+
   /**
    * Report metrics at once, beside those that are measured. Resolves when the broker acknowledged them.
    * @throws PlatziverseError (rejects) AGENT_METRIC_FAILED for the first that breaks the contract, the others are sent;

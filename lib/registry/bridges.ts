@@ -1,7 +1,7 @@
-import { isDeepStrictEqual } from 'node:util'
 import { Bridge, type BridgeOptions, type Leftover, type LocalBroker } from '../broker/bridge.ts'
 import type { Connection, Publication } from '../broker/broker.ts'
 import { findBroker, type BrokerPlace } from '../broker/hub.ts'
+import { KeptByNode, type Kept } from './kept.ts'
 
 /** ms that a stopping node waits for what is on its way to the other broker: the process may end after it. */
 const patience = 300
@@ -20,7 +20,7 @@ export interface BridgeNodeOptions extends BridgeOptions {
 let bridges = 0
 
 /** The bridge of one node, which outlives the node in a deploy. */
-class Slot {
+class Slot implements Kept<BridgeNodeOptions> {
   readonly options: BridgeNodeOptions
   readonly bridge: Bridge
   attached = true
@@ -52,6 +52,8 @@ class Slot {
     })
   }
 
+  get closed (): boolean { return this.bridge.state.state === 'closed' }
+
   /** End, and leave what is unsent to the next one. */
   close (): Promise<Leftover> {
     this.#closing ??= this.bridge.leave().then(left => {
@@ -77,7 +79,7 @@ class Slot {
   }
 }
 
-const slots = new Map<string, Slot>()
+const slots = new KeptByNode<BridgeNodeOptions, Slot>()
 /** What a bridge that was closed had not sent, by its node: flows that were stopped may start again. */
 const unsent = new Map<string, { url: string, left: Promise<Leftover> }>()
 
@@ -86,27 +88,20 @@ const unsent = new Map<string, { url: string, left: Promise<Leftover> }>()
  * @throws PlatziverseError BRIDGE_OPTION_INVALID
  */
 export function attachBridge (nodeId: string, options: BridgeNodeOptions): Bridge {
-  const before = slots.get(nodeId)
-  if (before !== undefined && before.bridge.state.state !== 'closed' && isDeepStrictEqual(before.options, options)) {
-    before.attached = true
-    return before.bridge
-  }
-  const slot = new Slot(options)
-  slots.set(nodeId, slot)
-  const stored = unsent.get(nodeId)
-  unsent.delete(nodeId)
-  const left = before === undefined ? stored : { url: before.options.url, left: before.close() }
-  // To another address goes only what is published from now on.
-  slot.bridge.open(left?.left.then(leftover => left.url === options.url ? leftover : { unsent: [], taken: new Set() }))
-  return slot.bridge
+  return slots.attach(nodeId, options, before => {
+    const slot = new Slot(options)
+    const stored = unsent.get(nodeId)
+    unsent.delete(nodeId)
+    const left = before === undefined ? stored : { url: before.options.url, left: before.close() }
+    // To another address goes only what is published from now on.
+    slot.bridge.open(left?.left.then(leftover => left.url === options.url ? leftover : { unsent: [], taken: new Set() }))
+    return slot
+  }).bridge
 }
 
 /** The node goes, perhaps to come again. Resolved when what was on its way had its time. */
 export async function detachBridge (nodeId: string): Promise<void> {
-  const slot = slots.get(nodeId)
-  if (slot === undefined) return
-  slot.attached = false
-  await slot.bridge.settled(patience)
+  await slots.detach(nodeId)?.bridge.settled(patience)
 }
 
 /**
@@ -115,9 +110,7 @@ export async function detachBridge (nodeId: string): Promise<void> {
  */
 export async function closeOrphanBridges (isKept: (nodeId: string) => boolean): Promise<void> {
   for (const nodeId of unsent.keys()) if (!isKept(nodeId)) unsent.delete(nodeId)
-  await Promise.all([...slots].map(async ([nodeId, slot]) => {
-    if (slot.attached) return
-    slots.delete(nodeId)
+  await Promise.all(slots.takeOrphans().map(async ([nodeId, slot]) => {
     const left = slot.close()
     if (isKept(nodeId)) unsent.set(nodeId, { url: slot.options.url, left })
     await left
@@ -126,6 +119,6 @@ export async function closeOrphanBridges (isKept: (nodeId: string) => boolean): 
 
 /** Close every bridge, for tests. */
 export async function closeAllBridges (): Promise<void> {
-  for (const slot of slots.values()) slot.attached = false
+  slots.detachAll()
   await closeOrphanBridges(() => false)
 }

@@ -40,6 +40,9 @@ export class Outbox {
 
   get attached (): boolean { return this.#handler !== undefined }
 
+  /** Whether what is passed now is sent at once. */
+  get isOpen (): boolean { return running && this.#handler !== undefined }
+
   attach (handler: OutboxHandler): void {
     this.#handler = handler
   }

@@ -1,11 +1,12 @@
 import { join } from 'node:path'
 import type { Node, NodeDef } from 'node-red'
-import { Agent, hostMetrics, type AgentOptions, type Metric } from '../../lib/agent/agent.ts'
+import type { Agent, Metric } from '../../lib/agent/agent.ts'
 import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
-import { topics } from '../../lib/messages/topics.ts'
-import { brokerUrl } from '../shared/broker.ts'
+import { attachAgent, detachAgent, type AgentNodeOptions } from '../../lib/registry/agents.ts'
+import type { OutboxHandler } from '../../lib/registry/outbox.ts'
+import { watchFlows } from '../shared/broker.ts'
 import { checkLogin } from '../shared/login.ts'
-import type { RED } from '../shared/red.ts'
+import type { RED, RedMessage } from '../shared/red.ts'
 import { statusLine } from '../shared/status.ts'
 import { hostMetricGroups, type AgentConfig } from './config.ts'
 
@@ -17,22 +18,25 @@ type Credentials = { user?: string, password?: string }
  * acknowledged them. Out: what other agents say, `{topic, payload}` as in the message contract.
  */
 export default function (RED: RED): void {
+  watchFlows(RED)
+
   RED.nodes.registerType<Node<Credentials>, SavedConfig, unknown, Credentials>('platziverse-agent', function (this, config) {
     RED.nodes.createNode(this, config)
     const text = (key: string, values?: Record<string, string | number>): string => RED._(`platziverse-agent.status.${key}`, values)
     const status = statusLine(this)
 
+    const handler: OutboxHandler = { receive: msg => { this.receive(msg as RedMessage) }, send: msg => { this.send(msg as RedMessage) }, clone: msg => RED.util.cloneMessage(msg as RedMessage) }
+
     let agent: Agent
     try {
       checkLogin(config, this.credentials)
-      agent = new Agent(optionsOf(config, this.credentials ?? {}, RED.settings.userDir))
+      agent = attachAgent(this.id, optionsOf(config, this.credentials ?? {}, RED.settings.userDir), handler)
     } catch (error) {
       this.status({ fill: 'red', shape: 'ring', text: text('error', { detail: error instanceof PlatziverseError ? error.detail : reasonOf(error) }) })
       this.error(reasonOf(error))
       this.on('input', (_msg, _send, done) => done(error as Error))
       return
     }
-    for (const { type, measure } of hostMetrics(hostMetricGroups.filter(group => config[group]))) agent.addMetric(type, measure)
 
     let failures = 0
     let lastWarning = ''
@@ -61,33 +65,33 @@ export default function (RED: RED): void {
       lastWarning = problem.message
       this.warn(problem.message)
     })
-    for (const topic of Object.values(topics)) agent.on(topic, (payload: unknown) => this.send({ topic, payload }))
 
     this.on('input', (msg, _send, done) => {
       agent.report(metricsOf(msg.payload)).then(() => done(), done)
     })
-    this.on('close', (removed: boolean, done: () => void) => {
-      // In a deploy agent-in may be away, and would keep the goodbye waiting until its next instance is there.
-      agent.disconnect(removed ? 1500 : 300).finally(() => {
+    this.on('close', (done: () => void) => {
+      detachAgent(this.id, handler).finally(() => {
         status.close()
         done()
       })
     })
-    show('yellow', text('connecting'))
-    agent.connect()
+    if (agent.connected) showConnected()
+    else show('yellow', text('connecting'))
   }, { credentials: { user: { type: 'text' }, password: { type: 'password' } } })
 }
 
-function optionsOf (config: SavedConfig, { user, password }: Credentials, userDir?: string): AgentOptions {
+function optionsOf (config: SavedConfig, { user, password }: Credentials, userDir?: string): AgentNodeOptions {
   return {
     name: config.name,
     username: config.username,
     listen: config.wires?.[0]?.length !== 0,
     interval: Math.round(Number(config.interval || 5) * 1000),
+    groups: hostMetricGroups.filter(group => config[group]),
     // By node and installation: kept by a deploy and a restart, another one where the same flow is imported elsewhere.
     ...(userDir === undefined ? {} : { uuidFile: join(userDir, 'platziverse', 'agents', `${config.id}.uuid`) }),
+    broker: config.broker ?? '',
     mqtt: {
-      url: config.broker ? () => brokerUrl(config.broker) : config.url,
+      ...(config.broker ? {} : { url: config.url }),
       ...(user ? { username: user } : {}),
       ...(password ? { password } : {})
     }

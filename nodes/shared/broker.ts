@@ -1,4 +1,5 @@
-import { closeAllBrokers, closeOrphanBrokers, findBroker, flowsStarted, flowsStarting, flowsStopped } from '../../lib/broker/hub.ts'
+import { closeAllBrokers, closeOrphanBrokers, flowsStarted, flowsStarting, flowsStopped } from '../../lib/broker/hub.ts'
+import { closeAllAgents, closeOrphanAgents } from '../../lib/registry/agents.ts'
 import { closeAllBridges, closeOrphanBridges } from '../../lib/registry/bridges.ts'
 import { startOutboxes, stopOutboxes } from '../../lib/registry/outbox.ts'
 import type { RED } from './red.ts'
@@ -17,7 +18,7 @@ export function watchFlows (RED: RED): void {
   /** All nodes that are to come are there. */
   const taken = (isKept: (nodeId: string) => boolean): void => {
     startOutboxes()
-    Promise.all([closeOrphanBridges(isKept), closeOrphanBrokers()]).catch((error: unknown) => { RED.log.error(error) })
+    Promise.all([closeOrphanAgents(problem => { RED.log.warn(problem.message) }), closeOrphanBridges(isKept), closeOrphanBrokers()]).catch((error: unknown) => { RED.log.error(error) })
   }
   // Nothing follows where flows are stopped by hand, or where a deploy brings a node whose type is missing.
   events.on('flows:stopped', () => { flowsStopped(() => { taken(() => true) }) })
@@ -30,17 +31,9 @@ export function watchFlows (RED: RED): void {
   })
 }
 
-/** The address of a broker of this process for a client of the same machine; undefined while it does not listen. */
-export function brokerUrl (brokerId: string): string | undefined {
-  const { listener } = findBroker(brokerId)
-  if (listener.state !== 'listening') return undefined
-  const { host, port } = listener
-  if (host === '0.0.0.0' || host === '::') return `mqtt://127.0.0.1:${port}`
-  return `mqtt://${host.includes(':') ? `[${host}]` : host}:${port}`
-}
-
-/** Close every bridge and broker of this process, for tests. */
+/** Close every agent, bridge and broker of this process, for tests. */
 export async function closeAll (): Promise<void> {
+  await closeAllAgents()
   await closeAllBridges()
   await closeAllBrokers()
 }

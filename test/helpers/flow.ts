@@ -10,7 +10,8 @@ import broker from '../../nodes/platziverse-broker/platziverse-broker.ts'
 import database from '../../nodes/platziverse-database/platziverse-database.ts'
 import metricQuery from '../../nodes/metric-query/metric-query.ts'
 import metricStore from '../../nodes/metric-store/metric-store.ts'
-import { brokerUrl, closeAll } from '../../nodes/shared/broker.ts'
+import { brokerUrl } from '../../lib/registry/broker-url.ts'
+import { closeAll } from '../../nodes/shared/broker.ts'
 import { until } from './events.ts'
 
 const require = createRequire(import.meta.url)

@@ -110,7 +110,8 @@ test('the uuid survives a deploy and is another one in another installation', as
   const { userDir } = await load({ t, config: { url: broker.url } })
   await broker.arrived('agent/connected', 1)
   await helper.unload()
-  await load({ t, userDir, config: { url: broker.url } })
+  // Another setting: another connection.
+  await load({ t, userDir, config: { url: broker.url, interval: '61' } })
   await broker.arrived('agent/connected', 2)
   await helper.unload()
   await load({ t, config: { url: broker.url } })
@@ -120,11 +121,24 @@ test('the uuid survives a deploy and is another one in another installation', as
   assert.deepEqual(await readdir(join(userDir, 'platziverse', 'agents')), ['agent1.uuid'])
 })
 
-test('closing says agent/disconnected', async t => {
+test('the next instance of a node finds its agent connected, shows it, and reports through it', async t => {
+  const broker = await startBroker(t)
+  const { userDir } = await load({ t, config: { url: broker.url } })
+  await broker.arrived('agent/connected')
+  await helper.unload()
+  const { node, done } = await load({ t, userDir, config: { url: broker.url } })
+  assert.equal((await called(node, 'status', () => true) as { fill: string }).fill, 'green')
+  node.receive({ payload: { type: 'door', value: 'open' } })
+  await once(done, 'input', { signal: AbortSignal.timeout(10_000) })
+  assert.deepEqual(broker.arrivals.map(({ connection, topic }) => [connection, topic]), [[0, 'agent/connected'], [0, 'agent/message']])
+})
+
+test('an agent whose flows do not start again says agent/disconnected', async t => {
   const broker = await startBroker(t)
   await load({ t, config: { url: broker.url } })
   await broker.arrived('agent/connected')
   await helper.unload()
+  await broker.arrived('agent/disconnected')
   assert.equal(broker.arrivals.at(-1)?.topic, 'agent/disconnected')
 })
 

@@ -1,0 +1,48 @@
+import { isDeepStrictEqual } from 'node:util'
+
+/** What a node opened, and leaves open for its next instance. */
+export interface Kept<Options> {
+  readonly options: Options
+  /** Whether a node stands for it now. */
+  attached: boolean
+  /** Whether it closed without being asked: the next instance opens another one. */
+  readonly closed: boolean
+}
+
+/** What outlives its node in a deploy, by the node's id. */
+export class KeptByNode<Options, Thing extends Kept<Options>> {
+  #things = new Map<string, Thing>()
+
+  /**
+   * What the node's last instance left open; where the options are others now, what `make` opens instead.
+   * @param make is given what it replaces
+   */
+  attach (nodeId: string, options: Options, make: (before: Thing | undefined) => Thing): Thing {
+    const before = this.#things.get(nodeId)
+    if (before?.closed === false && isDeepStrictEqual(before.options, options)) {
+      before.attached = true
+      return before
+    }
+    const thing = make(before)
+    this.#things.set(nodeId, thing)
+    return thing
+  }
+
+  /** The node goes, perhaps to come again. */
+  detach (nodeId: string): Thing | undefined {
+    const thing = this.#things.get(nodeId)
+    if (thing !== undefined) thing.attached = false
+    return thing
+  }
+
+  detachAll (): void {
+    for (const thing of this.#things.values()) thing.attached = false
+  }
+
+  /** Take out what no node took up, for the caller to close. */
+  takeOrphans (): Array<[nodeId: string, thing: Thing]> {
+    const orphans = [...this.#things].filter(([, { attached }]) => !attached)
+    for (const [nodeId] of orphans) this.#things.delete(nodeId)
+    return orphans
+  }
+}
