@@ -10,6 +10,7 @@ import { readToTheEnd } from './last-bytes.ts'
 import { Pieces } from './pieces.ts'
 import { PacketGuard, type GuardLimits, type Violation } from './packet-guard.ts'
 import type { Rights } from './rules.ts'
+import type { Kept } from './state-bytes.ts'
 import { strangerIn } from './strangers.ts'
 import type { Decline } from './taking-aedes.ts'
 import { Turn, type Turns } from './turns.ts'
@@ -60,6 +61,8 @@ export class ClientState {
   /** Lets the client get what its subscriptions grant. */
   delivery: GrantedDelivery | undefined
   filters: GrantedFilters | undefined
+  /** The bytes of what CONNECT says of it, and of the filters of a clean session; undefined before it is let in. */
+  kept: Kept | undefined
   connection: Connection | undefined
   /** UTC ms. */
   connectedAt = 0

@@ -22,6 +22,7 @@ import { openPersistence, type BrokerPersistence } from './persistence.ts'
 import type { SessionOwner } from './persistence/session.ts'
 import { formerWill, type Will } from './persistence/wills.ts'
 import { Rules } from './rules.ts'
+import { Kept, textBytes } from './state-bytes.ts'
 import { SysTopics, type BrokerSnapshot } from './sys-topics.ts'
 import { markTaken, subscriptionsOf, TakingAedes } from './taking-aedes.ts'
 import { Turns } from './turns.ts'
@@ -87,6 +88,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     ended: state => {
       this.#here.delete(state)
       this.#unread.leave(state)
+      state.kept?.end()
       this.#counters.left(state)
     }
   }
@@ -116,6 +118,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       this.#counters.refusedBy('unreadBytes')
       this.#cutOffSlow(state, 'it read too slowly: all clients together have more unread than the limit unreadBytes')
     })
+    this.#persistence.stateBytes.refused = () => { this.#counters.refusedBy('stateBytes') }
     this.#admission = new Admission(options.limits)
     this.#hasSessions = persistence.counters.sessions > 0
     this.#listeners = new Listeners({
@@ -202,6 +205,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#turns.rates = options.limits
     this.#unread.limit = options.limits.unreadBytes
     this.#comingIn.limit = options.limits.incomingBytes
+    this.#persistence.stateBytes.limit = options.limits.stateBytes
     this.#watchPackets(options.limits.packetTimeout)
     this.#persistence.limits = options.limits
     this.aedes.connectTimeout = options.limits.connectTimeout * 1000 || 2 ** 31 - 1
@@ -443,6 +447,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     // MQTT lets anybody take a client id and its session over; here only the user who has it, or one user could keep another out and get its messages.
     if (before?.verified === true && before.username !== owner) return { by: 'clientIdTaken', returnCode: 2, text: 'another user is connected with the client id' }
     if (!this.#persistence.claimSession(client.id, owner)) return { by: 'clientIdTaken', returnCode: 2, text: sessionTaken }
+    if (!this.#keep(client, state)) return { by: 'stateBytes', returnCode: 3, text: 'all clients together have the broker remember too much' }
     if (before !== undefined) before.reason ??= 'another connection took over the client id'
     state.arrival.messages?.limitPackets(this.#options.limits.packetBytes, true)
     state.verified = verified
@@ -452,6 +457,18 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     // A session may have a queue, which is sent before any SUBSCRIBE.
     if (!client.clean) this.#deliverTo(client, state)
     return undefined
+  }
+
+  /** Count what CONNECT said, if there is room for it and the client is still here. */
+  #keep (client: Client, state: ClientState): boolean {
+    const will: Will | undefined = internalsOf(client)._will
+    const kept = new Kept(this.#persistence.stateBytes)
+    const bytes = textBytes(client.id) + textBytes(state.username) + (will === undefined ? 0 : textBytes(will.topic) + will.payload.length)
+    if (!kept.hasRoomFor(bytes)) return false
+    if (!this.#here.has(state)) return true
+    kept.add(bytes)
+    state.kept = kept
+    return true
   }
 
   /** Most clients of a large broker only publish: there is no need for it before a session or a subscription. */
@@ -554,9 +571,11 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     const state = this.#states.get(client)
     if (state === undefined) return subscription
     const { topic } = subscription
-    state.filters ??= new GrantedFilters()
-    if (!state.filters.hasRoomFor(topic, this.#options.limits.subscriptionsPerClient)) this.#counters.refusedBy('subscriptionsPerClient')
+    state.filters ??= new GrantedFilters(client.clean ? state.kept : undefined)
+    const refusal = state.filters.refusal(topic, this.#options.limits.subscriptionsPerClient)
+    if (refusal !== undefined) this.#counters.refusedBy(refusal)
     else if (state.rights?.maySubscribe(topic) === false) this.#counters.refusedBy('rules')
+    else if (!client.clean && !this.#persistence.takeRoom(client.id, topic)) this.#counters.refusedBy('stateBytes')
     else {
       // Before aedes takes what it delivers by from the client.
       this.#deliverTo(client, state)

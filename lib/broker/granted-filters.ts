@@ -1,4 +1,5 @@
 import type { Client } from 'aedes'
+import { filterBytes, type Kept } from './state-bytes.ts'
 import { subscriptionsOf } from './taking-aedes.ts'
 
 /** Bytes of a filter that count as one subscription; a longer one counts as several. */
@@ -12,10 +13,18 @@ export class GrantedFilters {
   /** With what they count. */
   #costs = new Map<string, number>()
   #sum = 0
+  readonly #kept: Kept | undefined
+
+  /** @param kept where the filters' bytes count; undefined: they count with the session */
+  constructor (kept: Kept | undefined) {
+    this.#kept = kept
+  }
 
   /** @param most 0: no limit */
-  hasRoomFor (filter: string, most: number): boolean {
-    return most === 0 || this.#costs.has(filter) || this.#sum + costOf(filter) <= most
+  refusal (filter: string, most: number): 'subscriptionsPerClient' | 'stateBytes' | undefined {
+    if (this.#costs.has(filter)) return undefined
+    if (most > 0 && this.#sum + costOf(filter) > most) return 'subscriptionsPerClient'
+    return this.#kept?.hasRoomFor(filterBytes(filter)) === false ? 'stateBytes' : undefined
   }
 
   add (filter: string): void {
@@ -23,15 +32,18 @@ export class GrantedFilters {
     const cost = costOf(filter)
     this.#costs.set(filter, cost)
     this.#sum += cost
+    this.#kept?.add(filterBytes(filter))
   }
 
   /** The client unsubscribed from filters, some of which it may have subscribed to again since. */
   left (client: Client, filters: string[]): void {
     const still = subscriptionsOf(client)
     for (const filter of filters) {
-      if (still[filter] !== undefined) continue
-      this.#sum -= this.#costs.get(filter) ?? 0
+      const cost = this.#costs.get(filter)
+      if (still[filter] !== undefined || cost === undefined) continue
+      this.#sum -= cost
       this.#costs.delete(filter)
+      this.#kept?.add(-filterBytes(filter))
     }
   }
 }

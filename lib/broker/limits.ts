@@ -24,6 +24,8 @@ export const limitDefaults = {
   /** Longest keepalive in seconds that a client may ask for; 0: any, and none at all. */
   keepalive: 0,
   subscriptionsPerClient: 1_000,
+  /** Bytes of what all clients and sessions have the broker remember, beyond what each has for itself. */
+  stateBytes: 67_108_864,
   /** Messages a second that one client may publish; beyond that its socket is not read for a while. */
   messageRate: 10_000,
   /** Packets a second of any type from one client. An acknowledgement counts half, a PUBREL twice, each filter that is subscribed to or unsubscribed from 8 times, and each retained message that it brings once. */

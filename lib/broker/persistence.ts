@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { PlatziverseError } from '../errors.ts'
 import { Owners } from './owners.ts'
+import { StateBytes } from './state-bytes.ts'
 import type { Aedes, Client, Context } from './persistence/context.ts'
 import { openDiskJournal, openMemoryJournal, type Journal, type OnFailure } from './persistence/journal.ts'
 import { Queues, type Recipient } from './persistence/queues.ts'
@@ -71,6 +72,8 @@ export interface BrokerPersistence {
   readonly failure: PlatziverseError | undefined
   /** Which user each agent belongs to. */
   readonly owners: Owners
+  /** Counts what clients and sessions keep; without a limit until somebody sets one. */
+  readonly stateBytes: StateBytes
   /**
    * Whether somebody may have the session of a client id, if there is one, to resume or to end it. Ask before aedes looks for the
    * session: an anonymous client's ends now when a user comes for it.
@@ -85,6 +88,8 @@ export interface BrokerPersistence {
   hasSession (clientId: string): boolean
   /** Whether the session of a client has subscriptions to all these filters. */
   hasSubscriptions (clientId: string, filters: string[]): boolean
+  /** Take the room that one more filter needs in the session of a client, if there is some; the subscription has to follow. */
+  takeRoom (clientId: string, filter: string): boolean
   /** End the session of a client that is gone, whoever's it is; it ends at once, and the promise resolves after the commit. */
   endSession (clientId: string): Promise<void>
   /** Put a message into the queue of a session; resolves after the commit. */
@@ -133,12 +138,13 @@ class Persistence implements BrokerPersistence {
   readonly received: ReceivedMessages
   readonly wills: Wills
   readonly owners: Owners
+  readonly stateBytes = new StateBytes()
   failure: PlatziverseError | undefined
   #context: Context
   #closing: Promise<void> | undefined
 
   constructor (limits: PersistenceLimits, now: () => number) {
-    const context: Context = { journal: openMemoryJournal(), limits, now, broker: undefined }
+    const context: Context = { journal: openMemoryJournal(), limits, stateBytes: this.stateBytes, now, broker: undefined }
     this.#context = context
     this.retained = new RetainedMessages(context)
     this.received = new ReceivedMessages(context)
@@ -219,6 +225,8 @@ class Persistence implements BrokerPersistence {
   hasSession (clientId: string): boolean { return this.sessions.has(clientId) }
 
   hasSubscriptions (clientId: string, filters: string[]): boolean { return this.subscriptions.has(clientId, filters) }
+
+  takeRoom (clientId: string, filter: string): boolean { return this.subscriptions.takeRoom(clientId, filter) }
 
   async endSession (clientId: string): Promise<void> {
     this.sessions.end(clientId)

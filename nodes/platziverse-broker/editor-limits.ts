@@ -17,6 +17,7 @@ const units: Record<LimitName, 'clients' | 'aSecond' | 'bytesASecond' | 'seconds
   'topicLevels': 'levels',
   'keepalive': 'seconds',
   'subscriptionsPerClient': 'filters',
+  'stateBytes': 'bytes',
   'messageRate': 'aSecond',
   'packetRate': 'aSecond',
   'byteRate': 'bytesASecond',

@@ -13,9 +13,9 @@ export async function rawSocket (t: Pick<TestContext, 'after'>, port: number, op
 }
 
 /** A connected client on a bare socket. */
-export async function rawClient (t: Pick<TestContext, 'after'>, port: number, clientId: string, keepalive = 0): Promise<Socket> {
+export async function rawClient (t: Pick<TestContext, 'after'>, port: number, clientId: string, { keepalive = 0, clean = true } = {}): Promise<Socket> {
   const socket = await rawSocket(t, port)
-  socket.write(generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId, keepalive, clean: true } as Packet))
+  socket.write(generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId, keepalive, clean } as Packet))
   await once(socket, 'data')
   return socket
 }

@@ -1,4 +1,5 @@
 import type { PersistenceLimits } from '../persistence.ts'
+import type { StateBytes } from '../state-bytes.ts'
 import type { Journal } from './journal.ts'
 
 /** The parts of aedes and its clients that are used here. */
@@ -10,6 +11,8 @@ export interface Context {
   /** One that keeps nothing until the records of former runs are restored. */
   journal: Journal
   limits: PersistenceLimits
+  /** Counts what the sessions keep. */
+  stateBytes: StateBytes
   /** ms since 1970. */
   now: () => number
   /** undefined before `setup`. */

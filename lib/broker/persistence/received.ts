@@ -1,3 +1,4 @@
+import { Kept, textBytes } from '../state-bytes.ts'
 import type { Client, Context } from './context.ts'
 import { copyOf, type Packet } from './records.ts'
 
@@ -21,12 +22,20 @@ const unknown = new Error('no such packet')
 
 /** Messages of one client that may wait for their PUBREL: aedes' limit, but of a session and not of each connection. */
 const mostUnreleased = 1_000
+/** About how many bytes one of them takes. */
+const bytesOfOne = 256
+
+/** What is remembered of one client. */
+interface OfClient {
+  byId: Map<number, Received>
+  kept: Kept
+}
 
 /** QoS 2 messages on their way in: each is known by its id from its arrival until its PUBREL. [MQTT-4.3.3-2] */
 export class ReceivedMessages {
   #context: Context
   /** By client and message id. */
-  #byClient = new Map<string, Map<number, Received>>()
+  #byClient = new Map<string, OfClient>()
   /** What came from a client with a session and is not yet in the queues, by its payload: the one thing that aedes passes on untouched. */
   #arriving = new WeakMap<object, { received: Received, client: string, messageId: number }>()
 
@@ -37,7 +46,7 @@ export class ReceivedMessages {
   has (clientId: string): boolean { return this.#byClient.has(clientId) }
 
   restore (clientId: string, messageId: number, record: number): void {
-    this.#of(clientId).set(messageId, { packet: { cmd: 'publish', messageId }, record, copies: undefined, from: undefined })
+    this.#put(clientId, messageId, { packet: { cmd: 'publish', messageId }, record, copies: undefined, from: undefined })
   }
 
   /**
@@ -53,8 +62,9 @@ export class ReceivedMessages {
       this.#join(known, client, ended)
       return undefined
     }
-    if (this.#isFull(client)) {
-      ended(tooMany())
+    const whyNot = this.#whyNot(client)
+    if (whyNot !== undefined) {
+      ended(whyNot)
       return undefined
     }
     const received = this.#add(client, packet, [])
@@ -87,7 +97,8 @@ export class ReceivedMessages {
 
   /** aedes stores what `receive` was not asked about. */
   async store (client: Client, packet: Packet): Promise<void> {
-    if (this.#isFull(client)) throw tooMany()
+    const whyNot = this.#whyNot(client)
+    if (whyNot !== undefined) throw whyNot
     this.#add(client, packet, undefined).packet = { ...copyOf(packet), messageId: packet.messageId }
   }
 
@@ -119,17 +130,26 @@ export class ReceivedMessages {
 
   /** Whether there were any. */
   forget (clientId: string): boolean {
-    for (const { record } of this.#byClient.get(clientId)?.values() ?? []) if (record !== undefined) this.#context.journal.delete(record)
+    const ofClient = this.#byClient.get(clientId)
+    if (ofClient === undefined) return false
+    for (const { record } of ofClient.byId.values()) if (record !== undefined) this.#context.journal.delete(record)
+    ofClient.kept.end()
     return this.#byClient.delete(clientId)
   }
 
-  #isFull (client: Client): boolean {
-    return (this.#byClient.get(client.id)?.size ?? 0) >= mostUnreleased
+  /** Why not one more of a client may wait. */
+  #whyNot (client: Client): Error | undefined {
+    const ofClient = this.#byClient.get(client.id)
+    if (ofClient === undefined) return undefined
+    if (ofClient.byId.size >= mostUnreleased) return new Error(`${mostUnreleased} messages of QoS 2 wait for their PUBREL`)
+    if (ofClient.kept.hasRoomFor(bytesOf(client.id))) return undefined
+    this.#context.stateBytes.refused()
+    return new Error('all clients together have the broker remember too much')
   }
 
   #add (client: Client, { messageId, payload }: Publication, copies: Received['copies']): Received {
     const received: Received = { packet: { cmd: 'publish', messageId }, record: undefined, copies, from: undefined }
-    this.#of(client.id).set(messageId!, received)
+    this.#put(client.id, messageId!, received)
     if (client.clean !== true && typeof payload === 'object') this.#arriving.set(payload, { received, client: client.id, messageId: messageId! })
     return received
   }
@@ -153,23 +173,27 @@ export class ReceivedMessages {
 
   #remove (clientId: string, messageId: number): void {
     const ofClient = this.#byClient.get(clientId)
-    const record = ofClient?.get(messageId)?.record
-    if (record !== undefined) this.#context.journal.delete(record)
-    ofClient?.delete(messageId)
-    if (ofClient?.size === 0) this.#byClient.delete(clientId)
+    const received = ofClient?.byId.get(messageId)
+    if (ofClient === undefined || received === undefined) return
+    if (received.record !== undefined) this.#context.journal.delete(received.record)
+    ofClient.byId.delete(messageId)
+    ofClient.kept.add(-bytesOf(clientId))
+    if (ofClient.byId.size === 0) this.#byClient.delete(clientId)
   }
 
   #find (clientId: string, messageId: number): Received | undefined {
-    return this.#byClient.get(clientId)?.get(messageId)
+    return this.#byClient.get(clientId)?.byId.get(messageId)
   }
 
-  #of (clientId: string): Map<number, Received> {
-    const ofClient = this.#byClient.get(clientId) ?? new Map<number, Received>()
-    this.#byClient.set(clientId, ofClient)
-    return ofClient
+  #put (clientId: string, messageId: number, received: Received): void {
+    let ofClient = this.#byClient.get(clientId)
+    if (ofClient === undefined) this.#byClient.set(clientId, ofClient = { byId: new Map(), kept: new Kept(this.#context.stateBytes) })
+    ofClient.byId.set(messageId, received)
+    ofClient.kept.add(bytesOf(clientId))
   }
 }
 
-function tooMany (): Error {
-  return new Error(`${mostUnreleased} messages of QoS 2 wait for their PUBREL`)
+/** Each record has the client id. */
+function bytesOf (clientId: string): number {
+  return bytesOfOne + textBytes(clientId)
 }

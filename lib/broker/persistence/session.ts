@@ -1,3 +1,4 @@
+import type { Kept } from '../state-bytes.ts'
 import type { Packet, Release, Subscription } from './records.ts'
 
 /** A message in a session's queue, until the client has acknowledged it. */
@@ -23,6 +24,8 @@ export class Session {
   owner: SessionOwner | undefined
   /** Its number in the journal. */
   readonly record: number
+  /** The bytes of its subscriptions. */
+  readonly kept: Kept
   /** Connections. */
   here = 0
   /** When the client went, in ms since 1970. */
@@ -37,9 +40,10 @@ export class Session {
   #byPacket = new Map<string, Queued>()
   #byMessageId = new Map<number, Queued>()
 
-  constructor (client: string, record: number, owner: SessionOwner | undefined) {
+  constructor (client: string, record: number, kept: Kept, owner: SessionOwner | undefined) {
     this.client = client
     this.record = record
+    this.kept = kept
     this.owner = owner
   }
 

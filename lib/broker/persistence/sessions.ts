@@ -1,3 +1,4 @@
+import { Kept, textBytes } from '../state-bytes.ts'
 import type { Context } from './context.ts'
 import type { ReceivedMessages } from './received.ts'
 import { Session, type SessionOwner } from './session.ts'
@@ -34,9 +35,7 @@ export class Sessions {
   values (): Iterable<Session> { return this.#byClient.values() }
 
   restore (clientId: string, away: number | undefined, owner: SessionOwner | undefined, record: number): void {
-    const session = new Session(clientId, record, owner)
-    session.away = away
-    this.#byClient.set(clientId, session)
+    this.#make(clientId, record, owner).away = away
   }
 
   /** Call it when all are restored. */
@@ -106,8 +105,7 @@ export class Sessions {
   open (clientId: string, owner?: SessionOwner): Session {
     let session = this.#byClient.get(clientId)
     if (session === undefined) {
-      session = new Session(clientId, this.#context.journal.next(), owner)
-      this.#byClient.set(clientId, session)
+      session = this.#make(clientId, this.#context.journal.next(), owner)
       this.#setAway(session, this.#context.now())
     }
     return session
@@ -116,6 +114,13 @@ export class Sessions {
   /** A session that holds nothing need not be kept. */
   endEmpty (session: Session): void {
     if (session.isEmpty && !this.#received.has(session.client)) this.#end(session)
+  }
+
+  #make (clientId: string, record: number, owner: SessionOwner | undefined): Session {
+    const session = new Session(clientId, record, new Kept(this.#context.stateBytes), owner)
+    session.kept.add(textBytes(clientId))
+    this.#byClient.set(clientId, session)
+    return session
   }
 
   #setAway (session: Session, away: number | undefined): void {
@@ -143,6 +148,7 @@ export class Sessions {
     if (session === undefined) return
     session.ended = true
     this.#empty(session)
+    session.kept.end()
     this.#context.journal.delete(session.record)
     this.#byClient.delete(session.client)
   }

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { filterBytes, textBytes } from '../state-bytes.ts'
 import type { Client, Context } from './context.ts'
 import type { Subscription } from './records.ts'
 import type { Session } from './session.ts'
@@ -20,6 +21,8 @@ export class Subscriptions {
   #routes = new TopicTree<Map<string, Route>>()
   /** What `matching` found since the last change. */
   #found = new Map<string, readonly Route[]>()
+  /** Filters that have their room, and are about to be added. */
+  #granted = new WeakMap<Session, Set<string>>()
   /** Packets whose subscriptions were added: aedes asks for all of them once for each filter. */
   #added = new WeakMap<Subscription[], { clientId: string, ended: Promise<void> }>()
 
@@ -30,7 +33,22 @@ export class Subscriptions {
 
   restore (session: Session, subscription: Subscription, record: number): void {
     session.subscriptions.set(subscription.topic, { subscription, record })
+    session.kept.add(bytesOf(session.client, subscription.topic))
     this.#route(session.client, subscription)
+  }
+
+  /** Take the room that a filter needs which a client subscribes to, if there is some; `add` comes next. */
+  takeRoom (clientId: string, filter: string): boolean {
+    const session = this.#sessions.get(clientId)
+    if (session === undefined) return true
+    const granted = this.#granted.get(session)
+    if (session.subscriptions.has(filter) || granted?.has(filter) === true) return true
+    const bytes = bytesOf(clientId, filter)
+    if (!session.kept.hasRoomFor(bytes)) return false
+    session.kept.add(bytes)
+    if (granted === undefined) this.#granted.set(session, new Set([filter]))
+    else granted.add(filter)
+    return true
   }
 
   /** Resolves after the commit. aedes adds all subscriptions of a packet once for each of them: once is enough. */
@@ -56,6 +74,7 @@ export class Subscriptions {
       const previous = session.subscriptions.get(topic)
       const record = previous?.record ?? journal.next()
       if (previous !== undefined && JSON.stringify(previous.subscription) === JSON.stringify(subscription)) continue
+      if (this.#granted.get(session)?.delete(topic) !== true && previous === undefined) session.kept.add(bytesOf(client.id, topic))
       session.subscriptions.set(topic, { subscription, record })
       this.#route(client.id, subscription)
       journal.put(record, { kind: 'subscription', client: client.id, subscription })
@@ -132,7 +151,13 @@ export class Subscriptions {
     const stored = session.subscriptions.get(topic)
     if (stored === undefined) return
     session.subscriptions.delete(topic)
+    session.kept.add(-bytesOf(session.client, topic))
     this.#route(session.client, { topic, qos: 0 })
     this.#context.journal.delete(stored.record)
   }
+}
+
+/** What a filter takes of a session, and of its client when that is here: it can always come back. Each record has the client id, too. */
+function bytesOf (clientId: string, filter: string): number {
+  return 2 * filterBytes(filter) + textBytes(clientId)
 }

@@ -112,6 +112,26 @@ test('packets that are begun take no more memory than their limit, whoever holds
   assert.deepEqual(refusedBy, { packetTimeout: 40 })
 })
 
+for (const clean of [true, false]) {
+  test(`the filters of all clients take no more memory than their limit: ${clean ? 'clean' : 'kept'} sessions`, { timeout: 60_000 }, async t => {
+    const broker = await openBroker(t, { packetRate: 0 })
+    for (let i = 0; i < 40; i++) {
+      const socket = await rawClient(t, broker.port, `greedy ${i}`, { clean })
+      let received = 0
+      socket.on('data', (bytes: Buffer) => { received += bytes.length })
+      for (let j = 0; j < 5; j++) {
+        const subscriptions = Array.from({ length: 100 }, (_, k) => ({ topic: `${i}/${j}/${k}${'/a'.repeat(29)}`, qos: 1 }))
+        socket.write(generate({ cmd: 'subscribe', messageId: 1 + j, subscriptions } as Packet))
+      }
+      await until(() => received, bytes => bytes === 5 * 104)
+    }
+    const { megabytes, statistics: { refusedBy } } = await broker.look()
+    // All of them would be 130 MB of clean sessions, and 280 MB of kept ones.
+    assert.ok(megabytes < 90, `${megabytes} MB`)
+    assert.ok((refusedBy['stateBytes'] ?? 0) > 10_000)
+  })
+}
+
 test('a packet that is begun keeps nothing else of what its client sent', { timeout: 60_000 }, async t => {
   const broker = await openBroker(t)
   const piece = publish('first', Buffer.alloc(60_000), false)

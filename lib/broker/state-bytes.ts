@@ -1,0 +1,66 @@
+/** Bytes that each client and each session has for itself, so that those that ask for little are served whatever the others take. */
+const ownBytes = 4_096
+/** About what a filter takes beside its text, and what each of its levels does. */
+const bytesOfFilter = 1_000
+const bytesOfLevel = 240
+
+/** Bounds what all clients and sessions together have the broker remember. */
+export class StateBytes {
+  /** Bytes; 0: no limit. */
+  limit = 0
+  /** Called when something else than a connection is refused. */
+  refused: () => void = () => undefined
+  #counted = 0
+
+  hasRoomFor (bytes: number): boolean {
+    return bytes <= 0 || this.limit === 0 || this.#counted + bytes <= this.limit
+  }
+
+  add (bytes: number): void {
+    this.#counted += bytes
+  }
+}
+
+/** What one client or session has the broker remember. */
+export class Kept {
+  readonly #all: StateBytes
+  #bytes = 0
+  #ended = false
+
+  constructor (all: StateBytes) {
+    this.#all = all
+  }
+
+  hasRoomFor (bytes: number): boolean {
+    return this.#all.hasRoomFor(counted(this.#bytes + bytes) - counted(this.#bytes))
+  }
+
+  /** @param bytes also below 0, for what is let go of */
+  add (bytes: number): void {
+    if (this.#ended) return
+    this.#all.add(counted(this.#bytes + bytes) - counted(this.#bytes))
+    this.#bytes += bytes
+  }
+
+  /** All is let go of, and nothing counts from here on. */
+  end (): void {
+    this.add(-this.#bytes)
+    this.#ended = true
+  }
+}
+
+/** What a text takes at most. */
+export function textBytes (text: string | undefined): number {
+  return (text?.length ?? 0) * 2
+}
+
+/** About what a filter takes of a client that is here. */
+export function filterBytes (filter: string): number {
+  let levels = 1
+  for (let at = filter.indexOf('/'); at >= 0; at = filter.indexOf('/', at + 1)) levels++
+  return bytesOfFilter + textBytes(filter) + levels * bytesOfLevel
+}
+
+function counted (bytes: number): number {
+  return Math.max(0, bytes - ownBytes)
+}
