@@ -37,6 +37,8 @@ export class Window {
   /** What waits from sources that went. */
   #left = { size: 0, bytes: 0 }
   #paused = false
+  /** Whether what is left is kept for a source that waits for more. */
+  #isHeld = false
   #advancing = false
 
   constructor (limits: WindowLimits) {
@@ -53,7 +55,7 @@ export class Window {
   /** Take a place if there is one now. Every place that was taken is to be left once. */
   tryEnter (id: number, bytes = 0): boolean {
     const source = this.#source(id)
-    if (source.waiting.length > 0 || !this.#hasRoom(source, bytes)) return false
+    if (source.waiting.length > 0 || (this.#isHeld && this.#queued > 0) || !this.#hasRoomOf(source, bytes) || !this.#hasRoomFor(bytes)) return false
     this.#enter(source, bytes)
     return true
   }
@@ -156,10 +158,16 @@ export class Window {
     if (goneAt !== undefined && open === 0 && waiting.length === 0) this.#sources.delete(id)
   }
 
-  #hasRoom (source: Source, bytes: number): boolean {
-    const { perSource, total, sourceBytes, totalBytes } = this.limits
-    return !this.#paused && this.#total < total && source.open < perSource &&
-      (source.open === 0 || source.bytes + bytes <= sourceBytes) && (this.#total === 0 || this.#bytes + bytes <= totalBytes)
+  /** Whether a source may have more open. */
+  #hasRoomOf ({ open, bytes: own }: Source, bytes: number): boolean {
+    const { perSource, sourceBytes } = this.limits
+    return open < perSource && (open === 0 || own + bytes <= sourceBytes)
+  }
+
+  /** Whether all of them together may. */
+  #hasRoomFor (bytes: number): boolean {
+    const { total, totalBytes } = this.limits
+    return !this.#paused && this.#total < total && (this.#total === 0 || this.#bytes + bytes <= totalBytes)
   }
 
   #enter (source: Source, bytes: number): void {
@@ -184,11 +192,17 @@ export class Window {
   /** @returns whether anything was admitted */
   #admitRound (): boolean {
     let admitted = false
+    this.#isHeld = false
     for (const source of this.#line) {
       const [next] = source.waiting
-      if (next === undefined || !this.#hasRoom(source, next.bytes)) continue
+      if (next === undefined || !this.#hasRoomOf(source, next.bytes)) continue
+      // What is smaller and came later would take its room for ever.
+      this.#isHeld = !this.#hasRoomFor(next.bytes)
+      if (this.#isHeld) break
       source.waiting.shift()
-      if (source.waiting.length === 0) this.#line.delete(source)
+      // Whoever has more waiting lines up behind the others: with room for one at a time it would get all of it.
+      this.#line.delete(source)
+      if (source.waiting.length > 0) this.#line.add(source)
       this.#queued--
       if (source.goneAt !== undefined) this.#took(next.bytes)
       this.#enter(source, next.bytes)

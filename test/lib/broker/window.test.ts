@@ -26,8 +26,41 @@ test('room goes to the waiting sources in turn', () => {
   for (const name of ['a1', 'a2', 'a3']) enter(window, 1, () => { ran.push(name) })
   enter(window, 2, () => { ran.push('b1') })
   for (let i = 0; i < 4; i++) window.leave(i === 0 ? 0 : ran.at(-1)?.startsWith('a') ? 1 : 2)
-  assert.deepEqual(ran.slice(0, 2), ['a1', 'a2'])
-  assert.deepEqual([...ran].sort(), ['a1', 'a2', 'a3', 'b1'])
+  assert.deepEqual(ran, ['a1', 'b1', 'a2', 'a3'])
+})
+
+test('a source that always has more waiting keeps no other from its turn', () => {
+  const window = new Window({ perSource: 10, total: 10, ...large })
+  const open: number[] = []
+  const send = (id: number): void => { enter(window, id, () => { open.push(id) }) }
+  for (const greedy of [1, 2]) for (let i = 0; i < 20; i++) send(greedy)
+  send(3)
+  for (let left = 0; left < 10; left++) {
+    const id = open.shift() as number
+    window.leave(id)
+    send(id)
+  }
+  assert.ok(open.includes(3), String(open))
+})
+
+test('what is large has its turn, however many small ones come', () => {
+  const window = new Window({ ...large, perSource: 100, total: 100, totalBytes: 100 })
+  const open: Array<[number, number]> = []
+  const send = (id: number, bytes: number): void => { enter(window, id, () => { open.push([id, bytes]) }, bytes) }
+  for (let i = 0; i < 12; i++) send(1, 10)
+  send(2, 50)
+  for (let left = 0; left < 20 && !open.some(([id]) => id === 2); left++) {
+    const [id, bytes] = open.shift() as [number, number]
+    window.leave(id, bytes)
+    send(id, bytes)
+    send(10 + left, bytes)
+  }
+  assert.ok(open.some(([id]) => id === 2), String(open))
+  while (open.length > 0) {
+    const [id, bytes] = open.shift() as [number, number]
+    window.leave(id, bytes)
+  }
+  assert.equal(window.waiting, 0)
 })
 
 test('nothing is admitted while it is paused, and what waits from a source can be forgotten', () => {
@@ -40,6 +73,20 @@ test('nothing is admitted while it is paused, and what waits from a source can b
   assert.deepEqual([ran.length, window.waiting], [0, 1])
   window.resume()
   assert.deepEqual(ran, ['b'])
+})
+
+test('what was held for sources that went is free again', () => {
+  const window = new Window({ perSource: 10, total: 10, ...large })
+  window.pause()
+  window.wait(1, () => undefined)
+  window.resume()
+  window.leave(1)
+  window.pause()
+  window.wait(2, () => undefined)
+  window.leave(1)
+  assert.equal(window.forget(2), 1)
+  window.resume()
+  assert.equal(window.tryEnter(3), true)
 })
 
 test('what nobody sends again stays when its source went, as far as the limits, and until it is too old', () => {
