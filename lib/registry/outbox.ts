@@ -1,10 +1,10 @@
 import type { Hold } from '../broker/deliveries.ts'
+import { Travel, type Watched } from './travel.ts'
 
-/**
- * Turns of the event loop after which a message that was sent has reached the end of its wires. Node-RED takes one for each
- * wire; what a node on the way delays is not waited for.
- */
+/** Turns of the event loop for which the publisher of a message waits after it was sent. Node-RED takes one for each wire. */
 const wireTurns = 6
+/** The most bytes of messages that are known to be on their way, though their publishers do not wait any more. */
+const mostTravelling = 8_000_000
 
 /** A message that is to be sent. */
 export interface Parcel {
@@ -23,19 +23,30 @@ export interface OutboxHandler {
   clone (msg: object): object
 }
 
+/** What was sent in one turn, and may be on a wire. */
+interface Batch {
+  messages: Array<Pick<Parcel, 'hold'> & { copy?: object }>
+  watched: Watched | undefined
+  /** Of the copies, once their publishers do not wait any more. */
+  bytes: number
+}
+
 /**
  * What a node is to send, kept while nobody could get it. Node-RED drops what is sent to, by, or on the way to a node that a deploy
  * stops; so messages that are ready between the stop and the start of the flows wait, also for the node's next instance, and those
- * that were on a wire at the stop go a second time.
+ * that were on a wire at the stop go a second time. Where the flow takes longer than the publisher waits, copies are kept for as long as it takes.
  */
 export class Outbox {
   #handler: OutboxHandler | undefined
   #kept: Parcel[] = []
   #unread: Array<{ msg: object, lost: () => void }> = []
-  /** What was sent in one turn. */
-  #batch: Parcel[] | undefined
+  /** That of this turn. */
+  #batch: Batch | undefined
   /** Batches that may be on a wire. */
-  #wires = new Set<Parcel[]>()
+  #wires = new Set<Batch>()
+  #travel = new Travel()
+  /** Of the copies whose publishers do not wait any more. */
+  #bytes = 0
   #closed = false
 
   get attached (): boolean { return this.#handler !== undefined }
@@ -69,15 +80,17 @@ export class Outbox {
 
   /** The flows stop: what is on a wire is lost. */
   stop (): void {
-    for (const batch of this.#wires) {
-      for (const parcel of batch) {
+    for (const { messages } of this.#wires) {
+      for (const { hold, copy } of messages) {
         // Whoever sent it gives it another time, as it was when it came; the flow may have changed this one.
-        if (parcel.hold !== undefined) parcel.hold.release()
-        else this.#kept.push(parcel)
+        if (hold !== undefined) hold.release()
+        else if (copy !== undefined) this.#kept.push({ msg: copy, hold: undefined, sent: nothing })
       }
     }
     this.#wires.clear()
     this.#batch = undefined
+    this.#bytes = 0
+    this.#travel.interrupt()
   }
 
   /** Everybody who is to get it is there. */
@@ -97,9 +110,9 @@ export class Outbox {
   #send (parcel: Parcel, { send, clone }: OutboxHandler): void {
     const { msg, hold, sent } = parcel
     try {
-      const copy = hold === undefined ? clone(msg) : msg
+      const copy = hold === undefined || this.#travel.ms > 0 ? clone(msg) : undefined
       send(msg)
-      this.#onWire(hold === undefined ? { msg: copy, hold, sent: () => undefined } : parcel)
+      this.#onWire(copy === undefined ? parcel : { hold, copy }, msg)
       sent()
     } catch (error) {
       // Node-RED may fail to clone a message.
@@ -108,22 +121,52 @@ export class Outbox {
     }
   }
 
-  #onWire (parcel: Parcel): void {
+  #onWire (message: Batch['messages'][number], msg: object): void {
     if (this.#batch === undefined) {
-      const batch: Parcel[] = this.#batch = []
+      const batch: Batch = this.#batch = { messages: [], watched: this.#travel.sent((msg as { _msgid?: unknown })._msgid), bytes: 0 }
       this.#wires.add(batch)
       this.#wait(batch, wireTurns)
     }
-    this.#batch.push(parcel)
+    this.#batch.messages.push(message)
   }
 
-  #wait (batch: Parcel[], turns: number): void {
+  #wait (batch: Batch, turns: number): void {
     setImmediate(() => {
       if (this.#batch === batch) this.#batch = undefined
       if (turns > 1) return this.#wait(batch, turns - 1)
-      if (this.#wires.delete(batch)) for (const { hold } of batch) hold?.settle()
+      if (!this.#wires.has(batch)) return
+      if (batch.watched !== undefined) batch.watched.late = true
+      this.#settle(batch)
     })
   }
+
+  /** The publishers are acknowledged. */
+  #settle (batch: Batch): void {
+    const { ms } = this.#travel
+    for (const message of batch.messages) {
+      if (ms > 0 && message.copy !== undefined) batch.bytes += message.hold?.bytes ?? bytesOf(message.copy)
+      message.hold?.settle()
+      message.hold = undefined
+    }
+    if (batch.bytes === 0) return void this.#wires.delete(batch)
+    this.#bytes += batch.bytes
+    setTimeout(() => { this.#forget(batch) }, ms * 1.5 + 100).unref()
+    for (const oldest of this.#wires) {
+      if (this.#bytes <= mostTravelling) break
+      this.#forget(oldest)
+    }
+  }
+
+  #forget (batch: Batch): void {
+    if (this.#wires.delete(batch)) this.#bytes -= batch.bytes
+  }
+}
+
+function nothing (): void {}
+
+/** An estimate, rather too high. */
+function bytesOf (msg: object): number {
+  return 8 * JSON.stringify((msg as { payload?: unknown }).payload ?? '').length
 }
 
 function end ({ hold, sent }: Parcel): void {

@@ -2,6 +2,7 @@ import type { NodeDef } from 'node-red'
 import { findBroker } from '../../lib/broker/hub.ts'
 import { originOf, type Delivery } from '../../lib/broker/deliveries.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
+import { messageArrived } from '../../lib/registry/travel.ts'
 import { encodePayload, publicationsOf, type TopicAndPayload } from '../../lib/messages/publications.ts'
 import { watchFlows } from '../shared/broker.ts'
 import type { RED, RedMessage, RedNode } from '../shared/red.ts'
@@ -22,6 +23,7 @@ export default function (RED: RED): void {
     let sent = 0
 
     this.on('input', (msg: RedMessage, _send, done) => {
+      messageArrived(msg._msgid)
       const broker = config.broker ? findBroker(config.broker) : undefined
       if (broker === undefined) return done(new PlatziverseError('BROKER_MISSING', 'No broker is chosen.'))
       const publications = publicationsOf(msg.topic, msg.payload, config.topic ?? '')

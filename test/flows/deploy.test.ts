@@ -108,6 +108,53 @@ test('a persistent subscriber receives all that is stored, through deploys of ev
   }
 })
 
+const slowFlows: Record<string, Array<Record<string, unknown>>> = {
+  'ten functions in a row': Array.from({ length: 10 }, () => ({ type: 'function', func: 'return msg', outputs: 1 })),
+  'a delay of 200 ms': [{ type: 'delay', pauseType: 'delay', timeout: '200', timeoutUnits: 'milliseconds', rate: '1', nbRateUnits: '1', rateUnits: 'second', drop: false, outputs: 1 }],
+  'a function that waits, and passes on every other message': [{ type: 'function', func: 'if (msg.payload.seq % 2 === 1) return\nawait new Promise(resolve => { setTimeout(resolve, 100) })\nmsg.payload.passed = (msg.payload.passed ?? 0) + 1\nreturn msg', outputs: 1 }]
+}
+for (const [what, steps] of Object.entries(slowFlows)) {
+  test(`a subscriber receives what is stored and let through, though a deploy finds it on its way to agent-out: ${what}`, { timeout: 240_000 }, async t => {
+    const port = await freePort()
+    const flow: Array<Record<string, unknown> & { id: string, type: string }> = await exampleFlow('Monitor agents', { 'platziverse-broker': { port } }, ['platziverse-agent', 'debug'])
+    const [store, out] = [find(flow, 'metric-store'), find(flow, 'agent-out')]
+    const ids = steps.map((_, i) => `f00000000000d1${i}0`)
+    flow.push(...steps.map((step, i) => ({ ...step, id: ids[i] as string, type: step['type'] as string, z: store['z'], wires: [[ids[i + 1] ?? out.id]] })))
+    store['wires'] = [[ids[0]]]
+    const nodeRed = await startNodeRed({ flows: flow })
+    t.after(() => nodeRed.stop())
+    const url = `mqtt://127.0.0.1:${port}`
+    const heard = new Map<string, { seq: number, passed?: number }>()
+    const subscriber = await connectAsync(url, { clientId: 'subscriber', clean: false, reconnectPeriod: 50 })
+    t.after(() => { subscriber.end(true) })
+    subscriber.on('message', (_topic, payload) => {
+      const message = JSON.parse(String(payload)) as { agent: { uuid: string }, seq: number, passed?: number }
+      heard.set(`${message.agent.uuid}/${message.seq}`, message)
+    })
+    await subscriber.subscribeAsync('agent/message', { qos: 1 })
+    const senders = Array.from({ length: 3 }, (_, i) => new Sender(`slow-${i}`, url))
+    const runs = senders.map(sender => sender.run())
+    const flowing = async () => {
+      const before = heard.size
+      await until(() => heard.size, n => n >= before + 300, 20_000)
+    }
+    await flowing()
+    for (let i = 0; i < 6; i++) {
+      find(flow, i % 2 === 0 ? 'comment' : 'agent-out')['name'] = `again ${i}`
+      await nodeRed.deploy(flow, i % 3 === 2 ? 'flows' : 'full')
+      await flowing()
+    }
+    await Promise.all(senders.map(sender => sender.stop()))
+    await Promise.all(runs)
+    const isLetThrough = what.includes('every other') ? (seq: number): boolean => seq % 2 === 0 : () => true
+    const expected = senders.flatMap(({ uuid, acknowledged }) => [...acknowledged].filter(isLetThrough).map(seq => `${uuid}/${seq}`))
+    const missing = (): string[] => expected.filter(key => !heard.has(key))
+    await until(() => missing().length, count => count === 0, 5_000).catch(() => undefined)
+    assert.deepEqual(missing().length, 0, `of ${expected.length} messages`)
+    assert.ok([...heard.values()].every(({ seq, passed = 1 }) => isLetThrough(seq) && passed === 1))
+  })
+}
+
 /** Sends CONNECT, a message and DISCONNECT in one piece, and closes. */
 async function comeAndGo (port: number, uuid: string, qos: 0 | 1 | 2, clean: boolean): Promise<void> {
   const socket = connect({ port, host: '127.0.0.1' }).on('error', () => undefined)

@@ -3,7 +3,9 @@ import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { addUnsettled, holdDelivery, type Delivery, type Unsettled } from '../../../lib/broker/deliveries.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { attachOutbox, startOutboxes, stopOutboxes, type Outbox, type OutboxHandler } from '../../../lib/registry/outbox.ts'
+import { messageArrived } from '../../../lib/registry/travel.ts'
 
 beforeEach(startOutboxes)
 afterEach(stopOutboxes)
@@ -70,6 +72,51 @@ test('a delivery whose message was on a wire when the flows stopped is given bac
   stopOutboxes()
   await turns()
   assert.deepEqual([ends.length, entry.holds], [0, 0])
+})
+
+/** A first message arrives after its turns: those that follow are on their way for longer than their publishers wait. */
+async function late ({ outbox, sent }: Instance): Promise<void> {
+  const _msgid = randomUUID()
+  outbox.pass({ msg: { _msgid }, hold: delivered().hold, sent: nothing })
+  await turns()
+  messageArrived(_msgid)
+  sent.splice(0)
+}
+
+test('where messages arrive late, their publishers do not wait, and a stop of the flows sends them once more, as they were', async () => {
+  const instance = attach(randomUUID())
+  const { outbox, sent } = instance
+  await late(instance)
+  const { ends, hold } = delivered()
+  outbox.pass({ msg: { a: 1 }, hold, sent: nothing })
+  await turns()
+  assert.deepEqual(ends, [undefined])
+  ;(sent[0] as { a: number }).a = 2
+  const waiting = delivered()
+  outbox.pass({ msg: { a: 3 }, hold: waiting.hold, sent: nothing })
+  stopOutboxes()
+  startOutboxes()
+  // The last one is given back.
+  assert.deepEqual([sent, waiting.ends.length, waiting.entry.holds], [[{ a: 2 }, { a: 3 }, { a: 1 }], 0, 0])
+  await sleep(300)
+  stopOutboxes()
+  startOutboxes()
+  assert.equal(sent.length, 3)
+})
+
+test('of what is on its way for longer than its publishers wait, no more than 8 MB are kept', async () => {
+  const instance = attach(randomUUID())
+  const { outbox, sent } = instance
+  await late(instance)
+  for (let i = 0; i < 12; i++) {
+    outbox.pass({ msg: { i, payload: 'x'.repeat(125_000) }, hold: undefined, sent: nothing })
+    await nextTurn()
+  }
+  await turns()
+  sent.splice(0)
+  stopOutboxes()
+  startOutboxes()
+  assert.deepEqual(sent.map(msg => (msg as { i: number }).i), [5, 6, 7, 8, 9, 10, 11])
 })
 
 test('a message without a delivery that was on a wire goes once more, as it was', async () => {
