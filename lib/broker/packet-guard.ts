@@ -7,11 +7,13 @@ export interface GuardLimits {
   connectBytes: number
   /** … and after it. */
   packetBytes: number
+  /** Filters that a client may subscribe to; 0 or absent: any number. A packet names no more, or as many as every client may. */
+  subscriptionsPerClient?: number
 }
 
 export type ViolationCode =
   | 'first-packet' | 'second-connect' | 'too-large' | 'length' | 'malformed' | 'packet-type' | 'header-flags' | 'qos' | 'dup'
-  | 'packet-id' | 'utf8' | 'nul' | 'topic' | 'filter' | 'no-filters' | 'connect-flags' | 'protocol-name' | 'protocol-level' | 'client-id' | 'cut-up'
+  | 'packet-id' | 'utf8' | 'nul' | 'topic' | 'filter' | 'no-filters' | 'filters' | 'connect-flags' | 'protocol-name' | 'protocol-level' | 'client-id' | 'cut-up'
 
 /** Why a connection must end. */
 export interface Violation {
@@ -64,6 +66,8 @@ const REST = 13
  */
 const costs = [1, 1, 1, 1, 0.5, 0.5, 2, 0.5, 1, 1, 1, 1, 1, 1, 1, 1] as const
 const filterCost = 8
+/** Filters that one packet may name at least: all of them are handled in one go, however long that takes. */
+const leastFilters = 1_000
 
 const slash = 0x2f
 const plus = 0x2b
@@ -90,6 +94,7 @@ export class PacketGuard {
   whole = 0
 
   readonly #limits: GuardLimits
+  readonly #mostFilters: number
   #violation: Violation | undefined
   #connected = false
   #level = 0
@@ -127,6 +132,8 @@ export class PacketGuard {
 
   constructor (limits: GuardLimits) {
     this.#limits = limits
+    const { subscriptionsPerClient = 0 } = limits
+    this.#mostFilters = subscriptionsPerClient === 0 ? Infinity : Math.max(leastFilters, subscriptionsPerClient)
   }
 
   /**
@@ -342,7 +349,7 @@ export class PacketGuard {
 
   #nextFilter (): Violation | undefined {
     if (this.#left > 0) {
-      this.#filters++
+      if (++this.#filters > this.#mostFilters) return { code: 'filters', reason: `a packet with more than ${this.#mostFilters} topic filters` }
       return this.#text(FILTER)
     }
     // [MQTT-3.8.3-3] [MQTT-3.10.3-2]

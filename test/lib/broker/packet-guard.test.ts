@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { generate, type Packet } from 'mqtt-packet'
-import { PacketGuard, type Violation } from '../../../lib/broker/packet-guard.ts'
+import { PacketGuard, type Violation, type GuardLimits } from '../../../lib/broker/packet-guard.ts'
 
 const limits = { connectBytes: 8_192, packetBytes: 100_000 }
 const connect = packet(0x10, connectBody({}))
@@ -34,7 +34,7 @@ const subscribe = (filter: string | Buffer, qos = 0) => packet(0x82, Buffer.conc
 const unsubscribe = (filter: string | Buffer) => packet(0xa2, Buffer.concat([id, text(filter)]))
 
 /** What a guard says of some bytes, in one chunk and byte by byte. */
-function inspect (bytes: Buffer, options = limits): Violation | undefined {
+function inspect (bytes: Buffer, options: GuardLimits = limits): Violation | undefined {
   const whole = new PacketGuard(options).inspect(bytes)
   const slow = new PacketGuard(options)
   for (const byte of bytes) slow.inspect(Buffer.from([byte]))
@@ -204,6 +204,17 @@ test('SUBSCRIBE and UNSUBSCRIBE have filters, each of a QoS from 0 to 2', () => 
   for (const qos of [3, 4, 0x80]) refuses(Buffer.concat([connect, subscribe('a', qos)]), 'qos', 'MQTT-3.8.3-4')
   const many = packet(0x82, Buffer.concat([id, ...['a', 'b/#', 'c/+'].flatMap((filter, qos) => [text(filter), Buffer.from([qos])])]))
   accepts(Buffer.concat([connect, many]))
+})
+
+test('one packet names no more filters than a client may have, or a thousand', () => {
+  const bytes = (first: number, count: number): Buffer => Buffer.concat([connect, packet(first, Buffer.concat([id, ...Array.from({ length: count }, () => [text('a'), first === 0x82 ? Buffer.from([0]) : Buffer.alloc(0)]).flat()]))])
+  for (const first of [0x82, 0xa2]) {
+    for (const [subscriptionsPerClient, most] of [[10, 1_000], [1_000, 1_000], [2_000, 2_000]] as const) {
+      assert.equal(inspect(bytes(first, most), { ...limits, subscriptionsPerClient }), undefined)
+      assert.equal(inspect(bytes(first, most + 1), { ...limits, subscriptionsPerClient })?.code, 'filters')
+    }
+    assert.equal(inspect(bytes(first, 3_000), { ...limits, subscriptionsPerClient: 0 }), undefined)
+  }
 })
 
 test('of a client of level 5 only the sizes are checked', () => {
