@@ -172,9 +172,13 @@ export class ClientState {
       this.#ahead += whole.length
       client._parser.parse(whole)
     }
+    this.#account(client)
+  }
+
+  #account ({ closed }: Client): void {
     const held = this.#ahead + this.guard.begun + (this.#rest?.length ?? 0)
     // After its end nothing would take it off again.
-    if (held !== this.held && !client.closed) this.#incoming.count(this, held)
+    if (held !== this.held && !closed) this.#incoming.count(this, held)
   }
 
   goOn (): void {
@@ -199,7 +203,11 @@ export class ClientState {
     const client = internalsOf(this.client!)
     if (error) return void client.emit('error', error)
     if (client._parsingBatch > 0) client._parsingBatch--
-    this.#pump()
+    if (this.#rest !== undefined || this.stream.readableLength > 0) return this.#pump()
+    // Behind most packets is nothing that could be read: what comes is told of by the stream.
+    if (client._parsingBatch > 0) return
+    this.#ahead = 0
+    this.#account(client)
   }
 
   /** Count work that the client causes beyond its packets. @param units as the guard counts them */

@@ -1,9 +1,9 @@
 /** Units of work, and ms, after which the connections that are not quiet wait for the next turn of the event loop. */
-const unitsPerTurn = 128
+const unitsPerTurn = 256
 const longestTurn = 3
 /** Units that one connection reads at a time. */
-const unitsPerRead = 128
-/** Units within the last second up to which a connection does not wait for others, so that it comes between those that flood. */
+const unitsPerRead = 256
+/** Units a second, as many of which may come at once, up to which a connection does not wait for others, so that it comes between those that flood. */
 const unitsOfTheQuiet = 64
 /** Units of them in one turn: on a slow machine those that flood do not get beyond what is quiet either. */
 const quietPerTurn = 8
@@ -36,7 +36,8 @@ export class Turns {
     this.#now = now
   }
 
-  get now (): number { return this.#now() }
+  /** ms. Within a turn it is the turn's beginning: some microseconds do not matter, and asking takes some. */
+  get now (): number { return this.#ends ? this.#began : this.#now() }
   get number (): number { return this.#number }
 
   /** Whether there is work left to do in this turn; otherwise `turn` is woken in a later one. */
@@ -76,7 +77,8 @@ export class Turns {
 export class Turn {
   #turns: Turns
   readonly wake: () => void
-  /** ms of the clock up to which what was read is paid for: in units, messages and bytes. */
+  /** ms of the clock up to which what was read is paid for: at the pace of the quiet, and in units, messages and bytes. */
+  #calm = -Infinity
   #units = -Infinity
   #messages = -Infinity
   #bytes = -Infinity
@@ -102,8 +104,7 @@ export class Turn {
       }, Math.ceil(due - now))
       return 0
     }
-    const isQuiet = packetRate > 0 && (this.#units - now + 1000) * packetRate / 1000 < unitsOfTheQuiet
-    if (isQuiet && this.#quietIn !== this.#turns.number) {
+    if (this.#calm <= now && this.#quietIn !== this.#turns.number) {
       this.#quietIn = this.#turns.number
       return quietPerTurn
     }
@@ -119,6 +120,7 @@ export class Turn {
   /** What was read. */
   spend (units: number, messages: number, bytes: number): void {
     const { now, rates: { packetRate, messageRate, byteRate } } = this.#turns
+    this.#calm = Math.max(this.#calm, now - 1000) + units * 1000 / unitsOfTheQuiet
     this.#units = Math.max(this.#units, now - 1000) + (packetRate > 0 ? units * 1000 / packetRate : 0)
     this.#messages = Math.max(this.#messages, now - 1000) + (messageRate > 0 ? messages * 1000 / messageRate : 0)
     this.#bytes = Math.max(this.#bytes, now - 1000) + (byteRate > 0 ? bytes * 1000 / byteRate : 0)

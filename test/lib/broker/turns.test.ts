@@ -18,7 +18,7 @@ test('in one turn of the event loop connections that flood get little more than 
   const turns = new Turns(rates, () => 0)
   const flooding = Array.from({ length: 20 }, () => new Turn(turns, () => undefined))
   const units = flooding.map(flood).reduce((a, b) => a + b)
-  assert.ok(units < 20 * 8 + 2 * 128, `${units} units`)
+  assert.ok(units < 20 * 8 + 2 * 256, `${units} units`)
 })
 
 test('a connection that is quiet reads in a turn that others have used up', async () => {
@@ -31,3 +31,21 @@ test('a connection that is quiet reads in a turn that others have used up', asyn
   await new Promise(setImmediate)
   assert.ok(quiet.units > 0)
 })
+
+for (const [name, packetRate] of [['however many packets it may send', 1_000_000], ['without a limit of packets', 0]] as const) {
+  test(`a connection that floods is not quiet ${name}`, async () => {
+    let now = 1_000_000
+    const turns = new Turns({ ...rates, packetRate }, () => now)
+    const [flooding, quiet] = [new Turn(turns, () => undefined), new Turn(turns, () => undefined)]
+    flood(flooding)
+    now += 10
+    await new Promise(setImmediate)
+    assert.ok(flooding.units > 8, 'it takes its part of a turn')
+    assert.equal(quiet.units, 8)
+    flooding.spend(1, 0, 0)
+    quiet.spend(1, 0, 0)
+    now += 100_000
+    await new Promise(setImmediate)
+    assert.equal(flooding.units, 8, 'it has been quiet for long enough')
+  })
+}
