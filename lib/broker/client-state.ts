@@ -78,6 +78,8 @@ export class ClientState {
   corked = false
   pieces: Array<Buffer | string> | undefined
   piecesSize = 0
+  aside: Buffer | undefined
+  asideSize = 0
   /** Bytes that it had unread when they were counted last. */
   counted = 0
   held = 0
@@ -130,7 +132,7 @@ export class ClientState {
   get unread (): number {
     const { socket } = this.arrival
     if (this.stream.destroyed) return 0
-    return this.stream.writableLength + (socket === this.stream ? 0 : socket.writableLength)
+    return this.stream.writableLength + this.asideSize + (socket === this.stream ? 0 : socket.writableLength)
   }
 
   written (): void {

@@ -10,6 +10,9 @@ interface Corking {
   pieces: Array<Buffer | string> | undefined
   /** Bytes of the pieces, or more: a text counts with the most that it may take. */
   piecesSize: number
+  /** What was written in small turns while the stream was full, and how much of the buffer that fills. */
+  aside: Buffer | undefined
+  asideSize: number
   /** Called at the end of a turn in which something was written. */
   written: () => void
 }
@@ -19,6 +22,8 @@ type CorkedStream = Duplex & { [corking]: Corking }
 const mostCopied = 1024
 /** Bytes of one buffer made of pieces; beyond, the stream says sooner whether there is room. */
 const mostGathered = 16_384
+/** Bytes that wait together for a full stream: it keeps some 170 bytes more for each buffer, which is a lot for a PUBACK of 4. */
+const mostAside = 4_096
 
 /**
  * Let everything that is written to a stream in one turn of the event loop leave together: a system call for all of it in
@@ -32,6 +37,7 @@ export function corkPerTurn (stream: Duplex, state: Corking): void {
   stream.uncork = later
   stream.write = gatherOrWrite as Duplex['write']
   stream.end = endGathered as Duplex['end']
+  stream.on('drain', writeAside)
 }
 
 function corkOnce (this: Duplex): void {
@@ -45,8 +51,9 @@ function corkOnce (this: Duplex): void {
 }
 
 function release (stream: CorkedStream): void {
-  writeGathered(stream)
   const state = stream[corking]
+  if (state.pieces === undefined || !stream.writableNeedDrain || state.asideSize + state.piecesSize > mostAside) writeGathered(stream)
+  else putAside(state, state.pieces)
   state.corked = false
   Duplex.prototype.uncork.call(stream)
   state.written()
@@ -72,6 +79,7 @@ function gatherOrWrite (this: Duplex, piece: Buffer | string, encoding?: unknown
 
 /** A socket ends itself when its client has ended, also in the middle of a turn: what was written before goes first. */
 function endGathered (this: Duplex, ...given: unknown[]): Duplex {
+  writeGathered(this as CorkedStream)
   release(this as CorkedStream)
   const { end } = Object.getPrototypeOf(this) as { end (...given: unknown[]): Duplex }
   return end.apply(this, given)
@@ -79,14 +87,35 @@ function endGathered (this: Duplex, ...given: unknown[]): Duplex {
 
 function writeGathered (stream: CorkedStream): void {
   const state = stream[corking]
+  if (state.aside !== undefined) writeAside.call(stream)
   const { pieces } = state
   if (pieces === undefined) return
   const gathered = Buffer.allocUnsafe(state.piecesSize)
-  let size = 0
-  for (const piece of pieces) size += typeof piece === 'string' ? gathered.write(piece, size) : copy(piece, gathered, size)
+  const size = gather(state, pieces, gathered, 0)
+  if (!stream.destroyed) write.call(stream, gathered.subarray(0, size))
+}
+
+/** Keep a full stream's pieces until it has room, or there are more of them. */
+function putAside (state: Corking, pieces: Array<Buffer | string>): void {
+  state.aside ??= Buffer.allocUnsafeSlow(mostAside)
+  state.asideSize = gather(state, pieces, state.aside, state.asideSize)
+}
+
+function writeAside (this: Duplex): void {
+  const state = (this as CorkedStream)[corking]
+  const { aside, asideSize } = state
+  if (aside === undefined) return
+  state.aside = undefined
+  state.asideSize = 0
+  if (!this.destroyed) write.call(this, aside.subarray(0, asideSize))
+}
+
+/** @returns where in `into` the pieces end */
+function gather (state: Corking, pieces: Array<Buffer | string>, into: Buffer, at: number): number {
+  for (const piece of pieces) at += typeof piece === 'string' ? into.write(piece, at) : copy(piece, into, at)
   state.pieces = undefined
   state.piecesSize = 0
-  if (!stream.destroyed) write.call(stream, gathered.subarray(0, size))
+  return at
 }
 
 function copy (piece: Buffer, into: Buffer, at: number): number {

@@ -16,7 +16,7 @@ beforeEach(async () => {
   const accepted = once(server, 'connection')
   reader = connect((server.address() as AddressInfo).port, '127.0.0.1')
   ;[writer] = await accepted as [Socket]
-  state = { corked: false, packetsSent: 0, pieces: undefined, piecesSize: 0, written: () => undefined }
+  state = { corked: false, packetsSent: 0, pieces: undefined, piecesSize: 0, aside: undefined, asideSize: 0, written: () => undefined }
   corkPerTurn(writer, state)
 })
 afterEach(() => {
@@ -111,3 +111,39 @@ test('a stream that is destroyed before the turn ends fails nobody', async () =>
   await new Promise(resolve => setImmediate(resolve))
   assert.deepEqual(errors, [])
 })
+
+for (const ends of [false, true]) {
+  test(`small answers of many turns wait for a full stream in a few buffers, and arrive in order ${ends ? 'before its end' : 'once there is room'}`, async () => {
+    reader.pause()
+    const filling: Packet = { cmd: 'publish', qos: 0, dup: false, retain: false, topic: 't', payload: Buffer.alloc(100_000) }
+    const expected: Buffer[] = []
+    const send = (packet: Packet): void => {
+      expected.push(generate(packet))
+      writeToStream(packet, writer)
+    }
+    while (!writer.writableNeedDrain) {
+      send(filling)
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    // A system call that is under way has its buffers already.
+    const unread = writer.writableLength
+    for (let messageId = 1; messageId <= 5_000; messageId++) {
+      send({ cmd: 'puback', messageId })
+      await new Promise(resolve => setImmediate(resolve))
+      if (messageId === 2_500) send(filling)
+    }
+    assert.equal(writer.writableLength + state.asideSize - unread, 5_000 * 4 + generate(filling).length)
+    let buffers = 0
+    const { _writev } = writer as Socket & { _writev: (chunks: unknown[], done: unknown) => void }
+    Object.assign(writer, {
+      _writev (chunks: unknown[], done: unknown) {
+        buffers += chunks.length
+        _writev.call(this, chunks, done)
+      }
+    })
+    if (ends) writer.end()
+    const all = Buffer.concat(expected)
+    assert.ok((await received(all.length)).equals(all))
+    assert.ok(buffers < 50, `${buffers} buffers`)
+  })
+}
