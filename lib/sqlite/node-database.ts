@@ -12,6 +12,8 @@ export class NodeDatabase {
   #waiting = new Map<number, Callback>()
   #calls = 0
   #closed: (() => void) | undefined
+  /** Why there is no thread any more; under the name by which Knex knows a connection that is not to be used again. */
+  __knex__disposed: Error | undefined
 
   constructor (filename: string, _flags: number, done: (error: Error | null) => void) {
     // Built, this file and the worker's end in .js.
@@ -40,6 +42,7 @@ export class NodeDatabase {
   }
 
   close (done: (error: Error | null) => void): void {
+    if (this.__knex__disposed !== undefined) return void setImmediate(done, null)
     this.#closed = () => { done(null) }
     // SQLite's own close: what is committed stays, what is not is rolled back.
     void this.#worker.terminate()
@@ -47,6 +50,8 @@ export class NodeDatabase {
 
   #call (method: Call['method'], sql: string, bindings: Bindings = [], done?: Callback): void {
     const [values, callback] = typeof bindings === 'function' ? [[], bindings] : [bindings, done]
+    const gone = this.__knex__disposed
+    if (gone !== undefined) return void setImmediate(() => { callback?.call({}, gone) })
     const id = ++this.#calls
     // While somebody waits for an answer the thread keeps the process alive.
     if (this.#waiting.size === 0) this.#worker.ref()
@@ -63,6 +68,7 @@ export class NodeDatabase {
   }
 
   #fail (error: Error): void {
+    this.__knex__disposed ??= error
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
     for (const callback of waiting) callback.call({}, error)
