@@ -3,6 +3,7 @@ import knexFactory, { type Knex } from 'knex'
 import type { Connection, ConnectionOptions, TypeCastField, TypeCastNext } from 'mysql2'
 import { PlatziverseError } from '../../errors.ts'
 import type { ServerOptions, TlsOptions } from '../database.ts'
+import { guardReader } from './guard-reader.ts'
 
 /** ms until a server that does not answer counts as away: first to let us in, then to run a statement, then to say goodbye. */
 const connectPatience = 10_000
@@ -190,7 +191,7 @@ function settingsOf (options: ServerOptions): ConnectionOptions {
     // No server may ask for files of this machine.
     flags: ['-LOCAL_FILES'],
     stream: () => {
-      const socket = connectSocket({ host, port, keepAlive: true, keepAliveInitialDelay: 10_000, noDelay: true })
+      const socket = guardReader(connectSocket({ host, port, keepAlive: true, keepAliveInitialDelay: 10_000, noDelay: true }))
       // The driver tells TLS no name for an IP address; Node looks here then, before it takes a certificate for "localhost".
       return Object.assign(socket, { _host: host })
     },

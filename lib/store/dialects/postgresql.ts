@@ -1,7 +1,10 @@
+import { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import knexFactory, { type Knex } from 'knex'
 import type { Client } from 'pg'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../errors.ts'
 import type { ServerOptions } from '../database.ts'
+import { guardReader } from './guard-reader.ts'
 import { valueAndText, writerMissing, type Dialect, type LatestRow, type MessageRow } from './dialect.ts'
 
 /** ms until a server that does not answer counts as away: first to let us in, then to run a statement. */
@@ -176,7 +179,8 @@ const codes: Record<string, ErrorCode> = {
 /** Where an error has no code, or one of many. */
 const patterns: Array<[RegExp, ErrorCode]> = [
   [/^(CERT_|DEPTH_ZERO_|ERR_OSSL_|ERR_SSL_|ERR_TLS_|SELF_SIGNED_|UNABLE_TO_)| does not support SSL/, 'STORE_TLS_FAILED'],
-  [/ SASL: |password must be a string/, 'STORE_LOGIN_REFUSED'],
+  // The last: a server that asks for a login of Kerberos, say, which the driver does not know.
+  [/ SASL: |password must be a string|authenticationOk message type/, 'STORE_LOGIN_REFUSED'],
   [/timeout expired$|Query read timeout$/, 'STORE_REFUSED_CONNECTION']
 ]
 
@@ -316,6 +320,9 @@ function addressOf ({ url, host, port, user, password, database, tls }: ServerOp
   return { connectionString: address.href, ...tls && { ssl: tls } }
 }
 
+/** The driver's client, with what it reads from; not in its types. */
+type OpenClient = Client & { connection: { stream: Socket } }
+
 /** @param preparations told to each new connection */
 async function open (options: ServerOptions, pool: { min: number, max: number }, preparations: string): Promise<Knex> {
   const knex = knexFactory({
@@ -326,11 +333,15 @@ async function open (options: ServerOptions, pool: { min: number, max: number },
       connectionTimeoutMillis: connectPatience,
       query_timeout: answerPatience,
       keepAlive: true,
-      keepAliveInitialDelayMillis: 10_000
-    },
+      keepAliveInitialDelayMillis: 10_000,
+      stream: () => guardReader(new Socket())
+    } as Knex.PgConnectionConfig,
     pool: {
       ...pool,
-      afterCreate (connection: Client, done: (error: Error | null) => void) {
+      afterCreate (connection: OpenClient, done: (error: Error | null) => void) {
+        const { connection: { stream } } = connection
+        // The driver has put it over the one that it was given.
+        if (stream instanceof TLSSocket) guardReader(stream)
         // Ids, times and counts are whole numbers that a number holds.
         connection.setTypeParser(int8, Number)
         connection.query(preparations, error => {
