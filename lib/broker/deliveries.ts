@@ -144,10 +144,13 @@ export function hasStrayed (uuid: string, since: number): boolean {
   return (strays.get(uuid) ?? Number.NEGATIVE_INFINITY) >= since
 }
 
-/** The origin that subscribers in this process receive with a message: the bridge that brought it, or its client. */
-export function originOf (id: unknown): string | undefined {
-  const delivery = find(id)?.delivery
-  return delivery && (delivery.origin ?? clientOrigin(delivery.clientId))
+/**
+ * The origin that subscribers in this process receive with a message: the bridge that brought it, or its client.
+ * @param carried what the message says of its delivery, which may be settled already; absent: known by its id while it is not
+ */
+export function originOf (carried: Partial<Delivery> | undefined, id: unknown): string | undefined {
+  const { origin, clientId } = carried ?? find(id)?.delivery ?? {}
+  return origin ?? (clientId === undefined ? undefined : clientOrigin(clientId))
 }
 
 export function clientOrigin (clientId: string): string {

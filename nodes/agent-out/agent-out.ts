@@ -33,7 +33,7 @@ export default function (RED: RED): void {
         sent += count
         return done()
       }
-      const origin = originOf((msg.delivery as Partial<Delivery> | undefined)?.id ?? msg._msgid)
+      const origin = originOf(msg.delivery as Partial<Delivery> | undefined, msg._msgid)
       const publish = async ({ topic, payload }: TopicAndPayload): Promise<void> => { await broker.publish({ topic, payload: encodePayload(payload), qos, retain }, origin) }
       Promise.all(publications.publications.map(publish)).then(() => {
         sent += count

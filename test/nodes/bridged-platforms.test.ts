@@ -15,15 +15,16 @@ type Name = typeof names[number]
 interface Platform { publisher: MqttClient, heard: string[], knex: Knex }
 
 /** Two whole platforms, each with its broker, database and subscriber. */
-async function platforms (t: TestContext, bridged: Array<[from: Name, to: Name]>): Promise<{ a: Platform, b: Platform, flow: TestFlow }> {
+async function platforms (t: TestContext, bridged: Array<[from: Name, to: Name]>, { acknowledge = 'stored', delay = 0 } = {}): Promise<{ a: Platform, b: Platform, flow: TestFlow }> {
   const folder = await temporaryFolder(t)
   const ports = { a: await freePort(), b: await freePort() }
   const topics = [{ direction: 'both', filter: 'agent/#', qos: 1, localPrefix: '', remotePrefix: '' }]
   const file = (name: Name): string => join(folder, `${name}.sqlite`)
   const nodes = names.flatMap(name => [
     { id: `broker-${name}`, type: 'platziverse-broker', port: ports[name], wires: [[], []] },
-    { id: `in-${name}`, type: 'agent-in', broker: `broker-${name}`, wires: [[`store-${name}`], [`store-${name}`], [`store-${name}`], []] },
-    { id: `store-${name}`, type: 'metric-store', database: `database-${name}`, wires: [[`out-${name}`]] },
+    { id: `in-${name}`, type: 'agent-in', broker: `broker-${name}`, acknowledge, wires: [[`store-${name}`], [`store-${name}`], [`store-${name}`], []] },
+    { id: `store-${name}`, type: 'metric-store', database: `database-${name}`, wires: [[delay > 0 ? `delay-${name}` : `out-${name}`]] },
+    { id: `delay-${name}`, type: 'function', func: `await new Promise(resolve => { setTimeout(resolve, ${delay}) })\nreturn msg`, outputs: 1, wires: [[`out-${name}`]] },
     { id: `out-${name}`, type: 'agent-out', broker: `broker-${name}`, qos: '1', wires: [] },
     { id: `database-${name}`, type: 'platziverse-database', client: 'sqlite', filename: file(name) }
   ])
@@ -59,9 +60,16 @@ async function quiet (...sides: Platform[]): Promise<void> {
   }, over => over)
 }
 
-for (const [text, bridged] of [['one bridge', [['a', 'b']]], ['a bridge each', [['a', 'b'], ['b', 'a']]]] as Array<[string, Array<[Name, Name]>]>) {
+const one: Array<[Name, Name]> = [['a', 'b']]
+const setups: Array<[string, Array<[Name, Name]>, { acknowledge?: string, delay?: number }]> = [
+  ['one bridge', one, {}],
+  ['one bridge and acknowledgements on arrival', one, { acknowledge: 'arrival' }],
+  ['one bridge and slow flows', one, { delay: 50 }],
+  ['a bridge each', [...one, ['b', 'a']], {}]
+]
+for (const [text, bridged, flows] of setups) {
   test(`two platforms with ${text} between them, both ways, store each message once each, and settle`, async t => {
-    const { a, b } = await platforms(t, bridged)
+    const { a, b } = await platforms(t, bridged, flows)
     const ready = async (side: Platform, other: Platform): Promise<void> => {
       await until(async () => {
         await side.publisher.publishAsync('agent/connected', JSON.stringify({ agent: { uuid: 'probe' } }), { qos: 1 })
