@@ -110,7 +110,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#taker = taker
     this.#options = options
     this.#persistence = persistence
-    this.#gate = new Gate(options, () => persistence.counters.sessions)
+    this.#gate = new Gate(options, (owner, most) => persistence.hasRoomForSession(owner, most))
     this.#rules = new Rules(options.rules)
     this.#turns = new Turns(options.limits)
     this.#comingIn = new Incoming(options.limits.incomingBytes)

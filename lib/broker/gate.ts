@@ -2,6 +2,7 @@ import { reasonOf } from '../errors.ts'
 import { AskedLogins, type Verdict } from './asked-logins.ts'
 import { Bans } from './bans.ts'
 import type { Arrival, BrokerOptions } from './broker.ts'
+import type { SessionOwner } from './persistence/session.ts'
 import { Users } from './users.ts'
 
 /** Who wants to come in, as CONNECT says it. */
@@ -43,13 +44,13 @@ export class Gate {
   #asked = new AskedLogins()
   /** Rises with each change of who may come in. */
   #revision = 0
-  #sessions: () => number
+  #hasRoomForSession: (owner: SessionOwner, most: number) => boolean
 
-  /** @param sessions how many there are */
-  constructor (options: BrokerOptions, sessions: () => number) {
+  /** @param hasRoomForSession whether somebody may have one more, of so many */
+  constructor (options: BrokerOptions, hasRoomForSession: (owner: SessionOwner, most: number) => boolean) {
     this.#options = options
     this.#users = new Users(options.users)
-    this.#sessions = sessions
+    this.#hasRoomForSession = hasRoomForSession
   }
 
   /** @returns why a client that was let in before may not stay; undefined: it may */
@@ -90,12 +91,20 @@ export class Gate {
     answer(revision === this.#revision ? decision : refusals.undecided)
   }
 
-  async #examine ({ clientId, newSession, keepalive, username, password, arrival }: Applicant): Promise<Decision> {
+  async #examine (applicant: Applicant): Promise<Decision> {
+    const decision = await this.#identify(applicant)
+    if ('by' in decision || !applicant.newSession) return decision
+    const { sessions } = this.#options.limits
+    const { username, arrival } = applicant
+    const owner = decision.verified ? arrival.username ?? username ?? '' : null
+    return this.#hasRoomForSession(owner, sessions) ? decision : { by: 'sessions', returnCode: 3, text: `there are ${sessions} sessions already` }
+  }
+
+  async #identify ({ clientId, keepalive, username, password, arrival }: Applicant): Promise<Decision> {
     const { limits } = this.#options
     if (this.bans.has(clientId)) return { by: 'banned', returnCode: 5, text: 'the client id is kept out for a time' }
     // As Mosquitto answers it: MQTT 3.1.1 has no code for this.
     if (limits.keepalive > 0 && (keepalive === 0 || keepalive > limits.keepalive)) return { by: 'keepalive', returnCode: 2, text: `the keepalive is longer than ${limits.keepalive} s` }
-    if (newSession && limits.sessions > 0 && this.#sessions() >= limits.sessions) return { by: 'sessions', returnCode: 3, text: `there are ${limits.sessions} sessions already` }
     if (arrival.username === '') return { by: 'certificate', returnCode: 5, text: 'the certificate has no common name' }
     if (arrival.username !== undefined) return { verified: true }
     if (username !== undefined && this.hasLogins) return await this.#login(clientId, username, password, arrival.address)

@@ -86,6 +86,8 @@ export interface BrokerPersistence {
   clientCame (clientId: string, clean: boolean, owner?: SessionOwner): boolean
   clientWent (clientId: string): void
   hasSession (clientId: string): boolean
+  /** Whether somebody may have one more session: there are fewer than `most` (0: any number), or it has less than its share of them. */
+  hasRoomForSession (owner: SessionOwner, most: number): boolean
   /** Whether the session of a client has subscriptions to all these filters. */
   hasSubscriptions (clientId: string, filters: string[]): boolean
   /** Take the room that one more filter needs in the session of a client, if there is some; the subscription has to follow. */
@@ -223,6 +225,8 @@ class Persistence implements BrokerPersistence {
   clientWent (clientId: string): void { this.sessions.clientWent(clientId) }
 
   hasSession (clientId: string): boolean { return this.sessions.has(clientId) }
+
+  hasRoomForSession (owner: SessionOwner, most: number): boolean { return this.sessions.hasRoomFor(owner, most) }
 
   hasSubscriptions (clientId: string, filters: string[]): boolean { return this.subscriptions.has(clientId, filters) }
 

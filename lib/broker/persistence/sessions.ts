@@ -14,6 +14,8 @@ export class Sessions {
   #received: ReceivedMessages
   #empty: (session: Session) => void
   #byClient = new Map<string, Session>()
+  /** How many each owner has. */
+  #byOwner = new Map<SessionOwner | undefined, number>()
   #sweep: NodeJS.Timeout | undefined
 
   /** `empty` is called to remove the subscriptions and the queue of a session that ends. */
@@ -33,6 +35,16 @@ export class Sessions {
   get (clientId: string): Session | undefined { return this.#byClient.get(clientId) }
 
   values (): Iterable<Session> { return this.#byClient.values() }
+
+  /**
+   * Whether somebody may have one more session. Beyond `most` each has its share of that, the number divided by how many have any, so that
+   * none takes the others' places. @param most 0: any number
+   */
+  hasRoomFor (owner: SessionOwner, most: number): boolean {
+    if (most === 0 || this.size < most) return true
+    const own = this.#byOwner.get(owner) ?? 0
+    return own < Math.floor(most / (this.#byOwner.size + (own === 0 ? 1 : 0)))
+  }
 
   restore (clientId: string, away: number | undefined, owner: SessionOwner | undefined, record: number): void {
     this.#make(clientId, record, owner).away = away
@@ -66,7 +78,9 @@ export class Sessions {
     if (session === undefined || session.owner === owner) return true
     if (session.owner === undefined) {
       // It is written when the client has come.
+      this.#count(undefined, -1)
       session.owner = owner
+      this.#count(owner, 1)
       return true
     }
     if (session.owner !== null) return false
@@ -120,6 +134,7 @@ export class Sessions {
     const session = new Session(clientId, record, new Kept(this.#context.stateBytes), owner)
     session.kept.add(textBytes(clientId))
     this.#byClient.set(clientId, session)
+    this.#count(owner, 1)
     return session
   }
 
@@ -150,6 +165,12 @@ export class Sessions {
     this.#empty(session)
     session.kept.end()
     this.#context.journal.delete(session.record)
-    this.#byClient.delete(session.client)
+    if (this.#byClient.delete(session.client)) this.#count(session.owner, -1)
+  }
+
+  #count (owner: SessionOwner | undefined, by: 1 | -1): void {
+    const count = (this.#byOwner.get(owner) ?? 0) + by
+    if (count > 0) this.#byOwner.set(owner, count)
+    else this.#byOwner.delete(owner)
   }
 }

@@ -171,3 +171,34 @@ function query (folder: string, sql: string): Promise<unknown[]> {
     run(sql, (error: Error | null, rows?: unknown[]) => { db.close(() => { if (error === null) resolve(rows ?? []); else reject(error) }) })
   })
 }
+
+for (const kept of ['in memory', 'on disk']) {
+  test(`a user with as many sessions as there may be, ${kept}, leaves the others their share`, async t => {
+    const options: TestOptions = { users, anonymous: true, limits: { sessions: 6 }, folder: kept === 'on disk' ? await temporaryFolder(t) : undefined }
+    let broker = await openBroker(t, options)
+    const leave = async (who: IClientOptions, clientId: string): Promise<boolean> => {
+      const client = await broker.client({ ...who, clientId, clean: false }).catch((error: Error) => { assert.match(error.message, /Server unavailable/i) })
+      if (client === undefined) return false
+      await client.subscribeAsync('letters', { qos: 1 })
+      await client.endAsync()
+      return true
+    }
+    const leaveAll = async (who: IClientOptions, prefix: string): Promise<number> => {
+      let left = 0
+      while (left < 10 && await leave(who, `${prefix}${left}`)) left++
+      return left
+    }
+    assert.equal(await leaveAll(bob, 'bob'), 6)
+    if (kept === 'on disk') {
+      await removeBroker(broker.id)
+      broker = await openBroker(t, options)
+    }
+    // Of two users each has three.
+    assert.equal(await leaveAll(ada, 'ada'), 3)
+    assert.equal(await leaveAll(nobody, 'nobody'), 2)
+    assert.equal(await leave(bob, 'another'), false)
+    // Resumed at any time.
+    assert.equal(await leave(bob, 'bob0'), true)
+    assert.equal(broker.place.statistics().refusedBy['sessions'], kept === 'on disk' ? 3 : 4)
+  })
+}
