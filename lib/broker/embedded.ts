@@ -160,9 +160,9 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
         try {
           return this.#forward(client, packet)
         } catch (error) {
-          // aedes does not expect to lose the client here.
-          setImmediate(() => { client.emit('error', error as Error) })
-          return null
+          this.#hangUp(client, reasonOf(error))
+          // Nothing of it is sent any more; null would take it out of the session's queue.
+          return packet
         }
       }
     })

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { PlatziverseError } from '../errors.ts'
 import { Owners } from './owners.ts'
@@ -271,7 +271,14 @@ class Persistence implements BrokerPersistence {
     return this.queues.clear(client, packet)
   }
 
-  outgoingStream (client: Client): Readable { return this.queues.stream(client) }
+  outgoingStream (client: Client): Readable {
+    try {
+      return this.queues.stream(client)
+    } catch (error) {
+      // aedes expects that a stream fails, and not that there is none.
+      return new Readable({ read () { this.destroy(error as Error) } })
+    }
+  }
 
   receive (client: Client, packet: { messageId?: number | undefined, payload: Buffer | string }, ended: Ended): Ended | undefined {
     return this.received.receive(client, packet, ended)
