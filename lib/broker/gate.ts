@@ -105,7 +105,7 @@ export class Gate {
     if (this.bans.has(clientId)) return { by: 'banned', returnCode: 5, text: 'the client id is kept out for a time' }
     // As Mosquitto answers it: MQTT 3.1.1 has no code for this.
     if (limits.keepalive > 0 && (keepalive === 0 || keepalive > limits.keepalive)) return { by: 'keepalive', returnCode: 2, text: `the keepalive is longer than ${limits.keepalive} s` }
-    if (arrival.username === '') return { by: 'certificate', returnCode: 5, text: 'the certificate has no common name' }
+    if (arrival.username === '') return { by: 'certificate', returnCode: 5, text: 'the certificate has no common name, or none that can be a username' }
     if (arrival.username !== undefined) return { verified: true }
     if (username !== undefined && this.hasLogins) return await this.#login(clientId, username, password, arrival.address)
     return this.mayBeAnonymous(arrival) ? { verified: false } : { by: 'anonymous', returnCode: 5, text: 'anonymous access is not allowed' }

@@ -7,7 +7,7 @@ import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import type { ListenerOptions } from '../../../lib/broker/broker.ts'
 import { attachBroker, type BrokerPlace } from '../../../lib/broker/hub.ts'
 import { brokerOptions, openBroker } from '../../helpers/broker.ts'
-import { makeAuthority, withoutOpenssl } from '../../helpers/certificates.ts'
+import { makeAuthority, withoutOpenssl, type SubjectName } from '../../helpers/certificates.ts'
 import { until } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { upgradeStatus } from '../../helpers/web-socket.ts'
@@ -102,6 +102,39 @@ test('a client certificate is required, and its common name is the username', { 
   knock(makeAuthority(await temporaryFolder(t)).issue('sensor-7'))
   await until(() => broker.place.statistics().refusedBy['tls'], count => count === 2)
   assert.equal(broker.place.statistics().clients, 1)
+})
+
+for (const [what, subject] of Object.entries<SubjectName[][]>({
+  'nothing': [],
+  'an empty common name': [[{ value: '' }]],
+  'two common names': [[{ value: 'admin' }], [{ value: 'other' }]],
+  'two common names in one': [[{ value: 'admin' }, { value: 'other' }]],
+  'a NUL in its common name': [[{ value: 'admin\0other' }]],
+  'a line in its common name': [[{ value: 'other\nconnected: admin' }]],
+  'a name that is not common': [[{ oid: [0x2a, 3], value: 'admin' }]]
+})) {
+  test(`a client certificate that says ${what} lets nobody in`, { skip: withoutOpenssl }, async t => {
+    const authority = makeAuthority(await temporaryFolder(t))
+    const tls = { ...authority.issue('server'), ca: authority.cert }
+    const broker = await openBroker(t, { listeners: [{ transport: 'tls', ...here, tls, certificates: 'username' }] })
+    const [port] = await portsOf(broker.place)
+    const connecting = connectAsync(`mqtts://localhost:${port}`, { ca: authority.cert, ...authority.forge(subject), reconnectPeriod: 0, username: 'admin', password: 'x' })
+    await assert.rejects(connecting, { code: 5 })
+    assert.equal(broker.place.statistics().refusedBy['certificate'], 1)
+  })
+}
+
+test('any other common name is the username', { skip: withoutOpenssl }, async t => {
+  const authority = makeAuthority(await temporaryFolder(t))
+  const tls = { ...authority.issue('server'), ca: authority.cert }
+  const broker = await openBroker(t, { listeners: [{ transport: 'tls', ...here, tls, certificates: 'username' }] })
+  const [port] = await portsOf(broker.place)
+  const names = ['__proto__', '#', 'a/b', '$SYS', 'a, CN=b', 'x'.repeat(5000), '\u{1f600}']
+  for (const value of names) {
+    const client = await connectAsync(`mqtts://localhost:${port}`, { ca: authority.cert, ...authority.forge([[{ value }]]), reconnectPeriod: 0 })
+    t.after(() => { client.end(true) })
+  }
+  assert.deepEqual(broker.events.flatMap(event => event.event === 'connected' ? [event.username] : []), names)
 })
 
 test('a certificate that is no good fails its own listener with a code, and the others run on', { skip: withoutOpenssl }, async t => {
