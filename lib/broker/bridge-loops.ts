@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
+import { Recent } from './recent.ts'
 
 /** Ms for which a message is known again. */
 const remembered = 10_000
-const mostRemembered = 10_000
+/** Messages that are known again; at most twice as many. */
+const leastRemembered = 10_000
 /** How often within that time the same message may come round by other ways before it is taken for one that circles. */
 const usualPatience = 20
 
@@ -23,7 +25,7 @@ interface Memory {
  */
 export class LoopGuard {
   readonly #now: () => number
-  #memories = new Map<string, Memory>()
+  #memories = new Recent<Memory>(2 * leastRemembered)
 
   /** @param now ms that never go back */
   constructor (now: () => number = () => performance.now()) {
@@ -59,7 +61,7 @@ export class LoopGuard {
   returns (topic: string, payload: Buffer, patience = usualPatience): boolean {
     const now = this.#now()
     // Nothing went out, such as with a bridge that only fetches: nothing can come back.
-    if (this.#memories.size === 0) return false
+    if (this.#memories.isEmpty) return false
     const memory = this.#memories.get(keyOf(topic, payload))
     if (memory === undefined) return false
     if (memory.echoes > 0 && now - memory.sentAt < remembered) {
@@ -75,10 +77,7 @@ export class LoopGuard {
     const memory = known ?? { publisher: undefined, echoes: 0, sentAt: now, rounds: 0, since: now }
     if (now - memory.since >= remembered) Object.assign(memory, { publisher: undefined, rounds: 0, since: now })
     if (now - memory.sentAt >= remembered) memory.echoes = 0
-    // The one that was not seen for the longest time comes first.
-    if (known !== undefined) this.#memories.delete(key)
     this.#memories.set(key, memory)
-    if (this.#memories.size > mostRemembered) for (const oldest of this.#memories.keys()) { this.#memories.delete(oldest); break }
     return memory
   }
 }

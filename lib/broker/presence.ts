@@ -1,4 +1,5 @@
 import type { Connection } from './broker.ts'
+import { Recent } from './recent.ts'
 
 /** Agents said to be disconnected that are remembered of one user, or of all anonymous clients, so that a second goodbye is known as one. */
 const mostRemembered = 10_000
@@ -13,7 +14,7 @@ export class Presence {
   /** Of the anonymous connections that have agents: how many they are, and their agents. */
   #anonymous = { connections: 0, agents: 0 }
   /** By the user whose connection it was, so that none pushes out another's. */
-  #left = new Map<string | undefined, Recent>()
+  #left = new Map<string | undefined, Recent<true>>()
 
   /** How many agents are connected. */
   get size (): number { return this.#owner.size }
@@ -49,7 +50,7 @@ export class Presence {
     // An agent that came back through another connection is not gone because the old one's will says so, or what still came of the old one.
     if (will && owner !== connection) return false
     if (owner !== undefined && owner !== connection && connection?.gone === true) return false
-    if (owner === undefined && this.#left.get(userOf(connection))?.has(uuid) === true) return false
+    if (owner === undefined && this.#left.get(userOf(connection))?.get(uuid) === true) return false
     if (owner !== undefined) this.#disown(uuid, owner)
     this.#owner.delete(uuid)
     this.#remember(uuid, connection)
@@ -83,29 +84,8 @@ export class Presence {
   #remember (uuid: string, connection: Connection | undefined): void {
     const user = userOf(connection)
     let left = this.#left.get(user)
-    if (left === undefined) this.#left.set(user, left = new Recent())
-    left.add(uuid)
-  }
-}
-
-/** The names that were added last, in two halves: a Set gives away its oldest only after it passed by all that it gave away before. */
-class Recent {
-  #newer = new Set<string>()
-  #older = new Set<string>()
-
-  has (name: string): boolean { return this.#newer.has(name) || this.#older.has(name) }
-
-  add (name: string): void {
-    if (this.#newer.size >= mostRemembered / 2) {
-      this.#older = this.#newer
-      this.#newer = new Set()
-    }
-    this.#newer.add(name)
-  }
-
-  delete (name: string): void {
-    this.#newer.delete(name)
-    this.#older.delete(name)
+    if (left === undefined) this.#left.set(user, left = new Recent(mostRemembered))
+    left.set(uuid, true)
   }
 }
 
