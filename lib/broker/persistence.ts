@@ -101,7 +101,7 @@ export interface BrokerPersistence {
    * @param ended is called after the commit; PUBREC may be sent then
    * @returns what to call once the message is where it belongs, or failed; undefined: it is a copy and shares the first one's outcome
    */
-  receive (client: Client, packet: { messageId?: number | undefined, payload: Buffer | string }, ended: Ended): Ended | undefined
+  receive (client: Client, packet: Pick<Packet, 'messageId' | 'topic' | 'payload' | 'dup'>, ended: Ended): Ended | undefined
   /** About how many retained messages match filters. */
   countRetained (filters: string[]): number
   /** A client is let in: its last will of a former run is not published any more, another user's is. */
@@ -280,7 +280,7 @@ class Persistence implements BrokerPersistence {
     }
   }
 
-  receive (client: Client, packet: { messageId?: number | undefined, payload: Buffer | string }, ended: Ended): Ended | undefined {
+  receive (client: Client, packet: Pick<Packet, 'messageId' | 'topic' | 'payload' | 'dup'>, ended: Ended): Ended | undefined {
     return this.received.receive(client, packet, ended)
   }
 

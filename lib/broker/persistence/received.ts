@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib'
 import { Kept, textBytes } from '../state-bytes.ts'
 import type { Client, Context } from './context.ts'
 import { copyOf, type Packet } from './records.ts'
@@ -5,12 +6,14 @@ import { copyOf, type Packet } from './records.ts'
 /** Called with the outcome of a message: it is wherever it belongs, or an error. */
 export type Ended = (error?: Error) => void
 
-type Publication = Pick<Packet, 'messageId' | 'payload'>
+type Publication = Pick<Packet, 'messageId' | 'topic' | 'payload' | 'dup'>
 
 interface Received {
   packet: Partial<Packet>
   /** Its number in the journal. */
   record: number | undefined
+  /** Tells its copies from another message with its id; undefined: not known. */
+  sum: number | undefined
   /** Copies that came while the message is on its way; undefined once it is wherever it belongs. */
   copies: Ended[] | undefined
   /** The connection of the copies. */
@@ -45,8 +48,8 @@ export class ReceivedMessages {
 
   has (clientId: string): boolean { return this.#byClient.has(clientId) }
 
-  restore (clientId: string, messageId: number, record: number): void {
-    this.#put(clientId, messageId, { packet: { cmd: 'publish', messageId }, record, copies: undefined, from: undefined })
+  restore (clientId: string, messageId: number, sum: number | undefined, record: number): void {
+    this.#put(clientId, messageId, { packet: { cmd: 'publish', messageId }, record, sum, copies: undefined, from: undefined })
   }
 
   /**
@@ -58,10 +61,12 @@ export class ReceivedMessages {
   receive (client: Client, packet: Publication, ended: Ended): Ended | undefined {
     const messageId = packet.messageId!
     const known = this.#find(client.id, messageId)
-    if (known !== undefined) {
+    if (known !== undefined && (packet.dup || known.sum === undefined || known.sum === sumOf(packet))) {
       this.#join(known, client, ended)
       return undefined
     }
+    // A device that was switched off forgot which ids it had used: taken for a copy, its message would be acknowledged and lost.
+    if (known !== undefined) this.#remove(client.id, messageId)
     const whyNot = this.#whyNot(client)
     if (whyNot !== undefined) {
       ended(whyNot)
@@ -147,8 +152,9 @@ export class ReceivedMessages {
     return new Error('all clients together have the broker remember too much')
   }
 
-  #add (client: Client, { messageId, payload }: Publication, copies: Received['copies']): Received {
-    const received: Received = { packet: { cmd: 'publish', messageId }, record: undefined, copies, from: undefined }
+  #add (client: Client, publication: Publication, copies: Received['copies']): Received {
+    const { messageId, payload } = publication
+    const received: Received = { packet: { cmd: 'publish', messageId }, record: undefined, sum: sumOf(publication), copies, from: undefined }
     this.#put(client.id, messageId!, received)
     if (client.clean !== true && typeof payload === 'object') this.#arriving.set(payload, { received, client: client.id, messageId: messageId! })
     return received
@@ -168,7 +174,7 @@ export class ReceivedMessages {
     received.record = journal.next()
     // That it came is all that is asked from here on.
     received.packet = { cmd: 'publish', messageId }
-    journal.put(received.record, { kind: 'received', client, messageId })
+    journal.put(received.record, { kind: 'received', client, messageId, ...received.sum === undefined ? {} : { sum: received.sum } })
   }
 
   #remove (clientId: string, messageId: number): void {
@@ -191,6 +197,10 @@ export class ReceivedMessages {
     ofClient.byId.set(messageId, received)
     ofClient.kept.add(bytesOf(clientId))
   }
+}
+
+function sumOf ({ topic, payload }: Publication): number {
+  return crc32(payload, crc32(topic))
 }
 
 /** Each record has the client id. */

@@ -36,8 +36,8 @@ export type StoredRecord =
   | { kind: 'message', content: Content }
   /** `message` is the number of its content; without one the message was released by PUBREL. */
   | { kind: 'queued', client: string, message?: number, qos: 0 | 1 | 2, messageId?: number }
-  /** A QoS 2 message that was received and waits for its PUBREL. */
-  | { kind: 'received', client: string, messageId: number }
+  /** A QoS 2 message that was received and waits for its PUBREL. `sum`: of its topic and payload; absent where an earlier version wrote it, which ignores it. */
+  | { kind: 'received', client: string, messageId: number, sum?: number }
   /** `away`: ms since 1970, null while the client is here. `owner`: absent where version 1 wrote it. */
   | { kind: 'session', client: string, away: number | null, owner?: string | null }
   | { kind: 'subscription', client: string, subscription: Subscription }

@@ -45,7 +45,7 @@ export class Restorer {
         to.queues.restore(this.#session(stored.client), this.#queued(record, stored))
         return
       case 'received':
-        to.received.restore(stored.client, stored.messageId, record)
+        to.received.restore(stored.client, stored.messageId, stored.sum, record)
         return
       case 'session':
         to.sessions.restore(stored.client, stored.away ?? undefined, stored.owner, record)

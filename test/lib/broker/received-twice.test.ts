@@ -230,6 +230,54 @@ function defineTests (): void {
     await until(() => heard.length, n => n === 1)
   })
 
+  test('another message with the id of one that waits for its PUBREL is no copy of it, also after a kill', async t => {
+    const folder = await temporaryFolder(t)
+    const child = fork(program, ['be killed', folder])
+    t.after(() => { child.kill('SIGKILL') })
+    const { port } = await waitFor<{ port: number }>(child, 'message', ({ port }) => port !== undefined)
+    const send = async (port: number, payload: string): Promise<Speaker> => {
+      const client = await speak(t, port, { payload })
+      client.send(false)
+      await until(() => client.count('pubrec'), n => n === 1)
+      return client
+    }
+    // A device that is switched off before its PUBREL each time, and begins with the same id.
+    await send(port, reading('a1'))
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+
+    const broker = await openBroker(t, { folder })
+    const { heard } = openIntake(t, broker.id, { acknowledge: 'arrival' })
+    const uuids = (): string[] => heard.flatMap(({ kind, incoming }) => kind === 'message' ? incoming?.payload.agent.uuid ?? [] : [])
+    const payloads = ['a2', 'a3', 'a4'].map(uuid => reading(uuid))
+    for (const payload of payloads) (await send(broker.port, payload)).socket.destroy()
+    assert.deepEqual(uuids(), ['a2', 'a3', 'a4'])
+    const last = await send(broker.port, payloads[2] as string)
+    last.send(true)
+    await until(() => last.count('pubrec'), n => n === 2)
+    last.release()
+    await until(() => last.count('pubcomp'), n => n === 1)
+    assert.deepEqual(uuids(), ['a2', 'a3', 'a4'])
+  })
+
+  test('another message with the id of one that is on its way is stored as well', async t => {
+    const broker = await openBroker(t)
+    const heard = messagesOf(t, broker.id)
+    const before = await speak(t, broker.port)
+    before.send(false)
+    await until(() => heard.length, n => n === 1)
+    before.socket.destroy()
+    const after = await speak(t, broker.port, { payload: reading('a2') })
+    after.send(false)
+    await until(() => heard.length, n => n === 2)
+    settle(heard[0])
+    await read(after)
+    assert.equal(after.count('pubrec'), 0)
+    settle(heard[1])
+    await until(() => after.count('pubrec'), n => n === 1)
+    assert.deepEqual(heard.map(({ incoming }) => incoming?.payload.agent.uuid), ['a1', 'a2'])
+  })
+
   test('a session keeps at most 1,000 messages that wait for PUBREL, over all its connections', async t => {
     const broker = await openBroker(t)
     openIntake(t, broker.id, { acknowledge: 'arrival' })
