@@ -1,42 +1,24 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { connectAsync } from 'mqtt'
 import { generate, type Packet } from 'mqtt-packet'
+import { makeAuthority, withoutOpenssl } from '../helpers/certificates.ts'
+import { temporaryFolder } from '../helpers/folder.ts'
+import { connectPacket, fuzz, mutated, names, Random, seed, type Hostile } from '../helpers/hostile.ts'
 import { exampleFlow } from '../helpers/main-flow.ts'
-import { freePort, startNodeRed, type NodeRed } from '../helpers/node-red.ts'
+import { freePort, startNodeRed } from '../helpers/node-red.ts'
 import { publishPacket, rawClient, rawSocket } from '../helpers/raw-client.ts'
 import { binary, frame, rawWebSocket, text, upgradeRequest } from '../helpers/raw-web-socket.ts'
+import { answering, loginEdges } from './edges-login.ts'
+import { tlsEdges } from './edges-tls.ts'
 
 // Every place at which a stranger's bytes reach this package in a real Node-RED. Whatever comes in there, the process lives, nothing is left
 // uncaught, and other clients keep their connections. A new listener, endpoint, input or outgoing connection belongs into this table.
 
-interface Ports { tcp: number, ws: number, http: number }
-interface Hostile { ports: Ports, nodeRed: NodeRed, random: Random }
-
-const seed = 20_261_128
-/** ms of each fuzz. */
-const fuzzing = 3_000
-
-/** The same numbers in each run (mulberry32). */
-class Random {
-  #state: number
-  constructor (state: number) { this.#state = state }
-  below (limit: number): number {
-    this.#state = this.#state + 0x6d2b79f5 | 0
-    let t = Math.imul(this.#state ^ this.#state >>> 15, 1 | this.#state)
-    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t
-    return Math.floor(((t ^ t >>> 14) >>> 0) / 2 ** 32 * limit)
-  }
-
-  bytes (length: number): Buffer { return Buffer.from(Array.from({ length }, () => this.below(256))) }
-  one<T> (list: readonly T[]): T { return list[this.below(list.length)] as T }
-}
-
-const connectPacket = (clientId: string, clean = true): Buffer => generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId, keepalive: 0, clean, will: { topic: 'agent/disconnected', payload: Buffer.from('{"agent":{"uuid":"w"}}'), qos: 1, retain: false } } as Packet)
-const names = ['__proto__', 'constructor', 'hasOwnProperty', 'toString', '$SYS/x', '$share/g/#', '$share/__proto__/a/+', 'a'.repeat(60_000), '/'.repeat(31), '\u{1f600}', 'agent/message']
 const packets: Buffer[] = [
   ...names.flatMap(name => [publishPacket(name.replace(/[#+]/g, 'x'), name, 1, 7), generate({ cmd: 'subscribe', messageId: 8, subscriptions: [{ topic: name, qos: 2 }] } as Packet), generate({ cmd: 'unsubscribe', messageId: 9, unsubscriptions: [name] } as Packet)]),
   ...(['puback', 'pubrec', 'pubrel', 'pubcomp'] as const).map(cmd => generate({ cmd, messageId: 77 } as Packet)),
@@ -44,27 +26,6 @@ const packets: Buffer[] = [
   generate({ cmd: 'pingreq' } as Packet)
 ]
 const payloads = ['', '\0', 'null', '[]', '{}', '"', '{"agent":{"uuid":{"__proto__":1}}}', '{"agent":{"uuid":"__proto__"},"metrics":[{"type":"__proto__","value":1}]}', '['.repeat(100_000), '{"a":'.repeat(50_000), '{"agent":{"uuid":"x"},"metrics":[{"type":"t","value":1e999}]}', '{"agent":{"uuid":"x"},"metrics":[{"type":"t","value":1}],"timestamp":8640000000000001}', '{"agent":{"uuid":"\\ud800"},"metrics":[{"type":"\\ud800","value":"\\ud800"}]}', `{"agent":{"uuid":"x","pid":${'9'.repeat(5000)}},"metrics":[]}`, Buffer.from([0xff, 0xfe, 0]).toString('latin1')]
-
-function mutated (random: Random, packet: Buffer): Buffer {
-  const bytes = Buffer.from(packet)
-  for (let i = random.below(4); i >= 0; i--) bytes[random.below(Math.min(bytes.length, 40))] = random.below(256)
-  return random.below(3) === 0 ? bytes.subarray(0, random.below(bytes.length)) : bytes
-}
-
-/** Sends what `make` makes over new connections until the time is over. */
-async function fuzz (open: () => Promise<Socket>, make: () => Buffer | string): Promise<void> {
-  const end = performance.now() + fuzzing
-  while (performance.now() < end) {
-    await Promise.all(Array.from({ length: 8 }, async () => {
-      const socket = await open().catch(() => undefined)
-      if (socket === undefined) return
-      socket.resume()
-      for (let i = 0; i < 10 && !socket.destroyed; i++) socket.write(make())
-      await pause(5)
-      socket.resetAndDestroy()
-    }))
-  }
-}
 
 async function post (url: string, path: string, body: string, type = 'application/json'): Promise<void> {
   const response = await fetch(new URL(path, url), { method: 'POST', body, headers: { 'content-type': type } })
@@ -158,13 +119,21 @@ async function garbageServer (t: TestContext, random: Random): Promise<number> {
   return (server.address() as { port: number }).port
 }
 
-test('whatever comes in at any edge, Node-RED lives on, nothing is left uncaught, and others stay connected', { timeout: 240_000 }, async t => {
+test('whatever comes in at any edge, Node-RED lives on, nothing is left uncaught, and others stay connected', { timeout: 400_000 }, async t => {
   const random = new Random(seed)
-  const [tcp, ws] = [await freePort(), await freePort()]
+  const [tcp, ws, tls, wss, asked] = [await freePort(), await freePort(), await freePort(), await freePort(), await freePort()]
+  const folder = await temporaryFolder(t)
+  const authority = withoutOpenssl === false ? makeAuthority(folder) : undefined
+  authority?.issue('server')
+  const material = { id: 'edge-tls', type: 'tls-config', cert: join(folder, 'server.crt'), key: join(folder, 'server.key'), ca: join(folder, 'ca.crt'), verifyservercert: true }
   const elsewhere = `mqtt://127.0.0.1:${await garbageServer(t, random)}`
-  const listeners = [{ transport: 'ws', host: '127.0.0.1', port: ws, path: '', certificates: 'none' }, { transport: 'path', host: '', port: '', path: '/mqtt', certificates: 'none' }]
+  const listeners = [
+    { transport: 'ws', host: '127.0.0.1', port: ws, path: '', certificates: 'none' },
+    { transport: 'path', host: '', port: '', path: '/mqtt', certificates: 'none' },
+    ...authority === undefined ? [] : [{ transport: 'tls', host: '127.0.0.1', port: tls, path: '', certificates: 'username' }, { transport: 'wss', host: '127.0.0.1', port: wss, path: '', certificates: 'none' }]
+  ]
   const limits = { connectionRate: 0 }
-  const main = await exampleFlow('Monitor agents', { 'platziverse-broker': { port: tcp, listeners, limits, prometheus: true } }, ['platziverse-agent', 'debug']) as Array<{ id: string, type: string, z?: string }>
+  const main = await exampleFlow('Monitor agents', { 'platziverse-broker': { port: tcp, listeners, limits, prometheus: true, ...authority && { tls: material.id } } }, ['platziverse-agent', 'debug']) as Array<{ id: string, type: string, z?: string }>
   const idOf = (type: string): string => main.find(node => node.type === type)?.id ?? ''
   const z = main.find(({ type }) => type === 'agent-in')?.z
   const broker = idOf('platziverse-broker')
@@ -177,27 +146,70 @@ test('whatever comes in at any edge, Node-RED lives on, nothing is left uncaught
     { id: 'edge-bridge', type: 'platziverse-bridge', z, broker, url: elsewhere, topics: [{ direction: 'both', filter: '#', qos: 1, localPrefix: '', remotePrefix: 'far/' }], x: 1, y: 1, wires: [[]] },
     { id: 'edge-agent', type: 'platziverse-agent', z, broker: '', url: elsewhere, interval: 1, cpu: true, memory: true, x: 1, y: 1, wires: [[]] }
   ]
-  const nodeRed = await startNodeRed({ flows: [...main, ...inputs, ...outward] })
+  const asking = [
+    { id: 'edge-asks', type: 'platziverse-broker', z, host: '127.0.0.1', port: asked, login: 'flow', limits, x: 1, y: 1, wires: [['edge-answers'], []] },
+    { id: 'edge-answers', type: 'function', z, func: answering, outputs: 1, x: 1, y: 1, wires: [['edge-asks']] }
+  ]
+  const nodeRed = await startNodeRed({ flows: [...main, ...inputs, ...outward, ...asking, ...authority === undefined ? [] : [material]] })
   t.after(async () => {
     const uncaught = /^.*(Uncaught|Unhandled)[^]{0,1500}/im.exec(nodeRed.log)?.[0]
     if (uncaught !== undefined) t.diagnostic(uncaught)
     await nodeRed.stop()
   })
-  const honest = await connectAsync(`mqtt://127.0.0.1:${tcp}`, { clientId: 'honest', reconnectPeriod: 0 })
-  t.after(() => { honest.end(true) })
   let hangUps = 0
-  honest.on('close', () => { hangUps++ })
-  await honest.subscribeAsync('honest', { qos: 1 })
+  const others = await Promise.all([
+    { url: `mqtt://127.0.0.1:${tcp}` },
+    { url: `mqtt://127.0.0.1:${asked}`, username: 'honest', password: 'x' },
+    ...authority === undefined ? [] : [{ url: `mqtts://localhost:${tls}`, ca: authority.cert, ...authority.issue('honest') }, { url: `wss://localhost:${wss}`, ca: authority.cert }]
+  ].map(async ({ url, ...options }, i) => {
+    const client = await connectAsync(url, { clientId: `honest-${i}`, reconnectPeriod: 0, ...options })
+    t.after(() => { client.end(true) })
+    client.on('close', () => { hangUps++ })
+    await client.subscribeAsync(`honest/${i}`, { qos: 1 })
+    return client
+  }))
+  const othersAreServed = async (): Promise<void> => {
+    for (const [i, honest] of others.entries()) {
+      const heard = once(honest as never, 'message', { signal: AbortSignal.timeout(10_000) })
+      await honest.publishAsync(`honest/${i}`, 'x', { qos: 1 })
+      await heard
+    }
+    await nodeRed.api('settings')
+    assert.equal(hangUps, 0)
+    // What a flow of its own rejects is logged by Node-RED, and is the flow's.
+    assert.doesNotMatch(nodeRed.log, /Uncaught|Unhandled|RangeError|TypeError|ERR_INVALID_URL/i)
+  }
+  /** What Node-RED counted of a kind. */
+  const counted = async (kind: string): Promise<number> => {
+    const text = await nodeRed.api<string>('platziverse/metrics')
+    return [...text.matchAll(new RegExp(`^platziverse_broker_refused_total{[^}]*"${kind}"[^}]*} (\\d+)`, 'gm'))].reduce((sum, [, count]) => sum + Number(count), 0)
+  }
+  const hostile = { ports: { tcp, ws, http: nodeRed.port, tls, wss, asked }, nodeRed, random }
 
   for (const [name, attack] of Object.entries(edges)) {
     await t.test(name, async t => {
-      await attack(t, { ports: { tcp, ws, http: nodeRed.port }, nodeRed, random })
-      const heard = once(honest as never, 'message', { signal: AbortSignal.timeout(10_000) })
-      await honest.publishAsync('honest', 'x', { qos: 1 })
-      await heard
-      await nodeRed.api('settings')
-      assert.equal(hangUps, 0)
-      assert.doesNotMatch(nodeRed.log, /Uncaught|Unhandled|RangeError|TypeError|ERR_INVALID_URL/i)
+      await attack(t, hostile)
+      await othersAreServed()
     })
   }
+
+  for (const [name, attack] of Object.entries(tlsEdges)) {
+    await t.test(`TLS: ${name}`, { skip: withoutOpenssl, timeout: 60_000 }, async t => {
+      const before = await counted('tls')
+      await attack(t, { ...hostile, authority: authority! })
+      await othersAreServed()
+      t.diagnostic(`${await counted('tls') - before} refused`)
+    })
+  }
+  if (authority !== undefined) assert.ok(await counted('tls') > 100 && await counted('certificate') > 0)
+
+  for (const [name, attack] of Object.entries(loginEdges)) {
+    await t.test(`logins by the flow: ${name}`, { timeout: 60_000 }, async t => {
+      await attack(t, { ...hostile, assertCode: (username, code, wanted) => { assert.ok(code !== undefined && wanted.includes(code), `${JSON.stringify(username)} got ${code}`) } })
+      await othersAreServed()
+    })
+  }
+  // Each answer that is none is told to the flow.
+  assert.match(nodeRed.log, /BROKER_COMMAND_INVALID: allow is to be true or false/)
+  assert.match(nodeRed.log, /BROKER_COMMAND_INVALID: No question with this id is open/)
 })
