@@ -187,6 +187,13 @@ export class ClientState {
     this.#pump()
   }
 
+  get missing (): number { return this.guard.missing }
+
+  get received (): number | undefined {
+    const pending = (this.#rest?.length ?? 0) + this.stream.readableLength
+    return pending < Math.min(this.guard.missing, mostJoined) ? this.arrival.socket.bytesRead : undefined
+  }
+
   /**
    * Whether the same packet has been incomplete for so long while this broker did not hold it back; asked every second or so.
    * @param now ms

@@ -113,7 +113,10 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#gate = new Gate(options, (owner, most) => persistence.hasRoomForSession(owner, most))
     this.#rules = new Rules(options.rules)
     this.#turns = new Turns(options.limits)
-    this.#comingIn = new Incoming(options.limits.incomingBytes)
+    this.#comingIn = new Incoming(options.limits.incomingBytes, this.#here, state => {
+      this.#counters.refusedBy('incomingBytes')
+      cutOff(state, 'it left a packet incomplete, and others waited: all clients together have more coming in than the limit incomingBytes')
+    })
     this.#unread = new Unread(options.limits.unreadBytes, this.#here, state => {
       this.#counters.refusedBy('unreadBytes')
       this.#cutOffSlow(state, 'it read too slowly: all clients together have more unread than the limit unreadBytes')

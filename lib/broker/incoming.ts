@@ -1,35 +1,57 @@
 /** Bytes up to which a connection is read whatever the others hold. */
 const mostOfTheModest = 16_384
+/** ms within which a client whose packet is not complete has to send `mostOfTheModest` while others wait for room. */
+const patience = 2_000
 
 /** A connection, of which is counted what came in and is not dealt with yet. */
 export interface Writer {
   /** Bytes of a packet that is not complete, of packets that are being handled, and of those that wait for their turn. */
   held: number
+  /** Bytes that the packet lacks which is not complete. */
+  readonly missing: number
+  /** Bytes that came in since it is here; undefined while there is something to go on with, or no packet is begun. */
+  readonly received: number | undefined
   /** May be read again. */
   goOn (): void
 }
 
-/** Bounds what all connections together hold of what comes in: beyond, only those that hold little are read, and one of the others at a time. */
+/**
+ * Bounds what all connections together hold of what comes in: beyond, only those that hold little are read, and one of the others at a time.
+ * A packet of some size gets the room for all of it or waits: were the room full of beginnings, none would come to its end. While others
+ * wait, those that leave their packets incomplete are hung up on.
+ */
 export class Incoming<W extends Writer> {
   /** Bytes; 0: no limit. */
   limit: number
+  /** With the room that is kept for the rest of packets. */
   #held = 0
-  /** The one that is read although the limit is reached. */
-  #favoured: W | undefined
+  /** Those that have room, and how much is kept for the rest of their packet: none where it is the only one beyond the limit. */
+  #favoured = new Map<W, number>()
   /** Those that wait, the first to come first. */
   #line = new Set<W>()
   #wakes = false
+  #looks: NodeJS.Timeout | undefined
+  #writers: ReadonlySet<W>
+  #hangUp: (writer: W) => void
 
-  constructor (limit: number) {
+  /** @param hangUp ends a connection, which then leaves */
+  constructor (limit: number, writers: ReadonlySet<W>, hangUp: (writer: W) => void) {
     this.limit = limit
+    this.#writers = writers
+    this.#hangUp = hangUp
   }
 
   /** Whether a connection may be read now; otherwise it goes on later. */
   admits (writer: W): boolean {
-    if (this.#held < this.limit || this.limit === 0 || writer.held < mostOfTheModest) return true
-    this.#favoured ??= writer
-    if (this.#favoured === writer) return true
+    if (this.limit === 0 || writer.held < mostOfTheModest || this.#favoured.has(writer)) return true
+    const { missing } = writer
+    const hasRoom = this.#held < this.limit && this.#held + missing <= this.limit
+    if (hasRoom || this.#favoured.size === 0) {
+      if (missing > 0 || !hasRoom) this.#favour(writer, missing)
+      return true
+    }
     this.#line.add(writer)
+    if (this.#looks === undefined) this.#lookLater(this.#awaited())
     return false
   }
 
@@ -42,22 +64,63 @@ export class Incoming<W extends Writer> {
     const less = bytes < writer.held
     this.#held += bytes - writer.held
     writer.held = bytes
-    if (!less) return
-    // It is done with a packet: the next one's turn.
-    if (this.#favoured === writer) this.#favoured = undefined
-    this.#wake()
+    if (less) {
+      // It is done with a packet: the next one's turn.
+      this.#unfavour(writer)
+      this.#wake()
+    } else if (this.#favoured.has(writer)) {
+      this.#favour(writer, writer.missing)
+    }
   }
 
   leave (writer: W): void {
     this.#held -= writer.held
     writer.held = 0
     this.#line.delete(writer)
-    if (this.#favoured === writer) this.#favoured = undefined
+    this.#unfavour(writer)
     this.#wake()
   }
 
+  #favour (writer: W, missing: number): void {
+    this.#held += missing - (this.#favoured.get(writer) ?? 0)
+    this.#favoured.set(writer, missing)
+  }
+
+  #unfavour (writer: W): void {
+    if (this.#favoured.size === 0) return
+    this.#held -= this.#favoured.get(writer) ?? 0
+    this.#favoured.delete(writer)
+  }
+
+  /** How much came from each that holds much and has to send more before it can go on. */
+  #awaited (): Map<W, number> {
+    const awaited = new Map<W, number>()
+    for (const writer of this.#writers) {
+      const received = writer.held < mostOfTheModest ? undefined : writer.received
+      if (received !== undefined) awaited.set(writer, received)
+    }
+    return awaited
+  }
+
+  /** Hang up, after a while, on those that sent too little, the least first, but on no more than others wait by then. */
+  #lookLater (before: Map<W, number>): void {
+    this.#looks = setTimeout(() => {
+      this.#looks = undefined
+      if (this.#line.size === 0) return
+      const now = this.#awaited()
+      this.#lookLater(now)
+      const others = [...this.#line].filter(writer => !now.has(writer)).length
+      const slow = [...now].flatMap(([writer, received]) => {
+        const more = received - (before.get(writer) ?? -Infinity)
+        return more < mostOfTheModest ? [{ writer, more }] : []
+      })
+      slow.sort((a, b) => a.more - b.more)
+      for (const { writer } of slow.slice(0, others)) this.#hangUp(writer)
+    }, patience).unref()
+  }
+
   #wake (): void {
-    if (this.#wakes || this.#line.size === 0 || (this.#favoured !== undefined && this.#held >= this.limit)) return
+    if (this.#wakes || this.#line.size === 0 || (this.#favoured.size > 0 && this.#held >= this.limit)) return
     this.#wakes = true
     setImmediate(() => {
       this.#wakes = false

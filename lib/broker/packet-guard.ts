@@ -157,6 +157,12 @@ export class PacketGuard {
     return this.#reading === LENGTH ? 1 + this.#lengthBytes : this.#size - this.#left
   }
 
+  /** Bytes that the packet which is not complete lacks, or so many at least. */
+  get missing (): number {
+    if (this.#reading === HEADER) return 0
+    return this.#reading === LENGTH ? 1 : this.#left
+  }
+
   #walk (chunk: Uint8Array): Violation | undefined {
     const end = chunk.length
     let at = 0

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Admission } from '../../../lib/broker/admission.ts'
 import { Bans } from '../../../lib/broker/bans.ts'
-import { Incoming } from '../../../lib/broker/incoming.ts'
+import { Incoming, type Writer } from '../../../lib/broker/incoming.ts'
 import { limitDefaults, readLimits } from '../../../lib/broker/limits.ts'
 import { Owners } from '../../../lib/broker/owners.ts'
 import { Turn, Turns } from '../../../lib/broker/turns.ts'
@@ -167,10 +167,10 @@ test('when clients together leave too much unread, those with the most are cut o
 })
 
 test('when connections together hold too much of what comes in, those that hold little are read, and one of the others at a time', async () => {
-  const incoming = new Incoming(100_000)
+  const incoming = new Incoming(100_000, new Set<Writer>(), () => undefined)
   const read: string[] = []
   const writerOf = (name: string) => {
-    const writer = { name, held: 0, goOn: () => { if (incoming.admits(writer)) read.push(name) } }
+    const writer = { name, held: 0, missing: 0, received: undefined, goOn: () => { if (incoming.admits(writer)) read.push(name) } }
     return writer
   }
   const [a, b, c, modest] = ['a', 'b', 'c', 'modest'].map(writerOf) as [ReturnType<typeof writerOf>, ReturnType<typeof writerOf>, ReturnType<typeof writerOf>, ReturnType<typeof writerOf>]
@@ -188,4 +188,40 @@ test('when connections together hold too much of what comes in, those that hold 
   assert.deepEqual(read, ['b', 'c'])
   incoming.limit = 0
   assert.equal(incoming.admits(a), true)
+})
+
+test('while others wait, those that leave a packet incomplete are hung up on after a while, those first that came on least, and as many as wait', async () => {
+  const writers = new Set<Writer & { name: string, received: number | undefined }>()
+  const gone: string[] = []
+  const incoming = new Incoming<Writer & { name: string }>(100_000, writers, writer => {
+    gone.push(writer.name)
+    writers.delete(writer as never)
+    incoming.leave(writer)
+  })
+  const writerOf = (name: string, held: number, received: number | undefined) => {
+    const writer = { name, held: 0, missing: 0, received, goOn: () => { incoming.admits(writer) } }
+    writers.add(writer)
+    incoming.count(writer, held)
+    return writer
+  }
+  const trickling = writerOf('trickling', 30_000, 30_000)
+  writerOf('stalled', 30_000, 30_000)
+  const busy = writerOf('busy', 30_000, 30_000)
+  writerOf('handled', 30_000, undefined)
+  writerOf('modest', 10_000, 10_000)
+  incoming.admits(busy)
+  assert.deepEqual(gone, [])
+  const waiting = writerOf('waiting', 20_000, undefined)
+  assert.equal(incoming.admits(waiting), false)
+  const coming = setInterval(() => {
+    busy.received = (busy.received ?? 0) + 5_000
+    trickling.received = (trickling.received ?? 0) + 10
+  }, 100)
+  await until(() => gone, names => names.length > 0)
+  assert.deepEqual(gone, ['stalled'])
+  const other = writerOf('other', 20_000, undefined)
+  assert.equal(incoming.admits(other), false)
+  await until(() => gone, names => names.length > 1)
+  clearInterval(coming)
+  assert.deepEqual(gone, ['stalled', 'trickling'])
 })
