@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
+import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -91,6 +91,21 @@ const edges: Record<string, (t: TestContext, hostile: Hostile) => Promise<unknow
     }
     await fetch(new URL('platziverse/metrics?x[__proto__]=1', nodeRed.url)).then(response => response.text())
   },
+  'servers that are no databases, or none that the driver understands': async (t, { nodeRed, random }) => {
+    for (const client of ['postgresql', 'mysql']) {
+      for (const answer of ['R\0\0\0\x08\0\0\0\x07', 'R\0\0\0\x08\0\0\0\xff', 'T\0\0\0\x08\x7f\xff\0\0', 'D\0\0\0\x0a\0\x01\x7f\xff\xff\xff', 'HTTP/1.1 400 Bad Request\r\n\r\n', 'SSH-2.0-x\r\n', '\x03\0\0\0\x0a1\0', '', random.bytes(200)]) {
+        const server = createServer(socket => {
+          socket.on('error', () => undefined).write(Buffer.from(answer as string, 'latin1'))
+          setTimeout(() => { socket.destroy() }, 50)
+        }).listen(0, '127.0.0.1')
+        t.after(() => { server.close() })
+        await once(server, 'listening')
+        const { port } = server.address() as AddressInfo
+        const { ok } = await nodeRed.api<{ ok: boolean }>('platziverse/database/test', { body: { id: '', config: { client, host: '127.0.0.1', port, database: 'x' }, credentials: { user: 'a', password: 'b' } } })
+        assert.equal(ok, false)
+      }
+    }
+  },
   'messages on the inputs of nodes': async (_t, { nodeRed }) => {
     for (const node of ['broker', 'metric-store', 'agent-out', 'agent-in']) {
       for (const topic of ['', null, {}, '__proto__', 'disconnect', 'endSession', 'forgetAgent', 'clients', 'clearRetained', 'reload', 'login', 'agent/message', 'agent/connected', 'a/#']) {
@@ -116,7 +131,7 @@ async function garbageServer (t: TestContext, random: Random): Promise<number> {
     for (const socket of sockets) socket.destroy()
   })
   await once(server, 'listening')
-  return (server.address() as { port: number }).port
+  return (server.address() as AddressInfo).port
 }
 
 test('whatever comes in at any edge, Node-RED lives on, nothing is left uncaught, and others stay connected', { timeout: 400_000 }, async t => {

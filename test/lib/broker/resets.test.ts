@@ -110,3 +110,17 @@ for (const [transport, way] of Object.entries(ways) as Array<[keyof typeof ways,
     })
   }
 }
+
+test('who a client was, its certificate says also when the connection was reset', { skip: withoutOpenssl }, async t => {
+  const authority = makeAuthority(await temporaryFolder(t))
+  const broker = await openBroker(t, { listeners: [{ transport: 'tls', host: '', port: 0, certificates: 'username', tls: { ...authority.issue('server'), ca: authority.cert } }] })
+  const opened = openIntake(t, broker.id)
+  const bottom = await rawSocket(t, broker.port)
+  const socket = connectTls({ socket: bottom, rejectUnauthorized: false, ...authority.issue('sensor-7') })
+  socket.on('error', () => undefined)
+  await once(socket, 'secureConnect')
+  await new Promise(resolve => { socket.write(Buffer.concat(packetsOf('s', 1)), resolve) })
+  bottom.resetAndDestroy()
+  await until(() => messagesIn(opened).length, taken => taken === count, 10_000)
+  assert.ok(opened.heard.every(({ incoming }) => incoming?.delivery.username === 'sensor-7' || incoming === undefined))
+})
