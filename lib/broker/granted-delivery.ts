@@ -104,8 +104,8 @@ export class GrantedDelivery {
       else (this.#held ??= []).push(packet)
       return void setImmediate(done)
     }
-    // Another of its filters brought it. aedes would see that too, but then forgets the queued one.
-    if (typeof packet.brokerId === 'string' && (client.duplicates[packet.brokerId] ?? 0) >= packet.brokerCounter) return void setImmediate(done)
+    // Another of its filters brought it. aedes would see that too, but then forgets the queued one. At once: a thousand filters may bring it.
+    if (typeof packet.brokerId === 'string' && (client.duplicates[packet.brokerId] ?? 0) >= packet.brokerCounter) return done()
     const { qos: granted, shared } = this.#grantOf(packet.topic)
     // [MQTT-4.7.2-1] Retained messages of `$` topics, which aedes finds for `#` too.
     if (granted === undefined) return void setImmediate(done)

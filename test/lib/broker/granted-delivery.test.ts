@@ -142,3 +142,19 @@ test('the members of a shared subscription take turns, also in kept sessions, an
   await publisher!.publishAsync('a/b', 'x', { qos: 1 })
   await until(() => heard[2]!.got.length, length => length === 15)
 })
+
+test('a message that a thousand filters of a client match costs the event loop no turn for each of them', async t => {
+  const broker = await openBroker(t)
+  const client = await broker.client()
+  const filters = Array.from({ length: 1_000 }, (_, i) => Array.from({ length: 10 }, (_, level) => (i >> level & 1) === 1 ? '+' : 'x').join('/'))
+  await client.subscribeAsync(filters, { qos: 0 })
+  let received = 0
+  client.on('message', () => { received++ })
+  const publisher = await broker.client()
+  const turns = t.mock.method(globalThis, 'setImmediate')
+  for (let i = 0; i < 20; i++) await publisher.publishAsync('x/x/x/x/x/x/x/x/x/x', 'x', { qos: 1 })
+  await until(() => received, count => count === 20)
+  const count = turns.mock.callCount()
+  assert.ok(count < 20 * 100, String(count))
+  assert.equal(received, 20)
+})
