@@ -5,8 +5,11 @@ export const mostUnfolded = 8_000_000
 
 /** Up to so many bytes a payload is not looked through: neither deep nor large is what is so short. */
 export const shortPayload = 1_000
-/** What a short one counts, times its length: those that are usual take half of it. */
+/** What a short one counts, times its length: those that are usual take half of it. Of those made for it, which take three times as much, the number is limited. */
 const shortWeight = 8
+/** Beyond so many bytes their number is not enough. */
+const fairlyShort = 400
+const fairlyShortWeight = 16
 
 // What V8 takes at most for what stands in so few characters: `{},` takes 64 bytes, `1.5,` and `"ab",` up to 32 each.
 const container = 64
@@ -24,7 +27,7 @@ export interface Weight {
 /** What JSON weighs, before it is parsed; of what is no JSON it says nothing. */
 export function weigh (json: Uint8Array): Weight {
   const { length } = json
-  if (length <= shortPayload) return { bytes: length * shortWeight, levels: 0 }
+  if (length <= shortPayload) return { bytes: length * (length <= fairlyShort ? shortWeight : fairlyShortWeight), levels: 0 }
   // Its bytes, and its texts once more.
   let bytes = length * 2
   let level = 0

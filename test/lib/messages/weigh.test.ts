@@ -35,6 +35,31 @@ for (const [name, content] of shapes) {
   })
 }
 
+const shortShapes: Array<[string, string]> = [
+  ['empty objects', Array(299).fill('{}').join()],
+  ['empty arrays', Array(299).fill('[]').join()],
+  ['nested arrays', '['.repeat(450) + ']'.repeat(450)],
+  ['objects of one field each', Array.from({ length: 90 }, (_, i) => `{"k${i}":0}`).join()]
+]
+for (const [name, content] of shortShapes) {
+  test(`short payloads of ${name} take no more than twice what they weigh, and no more than 120 MB when as many wait as may`, () => {
+    for (const length of [399, shortPayload]) {
+      const inside = content.startsWith('[[') ? '['.repeat(length / 2 - 10) + ']'.repeat(length / 2 - 10) : content.slice(0, content.lastIndexOf(',', length - 20))
+      const json = Buffer.from(`{"x":[${inside}]}`)
+      const kept: unknown[] = []
+      collect()
+      const before = process.memoryUsage().heapUsed
+      for (let i = 0; i < 500; i++) kept.push(JSON.parse(json.toString()))
+      collect()
+      const each = (process.memoryUsage().heapUsed - before) / 500 + json.length
+      const most = Math.min(10_000, 64_000_000 / weigh(json).bytes)
+      assert.ok(most * each < 120_000_000, `${Math.round(most)} of ${Math.round(each)}`)
+      if (length === shortPayload) assert.ok(each < weigh(json).bytes * 2, `${Math.round(each)} of ${weigh(json).bytes}`)
+      assert.equal(kept.length, 500)
+    }
+  })
+}
+
 test('what is usual weighs a few times its length, whether it is short or long', () => {
   const json = reading()
   assert.equal(weigh(Buffer.from(json)).bytes, json.length * 8)
