@@ -134,8 +134,9 @@ export class Queues {
       const session = this.#sessions.open(clientId)
       const isFull = session.offline >= orInfinite(limits.offlineMessages) || session.bytes + bytes > orInfinite(limits.offlineBytes)
       const isFullInAll = this.#kept + (message.users === 0 ? bytes : 0) + bytesOfPlace > most
-      // A few clients that fill all the room do not take the others' share of it.
-      if (isFull || (isFullInAll && session.bytes + bytes > most / this.#sessions.size)) {
+      // A few clients that fill all the room do not take the others' share of it; were there no end to shares, many that come one by one would take several times the room.
+      const ofSession = session.bytes + bytes + (session.offline + 1) * bytesOfPlace
+      if (isFull || (isFullInAll && (ofSession > most / this.#sessions.size || this.#kept + bytes + bytesOfPlace > 2 * most))) {
         this.dropped++
         this.#sessions.endEmpty(session)
         continue

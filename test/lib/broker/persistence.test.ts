@@ -337,6 +337,18 @@ for (const folder of [false, true]) {
     assert.equal(now.persistence.counters.offline, 5)
   })
 
+  test(`shares of the room for all queues count places as well, and take no more than the room once again, ${where}`, async t => {
+    const { port, persistence } = await openBroker(t, { folder: await place(t), limits: { offlineTotalBytes: 100_000 } })
+    const publisher = await connect(t, port)
+    for (let i = 0; i < 20; i++) {
+      await leaveSession(t, port, `own ${i}`, `own/${i}`, 1)
+      await Promise.all(Array.from({ length: 300 }, () => publisher.publishAsync(`own/${i}`, 'x', { qos: 1 })))
+    }
+    const { offline, droppedOffline } = persistence.counters
+    assert.equal(offline + droppedOffline, 20 * 300)
+    assert.ok(offline * 512 > 100_000 && offline * 512 <= 200_000, `${offline} places`)
+  })
+
   test(`a client that is connected gets also what its full queue does not take, ${where}`, async t => {
     const { port, persistence, errors } = await openBroker(t, { folder: await place(t), limits: { offlineMessages: 1 } })
     const reader = await speak(t, port, 'reader')
