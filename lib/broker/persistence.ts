@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { PlatziverseError } from '../errors.ts'
+import type { SqliteDriver } from '../sqlite/driver.ts'
 import { Owners } from './owners.ts'
 import { StateBytes } from './state-bytes.ts'
 import type { Aedes, Client, Context } from './persistence/context.ts'
@@ -58,6 +59,8 @@ export interface PersistenceOptions {
   now?: () => number
   /** Told when the disk stops taking changes, and with undefined when it takes them again. Meanwhile publishers wait. */
   onFailure?: OnFailure
+  /** Absent: what there is. */
+  driver?: SqliteDriver
 }
 
 /** What aedes takes as `persistence`, and what a broker needs beside it. */
@@ -120,14 +123,14 @@ export interface BrokerPersistence {
  * on the disk before the operation resolves.
  * @throws {PlatziverseError} BROKER_FOLDER_DAMAGED, BROKER_FOLDER_IN_USE, BROKER_FOLDER_NEWER, BROKER_FOLDER_UNWRITABLE, STORE_DRIVER_MISSING
  */
-export async function openPersistence ({ folder, limits, now = Date.now, onFailure }: PersistenceOptions): Promise<BrokerPersistence> {
+export async function openPersistence ({ folder, limits, now = Date.now, onFailure, driver }: PersistenceOptions): Promise<BrokerPersistence> {
   const persistence = new Persistence(limits, now)
   const tell: OnFailure = failure => {
     persistence.failure = failure
     onFailure?.(failure)
   }
   const restorer = new Restorer(persistence)
-  persistence.start(folder === undefined ? openMemoryJournal() : await openDiskJournal(folder, tell, (id, record) => { restorer.restore(id, record) }))
+  persistence.start(folder === undefined ? openMemoryJournal() : await openDiskJournal(folder, tell, (id, record) => { restorer.restore(id, record) }, driver))
   return persistence
 }
 

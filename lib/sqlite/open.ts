@@ -72,3 +72,8 @@ export async function openSqliteDatabase (filename: string, driver: SqliteDriver
     const db = new Database(filename, readWriteCreate, error => { if (error === null) resolve(db as Database); else reject(error) })
   })
 }
+
+/** Whether a connection has ended by itself, as one of Node's own SQLite does when its thread dies. */
+export function isGone (db: Database): boolean {
+  return (db as Partial<NodeDatabase>).__knex__disposed !== undefined
+}

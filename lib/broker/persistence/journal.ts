@@ -2,7 +2,8 @@ import { mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Database } from 'sqlite3'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
-import { openSqliteDatabase } from '../../sqlite/open.ts'
+import type { SqliteDriver } from '../../sqlite/driver.ts'
+import { isGone, openSqliteDatabase } from '../../sqlite/open.ts'
 import { WatchedFile } from '../../sqlite/watched-file.ts'
 import { decodeRecord, encodeRecord, type StoredRecord } from './records.ts'
 
@@ -41,20 +42,20 @@ export function openMemoryJournal (): Journal {
  * A journal in an SQLite file of `folder`, which is made if need be; its records so far go to `restore`, in the order of their numbers.
  * @throws {PlatziverseError} BROKER_FOLDER_DAMAGED, BROKER_FOLDER_IN_USE, BROKER_FOLDER_NEWER, BROKER_FOLDER_UNWRITABLE, STORE_DRIVER_MISSING
  */
-export async function openDiskJournal (folder: string, onFailure: OnFailure, restore: (id: number, record: StoredRecord) => void): Promise<Journal> {
+export async function openDiskJournal (folder: string, onFailure: OnFailure, restore: (id: number, record: StoredRecord) => void, driver?: SqliteDriver): Promise<Journal> {
   const file = join(folder, 'broker.sqlite')
   let last = 0
   const db = await openFile(folder, file, async db => {
     last = await readAll(db, file, restore)
     await all(db, 'pragma incremental_vacuum')
-  })
-  return new DiskJournal(db, folder, file, last, onFailure)
+  }, driver)
+  return new DiskJournal(db, folder, file, last, onFailure, driver)
 }
 
 /** @param look gets the file when it is locked and of this version */
-async function openFile (folder: string, file: string, look: (db: Database) => Promise<void>): Promise<Database> {
+async function openFile (folder: string, file: string, look: (db: Database) => Promise<void>, driver?: SqliteDriver): Promise<Database> {
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => { throw explain(error, file) })
-  const db = await openSqliteDatabase(file).catch((error: unknown) => { throw explain(error, file) })
+  const db = await openSqliteDatabase(file, driver).catch((error: unknown) => { throw explain(error, file) })
   try {
     db.configure('busyTimeout', busyTimeout)
     // Held until the end of the process, however it ends: two brokers with one folder would lose each other's messages.
@@ -95,6 +96,7 @@ class DiskJournal implements Journal {
   /** The last number that any batch can have had. */
   #sent: number
   #onFailure: OnFailure
+  readonly #driver: SqliteDriver | undefined
   /** The batch to come; undefined under a number deletes. */
   #waiting = new Map<number, StoredRecord | undefined>()
   #next = new Deferred()
@@ -104,7 +106,7 @@ class DiskJournal implements Journal {
   #pause = firstPause
   #wake: (() => void) | undefined
 
-  constructor (db: Database, folder: string, file: string, last: number, onFailure: OnFailure) {
+  constructor (db: Database, folder: string, file: string, last: number, onFailure: OnFailure, driver: SqliteDriver | undefined) {
     this.#db = db
     this.#folder = folder
     this.#file = file
@@ -112,6 +114,7 @@ class DiskJournal implements Journal {
     this.#watched.opened()
     this.#last = this.#sent = last
     this.#onFailure = onFailure
+    this.#driver = driver
   }
 
   next (): number { return ++this.#last }
@@ -167,7 +170,7 @@ class DiskJournal implements Journal {
       await this.#watched.makeWay()
       // Fails where there is another file: what this broker knows is not that one's.
       await copyTo(this.#db, this.#folder, this.#file)
-      const copy = await openFile(this.#folder, this.#file, async () => undefined).catch(async (error: unknown) => {
+      const copy = await openFile(this.#folder, this.#file, async () => undefined, this.#driver).catch(async (error: unknown) => {
         await rm(this.#file, { force: true })
         throw error
       })
@@ -175,6 +178,8 @@ class DiskJournal implements Journal {
       this.#db = copy
       this.#watched.opened()
     }
+    // A batch that it did not answer for is written again: that changes nothing.
+    if (isGone(this.#db)) this.#db = await openFile(this.#folder, this.#file, async () => undefined, this.#driver)
     await new Promise<void>((resolve, reject) => {
       this.#db.run('insert into changes (puts, deletes) values (?, ?)', changes, error => { if (error === null) resolve(); else reject(error) })
     })
