@@ -1,8 +1,9 @@
 /** Units of work, and ms, after which the connections that are not quiet wait for the next turn of the event loop. */
-const unitsPerTurn = 256
+const mostPerTurn = 256
 const longestTurn = 3
-/** Units that one connection reads at a time. */
-const unitsPerRead = 256
+/** ms that a turn may take with all that comes of it, before less is read: one message may have thousands of subscribers. */
+const longestWork = 20
+const leastPerTurn = 1
 /** Units a second, as many of which may come at once, up to which a connection does not wait for others, so that it comes between those that flood. */
 const unitsOfTheQuiet = 64
 /** Units of them in one turn: on a slow machine those that flood do not get beyond what is quiet either. */
@@ -22,7 +23,9 @@ export interface Rates {
 export class Turns {
   rates: Rates
   #now: () => number
-  #left = unitsPerTurn
+  /** Units of a turn. */
+  #most = mostPerTurn
+  #left = mostPerTurn
   #began = -Infinity
   /** Rises from turn to turn. */
   #number = 0
@@ -39,6 +42,8 @@ export class Turns {
   /** ms. Within a turn it is the turn's beginning: some microseconds do not matter, and asking takes some. */
   get now (): number { return this.#ends ? this.#began : this.#now() }
   get number (): number { return this.#number }
+  /** Units that a connection which is admitted reads at a time. */
+  get most (): number { return this.#most }
 
   /** Whether there is work left to do in this turn; otherwise `turn` is woken in a later one. */
   admits (turn: Turn): boolean {
@@ -60,9 +65,12 @@ export class Turns {
   }
 
   #next (): void {
+    const [began, isFull] = [this.#began, this.#left <= 0]
+    // What was read is handled in immediates that may come after this one.
+    setImmediate(() => { this.#adapt(this.#now() - began, isFull) })
     this.#ends = false
     this.#number++
-    this.#left = unitsPerTurn
+    this.#left = this.#most
     for (const turn of this.#line) {
       if (this.#left <= 0 || (this.#ends && this.#now() - this.#began >= longestTurn)) break
       this.#line.delete(turn)
@@ -70,6 +78,13 @@ export class Turns {
     }
     // Also when those that were woken read nothing.
     if (this.#line.size > 0) this.spend(0)
+  }
+
+  /** @param isFull whether it was read as much as there was to be in that turn: others say little about what fits into one */
+  #adapt (took: number, isFull: boolean): void {
+    if (took > longestWork) this.#most = Math.max(leastPerTurn, this.#most / 4)
+    else if (isFull && took < longestWork / 2) this.#most = Math.min(mostPerTurn, this.#most * 2)
+    if (!this.#ends) this.#left = this.#most
   }
 }
 
@@ -108,7 +123,7 @@ export class Turn {
       this.#quietIn = this.#turns.number
       return quietPerTurn
     }
-    return this.#turns.admits(this) ? unitsPerRead : 0
+    return this.#turns.admits(this) ? this.#turns.most : 0
   }
 
   /** PUBLISH packets that may be read now. */

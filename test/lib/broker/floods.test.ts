@@ -19,9 +19,13 @@ interface Flood {
   kept?: boolean
   /** Retained messages that there are. */
   retained?: number
+  /** Clients that receive it, each by a thousand filters. */
+  subscribers?: number
 }
 
 const filters = (count: number): Array<{ topic: string, qos: number }> => Array.from({ length: count }, (_, i) => ({ topic: `filter/${i}`, qos: 1 }))
+const levels = (level: (i: number) => string): string => Array.from({ length: 10 }, (_, i) => level(i)).join('/')
+const overlapping = Array.from({ length: 1_000 }, (_, n) => ({ topic: levels(i => n >> i & 1 ? '+' : 'x'), qos: 0 }))
 const floods: Record<string, Flood> = {
   'PINGREQ': { packet: { cmd: 'pingreq' }, connections: 20 },
   'PUBREL': { packet: { cmd: 'pubrel', messageId: 7 }, connections: 20 },
@@ -35,6 +39,7 @@ const floods: Record<string, Flood> = {
   'SUBSCRIBE with 50,000 filters': { packet: { cmd: 'subscribe', messageId: 7, subscriptions: filters(50_000) } },
   'UNSUBSCRIBE with 1,000 filters': { packet: { cmd: 'unsubscribe', messageId: 7, unsubscriptions: filters(1_000).map(({ topic }) => topic) } },
   'SUBSCRIBE to # with 2,000 retained messages': { packet: { cmd: 'subscribe', messageId: 7, subscriptions: [{ topic: '#', qos: 0 }] }, retained: 2_000 },
+  'PUBLISH to 20 clients with 1,000 filters each that match': { packet: { cmd: 'publish', topic: levels(() => 'x'), payload: 'x', qos: 0, dup: false, retain: false }, subscribers: 20 },
   'PUBLISH': { packet: { cmd: 'publish', topic: 'flood', payload: 'x', qos: 0, dup: false, retain: false }, connections: 20 },
 }
 
@@ -52,7 +57,7 @@ else {
 
 /** Sends one packet as fast as the broker takes it, and reads everything. */
 function flood (port: number, name: string, connections: number): void {
-  const { packet, kept = false } = floods[name]!
+  const { packet, kept = false, subscribers = 0 } = floods[name]!
   const bytes = generate(packet as Packet)
   const chunk = Buffer.concat(Array(Math.max(1, Math.ceil(65_536 / bytes.length))).fill(bytes))
   const start = (i: number): void => {
@@ -62,7 +67,15 @@ function flood (port: number, name: string, connections: number): void {
     const more = (): void => { while (!socket.destroyed && socket.write(chunk)) { /* until it is full */ } }
     socket.once('data', () => { process.send?.({ flooding: true }); more() }).on('drain', more)
   }
-  for (let i = 0; i < connections; i++) start(i)
+  const subscribed = Array.from({ length: subscribers }, async (_, i) => {
+    const socket = connect({ port, host: '127.0.0.1' })
+    socket.write(generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: `subscriber ${i}`, keepalive: 0, clean: true } as Packet))
+    await once(socket, 'data')
+    socket.write(generate({ cmd: 'subscribe', messageId: 1, subscriptions: overlapping } as Packet))
+    await once(socket, 'data')
+    socket.resume()
+  })
+  void Promise.all(subscribed).then(() => { for (let i = 0; i < connections; i++) start(i) })
 }
 
 /** Opens a broker for each number that it is told, of retained messages, and says its port. */

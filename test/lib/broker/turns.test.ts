@@ -49,3 +49,22 @@ for (const [name, packetRate] of [['however many packets it may send', 1_000_000
     assert.equal(flooding.units, 8, 'it has been quiet for long enough')
   })
 }
+
+test('less is read in a turn while what is read takes long, and as much as before when it does not', async () => {
+  let now = 0
+  const turns = new Turns(rates, () => now)
+  const read = async (took: number): Promise<number> => {
+    const units = flood(new Turn(turns, () => undefined)) - 8
+    now += took
+    // One for the end of the turn, and one for the look at what it took.
+    await new Promise(setImmediate)
+    await new Promise(setImmediate)
+    return units
+  }
+  const all = await read(30)
+  assert.ok(await read(30) < all / 3)
+  for (let i = 0; i < 5; i++) await read(30)
+  assert.ok(await read(1) <= 2, 'at worst one at a time')
+  for (let i = 0; i < 8; i++) await read(1)
+  assert.equal(await read(1), all)
+})
