@@ -27,6 +27,7 @@ import { SysTopics, type BrokerSnapshot } from './sys-topics.ts'
 import { markTaken, subscriptionsOf, TakingAedes } from './taking-aedes.ts'
 import { Turns } from './turns.ts'
 import { Unread } from './unread.ts'
+import type { Messages } from './web-socket.ts'
 import { version } from './version.ts'
 
 /** Before the name of who published inside this process, in the client id of a packet: no client may have a NUL in its own. */
@@ -88,6 +89,12 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     ended: state => {
       this.#here.delete(state)
       this.#unread.leave(state)
+      const { messages } = state.arrival
+      if (messages !== undefined) {
+        messages.changed = undefined
+        this.#messages.delete(messages)
+        this.#incomplete.leave(messages)
+      }
       state.kept?.end()
       this.#counters.left(state)
     }
@@ -97,6 +104,9 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   #comingIn: Incoming<ClientState>
   #sweep: NodeJS.Timeout | undefined
   #unread: Unread<ClientState>
+  /** WebSocket messages, of which this broker can read nothing before they are complete. */
+  #incomplete: Unread<Messages>
+  #messages = new Set<Messages>()
   #counters = new Counters()
   #startedAt = performance.now()
   /** Whether a session that outlives its connection ever was here: it may have subscriptions while its client is away. */
@@ -120,6 +130,12 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#unread = new Unread(options.limits.unreadBytes, this.#here, state => {
       this.#counters.refusedBy('unreadBytes')
       this.#cutOffSlow(state, 'it read too slowly: all clients together have more unread than the limit unreadBytes')
+    })
+    this.#incomplete = new Unread(options.limits.incomingBytes, this.#messages, messages => {
+      this.#counters.refusedBy('incomingBytes')
+      const state = [...this.#here].find(({ arrival }) => arrival.messages === messages)
+      messages.unread = 0
+      if (state !== undefined) cutOff(state, 'all clients together have more of incomplete WebSocket messages coming in than the limit incomingBytes')
     })
     this.#persistence.stateBytes.refused = () => { this.#counters.refusedBy('stateBytes') }
     this.#admission = new Admission(options.limits)
@@ -207,7 +223,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#admission.limits = options.limits
     this.#turns.rates = options.limits
     this.#unread.limit = options.limits.unreadBytes
-    this.#comingIn.limit = options.limits.incomingBytes
+    this.#comingIn.limit = this.#incomplete.limit = options.limits.incomingBytes
     this.#persistence.stateBytes.limit = options.limits.stateBytes
     this.#watchPackets(options.limits.packetTimeout)
     this.#persistence.limits = options.limits
@@ -399,7 +415,12 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       return
     }
     const { limits } = this.#options
-    arrival.messages?.limitPackets(limits.connectBytes, false)
+    const { messages } = arrival
+    messages?.limitPackets(limits.connectBytes, false)
+    if (messages !== undefined) {
+      this.#messages.add(messages)
+      messages.changed = () => { this.#incomplete.count(messages, messages.unread) }
+    }
     const state = new ClientState(stream, arrival, limits, this.#turns, this.#comingIn, this.#watcher)
     const client = this.aedes.handle(stream)
     state.attach(client)

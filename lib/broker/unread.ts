@@ -1,11 +1,11 @@
-/** A connection, of which is counted how many bytes its client did not read yet. */
+/** One end of a connection, of which is counted how many bytes it did not read yet. */
 export interface Reader {
   readonly unread: number
   /** What was counted of it last; it may have read since. */
   counted: number
 }
 
-/** Bounds what all clients together leave unread. */
+/** Bounds what all of them together leave unread. */
 export class Unread<R extends Reader> {
   /** Bytes; 0: no limit. */
   limit: number

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { createWebSocketStream, WebSocketServer, type ServerOptions, type WebSocket } from 'ws'
 import { isDirect, originProblem } from './web-origin.ts'
 import { largestConnect } from './packet-guard.ts'
+import type { Reader } from './unread.ts'
 
 /** [MQTT-6.0.0-3], and the name that clients of MQTT 3.1 give. */
 const protocols = ['mqtt', 'mqttv3.1']
@@ -26,9 +27,13 @@ const closeTimeout = 2_000
 type Receiving = WebSocket & { _receiver: { _maxPayload: number } }
 
 /** The WebSocket messages that carry a stream of MQTT. */
-export interface Messages {
+export interface Messages extends Reader {
   /** How many came so far. */
   count: number
+  /** Bytes of the one that is not complete: it is read when it is. */
+  unread: number
+  /** Called when that changed. */
+  changed: (() => void) | undefined
   /** Bounds what a message may hold from now on: packets of so many bytes (0: as large as MQTT allows) of a client that was let in, or was not. */
   limitPackets (bytes: number, isKnown: boolean): void
 }
@@ -72,6 +77,9 @@ export function acceptWebSockets ({ origins, accept, refused }: WebSocketOptions
     server.handleUpgrade(request, socket, head, webSocket => {
       const messages: Messages = {
         count: 0,
+        unread: 0,
+        counted: 0,
+        changed: undefined,
         limitPackets (bytes, isKnown) {
           const { _receiver: receiver } = webSocket as Receiving
           if (isKnown) receiver._maxPayload = bytes === 0 ? 0 : bytes + besidePacket
@@ -126,9 +134,16 @@ function streamOf (webSocket: WebSocket, socket: Socket, messages: Messages): Du
     }
     if (++idle > mostIdleFrames) stream.destroy(new Error(`more than ${mostIdleFrames} WebSocket frames a second without MQTT in them`))
   }
+  const count = (unread: number): void => {
+    messages.unread = unread
+    messages.changed?.()
+  }
+  // Before the WebSocket takes it.
+  socket.prependListener('data', ({ length }: Buffer) => { count(messages.unread + length) })
   // Before the stream takes it.
   webSocket.prependListener('message', (data: Buffer, isBinary: boolean) => {
     messages.count++
+    count(0)
     // [MQTT-6.0.0-1]
     if (!isBinary) stream.destroy(new Error('MQTT in a WebSocket text frame'))
     else if (data.length === 0) countIdle()

@@ -146,3 +146,32 @@ test('a stranger sends no WebSocket message of more than 64 KiB', async t => {
   socket.write(frame(binary, connectPacket.subarray(0, 3), { length: 65_537 }))
   assert.ok(await closed(socket) < 4_000)
 })
+
+test('WebSocket messages that are not complete take no more than what may be coming in; who holds most is hung up on, and who sends little is served', async t => {
+  const { port, place } = await openWebSocketBroker(t, { incomingBytes: 2_000_000 })
+  const enter = async (clientId: string): Promise<Socket> => {
+    const { socket } = await rawWebSocket(t, port)
+    socket.write(frame(binary, generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId, keepalive: 0, clean: true } as Packet)))
+    await once(socket, 'data')
+    return socket.resume()
+  }
+  const modest = await enter('modest')
+  const greedy = await Promise.all(Array.from({ length: 10 }, async (_, i) => await enter(`greedy ${i}`)))
+  // In one frame, and in fragments.
+  for (const [i, socket] of greedy.entries()) {
+    socket.write(frame(binary, Buffer.alloc(500_000 + i), i % 2 === 0 ? { length: 2_000_000 } : { final: false }))
+  }
+  const cutOff = await until(() => place.statistics().refusedBy['incomingBytes'] ?? 0, count => count >= 6)
+  assert.ok(cutOff < 10)
+  await until(() => greedy.filter(({ destroyed }) => destroyed).length, count => count === cutOff)
+  modest.write(frame(binary, publishPacket('a', 'x'.repeat(10_000), 1, 1)))
+  const [answer] = await once(modest, 'data') as [Buffer]
+  assert.equal(answer[2], 0x40)
+
+  for (const socket of greedy) socket.destroy()
+  await until(() => place.statistics().clients, clients => clients === 1)
+  modest.write(frame(binary, publishPacket('a', Buffer.alloc(1_900_000), 1, 2)))
+  const [again] = await once(modest, 'data') as [Buffer]
+  assert.equal(again[2], 0x40)
+  assert.equal(place.statistics().refusedBy['incomingBytes'], cutOff)
+})
