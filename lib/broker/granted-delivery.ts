@@ -24,8 +24,9 @@ interface Grant {
 /** Topics of which a client's grant is remembered; publishers choose them, so long ones are not. */
 const mostGrants = 1_000
 const mostTopicLength = 128
-/** Messages that wait until a session's queue was sent. */
+/** Messages, and bytes of them, that wait until a session's queue was sent. */
 const mostHeld = 10_000
+const mostHeldBytes = 4 * 1024 * 1024
 
 /**
  * Lets a client get each message once, at the highest QoS that its matching subscriptions grant [MQTT-3.3.5-1] and no higher
@@ -46,6 +47,7 @@ export class GrantedDelivery {
   /** Whether aedes has sent what waited in the session. */
   #caughtUp: boolean
   #held: Packet[] | undefined
+  #heldBytes = 0
   #changes = -1
 
   constructor (client: Client, recipient: Recipient, aedes: TakingAedes, persistence: Persistence) {
@@ -64,6 +66,7 @@ export class GrantedDelivery {
       this.#caughtUp = true
       const waiting = this.#held ?? []
       this.#held = undefined
+      this.#heldBytes = 0
       for (const packet of waiting) this.#deliverOrHangUp(packet, () => undefined)
     })
   }
@@ -100,8 +103,8 @@ export class GrantedDelivery {
     }
     if (!client.clean && !this.#caughtUp) {
       // It is in the session's queue as well: the client gets it when it comes again.
-      if (this.#held !== undefined && this.#held.length >= mostHeld) client.close()
-      else (this.#held ??= []).push(packet)
+      if (this.#holdsEnough) client.close()
+      else this.#hold(packet)
       return void setImmediate(done)
     }
     // Another of its filters brought it. aedes would see that too, but then forgets the queued one. At once: a thousand filters may bring it.
@@ -119,10 +122,19 @@ export class GrantedDelivery {
     this.#send(packet, done)
   }
 
+  get #holdsEnough (): boolean {
+    return this.#held !== undefined && (this.#held.length >= mostHeld || this.#heldBytes >= mostHeldBytes)
+  }
+
+  #hold (packet: Packet): void {
+    (this.#held ??= []).push(packet)
+    this.#heldBytes += packet.payload.length
+  }
+
   /** Why another member of a shared subscription is to get a message. */
   #declines (topic: string, isLast: boolean): Decline | undefined {
     const { closed } = this.#client
-    if (closed || this.#held?.length === mostHeld) return 'slowReader'
+    if (closed || this.#holdsEnough) return 'slowReader'
     return this.#recipient.declines(topic, isLast)
   }
 

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { once, type EventEmitter } from 'node:events'
+import { Readable } from 'node:stream'
 import { test, type TestContext } from 'node:test'
 import { connect, type IPublishPacket, type MqttClient } from 'mqtt'
+import { Queues } from '../../../lib/broker/persistence/queues.ts'
 import { openBroker, type TestBroker } from '../../helpers/broker.ts'
 import { until } from '../../helpers/events.ts'
 
@@ -99,6 +101,27 @@ test('what waited for a session comes before what is published meanwhile, in ord
   client.once('connect', () => { for (let i = 300; i < 400; i++) void send(i) })
   await until(() => got.length, length => length >= 400)
   assert.deepEqual([got, wrong], [Array.from({ length: 400 }, (_, i) => i), []])
+})
+
+test('what is published while a session\'s queue cannot be read is held up to some megabytes; then the client is hung up on, and gets all when it comes again', async t => {
+  const broker = await openBroker(t)
+  const [publisher, first] = await Promise.all([broker.client(), broker.client({ clientId: 'kept', clean: false })])
+  await first.subscribeAsync('a/#', { qos: 1 })
+  await away(broker, first)
+  // Of a disk that takes its time.
+  const stream = t.mock.method(Queues.prototype, 'stream', () => new Readable({ objectMode: true, read () { /* not yet */ } }))
+  const stalled = connect(broker.url, { clientId: 'kept', clean: false, reconnectPeriod: 0 })
+  const ended = once(stalled as unknown as EventEmitter, 'close')
+  await once(stalled as unknown as EventEmitter, 'connect')
+  for (let i = 0; i < 30; i++) await publisher.publishAsync('a/b', Buffer.alloc(200_000, i), { qos: 1 })
+  await ended
+  stream.mock.restore()
+  const client = connect(broker.url, { clientId: 'kept', clean: false, reconnectPeriod: 0 })
+  t.after(() => { client.end(true) })
+  const got: Array<number | undefined> = []
+  client.on('message', (_topic, payload) => { got.push(payload[0]) })
+  await until(() => got.length, length => length >= 30)
+  assert.deepEqual(got, Array.from({ length: 30 }, (_, i) => i))
 })
 
 test('a retained message that waited for a session does not come as a retained one', async t => {
