@@ -1,7 +1,7 @@
 import type { EmitterInternals } from './aedes-internals.ts'
 
-/** Messages that are routed in one go; then the event loop gets its turn. */
-const mostAtOnce = 1_000
+/** ms of a turn of the event loop in which messages are routed: one may have thousands of subscribers. */
+const longest = 20
 
 type Route = Parameters<EmitterInternals['_do']>
 
@@ -13,35 +13,48 @@ export function flatten (emitter: EmitterInternals): void {
   const route = emitter._do
   const waiting = new Fifo<Route>()
   let routing = false
+  /** When the first message of this turn was routed, in ms. */
+  let began: number | undefined
+
+  const hasTime = (): boolean => {
+    const now = performance.now()
+    if (began === undefined) {
+      began = now
+      setImmediate(nextTurn)
+    }
+    return now - began < longest
+  }
+
+  const nextTurn = (): void => {
+    began = undefined
+    if (waiting.length > 0) drain()
+  }
 
   const drain = (): void => {
+    routing = true
     try {
-      for (let i = 0; i < mostAtOnce; i++) {
-        const next = waiting.shift()
-        if (next === undefined) break
+      while (waiting.length > 0 && hasTime()) {
         emitter.current--
-        route.apply(emitter, next)
+        route.call(emitter, ...waiting.shift()!)
       }
     } finally {
-      routing = waiting.length > 0
-      // Also after an exception: the others are not to wait for ever.
-      if (routing) setImmediate(drain)
+      routing = false
     }
   }
 
-  emitter._do = (...message) => {
-    if (routing) {
+  emitter._do = (message, done) => {
+    if (routing || waiting.length > 0 || !hasTime()) {
       // It counts as one that is being routed, so that nothing overtakes it.
       emitter.current++
-      waiting.push(message)
+      waiting.push([message, done])
       return emitter
     }
     routing = true
     try {
-      return route.apply(emitter, message)
+      return route.call(emitter, message, done)
     } finally {
+      routing = false
       if (waiting.length > 0) drain()
-      else routing = false
     }
   }
   emitter._messageQueue = new Fifo()

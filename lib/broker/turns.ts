@@ -2,7 +2,7 @@
 const mostPerTurn = 256
 const longestTurn = 3
 /** ms that a turn may take with all that comes of it, before less is read: one message may have thousands of subscribers. */
-const longestWork = 20
+const longestWork = 15
 const leastPerTurn = 1
 /** Units a second, as many of which may come at once, up to which a connection does not wait for others, so that it comes between those that flood. */
 const unitsOfTheQuiet = 64
@@ -80,10 +80,13 @@ export class Turns {
     if (this.#line.size > 0) this.spend(0)
   }
 
-  /** @param isFull whether it was read as much as there was to be in that turn: others say little about what fits into one */
+  /**
+   * Back in a hurry and forward by steps: what is read takes effect some turns later.
+   * @param isFull whether it was read as much as there was to be in that turn: others say little about what fits into one
+   */
   #adapt (took: number, isFull: boolean): void {
     if (took > longestWork) this.#most = Math.max(leastPerTurn, this.#most / 4)
-    else if (isFull && took < longestWork / 2) this.#most = Math.min(mostPerTurn, this.#most * 2)
+    else if (isFull && took < longestWork / 2) this.#most = Math.min(mostPerTurn, this.#most + 1)
     if (!this.#ends) this.#left = this.#most
   }
 }
