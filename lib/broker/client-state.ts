@@ -213,7 +213,7 @@ export class ClientState {
     if (error) return void client.emit('error', error)
     if (client._parsingBatch > 0) client._parsingBatch--
     if (this.#rest !== undefined || this.stream.readableLength > 0) return this.#pump()
-    // Behind most packets is nothing that could be read: what comes is told of by the stream.
+    // Most packets have nothing left to read behind them; the stream announces what comes later.
     if (client._parsingBatch > 0) return
     this.#ahead = 0
     this.#account(client)

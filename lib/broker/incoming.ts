@@ -18,7 +18,7 @@ export interface Writer {
 /**
  * Bounds what all connections together hold of what comes in: beyond, only those that hold little are read, and one of the others at a time.
  * A packet of some size gets the room for all of it or waits: were the room full of beginnings, none would come to its end. While others
- * wait, those that leave their packets incomplete are hung up on.
+ * wait, clients that leave their packets incomplete are disconnected.
  */
 export class Incoming<W extends Writer> {
   /** Bytes; 0: no limit. */

@@ -103,7 +103,7 @@ test('what waited for a session comes before what is published meanwhile, in ord
   assert.deepEqual([got, wrong], [Array.from({ length: 400 }, (_, i) => i), []])
 })
 
-test('what is published while a session\'s queue cannot be read is held up to some megabytes; then the client is hung up on, and gets all when it comes again', async t => {
+test('while a session\'s queue cannot be read, a few megabytes are held for it; then the client is disconnected, and gets everything when it returns', async t => {
   const broker = await openBroker(t)
   const [publisher, first] = await Promise.all([broker.client(), broker.client({ clientId: 'kept', clean: false })])
   await first.subscribeAsync('a/#', { qos: 1 })

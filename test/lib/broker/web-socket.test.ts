@@ -147,7 +147,7 @@ test('a stranger sends no WebSocket message of more than 64 KiB', async t => {
   assert.ok(await closed(socket) < 4_000)
 })
 
-test('WebSocket messages that are not complete take no more than what may be coming in; who holds most is hung up on, and who sends little is served', async t => {
+test('incomplete WebSocket messages share the limit of what may be coming in; the largest are disconnected, and a client that sends little is served', async t => {
   const { port, place } = await openWebSocketBroker(t, { incomingBytes: 2_000_000 })
   const enter = async (clientId: string): Promise<Socket> => {
     const { socket } = await rawWebSocket(t, port)
