@@ -18,6 +18,8 @@ const mostFragments = 4_096
 const mostChunks = 16_384
 /** Frames a second that carry nothing of MQTT; a client has no reason for more than a few a minute. */
 const mostIdleFrames = 100
+/** Bytes before the content of such a frame. */
+const controlHead = 6
 /** Bytes that a client may leave unread before its pings are no longer answered. */
 const unreadBeforeSilence = 65_536
 /** ms that a client has to close its end. */
@@ -138,6 +140,11 @@ function streamOf (webSocket: WebSocket, socket: Socket, messages: Messages): Du
     messages.unread = unread
     messages.changed?.()
   }
+  const countControl = ({ length }: Buffer): void => {
+    countIdle()
+    // No part of a message, in the middle of which it may come.
+    count(Math.max(0, messages.unread - length - controlHead))
+  }
   // Before the WebSocket takes it.
   socket.prependListener('data', ({ length }: Buffer) => { count(messages.unread + length) })
   // Before the stream takes it.
@@ -149,10 +156,10 @@ function streamOf (webSocket: WebSocket, socket: Socket, messages: Messages): Du
     else if (data.length === 0) countIdle()
   })
   webSocket.on('ping', data => {
-    countIdle()
+    countControl(data)
     if (socket.writableLength < unreadBeforeSilence) webSocket.pong(data, false, ignore)
   })
-  webSocket.on('pong', countIdle)
+  webSocket.on('pong', countControl)
   return stream
 }
 

@@ -3,12 +3,15 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { after, before, test, type TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { TLSSocket } from 'node:tls'
 import type { Worker } from 'node:worker_threads'
 import { dialectOf, type DatabaseOptions, type ServerOptions } from '../../lib/store/database.ts'
 import { Retention } from '../../lib/store/retention.ts'
 import { Store } from '../../lib/store/store.ts'
 import { tryDatabase } from '../../lib/store/try.ts'
+import { makeAuthority, withoutOpenssl } from '../helpers/certificates.ts'
 import { databases, onEachDatabase, onEachServer, type OpenDatabase } from '../helpers/databases.ts'
+import { temporaryFolder } from '../helpers/folder.ts'
 import { message } from '../helpers/messages.ts'
 import { tcpProxy, type TcpProxy } from '../helpers/tcp-proxy.ts'
 
@@ -151,21 +154,33 @@ for (const [what, fault] of Object.entries(faults)) {
 
 /** Logins of Kerberos, of Windows, and one that nobody has thought of yet: the driver knows none of them. */
 for (const login of [7, 9, 99]) {
-  test(`a PostgreSQL that asks for a login of kind ${login} is not understood, and is told so`, async t => {
-    const sockets = new Set<Socket>()
-    const server = createServer(socket => {
-      sockets.add(socket.on('error', () => undefined))
-      socket.on('data', () => { socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, login])) })
-    }).listen(0, '127.0.0.1')
-    t.after(() => {
-      server.close()
-      for (const socket of sockets) socket.destroy()
+  for (const secure of [false, true]) {
+    test(`a PostgreSQL that asks for a login of kind ${login}${secure ? ' over TLS' : ''} is not understood, and is told so`, { skip: secure && withoutOpenssl }, async t => {
+      const pair = secure ? makeAuthority(await temporaryFolder(t)).issue('server') : undefined
+      const sockets = new Set<Socket>()
+      const ask = (socket: Socket): void => {
+        socket.on('error', () => undefined).on('data', () => { socket.write(Buffer.from([0x52, 0, 0, 0, 8, 0, 0, 0, login])) })
+      }
+      const server = createServer(socket => {
+        sockets.add(socket.on('error', () => undefined))
+        if (pair === undefined) return ask(socket)
+        // The client asks for TLS in clear text.
+        socket.once('data', () => {
+          socket.write('S')
+          ask(new TLSSocket(socket, { isServer: true, ...pair }))
+        })
+      }).listen(0, '127.0.0.1')
+      t.after(() => {
+        server.close()
+        for (const socket of sockets) socket.destroy()
+      })
+      await once(server, 'listening')
+      const { port } = server.address() as AddressInfo
+      const options: DatabaseOptions = { client: 'postgresql', host: '127.0.0.1', port, user: 'a', password: 'b', database: 'c', poolSize: 1, ...secure && { tls: { rejectUnauthorized: false } } }
+      await assert.rejects(tryDatabase(options), /STORE_LOGIN_REFUSED.*cannot be read/)
+      nothingUncaught()
     })
-    await once(server, 'listening')
-    const { port } = server.address() as AddressInfo
-    await assert.rejects(tryDatabase({ client: 'postgresql', host: '127.0.0.1', port, user: 'a', password: 'b', database: 'c', poolSize: 1 }), /STORE_LOGIN_REFUSED.*cannot be read/)
-    nothingUncaught()
-  })
+  }
 }
 
 onEachServer('a server that is killed while anything is asked, or nothing, is waited for, and nothing is lost', async (t, database) => {

@@ -263,6 +263,11 @@ test(`${mysqlName}: TLS checks who signed the server's certificate, and for whom
   const named = await mysqlDialect({ ...options, host: '127.0.0.1', tls: { ca, servername: 'localhost' } }).connect()
   await named.destroy()
   const unchecked = await mysqlDialect({ ...options, tls: { rejectUnauthorized: false } }).connect()
+  // What the driver cannot read ends this connection, and not the process.
+  const connection = await unchecked.client.acquireConnection() as { packetParser: { execute (data: Buffer): void } }
+  t.mock.method(connection.packetParser, 'execute', () => { throw new Error('no packet') })
+  await assert.rejects(unchecked.raw('select 1').connection(connection), /cannot be read: no packet/)
+  await unchecked.client.releaseConnection(connection)
   await unchecked.destroy()
   assert.equal((await refusal({ ...options, tls: {} })).code, 'STORE_TLS_FAILED', 'signed by a stranger')
   assert.equal((await refusal({ ...options, host: '::ffff:127.0.0.1', tls: { ca } })).code, 'STORE_TLS_FAILED', 'for another address')

@@ -49,7 +49,7 @@ export function nameOf (options: ServerOptions): string {
 }
 
 /** What Knex and mysql2 know of a connection. */
-type ServerConnection = Connection & { stream: Socket, __knex__disposed?: unknown }
+type ServerConnection = Connection & { stream: Socket, startTLS (done: (error?: Error) => void): void, __knex__disposed?: unknown }
 
 /** @param preparations told to each new connection */
 async function open (options: ServerOptions, pool: { min: number, max: number }, preparations: string[]): Promise<Knex> {
@@ -67,6 +67,11 @@ async function open (options: ServerOptions, pool: { min: number, max: number },
   // Knex's own way leaves connections that failed, or ended, without a listener: one more error would end the process.
   knex.client.acquireRawConnection = async () => {
     const connection = knex.client.driver.createConnection(settings) as ServerConnection
+    const { startTLS } = connection
+    connection.startTLS = done => {
+      startTLS.call(connection, done)
+      guardReader(connection.stream)
+    }
     try {
       await connected(connection)
       limitAnswers(connection)

@@ -1,5 +1,5 @@
-import { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import type { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
 import knexFactory, { type Knex } from 'knex'
 import type { Client } from 'pg'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../errors.ts'
@@ -321,7 +321,21 @@ function addressOf ({ url, host, port, user, password, database, tls }: ServerOp
 }
 
 /** The driver's client, with what it reads from; not in its types. */
-type OpenClient = Client & { connection: { stream: Socket } }
+type ReadingClient = Client & { connection: EventEmitter & { stream: Socket } }
+
+/** The driver, whose clients end a connection on what they cannot read, in clear text and, once TLS is put over it, there. */
+function guardedDriver ({ Client }: { Client: new (settings: object) => ReadingClient }): object {
+  return {
+    Client: class extends Client {
+      constructor (settings: object) {
+        super(settings)
+        const { connection } = this
+        guardReader(connection.stream)
+        connection.once('sslconnect', () => { guardReader(connection.stream) })
+      }
+    }
+  }
+}
 
 /** @param preparations told to each new connection */
 async function open (options: ServerOptions, pool: { min: number, max: number }, preparations: string): Promise<Knex> {
@@ -333,15 +347,11 @@ async function open (options: ServerOptions, pool: { min: number, max: number },
       connectionTimeoutMillis: connectPatience,
       query_timeout: answerPatience,
       keepAlive: true,
-      keepAliveInitialDelayMillis: 10_000,
-      stream: () => guardReader(new Socket())
-    } as Knex.PgConnectionConfig,
+      keepAliveInitialDelayMillis: 10_000
+    },
     pool: {
       ...pool,
-      afterCreate (connection: OpenClient, done: (error: Error | null) => void) {
-        const { connection: { stream } } = connection
-        // The driver has put it over the one that it was given.
-        if (stream instanceof TLSSocket) guardReader(stream)
+      afterCreate (connection: Client, done: (error: Error | null) => void) {
         // Ids, times and counts are whole numbers that a number holds.
         connection.setTypeParser(int8, Number)
         connection.query(preparations, error => {
@@ -357,6 +367,7 @@ async function open (options: ServerOptions, pool: { min: number, max: number },
     // Every error reaches the caller; Knex would print it as well.
     log: { error: () => undefined, warn: () => undefined }
   })
+  knex.client.driver = guardedDriver(knex.client.driver)
   try {
     const [server] = await rows<{ number: number, version: string }>(knex, serverVersion, [])
     if (server !== undefined && server.number >= oldestVersion) return knex

@@ -175,3 +175,22 @@ test('incomplete WebSocket messages share the limit of what may be coming in; th
   assert.equal(again[2], 0x40)
   assert.equal(place.statistics().refusedBy['incomingBytes'], cutOff)
 })
+
+test('pings of a WebSocket are no part of a message that is incomplete, also between its fragments', async t => {
+  const { port, place } = await openWebSocketBroker(t, { incomingBytes: 5_000 })
+  const { socket } = await rawWebSocket(t, port)
+  let received = Buffer.alloc(0)
+  socket.on('data', (bytes: Buffer) => { received = Buffer.concat([received, bytes]) })
+  socket.write(frame(binary, connectPacket))
+  await until(() => received.length, length => length > 0)
+  const packet = publishPacket('a', 'x', 1, 1)
+  socket.write(frame(binary, packet.subarray(0, 3), { final: false }))
+  for (let round = 0; round < 3; round++) {
+    const before = received.length
+    socket.write(Buffer.concat(Array.from({ length: 30 }, () => frame(9, Buffer.alloc(125)))))
+    await until(() => received.length - before, length => length >= 30 * 127)
+  }
+  socket.write(frame(0, packet.subarray(3)))
+  await until(() => received.includes(Buffer.from([0x40, 2, 0, 1])), Boolean)
+  assert.equal(place.statistics().refusedBy['incomingBytes'], undefined)
+})
