@@ -9,11 +9,10 @@ import { temporaryFolder } from '../../helpers/folder.ts'
 import { startBroker } from './broker.ts'
 
 const command = fileURLToPath(new URL('../../../lib/agent/command.ts', import.meta.url))
-const loader = Number.parseInt(process.versions.node) >= 24 ? [] : ['--import', 'tsx']
 
 /** Run the command with a data folder of its own. */
 async function run (t: TestContext, args: string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, [...loader, command, ...args], { env: { ...process.env, XDG_DATA_HOME: await temporaryFolder(t), ...env } })
+  const child = spawn(process.execPath, [command, ...args], { env: { ...process.env, XDG_DATA_HOME: await temporaryFolder(t), ...env } })
   t.after(() => { child.kill('SIGKILL') })
   const out: string[] = []
   const err: string[] = []

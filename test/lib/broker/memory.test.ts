@@ -20,7 +20,7 @@ interface Filled {
 
 /** A broker in a process of its own. */
 async function openBroker (t: TestContext, limits: Record<string, number> = {}): Promise<Filled> {
-  const child = fork(program, [JSON.stringify(limits)], { execArgv: ['--expose-gc', '--import', 'tsx'] })
+  const child = fork(program, [JSON.stringify(limits)], { execArgv: ['--expose-gc'] })
   t.after(async () => {
     const exit = once(child, 'exit')
     child.kill('SIGKILL')

@@ -55,7 +55,7 @@ test('--resume leaves a file alone that no export wrote, and the command says so
     await assert.rejects(write(filename, file, true, format), { code: 'TRANSFER_RESUME_IMPOSSIBLE' }, contents.slice(0, 50))
     assert.equal(await readFile(file, 'utf8'), contents)
   }
-  const run = promisify(execFile)(process.execPath, ['--import', 'tsx', command, 'export', `${filename}.csv`, '--resume', '--database', filename])
+  const run = promisify(execFile)(process.execPath, [command, 'export', `${filename}.csv`, '--resume', '--database', filename])
   await assert.rejects(run, (error: { code?: number, stderr?: string }) => error.code === 1 && /^TRANSFER_RESUME_IMPOSSIBLE/.test(error.stderr ?? ''))
 })
 
