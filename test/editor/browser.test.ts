@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { connectAsync } from 'mqtt'
-import type { Editor, EditorOptions } from '../helpers/browser.ts'
+import { formShown, type Editor, type EditorOptions } from '../helpers/browser.ts'
 import { flawsOf, flow, runningNodeRed, settled, shoot, skipWithoutEditor } from '../helpers/forms.ts'
 import { freePort, packageDir } from '../helpers/node-red.ts'
 
@@ -340,8 +340,7 @@ describe('the form', { skip: skipWithoutEditor(5) }, () => {
         await shoot(editor.page, `form-${type}-${look}`)
         if (type === 'metric-store') {
           await page.locator('#node-input-btn-database-edit').click()
-          await page.locator('#node-config-dialog-ok').waitFor()
-          await settled(page)
+          await formShown(page, '#node-config-dialog-edit-form')
           assert.deepEqual(await flawsOf(page), [], 'platziverse-database')
           await shoot(editor.page, `form-platziverse-database-${look}`)
           await page.locator('#node-config-dialog-cancel').click()

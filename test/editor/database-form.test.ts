@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { databaseDefaults, type DatabaseConfig } from '../../nodes/platziverse-database/config.ts'
-import type { Editor, EditorOptions } from '../helpers/browser.ts'
+import { formShown, type Editor, type EditorOptions } from '../helpers/browser.ts'
 import { flawsOf, flow, openTab, runningNodeRed, settled, shoot, skipWithoutEditor, tlsConfig } from '../helpers/forms.ts'
 import { freePort, type NodeRed } from '../helpers/node-red.ts'
 import { startPostgresql, withoutPostgresql } from '../helpers/postgresql.ts'
@@ -322,15 +322,13 @@ async function openForm ({ page }: Editor): Promise<void> {
     const { RED } = globalThis as unknown as { RED: { editor: { editConfig (name: string, type: string, id: string): void } } }
     RED.editor.editConfig('', 'platziverse-database', id)
   }, id)
-  await page.locator('#node-config-dialog-ok').waitFor()
-  await settled(page)
+  await formShown(page, '#node-config-dialog-edit-form')
 }
 
 /** From the open form of a metric-store. */
 async function openNested ({ page }: Editor): Promise<void> {
   await page.locator('#node-input-btn-database-edit').click()
-  await page.locator('#node-config-dialog-ok').waitFor()
-  await settled(page)
+  await formShown(page, '#node-config-dialog-edit-form')
 }
 
 async function update ({ page }: Editor): Promise<void> {

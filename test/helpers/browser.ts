@@ -114,9 +114,7 @@ export async function openEditor (browser: Browser, nodeRed: Pick<NodeRed, 'url'
     },
     async edit (id) {
       await body(id).dblclick()
-      await page.locator('#node-dialog-ok').waitFor()
-      // The form slides in; only then does it stay where it is.
-      await page.waitForFunction(() => document.querySelector<HTMLElement>('#red-ui-editor-stack .red-ui-tray')?.getAnimations().length === 0)
+      await formShown(page, '#dialog-form')
     },
     async fill (field, text) {
       await page.locator(field).fill(text)
@@ -170,6 +168,14 @@ export async function openEditor (browser: Browser, nodeRed: Pick<NodeRed, 'url'
     status: async id => (await node(id).locator('.red-ui-flow-node-status-label').textContent() ?? '').trim(),
     close: () => page.close()
   }
+}
+
+/** Node-RED puts a form into its tray once it has the credentials, and then slides it in; only then does it stay where it is. */
+export async function formShown (page: Page, form: '#dialog-form' | '#node-config-dialog-edit-form'): Promise<void> {
+  await page.waitForFunction(form => {
+    const tray = document.querySelector(form)?.closest('.red-ui-tray')
+    return tray instanceof HTMLElement && tray.getAnimations().length === 0 && tray.getBoundingClientRect().right <= window.innerWidth + 1
+  }, form)
 }
 
 async function openExamples (page: Page): Promise<Locator> {
