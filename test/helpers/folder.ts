@@ -8,7 +8,7 @@ const folders: string[] = []
 
 // What is closed after its folder was removed may make its file anew: a broker does, whose file somebody deleted.
 process.once('exit', () => {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
 })
 
 /** A folder of the test's own, removed after it. */
