@@ -1,6 +1,6 @@
-import { dialectOf, type DatabaseOptions } from '../../lib/store/database.ts'
+import { dialectOf, type DatabaseOptions } from '../../lib/store/dialects/dialect-of.ts'
 import type { Dialect } from '../../lib/store/dialects/dialect.ts'
-import { sqliteDialect } from '../../lib/store/dialects/sqlite.ts'
+import { sqliteDialect } from '../../lib/store/dialects/sqlite/sqlite.ts'
 import { migrate } from '../../lib/store/migrations/migrate.ts'
 import type { SqliteDriver } from '../../lib/sqlite/driver.ts'
 import type { Knex } from 'knex'

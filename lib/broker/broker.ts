@@ -3,11 +3,11 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { PlatziverseError } from '../errors.ts'
 import type { Limits } from './limits.ts'
-import type { Owners } from './owners.ts'
-import type { Rule } from './rules.ts'
-import type { BrokerSnapshot } from './sys-topics.ts'
-import type { UserRecord } from './passwords.ts'
-import type { Messages } from './web-socket.ts'
+import type { Owners } from './persistence/agent-owners.ts'
+import type { Rule } from './access/rules.ts'
+import type { BrokerSnapshot } from './watching/sys-topics.ts'
+import type { UserRecord } from './access/passwords.ts'
+import type { Messages } from './listening/web-socket.ts'
 
 /** A client's connection, from CONNECT to the end of its socket. */
 export interface Connection {

@@ -1,6 +1,6 @@
-import { Bridge, type BridgeOptions, type Leftover, type LocalBroker } from '../broker/bridge.ts'
+import { Bridge, type BridgeOptions, type Leftover, type LocalBroker } from '../bridge/bridge.ts'
 import type { Connection, Publication } from '../broker/broker.ts'
-import { findBroker, type BrokerPlace } from '../broker/hub.ts'
+import { findBroker, type BrokerPlace } from './registry.ts'
 import { KeptByNode, type Kept } from './kept.ts'
 
 /** ms that a stopping node waits for what is on its way to the other broker: the process may end after it. */

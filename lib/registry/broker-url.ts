@@ -1,4 +1,4 @@
-import { findBroker } from '../broker/hub.ts'
+import { findBroker } from './registry.ts'
 
 /** The address of a broker of this process for a client of the same machine; undefined while it does not listen. */
 export function brokerUrl (brokerId: string): string | undefined {

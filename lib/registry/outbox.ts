@@ -1,4 +1,4 @@
-import type { Hold } from '../broker/deliveries.ts'
+import type { Hold } from '../intake/pending-deliveries.ts'
 import { Travel, type Watched } from './travel.ts'
 
 /** Turns of the event loop for which the publisher of a message waits after it was sent. Node-RED takes one for each wire. */

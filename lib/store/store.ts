@@ -5,14 +5,14 @@ import { PlatziverseError } from '../errors.ts'
 import { fingerprint } from '../messages/fingerprint.ts'
 import type { Message } from '../messages/parse.ts'
 import { weighMessage } from '../messages/weigh.ts'
-import { BatchWriter, type Entry, type Stored } from './batch.ts'
+import { BatchWriter, type Entry, type Stored } from './writer/batch.ts'
 import type { Dialect } from './dialects/dialect.ts'
-import { Known } from './known.ts'
+import { Known } from './writer/known-agents.ts'
 import { migrate } from './migrations/migrate.ts'
-import type { Spool } from './spool.ts'
-import { beatEvery, Writers } from './writers.ts'
+import type { Spool } from './writer/spool.ts'
+import { beatEvery, Writers } from './writer/writers.ts'
 
-export type { Stored } from './batch.ts'
+export type { Stored } from './writer/batch.ts'
 
 /** Most messages, and metrics, in one transaction: larger ones are no faster, and their senders wait longer. */
 const mostMessages = 2_000

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
-import { dialectOf, type DatabaseOptions } from '../store/database.ts'
+import { dialectOf, type DatabaseOptions } from '../store/dialects/dialect-of.ts'
 import type { Dialect } from '../store/dialects/dialect.ts'
 import { migrate } from '../store/migrations/migrate.ts'
 

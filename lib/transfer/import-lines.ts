@@ -3,7 +3,7 @@ import { parse as parseCsv } from 'csv-parse/sync'
 import { PlatziverseError } from '../errors.ts'
 import { fingerprint } from '../messages/fingerprint.ts'
 import { parse as parseMessage } from '../messages/parse.ts'
-import { deletedPart } from '../store/rollup.ts'
+import { deletedPart } from '../store/rollup/rollup.ts'
 import { csvColumns, restored, type MetricRecord, type RollupDetails, type TransferRecord } from './records.ts'
 
 /** Bytes; a metric has 2 kB at most. */

@@ -1,6 +1,6 @@
 import type { NodeDef } from 'node-red'
-import { attachIntake, detachIntake, findBroker } from '../../lib/broker/hub.ts'
-import type { IntakeHandler } from '../../lib/broker/intake.ts'
+import { attachIntake, detachIntake, findBroker } from '../../lib/registry/registry.ts'
+import type { IntakeHandler } from '../../lib/intake/intake.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { milliseconds, wholeNumber, type RED, type RedNode } from '../shared/red.ts'

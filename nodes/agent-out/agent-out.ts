@@ -1,6 +1,6 @@
 import type { NodeDef } from 'node-red'
-import { findBroker } from '../../lib/broker/hub.ts'
-import { originOf, type Delivery } from '../../lib/broker/deliveries.ts'
+import { findBroker } from '../../lib/registry/registry.ts'
+import { originOf, type Delivery } from '../../lib/intake/pending-deliveries.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
 import { messageArrived } from '../../lib/registry/travel.ts'
 import { encodePayload, publicationsOf, type TopicAndPayload } from '../../lib/messages/publications.ts'

@@ -1,6 +1,6 @@
 import type { Node, NodeDef } from 'node-red'
-import type { Bridge, BridgeState, BridgeTls, BridgeTopic } from '../../lib/broker/bridge.ts'
-import { findBroker } from '../../lib/broker/hub.ts'
+import type { Bridge, BridgeState, BridgeTls, BridgeTopic } from '../../lib/bridge/bridge.ts'
+import { findBroker } from '../../lib/registry/registry.ts'
 import { attachBridge, detachBridge, type BridgeNodeOptions } from '../../lib/registry/bridges.ts'
 import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
 import { watchFlows } from '../shared/broker.ts'

@@ -1,4 +1,4 @@
-import type { BrokerPlace } from '../../lib/broker/hub.ts'
+import type { BrokerPlace } from '../../lib/registry/registry.ts'
 import { invalid } from './invalid.ts'
 import type { Logins } from './login.ts'
 import { readReload } from './reload.ts'

@@ -1,5 +1,5 @@
-import { BrokerMetrics } from '../../lib/broker/prometheus.ts'
-import type { BrokerSnapshot } from '../../lib/broker/sys-topics.ts'
+import { BrokerMetrics } from '../../lib/broker/watching/prometheus.ts'
+import type { BrokerSnapshot } from '../../lib/broker/watching/sys-topics.ts'
 import { reasonOf } from '../../lib/errors.ts'
 import type { RED } from '../shared/red.ts'
 

@@ -1,5 +1,5 @@
 import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
-import { tryDatabase, type Trial } from '../../lib/store/try.ts'
+import { tryDatabase, type Trial } from '../../lib/store/try-database.ts'
 import { jsonOnly } from '../shared/json-only.ts'
 import type { RED } from '../shared/red.ts'
 import { tlsOptionsOf } from '../shared/tls.ts'

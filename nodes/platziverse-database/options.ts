@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import type { DatabaseOptions, TlsOptions } from '../../lib/store/database.ts'
-import type { RetentionOptions } from '../../lib/store/retention.ts'
-import type { SpoolOptions } from '../../lib/store/spool.ts'
+import type { DatabaseOptions, TlsOptions } from '../../lib/store/dialects/dialect-of.ts'
+import type { RetentionOptions } from '../../lib/store/retention/retention.ts'
+import type { SpoolOptions } from '../../lib/store/writer/spool.ts'
 import { wholeNumber } from '../shared/red.ts'
 import { databaseDefaults as defaults, usualPorts, type DatabaseConfig, type DatabaseCredentials } from './config.ts'
 

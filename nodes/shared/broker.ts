@@ -1,4 +1,4 @@
-import { closeAllBrokers, closeOrphanBrokers, flowsStarted, flowsStarting, flowsStopped } from '../../lib/broker/hub.ts'
+import { closeAllBrokers, closeOrphanBrokers, flowsStarted, flowsStarting, flowsStopped } from '../../lib/registry/registry.ts'
 import { closeAllAgents, closeOrphanAgents } from '../../lib/registry/agents.ts'
 import { closeAllBridges, closeOrphanBridges } from '../../lib/registry/bridges.ts'
 import { startOutboxes, stopOutboxes } from '../../lib/registry/outbox.ts'

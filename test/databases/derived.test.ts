@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Knex } from 'knex'
 import type { TestContext } from 'node:test'
-import { dialectOf } from '../../lib/store/database.ts'
+import { dialectOf } from '../../lib/store/dialects/dialect-of.ts'
 import { Store, type Stored } from '../../lib/store/store.ts'
 import type { Message } from '../../lib/messages/parse.ts'
 import { onEachDatabase, onEachServer, type OpenDatabase } from '../helpers/databases.ts'

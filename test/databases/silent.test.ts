@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { dialectOf } from '../../lib/store/database.ts'
-import { disconnectSilentAgents } from '../../lib/store/silent.ts'
+import { dialectOf } from '../../lib/store/dialects/dialect-of.ts'
+import { disconnectSilentAgents } from '../../lib/store/disconnect-silent-agents.ts'
 import { Store } from '../../lib/store/store.ts'
-import { Writers } from '../../lib/store/writers.ts'
+import { Writers } from '../../lib/store/writer/writers.ts'
 import { onEachDatabase, type OpenDatabase } from '../helpers/databases.ts'
 import { message, reading } from '../helpers/messages.ts'
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { passwordFileTexts } from '../../lib/broker/passwords.ts'
-import { rulesFileTexts } from '../../lib/broker/rules-file.ts'
+import { passwordFileTexts } from '../../lib/broker/access/passwords.ts'
+import { rulesFileTexts } from '../../lib/broker/access/rules-file.ts'
 import { packageDir } from '../helpers/node-red.ts'
 
 const languages = ['en-US', 'es-ES', 'pt-BR'] as const

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { after, before, mock, test } from 'node:test'
 import helper from 'node-red-node-test-helper'
 import { registerAdmin } from '../../nodes/platziverse-broker/admin.ts'
-import { verifyPassword } from '../../lib/broker/passwords.ts'
+import { verifyPassword } from '../../lib/broker/access/passwords.ts'
 import type { RED } from '../../nodes/shared/red.ts'
 import { skipWithoutNodeRed, startNodeRed } from '../helpers/node-red.ts'
 

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { Retention } from '../../../lib/store/retention.ts'
+import { Retention } from '../../../lib/store/retention/retention.ts'
 import { Store } from '../../../lib/store/store.ts'
 import { fillRollups, insertHistory } from '../history.ts'
 import { flood, steady } from '../load.ts'

@@ -1,4 +1,4 @@
-import type { Rule } from '../../../lib/broker/rules.ts'
+import type { Rule } from '../../../lib/broker/access/rules.ts'
 
 /** Rules are on, as with an operator who has some: what the load needs is granted by the last one. */
 export const rules: Rule[] = [

@@ -1,5 +1,5 @@
-import type { PersistenceLimits } from '../persistence.ts'
-import type { StateBytes } from '../state-bytes.ts'
+import type { PersistenceLimits } from './persistence.ts'
+import type { StateBytes } from './state-bytes.ts'
 import type { Journal } from './journal.ts'
 
 /** The parts of aedes and its clients that are used here. */

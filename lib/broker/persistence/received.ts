@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { Kept, textBytes } from '../state-bytes.ts'
+import { Kept, textBytes } from './state-bytes.ts'
 import type { Client, Context } from './context.ts'
 import { copyOf, type Packet } from './records.ts'
 

@@ -1,4 +1,4 @@
-import type { Owners } from '../owners.ts'
+import type { Owners } from './agent-owners.ts'
 import type { Queues } from './queues.ts'
 import type { ReceivedMessages } from './received.ts'
 import { sizeOf, type Content, type StoredRecord } from './records.ts'

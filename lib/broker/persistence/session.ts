@@ -1,4 +1,4 @@
-import type { Kept } from '../state-bytes.ts'
+import type { Kept } from './state-bytes.ts'
 import type { Packet, Release, Subscription } from './records.ts'
 
 /** A message in a session's queue, until the client has acknowledged it. */

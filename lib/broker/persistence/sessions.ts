@@ -1,4 +1,4 @@
-import { Kept, textBytes } from '../state-bytes.ts'
+import { Kept, textBytes } from './state-bytes.ts'
 import type { Context } from './context.ts'
 import type { ReceivedMessages } from './received.ts'
 import { Session, type SessionOwner } from './session.ts'

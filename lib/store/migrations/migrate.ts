@@ -6,7 +6,7 @@ import * as retention from './0003-retention.ts'
 import * as newestOfRollups from './0004-newest-of-rollups.ts'
 import * as newestSeq from './0005-newest-seq.ts'
 import * as writers from './0006-writers.ts'
-import { useTimescale } from '../timescale.ts'
+import { useTimescale } from '../dialects/postgresql/timescale.ts'
 
 /** Going back would lose metrics: restore a backup instead. */
 const irreversible = async (): Promise<void> => { throw new Error('This migration cannot be undone.') }

@@ -4,7 +4,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { MqttClient } from 'mqtt'
 import mqttPacket from 'mqtt-packet'
-import { Bridge, type LocalBroker } from '../../../lib/broker/bridge.ts'
+import { Bridge, type LocalBroker } from '../../../lib/bridge/bridge.ts'
 import type { Subscriber } from '../../../lib/broker/broker.ts'
 import { until, waitFor } from '../../helpers/events.ts'
 

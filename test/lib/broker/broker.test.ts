@@ -5,7 +5,7 @@ import { connect, createServer, type AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { test } from 'node:test'
 import type { ListenerState } from '../../../lib/broker/broker.ts'
-import { attachBroker, closeAllBrokers, closeOrphanBrokers, detachBroker, findBroker, flowsStarting, flowsStopped } from '../../../lib/broker/hub.ts'
+import { attachBroker, closeAllBrokers, closeOrphanBrokers, detachBroker, findBroker, flowsStarting, flowsStopped } from '../../../lib/registry/registry.ts'
 import { brokerOptions, openBroker, removeBroker, type TestOptions } from '../../helpers/broker.ts'
 import { until, waitFor } from '../../helpers/events.ts'
 

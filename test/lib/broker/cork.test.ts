@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { generate, writeToStream, type Packet } from 'mqtt-packet'
-import { corkPerTurn } from '../../../lib/broker/cork.ts'
+import { corkPerTurn } from '../../../lib/broker/stream/cork.ts'
 
 const server = createServer()
 let reader: Socket

@@ -1,6 +1,6 @@
 import { test } from 'node:test'
 import type { ClientEvent, ListenerState, Settle } from '../../../lib/broker/broker.ts'
-import { openEmbeddedBroker } from '../../../lib/broker/embedded.ts'
+import { openEmbeddedBroker } from '../../../lib/broker/engine/embedded-broker.ts'
 import { brokerOptions } from '../../helpers/broker.ts'
 import { until, waitFor } from '../../helpers/events.ts'
 import { publishPacket, rawClient } from '../../helpers/raw-client.ts'

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Admission } from '../../../lib/broker/admission.ts'
-import { Bans } from '../../../lib/broker/bans.ts'
-import { Incoming, type Writer } from '../../../lib/broker/incoming.ts'
+import { Admission } from '../../../lib/broker/listening/connection-limits.ts'
+import { Bans } from '../../../lib/broker/login/bans.ts'
+import { Incoming, type Writer } from '../../../lib/broker/stream/incoming.ts'
 import { limitDefaults, readLimits } from '../../../lib/broker/limits.ts'
-import { Owners } from '../../../lib/broker/owners.ts'
-import { Turn, Turns } from '../../../lib/broker/turns.ts'
-import { Unread } from '../../../lib/broker/unread.ts'
+import { Owners } from '../../../lib/broker/persistence/agent-owners.ts'
+import { Turn, Turns } from '../../../lib/broker/stream/turns.ts'
+import { Unread } from '../../../lib/broker/stream/unread.ts'
 import { until } from '../../helpers/events.ts'
 
 test('limits are read as numbers or text; what is no whole number from 0 up is the default, what MQTT cannot do is the most it can', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { LoadAverage } from '../../../lib/broker/load-average.ts'
+import { LoadAverage } from '../../../lib/broker/watching/load-average.ts'
 
 const second = 1000
 

@@ -4,7 +4,7 @@ import { pbkdf2Sync, scryptSync } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { hashPassword, parsePasswordFile, verifyPassword } from '../../../lib/broker/passwords.ts'
+import { hashPassword, parsePasswordFile, verifyPassword } from '../../../lib/broker/access/passwords.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { skipped } from '../../helpers/node-red.ts'
 

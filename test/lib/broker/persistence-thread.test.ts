@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
-import { openPersistence } from '../../../lib/broker/persistence.ts'
+import { openPersistence } from '../../../lib/broker/persistence/persistence.ts'
 import type { Packet } from '../../../lib/broker/persistence/records.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Recent } from '../../../lib/broker/recent.ts'
+import { Recent } from '../../../lib/recent.ts'
 
 test('what was set last is known, at least half of the most and never more', () => {
   const recent = new Recent<number>(10)

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
-import { formatRulesFile, parseRulesFile } from '../../../lib/broker/rules-file.ts'
-import { checkRule, Rules, type Rule, type Who } from '../../../lib/broker/rules.ts'
+import { formatRulesFile, parseRulesFile } from '../../../lib/broker/access/rules-file.ts'
+import { checkRule, Rules, type Rule, type Who } from '../../../lib/broker/access/rules.ts'
 import { openMosquitto, withoutMosquitto } from '../../helpers/mosquitto.ts'
 
 const example = `# Sensors and those who look after them.

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { checkRule, Rules, ruleTexts, type Rights, type Rule } from '../../../lib/broker/rules.ts'
-import { covers, matches, overlaps, parseFilter } from '../../../lib/broker/topic-filters.ts'
+import { checkRule, Rules, ruleTexts, type Rights, type Rule } from '../../../lib/broker/access/rules.ts'
+import { covers, matches, overlaps, parseFilter } from '../../../lib/mqtt/topic-filters.ts'
 
 function rightsOf (rules: Rule[], username?: string, clientId = 'c1'): Rights {
   return new Rules(rules).for({ username, clientId })

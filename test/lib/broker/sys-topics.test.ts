@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { connectAsync } from 'mqtt'
-import { SysTopics, type BrokerSnapshot } from '../../../lib/broker/sys-topics.ts'
+import { SysTopics, type BrokerSnapshot } from '../../../lib/broker/watching/sys-topics.ts'
 import { openBroker } from '../../helpers/broker.ts'
 import { until } from '../../helpers/events.ts'
 import { openMosquitto, withoutMosquitto } from '../../helpers/mosquitto.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { covers, matches, overlaps, parseFilter, parseSubscription, type Filter } from '../../../lib/broker/topic-filters.ts'
+import { covers, matches, overlaps, parseFilter, parseSubscription, type Filter } from '../../../lib/mqtt/topic-filters.ts'
 
 /** The rules of section 4.7 once more, as plainly as can be. */
 function matchesBySpecification (filter: string, topic: string): boolean {

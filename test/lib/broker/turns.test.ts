@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Turn, Turns } from '../../../lib/broker/turns.ts'
+import { Turn, Turns } from '../../../lib/broker/stream/turns.ts'
 
 const rates = { packetRate: 20_000, messageRate: 0, byteRate: 0 }
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { pbkdf2Sync, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { hashPassword, type UserRecord } from '../../../lib/broker/passwords.ts'
-import { changedUsers, networkOf, Users, type UsersOptions } from '../../../lib/broker/users.ts'
+import { hashPassword, type UserRecord } from '../../../lib/broker/access/passwords.ts'
+import { changedUsers, networkOf, Users, type UsersOptions } from '../../../lib/broker/login/users.ts'
 
 const minute = 60_000
 

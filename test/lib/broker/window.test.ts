@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Window } from '../../../lib/broker/window.ts'
+import { Window } from '../../../lib/intake/in-flight-window.ts'
 
 const large = { sourceBytes: Infinity, totalBytes: Infinity, left: Infinity }
 

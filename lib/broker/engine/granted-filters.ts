@@ -1,0 +1,53 @@
+import type { Client } from 'aedes'
+import { filterBytes, type Kept } from '../persistence/state-bytes.ts'
+import { subscriptionsOf } from './routing-aedes.ts'
+
+/** Bytes of a filter that count as one subscription; a longer one counts as several. */
+const bytesPerFilter = 256
+
+/**
+ * The filters that a client was granted, from the moment at which it asks: aedes knows those of a session only after the commit,
+ * when all others of the packet were asked for as well.
+ */
+export class GrantedFilters {
+  /** With what they count. */
+  #costs = new Map<string, number>()
+  #sum = 0
+  readonly #kept: Kept | undefined
+
+  /** @param kept where the filters' bytes count; undefined: they count with the session */
+  constructor (kept: Kept | undefined) {
+    this.#kept = kept
+  }
+
+  /** @param most 0: no limit */
+  refusal (filter: string, most: number): 'subscriptionsPerClient' | 'stateBytes' | undefined {
+    if (this.#costs.has(filter)) return undefined
+    if (most > 0 && this.#sum + costOf(filter) > most) return 'subscriptionsPerClient'
+    return this.#kept?.hasRoomFor(filterBytes(filter)) === false ? 'stateBytes' : undefined
+  }
+
+  add (filter: string): void {
+    if (this.#costs.has(filter)) return
+    const cost = costOf(filter)
+    this.#costs.set(filter, cost)
+    this.#sum += cost
+    this.#kept?.add(filterBytes(filter))
+  }
+
+  /** The client unsubscribed from filters, some of which it may have subscribed to again since. */
+  left (client: Client, filters: string[]): void {
+    const still = subscriptionsOf(client)
+    for (const filter of filters) {
+      const cost = this.#costs.get(filter)
+      if (still[filter] !== undefined || cost === undefined) continue
+      this.#sum -= cost
+      this.#costs.delete(filter)
+      this.#kept?.add(-filterBytes(filter))
+    }
+  }
+}
+
+function costOf (filter: string): number {
+  return Math.ceil(Buffer.byteLength(filter) / bytesPerFilter)
+}

@@ -1,0 +1,235 @@
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse, type Server as HttpServer } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import { createServer, isIP, type Server, type Socket } from 'node:net'
+import { lookup } from 'node:dns/promises'
+import type { Duplex } from 'node:stream'
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import { PlatziverseError, reasonOf } from '../../errors.ts'
+import type { Arrival, ListenerOptions, ListenerState } from '../broker.ts'
+import { certificateProblem } from './certificate.ts'
+import { strangerIn } from '../stream/strangers.ts'
+import { addressBelow, whyNoTls, type TlsError } from './tls-refusal.ts'
+import { acceptWebSockets, refuse, type WebSocketOptions } from './web-socket.ts'
+
+const loopback = '127.0.0.1'
+const loopback6 = '::1'
+const firstRetry = 1_000
+const longestRetry = 30_000
+/** ms for a TLS handshake or an HTTP upgrade. */
+const handshakeTimeout = 10_000
+/** ms of silence after which the system asks whether the other end is still there. */
+const keepAliveDelay = 60_000
+
+/** Who lets clients in. */
+export interface Door {
+  /** Called for each socket before a byte of it was read; false: it is not let in. */
+  admit (socket: Socket): boolean
+  /** One that was let in closed. */
+  left (socket: Socket): void
+  accept (stream: Duplex, arrival: Arrival): void
+  /** A client that did not get as far as MQTT; `by` is the name under which that is counted. */
+  refused (by: 'tls' | 'origin' | 'protocol', address: string | undefined, reason: string): void
+}
+
+export interface Listener {
+  /** Stop listening, hang up on every client that came in here, and free the port. May be called twice. */
+  close (): Promise<void>
+}
+
+/**
+ * Listen for clients, and keep trying while that fails.
+ * @param open whether clients from the network may come: somebody ticked the box, or there are users
+ * @param report is told of every change
+ */
+export function openListener (options: ListenerOptions, open: boolean, door: Door, report: (state: ListenerState) => void): Listener {
+  const sockets = new Set<Socket>()
+  let server: Server | undefined
+  /** Listens at the other address of loopback. */
+  let beside: Server | undefined
+  let retry: NodeJS.Timeout | undefined
+  let delay = firstRetry
+  let closed = false
+
+  // One for all sockets: a closure for each of thousands would take its memory.
+  function left (this: Socket): void {
+    sockets.delete(this)
+    door.left(this)
+  }
+
+  function makeServer (): Server {
+    return serverFor(options, door).on('connection', (socket: Socket) => {
+      const bare = options.transport === 'tcp'
+      // Whatever else goes wrong with it is told to whoever has the socket then; who accepts a bare one has it at once.
+      if (!bare) socket.on('error', ignore)
+      if (!door.admit(socket)) return socket.destroy()
+      socket.setKeepAlive(true, keepAliveDelay)
+      sockets.add(socket)
+      socket.on('close', left)
+      if (bare) enter(door, socket, arrivalOf(socket, options))
+    })
+  }
+
+  async function start (): Promise<void> {
+    const host = await bindAddress(options, open)
+    if (closed) return
+    const opening = makeServer()
+    server = opening
+    await new Promise<void>((resolve, reject) => {
+      opening.once('error', reject)
+      opening.listen({ port: options.port, ...host === undefined ? {} : { host } }, resolve)
+    })
+    opening.removeAllListeners('error').on('error', fail)
+    delay = firstRetry
+    const address = opening.address()
+    if (closed || address === null || typeof address === 'string') return
+    if (options.host === '' && host === loopback) listenBeside(address.port)
+    report({ state: 'listening', host: address.address, port: address.port })
+  }
+
+  /** Where a machine has no IPv6, or another program has the port there, the first address is enough. */
+  function listenBeside (port: number): void {
+    const other = makeServer()
+    beside = other.on('error', () => { other.close() }).listen({ port, host: loopback6 })
+  }
+
+  function fail (error: unknown): void {
+    server?.close()
+    beside?.close()
+    server = beside = undefined
+    if (closed) return
+    report({ state: 'failed', error: explain(error, options) })
+    retry = setTimeout(attempt, delay)
+    delay = Math.min(delay * 2, longestRetry)
+  }
+
+  function attempt (): void {
+    start().catch(fail)
+  }
+
+  report({ state: 'starting' })
+  attempt()
+
+  return {
+    async close () {
+      if (closed) return
+      closed = true
+      clearTimeout(retry)
+      const closing = [server, beside].map(each => new Promise<void>(resolve => {
+        if (each?.listening === true) each.close(() => { resolve() })
+        else {
+          each?.close()
+          resolve()
+        }
+      }))
+      // close() waits for every client, also for one that says nothing.
+      for (const socket of sockets) socket.destroy()
+      await Promise.all(closing)
+      report({ state: 'closed' })
+    }
+  }
+}
+
+const nothing = Buffer.alloc(0)
+
+function ignore (): void {}
+
+/** Whatever goes wrong here is the one connection's. */
+function enter (door: Door, stream: Duplex, arrival: Arrival): void {
+  try {
+    door.accept(stream, arrival)
+  } catch (error) {
+    door.refused('protocol', arrival.address, reasonOf(error))
+    arrival.socket.destroy()
+  }
+}
+
+function serverFor (options: ListenerOptions, door: Door): Server {
+  const { transport } = options
+  const webSockets: WebSocketOptions = {
+    origins: options.origins ?? [],
+    accept: (stream, socket, messages, direct) => {
+      const arrival = arrivalOf(socket, options)
+      // Behind a proxy everybody seems to come from this machine.
+      enter(door, stream, { ...arrival, local: arrival.local && direct, messages })
+    },
+    refused: (socket, reason) => { door.refused('origin', socket.remoteAddress, reason) }
+  }
+  if (transport === 'tcp') return createServer({ noDelay: true })
+  if (transport === 'ws') return upgrading(createHttpServer(httpOptions), webSockets, door)
+
+  const secure = { ...tlsOptions(options), handshakeTimeout }
+  const server = transport === 'tls'
+    ? createTlsServer({ ...secure, noDelay: true }, socket => { enter(door, socket, arrivalOf(socket, options)) })
+    : upgrading(createHttpsServer({ ...secure, ...httpOptions }), webSockets, door)
+  server.on('tlsClientError', (error: TlsError, socket: TLSSocket) => {
+    door.refused('tls', addressBelow(socket), `TLS: ${whyNoTls(error, socket)}`)
+    socket.destroy()
+  })
+  return server
+}
+
+const httpOptions = { noDelay: true, headersTimeout: handshakeTimeout, requestTimeout: handshakeTimeout, connectionsCheckingInterval: 1_000, maxHeaderSize: 8192 }
+
+function arrivalOf (socket: Socket, { certificates }: ListenerOptions): Arrival {
+  // A client may be gone already, with everything that it sent still to be read.
+  const address = addressBelow(socket)
+  return { address, local: isLoopback(address ?? ''), username: usernameOf(socket, certificates), socket }
+}
+
+function upgrading (server: HttpServer, webSockets: WebSocketOptions, door: Door): HttpServer {
+  const upgrade = acceptWebSockets(webSockets)
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => { upgrade(request, socket as Socket, head) })
+  const decline = (_request: IncomingMessage, response: ServerResponse): void => {
+    response.writeHead(426, { Connection: 'close', Upgrade: 'websocket', 'Content-Type': 'text/plain' }).end('This port speaks MQTT over WebSocket.\n')
+  }
+  // By itself Node answers an expectation and waits for the next request.
+  server.on('request', decline).on('checkExpectation', decline)
+  server.on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
+    if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
+    door.refused('protocol', (socket as Socket).remoteAddress, `no WebSocket: ${strangerIn(error.rawPacket ?? nothing) ?? error.message}`)
+    refuse(socket as Socket, '400 Bad Request', 'This port speaks MQTT over WebSocket.')
+  })
+  return server
+}
+
+function tlsOptions ({ tls, certificates = 'none' }: ListenerOptions): object {
+  if (tls === undefined) throw new PlatziverseError('BROKER_CERTIFICATE_MISSING', 'The listener has no certificate.')
+  const problem = certificateProblem(tls)
+  if (problem !== undefined) throw problem
+  const required = certificates !== 'none'
+  // A PKCS#12 file may bring the authorities; one without them lets nobody in.
+  if (required && tls.ca === undefined && !('pfx' in tls)) throw new PlatziverseError('BROKER_CERTIFICATE_MISSING', 'Client certificates are asked for, and there is no CA certificate to check them against.')
+  return { ...tls, requestCert: required, rejectUnauthorized: required, minVersion: 'TLSv1.2' }
+}
+
+function usernameOf (socket: Socket, certificates: ListenerOptions['certificates']): string | undefined {
+  if (certificates !== 'username') return undefined
+  const name = (socket as TLSSocket).getPeerCertificate()?.subject?.CN
+  // Never the username that the client itself gives: an unusable name is nobody's. A NUL would cut it short elsewhere [MQTT-1.5.3-2], and other control characters make one line of a log two.
+  return typeof name === 'string' && !/\p{Cc}/u.test(name) ? name : ''
+}
+
+/** The address to bind to; undefined stands for all of them. */
+async function bindAddress ({ host, port }: ListenerOptions, open: boolean): Promise<string | undefined> {
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new PlatziverseError('BROKER_PORT_INVALID', `${port} is no port.`)
+  if (host === '') return open ? undefined : loopback
+  const address = isIP(host) > 0 ? host : await lookup(host).then(({ address }) => address, cause => {
+    throw new PlatziverseError('BROKER_HOST_INVALID', `The host ${host} is unknown.`, { cause })
+  })
+  if (!open && !isLoopback(address)) throw new PlatziverseError('BROKER_NETWORK_CLOSED', `The broker has no users, and ${host} is not loopback.`)
+  return address
+}
+
+/** Whether an address is of this machine only. */
+export function isLoopback (address: string): boolean {
+  return address === '::1' || /^(::ffff:)?127\./.test(address)
+}
+
+function explain (error: unknown, { host, port }: ListenerOptions): PlatziverseError {
+  if (error instanceof PlatziverseError) return error
+  const { code } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') return new PlatziverseError('BROKER_PORT_TAKEN', `Port ${port} is taken.`, { cause: error })
+  if (code === 'EACCES') return new PlatziverseError('BROKER_PORT_DENIED', `Port ${port} may not be opened.`, { cause: error })
+  if (code === 'EADDRNOTAVAIL') return new PlatziverseError('BROKER_HOST_INVALID', `${host} is no address of this machine.`, { cause: error })
+  return new PlatziverseError('BROKER_LISTEN_FAILED', `${reasonOf(error)}.`, { cause: error })
+}

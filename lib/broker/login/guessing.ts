@@ -1,0 +1,45 @@
+import { Slowdown } from './failure-backoff.ts'
+
+/** ms: whoever guesses from many places finds one guess in so long at most; a user who comes from a new place waits, and is not locked out. */
+const longestDelay = 30_000
+
+export interface GuessingOptions {
+  /** Wrong passwords of one user before it is slowed. */
+  allowed: number
+  now: () => number
+  /** Whether there is such a user. */
+  isUser: (username: string) => boolean
+}
+
+/**
+ * Wrong passwords by user, wherever they come from. Each password counts once: forty devices with an old one make one guess.
+ * What was counted for a user is not forgotten for names that somebody invents.
+ */
+export class Guessing {
+  #users: Slowdown
+  #others: Slowdown
+  #passwords: Slowdown
+  readonly #isUser: (username: string) => boolean
+
+  constructor ({ allowed, now, isUser }: GuessingOptions) {
+    this.#isUser = isUser
+    this.#users = new Slowdown({ allowed, now, longest: longestDelay, most: Infinity })
+    this.#others = new Slowdown({ allowed, now, longest: longestDelay })
+    this.#passwords = new Slowdown({ allowed: Infinity, now })
+  }
+
+  slows (username: string): boolean {
+    return this.#of(username).slows(username)
+  }
+
+  /** @param digest of username and password */
+  count (username: string, digest: Buffer): void {
+    const key = digest.toString('base64')
+    if (!this.#passwords.knows(key)) this.#of(username).count(username)
+    this.#passwords.count(key)
+  }
+
+  #of (username: string): Slowdown {
+    return this.#isUser(username) ? this.#users : this.#others
+  }
+}

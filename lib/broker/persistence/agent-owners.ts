@@ -1,0 +1,106 @@
+import type { Context } from './context.ts'
+import { openMemoryJournal } from './journal.ts'
+
+interface Owner { username: string, agents: number }
+
+export interface OwnersOptions {
+  /** Agents of one user, of which none is ever forgotten for another; 0: no limit. */
+  mostPerUser: number
+  /** Whether clients prove who they are at all: without, no owner could come back. */
+  enforced: boolean
+}
+
+/** What a client may do for an agent: speak for it, or not, because it is another user's or one too many. */
+export type Claim = 'theirs' | 'another' | 'tooMany'
+
+/**
+ * Which user each agent belongs to: the first that proved its name and spoke for the agent. It stays so until somebody forgets it: what
+ * one user claims pushes out no other's. All are in memory; a new one is also written to the journal, and nobody waits for that: a kill
+ * forgets those that were on their way to the disk.
+ */
+export class Owners {
+  #context: Pick<Context, 'journal'>
+  #options: OwnersOptions = { mostPerUser: 0, enforced: true }
+  #byAgent = new Map<string, { owner: Owner, record: number }>()
+  #byUser = new Map<string, Owner>()
+
+  constructor (context: Pick<Context, 'journal'> = { journal: openMemoryJournal() }) {
+    this.#context = context
+  }
+
+  /** Agents that one user may speak for; 0: any number. */
+  get mostPerUser (): number { return this.#options.mostPerUser }
+
+  /** What is there already stays. */
+  configure (options: OwnersOptions): void {
+    this.#options = options
+  }
+
+  /** Call it in the order of the records' numbers. */
+  restore (uuid: string, username: string, record: number): void {
+    const before = this.#byAgent.get(uuid)
+    if (before !== undefined) this.#release(before.owner)
+    this.#byAgent.set(uuid, { owner: this.#ownerCalled(username), record })
+  }
+
+  /**
+   * Somebody speaks for an agent, which belongs to them from now on if it is nobody's.
+   * @param username of who speaks, proved; undefined: nobody knows who it is, and nothing becomes theirs
+   */
+  claim (uuid: string, username: string | undefined): Claim {
+    const known = this.mayEnd(uuid, username)
+    if (known !== undefined) return known ? 'theirs' : 'another'
+    const { mostPerUser, enforced } = this.#options
+    if (username === undefined || !enforced) return 'theirs'
+    if (mostPerUser > 0 && (this.#byUser.get(username)?.agents ?? 0) >= mostPerUser) return 'tooMany'
+    const { journal } = this.#context
+    const record = journal.next()
+    this.#byAgent.set(uuid, { owner: this.#ownerCalled(username), record })
+    journal.put(record, { kind: 'agent', uuid, username })
+    return 'theirs'
+  }
+
+  /** Whether an agent is the user's, so that the user may say that it went; undefined: it is nobody's. */
+  mayEnd (uuid: string, username: string | undefined): boolean | undefined {
+    const owner = this.#options.enforced ? this.#byAgent.get(uuid)?.owner : undefined
+    return owner === undefined ? undefined : owner.username === username
+  }
+
+  /**
+   * Let the agent belong to whoever speaks for it next. Resolves after the commit.
+   * @returns whose it was; undefined: nobody's
+   */
+  async forget (uuid: string): Promise<string | undefined> {
+    const known = this.#byAgent.get(uuid)
+    if (known === undefined) return undefined
+    this.#drop(uuid, known)
+    await this.#context.journal.committed()
+    return known.owner.username
+  }
+
+  /** `forget` for all agents of a user. @returns how many they were */
+  async forgetUser (username: string): Promise<number> {
+    const { agents = 0 } = this.#byUser.get(username) ?? {}
+    if (agents === 0) return 0
+    for (const [uuid, known] of this.#byAgent) if (known.owner.username === username) this.#drop(uuid, known)
+    await this.#context.journal.committed()
+    return agents
+  }
+
+  #ownerCalled (username: string): Owner {
+    let owner = this.#byUser.get(username)
+    if (owner === undefined) this.#byUser.set(username, owner = { username, agents: 0 })
+    owner.agents++
+    return owner
+  }
+
+  #drop (uuid: string, { owner, record }: { owner: Owner, record: number }): void {
+    this.#byAgent.delete(uuid)
+    this.#context.journal.delete(record)
+    this.#release(owner)
+  }
+
+  #release (owner: Owner): void {
+    if (--owner.agents === 0) this.#byUser.delete(owner.username)
+  }
+}

@@ -1,0 +1,70 @@
+import { PlatziverseError } from '../../errors.ts'
+import { day, floor, hour } from '../rollup/hours.ts'
+
+/** For how many days metrics are kept as they came, by hour and by day; whole numbers, 0 = for ever. */
+export interface KeptDays {
+  rawDays: number
+  hourDays: number
+  dayDays: number
+}
+
+/** For how long metrics are kept; an override is for the series whose type is exactly its own. */
+export interface RetentionOptions extends KeptDays {
+  overrides: Array<KeptDays & { type: string }>
+}
+
+/** From when on (UTC ms) metrics are kept; the last two begin a UTC day, the first an hour. */
+export interface Limits { raw: number, hours: number, days: number }
+
+const fields = ['rawDays', 'hourDays', 'dayDays'] as const
+/** Further back than any clock was right, and near enough for a date. */
+const mostDays = 36_500
+
+/**
+ * Check that what is fine is never kept for longer than what is coarse.
+ * @throws PlatziverseError STORE_RETENTION_INVALID, which names the field
+ */
+export function checkRetention (options: RetentionOptions): void {
+  checkDays(options, '')
+  const types = new Set<string>()
+  for (const override of options.overrides) {
+    if (typeof override.type !== 'string' || override.type === '') throw invalid('An override has no type.')
+    if (types.has(override.type)) throw invalid(`The type ${JSON.stringify(override.type)} has two overrides.`)
+    types.add(override.type)
+    checkDays(override, ` of the type ${JSON.stringify(override.type)}`)
+  }
+}
+
+function checkDays (kept: KeptDays, whose: string): void {
+  for (const field of fields) {
+    const isValid = Number.isInteger(kept[field]) && kept[field] >= 0 && kept[field] <= mostDays
+    if (!isValid) throw invalid(`${field}${whose} is no whole number from 0 to ${mostDays}.`)
+  }
+  for (const [i, coarse] of fields.entries()) {
+    const fine = fields[i - 1]
+    if (fine === undefined || kept[coarse] === 0) continue
+    if (kept[fine] === 0) throw invalid(`${fine}${whose} is 0, for ever, but ${coarse} is ${kept[coarse]}.`)
+    if (kept[fine] > kept[coarse]) throw invalid(`${fine}${whose} is ${kept[fine]}, more than ${coarse}, which is ${kept[coarse]}.`)
+  }
+}
+
+function invalid (detail: string): PlatziverseError {
+  return new PlatziverseError('STORE_RETENTION_INVALID', detail)
+}
+
+/** What to keep of a series, by its type; compared here, because some databases take `CPU` for `cpu`. */
+export function limitsAt (options: RetentionOptions, now: number): (type: string) => Limits {
+  const others = limitsOf(options, now)
+  const byType = new Map(options.overrides.map(override => [override.type, limitsOf(override, now)]))
+  return type => byType.get(type) ?? others
+}
+
+/** From when on (UTC ms) some type's metrics are kept: what is before is kept of none. */
+export function rawLimitAt (options: RetentionOptions, now: number): number {
+  return Math.min(...[options, ...options.overrides].map(kept => limitsOf(kept, now).raw))
+}
+
+function limitsOf ({ rawDays, hourDays, dayDays }: KeptDays, now: number): Limits {
+  const from = (days: number, unit: number): number => days === 0 ? 0 : Math.max(0, floor(now, unit) - days * day)
+  return { raw: from(rawDays, hour), hours: from(hourDays, day), days: from(dayDays, day) }
+}

@@ -1,0 +1,256 @@
+import type { Knex } from 'knex'
+import type { Message } from '../../messages/parse.ts'
+import type { Agent } from '../../messages/schema.ts'
+import type { AgentRow, Dialect, DirtyHourRow, LatestRow, MessageRow, SeenRow, SeriesRow, WriterMark } from '../dialects/dialect.ts'
+import { isUpToDate, UsedSeries, type Known, type KnownAgent, type KnownSeries } from './known-agents.ts'
+
+/** A message on its way into the database. */
+export interface Entry {
+  message: Message
+  /** UTC ms. */
+  receivedAt: number
+  /** Tells the message from others of its timestamp. */
+  seq: number
+}
+
+/** What became of a message. */
+export interface Stored {
+  /** The agent's id in the database; null for a goodbye of an agent that it does not know. */
+  agentId: number | null
+  /** Metrics in the message. */
+  metrics: number
+  /** How many of them were stored before. */
+  duplicates: number
+  /** Whether it is in the spool, and the database away. */
+  spooled?: true
+}
+
+/** `last_seen_at` is written at most once in so many ms per agent. */
+const seenPrecision = 1_000
+
+/** ms of the shortest rollup. */
+const hour = 3_600_000
+
+/** What a batch says of agents beyond what the database is known to have: first who left, then who came and left, then the others. */
+interface Changes {
+  /** Uuids of those that said goodbye before anything else in the batch. */
+  left: Set<string>
+  /** Those that were heard, said goodbye, and were heard again: as they were in between. */
+  interrupted: Map<string, AgentRow>
+  /** New, changed, or connected again, or heard before they said goodbye. */
+  agents: Map<string, AgentRow>
+  series: boolean
+}
+
+/** Writes batches of messages, each in one transaction. */
+export class BatchWriter {
+  #dialect: Dialect
+  #known: Known
+  #instance: string
+  #mark: () => WriterMark
+  /** UTC ms. */
+  #lastWrite = 0
+
+  /**
+   * @param instance tells processes apart that write to one database
+   * @param mark by which the database is known to be the one of which `known` is
+   */
+  constructor (dialect: Dialect, known: Known, instance: string, mark: () => WriterMark) {
+    this.#dialect = dialect
+    this.#known = known
+    this.#instance = instance
+    this.#mark = mark
+  }
+
+  /**
+   * Write a batch: all of it or nothing.
+   * @returns what became of each message, in their order
+   */
+  async write (knex: Knex, batch: Entry[]): Promise<Stored[]> {
+    const now = Date.now()
+    // A clock that was set back: an hour that is the current one again may have been rolled up.
+    if (now < this.#lastWrite) this.#known.clear()
+    this.#lastWrite = now
+    const changes = this.#changes(batch)
+    try {
+      // A steady stream: only metrics, of agents and series that are there.
+      if (changes.agents.size === 0 && changes.left.size === 0 && !changes.series) return await this.#append(knex, batch, uuid => this.#known.agent(uuid))
+      return await this.#transaction(knex, batch, changes, false)
+    } catch (error) {
+      // Redeliveries are rare, so only a batch that has some pays for finding out which.
+      if (this.#dialect.foundDuplicates(error)) return await this.#transaction(knex, batch, changes, true)
+      throw error
+    }
+  }
+
+  #changes (batch: Entry[]): Changes {
+    const changes: Changes = { left: new Set(), interrupted: new Map(), agents: new Map(), series: false }
+    const { agents, interrupted, left } = changes
+    const leaving = new Set<string>()
+    for (const { message } of batch) if (message.kind === 'disconnected') leaving.add(message.payload.agent.uuid)
+    for (const { message, receivedAt } of batch) {
+      const { uuid } = message.payload.agent
+      const row = agents.get(uuid)
+      if (message.kind === 'disconnected') {
+        if (row === undefined) left.add(uuid)
+        else row.connected = false
+        continue
+      }
+      const known = this.#known.agent(uuid)
+      if (row !== undefined) {
+        if (!row.connected) interrupted.set(uuid, { ...row })
+        Object.assign(row, this.#rowOf(message.payload.agent, receivedAt, row))
+      } else if (known === undefined || leaving.has(uuid) || !isUpToDate(known, message.payload.agent)) agents.set(uuid, this.#rowOf(message.payload.agent, receivedAt))
+      if (message.kind === 'message' && !changes.series) {
+        changes.series = known === undefined || message.payload.metrics.some(({ type }) => !known.series.has(type))
+      }
+    }
+    return changes
+  }
+
+  async #transaction (knex: Knex, batch: Entry[], changes: Changes, withDuplicates: boolean): Promise<Stored[]> {
+    // Not what is known itself: that holds only what was committed.
+    const draft = new Map<string, KnownAgent>()
+    for (const { message: { payload: { agent: { uuid } } } } of batch) {
+      const known = draft.has(uuid) ? undefined : this.#known.agent(uuid)
+      if (known !== undefined) draft.set(uuid, { ...known, series: new UsedSeries(known.series) })
+    }
+    const stored = await knex.transaction(async db => {
+      await this.#writeAgents(db, changes, draft)
+      await this.#findSeries(db, batch, draft)
+      return await this.#append(db, batch, uuid => draft.get(uuid), withDuplicates)
+    })
+    for (const [uuid, agent] of draft) this.#known.learn(uuid, { ...agent, series: new Map(agent.series) })
+    return stored
+  }
+
+  async #writeAgents (db: Knex, { agents, interrupted, left }: Changes, draft: Map<string, KnownAgent>): Promise<void> {
+    const now = Date.now()
+    if (left.size > 0) {
+      for (const { id, uuid } of await this.#dialect.disconnectAgents(db, [...left], this.#instance, now)) {
+        const known = draft.get(uuid) ?? { id, username: null, name: null, hostname: null, pid: null, lastSeenAt: 0, series: new Map() }
+        draft.set(uuid, { ...known, connected: false })
+      }
+    }
+    if (interrupted.size > 0) await this.#dialect.upsertAgents(db, [...interrupted.values()], now)
+    if (agents.size > 0) {
+      for (const { id, uuid } of await this.#dialect.upsertAgents(db, [...agents.values()], now)) {
+        const known = draft.get(uuid)
+        const row = agents.get(uuid) as AgentRow
+        draft.set(uuid, {
+          id,
+          username: row.username ?? known?.username ?? null,
+          name: row.name ?? known?.name ?? null,
+          hostname: row.hostname ?? known?.hostname ?? null,
+          pid: row.pid ?? known?.pid ?? null,
+          connected: row.connected,
+          lastSeenAt: row.lastSeenAt,
+          series: known?.series ?? new Map()
+        })
+      }
+    }
+  }
+
+  /** The series of every metric, created where they are new. */
+  async #findSeries (db: Knex, batch: Entry[], draft: Map<string, KnownAgent>): Promise<void> {
+    const missing = new Map<string, SeriesRow & { agent: KnownAgent }>()
+    for (const { message } of batch) {
+      if (message.kind !== 'message') continue
+      const agent = draft.get(message.payload.agent.uuid) as KnownAgent
+      for (const { type } of message.payload.metrics) {
+        if (!agent.series.has(type)) missing.set(`${agent.id}/${type}`, { agentId: agent.id, type, agent })
+      }
+    }
+    if (missing.size === 0) return
+    const rows = [...missing.values()].map(({ agentId, type }) => ({ agentId, type }))
+    for (const { id, agentId, type } of await this.#dialect.upsertSeries(db, rows)) {
+      missing.get(`${agentId}/${type}`)?.agent.series.set(type, { id, lastTs: Number.NEGATIVE_INFINITY, dirtyHour: Number.NaN })
+    }
+  }
+
+  /** The metrics, the newest of each series, when agents were seen, and hours to roll up. */
+  async #append (db: Knex, batch: Entry[], find: (uuid: string) => KnownAgent | undefined, withDuplicates = false): Promise<Stored[]> {
+    const taken = withDuplicates ? await this.#dialect.existingMetrics(db, this.#keysOf(batch, find)) : undefined
+    const messages: MessageRow[] = []
+    const latest = new Map<KnownSeries, LatestRow>()
+    const seen = new Map<KnownAgent, SeenRow>()
+    const dirty = new Map<string, DirtyHourRow>()
+    const current: KnownSeries[] = []
+    const now = Date.now()
+    const currentHour = now - now % hour
+    const stored: Stored[] = []
+    for (const { message, receivedAt, seq } of batch) {
+      const agent = find(message.payload.agent.uuid)
+      const count = message.kind === 'message' ? message.payload.metrics.length : 0
+      const result: Stored = { agentId: agent?.id ?? null, metrics: count, duplicates: 0 }
+      stored.push(result)
+      if (agent === undefined || message.kind === 'disconnected') continue
+      if (agent.connected && Math.abs(receivedAt - agent.lastSeenAt) >= seenPrecision) seen.set(agent, [agent.id, receivedAt, this.#instance])
+      if (message.kind !== 'message') continue
+      const { timestamp } = message.payload
+      const row: MessageRow = [timestamp, seq]
+      const itsHour = timestamp - timestamp % hour
+      for (const { type, value: given } of message.payload.metrics) {
+        const series = agent.series.get(type) as KnownSeries
+        // Nothing comes of what is not stored.
+        if (taken !== undefined && isTaken(taken, series.id, timestamp, seq)) {
+          result.duplicates++
+          continue
+        }
+        const value = typeof given === 'boolean' ? Number(given) : given
+        row.push(series.id, value)
+        // Only the current hour is remembered as written: no other process rolls it up and forgets it meanwhile.
+        if (series.dirtyHour !== itsHour || itsHour !== currentHour) {
+          dirty.set(`${series.id}/${itsHour}`, [series.id, itsHour])
+          if (itsHour === currentHour) current.push(series)
+        }
+        const newest = latest.get(series)
+        if (newest === undefined) {
+          if (timestamp >= series.lastTs) latest.set(series, [series.id, timestamp, seq, value])
+        } else if (timestamp > newest[1] || (timestamp === newest[1] && seq > newest[2])) {
+          newest[1] = timestamp
+          newest[2] = seq
+          newest[3] = value
+        }
+      }
+      if (row.length > 2) messages.push(row)
+    }
+    if (messages.length > 0 || seen.size > 0) await this.#dialect.append(db, { messages, latest: [...latest.values()], seen: [...seen.values()], dirtyHours: [...dirty.values()], writer: this.#mark() })
+    for (const series of current) series.dirtyHour = currentHour
+    for (const [series, row] of latest) series.lastTs = row[1]
+    for (const [agent, row] of seen) agent.lastSeenAt = row[1]
+    return stored
+  }
+
+  /** The keys of a batch's metrics; values do not matter. */
+  #keysOf (batch: Entry[], find: (uuid: string) => KnownAgent | undefined): MessageRow[] {
+    return batch.flatMap(({ message, seq }) => {
+      if (message.kind !== 'message') return []
+      const { agent: { uuid }, metrics, timestamp } = message.payload
+      const agent = find(uuid) as KnownAgent
+      return [[timestamp, seq, ...metrics.flatMap(({ type }) => [(agent.series.get(type) as KnownSeries).id, 0])] as MessageRow]
+    })
+  }
+
+  #rowOf (agent: Agent, receivedAt: number, before?: AgentRow): AgentRow {
+    return {
+      uuid: agent.uuid,
+      username: agent.username ?? before?.username ?? null,
+      name: agent.name ?? before?.name ?? null,
+      hostname: agent.hostname ?? before?.hostname ?? null,
+      pid: agent.pid ?? before?.pid ?? null,
+      connected: true,
+      instance: this.#instance,
+      connectedAt: before === undefined || !before.connected ? receivedAt : before.connectedAt,
+      lastSeenAt: Math.max(receivedAt, before?.lastSeenAt ?? 0)
+    }
+  }
+}
+
+/** Whether the key of a metric is in the database, or was before in the batch; from now on it is. */
+function isTaken (taken: Set<string>, seriesId: number, ts: number, seq: number): boolean {
+  const key = `${seriesId}/${ts}/${seq}`
+  if (taken.has(key)) return true
+  taken.add(key)
+  return false
+}

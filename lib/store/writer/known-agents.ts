@@ -1,0 +1,87 @@
+import type { Agent } from '../../messages/schema.ts'
+
+/** What the database is known to hold of an agent, so that a steady stream of metrics asks it nothing. */
+export interface KnownAgent {
+  id: number
+  username: string | null
+  name: string | null
+  hostname: string | null
+  pid: number | null
+  connected: boolean
+  /** As written; UTC ms. */
+  lastSeenAt: number
+  series: Map<string, KnownSeries>
+}
+
+export interface KnownSeries {
+  id: number
+  /** Of its newest metric; UTC ms. */
+  lastTs: number
+  /** The current hour when it was written to `dirty_hours`; UTC ms. */
+  dirtyHour: number
+}
+
+const mostSeries = 200_000
+
+/** Agents and series by their names. Bounded: when it is full it starts anew. */
+export class Known {
+  #agents = new Map<string, KnownAgent>()
+  #series = 0
+
+  agent (uuid: string): KnownAgent | undefined {
+    return this.#agents.get(uuid)
+  }
+
+  /** Learn what a transaction committed: of its series an agent needs to have only those that it used. */
+  learn (uuid: string, agent: KnownAgent): void {
+    let series = this.#agents.get(uuid)?.series
+    let added = 0
+    for (const type of agent.series.keys()) if (series?.has(type) !== true) added++
+    if (this.#series + added + this.#agents.size > mostSeries) {
+      this.clear()
+      series = undefined
+      added = agent.series.size
+    }
+    this.#series += added
+    if (series === undefined) return void this.#agents.set(uuid, agent)
+    for (const [type, used] of agent.series) series.set(type, used)
+    this.#agents.set(uuid, { ...agent, series })
+  }
+
+  clear (): void {
+    this.#agents.clear()
+    this.#series = 0
+  }
+}
+
+/** The series of an agent that a transaction uses, as copies: it may fail, and an agent may have a hundred thousand others. */
+export class UsedSeries extends Map<string, KnownSeries> {
+  #known: ReadonlyMap<string, KnownSeries>
+
+  constructor (known: ReadonlyMap<string, KnownSeries>) {
+    super()
+    this.#known = known
+  }
+
+  override get (type: string): KnownSeries | undefined {
+    const used = super.get(type)
+    const known = used === undefined ? this.#known.get(type) : undefined
+    if (known === undefined) return used
+    const copy = { ...known }
+    this.set(type, copy)
+    return copy
+  }
+
+  override has (type: string): boolean {
+    return super.has(type) || this.#known.has(type)
+  }
+}
+
+/** Whether the database has the agent as connected, and with all that the message says of it. */
+export function isUpToDate (known: KnownAgent, { username, name, hostname, pid }: Agent): boolean {
+  return known.connected &&
+    (username === undefined || username === known.username) &&
+    (name === undefined || name === known.name) &&
+    (hostname === undefined || hostname === known.hostname) &&
+    (pid === undefined || pid === known.pid)
+}
