@@ -5,7 +5,7 @@ import { limits, rules } from '../options.ts'
 
 // p: node platziverse.ts <port>
 type Lib<Module> = Promise<Module>
-const { openEmbeddedBroker } = await (import(join(rootFolder, 'dist/lib/broker/embedded.js')) as Lib<typeof import('../../../../lib/broker/engine/embedded-broker.ts')>)
+const { openEmbeddedBroker } = await (import(join(rootFolder, 'dist/lib/broker/engine/embedded-broker.js')) as Lib<typeof import('../../../../lib/broker/engine/embedded-broker.ts')>)
 const { readLimits } = await (import(join(rootFolder, 'dist/lib/broker/limits.js')) as Lib<typeof import('../../../../lib/broker/limits.ts')>)
 
 const options: BrokerOptions = {

@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
+import { test } from 'node:test'
+import { Aedes, type Client } from 'aedes'
+import { aedesMembers, clientMembers, emitterMembers, internalsOf } from '../../../../lib/broker/engine/aedes-internals.ts'
+import { rawClient } from '../../../helpers/raw-client.ts'
+
+/** The `typeof` of the members of `object` that `expected` names; what is not there at all is `missing`. */
+function typesOf (object: object, expected: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.keys(expected).map(name => [name, name in object ? typeof (object as Record<string, unknown>)[name] : 'missing']))
+}
+
+test('aedes has every member that the broker uses beyond its types', async t => {
+  const aedes = await Aedes.createBroker()
+  const server = createServer(socket => { aedes.handle(socket) }).listen(0, '127.0.0.1')
+  t.after(() => { server.close(); aedes.close() })
+  await once(server, 'listening')
+  const ready = once(aedes, 'clientReady')
+  await rawClient(t, (server.address() as AddressInfo).port, 'one')
+  const [client] = await ready as [Client]
+  assert.deepEqual(typesOf(aedes, aedesMembers), aedesMembers)
+  assert.deepEqual(typesOf(internalsOf(aedes).mq, emitterMembers), emitterMembers)
+  assert.deepEqual(typesOf(client, clientMembers), clientMembers)
+})

@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { connect, createServer, type AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { test } from 'node:test'
+import type { ListenerState } from '../../../../lib/broker/broker.ts'
+import { attachBroker, closeAllBrokers, closeOrphanBrokers, detachBroker, findBroker, flowsStarting, flowsStopped } from '../../../../lib/registry/registry.ts'
+import { brokerOptions, openBroker, removeBroker, type TestOptions } from '../../../helpers/broker.ts'
+import { until, waitFor } from '../../../helpers/events.ts'
+
+const loopback = brokerOptions()
+
+async function firstState (t: { after (fn: () => unknown): void }, options: TestOptions = {}) {
+  const id = randomUUID()
+  const place = findBroker(id)
+  t.after(() => removeBroker(id))
+  const state = waitFor<ListenerState>(place as never, 'listener', ({ state }) => state !== 'starting')
+  await attachBroker(id, brokerOptions(options))
+  return { id, place, state: await state }
+}
+
+function portIsFree (port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const server = createServer().once('error', () => { resolve(false) })
+    server.listen(port, '127.0.0.1', () => server.close(() => { resolve(true) }))
+  })
+}
+
+test('clients publish and subscribe, and each of their steps is told as plain data', async t => {
+  const broker = await openBroker(t)
+  const client = await broker.client({ clientId: 'c1', username: 'u1' })
+  await client.subscribeAsync('a/#', { qos: 1 })
+  const message = once(client as never, 'message')
+  await client.publishAsync('a/b', 'hello', { qos: 1 })
+  assert.equal((await message)[1].toString(), 'hello')
+  await client.unsubscribeAsync('a/#')
+  await client.endAsync()
+  await until(() => broker.events.length, n => n === 4)
+  assert.deepEqual(JSON.parse(JSON.stringify(broker.events)), [
+    { event: 'connected', clientId: 'c1', username: 'u1', address: '127.0.0.1', clean: true },
+    { event: 'subscribed', clientId: 'c1', subscriptions: [{ topic: 'a/#', qos: 1 }] },
+    { event: 'unsubscribed', clientId: 'c1', topics: ['a/#'] },
+    { event: 'disconnected', clientId: 'c1', username: 'u1', address: '127.0.0.1', reason: 'the client disconnected' }
+  ])
+  const { connections, received, delivered, clients } = broker.place.statistics()
+  assert.deepEqual({ connections, received, delivered, clients }, { connections: 1, received: 1, delivered: 1, clients: 0 })
+})
+
+test('a client that is taken over and one that speaks MQTT 5 are told with the reason', async t => {
+  const broker = await openBroker(t)
+  const old = await broker.client({ clientId: 'same' })
+  const closed = once(old as never, 'close')
+  await broker.client({ clientId: 'same' })
+  await closed
+  await until(() => broker.events.find(({ event }) => event === 'disconnected'), event => event?.event === 'disconnected' && /took over/.test(event.reason))
+  await assert.rejects(broker.client({ protocolVersion: 5 }))
+  await until(() => broker.events.find(({ event }) => event === 'refused'), event => event?.event === 'refused' && /protocol version/.test(event.reason))
+  assert.equal(broker.place.statistics().refused, 1)
+})
+
+test('$SYS/ belongs to the broker: what a client publishes there goes nowhere, and what it tells of clients stays inside', async t => {
+  const broker = await openBroker(t)
+  const client = await broker.client()
+  const heard: string[] = []
+  client.on('message', topic => { heard.push(topic) })
+  await client.subscribeAsync(['$SYS/#', '$SYS/+/new/clients', 'end'])
+  await client.publishAsync('$SYS/x', 'y', { qos: 1, retain: true })
+  await broker.client({ clientId: 'another' })
+  await client.publishAsync('end', '')
+  await until(() => heard.includes('end'), Boolean)
+  assert.deepEqual(heard, ['end'])
+  assert.equal(broker.place.statistics().droppedBy['rules'], 1)
+})
+
+test('publish reaches subscribers, also as retained message', async t => {
+  const broker = await openBroker(t)
+  await broker.place.publish({ topic: 'a', payload: 'kept', qos: 1, retain: true })
+  const client = await broker.client()
+  const message = once(client as never, 'message')
+  await client.subscribeAsync('a')
+  assert.equal((await message)[1].toString(), 'kept')
+})
+
+test('publishing to a broker that is not there is an error', async () => {
+  await assert.rejects(findBroker('nowhere').publish({ topic: 'a', payload: '', qos: 0, retain: false }), /BROKER_MISSING/)
+})
+
+test('a taken port is reported once it is found, and opened once it is free', async t => {
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const { port } = other.address() as AddressInfo
+  const { place, state } = await firstState(t, { port })
+  assert.match(state.state === 'failed' ? state.error.message : '', /BROKER_PORT_TAKEN: Port \d+ is taken\./)
+  const listening = waitFor<ListenerState>(place as never, 'listener', ({ state }) => state === 'listening')
+  other.close()
+  await listening
+})
+
+const outside = Object.values(networkInterfaces()).flat().find(address => address?.family === 'IPv4' && !address.internal)?.address ?? '192.0.2.1'
+for (const [name, options, code] of [
+  ['an unknown host', { host: 'no.such.host.invalid' }, /BROKER_HOST_INVALID/],
+  ['an address of another machine', { host: '192.0.2.1', anonymous: true }, /BROKER_HOST_INVALID/],
+  ['a network address without users', { host: outside }, /BROKER_NETWORK_CLOSED/],
+  ['every address without users', { host: '0.0.0.0' }, /BROKER_NETWORK_CLOSED/],
+  ['a port above 65535', { port: 70_000 }, /BROKER_PORT_INVALID/],
+  ['a port that is no number', { port: Number.NaN }, /BROKER_PORT_INVALID/]
+] as const) {
+  test(`${name} is a clear error`, async t => {
+    const { state } = await firstState(t, options)
+    assert.match(state.state === 'failed' ? state.error.message : '', code)
+  })
+}
+
+test('without users only this machine may connect; with the box ticked, the network may', async t => {
+  const closed = await firstState(t)
+  assert.equal(closed.state.state === 'listening' && closed.state.host, '127.0.0.1')
+  const open = await firstState(t, { anonymous: true })
+  assert.match(open.state.state === 'listening' ? open.state.host : '', /^(::|0\.0\.0\.0)$/)
+  const named = await firstState(t, { host: 'localhost' })
+  assert.equal(named.state.state, 'listening')
+})
+
+test('a deploy with the same properties keeps every client', async t => {
+  const broker = await openBroker(t)
+  const client = await broker.client()
+  detachBroker(broker.id)
+  flowsStopped(() => { void closeOrphanBrokers() })
+  flowsStarting()
+  await attachBroker(broker.id, loopback)
+  await closeOrphanBrokers()
+  await client.publishAsync('a', 'still here', { qos: 1 })
+  assert.deepEqual(broker.events.map(({ event }) => event), ['connected'])
+})
+
+test('a changed listener hangs up, and the new one has the port', async t => {
+  const broker = await openBroker(t)
+  const client = await broker.client()
+  const closed = once(client as never, 'close')
+  const listening = waitFor<ListenerState>(broker.place as never, 'listener', ({ state }) => state === 'listening')
+  await attachBroker(broker.id, brokerOptions({ host: 'localhost', port: broker.port }))
+  await closed
+  assert.equal((await listening as { port: number }).port, broker.port)
+})
+
+test('a broker that no node stands for after a deploy is closed, and its port is free', async t => {
+  const broker = await openBroker(t)
+  await removeBroker(broker.id)
+  assert.ok(await portIsFree(broker.port))
+})
+
+test('flows that stop for good close the broker', async t => {
+  const broker = await openBroker(t)
+  detachBroker(broker.id)
+  flowsStopped(() => { void closeOrphanBrokers() })
+  await until(() => portIsFree(broker.port), Boolean)
+})
+
+test('a removed broker frees its port within a second, also with clients that say nothing', async t => {
+  const broker = await openBroker(t)
+  const silent = connect(broker.port, '127.0.0.1')
+  silent.on('error', () => undefined)
+  await once(silent, 'connect')
+  const client = await broker.client()
+  const closed = once(client as never, 'close')
+  const started = performance.now()
+  await removeBroker(broker.id)
+  assert.ok(await portIsFree(broker.port))
+  assert.ok(performance.now() - started < 1000)
+  await closed
+})
+
+test('another broker may take the port of one that a deploy left behind', async t => {
+  const broker = await openBroker(t)
+  detachBroker(broker.id)
+  const { state } = await firstState(t, { port: broker.port })
+  assert.equal(state.state, 'listening')
+})
+
+test('a subscriber that stops reading is cut off and keeps nobody else waiting', async t => {
+  const broker = await openBroker(t)
+  const slow = await broker.client({ clientId: 'slow' })
+  await slow.subscribeAsync('flood', { qos: 1 })
+  slow.stream.pause()
+  const received = { count: 0 }
+  const quick = await broker.client({ clientId: 'quick' })
+  quick.on('message', () => { received.count++ })
+  await quick.subscribeAsync('flood', { qos: 1 })
+  const payload = Buffer.alloc(32 * 1024)
+  const started = performance.now()
+  for (let i = 0; i < 400; i++) await broker.place.publish({ topic: 'flood', payload, qos: 1, retain: false })
+  await until(() => received.count, n => n === 400)
+  assert.ok(performance.now() - started < 5000, 'the quick one had to wait')
+  await until(() => broker.events.find(event => event.event === 'disconnected' && event.clientId === 'slow'), event => event?.event === 'disconnected' && /too slowly/.test(event.reason))
+  assert.equal(broker.place.statistics().cutOff, 1)
+})
+
+test('closing everything may be done at any time', async t => {
+  const broker = await openBroker(t)
+  const client = await broker.client()
+  await Promise.all([once(client as never, 'close'), closeAllBrokers()])
+  await closeAllBrokers()
+  assert.ok(await portIsFree(broker.port))
+})
+
+test('this process hears what is published, also by a broker that was made anew, with who published it', async t => {
+  const broker = await openBroker(t)
+  const heard: string[] = []
+  const end = broker.place.subscribe('+/b', ({ topic, payload, clientId, origin }) => { heard.push(`${topic} ${payload} ${clientId ?? '-'} ${origin ?? '-'}`) })
+  const client = await broker.client({ clientId: 'c1' })
+  await client.publishAsync('a/b', 'one', { qos: 1 })
+  await broker.place.publish({ topic: 'a/b', payload: 'two', qos: 0, retain: false }, 'a bridge')
+  await broker.place.publish({ topic: '$a/b', payload: 'hidden', qos: 0, retain: false })
+  await removeBroker(broker.id)
+  const listening = waitFor<ListenerState>(broker.place as never, 'listener', ({ state }) => state === 'listening')
+  await attachBroker(broker.id, loopback)
+  await listening
+  await broker.place.publish({ topic: 'a/b', payload: 'three', qos: 1, retain: false })
+  end()
+  await broker.place.publish({ topic: 'a/b', payload: 'four', qos: 1, retain: false })
+  assert.deepEqual(heard, ['a/b one c1 -', 'a/b two - a bridge', 'a/b three - -'])
+})
