@@ -5,7 +5,7 @@ import { PlatziverseError, reasonOf } from '../errors.ts'
 import { kindOf } from '../messages/topics.ts'
 import { BridgeBuffer, type Unsent } from './buffer.ts'
 import { LoopGuard } from './loops.ts'
-import { settleBridge, type BridgeOptions, type BridgeSettings } from './options.ts'
+import { resolveBridgeOptions, type BridgeOptions, type BridgeSettings } from './options.ts'
 import type { Delivered, OutgoingPublication, Subscriber } from '../broker/broker.ts'
 
 export type { Unsent } from './buffer.ts'
@@ -120,7 +120,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
   constructor (local: LocalBroker, options: BridgeOptions, backlog: Unsent[] = []) {
     super()
     this.#local = local
-    this.#settings = settleBridge(options)
+    this.#settings = resolveBridgeOptions(options)
     this.#bridgeBit = this.#settings.bridgeBit
     this.#origin = `bridge:${this.#settings.address}`
     this.#buffer = new BridgeBuffer(this.#settings.buffer, window)

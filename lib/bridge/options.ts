@@ -55,7 +55,7 @@ const ports: Record<string, number> = { 'mqtt:': 1883, 'mqtts:': 8883, 'ws:': 80
 const longestTimer = 2 ** 31 - 1
 
 /** @throws PlatziverseError BRIDGE_OPTION_INVALID, naming the option */
-export function settleBridge (options: BridgeOptions): BridgeSettings {
+export function resolveBridgeOptions (options: BridgeOptions): BridgeSettings {
   const { id, url, username, password, tls = {}, keepalive, clean = false, topics, buffer = {}, bridgeBit = true, reconnect = {} } = options
   if (!URL.canParse(url) || ports[new URL(url).protocol] === undefined || new URL(url).hostname === '') {
     throw invalid('The address must be such as mqtt://192.0.2.1:1883, with mqtt, mqtts, ws or wss.')

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { PlatziverseError } from '../errors.ts'
 import type { Limits } from './limits.ts'
-import type { Owners } from './persistence/agent-owners.ts'
+import type { AgentOwners } from './persistence/agent-owners.ts'
 import type { Rule } from './access/rules.ts'
 import type { BrokerSnapshot } from './watching/sys-topics.ts'
 import type { UserRecord } from './access/passwords.ts'
@@ -208,7 +208,7 @@ export interface Broker extends EventEmitter<BrokerEvents> {
   /** False when nobody could receive what is published now, so that there is no need to write it. */
   readonly hasSubscribers: boolean
   /** Which user each agent belongs to; kept as long as the sessions are. */
-  readonly owners: Owners
+  readonly owners: AgentOwners
   statistics (): BrokerStatistics
   snapshot (): BrokerSnapshot
   /** Be as the options say: what did not change is not touched, and clients whose rights did not change stay. */

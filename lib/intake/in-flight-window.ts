@@ -14,7 +14,7 @@ interface Source {
   goneAt: number | undefined
 }
 
-export interface WindowLimits {
+export interface InFlightLimits {
   /** How many one source may have open, and all of them together. */
   perSource: number
   total: number
@@ -26,8 +26,8 @@ export interface WindowLimits {
 }
 
 /** Admits work while one source and all of them together have less open than a limit, in number and in bytes; the rest waits in order. */
-export class Window {
-  limits: WindowLimits
+export class InFlightWindow {
+  limits: InFlightLimits
   #sources = new Map<number, Source>()
   /** Those with something waiting. */
   #line = new Set<Source>()
@@ -41,7 +41,7 @@ export class Window {
   #isHeld = false
   #advancing = false
 
-  constructor (limits: WindowLimits) {
+  constructor (limits: InFlightLimits) {
     this.limits = limits
   }
 

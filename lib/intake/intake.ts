@@ -7,9 +7,9 @@ import { kindOf, topics } from '../messages/topics.ts'
 import { mostUnfolded, weigh, type Weight } from '../messages/weigh.ts'
 import type { Connection, Publication, Publisher, Settle, Taker } from '../broker/broker.ts'
 import { addUnsettled, endDelivery, hasStrayed, nextDeliveryId, unsettledOf, type Delivery, type Unsettled } from './pending-deliveries.ts'
-import type { Claim, Owners } from '../broker/persistence/agent-owners.ts'
+import type { Ownership, AgentOwners } from '../broker/persistence/agent-owners.ts'
 import { Presence } from './presence.ts'
-import { Window, type WindowLimits } from './in-flight-window.ts'
+import { InFlightWindow, type InFlightLimits } from './in-flight-window.ts'
 
 export interface IntakeOptions {
   /** When the publisher is acknowledged: once a store said so, or on arrival. */
@@ -79,7 +79,7 @@ export interface IntakeStatistics {
 type Entry = Unsettled & { source: Buffer | Message, topic: string, rules: Rules | undefined }
 
 /** What a client is told that may not speak for an agent. */
-const refusals: Record<Exclude<Claim, 'theirs'>, Pick<Rejected, 'reason' | 'detail'>> = {
+const refusals: Record<Exclude<Ownership, 'theirs'>, Pick<Rejected, 'reason' | 'detail'>> = {
   another: { reason: 'AGENT_NOT_THEIRS', detail: 'The user may not speak for this agent.' },
   tooMany: { reason: 'AGENTS_TOO_MANY', detail: 'The user, or all anonymous clients together, speak for as many agents as the limit agentsPerUser allows.' }
 }
@@ -114,24 +114,24 @@ interface Turn {
 export class Intake implements Taker {
   #handler: IntakeHandler | undefined
   #options: IntakeOptions
-  #window: Window
+  #window: InFlightWindow
   #presence = new Presence()
   /** Agents whose client went, and whose goodbye is not said yet. */
   #goodbyes = new Map<string, Goodbye>()
   /** Goes through them, as long as there are any: to begin anew for each would pass by all that were said. */
   #saying: Iterator<[string, Goodbye]> | undefined
   #nearTopics = new NearTopics()
-  #owners: () => Owners
+  #owners: () => AgentOwners
   #unsettled = 0
   #sweep: NodeJS.Timeout | undefined
   #closed = false
   #counters = { messages: 0, rejected: 0, rejectedMetrics: 0, timesConverted: 0, timesReplaced: 0, nearTopics: 0, timedOut: 0, abandoned: 0 }
 
   /** @param owners which user each agent belongs to, as the broker knows it now */
-  constructor (options: IntakeOptions, owners: () => Owners) {
+  constructor (options: IntakeOptions, owners: () => AgentOwners) {
     this.#options = options
     this.#owners = owners
-    this.#window = new Window(limitsOf(options))
+    this.#window = new InFlightWindow(limitsOf(options))
     this.#window.pause()
   }
 
@@ -273,7 +273,7 @@ export class Intake implements Taker {
   }
 
   /** Whether somebody may speak for an agent: a user for one that carries the user's name or none, and anybody for none that is another user's. */
-  #claim ({ kind, payload: { agent } }: Message, publisher: Publisher | undefined, connection: Connection | undefined): Claim {
+  #claim ({ kind, payload: { agent } }: Message, publisher: Publisher | undefined, connection: Connection | undefined): Ownership {
     const username = publisher?.verified === true ? publisher.username ?? '' : undefined
     // A goodbye makes nobody an owner: anybody can say one for agents that are not there.
     if (kind === 'disconnected') return this.#owners().mayEnd(agent.uuid, username) === false ? 'another' : 'theirs'
@@ -356,7 +356,7 @@ export class Intake implements Taker {
   }
 }
 
-function limitsOf ({ clientWindow, totalWindow, clientBytes = 8_000_000, totalBytes = 64_000_000 }: IntakeOptions): WindowLimits {
+function limitsOf ({ clientWindow, totalWindow, clientBytes = 8_000_000, totalBytes = 64_000_000 }: IntakeOptions): InFlightLimits {
   return { perSource: clientWindow, total: totalWindow, sourceBytes: clientBytes, totalBytes, left: mostKept }
 }
 

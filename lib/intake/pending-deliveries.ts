@@ -28,7 +28,7 @@ export interface Unsettled {
   /** How many stores have it in their hands. */
   holds: number
   /** The last claim on it, since it was last given to somebody. */
-  last?: Hold | undefined
+  last?: Claim | undefined
   /** Ends it: acknowledged, or not when there is an error. */
   end (error?: Error): void
 }
@@ -70,10 +70,10 @@ export function endDelivery (entry: Unsettled, error?: Error): void {
 }
 
 /** A store's claim on a delivery; one of its methods is to be called, once. */
-export class Hold {
+export class Claim {
   readonly delivery: Delivery
   /** The claim before: a flow may make several messages of one. */
-  readonly #before: Hold | undefined
+  readonly #before: Claim | undefined
   #store = ''
   #metrics: Metric[] = []
   #entry: Unsettled | undefined
@@ -124,9 +124,9 @@ export class Hold {
 }
 
 /** Claim a delivery; undefined when it is unknown or settled already. */
-export function holdDelivery (id: unknown): Hold | undefined {
+export function claimDelivery (id: unknown): Claim | undefined {
   const entry = find(id)
-  return entry && new Hold(entry)
+  return entry && new Claim(entry)
 }
 
 /** Agents of whom a message was stored that was no delivery any more, and when in ms of `performance.now()`. */

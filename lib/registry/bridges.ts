@@ -1,6 +1,6 @@
 import { Bridge, type BridgeOptions, type Leftover, type LocalBroker } from '../bridge/bridge.ts'
 import type { Connection, Publication } from '../broker/broker.ts'
-import { findBroker, type BrokerPlace } from './registry.ts'
+import { findBroker, type RegisteredBroker } from './registry.ts'
 import { KeptByNode, type Kept } from './kept.ts'
 
 /** ms that a stopping node waits for what is on its way to the other broker: the process may end after it. */
@@ -31,7 +31,7 @@ class Slot implements Kept<BridgeNodeOptions> {
   constructor (options: BridgeNodeOptions) {
     this.options = options
     // Looked up each time: a broker that was deleted and comes back has another place.
-    const place = (): BrokerPlace => findBroker(options.broker)
+    const place = (): RegisteredBroker => findBroker(options.broker)
     const local: LocalBroker = {
       // The same object at each attempt: who takes it may leave a mark on it.
       publish: (publication, origin) => place().bring(Object.assign(publication, { connection: this.#source, will: false }) as Publication, origin),

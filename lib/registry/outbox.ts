@@ -1,4 +1,4 @@
-import type { Hold } from '../intake/pending-deliveries.ts'
+import type { Claim } from '../intake/pending-deliveries.ts'
 import { Travel, type Watched } from './travel.ts'
 
 /** Turns of the event loop for which the publisher of a message waits after it was sent. Node-RED takes one for each wire. */
@@ -10,7 +10,7 @@ const mostTravelling = 8_000_000
 export interface Parcel {
   msg: object
   /** Ends when the message has passed the wires. Absent: nobody would send the message again. */
-  hold: Hold | undefined
+  hold: Claim | undefined
   /** The message was sent, or could not be. Must not throw. */
   sent (error?: Error): void
 }

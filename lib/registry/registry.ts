@@ -4,7 +4,7 @@ import { PlatziverseError, reasonOf } from '../errors.ts'
 import type { Arrival, Broker, BrokerOptions, BrokerStatistics, ClientEvent, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Settle, Subscriber, Taker } from '../broker/broker.ts'
 import { openEmbeddedBroker } from '../broker/engine/embedded-broker.ts'
 import { Intake, type IntakeHandler, type IntakeOptions, type IntakeStatistics } from '../intake/intake.ts'
-import { Owners } from '../broker/persistence/agent-owners.ts'
+import { AgentOwners } from '../broker/persistence/agent-owners.ts'
 import type { BrokerSnapshot } from '../broker/watching/sys-topics.ts'
 
 const firstRetry = 1_000
@@ -33,12 +33,12 @@ const closed: ListenerState = { state: 'closed' }
  * The place of one broker, by the id of its node. It outlives the node, and so does the broker in it: that is why a
  * deploy does not hang up on clients. Others find the broker here, and never keep it.
  */
-class Place extends EventEmitter<PlaceEvents> implements Taker {
+class BrokerSlot extends EventEmitter<PlaceEvents> implements Taker {
   readonly intakes = new Map<string, Intake>()
   /** Whether a node stands for the broker now. */
   attached = false
   /** Which user each agent belongs to, as the broker knows it that is here, or was last: what it left in the intakes is still checked. */
-  owners = new Owners()
+  owners = new AgentOwners()
   #broker: Broker | undefined
   /** What is in force: as deployed, but for what was reloaded since. */
   #options: BrokerOptions | undefined
@@ -299,31 +299,31 @@ class Place extends EventEmitter<PlaceEvents> implements Taker {
   }
 }
 
-const places = new Map<string, Place>()
+const slots = new Map<string, BrokerSlot>()
 
-function placeOf (brokerId: string): Place {
-  let place = places.get(brokerId)
+function slotOf (brokerId: string): BrokerSlot {
+  let place = slots.get(brokerId)
   if (place === undefined) {
-    place = new Place().setMaxListeners(0)
-    places.set(brokerId, place)
+    place = new BrokerSlot().setMaxListeners(0)
+    slots.set(brokerId, place)
   }
   return place
 }
 
 /** What others may do with a broker: watch it, and publish to it. */
-export type BrokerPlace = Pick<Place, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'bring' | 'gone' | 'subscribe' | 'retained' | 'accept' | 'refused' | 'clients' | 'disconnect' | 'endSession' | 'forgetAgent' | 'forgetAgentsOf' | 'clearRetained' | 'reload' | 'statistics' | 'snapshot'>
+export type RegisteredBroker = Pick<BrokerSlot, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'bring' | 'gone' | 'subscribe' | 'retained' | 'accept' | 'refused' | 'clients' | 'disconnect' | 'endSession' | 'forgetAgent' | 'forgetAgentsOf' | 'clearRetained' | 'reload' | 'statistics' | 'snapshot'>
 
 /** The place of a broker, whether or not the broker is there yet. */
-export function findBroker (brokerId: string): BrokerPlace {
-  return placeOf(brokerId)
+export function findBroker (brokerId: string): RegisteredBroker {
+  return slotOf(brokerId)
 }
 
 /** Open the broker of a node, or take over the one that a deploy left open. */
 export async function attachBroker (brokerId: string, options: BrokerOptions): Promise<void> {
-  const place = placeOf(brokerId)
+  const place = slotOf(brokerId)
   place.attached = true
   // Another broker that a deploy left behind may still have the port.
-  await Promise.all([...places.values()].filter(other => !other.attached).map(other => sharesPort(other, options) ? other.close() : other.freed))
+  await Promise.all([...slots.values()].filter(other => !other.attached).map(other => sharesPort(other, options) ? other.close() : other.freed))
   if (place.attached) await place.open(options)
 }
 
@@ -332,14 +332,14 @@ export async function attachBroker (brokerId: string, options: BrokerOptions): P
  * flows started: Node-RED also calls a node removed that moves to another tab while its old one is deleted.
  */
 export function detachBroker (brokerId: string): void {
-  const place = places.get(brokerId)
+  const place = slots.get(brokerId)
   if (place !== undefined) place.attached = false
 }
 
 /** Let an agent-in take the three topics off a broker. */
 export function attachIntake (agentInId: string, brokerId: string, handler: IntakeHandler, options: IntakeOptions): Intake {
-  for (const [id, place] of places) if (id !== brokerId) closeIntake(place, agentInId)
-  const place = placeOf(brokerId)
+  for (const [id, place] of slots) if (id !== brokerId) closeIntake(place, agentInId)
+  const place = slotOf(brokerId)
   const { intakes } = place
   const intake = intakes.get(agentInId) ?? new Intake(options, () => place.owners)
   intakes.set(agentInId, intake)
@@ -349,16 +349,16 @@ export function attachIntake (agentInId: string, brokerId: string, handler: Inta
 
 /** The agent-in goes: what comes meanwhile waits for its next instance. */
 export function detachIntake (agentInId: string, brokerId: string): void {
-  places.get(brokerId)?.intakes.get(agentInId)?.detach()
+  slots.get(brokerId)?.intakes.get(agentInId)?.detach()
 }
 
-function closeIntake (place: Place, agentInId: string): void {
+function closeIntake (place: BrokerSlot, agentInId: string): void {
   const intake = place.intakes.get(agentInId)
   place.intakes.delete(agentInId)
   intake?.close()
 }
 
-function sharesPort (place: Place, { listeners }: BrokerOptions): boolean {
+function sharesPort (place: BrokerSlot, { listeners }: BrokerOptions): boolean {
   return place.ports.some(port => listeners.some(listener => listener.port === port))
 }
 
@@ -383,29 +383,29 @@ export function flowsStarted (): void {
   const started = performance.now()
   // What is on a wire at this moment arrives; only what does not is sent again.
   setTimeout(() => {
-    for (const { intakes } of places.values()) for (const intake of intakes.values()) intake.resend(started)
+    for (const { intakes } of slots.values()) for (const intake of intakes.values()) intake.resend(started)
   }, 250).unref()
 }
 
 /** The flows run, or will not soon: what no node took up is closed. */
 export async function closeOrphanBrokers (): Promise<void> {
-  await Promise.all([...places].map(async ([id, place]) => {
+  await Promise.all([...slots].map(async ([id, place]) => {
     // The broker first: without its intakes it would acknowledge what nobody stores.
     const closing = place.attached ? undefined : place.close()
     for (const [agentInId, intake] of place.intakes) if (!intake.attached) closeIntake(place, agentInId)
     if (closing === undefined) return
     await closing
-    if (!place.attached && place.intakes.size === 0 && place.eventNames().length === 0 && !place.isHeard) places.delete(id)
+    if (!place.attached && place.intakes.size === 0 && place.eventNames().length === 0 && !place.isHeard) slots.delete(id)
   }))
 }
 
 /** Close every broker and forget every agent-in. */
 export async function closeAllBrokers (): Promise<void> {
   clearTimeout(leaving)
-  for (const place of places.values()) {
+  for (const place of slots.values()) {
     place.attached = false
     for (const id of [...place.intakes.keys()]) closeIntake(place, id)
   }
-  await Promise.all([...places.values()].map(place => place.close()))
-  places.clear()
+  await Promise.all([...slots.values()].map(place => place.close()))
+  slots.clear()
 }

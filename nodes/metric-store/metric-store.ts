@@ -1,5 +1,5 @@
 import type { NodeDef } from 'node-red'
-import { holdDelivery, strayStored, type Delivery } from '../../lib/intake/pending-deliveries.ts'
+import { claimDelivery, strayStored, type Delivery } from '../../lib/intake/pending-deliveries.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
 import { fingerprint, nextSeq } from '../../lib/messages/fingerprint.ts'
 import { parse, type Rules } from '../../lib/messages/parse.ts'
@@ -43,7 +43,7 @@ export default function (RED: RED): void {
     this.on('input', (msg: RedMessage, _send, done) => {
       const carried = msg.delivery as Partial<Delivery> | undefined
       // A function that makes a new message keeps _msgid alone, which agent-in made the delivery's.
-      const hold = holdDelivery(carried?.id ?? msg._msgid)
+      const hold = claimDelivery(carried?.id ?? msg._msgid)
       const delivery = carried ?? hold?.delivery
       const receivedAt = delivery?.receivedAt ?? Date.now()
       const parsed = parse(msg.topic, msg.payload, receivedAt, undefined, delivery === undefined ? directRules : undefined)

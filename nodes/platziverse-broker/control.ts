@@ -1,4 +1,4 @@
-import type { BrokerPlace } from '../../lib/registry/registry.ts'
+import type { RegisteredBroker } from '../../lib/registry/registry.ts'
 import { invalid } from './invalid.ts'
 import type { Logins } from './login.ts'
 import { readReload } from './reload.ts'
@@ -12,7 +12,7 @@ import { readReload } from './reload.ts'
  * @returns the answer; undefined: there is none
  * @throws PlatziverseError BROKER_COMMAND_INVALID, BROKER_MISSING
  */
-export async function obey (broker: BrokerPlace, logins: Logins, command: unknown, payload: unknown): Promise<unknown> {
+export async function obey (broker: RegisteredBroker, logins: Logins, command: unknown, payload: unknown): Promise<unknown> {
   const { clientId, seconds = 0, topic, uuid, username: user } = (typeof payload === 'object' && payload !== null ? payload : {}) as Record<string, unknown>
   switch (command) {
     case 'disconnect':

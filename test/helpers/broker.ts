@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import type { BrokerOptions, ClientEvent, ListenerOptions, ListenerState } from '../../lib/broker/broker.ts'
-import { attachBroker, attachIntake, closeOrphanBrokers, detachBroker, detachIntake, findBroker, type BrokerPlace } from '../../lib/registry/registry.ts'
+import { attachBroker, attachIntake, closeOrphanBrokers, detachBroker, detachIntake, findBroker, type RegisteredBroker } from '../../lib/registry/registry.ts'
 import type { Delivery } from '../../lib/intake/pending-deliveries.ts'
 import type { Intake, IntakeHandler, IntakeOptions, Rejected } from '../../lib/intake/intake.ts'
 import { readLimits, type Limits } from '../../lib/broker/limits.ts'
@@ -13,7 +13,7 @@ import { waitFor } from './events.ts'
 
 export interface TestBroker {
   id: string
-  place: BrokerPlace
+  place: RegisteredBroker
   url: string
   port: number
   events: ClientEvent[]

@@ -5,12 +5,12 @@ import type { Arrival, Connection } from '../broker.ts'
 import { corkPerTurn } from '../stream/cork.ts'
 import type { GrantedDelivery } from './granted-delivery.ts'
 import type { GrantedFilters } from './granted-filters.ts'
-import type { Incoming } from '../stream/incoming.ts'
+import type { IncomingBytes } from '../stream/incoming-bytes.ts'
 import { readToTheEnd } from '../stream/last-bytes.ts'
 import { Pieces } from '../stream/pieces.ts'
 import { PacketGuard, type GuardLimits, type Violation } from '../stream/packet-guard.ts'
 import type { Rights } from '../access/rules.ts'
-import type { Kept } from '../persistence/state-bytes.ts'
+import type { StateShare } from '../persistence/state-bytes.ts'
 import { strangerIn } from '../stream/strangers.ts'
 import type { Decline } from './routing-aedes.ts'
 import { Turn, type Turns } from '../stream/turns.ts'
@@ -62,7 +62,7 @@ export class ClientState {
   delivery: GrantedDelivery | undefined
   filters: GrantedFilters | undefined
   /** The bytes of what CONNECT says of it, and of the filters of a clean session; undefined before it is let in. */
-  kept: Kept | undefined
+  kept: StateShare | undefined
   connection: Connection | undefined
   /** UTC ms. */
   connectedAt = 0
@@ -85,7 +85,7 @@ export class ClientState {
   held = 0
   readonly #watcher: Watcher
   readonly #turn: Turn
-  readonly #incoming: Incoming<ClientState>
+  readonly #incoming: IncomingBytes<ClientState>
   /** What was read from the stream and has to wait for its turn. */
   #rest: Buffer | undefined
   #reading = false
@@ -99,7 +99,7 @@ export class ClientState {
   #bytes = 0
 
   /** Checks and paces what is read from the stream from now on, and corks it. */
-  constructor (stream: Duplex, arrival: Arrival, limits: GuardLimits, turns: Turns, incoming: Incoming<ClientState>, watcher: Watcher) {
+  constructor (stream: Duplex, arrival: Arrival, limits: GuardLimits, turns: Turns, incoming: IncomingBytes<ClientState>, watcher: Watcher) {
     this.stream = stream
     this.arrival = arrival
     this.guard = new PacketGuard(limits)

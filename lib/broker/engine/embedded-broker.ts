@@ -4,29 +4,29 @@ import type { Duplex, Readable } from 'node:stream'
 import { isDeepStrictEqual } from 'node:util'
 import type { AedesPublishPacket, Client, PublishPacket, Subscription } from 'aedes'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
-import { Admission } from '../listening/connection-limits.ts'
+import { ConnectionLimits } from '../listening/connection-limits.ts'
 import { mostBans } from '../login/bans.ts'
 import { internalsOf } from './aedes-internals.ts'
 import type { Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientEvent, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Publisher, Subscriber, Taker } from '../broker.ts'
 import { clientOrigin } from '../../intake/pending-deliveries.ts'
 import { ClientState, mostUnread, unreadBeforeDropping, type Watcher } from './client-state.ts'
 import { Counters } from '../watching/counters.ts'
-import { Gate, type Refusal } from '../login/login-gate.ts'
+import { LoginGate, type LoginRefusal } from '../login/login-gate.ts'
 import { GrantedDelivery } from './granted-delivery.ts'
 import { GrantedFilters } from './granted-filters.ts'
 import { Listeners } from '../listening/listeners.ts'
-import { Incoming } from '../stream/incoming.ts'
-import type { Owners } from '../persistence/agent-owners.ts'
+import { IncomingBytes } from '../stream/incoming-bytes.ts'
+import type { AgentOwners } from '../persistence/agent-owners.ts'
 import type { Violation } from '../stream/packet-guard.ts'
 import { openPersistence, type BrokerPersistence } from '../persistence/persistence.ts'
 import type { SessionOwner } from '../persistence/session.ts'
 import { formerWill, type Will } from '../persistence/wills.ts'
 import { Rules } from '../access/rules.ts'
-import { Kept, textBytes } from '../persistence/state-bytes.ts'
+import { StateShare, textBytes } from '../persistence/state-bytes.ts'
 import { SysTopics, type BrokerSnapshot } from '../watching/sys-topics.ts'
-import { markTaken, subscriptionsOf, TakingAedes } from './routing-aedes.ts'
+import { markTaken, subscriptionsOf, RoutingAedes } from './routing-aedes.ts'
 import { Turns } from '../stream/turns.ts'
-import { Unread } from '../stream/unread.ts'
+import { UnreadBytes } from '../stream/unread-bytes.ts'
 import type { Messages } from '../listening/web-socket.ts'
 import { version } from '../watching/version.ts'
 
@@ -71,13 +71,13 @@ export async function openEmbeddedBroker (taker: Taker, options: BrokerOptions):
 }
 
 class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
-  readonly aedes: TakingAedes
+  readonly aedes: RoutingAedes
   #taker: Taker
   #options: BrokerOptions
   #persistence: BrokerPersistence
-  #gate: Gate
+  #gate: LoginGate
   #rules: Rules
-  #admission: Admission
+  #admission: ConnectionLimits
   #listeners: Listeners
   #sys: SysTopics | undefined
   #states = new WeakMap<Client, ClientState>()
@@ -101,11 +101,11 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   }
 
   #turns: Turns
-  #comingIn: Incoming<ClientState>
+  #comingIn: IncomingBytes<ClientState>
   #sweep: NodeJS.Timeout | undefined
-  #unread: Unread<ClientState>
+  #unread: UnreadBytes<ClientState>
   /** WebSocket messages, of which this broker can read nothing before they are complete. */
-  #incomplete: Unread<Messages>
+  #incomplete: UnreadBytes<Messages>
   #messages = new Set<Messages>()
   #counters = new Counters()
   #startedAt = performance.now()
@@ -120,25 +120,25 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#taker = taker
     this.#options = options
     this.#persistence = persistence
-    this.#gate = new Gate(options, (owner, most) => persistence.hasRoomForSession(owner, most))
+    this.#gate = new LoginGate(options, (owner, most) => persistence.hasRoomForSession(owner, most))
     this.#rules = new Rules(options.rules)
     this.#turns = new Turns(options.limits)
-    this.#comingIn = new Incoming(options.limits.incomingBytes, this.#here, state => {
+    this.#comingIn = new IncomingBytes(options.limits.incomingBytes, this.#here, state => {
       this.#counters.refusedBy('incomingBytes')
       cutOff(state, 'it left a packet incomplete, and others waited: all clients together have more coming in than the limit incomingBytes')
     })
-    this.#unread = new Unread(options.limits.unreadBytes, this.#here, state => {
+    this.#unread = new UnreadBytes(options.limits.unreadBytes, this.#here, state => {
       this.#counters.refusedBy('unreadBytes')
       this.#cutOffSlow(state, 'it read too slowly: all clients together have more unread than the limit unreadBytes')
     })
-    this.#incomplete = new Unread(options.limits.incomingBytes, this.#messages, messages => {
+    this.#incomplete = new UnreadBytes(options.limits.incomingBytes, this.#messages, messages => {
       this.#counters.refusedBy('incomingBytes')
       const state = [...this.#here].find(({ arrival }) => arrival.messages === messages)
       messages.unread = 0
       if (state !== undefined) cutOff(state, 'all clients together have more of incomplete WebSocket messages coming in than the limit incomingBytes')
     })
     this.#persistence.stateBytes.refused = () => { this.#counters.refusedBy('stateBytes') }
-    this.#admission = new Admission(options.limits)
+    this.#admission = new ConnectionLimits(options.limits)
     this.#hasSessions = persistence.counters.sessions > 0
     this.#listeners = new Listeners({
       admit: socket => this.#admit(socket),
@@ -146,7 +146,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
       accept: (stream, arrival) => { this.#welcome(stream, arrival) },
       refused: (by, address, reason) => { this.refused(by, reason, address) }
     }, (state, index) => { this.emit('listener', state, index) })
-    this.aedes = new TakingAedes({
+    this.aedes = new RoutingAedes({
       persistence,
       heartbeatInterval,
       preConnect: (client, packet, done) => {
@@ -197,7 +197,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     return this.aedes.subscriptions > 0 || this.#hasSessions
   }
 
-  get owners (): Owners { return this.#persistence.owners }
+  get owners (): AgentOwners { return this.#persistence.owners }
 
   statistics (): BrokerStatistics {
     return { clients: this.aedes.connectedClients, ...this.#counters.statistics(this.#persistence.dropped) }
@@ -464,7 +464,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     }).catch((error: Error) => { client.emit('error', error) })
   }
 
-  #letIn (client: Client, state: ClientState, verified: boolean): Refusal | undefined {
+  #letIn (client: Client, state: ClientState, verified: boolean): LoginRefusal | undefined {
     const previous = this.aedes.client(client.id)
     const before = previous === undefined ? undefined : this.#states.get(previous)
     const owner = verified ? state.username ?? '' : null
@@ -486,7 +486,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   /** Count what CONNECT said, if there is room for it and the client is still here. */
   #keep (client: Client, state: ClientState): boolean {
     const will: Will | undefined = internalsOf(client)._will
-    const kept = new Kept(this.#persistence.stateBytes)
+    const kept = new StateShare(this.#persistence.stateBytes)
     const bytes = textBytes(client.id) + textBytes(state.username) + (will === undefined ? 0 : textBytes(will.topic) + will.payload.length)
     if (!kept.hasRoomFor(bytes)) return false
     if (!this.#here.has(state)) return true

@@ -1,7 +1,7 @@
 import type { AedesPublishPacket, Client } from 'aedes'
 import { internalsOf, type ClientInternals, type Deliver, type DeliveredPacket as Packet } from './aedes-internals.ts'
 import type { BrokerPersistence } from '../persistence/persistence.ts'
-import { subscriptionsOf, type Decline, type TakingAedes } from './routing-aedes.ts'
+import { subscriptionsOf, type Decline, type RoutingAedes } from './routing-aedes.ts'
 import { matches, parseSubscription, type Filter } from '../../mqtt/topic-filters.ts'
 
 type Qos = 0 | 1 | 2
@@ -36,7 +36,7 @@ const mostHeldBytes = 4 * 1024 * 1024
 export class GrantedDelivery {
   #client: Client & ClientInternals
   #recipient: Recipient
-  #aedes: TakingAedes
+  #aedes: RoutingAedes
   #persistence: Persistence
   // aedes' own; they are kept here because the client's are replaced.
   #deliver0: Deliver
@@ -50,7 +50,7 @@ export class GrantedDelivery {
   #heldBytes = 0
   #changes = -1
 
-  constructor (client: Client, recipient: Recipient, aedes: TakingAedes, persistence: Persistence) {
+  constructor (client: Client, recipient: Recipient, aedes: RoutingAedes, persistence: Persistence) {
     this.#client = internalsOf(client)
     this.#recipient = recipient
     this.#aedes = aedes

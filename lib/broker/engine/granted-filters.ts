@@ -1,5 +1,5 @@
 import type { Client } from 'aedes'
-import { filterBytes, type Kept } from '../persistence/state-bytes.ts'
+import { filterBytes, type StateShare } from '../persistence/state-bytes.ts'
 import { subscriptionsOf } from './routing-aedes.ts'
 
 /** Bytes of a filter that count as one subscription; a longer one counts as several. */
@@ -13,10 +13,10 @@ export class GrantedFilters {
   /** With what they count. */
   #costs = new Map<string, number>()
   #sum = 0
-  readonly #kept: Kept | undefined
+  readonly #kept: StateShare | undefined
 
   /** @param kept where the filters' bytes count; undefined: they count with the session */
-  constructor (kept: Kept | undefined) {
+  constructor (kept: StateShare | undefined) {
     this.#kept = kept
   }
 

@@ -26,10 +26,10 @@ export interface Offer {
 /** The members of `$share/group/filter`, which get the messages in turn, but for those that may not or cannot receive now. */
 class Share {
   readonly members: Hear[] = []
-  #aedes: TakingAedes
+  #aedes: RoutingAedes
   #next = 0
 
-  constructor (aedes: TakingAedes) {
+  constructor (aedes: RoutingAedes) {
     this.#aedes = aedes
   }
 
@@ -69,7 +69,7 @@ class Share {
 const registry = internalsOf(Aedes.prototype)
 
 /** aedes, except that a publication which was taken is routed to nobody, and that it knows shared subscriptions. */
-export class TakingAedes extends Aedes {
+export class RoutingAedes extends Aedes {
   /** Subscriptions of the clients that are here, and of this process. */
   subscriptions = 0
   /** Rises with every change of somebody's subscriptions. */

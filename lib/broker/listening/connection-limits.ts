@@ -12,10 +12,10 @@ interface Address {
 }
 
 /** Why a connection is not let in: the name of the limit. */
-export type Refusal = 'connections' | 'connectionsPerAddress' | 'connectionRate'
+export type ConnectionRefusal = 'connections' | 'connectionsPerAddress' | 'connectionRate'
 
 /** Counts connections in all, per address and per second, from the socket on: before a byte was read, a handshake made. An IPv6 client has a whole /64 for its address. */
-export class Admission {
+export class ConnectionLimits {
   limits: Limits
   #now: () => number
   #open = 0
@@ -33,7 +33,7 @@ export class Admission {
   get open (): number { return this.#open }
 
   /** Let a connection in, or say why not. Who was let in is to leave once. */
-  enter (address: string): Refusal | undefined {
+  enter (address: string): ConnectionRefusal | undefined {
     const now = this.#now()
     const from = this.#find(networkOf(address), now)
     if (from === undefined) return 'connectionRate'

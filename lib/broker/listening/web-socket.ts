@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { createWebSocketStream, WebSocketServer, type ServerOptions, type WebSocket } from 'ws'
 import { isDirect, originProblem } from './web-origin.ts'
 import { largestConnect } from '../stream/packet-guard.ts'
-import type { Reader } from '../stream/unread.ts'
+import type { Reader } from '../stream/unread-bytes.ts'
 
 /** [MQTT-6.0.0-3], and the name that clients of MQTT 3.1 give. */
 const protocols = ['mqtt', 'mqttv3.1']

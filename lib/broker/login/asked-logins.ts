@@ -1,13 +1,13 @@
 import { isUtf8 } from 'node:buffer'
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Decide } from '../broker.ts'
-import { Slowdown } from './failure-backoff.ts'
-import { Guessing } from './guessing.ts'
+import { FailureBackoff } from './failure-backoff.ts'
+import { PasswordGuesses } from './password-guesses.ts'
 import { guessesPerFailure, networkOf, type Verdict as KnownVerdict } from './users.ts'
-import { Welcome } from './welcome.ts'
+import { KnownNetworks } from './known-networks.ts'
 
 /** `undecided`: nobody answered; `crowded`: not asked, because too many questions are open. The client may try again later. */
-export type Verdict = KnownVerdict | 'undecided' | 'crowded'
+export type AskedVerdict = KnownVerdict | 'undecided' | 'crowded'
 
 export interface AskedLoginsOptions {
   /** Milliseconds that never go back; default `performance.now`. */
@@ -38,13 +38,13 @@ export class AskedLogins {
   /** Of this process alone: what is remembered is worth nothing outside it. */
   #secret = randomBytes(32)
   /** By user and network, the digest that was right last. */
-  #welcome = new Welcome<Buffer>()
-  #networks: Slowdown
+  #welcome = new KnownNetworks<Buffer>()
+  #networks: FailureBackoff
   /** The same wrong password again is no new guess: it slows down itself, not its neighbours. */
-  #credentials: Slowdown
+  #credentials: FailureBackoff
   /** Wrong guesses at remembered passwords from a slowed network, by user: the way around the slowdown is no way to guess faster. */
-  #guesses: Slowdown
-  #guessing: Guessing
+  #guesses: FailureBackoff
+  #guessing: PasswordGuesses
   #open = 0
   #openFrom = new Map<string, number>()
   readonly #most: number
@@ -54,17 +54,17 @@ export class AskedLogins {
     this.#most = questions
     this.#mostPerNetwork = questionsPerNetwork
     const slowdown = { allowed: failuresAllowed, now }
-    this.#networks = new Slowdown(slowdown)
-    this.#credentials = new Slowdown(slowdown)
-    this.#guesses = new Slowdown(slowdown)
-    this.#guessing = new Guessing({ allowed: guessesPerFailure * failuresAllowed, now, isUser: username => this.#welcome.knows(username) })
+    this.#networks = new FailureBackoff(slowdown)
+    this.#credentials = new FailureBackoff(slowdown)
+    this.#guesses = new FailureBackoff(slowdown)
+    this.#guessing = new PasswordGuesses({ allowed: guessesPerFailure * failuresAllowed, now, isUser: username => this.#welcome.knows(username) })
   }
 
   /**
    * @param password the bytes of CONNECT; whoever decides gets them as text
    * @param address where the client connects from; all without one count as one
    */
-  async authenticate (decide: Decide, clientId: string, username: string, password: Buffer | undefined, address: string | undefined): Promise<Verdict> {
+  async authenticate (decide: Decide, clientId: string, username: string, password: Buffer | undefined, address: string | undefined): Promise<AskedVerdict> {
     // As text it would be the same as another one.
     if (password !== undefined && !isUtf8(password)) return 'refused'
     const attempt = this.#attempt(username, password, networkOf(address))

@@ -6,7 +6,7 @@ const forgetAfter = 10 * 60_000
 /** Strangers can make it grow. */
 const mostEntries = 10_000
 
-export interface SlowdownOptions {
+export interface FailureBackoffOptions {
   /** The failure that is the first to slow down. */
   allowed: number
   /** ms that never go back. */
@@ -18,7 +18,7 @@ export interface SlowdownOptions {
 }
 
 /** Counts failures by key; from one too many on the key is slowed, each time for twice as long. */
-export class Slowdown {
+export class FailureBackoff {
   /** The latest failure last. */
   #entries = new Map<string, { failures: number, slowedUntil: number, forgottenAt: number }>()
   readonly #allowed: number
@@ -26,7 +26,7 @@ export class Slowdown {
   readonly #longest: number
   readonly #most: number
 
-  constructor ({ allowed, now, longest = longestDelay, most = mostEntries }: SlowdownOptions) {
+  constructor ({ allowed, now, longest = longestDelay, most = mostEntries }: FailureBackoffOptions) {
     this.#allowed = allowed
     this.#now = now
     this.#longest = longest

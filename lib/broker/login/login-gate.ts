@@ -1,5 +1,5 @@
 import { reasonOf } from '../../errors.ts'
-import { AskedLogins, type Verdict } from './asked-logins.ts'
+import { AskedLogins, type AskedVerdict } from './asked-logins.ts'
 import { Bans } from './bans.ts'
 import type { Arrival, BrokerOptions } from '../broker.ts'
 import type { SessionOwner } from '../persistence/session.ts'
@@ -18,18 +18,18 @@ export interface Applicant {
 }
 
 /** Why somebody is not let in: the name under which that is counted, CONNACK's return code, and a sentence. */
-export interface Refusal { by: string, returnCode: 2 | 3 | 4 | 5, text: string }
+export interface LoginRefusal { by: string, returnCode: 2 | 3 | 4 | 5, text: string }
 
-export type Decision = { verified: boolean } | Refusal
+export type Decision = { verified: boolean } | LoginRefusal
 
 /** A client that was let in. */
 export type Admitted = Pick<Applicant, 'username' | 'arrival'> & { verified: boolean }
 
 /** What is answered where there are users: the password was wrong. */
-const badCredentials: Refusal = { by: 'credentials', returnCode: 4, text: 'bad username or password' }
+const badCredentials: LoginRefusal = { by: 'credentials', returnCode: 4, text: 'bad username or password' }
 
 /** As table 3.1 of MQTT 3.1.1 has the codes: 3 where a later attempt may do better, 5 where somebody said no. */
-const refusals: Record<Exclude<Verdict, 'granted'>, Refusal> = {
+const refusals: Record<Exclude<AskedVerdict, 'granted'>, LoginRefusal> = {
   refused: { by: 'credentials', returnCode: 5, text: 'the login was not allowed' },
   slowed: { by: 'slowed', returnCode: 3, text: 'too many failed logins from this address' },
   undecided: { by: 'undecided', returnCode: 3, text: 'the login was not decided on in time' },
@@ -37,7 +37,7 @@ const refusals: Record<Exclude<Verdict, 'granted'>, Refusal> = {
 }
 
 /** Decides who comes in. */
-export class Gate {
+export class LoginGate {
   readonly bans = new Bans()
   #options: BrokerOptions
   #users: Users

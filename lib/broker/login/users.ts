@@ -1,9 +1,9 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import { verifyPassword, type UserRecord } from '../access/passwords.ts'
-import { Guessing } from './guessing.ts'
-import { Slowdown } from './failure-backoff.ts'
-import { Welcome } from './welcome.ts'
+import { PasswordGuesses } from './password-guesses.ts'
+import { FailureBackoff } from './failure-backoff.ts'
+import { KnownNetworks } from './known-networks.ts'
 
 /** `slowed`: not looked at, because of failures before or because too many wait; the client may try again later. */
 export type Verdict = 'granted' | 'refused' | 'slowed'
@@ -50,13 +50,13 @@ export class Users {
   /** By username, the digest of the credentials that were right. */
   #remembered = new Map<string, Buffer>()
   /** Users and the networks they logged in from. */
-  #welcome = new Welcome<true>()
-  #networks: Slowdown
+  #welcome = new KnownNetworks<true>()
+  #networks: FailureBackoff
   /** The same wrong password again is no new guess: it slows down itself, not its neighbours. */
-  #credentials: Slowdown
+  #credentials: FailureBackoff
   /** Wrong guesses at remembered passwords from a slowed network, by user: the way around the slowdown is no way to guess faster. */
-  #guesses: Slowdown
-  #guessing: Guessing
+  #guesses: FailureBackoff
+  #guessing: PasswordGuesses
   #checks = new Map<string, Promise<boolean | 'slowed'>>()
   #running = 0
   #queue: Array<() => void> = []
@@ -68,10 +68,10 @@ export class Users {
     this.#concurrency = concurrency
     this.#longestQueue = waiting
     const slowdown = { allowed: failuresAllowed, now }
-    this.#networks = new Slowdown(slowdown)
-    this.#credentials = new Slowdown(slowdown)
-    this.#guesses = new Slowdown(slowdown)
-    this.#guessing = new Guessing({ allowed: guessesPerFailure * failuresAllowed, now, isUser: username => this.#hashes.has(username) })
+    this.#networks = new FailureBackoff(slowdown)
+    this.#credentials = new FailureBackoff(slowdown)
+    this.#guesses = new FailureBackoff(slowdown)
+    this.#guessing = new PasswordGuesses({ allowed: guessesPerFailure * failuresAllowed, now, isUser: username => this.#hashes.has(username) })
     this.update(records)
   }
 

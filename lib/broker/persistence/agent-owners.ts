@@ -3,7 +3,7 @@ import { openMemoryJournal } from './journal.ts'
 
 interface Owner { username: string, agents: number }
 
-export interface OwnersOptions {
+export interface AgentOwnersOptions {
   /** Agents of one user, of which none is ever forgotten for another; 0: no limit. */
   mostPerUser: number
   /** Whether clients prove who they are at all: without, no owner could come back. */
@@ -11,16 +11,16 @@ export interface OwnersOptions {
 }
 
 /** What a client may do for an agent: speak for it, or not, because it is another user's or one too many. */
-export type Claim = 'theirs' | 'another' | 'tooMany'
+export type Ownership = 'theirs' | 'another' | 'tooMany'
 
 /**
  * Which user each agent belongs to: the first that proved its name and spoke for the agent. It stays so until somebody forgets it: what
  * one user claims pushes out no other's. All are in memory; a new one is also written to the journal, and nobody waits for that: a kill
  * forgets those that were on their way to the disk.
  */
-export class Owners {
+export class AgentOwners {
   #context: Pick<Context, 'journal'>
-  #options: OwnersOptions = { mostPerUser: 0, enforced: true }
+  #options: AgentOwnersOptions = { mostPerUser: 0, enforced: true }
   #byAgent = new Map<string, { owner: Owner, record: number }>()
   #byUser = new Map<string, Owner>()
 
@@ -32,7 +32,7 @@ export class Owners {
   get mostPerUser (): number { return this.#options.mostPerUser }
 
   /** What is there already stays. */
-  configure (options: OwnersOptions): void {
+  configure (options: AgentOwnersOptions): void {
     this.#options = options
   }
 
@@ -47,7 +47,7 @@ export class Owners {
    * Somebody speaks for an agent, which belongs to them from now on if it is nobody's.
    * @param username of who speaks, proved; undefined: nobody knows who it is, and nothing becomes theirs
    */
-  claim (uuid: string, username: string | undefined): Claim {
+  claim (uuid: string, username: string | undefined): Ownership {
     const known = this.mayEnd(uuid, username)
     if (known !== undefined) return known ? 'theirs' : 'another'
     const { mostPerUser, enforced } = this.#options

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { PlatziverseError } from '../../errors.ts'
 import type { SqliteDriver } from '../../sqlite/driver.ts'
-import { Owners } from './agent-owners.ts'
+import { AgentOwners } from './agent-owners.ts'
 import { StateBytes } from './state-bytes.ts'
 import type { Aedes, Client, Context } from './context.ts'
 import { openDiskJournal, openMemoryJournal, type Journal, type OnFailure } from './journal.ts'
@@ -74,7 +74,7 @@ export interface BrokerPersistence {
   /** Why the disk takes no changes now. */
   readonly failure: PlatziverseError | undefined
   /** Which user each agent belongs to. */
-  readonly owners: Owners
+  readonly owners: AgentOwners
   /** Counts what clients and sessions keep; without a limit until somebody sets one. */
   readonly stateBytes: StateBytes
   /**
@@ -142,7 +142,7 @@ class Persistence implements BrokerPersistence {
   readonly queues: Queues
   readonly received: ReceivedMessages
   readonly wills: Wills
-  readonly owners: Owners
+  readonly owners: AgentOwners
   readonly stateBytes = new StateBytes()
   failure: PlatziverseError | undefined
   #context: Context
@@ -154,7 +154,7 @@ class Persistence implements BrokerPersistence {
     this.retained = new RetainedMessages(context)
     this.received = new ReceivedMessages(context)
     this.wills = new Wills(context)
-    this.owners = new Owners(context)
+    this.owners = new AgentOwners(context)
     this.sessions = new Sessions(context, this.received, session => {
       this.subscriptions.empty(session)
       this.queues.empty(session)

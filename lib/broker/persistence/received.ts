@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { Kept, textBytes } from './state-bytes.ts'
+import { StateShare, textBytes } from './state-bytes.ts'
 import type { Client, Context } from './context.ts'
 import { copyOf, type Packet } from './records.ts'
 
@@ -31,7 +31,7 @@ const bytesOfOne = 256
 /** What is remembered of one client. */
 interface OfClient {
   byId: Map<number, Received>
-  kept: Kept
+  kept: StateShare
 }
 
 /** QoS 2 messages on their way in: each is known by its id from its arrival until its PUBREL. [MQTT-4.3.3-2] */
@@ -193,7 +193,7 @@ export class ReceivedMessages {
 
   #put (clientId: string, messageId: number, received: Received): void {
     let ofClient = this.#byClient.get(clientId)
-    if (ofClient === undefined) this.#byClient.set(clientId, ofClient = { byId: new Map(), kept: new Kept(this.#context.stateBytes) })
+    if (ofClient === undefined) this.#byClient.set(clientId, ofClient = { byId: new Map(), kept: new StateShare(this.#context.stateBytes) })
     ofClient.byId.set(messageId, received)
     ofClient.kept.add(bytesOf(clientId))
   }

@@ -1,4 +1,4 @@
-import type { Owners } from './agent-owners.ts'
+import type { AgentOwners } from './agent-owners.ts'
 import type { Queues } from './queues.ts'
 import type { ReceivedMessages } from './received.ts'
 import { sizeOf, type Content, type StoredRecord } from './records.ts'
@@ -16,7 +16,7 @@ interface Parts {
   queues: Queues
   received: ReceivedMessages
   wills: Wills
-  owners: Owners
+  owners: AgentOwners
 }
 
 /** Puts the records of former runs back to where they were. */

@@ -1,4 +1,4 @@
-import type { Kept } from './state-bytes.ts'
+import type { StateShare } from './state-bytes.ts'
 import type { Packet, Release, Subscription } from './records.ts'
 
 /** A message in a session's queue, until the client has acknowledged it. */
@@ -25,7 +25,7 @@ export class Session {
   /** Its number in the journal. */
   readonly record: number
   /** The bytes of its subscriptions. */
-  readonly kept: Kept
+  readonly kept: StateShare
   /** Connections. */
   here = 0
   /** When the client went, in ms since 1970. */
@@ -40,7 +40,7 @@ export class Session {
   #byPacket = new Map<string, Queued>()
   #byMessageId = new Map<number, Queued>()
 
-  constructor (client: string, record: number, kept: Kept, owner: SessionOwner | undefined) {
+  constructor (client: string, record: number, kept: StateShare, owner: SessionOwner | undefined) {
     this.client = client
     this.record = record
     this.kept = kept

@@ -1,4 +1,4 @@
-import { Kept, textBytes } from './state-bytes.ts'
+import { StateShare, textBytes } from './state-bytes.ts'
 import type { Context } from './context.ts'
 import type { ReceivedMessages } from './received.ts'
 import { Session, type SessionOwner } from './session.ts'
@@ -131,7 +131,7 @@ export class Sessions {
   }
 
   #make (clientId: string, record: number, owner: SessionOwner | undefined): Session {
-    const session = new Session(clientId, record, new Kept(this.#context.stateBytes), owner)
+    const session = new Session(clientId, record, new StateShare(this.#context.stateBytes), owner)
     session.kept.add(textBytes(clientId))
     this.#byClient.set(clientId, session)
     this.#count(owner, 1)

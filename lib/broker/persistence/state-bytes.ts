@@ -22,7 +22,7 @@ export class StateBytes {
 }
 
 /** What one client or session has the broker remember. */
-export class Kept {
+export class StateShare {
   readonly #all: StateBytes
   #bytes = 0
   #ended = false

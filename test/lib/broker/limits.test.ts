@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Admission } from '../../../lib/broker/listening/connection-limits.ts'
+import { ConnectionLimits } from '../../../lib/broker/listening/connection-limits.ts'
 import { Bans } from '../../../lib/broker/login/bans.ts'
-import { Incoming, type Writer } from '../../../lib/broker/stream/incoming.ts'
+import { IncomingBytes, type Writer } from '../../../lib/broker/stream/incoming-bytes.ts'
 import { limitDefaults, readLimits } from '../../../lib/broker/limits.ts'
-import { Owners } from '../../../lib/broker/persistence/agent-owners.ts'
+import { AgentOwners } from '../../../lib/broker/persistence/agent-owners.ts'
 import { Turn, Turns } from '../../../lib/broker/stream/turns.ts'
-import { Unread } from '../../../lib/broker/stream/unread.ts'
+import { UnreadBytes } from '../../../lib/broker/stream/unread-bytes.ts'
 import { until } from '../../helpers/events.ts'
 
 test('limits are read as numbers or text; what is no whole number from 0 up is the default, what MQTT cannot do is the most it can', () => {
@@ -17,7 +17,7 @@ test('limits are read as numbers or text; what is no whole number from 0 up is t
 
 test('connections are admitted up to the limits in all, per address and per second', () => {
   let now = 0
-  const admission = new Admission(readLimits({ connections: 3, connectionsPerAddress: 2, connectionRate: 4 }), () => now)
+  const admission = new ConnectionLimits(readLimits({ connections: 3, connectionsPerAddress: 2, connectionRate: 4 }), () => now)
   assert.deepEqual(['a', 'a', 'a', 'b', 'c'].map(address => admission.enter(address)), [undefined, undefined, 'connectionsPerAddress', undefined, 'connections'])
   admission.leave('a')
   assert.equal(admission.enter('a'), undefined)
@@ -28,7 +28,7 @@ test('connections are admitted up to the limits in all, per address and per seco
 })
 
 test('0 stands for no limit of connections', () => {
-  const admission = new Admission(readLimits({ connections: 0, connectionsPerAddress: 0, connectionRate: 0 }), () => 0)
+  const admission = new ConnectionLimits(readLimits({ connections: 0, connectionsPerAddress: 0, connectionRate: 0 }), () => 0)
   for (let i = 0; i < 20_000; i++) assert.equal(admission.enter('a'), undefined)
 })
 
@@ -106,12 +106,12 @@ test('bans are bounded, and none is lifted for another: one too many is refused 
 })
 
 test('an agent belongs to the user that spoke for it first', () => {
-  const owners = new Owners()
+  const owners = new AgentOwners()
   assert.deepEqual([owners.claim('one', 'a'), owners.claim('one', 'b'), owners.claim('one', 'a'), owners.claim('two', 'b')], ['theirs', 'another', 'theirs', 'theirs'])
 })
 
 test('agents whose user is remembered are bounded for each user, and none is forgotten for another', () => {
-  const owners = new Owners()
+  const owners = new AgentOwners()
   owners.configure({ mostPerUser: limitDefaults.agentsPerUser, enforced: true })
   owners.claim('mine', 'b')
   for (let i = 0; i < 100_000; i++) assert.equal(owners.claim(String(i), 'a'), 'theirs')
@@ -120,7 +120,7 @@ test('agents whose user is remembered are bounded for each user, and none is for
 })
 
 test('an IPv6 client has one address, however many of its /64 it uses', () => {
-  const admission = new Admission(readLimits({ connections: 0, connectionsPerAddress: 2, connectionRate: 3 }), () => 0)
+  const admission = new ConnectionLimits(readLimits({ connections: 0, connectionsPerAddress: 2, connectionRate: 3 }), () => 0)
   const refusals = (count: number, addressOf: (i: number) => string): Array<string | undefined> => Array.from({ length: count }, (_, i) => admission.enter(addressOf(i)))
   assert.deepEqual(refusals(4, i => `2001:db8:0:1::${i + 1}`), [undefined, undefined, 'connectionsPerAddress', 'connectionRate'])
   assert.equal(admission.enter('2001:db8:0:2::1'), undefined)
@@ -132,7 +132,7 @@ test('an IPv6 client has one address, however many of its /64 it uses', () => {
 
 test('however many addresses come, the rate of one that came in this second is not forgotten', () => {
   let now = 0
-  const admission = new Admission(readLimits({ connections: 0, connectionsPerAddress: 0, connectionRate: 1 }), () => now)
+  const admission = new ConnectionLimits(readLimits({ connections: 0, connectionsPerAddress: 0, connectionRate: 1 }), () => now)
   const come = (address: string): string | undefined => {
     const refusal = admission.enter(address)
     if (refusal === undefined) admission.leave(address)
@@ -148,7 +148,7 @@ test('however many addresses come, the rate of one that came in this second is n
 test('when clients together leave too much unread, those with the most are cut off, and what was read since does not count', () => {
   const readers = new Set(Array.from({ length: 10 }, (_, i) => ({ i, unread: 0, counted: 0 })))
   const gone: number[] = []
-  const unread = new Unread(800, readers, reader => {
+  const unread = new UnreadBytes(800, readers, reader => {
     gone.push(reader.i)
     readers.delete(reader)
   })
@@ -167,7 +167,7 @@ test('when clients together leave too much unread, those with the most are cut o
 })
 
 test('when connections together hold too much of what comes in, those that hold little are read, and one of the others at a time', async () => {
-  const incoming = new Incoming(100_000, new Set<Writer>(), () => undefined)
+  const incoming = new IncomingBytes(100_000, new Set<Writer>(), () => undefined)
   const read: string[] = []
   const writerOf = (name: string) => {
     const writer = { name, held: 0, missing: 0, received: undefined, goOn: () => { if (incoming.admits(writer)) read.push(name) } }
@@ -193,7 +193,7 @@ test('when connections together hold too much of what comes in, those that hold 
 test('while others wait, those that leave a packet incomplete are hung up on after a while, those first that came on least, and as many as wait', async () => {
   const writers = new Set<Writer & { name: string, received: number | undefined }>()
   const gone: string[] = []
-  const incoming = new Incoming<Writer & { name: string }>(100_000, writers, writer => {
+  const incoming = new IncomingBytes<Writer & { name: string }>(100_000, writers, writer => {
     gone.push(writer.name)
     writers.delete(writer as never)
     incoming.leave(writer)

@@ -6,7 +6,7 @@ import { test, type TestContext } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { generate, type Packet } from 'mqtt-packet'
 import { createWebSocketStream, WebSocket } from 'ws'
-import { holdDelivery } from '../../../lib/intake/pending-deliveries.ts'
+import { claimDelivery } from '../../../lib/intake/pending-deliveries.ts'
 import { attachBroker } from '../../../lib/registry/registry.ts'
 import { hashPassword } from '../../../lib/broker/access/passwords.ts'
 import { brokerOptions, openBroker, openIntake, type TestBroker, type TestIntake, type TestOptions } from '../../helpers/broker.ts'
@@ -37,7 +37,7 @@ function takenFrom ({ heard }: TestIntake): Set<string> {
   heard.push = entry => {
     if (entry!.kind === 'message') {
       uuids.add(entry!.incoming!.payload.agent.uuid)
-      holdDelivery(entry!.incoming!.delivery.id)?.settle()
+      claimDelivery(entry!.incoming!.delivery.id)?.settle()
     }
     return push(entry!)
   }
@@ -110,7 +110,7 @@ for (const qos of [0, 1, 2] as const) {
         await afterAll(broker)
         await until(() => intake.statistics().unsettled, n => n === 5, 10_000)
         for (let i = 0; i < heard.length; i++) {
-          holdDelivery(heard[i]!.incoming?.delivery.id)?.settle()
+          claimDelivery(heard[i]!.incoming?.delivery.id)?.settle()
           await new Promise(setImmediate)
         }
         assert.equal(heard.filter(({ kind }) => kind === 'message').length, 3 * senders)

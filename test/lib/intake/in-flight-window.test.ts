@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Window } from '../../../lib/intake/in-flight-window.ts'
+import { InFlightWindow } from '../../../lib/intake/in-flight-window.ts'
 
 const large = { sourceBytes: Infinity, totalBytes: Infinity, left: Infinity }
 
-function enter (window: Window, id: number, work: () => void, bytes = 0): void {
+function enter (window: InFlightWindow, id: number, work: () => void, bytes = 0): void {
   if (window.tryEnter(id, bytes)) work()
   else window.wait(id, work, undefined, bytes)
 }
 
 test('a source over its limit waits, another does not', () => {
-  const window = new Window({ perSource: 1, total: 10, ...large })
+  const window = new InFlightWindow({ perSource: 1, total: 10, ...large })
   const ran: string[] = []
   for (const [source, name] of [[1, 'a1'], [1, 'a2'], [2, 'b1']] as const) enter(window, source, () => { ran.push(name) })
   assert.deepEqual(ran, ['a1', 'b1'])
@@ -20,7 +20,7 @@ test('a source over its limit waits, another does not', () => {
 })
 
 test('room goes to the waiting sources in turn', () => {
-  const window = new Window({ perSource: 10, total: 1, ...large })
+  const window = new InFlightWindow({ perSource: 10, total: 1, ...large })
   const ran: string[] = []
   enter(window, 0, () => undefined)
   for (const name of ['a1', 'a2', 'a3']) enter(window, 1, () => { ran.push(name) })
@@ -30,7 +30,7 @@ test('room goes to the waiting sources in turn', () => {
 })
 
 test('a source that always has more waiting keeps no other from its turn', () => {
-  const window = new Window({ perSource: 10, total: 10, ...large })
+  const window = new InFlightWindow({ perSource: 10, total: 10, ...large })
   const open: number[] = []
   const send = (id: number): void => { enter(window, id, () => { open.push(id) }) }
   for (const greedy of [1, 2]) for (let i = 0; i < 20; i++) send(greedy)
@@ -44,7 +44,7 @@ test('a source that always has more waiting keeps no other from its turn', () =>
 })
 
 test('what is large has its turn, however many small ones come', () => {
-  const window = new Window({ ...large, perSource: 100, total: 100, totalBytes: 100 })
+  const window = new InFlightWindow({ ...large, perSource: 100, total: 100, totalBytes: 100 })
   const open: Array<[number, number]> = []
   const send = (id: number, bytes: number): void => { enter(window, id, () => { open.push([id, bytes]) }, bytes) }
   for (let i = 0; i < 12; i++) send(1, 10)
@@ -64,7 +64,7 @@ test('what is large has its turn, however many small ones come', () => {
 })
 
 test('nothing is admitted while it is paused, and what waits from a source can be forgotten', () => {
-  const window = new Window({ perSource: 10, total: 10, ...large })
+  const window = new InFlightWindow({ perSource: 10, total: 10, ...large })
   const ran: string[] = []
   window.pause()
   enter(window, 1, () => { ran.push('a') })
@@ -76,7 +76,7 @@ test('nothing is admitted while it is paused, and what waits from a source can b
 })
 
 test('what was held for sources that went is free again', () => {
-  const window = new Window({ perSource: 10, total: 10, ...large })
+  const window = new InFlightWindow({ perSource: 10, total: 10, ...large })
   window.tryEnter(1)
   window.pause()
   window.wait(2, () => undefined)
@@ -87,7 +87,7 @@ test('what was held for sources that went is free again', () => {
 })
 
 test('what nobody sends again stays when its source went, as far as the limits, and until it is too old', () => {
-  const window = new Window({ perSource: 10, total: 3, sourceBytes: 100, totalBytes: 100, left: 3 })
+  const window = new InFlightWindow({ perSource: 10, total: 3, sourceBytes: 100, totalBytes: 100, left: 3 })
   const [ran, forgotten]: [string[], string[]] = [[], []]
   const wait = (id: number, name: string, bytes: number, comesAgain: boolean): void => { window.wait(id, () => { ran.push(name) }, () => { forgotten.push(name) }, bytes, comesAgain) }
   window.pause()
@@ -107,7 +107,7 @@ test('what nobody sends again stays when its source went, as far as the limits, 
 })
 
 test('work that leaves at once makes room for the next', () => {
-  const window = new Window({ perSource: 1, total: 1, ...large })
+  const window = new InFlightWindow({ perSource: 1, total: 1, ...large })
   let ran = 0
   window.pause()
   for (let i = 0; i < 100_000; i++) enter(window, i % 3, () => { ran++; window.leave(i % 3) })
@@ -116,7 +116,7 @@ test('work that leaves at once makes room for the next', () => {
 })
 
 test('bytes count as well, of one source and of all', () => {
-  const window = new Window({ perSource: 100, total: 100, sourceBytes: 10, totalBytes: 15, left: 10 })
+  const window = new InFlightWindow({ perSource: 100, total: 100, sourceBytes: 10, totalBytes: 15, left: 10 })
   const ran: string[] = []
   for (const [source, bytes, name] of [[1, 6, 'a1'], [1, 5, 'a2'], [2, 6, 'b1'], [3, 6, 'c1'], [3, 1, 'c2']] as const) enter(window, source, () => { ran.push(name) }, bytes)
   assert.deepEqual(ran, ['a1', 'b1'])
@@ -129,7 +129,7 @@ test('bytes count as well, of one source and of all', () => {
 })
 
 test('what is larger than the limits has its turn when nothing else is open', () => {
-  const window = new Window({ perSource: 100, total: 100, sourceBytes: 10, totalBytes: 15, left: 10 })
+  const window = new InFlightWindow({ perSource: 100, total: 100, sourceBytes: 10, totalBytes: 15, left: 10 })
   const ran: string[] = []
   enter(window, 1, () => { ran.push('small') }, 1)
   enter(window, 1, () => { ran.push('large') }, 100)

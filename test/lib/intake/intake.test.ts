@@ -3,15 +3,15 @@ import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import type { MqttClient } from 'mqtt'
-import { holdDelivery, type Hold } from '../../../lib/intake/pending-deliveries.ts'
+import { claimDelivery, type Claim } from '../../../lib/intake/pending-deliveries.ts'
 import { flowsStarted } from '../../../lib/registry/registry.ts'
 import { openBroker, openIntake, type Heard, type TestBroker } from '../../helpers/broker.ts'
 import { until } from '../../helpers/events.ts'
 import { reading } from '../../helpers/messages.ts'
 
 /** Claims what an intake handed on. */
-function hold (heard: Heard | undefined): Hold {
-  const hold = holdDelivery(heard?.incoming?.delivery.id)
+function hold (heard: Heard | undefined): Claim {
+  const hold = claimDelivery(heard?.incoming?.delivery.id)
   assert.ok(hold, 'the delivery is settled or unknown')
   return hold
 }
@@ -89,7 +89,7 @@ test('each store that holds a delivery has to settle it', async t => {
   two.settle()
   await sent.done
   assert.equal(sent.acknowledged, true)
-  assert.equal(holdDelivery(heard[0]?.incoming?.delivery.id), undefined)
+  assert.equal(claimDelivery(heard[0]?.incoming?.delivery.id), undefined)
 })
 
 test('what is taken reaches no subscriber, no offline session and no retained store', async t => {
@@ -153,7 +153,7 @@ test('a delivery that nobody takes is reported after the time limit and not ackn
   const { error } = await until(() => heard.find(({ kind }) => kind === 'unsettled'), heard => heard !== undefined) as Heard
   assert.match(String(error), /DELIVERY_UNSETTLED: 1 message was not stored within 0.1 s. .*metric-store/)
   assert.equal(intake.statistics().timedOut, 1)
-  assert.equal(holdDelivery(heard[0]?.incoming?.delivery.id), undefined)
+  assert.equal(claimDelivery(heard[0]?.incoming?.delivery.id), undefined)
 })
 
 test('the time limit does not count while a store has the delivery', async t => {

@@ -3,7 +3,7 @@ import { test, type TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { MqttClient } from 'mqtt'
 import type { Connection } from '../../../lib/broker/broker.ts'
-import { holdDelivery } from '../../../lib/intake/pending-deliveries.ts'
+import { claimDelivery } from '../../../lib/intake/pending-deliveries.ts'
 import { Presence } from '../../../lib/intake/presence.ts'
 import { openBroker, openIntake } from '../../helpers/broker.ts'
 import { until } from '../../helpers/events.ts'
@@ -93,7 +93,7 @@ test('a gateway may speak for many agents, and all go with it', async t => {
 test('an agent that comes back before its goodbye was said is connected in the end', async t => {
   const broker = await openBroker(t)
   const { heard, intake } = openIntake(t, broker.id, { clientWindow: 2, totalWindow: 3 })
-  const hold = (from = 0): void => { for (const { incoming } of heard.slice(from)) holdDelivery(incoming?.delivery.id)?.settle() }
+  const hold = (from = 0): void => { for (const { incoming } of heard.slice(from)) claimDelivery(incoming?.delivery.id)?.settle() }
   const uuids = Array.from({ length: 50 }, (_, i) => `a${i}`)
   const speak = async (clientId: string, uuids: string[]) => {
     const client = await broker.client({ clientId })

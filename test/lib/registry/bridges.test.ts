@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test, type TestContext } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { holdDelivery, type Hold } from '../../../lib/intake/pending-deliveries.ts'
+import { claimDelivery, type Claim } from '../../../lib/intake/pending-deliveries.ts'
 import { hashPassword } from '../../../lib/broker/access/passwords.ts'
 import type { Bridge } from '../../../lib/bridge/bridge.ts'
 import { attachBridge, closeOrphanBridges, detachBridge, type BridgeNodeOptions } from '../../../lib/registry/bridges.ts'
@@ -13,8 +13,8 @@ import { until, waitFor } from '../../helpers/events.ts'
 
 const reading = (uuid = 'a1', rest = {}): string => JSON.stringify({ agent: { uuid }, metrics: [{ type: 't', value: 1 }], timestamp: 1_700_000_000_000, ...rest })
 
-function hold (heard: Heard | undefined): Hold {
-  const hold = holdDelivery(heard?.incoming?.delivery.id)
+function hold (heard: Heard | undefined): Claim {
+  const hold = claimDelivery(heard?.incoming?.delivery.id)
   assert.ok(hold)
   return hold
 }

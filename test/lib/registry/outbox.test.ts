@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { addUnsettled, holdDelivery, type Delivery, type Unsettled } from '../../../lib/intake/pending-deliveries.ts'
+import { addUnsettled, claimDelivery, type Delivery, type Unsettled } from '../../../lib/intake/pending-deliveries.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { attachOutbox, startOutboxes, stopOutboxes, type Outbox, type OutboxHandler } from '../../../lib/registry/outbox.ts'
 import { messageArrived } from '../../../lib/registry/travel.ts'
@@ -31,7 +31,7 @@ function delivered () {
   const delivery: Delivery = { id: '', clientId: 'c', username: undefined, qos: 1, retain: false, receivedAt: 0 }
   const entry: Unsettled = { delivery, owner: {}, since: 0, holds: 0, end: error => { ends.push(error) } }
   addUnsettled(entry)
-  return { ends, entry, hold: holdDelivery(delivery.id) }
+  return { ends, entry, hold: claimDelivery(delivery.id) }
 }
 
 const turns = async (count = 10): Promise<void> => { for (let i = 0; i < count; i++) await nextTurn() }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import type { MqttClient } from 'mqtt'
-import { attachBroker, findBroker, type BrokerPlace } from '../../../lib/registry/registry.ts'
+import { attachBroker, findBroker, type RegisteredBroker } from '../../../lib/registry/registry.ts'
 import { hashPassword } from '../../../lib/broker/access/passwords.ts'
 import type { Rule } from '../../../lib/broker/access/rules.ts'
 import type { PlatziverseError } from '../../../lib/errors.ts'
@@ -18,7 +18,7 @@ const rules: Rule[] = [{ subject: 'everyone', access: 'readwrite', topic: 'plant
 
 interface User { username: string, hash: string }
 
-function reload (place: BrokerPlace, payload: unknown): Promise<unknown> {
+function reload (place: RegisteredBroker, payload: unknown): Promise<unknown> {
   return obey(place, new Logins(() => undefined), 'reload', payload)
 }
 

@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { connect } from 'mqtt'
-import { holdDelivery } from '../../../../lib/intake/pending-deliveries.ts'
-import { TakingAedes } from '../../../../lib/broker/engine/routing-aedes.ts'
+import { claimDelivery } from '../../../../lib/intake/pending-deliveries.ts'
+import { RoutingAedes } from '../../../../lib/broker/engine/routing-aedes.ts'
 import { topics } from '../../../../lib/messages/topics.ts'
 import { openBroker, openIntake } from '../../../helpers/broker.ts'
 import { until } from '../../../helpers/events.ts'
@@ -42,7 +42,7 @@ if (process.env['TEST_AEDES_2'] === undefined) {
   })
 } else {
   test(engine, () => {
-    assert.equal((new TakingAedes({}) as TakingAedes & { version: string }).version, version)
+    assert.equal((new RoutingAedes({}) as RoutingAedes & { version: string }).version, version)
   })
 
   test('a client that speaks MQTT 5 is hung up on when its message was not stored, so that it sends it again', async t => {
@@ -55,7 +55,7 @@ if (process.env['TEST_AEDES_2'] === undefined) {
     ])
     client.publish(topics.message, reading(), { qos: 1 }, () => undefined)
     await until(() => heard.length, length => length === 1)
-    holdDelivery(heard[0]?.incoming?.delivery.id)?.settle(new Error('the database is away'))
+    claimDelivery(heard[0]?.incoming?.delivery.id)?.settle(new Error('the database is away'))
     assert.equal(await answer, 'no answer')
   })
 

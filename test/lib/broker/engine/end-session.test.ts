@@ -6,7 +6,7 @@ import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { connect, connectAsync, type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt'
 import { generate, parser, type Packet } from 'mqtt-packet'
-import { attachBroker, findBroker, type BrokerPlace } from '../../../../lib/registry/registry.ts'
+import { attachBroker, findBroker, type RegisteredBroker } from '../../../../lib/registry/registry.ts'
 import { hashPassword, type UserRecord } from '../../../../lib/broker/access/passwords.ts'
 import { obey } from '../../../../nodes/platziverse-broker/control.ts'
 import { Logins } from '../../../../nodes/platziverse-broker/login.ts'
@@ -18,7 +18,7 @@ import { publishPacket, rawSocket } from '../../../helpers/raw-client.ts'
 const program = fileURLToPath(import.meta.url)
 const as = (username: string): { username: string, password: string } => ({ username, password: `${username}'s secret` })
 
-function tell (place: BrokerPlace, payload: unknown): Promise<unknown> {
+function tell (place: RegisteredBroker, payload: unknown): Promise<unknown> {
   return obey(place, new Logins(() => undefined), 'endSession', payload)
 }
 

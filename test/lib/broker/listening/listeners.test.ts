@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { connect } from 'node:tls'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import type { ListenerOptions } from '../../../../lib/broker/broker.ts'
-import { attachBroker, type BrokerPlace } from '../../../../lib/registry/registry.ts'
+import { attachBroker, type RegisteredBroker } from '../../../../lib/registry/registry.ts'
 import { brokerOptions, openBroker } from '../../../helpers/broker.ts'
 import { makeAuthority, withoutOpenssl, type SubjectName } from '../../../helpers/certificates.ts'
 import { until } from '../../../helpers/events.ts'
@@ -15,7 +15,7 @@ import { upgradeStatus } from '../../../helpers/web-socket.ts'
 const here = { host: '127.0.0.1', port: 0 }
 
 /** The ports of all listeners, once each of them listens. */
-async function portsOf (place: BrokerPlace): Promise<number[]> {
+async function portsOf (place: RegisteredBroker): Promise<number[]> {
   const states = await until(() => [...place.listenerStates], states => states.every(({ state }) => state === 'listening'))
   return states.map(state => state.state === 'listening' ? state.port : 0)
 }

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { generate, type Packet } from 'mqtt-packet'
-import { holdDelivery } from '../../../../lib/intake/pending-deliveries.ts'
+import { claimDelivery } from '../../../../lib/intake/pending-deliveries.ts'
 import type { IntakeOptions } from '../../../../lib/intake/intake.ts'
 import { openBroker, openIntake, type TestBroker, type TestIntake } from '../../../helpers/broker.ts'
 import { makeAuthority, withoutOpenssl, type Pair } from '../../../helpers/certificates.ts'
@@ -102,7 +102,7 @@ for (const [transport, way] of Object.entries(ways) as Array<[keyof typeof ways,
       await until(() => heard.length, length => length >= senders)
       for (let settled = 0; settled < senders * count; settled++) {
         await until(() => heard.length, length => length > settled, 10_000)
-        holdDelivery(heard[settled]!.incoming?.delivery.id)?.settle()
+        claimDelivery(heard[settled]!.incoming?.delivery.id)?.settle()
         await new Promise(setImmediate)
       }
       assert.equal(new Set(messagesIn(opened)).size, senders * count)

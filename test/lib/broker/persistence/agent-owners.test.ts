@@ -6,7 +6,7 @@ import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { connectAsync, type MqttClient } from 'mqtt'
 import sqlite3 from 'sqlite3'
-import { attachBroker, attachIntake, findBroker, type BrokerPlace } from '../../../../lib/registry/registry.ts'
+import { attachBroker, attachIntake, findBroker, type RegisteredBroker } from '../../../../lib/registry/registry.ts'
 import { hashPassword, type UserRecord } from '../../../../lib/broker/access/passwords.ts'
 import { openPersistence } from '../../../../lib/broker/persistence/persistence.ts'
 import { openDiskJournal } from '../../../../lib/broker/persistence/journal.ts'
@@ -22,7 +22,7 @@ import { reading } from '../../../helpers/messages.ts'
 const limits = { retainedMessages: 0, retainedBytes: 0, offlineTotalBytes: 0, offlineMessages: 0, offlineBytes: 0, sessionExpiry: 0 }
 const program = fileURLToPath(import.meta.url)
 
-function forget (place: BrokerPlace, payload: unknown): Promise<unknown> {
+function forget (place: RegisteredBroker, payload: unknown): Promise<unknown> {
   return obey(place, new Logins(() => undefined), 'forgetAgent', payload)
 }
 

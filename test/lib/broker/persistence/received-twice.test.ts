@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { generate, parser, type Packet } from 'mqtt-packet'
-import { holdDelivery } from '../../../../lib/intake/pending-deliveries.ts'
+import { claimDelivery } from '../../../../lib/intake/pending-deliveries.ts'
 import { attachBroker, attachIntake, findBroker } from '../../../../lib/registry/registry.ts'
 import { brokerOptions, openBroker, openIntake, type Heard } from '../../../helpers/broker.ts'
 import { until, waitFor } from '../../../helpers/events.ts'
@@ -21,7 +21,7 @@ async function beKilled (folder: string): Promise<void> {
   place.on('listener', state => { if (state.state === 'listening') process.send?.({ port: state.port }) })
   process.on('disconnect', () => { process.exit() })
   const message = (_message: unknown, { id }: { id: string }): void => {
-    holdDelivery(id)?.settle()
+    claimDelivery(id)?.settle()
     process.send?.({ stored: id })
   }
   attachIntake('intake', 'broker', { message, rejected: () => undefined, unsettled: () => undefined }, { acknowledge: 'stored', timeLimit: 10_000, clientWindow: 1000, totalWindow: 10_000 })
@@ -65,7 +65,7 @@ function messagesOf (t: TestContext, brokerId: string, options: Parameters<typeo
 }
 
 function settle (heard: Heard | undefined, error?: Error): void {
-  const hold = holdDelivery(heard?.incoming?.delivery.id)
+  const hold = claimDelivery(heard?.incoming?.delivery.id)
   assert.ok(hold, 'the delivery is settled or unknown')
   hold.settle(error)
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import type { IClientOptions, MqttClient } from 'mqtt'
-import { Kept, StateBytes } from '../../../../lib/broker/persistence/state-bytes.ts'
+import { StateShare, StateBytes } from '../../../../lib/broker/persistence/state-bytes.ts'
 import { openBroker, removeBroker, type TestBroker } from '../../../helpers/broker.ts'
 import { until } from '../../../helpers/events.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
@@ -24,7 +24,7 @@ async function granted (broker: TestBroker, client: MqttClient, filters: string[
 test('what one client keeps counts beyond what it has for itself, until it lets go of it or ends', () => {
   const all = new StateBytes()
   all.limit = 10_000
-  const [one, other] = [new Kept(all), new Kept(all)]
+  const [one, other] = [new StateShare(all), new StateShare(all)]
   one.add(4_096)
   one.add(10_000)
   assert.deepEqual([one.hasRoomFor(1), other.hasRoomFor(4_096), other.hasRoomFor(4_097)], [false, true, false])

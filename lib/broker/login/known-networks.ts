@@ -4,7 +4,7 @@ const mostNetworks = 10_000
 const leastPerUser = 16
 
 /** From which networks each user got in, and with what. Each user has a share of its own: none pushes out another's. */
-export class Welcome<Value> {
+export class KnownNetworks<Value> {
   /** The latest last. */
   #byUser = new Map<string, Map<string, Value>>()
 

@@ -6,7 +6,7 @@ export interface Reader {
 }
 
 /** Bounds what all of them together leave unread. */
-export class Unread<R extends Reader> {
+export class UnreadBytes<R extends Reader> {
   /** Bytes; 0: no limit. */
   limit: number
   #counted = 0

@@ -20,7 +20,7 @@ export interface Writer {
  * A packet of some size gets the room for all of it or waits: were the room full of beginnings, none would come to its end. While others
  * wait, clients that leave their packets incomplete are disconnected.
  */
-export class Incoming<W extends Writer> {
+export class IncomingBytes<W extends Writer> {
   /** Bytes; 0: no limit. */
   limit: number
   /** With the room that is kept for the rest of packets. */

@@ -1,9 +1,9 @@
-import { Slowdown } from './failure-backoff.ts'
+import { FailureBackoff } from './failure-backoff.ts'
 
 /** ms: whoever guesses from many places finds one guess in so long at most; a user who comes from a new place waits, and is not locked out. */
 const longestDelay = 30_000
 
-export interface GuessingOptions {
+export interface PasswordGuessesOptions {
   /** Wrong passwords of one user before it is slowed. */
   allowed: number
   now: () => number
@@ -15,17 +15,17 @@ export interface GuessingOptions {
  * Wrong passwords by user, wherever they come from. Each password counts once: forty devices with an old one make one guess.
  * What was counted for a user is not forgotten for names that somebody invents.
  */
-export class Guessing {
-  #users: Slowdown
-  #others: Slowdown
-  #passwords: Slowdown
+export class PasswordGuesses {
+  #users: FailureBackoff
+  #others: FailureBackoff
+  #passwords: FailureBackoff
   readonly #isUser: (username: string) => boolean
 
-  constructor ({ allowed, now, isUser }: GuessingOptions) {
+  constructor ({ allowed, now, isUser }: PasswordGuessesOptions) {
     this.#isUser = isUser
-    this.#users = new Slowdown({ allowed, now, longest: longestDelay, most: Infinity })
-    this.#others = new Slowdown({ allowed, now, longest: longestDelay })
-    this.#passwords = new Slowdown({ allowed: Infinity, now })
+    this.#users = new FailureBackoff({ allowed, now, longest: longestDelay, most: Infinity })
+    this.#others = new FailureBackoff({ allowed, now, longest: longestDelay })
+    this.#passwords = new FailureBackoff({ allowed: Infinity, now })
   }
 
   slows (username: string): boolean {
@@ -39,7 +39,7 @@ export class Guessing {
     this.#passwords.count(key)
   }
 
-  #of (username: string): Slowdown {
+  #of (username: string): FailureBackoff {
     return this.#isUser(username) ? this.#users : this.#others
   }
 }
