@@ -1,4 +1,5 @@
 import tseslint from 'typescript-eslint'
+import { walls } from './scripts/rooms.mjs'
 
 const noNodeRed = {
   group: ['node-red', 'node-red/*', '@node-red/*', '**/nodes/**'],
@@ -18,7 +19,8 @@ export default tseslint.config(
   },
   {
     files: ['lib/**/*.ts'],
-    rules: { 'no-restricted-imports': ['error', { patterns: [noNodeRed] }] }
+    plugins: { rooms: { rules: { walls } } },
+    rules: { 'no-restricted-imports': ['error', { patterns: [noNodeRed] }], 'rooms/walls': 'error' }
   },
   {
     files: ['nodes/*/editor*.ts', 'nodes/shared/editor/**/*.ts'],

@@ -1,9 +1,10 @@
-import { dialectOf, type DatabaseOptions } from '../../lib/store/dialects/dialect-of.ts'
+import type { Knex } from 'knex'
+import type { SqliteDriver } from '../../lib/sqlite/driver.ts'
+import { dialectOf } from '../../lib/store/dialect-of.ts'
 import type { Dialect } from '../../lib/store/dialects/dialect.ts'
+import type { DatabaseOptions } from '../../lib/store/dialects/options.ts'
 import { sqliteDialect } from '../../lib/store/dialects/sqlite/sqlite.ts'
 import { migrate } from '../../lib/store/migrations/migrate.ts'
-import type { SqliteDriver } from '../../lib/sqlite/driver.ts'
-import type { Knex } from 'knex'
 
 /** An empty database, as JSON can carry it to another process; `driver` for SQLite alone. */
 export interface Place { options: DatabaseOptions, driver?: SqliteDriver }

@@ -1,12 +1,12 @@
 import { EventEmitter } from 'node:events'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import mqtt, { type IClientOptions, type IClientSubscribeOptions, type IPublishPacket, type MqttClient } from 'mqtt'
+import type { Delivered, OutgoingPublication, Subscriber } from '../broker/broker.ts'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import { kindOf } from '../messages/topics.ts'
 import { BridgeBuffer, type Unsent } from './buffer.ts'
 import { LoopGuard } from './loops.ts'
 import { resolveBridgeOptions, type BridgeOptions, type BridgeSettings } from './options.ts'
-import type { Delivered, OutgoingPublication, Subscriber } from '../broker/broker.ts'
 
 export type { Unsent } from './buffer.ts'
 export type { BridgeOptions, BridgeTls } from './options.ts'

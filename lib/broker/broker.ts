@@ -2,12 +2,11 @@ import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { PlatziverseError } from '../errors.ts'
-import type { Limits } from './limits.ts'
-import type { AgentOwners } from './persistence/agent-owners.ts'
-import type { Rule } from './access/rules.ts'
-import type { BrokerSnapshot } from './watching/sys-topics.ts'
 import type { UserRecord } from './access/passwords.ts'
-import type { Messages } from './listening/web-socket.ts'
+import type { Rule } from './access/rules.ts'
+import type { Limits } from './limits.ts'
+import type { BrokerSnapshot } from './snapshot.ts'
+import type { Reader } from './stream/unread-bytes.ts'
 
 /** A client's connection, from CONNECT to the end of its socket. */
 export interface Connection {
@@ -151,6 +150,18 @@ export interface ListenerOptions {
   origins?: string[]
 }
 
+/** The WebSocket messages that carry a stream of MQTT. */
+export interface WebSocketMessages extends Reader {
+  /** How many came so far. */
+  count: number
+  /** Bytes of the one that is not complete: it is read when it is. */
+  unread: number
+  /** Called when that changed. */
+  changed: (() => void) | undefined
+  /** Bounds what a message may hold from now on: packets of so many bytes (0: as large as MQTT allows) of a client that was let in, or was not. */
+  limitPackets (bytes: number, isKnown: boolean): void
+}
+
 /** A client that came in, before it said anything. */
 export interface Arrival {
   address: string | undefined
@@ -161,7 +172,7 @@ export interface Arrival {
   /** The socket below the stream: its counters are the client's. */
   socket: Socket
   /** What carries the stream; none: it comes over the socket itself. */
-  messages?: Messages
+  messages?: WebSocketMessages
 }
 
 /** A login that somebody outside the broker is to decide. */
@@ -193,6 +204,29 @@ export interface BrokerOptions {
   sys: number
 }
 
+/** What a client may do for an agent: speak for it, or not, because it is another user's or one too many. */
+export type Ownership = 'theirs' | 'another' | 'tooMany'
+
+/** Which user each agent belongs to. */
+export interface AgentOwnership {
+  /** Agents that one user may speak for; 0: any number. */
+  readonly mostPerUser: number
+  /**
+   * Somebody speaks for an agent, which belongs to them from now on if it is nobody's.
+   * @param username of who speaks, proved; undefined: nobody knows who it is, and nothing becomes theirs
+   */
+  claim (uuid: string, username: string | undefined): Ownership
+  /** Whether an agent is the user's, so that the user may say that it went; undefined: it is nobody's. */
+  mayEnd (uuid: string, username: string | undefined): boolean | undefined
+  /**
+   * Let the agent belong to whoever speaks for it next. Resolves after the commit.
+   * @returns whose it was; undefined: nobody's
+   */
+  forget (uuid: string): Promise<string | undefined>
+  /** `forget` for all agents of a user. @returns how many they were */
+  forgetUser (username: string): Promise<number>
+}
+
 export interface BrokerEvents {
   client: [ClientEvent]
   /** A listener opened, failed or closed; `index` in `listeners`. */
@@ -208,7 +242,7 @@ export interface Broker extends EventEmitter<BrokerEvents> {
   /** False when nobody could receive what is published now, so that there is no need to write it. */
   readonly hasSubscribers: boolean
   /** Which user each agent belongs to; kept as long as the sessions are. */
-  readonly owners: AgentOwners
+  readonly owners: AgentOwnership
   statistics (): BrokerStatistics
   snapshot (): BrokerSnapshot
   /** Be as the options say: what did not change is not touched, and clients whose rights did not change stay. */

@@ -1,3 +1,4 @@
+import type { AgentOwnership, Connection, Ownership, Publication, Publisher, Settle, Taker } from '../broker/broker.ts'
 import { PlatziverseError } from '../errors.ts'
 import { fingerprint, nextSeq } from '../messages/fingerprint.ts'
 import type { BadMetric } from '../messages/metrics.ts'
@@ -5,11 +6,9 @@ import { NearTopics } from '../messages/near-topics.ts'
 import { parse, type Message, type RejectReason, type Notice, type Rules } from '../messages/parse.ts'
 import { kindOf, topics } from '../messages/topics.ts'
 import { mostUnfolded, weigh, type Weight } from '../messages/weigh.ts'
-import type { Connection, Publication, Publisher, Settle, Taker } from '../broker/broker.ts'
-import { addUnsettled, endDelivery, hasStrayed, nextDeliveryId, unsettledOf, type Delivery, type Unsettled } from './pending-deliveries.ts'
-import type { Ownership, AgentOwners } from '../broker/persistence/agent-owners.ts'
-import { Presence } from './presence.ts'
 import { InFlightWindow, type InFlightLimits } from './in-flight-window.ts'
+import { addUnsettled, endDelivery, hasStrayed, nextDeliveryId, unsettledOf, type Delivery, type Unsettled } from './pending-deliveries.ts'
+import { Presence } from './presence.ts'
 
 export interface IntakeOptions {
   /** When the publisher is acknowledged: once a store said so, or on arrival. */
@@ -121,14 +120,14 @@ export class Intake implements Taker {
   /** Goes through them, as long as there are any: to begin anew for each would pass by all that were said. */
   #saying: Iterator<[string, Goodbye]> | undefined
   #nearTopics = new NearTopics()
-  #owners: () => AgentOwners
+  #owners: () => AgentOwnership
   #unsettled = 0
   #sweep: NodeJS.Timeout | undefined
   #closed = false
   #counters = { messages: 0, rejected: 0, rejectedMetrics: 0, timesConverted: 0, timesReplaced: 0, nearTopics: 0, timedOut: 0, abandoned: 0 }
 
   /** @param owners which user each agent belongs to, as the broker knows it now */
-  constructor (options: IntakeOptions, owners: () => AgentOwners) {
+  constructor (options: IntakeOptions, owners: () => AgentOwnership) {
     this.#options = options
     this.#owners = owners
     this.#window = new InFlightWindow(limitsOf(options))

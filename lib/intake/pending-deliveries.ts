@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { clientOrigin } from '../broker/origin.ts'
 import type { Metric } from '../messages/schema.ts'
 
 /** One publish that agent-in took off the broker and that somebody must settle. Plain data: Node-RED clones messages. */
@@ -151,10 +152,6 @@ export function hasStrayed (uuid: string, since: number): boolean {
 export function originOf (carried: Partial<Delivery> | undefined, id: unknown): string | undefined {
   const { origin, clientId } = carried ?? find(id)?.delivery ?? {}
   return origin ?? (clientId === undefined ? undefined : clientOrigin(clientId))
-}
-
-export function clientOrigin (clientId: string): string {
-  return `client:${clientId}`
 }
 
 function find (id: unknown): Unsettled | undefined {

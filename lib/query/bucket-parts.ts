@@ -1,6 +1,6 @@
-import { deletedPart } from '../store/rollup/rollup.ts'
-import { day, floor, hour } from '../store/rollup/hours.ts'
 import { partsOfRollup, partsOfValue } from '../store/rollup/large-sums.ts'
+import { deletedPart } from '../store/rollup/rollup.ts'
+import { day, floor, hour } from '../time.ts'
 import type { Source } from './reading.ts'
 
 /** From when (included) to when (not included); UTC ms. */

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
-import { day, floor, hour } from '../store/rollup/hours.ts'
 import { averageOf, sumOf } from '../store/rollup/large-sums.ts'
+import { day, floor, hour } from '../time.ts'
 import { partsOf, type Dirty, type Scope } from './bucket-parts.ts'
 import { dataDeleted, type About, type Reading, type Source } from './reading.ts'
 import { findAllSeries, findSeries, type FoundSeries } from './series.ts'

@@ -1,5 +1,5 @@
 import { toTimestamp } from '../messages/timestamp.ts'
-import { day, hour } from '../store/rollup/hours.ts'
+import { day, hour } from '../time.ts'
 
 const units: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: hour, d: day, w: 7 * day }
 const duration = /^(\d{1,15})(ms|s|m|h|d|w)?$/

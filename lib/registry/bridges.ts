@@ -1,7 +1,7 @@
 import { Bridge, type BridgeOptions, type Leftover, type LocalBroker } from '../bridge/bridge.ts'
 import type { Connection, Publication } from '../broker/broker.ts'
-import { findBroker, type RegisteredBroker } from './registry.ts'
 import { KeptByNode, type Kept } from './kept.ts'
+import { findBroker, type RegisteredBroker } from './registry.ts'
 
 /** ms that a stopping node waits for what is on its way to the other broker: the process may end after it. */
 const patience = 300
@@ -30,14 +30,14 @@ class Slot implements Kept<BridgeNodeOptions> {
 
   constructor (options: BridgeNodeOptions) {
     this.options = options
-    // Looked up each time: a broker that was deleted and comes back has another place.
-    const place = (): RegisteredBroker => findBroker(options.broker)
+    // Looked up each time: a broker that was deleted and comes back has another slot.
+    const broker = (): RegisteredBroker => findBroker(options.broker)
     const local: LocalBroker = {
       // The same object at each attempt: who takes it may leave a mark on it.
-      publish: (publication, origin) => place().bring(Object.assign(publication, { connection: this.#source, will: false }) as Publication, origin),
-      subscribe: (filter, subscriber) => place().subscribe(filter, subscriber),
-      retained: (filters, signal) => place().retained(filters, signal),
-      hasClient: clientId => place().clients().some(client => client.clientId === clientId)
+      publish: (publication, origin) => broker().bring(Object.assign(publication, { connection: this.#source, will: false }) as Publication, origin),
+      subscribe: (filter, subscriber) => broker().subscribe(filter, subscriber),
+      retained: (filters, signal) => broker().retained(filters, signal),
+      hasClient: clientId => broker().clients().some(client => client.clientId === clientId)
     }
     this.bridge = new Bridge(local, options)
     this.#source = this.#newSource()

@@ -4,9 +4,10 @@ import { rm } from 'node:fs/promises'
 import { join, parse } from 'node:path'
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
-import { dialectOf, type DatabaseOptions, type SqliteOptions } from './dialects/dialect-of.ts'
-import { pendingMigrations } from './migrations/migrate.ts'
+import { dialectOf } from './dialect-of.ts'
+import type { DatabaseOptions, SqliteOptions } from './dialects/options.ts'
 import { timescaleState, type TimescaleState } from './dialects/postgresql/timescale.ts'
+import { pendingMigrations } from './migrations/migrate.ts'
 
 export interface Trial {
   /** What the server calls itself, such as `PostgreSQL 16.2`. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { PlatziverseError, reasonOf } from '../errors.ts'
-import type { DatabaseOptions, TlsOptions } from '../store/dialects/dialect-of.ts'
+import type { DatabaseOptions, TlsOptions } from '../store/dialects/options.ts'
 
 const clients: Record<string, 'postgresql' | 'mysql'> = { 'postgres:': 'postgresql', 'postgresql:': 'postgresql', 'mysql:': 'mysql', 'mariadb:': 'mysql' }
 

@@ -1,7 +1,8 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
-import { dialectOf, type DatabaseOptions } from '../store/dialects/dialect-of.ts'
+import { dialectOf } from '../store/dialect-of.ts'
 import type { Dialect } from '../store/dialects/dialect.ts'
+import type { DatabaseOptions } from '../store/dialects/options.ts'
 import { migrate } from '../store/migrations/migrate.ts'
 
 export interface OpenDatabase { options: DatabaseOptions, dialect: Dialect, knex: Knex }

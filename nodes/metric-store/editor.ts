@@ -1,5 +1,5 @@
+import { chooseDatabase } from '../platziverse-database/editor-select.ts'
 import { RED, textsOf } from '../shared/editor/red.ts'
-import { chooseDatabase } from '../shared/editor/database.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
 import { metricStoreDefaults as defaults, type MetricStoreConfig } from './config.ts'
 

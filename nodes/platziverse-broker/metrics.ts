@@ -1,5 +1,5 @@
+import type { BrokerSnapshot } from '../../lib/broker/snapshot.ts'
 import { BrokerMetrics } from '../../lib/broker/watching/prometheus.ts'
-import type { BrokerSnapshot } from '../../lib/broker/watching/sys-topics.ts'
 import { reasonOf } from '../../lib/errors.ts'
 import type { RED } from '../shared/red.ts'
 

@@ -2,8 +2,8 @@ import type { IncomingMessage, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Arrival } from '../../lib/broker/broker.ts'
-import { isLoopback } from '../../lib/broker/listening/listener.ts'
 import { acceptWebSockets, pathOf } from '../../lib/broker/listening/web-socket.ts'
+import { isLoopback } from '../../lib/broker/network-address.ts'
 
 const taken = new Map<string, object>()
 

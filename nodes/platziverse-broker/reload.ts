@@ -1,7 +1,7 @@
-import type { Access } from '../../lib/registry/registry.ts'
 import { hashPassword, parsePasswordFile, verifyPassword, type UserRecord } from '../../lib/broker/access/passwords.ts'
 import { parseRulesFile } from '../../lib/broker/access/rules-file.ts'
 import { checkRule, ruleTexts, type Rule } from '../../lib/broker/access/rules.ts'
+import type { Access } from '../../lib/registry/broker-slot.ts'
 import { isObject, isPassword, isText, longestText, mostEntries } from './admin.ts'
 import { invalid } from './invalid.ts'
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import type { DatabaseOptions, TlsOptions } from '../../lib/store/dialects/dialect-of.ts'
+import type { DatabaseOptions, TlsOptions } from '../../lib/store/dialects/options.ts'
 import type { RetentionOptions } from '../../lib/store/retention/retention.ts'
 import type { SpoolOptions } from '../../lib/store/writer/spool.ts'
 import { wholeNumber } from '../shared/red.ts'

@@ -1,7 +1,7 @@
-import { closeAllBrokers, closeOrphanBrokers, flowsStarted, flowsStarting, flowsStopped } from '../../lib/registry/registry.ts'
 import { closeAllAgents, closeOrphanAgents } from '../../lib/registry/agents.ts'
 import { closeAllBridges, closeOrphanBridges } from '../../lib/registry/bridges.ts'
 import { startOutboxes, stopOutboxes } from '../../lib/registry/outbox.ts'
+import { closeAllBrokers, closeOrphanBrokers, flowsStarted, flowsStarting, flowsStopped } from '../../lib/registry/registry.ts'
 import type { RED } from './red.ts'
 
 /** What Node-RED tells when the flows have started: the configuration, with what is disabled. */

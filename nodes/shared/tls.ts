@@ -1,4 +1,4 @@
-import type { TlsOptions } from '../../lib/store/dialects/dialect-of.ts'
+import type { TlsOptions } from '../../lib/store/dialects/options.ts'
 import type { RED, RedNode } from './red.ts'
 
 /** Node-RED core's tls-config. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import type { Knex } from 'knex'
 import type { TestContext } from 'node:test'
-import { dialectOf } from '../../lib/store/dialects/dialect-of.ts'
-import { Store, type Stored } from '../../lib/store/store.ts'
+import type { Knex } from 'knex'
 import type { Message } from '../../lib/messages/parse.ts'
+import { dialectOf } from '../../lib/store/dialect-of.ts'
+import { Store, type Stored } from '../../lib/store/store.ts'
 import { onEachDatabase, onEachServer, type OpenDatabase } from '../helpers/databases.ts'
 import { message } from '../helpers/messages.ts'
 

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { toDuration } from '../../lib/query/times.ts'
-import { day, floor, hour } from '../../lib/store/rollup/hours.ts'
 import type { Store } from '../../lib/store/store.ts'
+import { day, floor, hour } from '../../lib/time.ts'
 import { message } from '../helpers/messages.ts'
 
 interface Metric {

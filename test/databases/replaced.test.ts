@@ -3,12 +3,13 @@ import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { openSqlite } from '../../lib/sqlite/open.ts'
-import { dialectOf, type SqliteOptions } from '../../lib/store/dialects/dialect-of.ts'
+import { dialectOf } from '../../lib/store/dialect-of.ts'
+import type { SqliteOptions } from '../../lib/store/dialects/options.ts'
 import { Store, type StoreState } from '../../lib/store/store.ts'
 import { databases, onEachDatabase } from '../helpers/databases.ts'
 import { until, waitFor } from '../helpers/events.ts'
-import { message, reading } from '../helpers/messages.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
+import { message, reading } from '../helpers/messages.ts'
 
 /** What a file has, with nothing else beside it, as `sqlite3` would read it. */
 async function contents (filename: string, { driver }: SqliteOptions): Promise<string[]> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Knex } from 'knex'
-import { dialectOf } from '../../lib/store/dialects/dialect-of.ts'
+import { dialectOf } from '../../lib/store/dialect-of.ts'
 import { Store, type Stored } from '../../lib/store/store.ts'
 import { onEachDatabase } from '../helpers/databases.ts'
 import { message } from '../helpers/messages.ts'

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { dialectOf } from '../../lib/store/dialects/dialect-of.ts'
+import { dialectOf } from '../../lib/store/dialect-of.ts'
 import { disconnectSilentAgents } from '../../lib/store/disconnect-silent-agents.ts'
 import { Store } from '../../lib/store/store.ts'
 import { Writers } from '../../lib/store/writer/writers.ts'

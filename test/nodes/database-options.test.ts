@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
-import { dialectOf } from '../../lib/store/dialects/dialect-of.ts'
+import { dialectOf } from '../../lib/store/dialect-of.ts'
 import { checkRetention } from '../../lib/store/retention/retention.ts'
 import { databaseDefaults, mostDays, type DatabaseConfig, type DatabaseCredentials } from '../../nodes/platziverse-database/config.ts'
 import { databaseOptionsOf } from '../../nodes/platziverse-database/options.ts'

@@ -1,5 +1,5 @@
 import { createConnection } from 'mysql2/promise'
-import type { ServerOptions } from '../../../lib/store/dialects/dialect-of.ts'
+import type { ServerOptions } from '../../../lib/store/dialects/options.ts'
 import type { Sample } from '../messages.ts'
 import type { Place } from '../place.ts'
 import type { RawConnection, Rival } from './rivals.ts'

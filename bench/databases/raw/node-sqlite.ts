@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import type { SqliteOptions } from '../../../lib/store/dialects/dialect-of.ts'
+import type { SqliteOptions } from '../../../lib/store/dialects/options.ts'
 import { firstSeries, metricsPerMessage, type Sample } from '../messages.ts'
 import type { Place } from '../place.ts'
 import type { RawConnection, Rival } from './rivals.ts'

@@ -1,5 +1,5 @@
 import type { Database } from 'sqlite3'
-import type { SqliteOptions } from '../../../lib/store/dialects/dialect-of.ts'
+import type { SqliteOptions } from '../../../lib/store/dialects/options.ts'
 import { requireFromRoot } from '../../from-root.ts'
 import { firstSeries, metricsPerMessage, type Sample } from '../messages.ts'
 import type { Place } from '../place.ts'

@@ -4,31 +4,30 @@ import type { Duplex, Readable } from 'node:stream'
 import { isDeepStrictEqual } from 'node:util'
 import type { AedesPublishPacket, Client, PublishPacket, Subscription } from 'aedes'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
+import { Rules } from '../access/rules.ts'
+import type { AgentOwnership, Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientEvent, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Publisher, Subscriber, Taker, WebSocketMessages } from '../broker.ts'
 import { ConnectionLimits } from '../listening/connection-limits.ts'
-import { mostBans } from '../login/bans.ts'
-import { internalsOf } from './aedes-internals.ts'
-import type { Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientEvent, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Publisher, Subscriber, Taker } from '../broker.ts'
-import { clientOrigin } from '../../intake/pending-deliveries.ts'
-import { ClientState, mostUnread, unreadBeforeDropping, type Watcher } from './client-state.ts'
-import { Counters } from '../watching/counters.ts'
-import { LoginGate, type LoginRefusal } from '../login/login-gate.ts'
-import { GrantedDelivery } from './granted-delivery.ts'
-import { GrantedFilters } from './granted-filters.ts'
 import { Listeners } from '../listening/listeners.ts'
-import { IncomingBytes } from '../stream/incoming-bytes.ts'
-import type { AgentOwners } from '../persistence/agent-owners.ts'
-import type { Violation } from '../stream/packet-guard.ts'
+import { mostBans } from '../login/bans.ts'
+import { LoginGate, type LoginRefusal } from '../login/login-gate.ts'
+import { clientOrigin } from '../origin.ts'
 import { openPersistence, type BrokerPersistence } from '../persistence/persistence.ts'
 import type { SessionOwner } from '../persistence/session.ts'
-import { formerWill, type Will } from '../persistence/wills.ts'
-import { Rules } from '../access/rules.ts'
 import { StateShare, textBytes } from '../persistence/state-bytes.ts'
-import { SysTopics, type BrokerSnapshot } from '../watching/sys-topics.ts'
-import { markTaken, subscriptionsOf, RoutingAedes } from './routing-aedes.ts'
+import { formerWill, type Will } from '../persistence/wills.ts'
+import type { BrokerSnapshot } from '../snapshot.ts'
+import { IncomingBytes } from '../stream/incoming-bytes.ts'
+import type { Violation } from '../stream/packet-guard.ts'
 import { Turns } from '../stream/turns.ts'
 import { UnreadBytes } from '../stream/unread-bytes.ts'
-import type { Messages } from '../listening/web-socket.ts'
+import { Counters } from '../watching/counters.ts'
+import { SysTopics } from '../watching/sys-topics.ts'
 import { version } from '../watching/version.ts'
+import { internalsOf } from './aedes-internals.ts'
+import { ClientState, mostUnread, unreadBeforeDropping, type Watcher } from './client-state.ts'
+import { GrantedDelivery } from './granted-delivery.ts'
+import { GrantedFilters } from './granted-filters.ts'
+import { markTaken, subscriptionsOf, RoutingAedes } from './routing-aedes.ts'
 
 /** Before the name of who published inside this process, in the client id of a packet: no client may have a NUL in its own. */
 const originPrefix = '\0'
@@ -105,8 +104,8 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
   #sweep: NodeJS.Timeout | undefined
   #unread: UnreadBytes<ClientState>
   /** WebSocket messages, of which this broker can read nothing before they are complete. */
-  #incomplete: UnreadBytes<Messages>
-  #messages = new Set<Messages>()
+  #incomplete: UnreadBytes<WebSocketMessages>
+  #messages = new Set<WebSocketMessages>()
   #counters = new Counters()
   #startedAt = performance.now()
   /** Whether a session that outlives its connection ever was here: it may have subscriptions while its client is away. */
@@ -197,7 +196,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     return this.aedes.subscriptions > 0 || this.#hasSessions
   }
 
-  get owners (): AgentOwners { return this.#persistence.owners }
+  get owners (): AgentOwnership { return this.#persistence.owners }
 
   statistics (): BrokerStatistics {
     return { clients: this.aedes.connectedClients, ...this.#counters.statistics(this.#persistence.dropped) }
@@ -230,7 +229,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.aedes.connectTimeout = options.limits.connectTimeout * 1000 || 2 ** 31 - 1
     this.aedes.maxTopicLevels = options.limits.topicLevels || 100
     this.#changeUsers(options)
-    this.owners.configure({ mostPerUser: options.limits.agentsPerUser, enforced: this.#gate.hasLogins || options.listeners.some(({ certificates }) => certificates === 'username') })
+    this.#persistence.owners.configure({ mostPerUser: options.limits.agentsPerUser, enforced: this.#gate.hasLogins || options.listeners.some(({ certificates }) => certificates === 'username') })
     if (!isDeepStrictEqual(before.rules, options.rules)) {
       this.#rules = new Rules(options.rules)
       for (const state of this.#here) if (state.connection !== undefined) state.rights = this.#rightsOf(state)

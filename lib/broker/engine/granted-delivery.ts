@@ -1,8 +1,8 @@
 import type { AedesPublishPacket, Client } from 'aedes'
-import { internalsOf, type ClientInternals, type Deliver, type DeliveredPacket as Packet } from './aedes-internals.ts'
-import type { BrokerPersistence } from '../persistence/persistence.ts'
-import { subscriptionsOf, type Decline, type RoutingAedes } from './routing-aedes.ts'
 import { matches, parseSubscription, type Filter } from '../../mqtt/topic-filters.ts'
+import type { BrokerPersistence } from '../persistence/persistence.ts'
+import { internalsOf, type ClientInternals, type Deliver, type DeliveredPacket as Packet } from './aedes-internals.ts'
+import { subscriptionsOf, type Decline, type RoutingAedes } from './routing-aedes.ts'
 
 type Qos = 0 | 1 | 2
 type Persistence = Pick<BrokerPersistence, 'outgoingEnqueue'>

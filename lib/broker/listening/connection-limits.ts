@@ -1,5 +1,5 @@
 import type { Limits } from '../limits.ts'
-import { networkOf } from '../login/users.ts'
+import { networkOf } from '../network-address.ts'
 
 /** Addresses whose rate is remembered at most: those of the second that runs are never forgotten for others. */
 const mostAddresses = 50_000

@@ -1,13 +1,14 @@
+import { lookup } from 'node:dns/promises'
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse, type Server as HttpServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { createServer, isIP, type Server, type Socket } from 'node:net'
-import { lookup } from 'node:dns/promises'
 import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
 import type { Arrival, ListenerOptions, ListenerState } from '../broker.ts'
-import { certificateProblem } from './certificate.ts'
+import { isLoopback } from '../network-address.ts'
 import { strangerIn } from '../stream/strangers.ts'
+import { certificateProblem } from './certificate.ts'
 import { addressBelow, whyNoTls, type TlsError } from './tls-refusal.ts'
 import { acceptWebSockets, refuse, type WebSocketOptions } from './web-socket.ts'
 
@@ -218,11 +219,6 @@ async function bindAddress ({ host, port }: ListenerOptions, open: boolean): Pro
   })
   if (!open && !isLoopback(address)) throw new PlatziverseError('BROKER_NETWORK_CLOSED', `The broker has no users, and ${host} is not loopback.`)
   return address
-}
-
-/** Whether an address is of this machine only. */
-export function isLoopback (address: string): boolean {
-  return address === '::1' || /^(::ffff:)?127\./.test(address)
 }
 
 function explain (error: unknown, { host, port }: ListenerOptions): PlatziverseError {

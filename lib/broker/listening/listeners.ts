@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ListenerOptions, ListenerState } from '../broker.ts'
-import { isLoopback, openListener, type Door, type Listener } from './listener.ts'
+import { isLoopback } from '../network-address.ts'
+import { openListener, type Door, type Listener } from './listener.ts'
 
 interface Opened {
   options: ListenerOptions

@@ -2,9 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createWebSocketStream, WebSocketServer, type ServerOptions, type WebSocket } from 'ws'
-import { isDirect, originProblem } from './web-origin.ts'
+import type { WebSocketMessages } from '../broker.ts'
 import { largestConnect } from '../stream/packet-guard.ts'
-import type { Reader } from '../stream/unread-bytes.ts'
+import { isDirect, originProblem } from './web-origin.ts'
 
 /** [MQTT-6.0.0-3], and the name that clients of MQTT 3.1 give. */
 const protocols = ['mqtt', 'mqttv3.1']
@@ -28,20 +28,8 @@ const closeTimeout = 2_000
 /** What is used of a WebSocket beyond its types: its receiver keeps a whole message in memory before it hands it on. */
 type Receiving = WebSocket & { _receiver: { _maxPayload: number } }
 
-/** The WebSocket messages that carry a stream of MQTT. */
-export interface Messages extends Reader {
-  /** How many came so far. */
-  count: number
-  /** Bytes of the one that is not complete: it is read when it is. */
-  unread: number
-  /** Called when that changed. */
-  changed: (() => void) | undefined
-  /** Bounds what a message may hold from now on: packets of so many bytes (0: as large as MQTT allows) of a client that was let in, or was not. */
-  limitPackets (bytes: number, isKnown: boolean): void
-}
-
 /** Gets the stream of MQTT, the socket below it, the messages that carry it, and whether no proxy seems to be between. */
-export type AcceptWebSocket = (stream: Duplex, socket: Socket, messages: Messages, direct: boolean) => void
+export type AcceptWebSocket = (stream: Duplex, socket: Socket, messages: WebSocketMessages, direct: boolean) => void
 
 export interface WebSocketOptions {
   /** Web origins whose pages may connect, beside those of the same host. */
@@ -77,7 +65,7 @@ export function acceptWebSockets ({ origins, accept, refused }: WebSocketOptions
     }
     const direct = isDirect(request)
     server.handleUpgrade(request, socket, head, webSocket => {
-      const messages: Messages = {
+      const messages: WebSocketMessages = {
         count: 0,
         unread: 0,
         counted: 0,
@@ -118,7 +106,7 @@ export function pathOf (request: IncomingMessage): string | undefined {
   return URL.canParse(target) ? new URL(target).pathname : undefined
 }
 
-function streamOf (webSocket: WebSocket, socket: Socket, messages: Messages): Duplex {
+function streamOf (webSocket: WebSocket, socket: Socket, messages: WebSocketMessages): Duplex {
   const stream = createWebSocketStream(webSocket)
   // MQTT writes a packet in pieces; without this each of them were a message.
   stream._writev = (pieces, done) => { send(webSocket, Buffer.concat(pieces.map(({ chunk }) => chunk as Buffer)), done) }

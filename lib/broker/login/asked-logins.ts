@@ -1,10 +1,11 @@
 import { isUtf8 } from 'node:buffer'
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Decide } from '../broker.ts'
+import { networkOf } from '../network-address.ts'
 import { FailureBackoff } from './failure-backoff.ts'
-import { PasswordGuesses } from './password-guesses.ts'
-import { guessesPerFailure, networkOf, type Verdict as KnownVerdict } from './users.ts'
 import { KnownNetworks } from './known-networks.ts'
+import { PasswordGuesses } from './password-guesses.ts'
+import { guessesPerFailure, type Verdict as KnownVerdict } from './users.ts'
 
 /** `undecided`: nobody answered; `crowded`: not asked, because too many questions are open. The client may try again later. */
 export type AskedVerdict = KnownVerdict | 'undecided' | 'crowded'

@@ -1,8 +1,8 @@
 import { reasonOf } from '../../errors.ts'
-import { AskedLogins, type AskedVerdict } from './asked-logins.ts'
-import { Bans } from './bans.ts'
 import type { Arrival, BrokerOptions } from '../broker.ts'
 import type { SessionOwner } from '../persistence/session.ts'
+import { AskedLogins, type AskedVerdict } from './asked-logins.ts'
+import { Bans } from './bans.ts'
 import { Users } from './users.ts'
 
 /** Who wants to come in, as CONNECT says it. */

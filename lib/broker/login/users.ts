@@ -1,9 +1,9 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { isIPv6 } from 'node:net'
 import { verifyPassword, type UserRecord } from '../access/passwords.ts'
-import { PasswordGuesses } from './password-guesses.ts'
+import { networkOf } from '../network-address.ts'
 import { FailureBackoff } from './failure-backoff.ts'
 import { KnownNetworks } from './known-networks.ts'
+import { PasswordGuesses } from './password-guesses.ts'
 
 /** `slowed`: not looked at, because of failures before or because too many wait; the client may try again later. */
 export type Verdict = 'granted' | 'refused' | 'slowed'
@@ -206,19 +206,6 @@ export class Users {
 export function changedUsers (before: readonly UserRecord[], after: readonly UserRecord[]): string[] {
   const hashes = tableOf(after)
   return [...tableOf(before)].filter(([username, hash]) => hashes.get(username) !== hash).map(([username]) => username)
-}
-
-/**
- * What counts as one client's address: of IPv6 the /64 that one client usually has to itself; IPv4 in IPv6 as IPv4.
- * Anything that is no address stands for itself, cut to 64 characters.
- */
-export function networkOf (address: string | undefined): string {
-  const bare = (address ?? 'unknown').replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.)/i, '').slice(0, 64)
-  if (!isIPv6(bare)) return bare
-  const [head = [], tail = []] = bare.split('::').map(part => part === '' ? [] : part.split(':'))
-  const zeros = Array<string>(Math.max(0, 8 - head.length - tail.length)).fill('0')
-  const groups = [...head, ...zeros, ...tail].slice(0, 4)
-  return `${groups.map(group => parseInt(group, 16).toString(16)).join(':')}::/64`
 }
 
 function tableOf (records: readonly UserRecord[]): Map<string, string> {

@@ -1,3 +1,4 @@
+import type { AgentOwnership, Ownership } from '../broker.ts'
 import type { Context } from './context.ts'
 import { openMemoryJournal } from './journal.ts'
 
@@ -10,15 +11,12 @@ export interface AgentOwnersOptions {
   enforced: boolean
 }
 
-/** What a client may do for an agent: speak for it, or not, because it is another user's or one too many. */
-export type Ownership = 'theirs' | 'another' | 'tooMany'
-
 /**
  * Which user each agent belongs to: the first that proved its name and spoke for the agent. It stays so until somebody forgets it: what
  * one user claims pushes out no other's. All are in memory; a new one is also written to the journal, and nobody waits for that: a kill
  * forgets those that were on their way to the disk.
  */
-export class AgentOwners {
+export class AgentOwners implements AgentOwnership {
   #context: Pick<Context, 'journal'>
   #options: AgentOwnersOptions = { mostPerUser: 0, enforced: true }
   #byAgent = new Map<string, { owner: Owner, record: number }>()

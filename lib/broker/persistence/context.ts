@@ -1,6 +1,6 @@
+import type { Journal } from './journal.ts'
 import type { PersistenceLimits } from './persistence.ts'
 import type { StateBytes } from './state-bytes.ts'
-import type { Journal } from './journal.ts'
 
 /** The parts of aedes and its clients that are used here. */
 export interface Aedes { id: string, counter: number }

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
+import { TopicTree } from '../../mqtt/topic-tree.ts'
 import { orInfinite, type Context } from './context.ts'
 import { contentOf, ownPayload, sizeOf, type Packet } from './records.ts'
-import { TopicTree } from '../../mqtt/topic-tree.ts'
 
 const mostCounted = 10_000
 

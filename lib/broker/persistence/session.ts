@@ -1,5 +1,5 @@
-import type { StateShare } from './state-bytes.ts'
 import type { Packet, Release, Subscription } from './records.ts'
+import type { StateShare } from './state-bytes.ts'
 
 /** A message in a session's queue, until the client has acknowledged it. */
 export interface Queued {

@@ -1,7 +1,7 @@
-import { StateShare, textBytes } from './state-bytes.ts'
 import type { Context } from './context.ts'
 import type { ReceivedMessages } from './received.ts'
 import { Session, type SessionOwner } from './session.ts'
+import { StateShare, textBytes } from './state-bytes.ts'
 
 /** ms between looks for sessions to end. */
 const longestSweep = 60_000

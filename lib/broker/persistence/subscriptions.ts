@@ -1,10 +1,10 @@
 import { Readable } from 'node:stream'
-import { filterBytes, textBytes } from './state-bytes.ts'
+import { TopicTree } from '../../mqtt/topic-tree.ts'
 import type { Client, Context } from './context.ts'
 import type { Subscription } from './records.ts'
 import type { Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
-import { TopicTree } from '../../mqtt/topic-tree.ts'
+import { filterBytes, textBytes } from './state-bytes.ts'
 
 /** A subscription whose publications are queued. */
 export type Route = Subscription & { clientId: string }

@@ -16,6 +16,7 @@ interface Corking {
   /** Called at the end of a turn in which something was written. */
   written: () => void
 }
+
 type CorkedStream = Duplex & { [corking]: Corking }
 
 /** Bytes up to which copying a piece is cheaper than handing it over. */

@@ -9,6 +9,7 @@ interface Breaking {
   /** Whether somebody still reads. */
   readonly isOpen: boolean
 }
+
 type BreakingSocket = Socket & { [breaking]: Breaking }
 type Done = (error?: Error | null) => void
 

@@ -1,6 +1,6 @@
+import type { Socket } from 'node:net'
 import type { BrokerStatistics } from '../broker.ts'
-import type { ClientState } from '../engine/client-state.ts'
-import type { BrokerSnapshot } from './sys-topics.ts'
+import type { BrokerSnapshot } from '../snapshot.ts'
 
 /** What only the broker itself knows of a snapshot. */
 interface Rest {
@@ -12,6 +12,13 @@ interface Rest {
   subscriptions: number
   /** Counted elsewhere. */
   dropped: Record<string, number>
+}
+
+/** A connection, as far as it counts by itself. */
+interface Counting {
+  guard: { packets: number }
+  packetsSent: number
+  arrival: { socket: Pick<Socket, 'bytesRead' | 'bytesWritten'> }
 }
 
 /** What happened since the broker started. */
@@ -62,7 +69,7 @@ export class Counters {
   }
 
   /** A connection ended: keep what it counted. */
-  left (state: ClientState): void {
+  left (state: Counting): void {
     add(this.#ended, state)
   }
 
@@ -82,7 +89,7 @@ export class Counters {
     }
   }
 
-  snapshot (here: Iterable<ClientState>, { startedAt, clients, retained, stored, subscriptions, dropped }: Rest): BrokerSnapshot {
+  snapshot (here: Iterable<Counting>, { startedAt, clients, retained, stored, subscriptions, dropped }: Rest): BrokerSnapshot {
     const all = { ...this.#ended }
     for (const state of here) add(all, state)
     const droppedBy = this.#droppedWith(dropped)
@@ -112,7 +119,7 @@ export class Counters {
   }
 }
 
-function add (total: { packetsReceived: number, packetsSent: number, bytesReceived: number, bytesSent: number }, { guard, packetsSent, arrival: { socket } }: ClientState): void {
+function add (total: { packetsReceived: number, packetsSent: number, bytesReceived: number, bytesSent: number }, { guard, packetsSent, arrival: { socket } }: Counting): void {
   total.packetsReceived += guard.packets
   total.packetsSent += packetsSent
   total.bytesReceived += socket.bytesRead

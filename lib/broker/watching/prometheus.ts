@@ -1,5 +1,5 @@
 import { Counter, Gauge, Registry } from 'prom-client'
-import type { BrokerSnapshot } from './sys-topics.ts'
+import type { BrokerSnapshot } from '../snapshot.ts'
 
 export interface WatchedBroker {
   id: string

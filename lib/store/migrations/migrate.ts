@@ -1,12 +1,12 @@
 import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
+import { useTimescale } from '../dialects/postgresql/timescale.ts'
 import * as initial from './0001-initial.ts'
 import * as rollups from './0002-rollups.ts'
 import * as retention from './0003-retention.ts'
 import * as newestOfRollups from './0004-newest-of-rollups.ts'
 import * as newestSeq from './0005-newest-seq.ts'
 import * as writers from './0006-writers.ts'
-import { useTimescale } from '../dialects/postgresql/timescale.ts'
 
 /** Going back would lose metrics: restore a backup instead. */
 const irreversible = async (): Promise<void> => { throw new Error('This migration cannot be undone.') }

@@ -1,9 +1,9 @@
 import type { Knex } from 'knex'
-import { undo, type Pace } from '../slices/pace.ts'
-import { day, hour } from '../rollup/hours.ts'
-import { deletedPart, rollUpNow } from '../rollup/rollup.ts'
-import type { Store } from '../store.ts'
+import { day, hour } from '../../time.ts'
 import { chunksOf, dropChunks, lockChunks } from '../dialects/postgresql/timescale.ts'
+import { deletedPart, rollUpNow } from '../rollup/rollup.ts'
+import { undo, type Pace } from '../slices/pace.ts'
+import type { Store } from '../store.ts'
 
 /** ms that a drop waits for a lock, and who writes to or reads that day waits for the drop. */
 const patience = 25

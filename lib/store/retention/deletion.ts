@@ -1,11 +1,12 @@
 import type { Knex } from 'knex'
-import { lockSeries, undo, type LockedSeries, type Pace } from '../slices/pace.ts'
-import type { Limits } from './policy.ts'
-import { deleteRows, firstDirty, firstRows } from '../slices/spans.ts'
-import { aggregate, combine, keyOf, nothing, replaceRollups, type Aggregate, type Span } from '../rollup/aggregate.ts'
-import { day, floor, hour } from '../rollup/hours.ts'
+import { day, floor, hour } from '../../time.ts'
+import { aggregate, combine, keyOf, nothing, replaceRollups, type Aggregate } from '../rollup/aggregate.ts'
 import { deletedPart, readParts } from '../rollup/rollup.ts'
+import { undo, type Pace } from '../slices/pace.ts'
+import { lockSeries, type LockedSeries } from '../slices/series-locks.ts'
+import { deleteRows, firstDirty, firstRows, type Span } from '../slices/spans.ts'
 import type { Store } from '../store.ts'
+import type { Limits } from './policy.ts'
 
 /** Series that are looked at, and locked, at once. */
 const mostLooked = 500

@@ -1,5 +1,5 @@
 import { PlatziverseError } from '../../errors.ts'
-import { day, floor, hour } from '../rollup/hours.ts'
+import { day, floor, hour } from '../../time.ts'
 
 /** For how many days metrics are kept as they came, by hour and by day; whole numbers, 0 = for ever. */
 export interface KeptDays {

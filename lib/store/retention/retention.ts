@@ -1,12 +1,12 @@
 import { PlatziverseError, reasonOf } from '../../errors.ts'
+import { floor, hour } from '../../time.ts'
+import { Rollup } from '../rollup/rollup.ts'
+import { Pace } from '../slices/pace.ts'
+import type { Store } from '../store.ts'
 import { ChunkDeletion } from './chunk-deletion.ts'
 import { Deletion } from './deletion.ts'
-import { Pace } from '../slices/pace.ts'
 import { checkRetention, limitsAt, rawLimitAt, type RetentionOptions } from './policy.ts'
 import { vacuum, withShortLog } from './vacuum.ts'
-import { floor, hour } from '../rollup/hours.ts'
-import { Rollup } from '../rollup/rollup.ts'
-import type { Store } from '../store.ts'
 
 export { checkRetention, type RetentionOptions } from './policy.ts'
 

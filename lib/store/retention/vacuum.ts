@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { pagesInLog, pagesInLogOfDeletion } from '../dialects/sqlite/sqlite.ts'
-import { isSqlite, type Pace } from '../slices/pace.ts'
+import type { Pace } from '../slices/pace.ts'
+import { isSqlite } from '../slices/series-locks.ts'
 import type { Store } from '../store.ts'
 
 /** Pages that stay free: what comes next need not make the file grow again. */

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import type { Key, Span } from '../slices/spans.ts'
 import { addSums, partsOfRollup, partsOfValue, sumOf, type Sum } from './large-sums.ts'
 
 /**
@@ -6,11 +7,6 @@ import { addSums, partsOfRollup, partsOfValue, sumOf, type Sum } from './large-s
  * are null where an older version rolled up.
  */
 export interface Aggregate extends Sum { n: number, min: number, max: number, last: number, lastTs: number | null, lastSeq: number | null }
-
-/** From `from` (UTC ms) to before `to`. */
-export interface Span { seriesId: number, from: number, to: number }
-
-export interface Key { seriesId: number, ts: number }
 
 /** A row of metrics_1h or metrics_1d. */
 export interface RollupRow extends Aggregate, Key {}

@@ -1,9 +1,10 @@
 import type { Knex } from 'knex'
-import { day, floor, hour } from './hours.ts'
-import { aggregate, combine, keyOf, nothing, readRollups, replaceRollups, whichAre, type Aggregate, type Key, type RollupRow, type Span } from './aggregate.ts'
-import { firstRows } from '../slices/spans.ts'
-import { locked, lockSeries, type LockedSeries, type Pace } from '../slices/pace.ts'
+import { day, floor, hour } from '../../time.ts'
+import type { Pace } from '../slices/pace.ts'
+import { lockSeries, locked, type LockedSeries } from '../slices/series-locks.ts'
+import { firstRows, type Key, type Span } from '../slices/spans.ts'
 import type { Store } from '../store.ts'
+import { aggregate, combine, keyOf, nothing, readRollups, replaceRollups, whichAre, type Aggregate, type RollupRow } from './aggregate.ts'
 
 /** ms after its end before an hour is rolled up first: most of what comes late has come. */
 const settling = 60_000

@@ -1,6 +1,5 @@
 import type { Knex } from 'knex'
-import type { Span } from '../rollup/aggregate.ts'
-import { floor, hour } from '../rollup/hours.ts'
+import { floor, hour } from '../../time.ts'
 
 // Spans of several series are arrays, which PostgreSQL alone takes. A single one is constants: MySQL uses no key for a range
 // whose ends come out of a join.
@@ -61,3 +60,8 @@ function within (query: Knex.QueryBuilder, { seriesId, from, to }: Span): Knex.Q
 function arraysOf (spans: Span[]): string[] {
   return [spans.map(({ seriesId }) => seriesId), spans.map(({ from }) => from), spans.map(({ to }) => to)].map(values => `{${values.join(',')}}`)
 }
+
+/** From `from` (UTC ms) to before `to`. */
+
+export interface Span { seriesId: number; from: number; to: number} 
+export interface Key { seriesId: number; ts: number} 

@@ -1,8 +1,8 @@
 import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
-import { openSqlite } from '../../sqlite/open.ts'
 import type { Message } from '../../messages/parse.ts'
 import type { Agent } from '../../messages/schema.ts'
+import { openSqlite } from '../../sqlite/open.ts'
 import { WatchedFile } from '../../sqlite/watched-file.ts'
 import type { Entry } from './batch.ts'
 

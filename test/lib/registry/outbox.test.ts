@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, test } from 'node:test'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { addUnsettled, claimDelivery, type Delivery, type Unsettled } from '../../../lib/intake/pending-deliveries.ts'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { attachOutbox, startOutboxes, stopOutboxes, type Outbox, type OutboxHandler } from '../../../lib/registry/outbox.ts'
 import { messageArrived } from '../../../lib/registry/travel.ts'
 

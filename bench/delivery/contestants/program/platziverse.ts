@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import { rootFolder } from '../../../from-root.ts'
 import type { BrokerOptions } from '../../../../lib/broker/broker.ts'
+import { rootFolder } from '../../../from-root.ts'
 import { limits, rules } from '../options.ts'
 
 // p: node platziverse.ts <port>

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../../errors.ts'
-import type { ServerOptions } from '../dialect-of.ts'
 import { valueAndText, writerMissing, type Additions, type AgentRow, type Dialect, type MessageRow } from '../dialect.ts'
+import type { ServerOptions } from '../options.ts'
 import { collation, nameOf, openBeside, openReaders, openWriter } from './server.ts'
 
 /**

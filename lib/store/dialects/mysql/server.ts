@@ -2,8 +2,8 @@ import { connect as connectSocket, type Socket } from 'node:net'
 import knexFactory, { type Knex } from 'knex'
 import type { Connection, ConnectionOptions, TypeCastField, TypeCastNext } from 'mysql2'
 import { PlatziverseError } from '../../../errors.ts'
-import type { ServerOptions, TlsOptions } from '../dialect-of.ts'
 import { guardReader } from '../guard-reader.ts'
+import type { ServerOptions, TlsOptions } from '../options.ts'
 
 /** ms until a server that does not answer counts as away: first to let us in, then to run a statement, then to say goodbye. */
 const connectPatience = 10_000

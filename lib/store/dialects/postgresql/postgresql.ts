@@ -3,9 +3,9 @@ import type { Socket } from 'node:net'
 import knexFactory, { type Knex } from 'knex'
 import type { Client } from 'pg'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../../errors.ts'
-import type { ServerOptions } from '../dialect-of.ts'
-import { guardReader } from '../guard-reader.ts'
 import { valueAndText, writerMissing, type Dialect, type LatestRow, type MessageRow } from '../dialect.ts'
+import { guardReader } from '../guard-reader.ts'
+import type { ServerOptions } from '../options.ts'
 
 /** ms until a server that does not answer counts as away: first to let us in, then to run a statement. */
 const connectPatience = 10_000

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import { day } from '../../rollup/hours.ts'
+import { day } from '../../../time.ts'
 
 /** ms after which the metrics of a day are compressed: few come that late, and each costs more then. */
 const uncompressed = 7 * day

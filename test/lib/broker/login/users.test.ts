@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { pbkdf2Sync, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { hashPassword, type UserRecord } from '../../../../lib/broker/access/passwords.ts'
-import { changedUsers, networkOf, Users, type UsersOptions } from '../../../../lib/broker/login/users.ts'
+import { changedUsers, Users, type UsersOptions } from '../../../../lib/broker/login/users.ts'
+import { networkOf } from '../../../../lib/broker/network-address.ts'
 
 const minute = 60_000
 

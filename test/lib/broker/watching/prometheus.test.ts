@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { register } from 'prom-client'
+import type { BrokerSnapshot } from '../../../../lib/broker/snapshot.ts'
 import { BrokerMetrics } from '../../../../lib/broker/watching/prometheus.ts'
-import type { BrokerSnapshot } from '../../../../lib/broker/watching/sys-topics.ts'
 import { openBroker } from '../../../helpers/broker.ts'
 
 function snapshot (changes: Partial<BrokerSnapshot> = {}): BrokerSnapshot {

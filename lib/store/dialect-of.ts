@@ -1,48 +1,9 @@
-import { PlatziverseError } from '../../errors.ts'
-import type { SqliteDriver } from '../../sqlite/driver.ts'
-import { mysqlDialect } from './mysql/mysql.ts'
-import { postgresqlDialect } from './postgresql/postgresql.ts'
-import { sqliteDialect } from './sqlite/sqlite.ts'
-import type { Dialect } from './dialect.ts'
-
-export interface SqliteOptions {
-  client: 'sqlite'
-  /** Absolute. */
-  filename: string
-  /** Absent: what there is. */
-  driver?: SqliteDriver
-}
-
-export interface ServerOptions {
-  client: 'postgresql' | 'mysql'
-  /** Such as `postgres://user:password@host:5432/database`; what it says goes before the fields below. */
-  url?: string | undefined
-  host?: string | undefined
-  port?: number | undefined
-  user?: string | undefined
-  password?: string | undefined
-  database?: string | undefined
-  /** The login was lost with the credentials of the flows: nobody connects without one. */
-  loginLost?: boolean
-  /** Absent: no TLS. */
-  tls?: TlsOptions | undefined
-  /** Most connections that readers have; the writer and the retention have one of their own each. */
-  poolSize: number
-}
-
-/** As Node's `tls.connect` has them; PEM. */
-export interface TlsOptions {
-  ca?: string | Buffer
-  cert?: string | Buffer
-  key?: string | Buffer
-  /** PKCS#12. */
-  pfx?: string | Buffer
-  passphrase?: string
-  servername?: string
-  rejectUnauthorized?: boolean
-}
-
-export type DatabaseOptions = SqliteOptions | ServerOptions
+import { PlatziverseError } from '../errors.ts'
+import type { Dialect } from './dialects/dialect.ts'
+import { mysqlDialect } from './dialects/mysql/mysql.ts'
+import type { DatabaseOptions, ServerOptions } from './dialects/options.ts'
+import { postgresqlDialect } from './dialects/postgresql/postgresql.ts'
+import { sqliteDialect } from './dialects/sqlite/sqlite.ts'
 
 /**
  * What speaks to the chosen kind of database.

@@ -1,0 +1,300 @@
+import { EventEmitter, once } from 'node:events'
+import type { Duplex } from 'node:stream'
+import type { AgentOwnership, Arrival, Broker, BrokerOptions, BrokerStatistics, ClientEvent, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Settle, Subscriber, Taker } from '../broker/broker.ts'
+import { openEmbeddedBroker } from '../broker/engine/embedded-broker.ts'
+import type { BrokerSnapshot } from '../broker/snapshot.ts'
+import { PlatziverseError, reasonOf } from '../errors.ts'
+import type { Intake, IntakeStatistics } from '../intake/intake.ts'
+
+const firstRetry = 1_000
+const longestRetry = 30_000
+
+export type Statistics = BrokerStatistics & IntakeStatistics
+
+/** What a broker can be given anew without a deploy. */
+export type Access = Pick<BrokerOptions, 'users' | 'rules'>
+
+const nothing: BrokerStatistics = { clients: 0, connections: 0, refused: 0, refusedBy: {}, received: 0, delivered: 0, dropped: 0, droppedBy: {}, cutOff: 0 }
+
+interface SlotEvents {
+  /** A listener opened, failed or closed; where the first one stands. */
+  listener: [ListenerState]
+  client: [ClientEvent]
+}
+
+interface Hearing { filter: string, subscriber: Subscriber, end?: () => void }
+
+const closed: ListenerState = { state: 'closed' }
+
+/** Before a broker is there that knows whose they are. */
+const nobodys: AgentOwnership = { mostPerUser: 0, claim: () => 'theirs', mayEnd: () => undefined, forget: async () => undefined, forgetUser: async () => 0 }
+
+/**
+ * One broker, by the id of its node. It outlives the node, and so does the broker in it: that is why a
+ * deploy does not hang up on clients. Others find the broker here, and never keep it.
+ */
+export class BrokerSlot extends EventEmitter<SlotEvents> implements Taker {
+  readonly intakes = new Map<string, Intake>()
+  /** Whether a node stands for the broker now. */
+  attached = false
+  /** Which user each agent belongs to, as the broker knows it that is here, or was last: what it left in the intakes is still checked. */
+  owners: AgentOwnership = nobodys
+  #broker: Broker | undefined
+  /** What is in force: as deployed, but for what was reloaded since. */
+  #options: BrokerOptions | undefined
+  #deployed: BrokerOptions | undefined
+  /** Ends with the last reload that was asked for. */
+  #reloading: Promise<unknown> = Promise.resolve()
+  #opening: Promise<void> | undefined
+  /** Ends when the broker that was closed last has left its port and its folder. */
+  #freed: Promise<unknown> = Promise.resolve()
+  /** Counts what was asked for, so that a broker which comes too late is known as such. */
+  #generation = 0
+  /** Why the broker could not be made. */
+  #failure: PlatziverseError | undefined
+  /** Why the broker's disk takes nothing. */
+  #diskFailure: PlatziverseError | undefined
+  #retry: NodeJS.Timeout | undefined
+  #delay = firstRetry
+  #hearings = new Set<Hearing>()
+
+  /** In the order of the options; the first one stands for the broker. */
+  get listenerStates (): readonly ListenerState[] {
+    if (this.#failure !== undefined) return [{ state: 'failed', error: this.#failure }]
+    if (this.#diskFailure !== undefined) return [{ state: 'failed', error: this.#diskFailure }]
+    const states = this.#broker?.listenerStates ?? []
+    return states.length > 0 ? states : [closed]
+  }
+
+  get listener (): ListenerState {
+    return this.listenerStates[0] ?? closed
+  }
+
+  /** False when nobody could receive what is published now; true while the broker is not there, so that it is missed. */
+  get hasSubscribers (): boolean {
+    return this.#broker?.hasSubscribers ?? true
+  }
+
+  get isOpen (): boolean { return this.#opening !== undefined }
+
+  get freed (): Promise<unknown> { return this.#freed }
+
+  /** Whether somebody waits to hear what a broker here publishes. */
+  get isHeard (): boolean { return this.#hearings.size > 0 }
+
+  get ports (): number[] {
+    return this.listenerStates.flatMap(listener => listener.state === 'listening' ? [listener.port] : [])
+  }
+
+  /** Be as the node says. Another folder takes another broker; all else changes without hanging up on anybody. */
+  async open (options: BrokerOptions): Promise<void> {
+    if (this.#opening !== undefined && this.#options?.folder !== options.folder) void this.close()
+    this.#deployed = options
+    await this.#apply(options)
+  }
+
+  /**
+   * Put other users or rules in force until the next deploy; reloads are done one after another.
+   * @param change is given what is in force, and answers with what is to be instead
+   * @returns what is in force then
+   * @throws PlatziverseError BROKER_MISSING, BROKER_COMMAND_INVALID when a deploy came in between, and what `change` throws
+   */
+  reload (change: (now: Access) => Promise<Partial<Access>>): Promise<Access> {
+    const deployed = this.#deployed
+    const reloading = this.#reloading.then(async () => {
+      const now = this.#options
+      if (deployed === undefined || now === undefined) throw new PlatziverseError('BROKER_MISSING', 'The broker is not there.')
+      const options = { ...now, ...await change(now) }
+      if (this.#deployed !== deployed) throw new PlatziverseError('BROKER_COMMAND_INVALID', 'A deploy came in between: nothing was reloaded.')
+      await this.#apply(options)
+      return options
+    })
+    this.#reloading = reloading.catch(() => undefined)
+    return reloading
+  }
+
+  async #apply (options: BrokerOptions): Promise<void> {
+    clearTimeout(this.#retry)
+    this.#options = options
+    const opening = this.#opening ??= this.#make(options, ++this.#generation)
+    await opening
+    if (this.#opening === opening && this.#options === options) this.#broker?.configure(options)
+  }
+
+  async #make (options: BrokerOptions, generation: number): Promise<void> {
+    await this.#freed
+    if (generation !== this.#generation) return
+    try {
+      const broker = await openEmbeddedBroker(this, options)
+      if (generation !== this.#generation) return await broker.close()
+      this.#failure = undefined
+      this.#delay = firstRetry
+      this.#broker = broker
+      this.owners = broker.owners
+      broker.on('listener', () => { this.emit('listener', this.listener) })
+      broker.on('client', event => { this.emit('client', event) })
+      broker.on('disk', error => {
+        this.#diskFailure = error
+        this.emit('listener', this.listener)
+      })
+      for (const hearing of this.#hearings) hearing.end = broker.subscribe(hearing.filter, hearing.subscriber)
+      this.emit('listener', this.listener)
+    } catch (error) {
+      if (generation !== this.#generation) return
+      this.#opening = undefined
+      this.#failure = error instanceof PlatziverseError ? error : new PlatziverseError('BROKER_LISTEN_FAILED', `${reasonOf(error)}.`, { cause: error })
+      this.#retry = setTimeout(() => { if (this.#options !== undefined) void this.#apply(this.#options) }, this.#delay).unref()
+      this.#delay = Math.min(this.#delay * 2, longestRetry)
+      this.emit('listener', this.listener)
+    }
+  }
+
+  /** The broker, once it is there. */
+  async #opened (): Promise<Broker> {
+    if (this.#broker === undefined) await this.#opening
+    if (this.#broker === undefined) throw this.#failure ?? new PlatziverseError('BROKER_MISSING', 'The broker is not there.')
+    return this.#broker
+  }
+
+  /** Never rejects: a broker that cannot be closed well is closed all the same. */
+  close (): Promise<unknown> {
+    clearTimeout(this.#retry)
+    this.#generation++
+    const [opening, broker] = [this.#opening, this.#broker]
+    this.#opening = undefined
+    this.#broker = undefined
+    this.#options = undefined
+    this.#deployed = undefined
+    this.#failure = undefined
+    this.#diskFailure = undefined
+    for (const hearing of this.#hearings) delete hearing.end
+    this.#freed = Promise.allSettled([this.#freed, opening, broker?.close()])
+    return this.#freed
+  }
+
+  /** @throws PlatziverseError BROKER_MISSING, PUBLISH_FAILED */
+  async publish (publication: OutgoingPublication, origin?: string): Promise<void> {
+    const broker = this.#broker ?? await this.#opened()
+    await broker.publish(publication, origin)
+  }
+
+  /** @throws PlatziverseError BROKER_MISSING, PUBLISH_FORBIDDEN, PUBLISH_FAILED, DELIVERY_UNSETTLED */
+  async bring (publication: Publication, origin?: string): Promise<void> {
+    const broker = this.#broker ?? await this.#opened()
+    await broker.bring(publication, origin)
+  }
+
+  /** Hear what is published, also by a broker that opens later. @returns ends it */
+  subscribe (filter: string, subscriber: Subscriber): () => void {
+    const hearing: Hearing = { filter, subscriber }
+    this.#hearings.add(hearing)
+    if (this.#broker !== undefined) hearing.end = this.#broker.subscribe(filter, subscriber)
+    return () => {
+      this.#hearings.delete(hearing)
+      hearing.end?.()
+    }
+  }
+
+  /**
+   * What is retained; of a broker that is not there yet once it is.
+   * @throws AbortError when `signal` ends the wait
+   */
+  async * retained (filters: string[], signal: AbortSignal): AsyncGenerator<Delivered> {
+    while (this.#broker === undefined) await once(this, 'listener', { signal })
+    yield * this.#broker.retained(filters)
+  }
+
+  accept (stream: Duplex, arrival: Arrival): void {
+    if (this.#broker === undefined) stream.destroy()
+    else this.#broker.accept(stream, arrival)
+  }
+
+  refused (by: string, reason: string, address: string | undefined): void {
+    this.#broker?.refused(by, reason, address)
+  }
+
+  clients (): ClientInfo[] {
+    return this.#broker?.clients() ?? []
+  }
+
+  disconnect (clientId: string, banned?: number): boolean {
+    return this.#broker?.disconnect(clientId, banned) ?? false
+  }
+
+  /** @throws PlatziverseError BROKER_MISSING */
+  async endSession (clientId: string): Promise<{ disconnected: boolean, ended: boolean }> {
+    const broker = await this.#opened()
+    return await broker.endSession(clientId)
+  }
+
+  /**
+   * Let an agent belong to the next user who speaks for it.
+   * @returns whose it was; undefined: nobody's
+   * @throws PlatziverseError BROKER_MISSING
+   */
+  async forgetAgent (uuid: string): Promise<string | undefined> {
+    const { owners } = await this.#opened()
+    return await owners.forget(uuid)
+  }
+
+  /**
+   * `forgetAgent` for all agents of a user.
+   * @returns how many they were
+   * @throws PlatziverseError BROKER_MISSING
+   */
+  async forgetAgentsOf (username: string): Promise<number> {
+    const { owners } = await this.#opened()
+    return await owners.forgetUser(username)
+  }
+
+  async clearRetained (topic: string): Promise<boolean> {
+    return await this.#broker?.clearRetained(topic) ?? false
+  }
+
+  statistics (): Statistics {
+    return { ...this.#broker?.statistics() ?? nothing, ...this.#intakes() }
+  }
+
+  /** Undefined while the broker is not there. */
+  snapshot (): BrokerSnapshot | undefined {
+    const snapshot = this.#broker?.snapshot()
+    if (snapshot === undefined) return undefined
+    const { agents, unsettled, waiting, rejected } = this.#intakes()
+    return { ...snapshot, agents, unsettled, waiting, rejected }
+  }
+
+  #intakes (): IntakeStatistics {
+    const sum: IntakeStatistics = { agents: 0, messages: 0, rejected: 0, rejectedMetrics: 0, timesConverted: 0, timesReplaced: 0, nearTopics: 0, unsettled: 0, waiting: 0, timedOut: 0, abandoned: 0 }
+    for (const intake of this.intakes.values()) {
+      for (const [name, value] of Object.entries(intake.statistics())) sum[name as keyof IntakeStatistics] += value
+    }
+    return sum
+  }
+
+  takes (topic: string): boolean {
+    for (const intake of this.intakes.values()) if (intake.takes(topic)) return true
+    return false
+  }
+
+  passes (topic: string, clientId: string): void {
+    for (const intake of this.intakes.values()) intake.passes(topic, clientId)
+  }
+
+  /** Each intake gets the publication; it is acknowledged once all of them settled it. */
+  take (publication: Publication, settle: Settle): void {
+    let open = this.intakes.size
+    let failed = false
+    for (const intake of this.intakes.values()) {
+      intake.take(publication, error => {
+        open--
+        if (failed || (error === undefined && open > 0)) return
+        failed = error !== undefined
+        settle(error)
+      })
+    }
+  }
+
+  gone (connection: Connection, comesBack?: boolean): void {
+    for (const intake of this.intakes.values()) intake.gone(connection, comesBack)
+  }
+}

@@ -1,0 +1,66 @@
+// The rooms of lib/, and what each may import. One list: the linter's walls, the map in docs/architecture.md and `npm run rooms` come from it.
+import { dirname, join, relative, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** From the top down: a room imports only from rooms below it, and from `lib` itself, which everybody may. */
+export const rooms = [
+  { path: 'lib/transfer', about: 'the command `platziverse-store`: export, import, migrate, status', imports: ['lib/store', 'lib/store/rollup', 'lib/store/slices', 'lib/store/migrations', 'lib/store/dialects', 'lib/store/dialects/postgresql', 'lib/messages'] },
+  { path: 'lib/query', about: 'questions about what is stored, as `metric-query` asks them', imports: ['lib/store/rollup', 'lib/store/dialects', 'lib/messages'] },
+  { path: 'lib/store/retention', about: 'deletes what is older than it is kept', imports: ['lib/store/rollup', 'lib/store/slices', 'lib/store', 'lib/store/dialects/postgresql', 'lib/store/dialects/sqlite'] },
+  { path: 'lib/store/rollup', about: 'hours and days in short', imports: ['lib/store/slices', 'lib/store'] },
+  { path: 'lib/store/slices', about: 'long work in slices that senders do not feel', imports: ['lib/store'] },
+  { path: 'lib/store', about: 'the store: its states, connections, and what is done with a database', imports: ['lib/store/writer', 'lib/store/migrations', 'lib/store/dialects', 'lib/store/dialects/sqlite', 'lib/store/dialects/postgresql', 'lib/store/dialects/mysql', 'lib/messages'] },
+  { path: 'lib/store/writer', about: 'from messages to one statement for each batch, and to the spool while the database is away', imports: ['lib/store/dialects', 'lib/messages', 'lib/sqlite'] },
+  { path: 'lib/store/migrations', about: 'the schema, one step a file; a step that was released never changes', imports: ['lib/store/dialects/mysql', 'lib/store/dialects/postgresql'] },
+  { path: 'lib/store/dialects/sqlite', about: 'SQLite', imports: ['lib/store/dialects', 'lib/sqlite'] },
+  { path: 'lib/store/dialects/postgresql', about: 'PostgreSQL, with TimescaleDB', imports: ['lib/store/dialects'] },
+  { path: 'lib/store/dialects/mysql', about: 'MariaDB and MySQL', imports: ['lib/store/dialects'] },
+  { path: 'lib/store/dialects', about: 'what a database has to be able to do', imports: ['lib/sqlite'] },
+  { path: 'lib/registry', about: 'what outlives a deploy, by the id of its node: brokers, intakes, bridges, agents, outboxes', imports: ['lib/intake', 'lib/bridge', 'lib/agent', 'lib/broker/engine', 'lib/broker', 'lib/messages'] },
+  { path: 'lib/intake', about: 'takes the three topics off the broker, and acknowledges once they are settled', imports: ['lib/broker', 'lib/messages'] },
+  { path: 'lib/bridge', about: 'an MQTT client that carries topics to and from another broker', imports: ['lib/broker', 'lib/messages', 'lib/mqtt'] },
+  { path: 'lib/agent', about: 'the agent, and its command', imports: ['lib/messages', 'lib/mqtt'] },
+  { path: 'lib/broker/engine', about: 'the broker, made of aedes', imports: ['lib/broker/listening', 'lib/broker/login', 'lib/broker/watching', 'lib/broker', 'lib/broker/access', 'lib/broker/persistence', 'lib/broker/stream', 'lib/mqtt'] },
+  { path: 'lib/broker/listening', about: 'ports, TLS, WebSocket, and how many may connect', imports: ['lib/broker', 'lib/broker/stream'] },
+  { path: 'lib/broker/login', about: 'who comes in: users, guesses, bans', imports: ['lib/broker', 'lib/broker/access', 'lib/broker/persistence'] },
+  { path: 'lib/broker/watching', about: 'counters, `$SYS` topics, Prometheus', imports: ['lib/broker'] },
+  { path: 'lib/broker/persistence', about: 'retained messages, sessions, their queues and wills, in memory and on disk', imports: ['lib/broker', 'lib/sqlite', 'lib/mqtt'] },
+  { path: 'lib/broker', about: 'the contract: what any broker is to the rest, whatever it is made of', imports: ['lib/broker/access', 'lib/broker/stream'] },
+  { path: 'lib/broker/access', about: 'rules and password files', imports: ['lib/mqtt'] },
+  { path: 'lib/broker/stream', about: 'the bytes of a connection: guarded before they are parsed, counted, and written together', imports: [] },
+  { path: 'lib/messages', about: 'the three messages: parsed, checked, told apart', imports: [] },
+  { path: 'lib/sqlite', about: 'SQLite through sqlite3 or through Node.js', imports: [] },
+  { path: 'lib/mqtt', about: 'topics and addresses, as MQTT has them', imports: [] },
+  { path: 'lib', about: 'errors and their help, time, small data structures', imports: [] }
+]
+
+/** Most files in a room. */
+export const mostFiles = 14
+
+/** The room of a file, by its path from the repository's root or from anywhere; undefined: none. */
+export function roomOf (file) {
+  const path = dirname(relative(root, join(root, relative(root, file)))).split(sep).join('/')
+  return rooms.find(room => room.path === path)
+}
+
+/** Why a file may not import another one of lib/, by their absolute paths; undefined: it may. */
+export function wallBetween (from, to) {
+  const [here, there] = [roomOf(from), roomOf(to)]
+  if (here === undefined || there === undefined || here === there || there.path === 'lib' || here.imports.includes(there.path)) return undefined
+  return `${here.path} (${here.about}) may import from ${[...here.imports, 'lib'].join(', ')}, and not from ${there.path}: see docs/architecture.md.`
+}
+
+/** For ESLint. */
+export const walls = {
+  meta: { type: 'problem', schema: [] },
+  create: context => {
+    const check = ({ source }) => {
+      if (typeof source?.value !== 'string' || !source.value.startsWith('.')) return
+      const message = wallBetween(context.filename, join(dirname(context.filename), source.value))
+      if (message !== undefined) context.report({ node: source, message })
+    }
+    return { ImportDeclaration: check, ExportNamedDeclaration: check, ExportAllDeclaration: check, ImportExpression: check }
+  }
+}
