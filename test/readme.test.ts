@@ -6,33 +6,32 @@ import { errorHelp } from '../lib/errors.ts'
 import { rejectReasons } from '../lib/messages/parse.ts'
 import { fieldsOf, schemas } from '../lib/messages/schema.ts'
 
-const english = await readFile(new URL('../README.md', import.meta.url), 'utf8')
-const spanish = await readFile(new URL('../README.es.md', import.meta.url), 'utf8')
+const english = { errors: await page('docs/errors.md'), messages: await page('docs/messages.md') }
+const spanish = { errors: await page('docs/es/errors.md'), messages: await page('docs/es/messages.md') }
 
-test('the README explains every error code and what to do', () => {
-  for (const [code, help] of Object.entries(errorHelp)) {
-    assert.ok(english.includes(`| \`${code}\` | ${help} |`), code)
-    assert.ok(spanish.includes(`| \`${code}\` |`), `${code} in Spanish`)
-  }
+test('the page on errors explains every error code and what to do, and no other code', () => {
+  for (const [code, help] of Object.entries(errorHelp)) assert.ok(english.errors.includes(`| \`${code}\` | ${help} |`), code)
+  for (const errors of [english.errors, spanish.errors]) assert.deepEqual(codesIn(errors).sort(), Object.keys(errorHelp).sort())
 })
 
-test('the README explains every reason of a rejection', () => {
-  for (const [reason, meaning] of Object.entries(rejectReasons)) {
-    assert.ok(english.includes(`| \`${reason}\` | ${meaning} |`), reason)
-    assert.ok(spanish.includes(`| \`${reason}\` |`), `${reason} in Spanish`)
-  }
+test('the page on messages explains every reason of a rejection, and no other reason', () => {
+  for (const [reason, meaning] of Object.entries(rejectReasons)) assert.ok(english.messages.includes(`| \`${reason}\` | ${meaning} |`), reason)
+  for (const messages of [english.messages, spanish.messages]) assert.deepEqual(codesIn(messages).sort(), Object.keys(rejectReasons).sort())
 })
 
-test('the README\'s table of fields is the schema\'s', () => {
+test('the table of fields on the page on messages is the schema\'s', () => {
   for (const { field, required, description } of fieldsOf(schemas.message)) {
-    assert.ok(english.includes(`| \`${field}\` | ${required ? 'yes' : 'no'} | ${description} |`), field)
-    assert.ok(spanish.includes(`| \`${field}\` | ${required ? 'sí' : 'no'} |`), `${field} in Spanish`)
+    assert.ok(english.messages.includes(`| \`${field}\` | ${required ? 'yes' : 'no'} | ${description} |`), field)
+    assert.ok(spanish.messages.includes(`| \`${field}\` | ${required ? 'sí' : 'no'} |`), `${field} in Spanish`)
   }
+  const fields = fieldsOf(schemas.message).map(({ field }) => field)
+  for (const messages of [english.messages, spanish.messages]) assert.deepEqual([...messages.matchAll(/^\| `([\w.[\]]+)` \| (?:yes|no|sí) \|/gm)].map(match => match[1]), fields)
 })
 
-test('the page on the broker has every limit with its default', async () => {
-  const page = await readFile(new URL('../docs/broker.md', import.meta.url), 'utf8')
-  for (const [name, value] of Object.entries(limitDefaults)) assert.ok(page.includes(`| \`${name}\` | ${value.toLocaleString('en-US')} |`), name)
+test('the page on the broker has every limit with its default, and no other limit', async () => {
+  const broker = await page('docs/broker.md')
+  for (const [name, value] of Object.entries(limitDefaults)) assert.ok(broker.includes(`| \`${name}\` | ${value.toLocaleString('en-US')} |`), name)
+  assert.deepEqual([...broker.matchAll(/^\| `(\w+)` \| [\d,]+ \|/gm)].map(match => match[1]), Object.keys(limitDefaults))
 })
 
 test('the codes that the code uses are the codes there are', async () => {
@@ -44,3 +43,19 @@ test('the codes that the code uses are the codes there are', async () => {
   }
   assert.deepEqual(Object.keys(errorHelp).filter(code => !source.includes(`'${code}'`)), [])
 })
+
+test('the README fits its reader', async () => {
+  for (const file of ['README.md', 'README.es.md']) {
+    const words = (await page(file)).split(/\s+/).length
+    assert.ok(words <= 1500, `${file} has ${words} words`)
+  }
+})
+
+/** The codes that the tables of a page explain. */
+function codesIn (text: string): string[] {
+  return [...text.matchAll(/^\| `([A-Z][A-Z0-9_]+)` \| \S/gm)].map(match => match[1] ?? '')
+}
+
+function page (path: string): Promise<string> {
+  return readFile(new URL(`../${path}`, import.meta.url), 'utf8')
+}

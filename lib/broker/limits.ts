@@ -1,6 +1,6 @@
 /**
  * What a stranger may ask of the broker. 0 stands for no limit (for `connectBytes`, `packetBytes` and `topicLevels`: as large as MQTT allows).
- * One table: the form, its checks and the README show it.
+ * One table: the form, its checks and docs/broker.md show it.
  */
 export const limitDefaults = {
   /** Clients connected at one time. */

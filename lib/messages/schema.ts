@@ -24,7 +24,7 @@ export const metric = Type.Object({
 
 /**
  * The payload of each kind of message. The one source of its TypeScript type, of the check in `parse` and of the
- * README's table. Unknown fields pass through.
+ * table in docs/messages.md. Unknown fields pass through.
  */
 export const schemas = {
   connected: Type.Object({ agent }),

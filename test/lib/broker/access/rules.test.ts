@@ -9,7 +9,7 @@ function rightsOf (rules: Rule[], username?: string, clientId = 'c1'): Rights {
   return new Rules(rules).for({ username, clientId })
 }
 
-/** The example of the README. */
+/** The rules of the example "Secure broker". */
 const sensors: Rule[] = [
   { subject: 'everyone', access: 'write', topic: 'sensor_data/%u' },
   { subject: 'everyone', access: 'read', topic: 'config_change/%u' },
