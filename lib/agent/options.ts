@@ -4,6 +4,7 @@ import { PlatziverseError, reasonOf } from '../errors.ts'
 import { parse } from '../messages/parse.ts'
 import type { Agent as Identity } from '../messages/schema.ts'
 import { topics } from '../messages/topics.ts'
+import { longestTimer } from '../time.ts'
 import { defaultUuidFile, keptUuid } from './identity.ts'
 
 /** What the agent decides itself; everything else of MQTT.js can be set. */
@@ -43,8 +44,6 @@ export interface AgentSettings {
   listen: boolean
   reconnect: { min: number, max: number }
 }
-
-const longestTimer = 2 ** 31 - 1
 
 /** @throws PlatziverseError AGENT_OPTION_INVALID, naming the option */
 export function settle (options: AgentOptions): AgentSettings {

@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { createSecureContext, type ConnectionOptions } from 'node:tls'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
+import { longestTimer } from '../time.ts'
 import { BridgeTopics, type BridgeTopic } from './topics.ts'
 
 /** As Node's tls takes it; what Node-RED's tls-config adds to such options. */
@@ -52,7 +53,6 @@ export interface BridgeSettings {
 }
 
 const ports: Record<string, number> = { 'mqtt:': 1883, 'mqtts:': 8883, 'ws:': 80, 'wss:': 443 }
-const longestTimer = 2 ** 31 - 1
 
 /** @throws PlatziverseError BRIDGE_OPTION_INVALID, naming the option */
 export function resolveBridgeOptions (options: BridgeOptions): BridgeSettings {

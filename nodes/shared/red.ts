@@ -1,4 +1,5 @@
 import type { Node, NodeAPI, NodeMessage } from 'node-red'
+import { longestTimer } from '../../lib/time.ts'
 
 /** Node-RED's types, narrowed to what this package uses. */
 export type RED = NodeAPI
@@ -10,9 +11,6 @@ export function wholeNumber (value: number | string | undefined, fallback: numbe
   const number = value === '' || value === undefined || value === null ? Number.NaN : Number(value)
   return Number.isInteger(number) && number >= 0 ? number : fallback
 }
-
-/** The longest that a timer of Node can wait; asked for more, it would fire at once. */
-const longestTimer = 2 ** 31 - 1
 
 /** Whole seconds saved by the editor, in ms that a timer can wait. */
 export function milliseconds (value: number | string | undefined, fallback: number | string): number {

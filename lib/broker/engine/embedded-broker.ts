@@ -4,6 +4,7 @@ import type { Duplex, Readable } from 'node:stream'
 import { isDeepStrictEqual } from 'node:util'
 import type { AedesPublishPacket, Client, PublishPacket, Subscription } from 'aedes'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
+import { longestTimer } from '../../time.ts'
 import { Rules } from '../access/rules.ts'
 import type { AgentOwnership, Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientEvent, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Publisher, Subscriber, Taker, WebSocketMessages } from '../broker.ts'
 import { ConnectionLimits } from '../listening/connection-limits.ts'
@@ -226,7 +227,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#persistence.stateBytes.limit = options.limits.stateBytes
     this.#watchPackets(options.limits.packetTimeout)
     this.#persistence.limits = options.limits
-    this.aedes.connectTimeout = options.limits.connectTimeout * 1000 || 2 ** 31 - 1
+    this.aedes.connectTimeout = options.limits.connectTimeout * 1000 || longestTimer
     this.aedes.maxTopicLevels = options.limits.topicLevels || 100
     this.#changeUsers(options)
     this.#persistence.owners.configure({ mostPerUser: options.limits.agentsPerUser, enforced: this.#gate.hasLogins || options.listeners.some(({ certificates }) => certificates === 'username') })

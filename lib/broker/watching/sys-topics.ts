@@ -1,11 +1,9 @@
+import { longestTimer } from '../../time.ts'
 import type { BrokerSnapshot } from '../snapshot.ts'
 import { LoadAverage } from './load-average.ts'
 
 /** Publishes a retained message. */
 export type PublishValue = (topic: string, payload: string) => void
-
-/** The longest that a timer can wait, in ms. */
-const longestTimer = 2 ** 31 - 1
 
 /**
  * Tells by `$SYS/broker/…` where a broker stands, under the names and in the formats of Mosquitto 2. A name is left out where

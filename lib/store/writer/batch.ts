@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import type { Message } from '../../messages/parse.ts'
 import type { Agent } from '../../messages/schema.ts'
+import { floor, hour } from '../../time.ts'
 import type { AgentRow, Dialect, DirtyHourRow, LatestRow, MessageRow, SeenRow, SeriesRow, WriterMark } from '../dialects/dialect.ts'
 import { isUpToDate, UsedSeries, type Known, type KnownAgent, type KnownSeries } from './known-agents.ts'
 
@@ -27,9 +28,6 @@ export interface Stored {
 
 /** `last_seen_at` is written at most once in so many ms per agent. */
 const seenPrecision = 1_000
-
-/** ms of the shortest rollup. */
-const hour = 3_600_000
 
 /** What a batch says of agents beyond what the database is known to have: first who left, then who came and left, then the others. */
 interface Changes {
@@ -177,7 +175,7 @@ export class BatchWriter {
     const dirty = new Map<string, DirtyHourRow>()
     const current: KnownSeries[] = []
     const now = Date.now()
-    const currentHour = now - now % hour
+    const currentHour = floor(now, hour)
     const stored: Stored[] = []
     for (const { message, receivedAt, seq } of batch) {
       const agent = find(message.payload.agent.uuid)
@@ -189,7 +187,7 @@ export class BatchWriter {
       if (message.kind !== 'message') continue
       const { timestamp } = message.payload
       const row: MessageRow = [timestamp, seq]
-      const itsHour = timestamp - timestamp % hour
+      const itsHour = floor(timestamp, hour)
       for (const { type, value: given } of message.payload.metrics) {
         const series = agent.series.get(type) as KnownSeries
         // Nothing comes of what is not stored.
