@@ -107,3 +107,8 @@ export class PlatziverseError extends Error {
 export function reasonOf (error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
+
+/** Makes errors of one code, for whatever has only one, such as an option that is wrong. */
+export function errorsOf (code: ErrorCode): (detail: string, cause?: unknown) => PlatziverseError {
+  return (detail, cause) => new PlatziverseError(code, detail, cause === undefined ? {} : { cause })
+}

@@ -9,7 +9,7 @@ import { keepConnected, type Connection } from './connection.ts'
 import type { AgentEvents } from './events.ts'
 import { Meters, type MetricFunction, type Round } from './meters.ts'
 import { checkMetrics, inMessages } from './metrics.ts'
-import { settle, type AgentOptions, type AgentSettings } from './options.ts'
+import { resolveAgentOptions, type AgentOptions, type AgentSettings } from './options.ts'
 import { Outbox } from './outbox.ts'
 
 export { PlatziverseError } from '../errors.ts'
@@ -46,7 +46,7 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   constructor (options: AgentOptions = {}) {
     super()
-    this.#settings = settle(options)
+    this.#settings = resolveAgentOptions(options)
     this.identity = this.#settings.identity
     this.#meters = new Meters(this.#settings.metricTimeout, this.#settings.interval, round => this.#report(round))
     this.#outbox = new Outbox(this.#settings.buffer, Math.min(window, this.#settings.buffer))
@@ -65,7 +65,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     return { sent: this.#sent, pending: this.#outbox.size, dropped: this.#dropped }
   }
 
-  /** Connections that the broker ended shortly after it took them: most likely another agent has the same uuid. */
+  /** Connections that the broker ended shortly after it accepted them: most likely another agent has the same uuid. */
   get takenOver (): number {
     return this.#takenOver
   }
@@ -102,7 +102,7 @@ export class Agent extends EventEmitter<AgentEvents> {
           this.#takenOver++
           if (reason !== undefined) this.emit('problem', reason)
         },
-        message: (topic, payload) => this.#heard(topic, payload)
+        message: (topic, payload) => this.#received(topic, payload)
       })
       this.#rounds = setInterval(() => this.#measure(), this.#settings.interval)
       this.#measure()
@@ -120,7 +120,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     return this.#closing
   }
 
-  /** Resolves when the broker acknowledged what is pending now, after `limit` ms at the latest, and at once without a connection. */
+  /** Resolves when the broker has acknowledged what is pending now, after `limit` ms at the latest, and at once without a connection. */
   async settled (limit: number): Promise<void> {
     if (!this.connected) return
     let timer: NodeJS.Timeout | undefined
@@ -139,7 +139,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     const posted = this.#post(good, Date.now())
     if (bad[0] !== undefined) return Promise.reject(bad[0])
     const acknowledged = Promise.all(posted).then(() => {})
-    // Who does not wait learns of a drop by `problem`: it must not end the process.
+    // A caller that does not wait learns of a drop from `problem`; an unhandled rejection would end the process.
     acknowledged.catch(() => {})
     return acknowledged
   }
@@ -178,7 +178,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   #report (round: Round): void {
-    // Disconnected meanwhile: what was measured is of no use any more, and after the goodbye it would say that the agent is back.
+    // Disconnected meanwhile: after the goodbye a report would say that the agent is back.
     if (this.#connection === undefined || this.#closing !== undefined) return
     this.#post(round.metrics, round.timestamp)
     for (const error of round.failed) this.emit('problem', error)
@@ -194,7 +194,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     return posted
   }
 
-  /** Told once for as long as the buffer stays full; counted each time. */
+  /** Reported once for as long as the buffer stays full; counted each time. */
   #overflow (settleDropped: (error: Error) => void): void {
     const error = new PlatziverseError('AGENT_BUFFER_FULL', `More than ${this.#settings.buffer} messages wait for the broker; the oldest is dropped.`)
     settleDropped(error)
@@ -209,7 +209,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     for (let entry = client && this.#outbox.next(); entry !== undefined; entry = this.#outbox.next()) {
       const sending = entry
       client!.publish(topics.message, JSON.stringify(sending.payload), { qos: 1 }, error => {
-        // An error is the end of this connection: the message goes out again on the next one.
+        // An error ends this connection: the message is sent again on the next one.
         if (error) return
         this.#outbox.acknowledge(sending)
         this.#overflowing &&= this.#outbox.full
@@ -220,7 +220,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     }
   }
 
-  #heard (topic: string, payload: Buffer): void {
+  #received (topic: string, payload: Buffer): void {
     const parsed = parse(topic, payload, Date.now())
     if (!parsed.ok || parsed.message.payload.agent.uuid === this.uuid) return
     this.emit(parsed.message.topic, parsed.message.payload as never)

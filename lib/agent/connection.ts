@@ -4,15 +4,15 @@ import { topics } from '../messages/topics.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
 import { invalid, type AgentSettings } from './options.ts'
 
-/** Connections in a row that were ended shortly after they began: then it is told. */
-const toldAfter = 3
+/** Connections in a row that were ended shortly after they began before that is reported. */
+const reportedAfter = 3
 
 export interface ConnectionEvents {
-  /** The broker accepted us, and our subscriptions. */
+  /** The broker accepted the connection and the subscriptions. */
   opened (client: MqttClient): void
   /** An opened connection was lost; the next attempt is under way. */
   lost (reason: PlatziverseError): void
-  /** The broker ended a connection shortly after it took it; with a reason when it happened several times in a row. */
+  /** The broker ended a connection shortly after it accepted it; with a reason when that happened several times in a row. */
   takenOver (reason: PlatziverseError | undefined): void
   /** An attempt failed, or the broker refused something. */
   failed (reason: PlatziverseError): void
@@ -29,8 +29,8 @@ export interface Connection {
 
 /**
  * Be connected from now until `stop`, with exponential back-off and jitter between attempts.
- * Each attempt is a new MQTT.js client that does not reconnect, so that it has no store which would send messages again
- * on top of ours. [MQTT-3.1.2-6] a clean session keeps nothing at the broker either.
+ * Each attempt is a new MQTT.js client that does not reconnect: its own store would send messages again, on top of the outbox.
+ * [MQTT-3.1.2-6] With a clean session the broker keeps nothing either.
  */
 export function keepConnected (settings: AgentSettings, on: ConnectionEvents): Connection {
   const { uuid } = settings.identity
@@ -47,7 +47,7 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
       if (url === undefined) throw new Error('there is no address yet')
       const { url: address, ...login } = readMqttAddress(url)
       follow(mqtt.connect(address, {
-        // One id per agent, so that a broker drops the half-open connection of before instead of sending its will later.
+        // One id per agent, so that a broker drops the earlier, half-open connection now instead of sending its will later.
         clientId: `platziverse-${uuid}`,
         keepalive: 30,
         connectTimeout: 10_000,
@@ -78,8 +78,8 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
       else open(link)
     })
     link.on('message', (topic, payload) => on.message(topic, payload))
-    // An acknowledgement, not the connection, shows that the broker is well: one that refuses them closes again and again. Nor is all well
-    // right after a connection that was taken over: the other agent takes this one over as soon as it is back.
+    // An acknowledgement, not the connection, shows that the broker works: one that acknowledges nothing closes again and again. Nor is
+    // all well right after a connection was taken over: the other agent takes this one over as soon as it is back.
     link.on('packetreceive', packet => {
       if (packet.cmd !== 'puback') return
       acknowledged = true
@@ -88,7 +88,7 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
     link.on('error', error => {
       cause = error
       link.end(true)
-      // What came in one piece with the fault is still told, and an ended client of MQTT.js throws when it is to publish.
+      // What arrived in one piece with the fault is still reported, and an ended client of MQTT.js throws when asked to publish.
       closed()
     })
     link.on('close', closed)
@@ -102,7 +102,7 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
       const wasTakenOver = wasOpen && acknowledged && cause === closedByBroker && !isSteady(openedAt)
       if (wasTakenOver) takenOver++
       tryAgain()
-      if (wasTakenOver) on.takenOver(takenOver === toldAfter ? takenOverBy(link.options.clientId) : undefined)
+      if (wasTakenOver) on.takenOver(takenOver === reportedAfter ? takenOverBy(link.options.clientId) : undefined)
       if (wasOpen) on.lost(unreachable(cause))
       else on.failed(unreachable(cause))
     }
@@ -115,7 +115,7 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
     on.opened(link)
   }
 
-  /** Whether a connection held for longer than any wait between two attempts. */
+  /** Whether a connection lasted longer than any wait between two attempts. */
   function isSteady (openedAt: number): boolean {
     return performance.now() - openedAt > settings.reconnect.max
   }
@@ -147,7 +147,7 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
 }
 
 function takenOverBy (clientId = ''): PlatziverseError {
-  return new PlatziverseError('AGENT_TAKEN_OVER', `The broker ended ${toldAfter} connections in a row that worked, as it does when another client connects with the client id ${JSON.stringify(clientId)}.`)
+  return new PlatziverseError('AGENT_TAKEN_OVER', `The broker ended ${reportedAfter} connections in a row that worked, as it does when another client connects with the client id ${JSON.stringify(clientId)}.`)
 }
 
 function unreachable (cause: unknown): PlatziverseError {

@@ -6,7 +6,7 @@ export interface AgentEvents {
   connected: [agent: Identity]
   /** The connection was lost (`reason`; the agent tries again) or ended by `disconnect()`. */
   disconnected: [reason?: PlatziverseError]
-  /** The broker acknowledged a message of ours. */
+  /** The broker acknowledged a message of this agent. */
   message: [payload: MessagePayload]
   /** Something went wrong and the agent goes on: AGENT_UNREACHABLE, AGENT_TAKEN_OVER, AGENT_METRIC_FAILED, AGENT_BUFFER_FULL, AGENT_CLOSED, AGENT_OPTION_INVALID. */
   problem: [error: PlatziverseError]

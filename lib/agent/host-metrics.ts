@@ -8,13 +8,13 @@ export type HostMetricGroup = typeof hostMetricGroups[number]
 
 export interface HostMetric {
   type: string
-  /** null where this machine, now, has no such number. */
+  /** null where this machine has no such number now. */
   measure: () => Promise<number | null>
 }
 
-/** Ms over which a rate is measured the first time; later it is since the round before. */
+/** Ms over which a rate is measured the first time; later it is measured since the round before. */
 const firstSpan = 500
-/** Ms until a sensor that was not there, or the default network interface, is looked for again: looking starts processes. */
+/** Ms until a missing sensor, or the default network interface, is looked for again: that starts processes. */
 const lookAgainAfter = 5 * 60_000
 
 /**
@@ -27,7 +27,7 @@ export function hostMetrics (groups: readonly HostMetricGroup[] = hostMetricGrou
   return groups.flatMap(group => makers[group]())
 }
 
-// Node answers for processor and disk itself, without the processes that systeminformation starts, some synchronously.
+// Node itself knows about processor and disk; systeminformation would start processes, some of them synchronously.
 const makers: Record<HostMetricGroup, () => HostMetric[]> = {
   cpu: () => [{ type: 'cpuLoad', measure: cpuLoad() }],
   memory: () => {
@@ -71,14 +71,14 @@ function cpuTemperature (): HostMetric['measure'] {
   return async () => {
     if (Date.now() < absentUntil) return null
     const { main } = await systeminformation.cpuTemperature()
-    // A sensor that is not there reads as null, as NaN or, in some virtual machines, as exactly 0.
+    // A missing sensor reads as null, as NaN or, in some virtual machines, as exactly 0.
     const degrees = number(main || null)
     if (degrees === null) absentUntil = Date.now() + lookAgainAfter
     return degrees
   }
 }
 
-/** As df counts: the part of what users may use. */
+/** As df counts: of the space that users may use. */
 async function diskUsed (): Promise<number | null> {
   const { blocks, bfree, bavail } = await statfs(process.platform === 'win32' ? `${process.env.SystemDrive ?? 'C:'}\\` : '/')
   return percent(blocks - bfree, blocks - bfree + bavail)
@@ -100,7 +100,7 @@ function networkRates (): () => Promise<{ rx_sec: number, tx_sec: number } | und
   }
 }
 
-/** Two metrics of one reading: whoever asks while it runs gets the same one. */
+/** One reading for several metrics: all calls while it runs get the same one. */
 function shared<T> (read: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined
   return () => running ??= read().finally(() => { running = undefined })
@@ -110,7 +110,7 @@ function percent (part: number, whole: number): number | null {
   return number(part / whole * 100)
 }
 
-/** Two decimals; null for what is no number. */
+/** Rounded to two decimals; null where it is no number. */
 function number (value: number | null | undefined): number | null {
   return typeof value === 'number' && Number.isFinite(value) ? Math.round(value * 100) / 100 : null
 }

@@ -13,7 +13,7 @@ export function keptUuid (file: string): string {
   const uuid = randomUUID()
   mkdirSync(dirname(file), { recursive: true })
   try {
-    // An empty file is what a power cut left behind: only that one may be overwritten.
+    // Only an empty file may be overwritten: a power cut left it behind.
     writeFileSync(file, `${uuid}\n`, { flag: kept === undefined ? 'wx' : 'w', flush: true })
     return uuid
   } catch (error) {

@@ -2,7 +2,7 @@ import { PlatziverseError } from '../errors.ts'
 import type { Metric } from '../messages/schema.ts'
 import { checkMetrics, metricFailed } from './metrics.ts'
 
-/** ms that a round waits for a function which was never slow, at least. */
+/** The least ms that a round waits for a function that was never slow. */
 const leastPatience = 1_000
 
 export type MetricValue = Metric['value']
@@ -10,7 +10,7 @@ export type MetricCallback = (error: unknown, value?: MetricValue | null) => voi
 
 /**
  * Measures one metric: returns the value, a promise of it, or, when it takes one argument, calls that back.
- * null says that there is nothing to report this time.
+ * null: there is nothing to report this time.
  */
 export type MetricFunction =
   | (() => MetricValue | null | Promise<MetricValue | null>)
@@ -36,8 +36,8 @@ export class Meters {
 
   /**
    * @param limit ms until a function that does not answer counts as failed
-   * @param interval ms between two rounds: a function that took longer than half of it once keeps the others waiting no more
-   * @param late is given what comes after its round, alone, with the round's timestamp
+   * @param interval ms between two rounds: once a function took longer than half of that, rounds no longer wait for it
+   * @param late gets each result that comes after its round, with the round's timestamp
    */
   constructor (limit: number, interval: number, late: (round: Round) => void) {
     this.#limit = limit
@@ -112,7 +112,7 @@ function roundOf (timestamp: number, measured: Measured[]): Round {
   return { timestamp, metrics: good, failed: [...measured.filter(result => result instanceof PlatziverseError), ...bad] }
 }
 
-/** `fn` as one that answers within `limit` or fails, and that never runs twice at once: undefined while it runs and is not late. */
+/** Makes `fn` answer within `limit` ms or fail, and never run twice at once: undefined while it runs and is not late. */
 function limited (fn: MetricFunction, limit: number): () => Promise<unknown> | undefined {
   let state: 'idle' | 'running' | 'late' = 'idle'
   return () => {

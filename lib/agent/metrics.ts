@@ -3,18 +3,18 @@ import { parse } from '../messages/parse.ts'
 import { schemas, type Metric } from '../messages/schema.ts'
 import { topics } from '../messages/topics.ts'
 
-// 1,000 long texts would be over a megabyte; brokers commonly refuse packets far smaller than that.
+// 1,000 long texts would be more than a megabyte; brokers commonly refuse packets far smaller than that.
 const maxMessageBytes = 64 * 1024
 const { maxItems: maxMetrics } = schemas.message.properties.metrics as unknown as { maxItems: number }
 
-/** What kept the metric `type` from being reported. */
+/** The error for a metric that could not be reported. */
 export function metricFailed (type: unknown, reason: unknown): PlatziverseError {
   const which = typeof type === 'string' ? `The metric ${JSON.stringify(type)}` : 'A metric without a type'
   const detail = `${which} was not reported: ${reasonOf(reason).replace(/\.$/, '')}.`
   return new PlatziverseError('AGENT_METRIC_FAILED', detail, { cause: reason })
 }
 
-/** Tell apart what the contract lets through from what it does not. */
+/** Separate the metrics that keep to the contract from those that do not. */
 export function checkMetrics (metrics: readonly unknown[]): { good: Metric[], bad: PlatziverseError[] } {
   const good = new Map<string, Metric>()
   const bad: PlatziverseError[] = []
@@ -28,7 +28,7 @@ export function checkMetrics (metrics: readonly unknown[]): { good: Metric[], ba
   return { good: [...good.values()], bad }
 }
 
-/** Metrics in as many groups as one message each can carry. */
+/** Metrics in groups, each small enough for one message. */
 export function inMessages (metrics: readonly Metric[]): Metric[][] {
   const messages: Metric[][] = []
   let bytes = Infinity

@@ -1,13 +1,13 @@
 import { hostname } from 'node:os'
 import type { IClientOptions } from 'mqtt'
-import { PlatziverseError, reasonOf } from '../errors.ts'
+import { errorsOf, reasonOf } from '../errors.ts'
 import { parse } from '../messages/parse.ts'
 import type { Agent as Identity } from '../messages/schema.ts'
 import { topics } from '../messages/topics.ts'
-import { longestTimer } from '../time.ts'
+import { wholeOption } from '../whole-option.ts'
 import { defaultUuidFile, keptUuid } from './identity.ts'
 
-/** What the agent decides itself; everything else of MQTT.js can be set. */
+/** Options of MQTT.js that the agent decides itself; all others can be set. */
 type OwnMqttOptions = 'will' | 'clean' | 'protocolVersion' | 'protocolId' | 'reconnectPeriod' | 'queueQoSZero' | 'resubscribe' | 'manualConnect' | 'incomingStore' | 'outgoingStore'
 
 export interface AgentOptions {
@@ -17,13 +17,13 @@ export interface AgentOptions {
   username?: string
   /** Ms between two rounds of measuring. Default: 5000. */
   interval?: number
-  /** Options of MQTT.js; `url` may be a function, which is asked at each attempt and returns undefined while there is no address. Default url: mqtt://127.0.0.1:8083. */
+  /** Options of MQTT.js; `url` may be a function, which is called at each attempt and returns undefined while there is no address. Default url: mqtt://127.0.0.1:8083. */
   mqtt?: Omit<IClientOptions, OwnMqttOptions> & { url?: string | (() => string | undefined) }
   /** Who the agent is, 1 to 128 printable characters. Default: the one kept in `uuidFile`. */
   uuid?: string
   /** Where a uuid that was made once is kept. Default: a file of this name under the user's data folder. Two agents must not share it. */
   uuidFile?: string
-  /** The most messages that wait for the broker's acknowledgement; past that the oldest is dropped and counted. Default: 10,000. */
+  /** The most messages that wait for the broker's acknowledgement; beyond that the oldest is dropped and counted. Default: 10,000. */
   buffer?: number
   /** Ms that a metric's function may take. Default: 5000. */
   metricTimeout?: number
@@ -45,20 +45,22 @@ export interface AgentSettings {
   reconnect: { min: number, max: number }
 }
 
+export const invalid = errorsOf('AGENT_OPTION_INVALID')
+
 /** @throws PlatziverseError AGENT_OPTION_INVALID, naming the option */
-export function settle (options: AgentOptions): AgentSettings {
+export function resolveAgentOptions (options: AgentOptions): AgentSettings {
   const { url = 'mqtt://127.0.0.1:8083', ...mqtt } = options.mqtt ?? {}
   if (typeof url === 'string') checkUrl(url)
-  const min = whole('reconnect.min', options.reconnect?.min, 1000)
+  const min = wholeOption('reconnect.min', options.reconnect?.min, { fallback: 1000 }, invalid)
   return {
     identity: identityOf(options),
-    interval: whole('interval', options.interval, 5000),
+    interval: wholeOption('interval', options.interval, { fallback: 5000 }, invalid),
     url,
     mqtt,
-    buffer: whole('buffer', options.buffer, 10_000),
-    metricTimeout: whole('metricTimeout', options.metricTimeout, 5000),
+    buffer: wholeOption('buffer', options.buffer, { fallback: 10_000 }, invalid),
+    metricTimeout: wholeOption('metricTimeout', options.metricTimeout, { fallback: 5000 }, invalid),
     listen: options.listen ?? true,
-    reconnect: { min, max: Math.max(min, whole('reconnect.max', options.reconnect?.max, 30_000)) }
+    reconnect: { min, max: Math.max(min, wholeOption('reconnect.max', options.reconnect?.max, { fallback: 30_000 }, invalid)) }
   }
 }
 
@@ -89,14 +91,4 @@ function uuidOf (file: string): string {
 function checkUrl (url: string): void {
   if (URL.canParse(url) && /^(mqtts?|tcp|ssl|tls|wss?)(\+unix)?:$/.test(new URL(url).protocol)) return
   throw invalid('mqtt.url must be an address such as mqtt://192.0.2.1:1883.')
-}
-
-function whole (name: string, value: unknown, fallback: number): number {
-  if (value === undefined) return fallback
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= longestTimer) return value
-  throw invalid(`${name} must be a whole number from 1 to ${longestTimer}, and is ${String(value)}.`)
-}
-
-export function invalid (detail: string, cause?: unknown): PlatziverseError {
-  return new PlatziverseError('AGENT_OPTION_INVALID', detail, cause === undefined ? {} : { cause })
 }

@@ -1,6 +1,6 @@
 import type { MessagePayload } from '../messages/schema.ts'
 
-/** A message until the broker acknowledged it. `settled` rejects when it was dropped. */
+/** A message that the broker has not acknowledged yet. `settled` rejects when it is dropped. */
 export interface Pending {
   readonly payload: MessagePayload
   readonly settled: Promise<void>
@@ -9,14 +9,14 @@ export interface Pending {
 
 /**
  * Messages that the broker has not acknowledged, in their order and bounded.
- * The first `flying` of them were sent on the connection of now.
+ * The first `flying` of them were sent on the current connection.
  */
 export class Outbox {
   readonly #capacity: number
   readonly #window: number
   #entries: Pending[] = []
   #flying = 0
-  /** The first so many were sent once, on this connection or an earlier one: the broker may have stored them. */
+  /** How many of the first were sent before, on this connection or an earlier one: the broker may have stored them. */
   #tried = 0
 
   /**
@@ -36,7 +36,7 @@ export class Outbox {
     return this.#entries.length >= this.#capacity
   }
 
-  /** Keep a message; past the capacity the oldest that was never sent is taken out, and returned for the caller to settle. */
+  /** Keep a message. Beyond the capacity the oldest that was never sent is taken out, and returned for the caller to settle. */
   add (payload: MessagePayload): { added: Pending, dropped?: Pending } {
     const added = pending(payload)
     this.#entries.push(added)
@@ -68,7 +68,7 @@ export class Outbox {
     this.#flying = 0
   }
 
-  /** Resolves when every message that is here now was acknowledged or dropped. */
+  /** Resolves when each message that is here now is acknowledged or dropped. */
   async drained (): Promise<void> {
     await Promise.allSettled(this.#entries.map(entry => entry.settled))
   }

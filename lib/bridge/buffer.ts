@@ -1,4 +1,4 @@
-/** A message for the other broker, until it took it. */
+/** A message that the other broker has not acknowledged yet. */
 export interface Unsent {
   /** As the other broker is to get it. */
   topic: string
@@ -7,7 +7,7 @@ export interface Unsent {
   retain: boolean
 }
 
-/** Messages for the other broker in their order, bounded by count and bytes. The first few of them are on their way. */
+/** Messages for the other broker in their order, bounded in number and bytes. The first few of them are on their way. */
 export class BridgeBuffer {
   readonly #limits: { messages: number, bytes: number }
   readonly #window: number
@@ -54,18 +54,18 @@ export class BridgeBuffer {
     return message
   }
 
-  /** The other broker took it, or nobody is to send it again. */
+  /** The other broker acknowledged it, or it is not to be sent again. */
   remove (message: Unsent): void {
     if (this.#flying.delete(message)) this.#bytes -= sizeOf(message)
   }
 
-  /** It did not get away: it is the next to be sent. */
+  /** It could not be sent: it is the next to be sent. */
   putBack (message: Unsent): void {
     if (!this.#flying.delete(message)) return
     this.#waiting.splice(this.#head, 0, message)
   }
 
-  /** What another buffer held goes before all that waits, also beyond the limits: it was taken in once. */
+  /** Put what another buffer held before everything that waits, even beyond the limits: it was accepted once. */
   prepend (messages: Unsent[]): void {
     this.#waiting = [...messages, ...this.#waiting.slice(this.#head)]
     this.#head = 0

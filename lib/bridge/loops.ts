@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
-import { Recent } from '../recent.ts'
+import { kindOf } from '../messages/topics.ts'
+import { RecentMap } from '../recent-map.ts'
 
 /** Ms for which a message is known again. */
 const remembered = 10_000
-/** Messages that are known again; at most twice as many. */
-const leastRemembered = 10_000
-/** How often within that time the same message may come round by other ways before it is taken for one that circles. */
+/** Messages that are known again. */
+const mostRemembered = 20_000
+/** How often within that time the same message may come round before it counts as one that circles. */
 const usualPatience = 20
 
 interface Memory {
@@ -20,12 +21,13 @@ interface Memory {
 }
 
 /**
- * Knows messages again that a bridge carried: MQTT 3.1.1 has no way to mark them. A message that circles comes round
- * until it is dropped once; one that many publish is dropped only when it looks the same, which takes more than two a second.
+ * Recognises messages that a bridge carried before: MQTT 3.1.1 has no way to mark them. A message that circles comes round
+ * until it is dropped once. Equal messages of many publishers are dropped only when they look like one that circles, which takes
+ * more than two a second.
  */
 export class LoopGuard {
   readonly #now: () => number
-  #memories = new Recent<Memory>(2 * leastRemembered)
+  #memories = new RecentMap<Memory>(mostRemembered)
 
   /** @param now ms that never go back */
   constructor (now: () => number = () => performance.now()) {
@@ -37,7 +39,7 @@ export class LoopGuard {
    * @param topic its topic at the other broker
    * @param publisher who published it here
    * @param patience how often it may come round
-   * @returns whether it circles: it comes from others than whom it was first heard from, again and again
+   * @returns whether it circles: it comes again and again, and not from the one who published it first
    */
   leaves (topic: string, payload: Buffer, publisher: string, patience = usualPatience): boolean {
     const memory = this.#recall(keyOf(topic, payload))
@@ -45,7 +47,7 @@ export class LoopGuard {
     return memory.publisher !== publisher && ++memory.rounds > patience
   }
 
-  /** A message was sent to a broker that sends it back to all that subscribed to it. */
+  /** A message was sent to a broker that sends it back to every subscriber, this bridge included. */
   echoes (topic: string, payload: Buffer): void {
     const memory = this.#recall(keyOf(topic, payload))
     memory.echoes++
@@ -80,6 +82,16 @@ export class LoopGuard {
     this.#memories.set(key, memory)
     return memory
   }
+}
+
+/**
+ * How often a message of this local topic may come round. Platforms publish again what they stored, and no two messages of agents
+ * are the same: one that comes round came over another bridge.
+ * @returns undefined: as often as usual
+ */
+export function patienceWith (topic: string): number | undefined {
+  const kind = kindOf(topic)
+  return kind === undefined ? undefined : kind === 'message' ? 0 : 1
 }
 
 function keyOf (topic: string, payload: Buffer): string {

@@ -1,11 +1,11 @@
 import { hostname } from 'node:os'
 import { createSecureContext, type ConnectionOptions } from 'node:tls'
-import { PlatziverseError, reasonOf } from '../errors.ts'
+import { reasonOf } from '../errors.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
-import { longestTimer } from '../time.ts'
-import { BridgeTopics, type BridgeTopic } from './topics.ts'
+import { wholeOption } from '../whole-option.ts'
+import { BridgeTopics, invalid, type BridgeTopic } from './topics.ts'
 
-/** As Node's tls takes it; what Node-RED's tls-config adds to such options. */
+/** The TLS options of Node that Node-RED's tls-config sets. */
 export type BridgeTls = Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'pfx' | 'passphrase' | 'rejectUnauthorized' | 'servername' | 'ALPNProtocols'>
 
 export interface BridgeOptions {
@@ -17,18 +17,18 @@ export interface BridgeOptions {
   password?: string
   /** For mqtts and wss; without it the certificate is checked against the authorities that Node knows. */
   tls?: BridgeTls
-  /** Default: the host's name and `id`, so that the other broker knows the session again. */
+  /** Default: made of the host's name and `id`, so that the other broker recognises the session. */
   clientId?: string
   /** Seconds. Default: 60. */
   keepalive?: number
-  /** Whether the other broker forgets the session at each disconnection, and with it what was published meanwhile. Default: false. */
+  /** Whether the other broker forgets the session at each disconnection, and so what is published meanwhile. Default: false. */
   clean?: boolean
   topics: BridgeTopic[]
-  /** What is kept for the other broker until it acknowledges it; beyond either the newest is dropped. Default: 10,000 messages of 50 MB in all. */
+  /** What is kept until the other broker acknowledges it; beyond either limit the newest message is dropped. Default: 10,000 messages, 50 MB. */
   buffer?: { messages?: number, bytes?: number }
   /**
    * Whether to connect as a bridge (protocol level 0x84), so that the other broker does not send back what it got from
-   * here and keeps the retain flag. Where it refuses that, the bridge connects without. Default: true.
+   * here, and keeps the retain flag. Where it refuses that, the bridge connects as an ordinary client. Default: true.
    */
   bridgeBit?: boolean
   /** Ms before the first and, doubling, the later attempts to connect again. Default: 1000 and 30,000. */
@@ -67,31 +67,24 @@ export function resolveBridgeOptions (options: BridgeOptions): BridgeSettings {
   } catch (error) {
     throw invalid(`The certificate, its key or the authority cannot be used: ${reasonOf(error)}.`, error)
   }
-  const min = whole('reconnect.min', reconnect.min, 1000, 1)
+  const min = wholeOption('reconnect.min', reconnect.min, { fallback: 1000 }, invalid)
   return {
     url: address,
     address: `${host}:${port || ports[protocol]}`,
     username,
     password,
     ...login,
-    // MQTT.js would take a certificate for a wish to have TLS.
+    // MQTT.js would speak TLS wherever it gets a certificate.
     tls: protocol === 'mqtts:' || protocol === 'wss:' ? tls : {},
     clientId: options.clientId || `platziverse-${hostname()}-${id}`,
-    keepalive: whole('The keepalive', keepalive, 60, 0, 65_535),
+    keepalive: wholeOption('The keepalive', keepalive, { fallback: 60, least: 0, most: 65_535 }, invalid),
     clean,
     topics: new BridgeTopics(topics),
-    buffer: { messages: whole('The buffer', buffer.messages, 10_000, 1), bytes: whole('The buffer', buffer.bytes, 50_000_000, 1, Number.MAX_SAFE_INTEGER) },
+    buffer: {
+      messages: wholeOption('The buffer', buffer.messages, { fallback: 10_000 }, invalid),
+      bytes: wholeOption('The buffer', buffer.bytes, { fallback: 50_000_000, most: Number.MAX_SAFE_INTEGER }, invalid)
+    },
     bridgeBit,
-    reconnect: { min, max: Math.max(min, whole('reconnect.max', reconnect.max, 30_000, 1)) }
+    reconnect: { min, max: Math.max(min, wholeOption('reconnect.max', reconnect.max, { fallback: 30_000 }, invalid)) }
   }
-}
-
-export function invalid (detail: string, cause?: unknown): PlatziverseError {
-  return new PlatziverseError('BRIDGE_OPTION_INVALID', detail, cause === undefined ? {} : { cause })
-}
-
-function whole (name: string, value: number | undefined, fallback: number, min: number, max = longestTimer): number {
-  if (value === undefined) return fallback
-  if (Number.isInteger(value) && value >= min && value <= max) return value
-  throw invalid(`${name} must be a whole number from ${min} to ${max}, and is ${String(value)}.`)
 }

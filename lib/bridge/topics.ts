@@ -1,4 +1,4 @@
-import { PlatziverseError } from '../errors.ts'
+import { errorsOf } from '../errors.ts'
 import { covers, matches, parseFilter, type Filter } from '../mqtt/topic-filters.ts'
 
 /** A row of a bridge. As in Mosquitto, `localPrefix + filter` here is `remotePrefix + filter` there; `filter` may be empty. */
@@ -14,7 +14,9 @@ export interface BridgeTopic {
 
 type Qos = 0 | 1 | 2
 
-/** One direction of a row: what matches `filter` goes on with another prefix. */
+export const invalid = errorsOf('BRIDGE_OPTION_INVALID')
+
+/** One direction of a row: a topic that matches `filter` gets another prefix. */
 interface Route {
   text: string
   filter: Filter
@@ -23,13 +25,13 @@ interface Route {
   qos: Qos
 }
 
-/** Where a message goes on. */
-export interface Target { topic: string, qos: Qos }
+/** What a message is published to on the other side, and with which quality of service at most. */
+export interface Destination { topic: string, qos: Qos }
 
-/** What one side is subscribed to. */
-export interface Subscription { filter: string, qos: Qos }
+/** A filter that the bridge subscribes to on one side. */
+export interface BridgeSubscription { filter: string, qos: Qos }
 
-/** The topics of a bridge, as a table. Of several rows that match a topic the first decides. */
+/** The table of a bridge's topics. Where several rows match a topic, the first one decides. */
 export class BridgeTopics {
   readonly #in: Route[]
   readonly #out: Route[]
@@ -54,33 +56,33 @@ export class BridgeTopics {
     this.#remote = leastOf(this.#in)
   }
 
-  get local (): Subscription[] {
+  get local (): BridgeSubscription[] {
     return this.#local.map(({ text, qos }) => ({ filter: text, qos }))
   }
 
-  get remote (): Subscription[] {
+  get remote (): BridgeSubscription[] {
     return this.#remote.map(({ text, qos }) => ({ filter: text, qos }))
   }
 
-  /** Whether a message that subscription `i` of `local` gave comes again from none before it: filters may overlap. */
+  /** Whether subscription `i` of `local` is the first that matches a topic: filters may overlap, and each then brings the message. */
   isFirst (i: number, topic: string): boolean {
     if (i === 0) return true
     const levels = topic.split('/')
     return this.#local.findIndex(({ filter }) => matches(filter, levels)) === i
   }
 
-  /** Where a message of this broker goes at the other one. */
-  outward (topic: string): Target | undefined {
+  /** Where a message of this broker goes on the other one; undefined: nowhere. */
+  outward (topic: string): Destination | undefined {
     return route(this.#out, topic)
   }
 
-  /** Where a message of the other broker goes here. */
-  inward (topic: string): Target | undefined {
+  /** Where a message of the other broker goes here; undefined: nowhere. */
+  inward (topic: string): Destination | undefined {
     return route(this.#in, topic)
   }
 }
 
-function route (routes: Route[], topic: string): Target | undefined {
+function route (routes: Route[], topic: string): Destination | undefined {
   const levels = topic.split('/')
   const found = routes.find(({ filter }) => matches(filter, levels))
   if (found === undefined) return undefined
@@ -89,7 +91,11 @@ function route (routes: Route[], topic: string): Target | undefined {
   return isTopic ? { topic: target, qos: found.qos } : undefined
 }
 
-/** The fewest filters that match all: a broker may send a message once for each that matches [MQTT-3.3.5-1]. */
+export function lowerQos (one: Qos, other: Qos): Qos {
+  return one < other ? one : other
+}
+
+/** The fewest filters that match the same topics: a broker may send a message once for each filter that matches [MQTT-3.3.5-1]. */
 function leastOf (routes: Route[]): Route[] {
   const all = routes.filter((route, i) => !routes.some((other, j) => {
     if (!covers(other.filter, route.filter)) return false
@@ -106,8 +112,4 @@ function parse (prefix: string, filter: string, i: number): Filter {
   const parsed = parseFilter(prefix + filter)
   if (parsed === undefined) throw invalid(`Topic ${i + 1} is no topic filter: ${prefix + filter || 'it is empty'}.`)
   return parsed
-}
-
-function invalid (detail: string): PlatziverseError {
-  return new PlatziverseError('BRIDGE_OPTION_INVALID', detail)
 }

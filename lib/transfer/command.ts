@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { extname, resolve } from 'node:path'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import type { Knex } from 'knex'
-import { PlatziverseError, reasonOf } from '../errors.ts'
+import { errorsOf, PlatziverseError, reasonOf } from '../errors.ts'
 import type { DatabaseOptions } from '../store/dialects/options.ts'
 import type { TimescaleState } from '../store/dialects/postgresql/timescale.ts'
 import { tryDatabase } from '../store/try-database.ts'
@@ -54,6 +54,8 @@ const options = {
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values']
 
+const invalid = errorsOf('TRANSFER_OPTION_INVALID')
+
 // Who reads the answer may have read enough of it, as `head` has.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -78,10 +80,6 @@ function readArguments () {
   } catch (cause) {
     throw invalid(`${reasonOf(cause).replace(/\.$/, '')}; see --help.`, cause)
   }
-}
-
-function invalid (detail: string, cause?: unknown): PlatziverseError {
-  return new PlatziverseError('TRANSFER_OPTION_INVALID', detail, { cause })
 }
 
 async function run (command: string | undefined, file: string | undefined, values: Values): Promise<void> {

@@ -6,8 +6,8 @@ import { LoadAverage } from './load-average.ts'
 export type PublishValue = (topic: string, payload: string) => void
 
 /**
- * Tells by `$SYS/broker/…` where a broker stands, under the names and in the formats of Mosquitto 2. A name is left out where
- * the broker cannot tell what Mosquitto means by it.
+ * Publishes the state of a broker under `$SYS/broker/…`, with the names and formats of Mosquitto 2. A name is left out where the
+ * broker does not have what Mosquitto means by it.
  */
 export class SysTopics {
   #source: () => BrokerSnapshot
@@ -43,12 +43,12 @@ export class SysTopics {
     this.#timer = setInterval(() => { this.#update() }, Math.min(this.#interval * 1000, longestTimer)).unref()
   }
 
-  /** What was published stays as it is. */
+  /** Publish no more; what was published stays. */
   stop (): void {
     clearInterval(this.#timer)
   }
 
-  /** Take back what was published: it will not be kept up. */
+  /** Remove what was published: it would become stale. */
   clear (): void {
     for (const topic of this.#published.keys()) this.#publish(topic, '')
     this.#published.clear()
@@ -56,14 +56,14 @@ export class SysTopics {
 
   #update (): void {
     const snapshot = this.#source()
-    this.#tell('version', this.#version)
-    this.#tell('uptime', `${Math.floor((this.#now() - snapshot.startedAt) / 1000)} seconds`)
-    for (const [name, value] of Object.entries(valuesOf(snapshot))) this.#tell(name, String(value))
+    this.#publishIfChanged('version', this.#version)
+    this.#publishIfChanged('uptime', `${Math.floor((this.#now() - snapshot.startedAt) / 1000)} seconds`)
+    for (const [name, value] of Object.entries(valuesOf(snapshot))) this.#publishIfChanged(name, String(value))
     for (const [name, count] of Object.entries(countersOf(snapshot))) {
       const load = this.#loads.get(name)
       load?.update(count)
       const { values } = load ?? this.#average(name, count)
-      for (const [span, value] of Object.entries(values)) this.#tell(`load/${name}/${span}`, value.toFixed(2))
+      for (const [span, value] of Object.entries(values)) this.#publishIfChanged(`load/${name}/${span}`, value.toFixed(2))
     }
   }
 
@@ -73,7 +73,7 @@ export class SysTopics {
     return load
   }
 
-  #tell (name: string, payload: string): void {
+  #publishIfChanged (name: string, payload: string): void {
     const topic = `$SYS/broker/${name}`
     if (this.#published.get(topic) === payload) return
     this.#published.set(topic, payload)
@@ -83,7 +83,7 @@ export class SysTopics {
 
 function valuesOf (snapshot: BrokerSnapshot): Record<string, number> {
   const { clients, messages, bytes, retained, subscriptions } = snapshot
-  // Mosquitto's message store holds the retained ones too.
+  // Mosquitto's message store includes the retained messages.
   const stored = messages.stored + retained
   return {
     'clients/connected': clients.connected,
@@ -109,7 +109,7 @@ function valuesOf (snapshot: BrokerSnapshot): Record<string, number> {
   }
 }
 
-/** What the load averages are of. */
+/** The counters that have load averages. */
 function countersOf (snapshot: BrokerSnapshot): Record<string, number> {
   const { messages, bytes, connections } = snapshot
   return {
@@ -125,7 +125,7 @@ function countersOf (snapshot: BrokerSnapshot): Record<string, number> {
   }
 }
 
-/** Mosquitto does not count what the rules forbid. */
+/** Mosquitto does not count messages that the rules forbid. */
 function lost ({ messages, droppedBy }: BrokerSnapshot): number {
   return messages.publishDropped - (droppedBy['rules'] ?? 0)
 }

@@ -1,4 +1,4 @@
-import { PlatziverseError } from '../../errors.ts'
+import { errorsOf } from '../../errors.ts'
 import { day, floor, hour } from '../../time.ts'
 
 /** For how many days metrics are kept as they came, by hour and by day; whole numbers, 0 = for ever. */
@@ -15,6 +15,8 @@ export interface RetentionOptions extends KeptDays {
 
 /** From when on (UTC ms) metrics are kept; the last two begin a UTC day, the first an hour. */
 export interface Limits { raw: number, hours: number, days: number }
+
+const invalid = errorsOf('STORE_RETENTION_INVALID')
 
 const fields = ['rawDays', 'hourDays', 'dayDays'] as const
 /** Further back than any clock was right, and near enough for a date. */
@@ -46,10 +48,6 @@ function checkDays (kept: KeptDays, whose: string): void {
     if (kept[fine] === 0) throw invalid(`${fine}${whose} is 0, for ever, but ${coarse} is ${kept[coarse]}.`)
     if (kept[fine] > kept[coarse]) throw invalid(`${fine}${whose} is ${kept[fine]}, more than ${coarse}, which is ${kept[coarse]}.`)
   }
-}
-
-function invalid (detail: string): PlatziverseError {
-  return new PlatziverseError('STORE_RETENTION_INVALID', detail)
 }
 
 /** What to keep of a series, by its type; compared here, because some databases take `CPU` for `cpu`. */

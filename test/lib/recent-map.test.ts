@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Recent } from '../../lib/recent.ts'
+import { RecentMap } from '../../lib/recent-map.ts'
 
 test('what was set last is known, at least half of the most and never more', () => {
-  const recent = new Recent<number>(10)
+  const recent = new RecentMap<number>(10)
   assert.equal(recent.isEmpty, true)
   for (let i = 0; i < 1_000; i++) {
     recent.set(`n${i}`, i)
@@ -14,7 +14,7 @@ test('what was set last is known, at least half of the most and never more', () 
 })
 
 test('what is set again stays, and what is deleted is gone', () => {
-  const recent = new Recent<string>(4)
+  const recent = new RecentMap<string>(4)
   recent.set('kept', 'x')
   for (let i = 0; i < 100; i++) {
     recent.set(`n${i}`, 'y')

@@ -1,12 +1,13 @@
 /**
- * What was set last, by name: at most so many, and at least the last half of that. In two halves, because a Map gives away its oldest only
- * after it passed by all that it gave away before.
+ * A map for what strangers can make grow: it keeps at most so many values, and at least the half of that which was set last. It has two
+ * halves because a Map takes longer and longer to give away its oldest entry: it passes by all entries that it gave away before.
  */
-export class Recent<Value> {
+export class RecentMap<Value> {
   #newer = new Map<string, Value>()
   #older = new Map<string, Value>()
   readonly #half: number
 
+  /** @param most values that are kept */
   constructor (most: number) {
     this.#half = most / 2
   }

@@ -1,0 +1,48 @@
+import type { Delivered, OutgoingPublication, Subscriber } from '../broker/broker.ts'
+import { PlatziverseError } from '../errors.ts'
+import { LoopGuard } from './loops.ts'
+import type { BridgeSettings } from './options.ts'
+import { Problems } from './problems.ts'
+
+/** What a bridge needs of the broker that it belongs to. */
+export interface LocalBroker {
+  /**
+   * Resolves once the broker took the message. Each attempt to hand over one message passes the same object.
+   * @throws PlatziverseError BROKER_MISSING and DELIVERY_UNSETTLED, which are worth further attempts, and PUBLISH_FORBIDDEN, which is not
+   */
+  publish (publication: OutgoingPublication, origin?: string): Promise<void>
+  /** @returns ends the subscription */
+  subscribe (filter: string, subscriber: Subscriber): () => void
+  /** The retained messages, a topic perhaps several times. Waits for a broker that is away, unless `signal` ends the wait. */
+  retained (filters: string[], signal: AbortSignal): AsyncIterable<Delivered>
+  /** Whether a client with this id is connected to it now. */
+  hasClient? (clientId: string): boolean
+}
+
+/** What both directions of a bridge share. */
+export class BridgeContext {
+  readonly local: LocalBroker
+  readonly settings: BridgeSettings
+  /** Names the other broker, so that nothing returns to where it came from, not even over another bridge to the same broker. */
+  readonly origin: string
+  readonly loops = new LoopGuard()
+  readonly problems: Problems
+  readonly counters = { sent: 0, received: 0, dropped: 0, loops: 0, reconnects: 0 }
+  /** Whether to connect as a bridge. Off once the other broker refused that: it sends back everything that it gets from here. */
+  bridgeBit: boolean
+
+  constructor (local: LocalBroker, settings: BridgeSettings, report: (problem: PlatziverseError) => void) {
+    this.local = local
+    this.settings = settings
+    this.origin = `bridge:${settings.address}`
+    this.bridgeBit = settings.bridgeBit
+    this.problems = new Problems(report)
+  }
+
+  /** A message came round and is not carried again. */
+  circled (topic: string): void {
+    this.counters.loops++
+    // A broker that does not know of the bridge always sends an echo.
+    if (this.bridgeBit) this.problems.report('loop', new PlatziverseError('BRIDGE_LOOP', `A message of ${JSON.stringify(topic)} came round.`))
+  }
+}

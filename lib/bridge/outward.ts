@@ -1,0 +1,172 @@
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
+import type { MqttClient } from 'mqtt'
+import type { Delivered } from '../broker/broker.ts'
+import { PlatziverseError } from '../errors.ts'
+import { BridgeBuffer, type Unsent } from './buffer.ts'
+import type { BridgeContext } from './context.ts'
+import { patienceWith } from './loops.ts'
+import { lowerQos } from './topics.ts'
+
+/** The most messages that are sent and not acknowledged: Mosquitto hangs up when more of QoS 2 are under way. */
+const window = 20
+/** Ms after the SUBACK for the other broker's retained messages to arrive: some brokers send them later. */
+const retainedDelay = 1000
+
+/** What this broker publishes, on its way to the other one; kept until the other one acknowledged it. */
+export class Outward {
+  readonly #bridge: BridgeContext
+  readonly #buffer: BridgeBuffer
+  #subscriptions: Array<() => void> = []
+  /** Undefined while there is no connection. */
+  #client: MqttClient | undefined
+  /** Ends with the current connection. */
+  #connection = new AbortController()
+  /** Topics whose retained messages the other broker is still to get. */
+  #due = new Set<string>()
+  #pumping = false
+  /** Called when the buffer is empty. */
+  #drained = new Set<() => void>()
+  /** Called when there is room in the window. */
+  #roomed: (() => void) | undefined
+
+  /** @param backlog what another bridge of these options left unsent */
+  constructor (bridge: BridgeContext, backlog: Unsent[]) {
+    this.#bridge = bridge
+    this.#buffer = new BridgeBuffer(bridge.settings.buffer, window)
+    for (const message of backlog) this.#keep(message)
+  }
+
+  /** Messages that the other broker did not acknowledge yet. */
+  get buffered (): number { return this.#buffer.size }
+
+  /** Their bytes. */
+  get bytes (): number { return this.#buffer.bytes }
+
+  unsent (): Unsent[] {
+    return this.#buffer.all()
+  }
+
+  /** Resolves the next time that nothing waits for the other broker. */
+  drained (): Promise<void> {
+    return new Promise(resolve => { this.#drained.add(resolve) })
+  }
+
+  /** Gather what this broker publishes from now on, until `stop`. */
+  start (): void {
+    const { local, settings } = this.#bridge
+    this.#subscriptions = settings.topics.local.map(({ filter }, i) => local.subscribe(filter, message => { this.#published(i, message) }))
+  }
+
+  /** Gather nothing more; what is gathered is sent all the same. */
+  stop (): void {
+    this.#connection.abort()
+    for (const end of this.#subscriptions) end()
+  }
+
+  /** Send what an earlier bridge left before anything that waits here. */
+  prepend (unsent: Unsent[]): void {
+    this.#buffer.prepend(unsent)
+  }
+
+  connected (client: MqttClient): void {
+    this.#client = client
+    this.#connection = new AbortController()
+  }
+
+  disconnected (): void {
+    this.#client = undefined
+    this.#connection.abort()
+  }
+
+  /** Send what waits, as far as the window reaches. */
+  pump (): void {
+    const client = this.#client
+    if (this.#pumping || client === undefined) return
+    this.#pumping = true
+    try {
+      // A client that is being ended refuses at once, which puts the message back: it would be the next one again.
+      while (client.connected && !client.disconnecting && this.#client === client) {
+        const message = this.#buffer.take()
+        if (message === undefined) break
+        this.#send(client, message)
+      }
+    } finally {
+      this.#pumping = false
+    }
+  }
+
+  /**
+   * After each connection the other broker gets what is retained here, as Mosquitto's bridges do it: it may have missed all of it.
+   * Topics that also come from there are left out where it kept the session: what changed while the two were apart is on its way
+   * in both directions, and an older value would undo it.
+   */
+  sendRetained (sessionPresent: boolean): void {
+    const { local, settings: { topics }, origin: here, problems } = this.#bridge
+    const { signal } = this.#connection
+    const due = this.#due = new Set<string>()
+    const send = async (): Promise<void> => {
+      // Where both brokers retain a topic, the other one's value stays: else they would swap values.
+      if (!sessionPresent && topics.remote.length > 0) await pause(retainedDelay, undefined, { signal })
+      let read = 0
+      for await (const { topic, origin } of local.retained(topics.local.map(({ filter }) => filter), signal)) {
+        // Reading never waits, and would keep everything else from its turn.
+        if (++read % 500 === 0) await nextTurn()
+        const target = topics.outward(topic)
+        if (target === undefined || origin === here || (sessionPresent && topics.inward(target.topic) !== undefined)) continue
+        due.add(topic)
+      }
+      for (const topic of due) {
+        // What is published meanwhile goes first, and finds as much room in the buffer as without this.
+        while (this.#buffer.size >= window && !signal.aborted) await new Promise<void>(resolve => { this.#roomed = resolve })
+        for await (const message of local.retained([topic], signal)) {
+          if (!signal.aborted && due.delete(topic)) this.#carry(message)
+        }
+        if (signal.aborted) return
+      }
+    }
+    send().catch((error: unknown) => { if (!signal.aborted) problems.unexpected(error) })
+  }
+
+  /** This broker published a message. @param i of the subscription that brought it */
+  #published (i: number, message: Delivered): void {
+    if (!this.#bridge.settings.topics.isFirst(i, message.topic)) return
+    if (message.retain) this.#due.delete(message.topic)
+    this.#carry(message)
+  }
+
+  #carry ({ topic, payload, qos, retain, clientId, origin }: Delivered): void {
+    const { settings, loops } = this.#bridge
+    const target = settings.topics.outward(topic)
+    if (target === undefined || origin === this.#bridge.origin) return
+    if (loops.leaves(target.topic, payload, origin ?? clientId ?? '', patienceWith(topic))) return this.#bridge.circled(topic)
+    // The payload is a part of what its socket read at once, and would keep all of that in memory.
+    this.#keep({ topic: target.topic, payload: Buffer.from(payload), qos: lowerQos(qos, target.qos), retain })
+  }
+
+  #keep (message: Unsent): void {
+    const isLost = message.qos === 0 && this.#client === undefined
+    if (!isLost && this.#buffer.add(message)) return this.pump()
+    this.#bridge.counters.dropped++
+    if (isLost) return
+    this.#bridge.problems.report('buffer', new PlatziverseError('BRIDGE_BUFFER_FULL', `${this.#buffer.size} messages wait for the other broker.`))
+  }
+
+  #send (client: MqttClient, message: Unsent): void {
+    const { bridgeBit, settings, loops, counters } = this.#bridge
+    const { topic, payload, qos, retain } = message
+    if (!bridgeBit && settings.topics.inward(topic) !== undefined) loops.echoes(topic, payload)
+    client.publish(topic, payload, { qos, retain }, error => {
+      if (error && qos > 0) return this.#buffer.putBack(message)
+      this.#buffer.remove(message)
+      if (error) counters.dropped++
+      else counters.sent++
+      if (this.#buffer.size < window) this.#roomed?.()
+      if (this.#buffer.size === 0) {
+        this.#bridge.problems.solved('buffer')
+        for (const drained of this.#drained) drained()
+        this.#drained.clear()
+      }
+      this.pump()
+    })
+  }
+}
