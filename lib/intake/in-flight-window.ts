@@ -10,7 +10,7 @@ interface Source {
   open: number
   bytes: number
   waiting: Waiting[]
-  /** ms of `performance.now()` at which it went. */
+  /** When it went, in ms of `performance.now()`. */
   goneAt: number | undefined
 }
 
@@ -18,14 +18,14 @@ export interface InFlightLimits {
   /** How many one source may have open, and all of them together. */
   perSource: number
   total: number
-  /** How many bytes. What is larger has its turn when nothing else is open. */
+  /** In bytes. Something larger has its turn when nothing else is open. */
   sourceBytes: number
   totalBytes: number
-  /** How many may wait from sources that went; they may be as large as what is open. */
+  /** How many may wait from sources that went, and together take up to `totalBytes`. */
   left: number
 }
 
-/** Admits work while one source and all of them together have less open than a limit, in number and in bytes; the rest waits in order. */
+/** Admits work while its source, and all sources together, have less open than a limit, in number and in bytes; the rest waits in order. */
 export class InFlightWindow {
   limits: InFlightLimits
   #sources = new Map<number, Source>()
@@ -37,7 +37,7 @@ export class InFlightWindow {
   /** What waits from sources that went. */
   #left = { size: 0, bytes: 0 }
   #paused = false
-  /** Whether what is left is kept for a source that waits for more. */
+  /** Whether the remaining room is kept for the first in line, which needs more. */
   #isHeld = false
   #advancing = false
 
@@ -52,7 +52,7 @@ export class InFlightWindow {
   /** How many wait. */
   get waiting (): number { return this.#queued }
 
-  /** Take a place if there is one now. Every place that was taken is to be left once. */
+  /** Take a place if there is one now. Each place that was taken has to be left once. */
   tryEnter (id: number, bytes = 0): boolean {
     const source = this.#source(id)
     if (source.waiting.length > 0 || (this.#isHeld && this.#queued > 0) || !this.#hasRoomOf(source, bytes) || !this.#hasRoomFor(bytes)) return false
@@ -61,7 +61,7 @@ export class InFlightWindow {
   }
 
   /**
-   * Run `work` once it has a place, or `forgotten` when its source went and it is not kept.
+   * Run `work` once it has a place, or `forgotten` if its source went and the work is not kept.
    * @param comesAgain whether a source that comes back sends it again
    */
   wait (id: number, work: () => void, forgotten?: () => void, bytes = 0, comesAgain = true): void {
@@ -90,7 +90,7 @@ export class InFlightWindow {
   }
 
   /**
-   * A source went: forget what waits from it and comes again, and what is too much to keep.
+   * A source went: forget its waiting work that comes again, and what is too much to keep.
    * @param comesBack whether the source does
    * @returns how many are forgotten
    */
@@ -147,13 +147,13 @@ export class InFlightWindow {
     return forgotten.length
   }
 
-  /** Something is no longer kept of a source that went. */
+  /** Work of a source that went is no longer kept. */
   #took (bytes: number): void {
     this.#left.size--
     this.#left.bytes -= bytes
   }
 
-  /** Let go of a source that went and has nothing here. */
+  /** Forget a source that went and has nothing here any more. */
   #drop (id: number, { open, waiting, goneAt }: Source): void {
     if (goneAt !== undefined && open === 0 && waiting.length === 0) this.#sources.delete(id)
   }
@@ -179,7 +179,7 @@ export class InFlightWindow {
 
   /** One from each source in turn, so that a busy one does not keep the others out. */
   #advance (): void {
-    // Work that leaves at once comes back here: the loop below goes on with the next, and the stack does not grow.
+    // Work that leaves at once calls this again: the loop below goes on with the next one, and the stack does not grow.
     if (this.#advancing) return
     this.#advancing = true
     try {
@@ -196,11 +196,11 @@ export class InFlightWindow {
     for (const source of this.#line) {
       const [next] = source.waiting
       if (next === undefined || !this.#hasRoomOf(source, next.bytes)) continue
-      // What is smaller and came later would take its room for ever.
+      // Smaller work that came later would take its room for ever.
       this.#isHeld = !this.#hasRoomFor(next.bytes)
       if (this.#isHeld) break
       source.waiting.shift()
-      // Whoever has more waiting lines up behind the others: with room for one at a time it would get all of it.
+      // A source with more waiting lines up behind the others: with room for one at a time it would get all of it.
       this.#line.delete(source)
       if (source.waiting.length > 0) this.#line.add(source)
       this.#queued--

@@ -1,19 +1,23 @@
-import type { AgentOwnership, Connection, Ownership, Publication, Publisher, Settle, Taker } from '../broker/broker.ts'
+import type { AgentOwnership, Connection, Ownership, Publication, Settle, Taker } from '../broker/broker.ts'
 import { PlatziverseError } from '../errors.ts'
 import { fingerprint, nextSeq } from '../messages/fingerprint.ts'
 import type { BadMetric } from '../messages/metrics.ts'
 import { NearTopics } from '../messages/near-topics.ts'
-import { parse, type Message, type RejectReason, type Notice, type Rules } from '../messages/parse.ts'
+import { parse, type Message, type Notice, type Rules } from '../messages/parse.ts'
 import { kindOf, topics } from '../messages/topics.ts'
 import { mostUnfolded, weigh, type Weight } from '../messages/weigh.ts'
+import { goodbyeBytes, Goodbyes, itself, type Goodbye } from './goodbyes.ts'
 import { InFlightWindow, type InFlightLimits } from './in-flight-window.ts'
+import type { IntakeHandler, Rejected } from './intake-handler.ts'
+import type { IntakeStatistics } from './intake-statistics.ts'
+import { maySpeak } from './may-speak.ts'
 import { addUnsettled, endDelivery, hasStrayed, nextDeliveryId, unsettledOf, type Delivery, type Unsettled } from './pending-deliveries.ts'
 import { Presence } from './presence.ts'
 
 export interface IntakeOptions {
   /** When the publisher is acknowledged: once a store said so, or on arrival. */
   acknowledge: 'stored' | 'arrival'
-  /** ms that a delivery may wait until somebody takes it to store it. */
+  /** ms that a delivery may wait for a store to claim it. */
   timeLimit: number
   /** Most unsettled deliveries of one client. */
   clientWindow: number
@@ -23,61 +27,14 @@ export interface IntakeOptions {
   clientBytes?: number
   /** … and all of them together; absent: 64 MB. */
   totalBytes?: number
-  /** What messages have to keep to beyond the contract; absent: nothing. */
+  /** What messages have to comply with beyond the contract; absent: nothing. */
   rules?: Rules
 }
 
-export interface Rejected {
-  topic: string
-  /** The original bytes as text. */
-  payload: string
-  reason: RejectReason
-  detail: string
-  /** Of a metric that alone was left out: its place in `metrics`. The rest of the message went on. */
-  index?: number
-}
-
-/** `unit`: a time in another unit than ms; `receipt`: the time of receipt in its place; `topic`: nearly one of the three topics. */
-export type NoticeKind = 'unit' | 'receipt' | 'topic'
-
-/** Who gets what an intake takes. None of these may throw. */
-export interface IntakeHandler {
-  message (message: Message, delivery: Delivery): void
-  rejected (rejected: Rejected, delivery: Delivery): void
-  /** `count` deliveries found nobody within the time limit and were not acknowledged; these two are of one of them. */
-  /** Something that a sender should mend, and that goes on all the same. */
-  noticed? (kind: NoticeKind, detail: string, clientId: string): void
-  unsettled (error: PlatziverseError, count: number, message: Message, delivery: Delivery): void
-}
-
-export interface IntakeStatistics {
-  /** Agents connected now. */
-  agents: number
-  /** Messages taken off the broker that keep to the contract. */
-  messages: number
-  rejected: number
-  /** Metrics that were left out of messages. */
-  rejectedMetrics: number
-  /** Times that were in another unit than ms. */
-  timesConverted: number
-  /** Times that the time of receipt replaced. */
-  timesReplaced: number
-  /** Topics that are nearly one of the three. */
-  nearTopics: number
-  /** Deliveries that somebody still has to settle. */
-  unsettled: number
-  /** Publications that wait for room in the window; their sockets are not read meanwhile. */
-  waiting: number
-  /** Deliveries that nobody stored within the time limit. */
-  timedOut: number
-  /** Waiting publications of clients that went, and that were not kept. */
-  abandoned: number
-}
-
-/** With what was published: a flow may change what it is given, and is given the same once more. */
+/** With the message as it was published: a flow may change the one that it gets, and may get it again. */
 type Entry = Unsettled & { source: Buffer | Message, topic: string, rules: Rules | undefined }
 
-/** What a client is told that may not speak for an agent. */
+/** Why a message is rejected whose sender may not speak for the agent. */
 const refusals: Record<Exclude<Ownership, 'theirs'>, Pick<Rejected, 'reason' | 'detail'>> = {
   another: { reason: 'AGENT_NOT_THEIRS', detail: 'The user may not speak for this agent.' },
   tooMany: { reason: 'AGENTS_TOO_MANY', detail: 'The user, or all anonymous clients together, speak for as many agents as the limit agentsPerUser allows.' }
@@ -86,17 +43,9 @@ const refusals: Record<Exclude<Ownership, 'theirs'>, Pick<Rejected, 'reason' | '
 const removed = new Error('agent-in was removed')
 const abandoned = new Error('its client went before its turn came')
 const sweepEvery = 1_000
-/** How much of what waits from clients that went is kept, and for how many ms. */
+/** How many waiting publications of clients that went are kept, and for how many ms. */
 const mostKept = 10_000
 const longestKept = 300_000
-/** The window's source for what the intake itself says. */
-const itself = 0
-/** What a goodbye takes that the intake itself says, and how many it says in one turn of the event loop. */
-const goodbyeBytes = 1_000
-const goodbyesPerTurn = 100
-
-/** What is to be said for an agent; UTC ms. */
-interface Goodbye { connection: Connection, receivedAt: number }
 
 /** A publication's turn in the window. */
 interface Turn {
@@ -105,6 +54,9 @@ interface Turn {
   qos: number
   settle: Settle
 }
+
+/** The turn of a goodbye that the intake says by itself. */
+const goodbyeTurn: Turn = { source: itself, bytes: goodbyeBytes, qos: 0, settle: () => undefined }
 
 /**
  * Takes the three topics off a broker for one agent-in: checks each message, tracks presence, hands it on, and keeps
@@ -115,10 +67,7 @@ export class Intake implements Taker {
   #options: IntakeOptions
   #window: InFlightWindow
   #presence = new Presence()
-  /** Agents whose client went, and whose goodbye is not said yet. */
-  #goodbyes = new Map<string, Goodbye>()
-  /** Goes through them, as long as there are any: to begin anew for each would pass by all that were said. */
-  #saying: Iterator<[string, Goodbye]> | undefined
+  #goodbyes: Goodbyes
   #nearTopics = new NearTopics()
   #owners: () => AgentOwnership
   #unsettled = 0
@@ -132,6 +81,7 @@ export class Intake implements Taker {
     this.#owners = owners
     this.#window = new InFlightWindow(limitsOf(options))
     this.#window.pause()
+    this.#goodbyes = new Goodbyes(this.#window, (uuid, goodbye) => { this.#sayGoodbye(uuid, goodbye) })
   }
 
   get attached (): boolean { return this.#handler !== undefined }
@@ -140,7 +90,7 @@ export class Intake implements Taker {
     return { agents: this.#presence.size, unsettled: this.#unsettled, waiting: this.#window.waiting, ...this.#counters }
   }
 
-  /** Hand everything to `handler` from now on, first of all what is still unsettled. */
+  /** Hand everything to `handler` from now on; first what is still unsettled. */
   attach (handler: IntakeHandler, options: IntakeOptions): void {
     this.#handler = handler
     this.#options = options
@@ -158,7 +108,7 @@ export class Intake implements Taker {
     clearInterval(this.#sweep)
   }
 
-  /** End for good: what no store has in its hands is not acknowledged. */
+  /** End for good: deliveries that no store claimed are not acknowledged. */
   close (): void {
     this.detach()
     this.#closed = true
@@ -167,7 +117,7 @@ export class Intake implements Taker {
     this.#window.resume()
   }
 
-  /** Send what was sent before `before` (ms of `performance.now()`) and is in nobody's hands once more: a deploy may have lost it on its way. */
+  /** Send again what was sent before `before` (ms of `performance.now()`) and nobody claimed: a deploy may have lost it on its way. */
   resend (before: number): void {
     for (const entry of unsettledOf(this) as Entry[]) {
       if (entry.holds > 0 || entry.since >= before) continue
@@ -192,7 +142,7 @@ export class Intake implements Taker {
     const receivedAt = publication.receivedAt ??= Date.now()
     const source = publication.connection?.number ?? itself
     const weight = weigh(publication.payload)
-    // What will be rejected for its size is never unfolded.
+    // A message that will be rejected for its size is never unfolded.
     const bytes = weight.bytes > mostUnfolded ? publication.payload.length : weight.bytes
     const turn = { source, bytes, qos: publication.qos, settle }
     if (this.#window.tryEnter(source, bytes)) this.#process(publication, weight, receivedAt, turn)
@@ -203,9 +153,7 @@ export class Intake implements Taker {
     this.#window.forget(connection.number, comesBack)
     // Its agents went after their last message.
     if (this.#window.waits(connection.number)) return
-    const goodbye = { connection, receivedAt: Date.now() }
-    for (const uuid of this.#presence.gone(connection)) this.#goodbyes.set(uuid, goodbye)
-    if (this.#saying === undefined) this.#sayGoodbyes()
+    this.#goodbyes.add(this.#presence.gone(connection), connection)
   }
 
   #abandon ({ connection }: Publication, settle: Settle): void {
@@ -231,23 +179,23 @@ export class Intake implements Taker {
     }
     const { message } = parsed
     const { uuid } = message.payload.agent
-    const claim = this.#claim(message, publisher, connection)
-    if (claim !== 'theirs') {
-      this.#reject(publication, [refusals[claim]], delivery)
+    const ownership = maySpeak(message, publisher, connection, this.#owners(), this.#presence)
+    if (ownership !== 'theirs') {
+      this.#reject(publication, [refusals[ownership]], delivery)
       return this.#settle(turn)
     }
     this.#counters.messages++
     if (message.kind === 'disconnected') {
       if (!this.#presence.saysGoodbye(uuid, connection, will)) return this.#settle(turn)
       this.#goodbyes.delete(uuid)
-    } else if (connection !== undefined && this.#presence.heard(uuid, connection)) {
-      // It would come after what the agent says now.
+    } else if (connection !== undefined && this.#presence.spoke(uuid, connection)) {
+      // Said now, it would come after the agent's message.
       this.#goodbyes.delete(uuid)
     }
     if (message.kind === 'message' && message.payload.seq === undefined) {
-      // Also in the payload, where it stays whatever the flow does with the rest, and where the next platform finds it.
+      // In the payload as well, where it stays whatever the flow does with the rest, and where the next platform finds it.
       if (parsed.untimed) message.payload.seq = delivery.fingerprint = publication.seq ??= nextSeq()
-      // Of the bytes, which every redelivery repeats, whatever the flow makes of the message before it is stored.
+      // Of the bytes, which every redelivery repeats, whatever the flow does to the message before it is stored.
       else delivery.fingerprint = fingerprint(publication.payload)
     }
     if (parsed.bad.length > 0) this.#reject(publication, parsed.bad, delivery)
@@ -271,17 +219,6 @@ export class Intake implements Taker {
     }
   }
 
-  /** Whether somebody may speak for an agent: a user for one that carries the user's name or none, and anybody for none that is another user's. */
-  #claim ({ kind, payload: { agent } }: Message, publisher: Publisher | undefined, connection: Connection | undefined): Ownership {
-    const username = publisher?.verified === true ? publisher.username ?? '' : undefined
-    // A goodbye makes nobody an owner: anybody can say one for agents that are not there.
-    if (kind === 'disconnected') return this.#owners().mayEnd(agent.uuid, username) === false ? 'another' : 'theirs'
-    if (username !== undefined && 'username' in agent && agent.username !== undefined && agent.username !== username) return 'another'
-    const owners = this.#owners()
-    const claim = owners.claim(agent.uuid, username)
-    return claim === 'theirs' && connection !== undefined && !this.#presence.hasRoomFor(agent.uuid, connection, owners.mostPerUser) ? 'tooMany' : claim
-  }
-
   #send (message: Message, delivery: Delivery, turn: Turn, payload: Buffer | Message): void {
     if (this.#options.acknowledge === 'arrival') {
       delivery.id = nextDeliveryId()
@@ -300,39 +237,16 @@ export class Intake implements Taker {
 
   #settle ({ source, bytes, qos, settle }: Turn, error?: Error): void {
     this.#window.leave(source, bytes)
-    // QoS 0 expects no acknowledgement: hanging up on its sender would help nobody.
+    // With QoS 0 there is no acknowledgement to refuse, and hanging up on the sender would help nobody.
     settle(qos === 0 ? undefined : error)
   }
 
-  /** Say for agents that their clients went, while there is room, some in each turn of the event loop: a client may have a hundred thousand. */
-  #sayGoodbyes (): void {
-    this.#saying ??= this.#goodbyes.entries()
-    for (let said = 0; this.#goodbyes.size > 0; said++) {
-      if (said === goodbyesPerTurn) return void setImmediate(() => { this.#sayGoodbyes() })
-      if (!this.#window.tryEnter(itself, goodbyeBytes)) {
-        this.#window.wait(itself, () => {
-          this.#sayGoodbye()
-          this.#sayGoodbyes()
-        }, undefined, goodbyeBytes)
-        return
-      }
-      this.#sayGoodbye()
-    }
-    this.#saying = undefined
-  }
-
-  /** Say the next one; it has its place in the window. */
-  #sayGoodbye (): void {
-    const turn: Turn = { source: itself, bytes: goodbyeBytes, qos: 0, settle: () => undefined }
-    const next = this.#saying?.next()
-    // All agents that were left came back meanwhile.
-    if (next?.done !== false) return this.#settle(turn)
-    const [uuid, { connection: { clientId, username, origin }, receivedAt }] = next.value
-    this.#goodbyes.delete(uuid)
+  /** Say for an agent that its client went. */
+  #sayGoodbye (uuid: string, { connection: { clientId, username, origin }, receivedAt }: Goodbye): void {
     const delivery: Delivery = { id: '', clientId, username, qos: 0, retain: false, receivedAt }
     if (origin !== undefined) delivery.origin = origin
     const message: Message = { kind: 'disconnected', topic: topics.disconnected, payload: { agent: { uuid } } }
-    this.#send(message, delivery, turn, structuredClone(message))
+    this.#send(message, delivery, goodbyeTurn, structuredClone(message))
   }
 
   #timeOut (): void {

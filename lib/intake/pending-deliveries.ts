@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { clientOrigin } from '../broker/origin.ts'
 import type { Metric } from '../messages/schema.ts'
+import { RecentMap } from '../recent-map.ts'
+import { SlotTable } from './slot-table.ts'
 
-/** One publish that agent-in took off the broker and that somebody must settle. Plain data: Node-RED clones messages. */
+/** One publish that agent-in took off the broker and that somebody has to settle. Plain data: Node-RED clones messages. */
 export interface Delivery {
   id: string
   clientId: string
@@ -13,61 +15,49 @@ export interface Delivery {
   receivedAt: number
   /** Names the bridge over which it came. */
   origin?: string
-  /** Stands for `seq` when the sender gives none: of the payload as it came, or a number of its own where that carries no timestamp. */
+  /** Stands for `seq` when the sender gives none: a hash of the payload as it came, or a new number where that carries no timestamp. */
   fingerprint?: number
 }
 
 /** A delivery that nobody settled yet. */
 export interface Unsettled {
+  /** Its own: a flow may change the one in `delivery`. Set by `addUnsettled`. */
+  id?: string
   readonly delivery: Delivery
-  /** Who took it off the broker. */
+  /** What took it off the broker. */
   readonly owner: object
-  /** When it was last given to somebody, in ms of `performance.now()`. */
+  /** When it was last sent into the flow, in ms of `performance.now()`. */
   since: number
-  /** Memory that it takes. */
+  /** Bytes of memory that it takes. */
   readonly bytes?: number
-  /** How many stores have it in their hands. */
+  /** How many claims on it are open. */
   holds: number
-  /** The last claim on it, since it was last given to somebody. */
+  /** The last claim on it since it was last sent into the flow. */
   last?: Claim | undefined
   /** Ends it: acknowledged, or not when there is an error. */
   end (error?: Error): void
 }
 
-const prefix = randomBytes(6).toString('hex')
-let counter = 0
-
-// Plain arrays whose places are used again. A Map for what comes and goes thousands of times a second outgrows its
-// storage every few hundred entries, and each storage left behind keeps young objects alive until the next full
-// garbage collection: measured, twice the memory.
-const places: Array<Unsettled | undefined> = []
-const free: number[] = []
+const unsettled = new SlotTable<Unsettled>(randomBytes(6).toString('hex'))
 
 /** An id that no other delivery has, of this process or another: for one that needs no settling. */
 export function nextDeliveryId (): string {
-  return `${prefix}-${++counter}`
+  return unsettled.nextId()
 }
 
 /** Remember a delivery until it is settled, under an id that it gets here. */
 export function addUnsettled (entry: Unsettled): void {
-  const place = free.pop() ?? places.push(undefined) - 1
-  entry.delivery.id = `${prefix}-${++counter}-${place}`
-  places[place] = entry
+  entry.id = entry.delivery.id = unsettled.add(entry)
 }
 
 /** The deliveries that `owner` took and nobody settled, in the order in which they came. */
 export function unsettledOf (owner: object): Unsettled[] {
-  const numberOf = ({ delivery }: Unsettled): number => Number(delivery.id.split('-')[1])
-  return places.filter(entry => entry?.owner === owner).sort((a, b) => numberOf(a as Unsettled) - numberOf(b as Unsettled)) as Unsettled[]
+  return unsettled.filter(entry => entry.owner === owner)
 }
 
 /** End a delivery that may have ended before: only the first time counts. */
 export function endDelivery (entry: Unsettled, error?: Error): void {
-  const place = placeOf(entry.delivery.id)
-  if (places[place] !== entry) return
-  places[place] = undefined
-  free.push(place)
-  entry.end(error)
+  if (unsettled.delete(entry.id ?? '')) entry.end(error)
 }
 
 /** A store's claim on a delivery; one of its methods is to be called, once. */
@@ -87,12 +77,12 @@ export class Claim {
     entry.holds++
   }
 
-  /** Memory that the delivery takes. */
+  /** Bytes of memory that the delivery takes; undefined once the claim is closed. */
   get bytes (): number | undefined { return this.#entry?.bytes }
 
   /**
-   * Say what it is for. Once for each claim.
-   * @returns how many messages the store had of the delivery before that have a metric of the same type
+   * Say which metrics the claim is for; once for each claim.
+   * @returns how many messages of this delivery the store had before that have a metric of the same type
    */
   countSame (store: string, metrics: Metric[]): number {
     this.#store = store
@@ -104,19 +94,19 @@ export class Claim {
     return count
   }
 
-  /** Say that the delivery is stored, or failed. It ends when each of its holders said so, or one said that it failed. */
+  /** The delivery is stored, or failed. It ends when all claims on it are settled, or one of them failed. */
   settle (error?: Error): void {
-    const entry = this.#letGo()
+    const entry = this.#close()
     if (entry !== undefined && (error !== undefined || entry.holds === 0)) endDelivery(entry, error)
   }
 
-  /** Give it back unstored: it is sent into the flow again. */
+  /** Give the delivery back unstored: it is sent into the flow again. */
   release (): void {
-    const entry = this.#letGo()
+    const entry = this.#close()
     if (entry !== undefined) entry.since = performance.now()
   }
 
-  #letGo (): Unsettled | undefined {
+  #close (): Unsettled | undefined {
     const entry = this.#entry
     this.#entry = undefined
     if (entry !== undefined) entry.holds--
@@ -130,17 +120,15 @@ export function claimDelivery (id: unknown): Claim | undefined {
   return entry && new Claim(entry)
 }
 
-/** Agents of whom a message was stored that was no delivery any more, and when in ms of `performance.now()`. */
-const strays = new Map<string, number>()
-const mostStrays = 1_000
+/** By agent, when the last message was stored that belonged to no delivery any more, in ms of `performance.now()`. */
+const strays = new RecentMap<number>(1_000)
 
-/** A message was stored that says of no delivery that it is its. */
+/** A message was stored that names no delivery as its own. */
 export function strayStored (uuid: string): void {
-  if (strays.size >= mostStrays) strays.clear()
   strays.set(uuid, performance.now())
 }
 
-/** Whether one of the agent's messages was stored as no delivery since then. */
+/** Whether a message of the agent was stored since then that belonged to no delivery. */
 export function hasStrayed (uuid: string, since: number): boolean {
   return (strays.get(uuid) ?? Number.NEGATIVE_INFINITY) >= since
 }
@@ -155,10 +143,5 @@ export function originOf (carried: Partial<Delivery> | undefined, id: unknown): 
 }
 
 function find (id: unknown): Unsettled | undefined {
-  const entry = typeof id === 'string' ? places[placeOf(id)] : undefined
-  return entry?.delivery.id === id ? entry : undefined
-}
-
-function placeOf (id: string): number {
-  return Number(id.slice(id.lastIndexOf('-') + 1))
+  return typeof id === 'string' ? unsettled.get(id) : undefined
 }

@@ -1,27 +1,28 @@
 import type { Connection } from '../broker/broker.ts'
-import { Recent } from '../recent.ts'
+import { RecentMap } from '../recent-map.ts'
 
-/** Agents said to be disconnected that are remembered of one user, or of all anonymous clients, so that a second goodbye is known as one. */
+/** Disconnected agents that are remembered of one user, or of all anonymous clients, so that a second goodbye is recognised. */
 const mostRemembered = 10_000
 
 /**
- * Which agents are connected, and through which connection. An agent is from its first message or `agent/connected`
- * until it says goodbye, its last will does, or its connection goes: whichever is first, and only that one counts.
+ * Which agents are connected, and through which connection. An agent is connected from its first message or `agent/connected`
+ * until it says goodbye, its last will does, or its connection ends: whichever is first, and only that one counts.
  */
 export class Presence {
   #owner = new Map<string, Connection>()
   #agents = new Map<Connection, Set<string>>()
   /** Of the anonymous connections that have agents: how many they are, and their agents. */
   #anonymous = { connections: 0, agents: 0 }
-  /** By the user whose connection it was, so that none pushes out another's. */
-  #left = new Map<string | undefined, Recent<true>>()
+  /** Disconnected agents, by the user whose connection it was, so that no user pushes out another's. */
+  #left = new Map<string | undefined, RecentMap<true>>()
 
   /** How many agents are connected. */
   get size (): number { return this.#owner.size }
 
   /**
-   * Whether an agent may be one more of an anonymous connection's. All of them together have `most`; beyond, each has its share of that,
-   * so that none takes the others' places. @param most 0: any number
+   * Whether an anonymous connection may have one more agent. All such connections together have `most`; beyond that each has its share,
+   * so that none takes the places of the others.
+   * @param most 0: any number
    */
   hasRoomFor (uuid: string, connection: Connection, most: number): boolean {
     const { connections, agents } = this.#anonymous
@@ -30,8 +31,8 @@ export class Presence {
     return own === 0 || own < most / connections
   }
 
-  /** An agent spoke. What it said through a connection that went meanwhile takes it from no other. @returns whether it was not known to be here */
-  heard (uuid: string, connection: Connection): boolean {
+  /** An agent spoke. If that was through a connection that is gone meanwhile, the agent stays with its current one. @returns whether it was not connected before */
+  spoke (uuid: string, connection: Connection): boolean {
     const owner = this.#owner.get(uuid)
     if (owner === connection || (owner !== undefined && connection.gone)) return false
     if (owner !== undefined) this.#disown(uuid, owner)
@@ -44,10 +45,10 @@ export class Presence {
     return owner === undefined
   }
 
-  /** Somebody says that an agent went. @returns whether that is news */
+  /** Somebody says that an agent is gone. @returns whether that is news */
   saysGoodbye (uuid: string, connection: Connection | undefined, will: boolean): boolean {
     const owner = this.#owner.get(uuid)
-    // An agent that came back through another connection is not gone because the old one's will says so, or what still came of the old one.
+    // An agent that came back through another connection is not gone because the will of the old one says so, or a late message of it.
     if (will && owner !== connection) return false
     if (owner !== undefined && owner !== connection && connection?.gone === true) return false
     if (owner === undefined && this.#left.get(userOf(connection))?.get(uuid) === true) return false
@@ -57,7 +58,7 @@ export class Presence {
     return true
   }
 
-  /** A connection went. @returns the agents that went with it */
+  /** A connection ended. @returns the agents that are gone with it */
   gone (connection: Connection): string[] {
     const agents = [...this.#agents.get(connection) ?? []]
     if (this.#agents.delete(connection)) this.#count(connection, -1, -agents.length)
@@ -84,7 +85,7 @@ export class Presence {
   #remember (uuid: string, connection: Connection | undefined): void {
     const user = userOf(connection)
     let left = this.#left.get(user)
-    if (left === undefined) this.#left.set(user, left = new Recent(mostRemembered))
+    if (left === undefined) this.#left.set(user, left = new RecentMap(mostRemembered))
     left.set(uuid, true)
   }
 }

@@ -3,11 +3,11 @@ import { mostUnfolded, shortPayload, weigh, type Weight } from './weigh.ts'
 
 export type Decoded = { ok: true, value: unknown } | { ok: false, reason: 'PAYLOAD_NOT_UTF8' | 'PAYLOAD_NOT_JSON' | 'PAYLOAD_TOO_DEEP' | 'PAYLOAD_TOO_LARGE', detail: string }
 
-/** Unknown fields pass through, and whoever clones or writes them later calls itself once per level. */
+/** Unknown fields pass through, and cloning or writing them later recurses once per level. */
 const mostLevels = 500
 
 /**
- * The value that JSON stands for; what programs in C add to JSON is taken off.
+ * The value of a JSON text; what programs in C add to JSON is removed.
  * @param weight of the payload, where it is known
  */
 export function decode (payload: Uint8Array | string, weight = weightOf(payload)): Decoded {
@@ -29,7 +29,7 @@ export function decode (payload: Uint8Array | string, weight = weightOf(payload)
       try {
         return { ok: true, value: JSON.parse(mended) }
       } catch {
-        // The first error is of what the sender sent.
+        // The first error is about what the sender sent.
       }
     }
     return { ok: false, reason: 'PAYLOAD_NOT_JSON', detail: `The payload is not JSON: ${(error as Error).message}.` }
@@ -46,14 +46,14 @@ function inMegabytes (bytes: number): string {
   return `${Math.ceil(bytes / 1_000_000)} MB`
 }
 
-/** A text of C ends with a NUL: behind it may be whatever was in the buffer. Undefined when there is none, or no UTF-8 before it. */
+/** A string of C ends with a NUL, and whatever was in the buffer may follow. Undefined when there is no NUL, or no UTF-8 before it. */
 function beforeNul (payload: Uint8Array): Uint8Array | undefined {
   const end = payload.indexOf(0)
   const bytes = payload.subarray(0, Math.max(0, end))
   return end >= 0 && isUtf8(bytes) ? bytes : undefined
 }
 
-/** Without the BOM before it, and all from a NUL on; what `printf` makes of a number that is none becomes null. RFC 8259, 8.1 */
+/** Removes a BOM and everything from a NUL on; what `printf` writes for NaN and infinity becomes null. RFC 8259, 8.1 */
 function mend (json: string): string {
   const end = json.indexOf('\0')
   const text = json.slice(json.startsWith('\uFEFF') ? 1 : 0, end < 0 ? undefined : end)

@@ -1,8 +1,8 @@
 import type { Validator } from 'typebox/compile'
 
 /**
- * One sentence on the first thing that is wrong with `value`.
- * @param name of the value; its fields are named within it
+ * One sentence about the first thing that is wrong with `value`.
+ * @param name of the value, put before the names of its fields
  */
 export function describe (validator: Validator, schema: unknown, value: unknown, name = ''): string {
   const errors = validator.Errors(value)

@@ -12,7 +12,7 @@ export interface BadMetric {
   more?: number
 }
 
-/** Bad metrics of a message that are reported one by one: a stranger sends a thousand in two kilobytes. */
+/** Bad metrics of a message that are reported one by one: a stranger can send a thousand in two kilobytes. */
 const mostReported = 20
 
 const validator = Compile(schema)
@@ -20,19 +20,19 @@ const typeValidator = Compile(schema.properties.type)
 
 export const notText = 'must be Unicode text: it has half a surrogate pair, or a NUL.'
 
-/** What every database can keep: PostgreSQL knows no NUL, nor does a text in MQTT [MQTT-1.5.3-2]. */
+/** Whether every database can keep a text: PostgreSQL allows no NUL, nor does MQTT [MQTT-1.5.3-2]. */
 export function isText (text: string): boolean {
   return text.isWellFormed() && !text.includes('\0')
 }
 
-/** Whether metrics that fit the schema keep what it cannot say: Unicode, byte lengths, each type once. */
+/** Whether metrics that fit the schema keep the rules that it cannot express: Unicode, byte lengths, each type once. */
 export function areGood (metrics: Metric[]): boolean {
   // An index, because entries() makes an array for each metric.
   for (let i = 0; i < metrics.length; i++) if (problemOf(metrics[i] as Metric, i) !== undefined) return false
   return !hasRepeatedType(metrics)
 }
 
-/** Tell the metrics that can be stored from those that cannot. Of several of one type the first stays. */
+/** Separate the metrics that can be stored from those that cannot. Of several of one type the first stays. */
 export function sortOut (metrics: unknown[]): { good: Metric[], bad: BadMetric[] } {
   const good = new Map<string, Metric>()
   const bad: BadMetric[] = []
@@ -59,7 +59,7 @@ function whyBad (metric: unknown, index: number): Omit<BadMetric, 'index'> {
   return { reason: 'METRIC_TYPE_REPEATED', detail: `metrics[${index}]: the type ${show((metric as Metric).type)} is there twice: send one metric of a type per message.` }
 }
 
-/** What is wrong with metrics, by how they break the schema: finding the words takes a thousand times as long as the check. */
+/** Sentences by how a metric breaks the schema: finding the words takes a thousand times as long as the check. */
 const flaws = new Map<string, string>()
 const place = 'metrics[]'
 
@@ -92,7 +92,7 @@ function hasRepeatedType (metrics: Metric[]): boolean {
   return false
 }
 
-/** A value in a sentence. */
+/** A value as part of a sentence. */
 export function show (value: unknown): string {
   const text = typeof value === 'string' ? JSON.stringify(value) : String(value)
   return text.length > 80 ? `${text.slice(0, 77)}…` : text

@@ -1,11 +1,11 @@
 import type { Metric } from './schema.ts'
 
-// A number of JSON, with a plus or blanks around as `dtostrf` and `%6.2f` write them. Zeros before it make an id of it.
+// A number of JSON, perhaps with a plus or with blanks around it, as `dtostrf` and `%6.2f` write them. One with leading zeros is an id.
 const number = /^\s*[-+]?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?\s*$/
 
 /**
- * Metrics with numbers in the place of texts that are decimal numbers. A text stays a text when it has a decimal comma, a unit or zeros
- * before it, when a double cannot hold it, and when it is a whole number beyond 2^53, of which digits would be lost.
+ * Metrics with numbers instead of texts that are decimal numbers. A text stays a text when it has a decimal comma, a unit or leading
+ * zeros, when a double cannot hold it, and when it is a whole number beyond 2^53, which would lose digits.
  * @returns the same array when there are none
  */
 export function numbersFromTexts (metrics: Metric[]): Metric[] {

@@ -40,13 +40,13 @@ interface Good {
   untimed: boolean
   /** Metrics that were left out. */
   bad: BadMetric[]
-  /** What the sender should mend, in one sentence: its time was in this unit, or was replaced by the time of receipt. */
+  /** What the sender should correct, in one sentence: its time was in another unit, or was replaced by the time of receipt. */
   notice?: Notice
 }
 
 export interface Notice { kind: Unit | 'receipt', detail: string }
 
-/** What a message has to keep to beyond the contract, and what is made of it. */
+/** What a message has to comply with beyond the contract, and what becomes of it otherwise. */
 export interface Rules extends TimeRange {
   /** What becomes of a message whose time is out of range: it is rejected, or gets the time of receipt. */
   outside: 'reject' | 'receipt'
@@ -61,7 +61,7 @@ const validators: Record<MessageKind, Validator> = {
   disconnected: Compile(schemas.disconnected),
   message: Compile(schemas.message)
 }
-/** A message but for what its metrics are: to say what is wrong with it takes no longer the more they are. */
+/** A message whose metrics may be anything: so the time it takes to say what is wrong with it does not grow with their number. */
 const { items: _, ...list } = schemas.message.properties.metrics
 const frame = Type.Object({ ...schemas.message.properties, metrics: Type.Unsafe<unknown[]>(list) })
 const frameValidator: Validator = Compile(frame)
@@ -69,11 +69,11 @@ const none: BadMetric[] = []
 const anything: Rules = { past: 0, future: 0, outside: 'reject', numericText: false }
 
 /**
- * Check one message against the public contract. A metric that breaks it is left out, and the others stay; without any the message is rejected.
+ * Check one message against the public contract. Metrics that break it are left out; a message is rejected when none is left.
  * @param topic the topic that it came on
- * @param payload JSON as bytes or text, or the value that it stands for; never changed
+ * @param payload JSON as bytes or text, or its value; never changed
  * @param receivedAt UTC ms, the timestamp of a message that carries none
- * @param weight of the payload, where it is known
+ * @param weight of the payload, where it is known already
  */
 export function parse (topic: unknown, payload: unknown, receivedAt: number, weight?: Weight, rules: Rules = anything): Parsed {
   const kind = typeof topic === 'string' ? kindOf(topic) : undefined

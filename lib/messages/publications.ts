@@ -8,7 +8,7 @@ export type Publications = { ok: true, publications: TopicAndPayload[] } | { ok:
 
 /**
  * What to publish for one message.
- * @param template topics to publish to instead of the message's own; with `{type}` in it each metric goes alone
+ * @param template topic to publish to instead of the message's own; with `{type}` in it each metric is published alone
  */
 export function publicationsOf (topic: unknown, payload: unknown, template: string): Publications {
   if (template === '') return checked([{ topic: topic as string, payload }])

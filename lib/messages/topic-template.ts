@@ -9,7 +9,7 @@ const fields = ['uuid', 'username', 'name', 'hostname', 'pid'] as const
  * The topics that a template such as `agent/{uuid}/{type}` gives for a message.
  * `{uuid} {username} {name} {hostname} {pid}` are the agent's, `{kind}` is connected, disconnected or message.
  * `{type}` is the metric's: one topic per metric, in their order; for the other two kinds it is the kind.
- * Devices choose what is filled in, and rules are about levels: what the agent is called stays one level, and no topic begins with `$` unless the template does.
+ * Devices choose the values, and access rules are about levels: so an agent's field stays one level, and no topic begins with `$` unless the template does.
  */
 export function fillTemplate (template: string, message: Message): TemplateResult {
   const agent = message.payload.agent as Partial<Record<string, string | number>>

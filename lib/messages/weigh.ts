@@ -3,15 +3,15 @@ import type { Message } from './parse.ts'
 /** Most bytes of memory that one payload may unfold to. */
 export const mostUnfolded = 8_000_000
 
-/** Up to so many bytes a payload is not looked through: neither deep nor large is what is so short. */
+/** Payloads of up to so many bytes are not looked through: they can be neither deep nor large. */
 export const shortPayload = 1_000
-/** What a short one counts, times its length: those that are usual take half of it. Of those made for it, which take three times as much, the number is limited. */
+/** What a short one counts, as a multiple of its length. Usual ones take half of that; those made to take more take three times as much, and their number is limited. */
 const shortWeight = 8
-/** Beyond so many bytes their number is not enough. */
+/** Beyond so many bytes, to limit their number is not enough. */
 const fairlyShort = 400
 const fairlyShortWeight = 16
 
-// What V8 takes at most for what stands in so few characters: `{},` takes 64 bytes, `1.5,` and `"ab",` up to 32 each.
+// The most bytes that V8 takes for a few characters: 64 for `{},`, 32 for `1.5,` and for `"ab",`.
 const container = 64
 const element = 32
 
@@ -24,11 +24,11 @@ export interface Weight {
   levels: number
 }
 
-/** What JSON weighs, before it is parsed; of what is no JSON it says nothing. */
+/** What JSON weighs, before it is parsed. For other texts the result means nothing. */
 export function weigh (json: Uint8Array): Weight {
   const { length } = json
   if (length <= shortPayload) return { bytes: length * (length <= fairlyShort ? shortWeight : fairlyShortWeight), levels: 0 }
-  // Its bytes, and its texts once more.
+  // The payload itself, and its strings once more.
   let bytes = length * 2
   let level = 0
   let levels = 0
@@ -49,7 +49,7 @@ export function weigh (json: Uint8Array): Weight {
   return { bytes, levels }
 }
 
-/** What a message takes that is there as an object, in bytes; counting ends beyond the most that a payload may take. */
+/** Bytes that a message takes that is an object already. Counting ends beyond the most that a payload may take. */
 export function weighMessage ({ payload }: Message): number {
   let bytes = 0
   const open: unknown[] = [payload]

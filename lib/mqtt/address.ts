@@ -1,14 +1,14 @@
 export interface MqttAddress {
   /** Without the login. */
   url: string
-  /** As they are meant: `%3A` is a colon. */
+  /** Decoded: `%3A` is a colon. */
   username?: string
   password?: string
 }
 
 /**
- * The login of an address such as `mqtts://user:p%3Ass@host`, apart from it: MQTT.js decodes before it looks for the colon between the two.
- * An address that is none stays as it is.
+ * Separates the login from an address such as `mqtts://user:p%3Ass@host`: MQTT.js decodes it before it looks for the colon between the two.
+ * A text that is no address stays as it is.
  */
 export function readMqttAddress (address: string): MqttAddress {
   if (!URL.canParse(address)) return { url: address }

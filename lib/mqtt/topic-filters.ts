@@ -55,7 +55,7 @@ export function overlaps (one: Filter, other: Filter): boolean {
   })
 }
 
-/** Whether the level is a `+` that stands for the other's level. [MQTT-4.7.2-1] At the start none stands for a `$` name. */
+/** Whether the level is a `+` that stands for the other's level. [MQTT-4.7.2-1] A `+` at the start does not match a name that begins with `$`. */
 function isWildcard (levels: readonly string[], others: readonly string[], i: number): boolean {
   return levels[i] === '+' && !(i === 0 && others[0]?.startsWith('$') === true)
 }

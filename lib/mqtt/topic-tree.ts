@@ -6,7 +6,7 @@ interface Node<Value> {
 /** About how many bytes a level takes. */
 const bytesOfLevel = 256
 
-/** Values by topic name or topic filter, level by level, so that a match costs what it finds and not what is there. */
+/** Values by topic name or topic filter, level by level, so that the cost of a match depends on what it finds and not on the size of the tree. */
 export class TopicTree<Value> {
   #root: Node<Value> = { value: undefined, children: new Map() }
   #size = 0
@@ -78,7 +78,7 @@ export class TopicTree<Value> {
     return found
   }
 
-  /** The values of the topic names in the tree that match `filter`, read while they are asked for. */
+  /** The values of the topic names in the tree that match `filter`; the tree is read as they are iterated. */
   matchingTopics (filter: string): Generator<Value> {
     const levels = filter.split('/')
     function * below (node: Node<Value>, at: number): Generator<Value> {

@@ -1,6 +1,6 @@
 import type { NodeDef } from 'node-red'
 import { PlatziverseError } from '../../lib/errors.ts'
-import type { IntakeHandler } from '../../lib/intake/intake.ts'
+import type { IntakeHandler } from '../../lib/intake/intake-handler.ts'
 import { attachIntake, detachIntake, findBroker } from '../../lib/registry/registry.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { milliseconds, wholeNumber, type RED, type RedNode } from '../shared/red.ts'

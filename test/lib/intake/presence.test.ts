@@ -184,7 +184,7 @@ test('the goodbyes of one user push out none of another', () => {
   const presence = new Presence()
   const connection = (number: number, username: string): Connection => ({ number, clientId: username, username, verified: true, address: undefined, gone: false })
   const [ada, bob] = [connection(1, 'ada'), connection(2, 'bob')]
-  presence.heard('a', ada)
+  presence.spoke('a', ada)
   assert.equal(presence.saysGoodbye('a', ada, false), true)
   for (let i = 0; i <= 10_000; i++) presence.saysGoodbye(`b${i}`, bob, false)
   assert.equal(presence.saysGoodbye('a', ada, false), false)
