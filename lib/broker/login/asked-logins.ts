@@ -1,14 +1,10 @@
 import { isUtf8 } from 'node:buffer'
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import type { Decide } from '../broker.ts'
-import { networkOf } from '../network-address.ts'
-import { FailureBackoff } from './failure-backoff.ts'
-import { KnownNetworks } from './known-networks.ts'
-import { PasswordGuesses } from './password-guesses.ts'
-import { guessesPerFailure, type Verdict as KnownVerdict } from './users.ts'
+import { LoginDefence, type Attempt, type Verdict } from './login-defence.ts'
 
 /** `undecided`: nobody answered; `crowded`: not asked, because too many questions are open. The client may try again later. */
-export type AskedVerdict = KnownVerdict | 'undecided' | 'crowded'
+export type AskedVerdict = Verdict | 'undecided' | 'crowded'
 
 export interface AskedLoginsOptions {
   /** Milliseconds that never go back; default `performance.now`. */
@@ -21,31 +17,10 @@ export interface AskedLoginsOptions {
   failuresAllowed?: number
 }
 
-interface Attempt {
-  username: string
-  /** What stands for username and password in memory. */
-  digest: Buffer
-  /** Keys: where from, who from there, and exactly these credentials from there. */
-  network: string
-  userThere: string
-  credentialsThere: string
-}
-
-/**
- * Logins that somebody else decides, who is asked each time. Failures slow down the network they come from as those of `Users` do:
- * nobody is asked for it then, except for who gives the credentials that were right from there before.
- */
+/** Logins that somebody else decides, and is asked about each time: nobody is asked about what is slowed. */
 export class AskedLogins {
-  /** Of this process alone: what is remembered is worth nothing outside it. */
-  #secret = randomBytes(32)
-  /** By user and network, the digest that was right last. */
-  #welcome = new KnownNetworks<Buffer>()
-  #networks: FailureBackoff
-  /** The same wrong password again is no new guess: it slows down itself, not its neighbours. */
-  #credentials: FailureBackoff
-  /** Wrong guesses at remembered passwords from a slowed network, by user: the way around the slowdown is no way to guess faster. */
-  #guesses: FailureBackoff
-  #guessing: PasswordGuesses
+  /** Remembers the digest of the credentials that were right last. */
+  readonly #defence: LoginDefence<Buffer>
   #open = 0
   #openFrom = new Map<string, number>()
   readonly #most: number
@@ -54,67 +29,46 @@ export class AskedLogins {
   constructor ({ now = () => performance.now(), questions = 1_000, questionsPerNetwork = 250, failuresAllowed = 5 }: AskedLoginsOptions = {}) {
     this.#most = questions
     this.#mostPerNetwork = questionsPerNetwork
-    const slowdown = { allowed: failuresAllowed, now }
-    this.#networks = new FailureBackoff(slowdown)
-    this.#credentials = new FailureBackoff(slowdown)
-    this.#guesses = new FailureBackoff(slowdown)
-    this.#guessing = new PasswordGuesses({ allowed: guessesPerFailure * failuresAllowed, now, isUser: username => this.#welcome.knows(username) })
+    this.#defence = new LoginDefence({ now, failuresAllowed, isUser: username => this.#defence.welcome.knows(username) })
   }
 
   /**
-   * @param password the bytes of CONNECT; whoever decides gets them as text
+   * @param password the bytes of CONNECT; `decide` gets them as text
    * @param address where the client connects from; all without one count as one
    */
   async authenticate (decide: Decide, clientId: string, username: string, password: Buffer | undefined, address: string | undefined): Promise<AskedVerdict> {
-    // As text it would be the same as another one.
+    // As text it would equal another password.
     if (password !== undefined && !isUtf8(password)) return 'refused'
-    const attempt = this.#attempt(username, password, networkOf(address))
+    const attempt = this.#attempt(username, password, address)
     const { network } = attempt
-    if (this.#credentials.slows(attempt.credentialsThere)) return 'slowed'
+    const defence = this.#defence
+    if (defence.slowsCredentials(attempt)) return 'slowed'
     const known = this.#recall(attempt)
-    if (this.#networks.slows(network) && !this.#isWelcome(attempt, known)) return 'slowed'
-    if (this.#isGuessedElsewhere(attempt)) return 'slowed'
+    if (defence.slowsNetwork(attempt) && !defence.isWelcome(attempt, known)) return 'slowed'
+    if (defence.isGuessedElsewhere(attempt)) return 'slowed'
     if (this.#open >= this.#most || (this.#openFrom.get(network) ?? 0) >= this.#mostPerNetwork) return 'crowded'
     const allowed = await this.#ask(network, () => decide({ clientId, username, password: password?.toString(), address }))
     if (allowed === undefined) return 'undecided'
     // Of a hundred guesses that came at once, all but the first few learn nothing.
-    const slowed = !known && (this.#networks.slows(network) || this.#isGuessedElsewhere(attempt))
-    if (!allowed) this.#fail(attempt, known)
+    const slowed = !known && (defence.slowsNetwork(attempt) || defence.isGuessedElsewhere(attempt))
+    if (!allowed) {
+      if (known) defence.welcome.delete(username, network)
+      defence.fail(attempt)
+    }
     if (slowed) return 'slowed'
-    if (allowed) this.#remember(attempt)
+    if (allowed) defence.welcome.set(username, network, attempt.digest)
     return allowed ? 'granted' : 'refused'
   }
 
-  #attempt (username: string, password: Buffer | undefined, network: string): Attempt {
-    const digest = this.#sign(JSON.stringify([username, password !== undefined]), password ?? '')
-    return { username, digest, network, userThere: `${network} ${this.#sign(username).toString('base64')}`, credentialsThere: `${network} ${digest.toString('base64')}` }
-  }
-
-  #sign (...parts: Array<string | Buffer>): Buffer {
-    const hmac = createHmac('sha256', this.#secret)
-    for (const part of parts) hmac.update(part)
-    return hmac.digest()
+  #attempt (username: string, password: Buffer | undefined, address: string | undefined): Attempt {
+    const digest = this.#defence.sign(JSON.stringify([username, password !== undefined]), password ?? '')
+    return this.#defence.attempt(username, digest, address)
   }
 
   /** Whether these credentials are those that were right from there. */
   #recall ({ username, network, digest }: Attempt): boolean {
-    const right = this.#welcome.get(username, network)
+    const right = this.#defence.welcome.get(username, network)
     return right !== undefined && timingSafeEqual(right, digest)
-  }
-
-  /** Whether a user is slowed where it comes from: wrong passwords came for it, and it never got in from there. */
-  #isGuessedElsewhere ({ username, network }: Attempt): boolean {
-    return this.#guessing.slows(username) && this.#welcome.get(username, network) === undefined
-  }
-
-  /** Whether a user of a slowed network is asked for all the same. All that are not are told the same. */
-  #isWelcome ({ username, network, userThere, credentialsThere }: Attempt, known: boolean): boolean {
-    if (this.#welcome.get(username, network) === undefined || this.#guesses.slows(userThere)) return false
-    if (!known) {
-      if (!this.#credentials.knows(credentialsThere)) this.#guesses.count(userThere)
-      this.#credentials.count(credentialsThere)
-    }
-    return known
   }
 
   async #ask (network: string, ask: () => Promise<boolean | undefined>): Promise<boolean | undefined> {
@@ -128,16 +82,5 @@ export class AskedLogins {
       if (left > 0) this.#openFrom.set(network, left)
       else this.#openFrom.delete(network)
     }
-  }
-
-  #fail ({ username, digest, network, credentialsThere }: Attempt, known: boolean): void {
-    if (known) this.#welcome.delete(username, network)
-    this.#guessing.count(username, digest)
-    if (!this.#credentials.knows(credentialsThere)) this.#networks.count(network)
-    this.#credentials.count(credentialsThere)
-  }
-
-  #remember ({ username, network, digest }: Attempt): void {
-    this.#welcome.set(username, network, digest)
   }
 }

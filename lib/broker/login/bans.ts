@@ -10,7 +10,7 @@ export class Bans {
     this.#now = now
   }
 
-  /** @returns false: there are as many as may be, and none is lifted for another, or strangers could lift them by getting others banned */
+  /** @returns false: there are as many as there may be. None is lifted for another: strangers could lift theirs by getting others banned */
   add (clientId: string, seconds: number): boolean {
     const isNew = !this.#until.has(clientId)
     if (isNew && this.#until.size >= mostBans) this.#forget()
@@ -27,7 +27,7 @@ export class Bans {
     return false
   }
 
-  /** What is over. */
+  /** Forget the bans that are over. */
   #forget (): void {
     for (const [clientId, until] of this.#until) if (until <= this.#now()) this.#until.delete(clientId)
   }

@@ -1,23 +1,23 @@
-/** ms that the first failure too many costs; each further one costs twice as much. */
+/** ms for which the first failure too many slows a key down; each further one takes twice as long. */
 const firstDelay = 1_000
 const longestDelay = 5 * 60_000
 /** ms without a failure after which all is forgotten. */
 const forgetAfter = 10 * 60_000
-/** Strangers can make it grow. */
+/** Keys that are remembered: strangers invent them. */
 const mostEntries = 10_000
 
 export interface FailureBackoffOptions {
-  /** The failure that is the first to slow down. */
+  /** The number of the first failure that slows down. */
   allowed: number
   /** ms that never go back. */
   now: () => number
-  /** ms that one more failure costs at most; default 5 minutes. */
+  /** The most ms for which a failure slows down; default 5 minutes. */
   longest?: number
   /** Keys that are remembered; beyond that the one with the oldest failure is forgotten. Default 10,000. */
   most?: number
 }
 
-/** Counts failures by key; from one too many on the key is slowed, each time for twice as long. */
+/** Counts failures by key; from one too many on, each failure slows the key down for twice as long as the one before. */
 export class FailureBackoff {
   /** The latest failure last. */
   #entries = new Map<string, { failures: number, slowedUntil: number, forgottenAt: number }>()

@@ -1,11 +1,11 @@
-/** Networks that are remembered in all while there are few users. */
+/** Networks that are remembered of all users together, as long as that is more than `leastPerUser` for each. */
 const mostNetworks = 10_000
-/** … of one user at least, however many users there are. */
+/** Networks that are remembered of one user, however many users there are. */
 const leastPerUser = 16
 
-/** From which networks each user got in, and with what. Each user has a share of its own: none pushes out another's. */
+/** From which networks each user got in, and a value for each. Each user has a share of its own, so that none pushes out another's. */
 export class KnownNetworks<Value> {
-  /** The latest last. */
+  /** The latest network last. */
   #byUser = new Map<string, Map<string, Value>>()
 
   /** Whether the user got in from anywhere. */
@@ -33,7 +33,7 @@ export class KnownNetworks<Value> {
     this.#byUser.get(username)?.delete(network)
   }
 
-  /** A user that is there no more. */
+  /** The user does not exist any more. */
   forget (username: string): void {
     this.#byUser.delete(username)
   }

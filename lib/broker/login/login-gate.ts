@@ -5,10 +5,10 @@ import { AskedLogins, type AskedVerdict } from './asked-logins.ts'
 import { Bans } from './bans.ts'
 import { Users } from './users.ts'
 
-/** Who wants to come in, as CONNECT says it. */
+/** A client that wants to come in, as its CONNECT says. */
 export interface Applicant {
   clientId: string
-  /** Whether it wants a session that is not there yet and outlives the connection. */
+  /** Whether it wants a new session that outlives the connection. */
   newSession: boolean
   /** Seconds. */
   keepalive: number
@@ -17,7 +17,7 @@ export interface Applicant {
   arrival: Arrival
 }
 
-/** Why somebody is not let in: the name under which that is counted, CONNACK's return code, and a sentence. */
+/** Why a client is not let in: the name under which that is counted, CONNACK's return code, and a sentence. */
 export interface LoginRefusal { by: string, returnCode: 2 | 3 | 4 | 5, text: string }
 
 export type Decision = { verified: boolean } | LoginRefusal
@@ -25,10 +25,10 @@ export type Decision = { verified: boolean } | LoginRefusal
 /** A client that was let in. */
 export type Admitted = Pick<Applicant, 'username' | 'arrival'> & { verified: boolean }
 
-/** What is answered where there are users: the password was wrong. */
+/** The answer to a wrong password where there are users. */
 const badCredentials: LoginRefusal = { by: 'credentials', returnCode: 4, text: 'bad username or password' }
 
-/** As table 3.1 of MQTT 3.1.1 has the codes: 3 where a later attempt may do better, 5 where somebody said no. */
+/** The codes are those of table 3.1 of MQTT 3.1.1: 3 where a later attempt may succeed, 5 where somebody said no. */
 const refusals: Record<Exclude<AskedVerdict, 'granted'>, LoginRefusal> = {
   refused: { by: 'credentials', returnCode: 5, text: 'the login was not allowed' },
   slowed: { by: 'slowed', returnCode: 3, text: 'too many failed logins from this address' },
@@ -36,24 +36,24 @@ const refusals: Record<Exclude<AskedVerdict, 'granted'>, LoginRefusal> = {
   crowded: { by: 'undecidedLogins', returnCode: 3, text: 'too many logins wait for a decision' }
 }
 
-/** Decides who comes in. */
+/** Decides which clients come in. */
 export class LoginGate {
   readonly bans = new Bans()
   #options: BrokerOptions
   #users: Users
   #asked = new AskedLogins()
-  /** Rises with each change of who may come in. */
+  /** Rises with each change that may alter a decision. */
   #revision = 0
   #hasRoomForSession: (owner: SessionOwner, most: number) => boolean
 
-  /** @param hasRoomForSession whether somebody may have one more, of so many */
+  /** @param hasRoomForSession whether the owner may have one more session, of `most` in all */
   constructor (options: BrokerOptions, hasRoomForSession: (owner: SessionOwner, most: number) => boolean) {
     this.#options = options
     this.#users = new Users(options.users)
     this.#hasRoomForSession = hasRoomForSession
   }
 
-  /** @returns why a client that was let in before may not stay; undefined: it may */
+  /** @returns gives the reason why a client that was let in before may not stay; undefined: it may */
   configure (options: BrokerOptions): (client: Admitted) => string | undefined {
     const before = this.#options
     const hadLogins = this.hasLogins
@@ -62,7 +62,7 @@ export class LoginGate {
     const anew = (before.decide === undefined) !== (options.decide === undefined)
     if (changed.size > 0 || anew || hadLogins !== this.hasLogins || before.anonymous !== options.anonymous) this.#revision++
     return ({ username, verified, arrival }) => {
-      // A certificate proved it, and does so still.
+      // The certificate that proved it is still valid.
       if (arrival.username !== undefined) return undefined
       if (!verified) return this.mayBeAnonymous(arrival) ? undefined : 'anonymous access was ended'
       if (anew) return 'logins are decided in another way'
@@ -79,12 +79,12 @@ export class LoginGate {
     return this.#options.anonymous || (!this.hasLogins && local)
   }
 
-  /** Whether there is somebody to log in as. */
+  /** Whether anybody can log in. */
   get hasLogins (): boolean {
     return this.#options.decide !== undefined || !this.#users.isEmpty
   }
 
-  /** @param answer is called with the decision at the moment at which it holds */
+  /** @param answer is called with the decision, in the same turn in which it was found to hold */
   async decide (applicant: Applicant, answer: (decision: Decision) => void): Promise<void> {
     const revision = this.#revision
     const decision = await this.#examine(applicant)
@@ -103,7 +103,7 @@ export class LoginGate {
   async #identify ({ clientId, keepalive, username, password, arrival }: Applicant): Promise<Decision> {
     const { limits } = this.#options
     if (this.bans.has(clientId)) return { by: 'banned', returnCode: 5, text: 'the client id is kept out for a time' }
-    // As Mosquitto answers it: MQTT 3.1.1 has no code for this.
+    // Mosquitto's code: MQTT 3.1.1 has none for this.
     if (limits.keepalive > 0 && (keepalive === 0 || keepalive > limits.keepalive)) return { by: 'keepalive', returnCode: 2, text: `the keepalive is longer than ${limits.keepalive} s` }
     if (arrival.username === '') return { by: 'certificate', returnCode: 5, text: 'the certificate has no common name, or none that can be a username' }
     if (arrival.username !== undefined) return { verified: true }

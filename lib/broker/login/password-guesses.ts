@@ -1,6 +1,6 @@
 import { FailureBackoff } from './failure-backoff.ts'
 
-/** ms: whoever guesses from many places finds one guess in so long at most; a user who comes from a new place waits, and is not locked out. */
+/** The most ms for which a guess slows a user down: so long for each guess is enough against many places, and a user in a new place waits but is not locked out. */
 const longestDelay = 30_000
 
 export interface PasswordGuessesOptions {
@@ -12,8 +12,8 @@ export interface PasswordGuessesOptions {
 }
 
 /**
- * Wrong passwords by user, wherever they come from. Each password counts once: forty devices with an old one make one guess.
- * What was counted for a user is not forgotten for names that somebody invents.
+ * Wrong passwords by user, wherever they come from. Each password counts once: forty devices with an old password make one guess.
+ * Names that somebody invents push out nothing that was counted for a user.
  */
 export class PasswordGuesses {
   #users: FailureBackoff
