@@ -25,7 +25,7 @@ export interface Connection {
   readonly origin?: string
 }
 
-/** Who published something. */
+/** The client that published something. */
 export type Publisher = Pick<Connection, 'clientId' | 'username' | 'verified'>
 
 /** One MQTT PUBLISH on its way in. */
@@ -37,9 +37,9 @@ export interface Publication {
   /** Whether the broker publishes it as the last will of `connection`. */
   will: boolean
   connection: Connection | undefined
-  /** Who published it; absent: `connection`. A last will may be that of a client that did not come in, or not come back after a restart. */
+  /** What published it; absent: `connection`. A last will may be of a client that never came in, or did not come back after a restart. */
   publisher?: Publisher | undefined
-  /** When it came, in UTC ms, and the `seq` that it gets if it carries nothing to tell it by: from the first who takes it, so that all agree. */
+  /** When it came, in UTC ms, and the `seq` that it gets if it carries nothing that identifies it: set by the first taker, so that all agree. */
   receivedAt?: number
   seq?: number
 }
@@ -47,7 +47,7 @@ export interface Publication {
 /** Ends a taken publication: without an error the publisher is acknowledged, with one it is not and has to send again. */
 export type Settle = (error?: Error) => void
 
-/** Takes publications off the broker before it routes them: what is taken reaches nobody by the broker itself. */
+/** Takes publications off the broker before it routes them: the broker delivers what is taken to nobody. */
 export interface Taker {
   takes (topic: string): boolean
   /** A client published what is not taken. */
@@ -72,15 +72,15 @@ export interface Delivered {
   topic: string
   payload: Buffer
   qos: 0 | 1 | 2
-  /** Whether the publisher asked to retain it. */
+  /** Whether the publisher asked for it to be retained. */
   retain: boolean
-  /** Who published it; absent: this process, or nobody knows any more who published what is retained. */
+  /** The client that published it; undefined: this process did, or it is a retained message whose publisher is not known any more. */
   clientId: string | undefined
   /** As given to `publish`. */
   origin: string | undefined
 }
 
-/** Gets messages; while it works on one, its publisher is kept waiting. */
+/** Receives messages; while it works on one, the publisher waits. */
 export type Subscriber = (message: Delivered) => void | Promise<void>
 
 /** What happened to a client, as plain data. */
@@ -123,14 +123,14 @@ export interface BrokerStatistics {
   cutOff: number
 }
 
-/** Where a listener stands. */
+/** The state of a listener. */
 export type ListenerState =
   | { state: 'starting' }
   | { state: 'listening', host: string, port: number }
   | { state: 'failed', error: PlatziverseError }
   | { state: 'closed' }
 
-/** As Node's tls takes it: certificate and key as PEM, or both in a PKCS#12 file. */
+/** For Node's tls: certificate and key as PEM, or both in a PKCS#12 file. */
 export type TlsMaterial = ({ cert: string | Buffer, key: string | Buffer } | { pfx: Buffer }) & {
   ca?: string | Buffer | Array<string | Buffer>
   passphrase?: string
@@ -138,7 +138,7 @@ export type TlsMaterial = ({ cert: string | Buffer, key: string | Buffer } | { p
 
 export interface ListenerOptions {
   transport: 'tcp' | 'tls' | 'ws' | 'wss'
-  /** Address to listen on; empty: loopback, or every address when strangers may come or users are known. */
+  /** Address to listen on; empty: loopback, or every address when anonymous access is allowed or there are users. */
   host: string
   /** 0: any free port. */
   port: number
@@ -146,7 +146,7 @@ export interface ListenerOptions {
   tls?: TlsMaterial
   /** For `tls` and `wss`: whether clients need a certificate, and whether its common name is the username. */
   certificates?: 'none' | 'required' | 'username'
-  /** For `ws` and `wss`: web origins in small letters whose pages may connect, beside those of the same host; `*` is any. */
+  /** For `ws` and `wss`: web origins in lower case whose pages may connect, besides those of the same host; `*` is any. */
   origins?: string[]
 }
 
@@ -154,28 +154,28 @@ export interface ListenerOptions {
 export interface WebSocketMessages extends Reader {
   /** How many came so far. */
   count: number
-  /** Bytes of the one that is not complete: it is read when it is. */
+  /** Bytes of the message that is not complete: it is read when it is. */
   unread: number
   /** Called when that changed. */
   changed: (() => void) | undefined
-  /** Bounds what a message may hold from now on: packets of so many bytes (0: as large as MQTT allows) of a client that was let in, or was not. */
+  /** Limit the packets that a message may hold from now on, in bytes (0: as large as MQTT allows). @param isKnown whether the client was let in */
   limitPackets (bytes: number, isKnown: boolean): void
 }
 
-/** A client that came in, before it said anything. */
+/** A new connection, before anything was read from it. */
 export interface Arrival {
   address: string | undefined
-  /** Whether it can only be a program of this machine. */
+  /** Whether it can only be a program on this machine. */
   local: boolean
   /** The common name of its certificate, where that is the username; empty: it has none. */
   username: string | undefined
-  /** The socket below the stream: its counters are the client's. */
+  /** The socket below the stream, with the client's byte counters. */
   socket: Socket
-  /** What carries the stream; none: it comes over the socket itself. */
+  /** The messages that carry the stream; absent: the socket itself is the stream. */
   messages?: WebSocketMessages
 }
 
-/** A login that somebody outside the broker is to decide. */
+/** A login that is decided outside the broker. */
 export interface Login {
   clientId: string
   username: string
@@ -184,12 +184,12 @@ export interface Login {
   address: string | undefined
 }
 
-/** Whether a client may come in under the username it gives; undefined: nobody decided. Takes as long as it takes. */
+/** Whether a client may come in under the username that it gives; undefined: nobody decided. May take any time. */
 export type Decide = (login: Login) => Promise<boolean | undefined>
 
-/** All that a broker is to be. Plain data but for `decide`: what is equal stays as it is, with its clients. */
-export interface BrokerOptions {
-  /** The first one is the broker's own; its state is the broker's. */
+/** All that an embedded broker is to be. Plain data but for `decide`: what is equal stays as it is, with its clients. */
+export interface EmbeddedBrokerOptions {
+  /** The state of the first one is shown as the broker's. */
   listeners: ListenerOptions[]
   /** Whether clients from the network may come without a user. */
   anonymous: boolean
@@ -198,13 +198,16 @@ export interface BrokerOptions {
   decide?: Decide
   rules: Rule[]
   limits: Limits
-  /** Folder for retained messages, sessions, offline queues and whose agents are; undefined: they are in memory. */
+  /** Folder for retained messages, sessions, offline queues and the owners of agents; undefined: they are in memory. */
   folder: string | undefined
   /** Seconds between two publications of `$SYS/broker/…`; 0: none. */
   sys: number
 }
 
-/** What a client may do for an agent: speak for it, or not, because it is another user's or one too many. */
+/** All that a broker is to be. Each engine has options of its own; so far there is one. */
+export type BrokerOptions = EmbeddedBrokerOptions
+
+/** Whether a client may speak for an agent, or not because the agent is another user's or one too many. */
 export type Ownership = 'theirs' | 'another' | 'tooMany'
 
 /** Which user each agent belongs to. */
@@ -212,14 +215,14 @@ export interface AgentOwnership {
   /** Agents that one user may speak for; 0: any number. */
   readonly mostPerUser: number
   /**
-   * Somebody speaks for an agent, which belongs to them from now on if it is nobody's.
-   * @param username of who speaks, proved; undefined: nobody knows who it is, and nothing becomes theirs
+   * A client speaks for an agent, which belongs to the client's user from now on if it is nobody's.
+   * @param username proved; undefined: the user is not known, and owns nothing
    */
   claim (uuid: string, username: string | undefined): Ownership
-  /** Whether an agent is the user's, so that the user may say that it went; undefined: it is nobody's. */
+  /** Whether an agent is the user's, so that the user may say that it is gone; undefined: it is nobody's. */
   mayEnd (uuid: string, username: string | undefined): boolean | undefined
   /**
-   * Let the agent belong to whoever speaks for it next. Resolves after the commit.
+   * Let the agent belong to the next user that speaks for it. Resolves after the commit.
    * @returns whose it was; undefined: nobody's
    */
   forget (uuid: string): Promise<string | undefined>
@@ -231,43 +234,20 @@ export interface BrokerEvents {
   client: [ClientEvent]
   /** A listener opened, failed or closed; `index` in `listeners`. */
   listener: [ListenerState, number]
-  /** The disk stopped taking what the broker keeps, and publishers wait; undefined: it takes it again. */
+  /** The broker cannot write to its disk, and publishers wait; undefined: it can again. */
   disk: [PlatziverseError | undefined]
 }
 
-/** An MQTT broker. The seam behind which the engine (aedes now) can be exchanged. */
-export interface Broker extends EventEmitter<BrokerEvents> {
-  /** In the order of the options. */
-  readonly listenerStates: readonly ListenerState[]
-  /** False when nobody could receive what is published now, so that there is no need to write it. */
-  readonly hasSubscribers: boolean
-  /** Which user each agent belongs to; kept as long as the sessions are. */
-  readonly owners: AgentOwnership
-  statistics (): BrokerStatistics
+/**
+ * What only an engine can do that holds the clients' connections itself. One that is a client of a broker elsewhere has none of it,
+ * and no `BrokerEvents` but `listener`.
+ */
+export interface ClientHost {
   snapshot (): BrokerSnapshot
-  /** Be as the options say: what did not change is not touched, and clients whose rights did not change stay. */
-  configure (options: BrokerOptions): void
   /** Take a client that came in elsewhere, such as a WebSocket on Node-RED's own server. Its sockets are watched from here on. */
   accept (stream: Duplex, arrival: Arrival): void
-  /** Count and tell of a client that was refused before it came in. */
+  /** Count and report a client that was refused before it came in. */
   refused (by: string, reason: string, address: string | undefined): void
-  /**
-   * Give a message to every subscriber; resolved when the broker took it.
-   * @param origin is told to the subscribers of this process
-   * @throws PlatziverseError PUBLISH_FAILED
-   */
-  publish (publication: OutgoingPublication, origin?: string): Promise<void>
-  /**
-   * Take what comes in without a connection of its own, such as over a bridge, by the rules for `publication.connection` and as if
-   * that were a client: resolved when it would be acknowledged.
-   * @param origin is told to the subscribers of this process
-   * @throws PlatziverseError PUBLISH_FORBIDDEN, PUBLISH_FAILED; DELIVERY_UNSETTLED when it should be given again
-   */
-  bring (publication: Publication, origin?: string): Promise<void>
-  /** Hear what is published, without being a client. @returns ends it */
-  subscribe (filter: string, subscriber: Subscriber): () => void
-  /** What is retained; a topic that several filters match comes several times. */
-  retained (filters: string[]): AsyncIterable<Delivered>
   clients (): ClientInfo[]
   /**
    * Hang up on a client.
@@ -277,12 +257,43 @@ export interface Broker extends EventEmitter<BrokerEvents> {
    */
   disconnect (clientId: string, banned?: number): boolean
   /**
-   * Hang up on a client, and discard its session: subscriptions, what waits for it, and whose the client id is. Resolves after the commit.
+   * Hang up on a client and discard its session: subscriptions, waiting messages, and who owns the client id. Resolves after the commit.
    * @returns whether it was there, and whether it had a session that outlives connections
    */
   endSession (clientId: string): Promise<{ disconnected: boolean, ended: boolean }>
   /** @returns whether there was one */
   clearRetained (topic: string): Promise<boolean>
-  /** Hang up on every client and free the ports. May be called twice. */
+}
+
+/** An MQTT broker, whatever engine it is made of. */
+export interface Broker extends EventEmitter<BrokerEvents>, Partial<ClientHost> {
+  /** In the order of the options. */
+  readonly listenerStates: readonly ListenerState[]
+  /** False when nobody could receive what is published now, so that there is no need to write it. */
+  readonly hasSubscribers: boolean
+  /** Which user each agent belongs to; kept as long as the sessions are. */
+  readonly owners: AgentOwnership
+  /** What the engine cannot know is 0. */
+  statistics (): BrokerStatistics
+  /** Be as the options say: what did not change is not touched, and clients whose rights did not change stay. */
+  configure (options: BrokerOptions): void
+  /**
+   * Give a message to every subscriber; resolves when the broker took it.
+   * @param origin is passed to the subscribers of this process
+   * @throws PlatziverseError PUBLISH_FAILED
+   */
+  publish (publication: OutgoingPublication, origin?: string): Promise<void>
+  /**
+   * Take a message that came in without a connection of its own, such as over a bridge, by the rules for `publication.connection` and
+   * as if that were a client; resolves when a client would get its acknowledgement.
+   * @param origin is passed to the subscribers of this process
+   * @throws PlatziverseError PUBLISH_FORBIDDEN, PUBLISH_FAILED; DELIVERY_UNSETTLED when it should be given again
+   */
+  bring (publication: Publication, origin?: string): Promise<void>
+  /** Receive what is published, without being a client. @returns ends it */
+  subscribe (filter: string, subscriber: Subscriber): () => void
+  /** The retained messages; a topic that several filters match comes several times. */
+  retained (filters: string[]): AsyncIterable<Delivered>
+  /** Free the ports and hang up on every client. May be called twice. */
   close (): Promise<void>
 }

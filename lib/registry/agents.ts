@@ -5,41 +5,41 @@ import { brokerUrl } from './broker-url.ts'
 import { KeptByNode, type Kept } from './kept.ts'
 import { attachOutbox, type Outbox, type OutboxHandler } from './outbox.ts'
 
-/** ms that a stopping node waits for what is on its way to the broker: the process may end after it. */
+/** ms that a stopping node waits for the broker to acknowledge what was sent: the process may end after it. */
 const patience = 300
-/** ms for the goodbye of an agent that ends. */
+/** ms for an agent that ends to say goodbye. */
 const farewell = 1_500
-/** The most bytes of what other agents say that wait while the flows are stopped. */
+/** The most bytes of other agents' messages that wait while the flows are stopped. */
 const mostWaiting = 8_000_000
 
 export interface AgentNodeOptions extends AgentOptions {
-  /** Id of the node of the broker to report to; empty: the one at `mqtt.url`. */
+  /** Id of the node of the broker to report to; empty: the broker at `mqtt.url`. */
   broker: string
-  /** What to measure of this machine. */
+  /** What to measure on this machine. */
   groups: HostMetricGroup[]
 }
 
-type Decided = AgentNodeOptions & { identity: Identity }
+type ResolvedOptions = AgentNodeOptions & { identity: Identity }
 
 /** The agent of one node, which outlives the node in a deploy. */
-class Slot implements Kept<Decided> {
-  readonly options: Decided
+class AgentSlot implements Kept<ResolvedOptions> {
+  readonly options: ResolvedOptions
   readonly agent: Agent
   attached = true
   closed = false
-  /** The node's, while a node stands for it. */
+  /** The node's outbox, while there is a node. */
   outbox: Outbox | undefined
   #opening: Promise<void>
   #closing: Promise<void> | undefined
   #waiting = 0
   #missed = 0
 
-  /** @param free resolves when the agent's uuid is in nobody else's hands */
-  constructor (agent: Agent, options: Decided, free: Promise<void> = Promise.resolve()) {
+  /** @param free resolves when no other agent uses the uuid */
+  constructor (agent: Agent, options: ResolvedOptions, free: Promise<void> = Promise.resolve()) {
     this.options = options
     this.agent = agent
     for (const { type, measure } of hostMetrics(options.groups)) agent.addMetric(type, measure)
-    for (const topic of Object.values(topics)) agent.on(topic, (payload: unknown) => { this.#heard(topic, payload) })
+    for (const topic of Object.values(topics)) agent.on(topic, (payload: unknown) => { this.#received(topic, payload) })
     this.#opening = free.then(() => { if (!this.closed) void agent.connect() })
   }
 
@@ -49,7 +49,7 @@ class Slot implements Kept<Decided> {
     return this.#closing
   }
 
-  #heard (topic: AgentTopic, payload: unknown): void {
+  #received (topic: AgentTopic, payload: unknown): void {
     if (this.outbox?.isOpen === true) {
       if (this.#missed > 0) this.agent.emit('problem', new PlatziverseError('AGENT_BUFFER_FULL', `Other agents said more than ${mostWaiting / 1e6} MB while the flows were stopped; dropped messages: ${this.#missed}.`))
       this.#waiting = this.#missed = 0
@@ -61,34 +61,34 @@ class Slot implements Kept<Decided> {
   }
 }
 
-/** Those to which the node listens. */
+/** The events that the node handles. */
 const nodeEvents = ['connected', 'disconnected', 'message', 'problem'] as const
 
-const agents = new KeptByNode<Decided, Slot>()
-/** Agents that say goodbye, by their node. */
+const agents = new KeptByNode<ResolvedOptions, AgentSlot>()
+/** Agents that are saying goodbye, by their node. */
 const leaving = new Map<string, Promise<void>>()
 
 /**
- * The agent of a node: the one that the node's last instance left connected, or where anything about it is different now, another one that connects
- * once that has said goodbye. Its listeners are the node's, until `detachAgent`.
- * @param handler sends what other agents say
+ * The agent of a node: the one that the node's last instance left connected or, where anything about it changed, a new one that
+ * connects once the old one has said goodbye. Its event handlers are the node's, until `detachAgent`.
+ * @param handler sends other agents' messages into the flow
  * @throws PlatziverseError AGENT_OPTION_INVALID
  */
 export function attachAgent (nodeId: string, given: AgentNodeOptions, handler: OutboxHandler): Agent {
   const { broker, mqtt } = given
   const agent = new Agent(broker === '' ? given : { ...given, mqtt: { ...mqtt, url: () => brokerUrl(broker) } })
-  // Who it is may have changed without its options: the file with its uuid, the name of the machine.
+  // Its identity may have changed without its options: the file with its uuid, the name of the machine.
   const options = { ...given, identity: agent.identity }
   const slot = agents.attach(nodeId, options, before => {
-    // What that could not send is for whoever stands for the node now.
+    // What the old one could not send is reported by the node's current instance.
     before?.agent.on('problem', problem => { agent.emit('problem', problem) })
-    return new Slot(agent, options, before?.close() ?? leaving.get(nodeId))
+    return new AgentSlot(agent, options, before?.close() ?? leaving.get(nodeId))
   })
   slot.outbox = attachOutbox(nodeId, handler)
   return slot.agent
 }
 
-/** The node goes, perhaps to come again. Resolved when what was on its way had its time. */
+/** The node goes, perhaps to come again. Resolves when what was sent is acknowledged, or had its time. */
 export async function detachAgent (nodeId: string, handler: OutboxHandler): Promise<void> {
   const slot = agents.detach(nodeId)
   slot?.outbox?.detach(handler)
@@ -97,8 +97,8 @@ export async function detachAgent (nodeId: string, handler: OutboxHandler): Prom
 }
 
 /**
- * The flows run, or will not soon: what no node took up says goodbye.
- * @param report is told what could not be sent
+ * The flows run, or will not soon: agents that no node took up say goodbye.
+ * @param report gets what could not be sent
  */
 export async function closeOrphanAgents (report: (problem: PlatziverseError) => void): Promise<void> {
   await Promise.all(agents.takeOrphans().map(async ([nodeId, slot]) => {

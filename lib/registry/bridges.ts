@@ -3,7 +3,7 @@ import type { Connection, Publication } from '../broker/broker.ts'
 import { KeptByNode, type Kept } from './kept.ts'
 import { findBroker, type RegisteredBroker } from './registry.ts'
 
-/** ms that a stopping node waits for what is on its way to the other broker: the process may end after it. */
+/** ms that a stopping node waits for the other broker to acknowledge what was sent: the process may end after it. */
 const patience = 300
 /** ms after which the agents of a bridge whose connection is lost count as gone. */
 const usualAbsence = 300_000
@@ -20,7 +20,7 @@ export interface BridgeNodeOptions extends BridgeOptions {
 let bridges = 0
 
 /** The bridge of one node, which outlives the node in a deploy. */
-class Slot implements Kept<BridgeNodeOptions> {
+class BridgeSlot implements Kept<BridgeNodeOptions> {
   readonly options: BridgeNodeOptions
   readonly bridge: Bridge
   attached = true
@@ -33,7 +33,7 @@ class Slot implements Kept<BridgeNodeOptions> {
     // Looked up each time: a broker that was deleted and comes back has another slot.
     const broker = (): RegisteredBroker => findBroker(options.broker)
     const local: LocalBroker = {
-      // The same object at each attempt: who takes it may leave a mark on it.
+      // The same object at each attempt: what takes it may leave a mark on it.
       publish: (publication, origin) => broker().bring(Object.assign(publication, { connection: this.#source, will: false }) as Publication, origin),
       subscribe: (filter, subscriber) => broker().subscribe(filter, subscriber),
       retained: (filters, signal) => broker().retained(filters, signal),
@@ -46,7 +46,7 @@ class Slot implements Kept<BridgeNodeOptions> {
         clearTimeout(this.#absence)
         this.#absence = undefined
       } else {
-        // From the first of all attempts that fail.
+        // Counts from the first attempt that fails.
         this.#absence ??= setTimeout(() => { this.#gone() }, options.absence ?? usualAbsence).unref()
       }
     })
@@ -54,7 +54,7 @@ class Slot implements Kept<BridgeNodeOptions> {
 
   get closed (): boolean { return this.bridge.state.state === 'closed' }
 
-  /** End, and leave what is unsent to the next one. */
+  /** End, and leave what is unsent to the next bridge. */
   close (): Promise<Leftover> {
     this.#closing ??= this.bridge.leave().then(left => {
       clearTimeout(this.#absence)
@@ -64,7 +64,7 @@ class Slot implements Kept<BridgeNodeOptions> {
     return this.#closing
   }
 
-  /** The agents that came over the bridge went. */
+  /** The agents that came over the bridge are gone. */
   #gone (): void {
     const source = this.#source
     source.gone = true
@@ -72,41 +72,41 @@ class Slot implements Kept<BridgeNodeOptions> {
     findBroker(this.options.broker).gone(source)
   }
 
-  /** To takers the bridge is a client: the numbers of real ones are above 0. */
+  /** To takers the bridge is a client. Real clients have numbers above 0. */
   #newSource (): Connection {
     const { localUser } = this.options
     return { number: -++bridges, clientId: this.bridge.clientId, username: localUser, verified: localUser !== undefined, address: undefined, gone: false, origin: this.bridge.origin }
   }
 }
 
-const slots = new KeptByNode<BridgeNodeOptions, Slot>()
-/** What a bridge that was closed had not sent, by its node: flows that were stopped may start again. */
+const slots = new KeptByNode<BridgeNodeOptions, BridgeSlot>()
+/** By node, what a closed bridge had not sent: flows that were stopped may start again. */
 const unsent = new Map<string, { url: string, left: Promise<Leftover> }>()
 
 /**
- * The bridge of a node: the one that the node's last instance left running, or where its options are others now, one that takes over.
+ * The bridge of a node: the one that the node's last instance left running or, where its options changed, a new one that takes over.
  * @throws PlatziverseError BRIDGE_OPTION_INVALID
  */
 export function attachBridge (nodeId: string, options: BridgeNodeOptions): Bridge {
   return slots.attach(nodeId, options, before => {
-    const slot = new Slot(options)
+    const slot = new BridgeSlot(options)
     const stored = unsent.get(nodeId)
     unsent.delete(nodeId)
     const left = before === undefined ? stored : { url: before.options.url, left: before.close() }
-    // To another address goes only what is published from now on.
+    // Another address gets only what is published from now on.
     slot.bridge.open(left?.left.then(leftover => left.url === options.url ? leftover : { unsent: [], taken: new Set() }))
     return slot
   }).bridge
 }
 
-/** The node goes, perhaps to come again. Resolved when what was on its way had its time. */
+/** The node goes, perhaps to come again. Resolves when what was sent is acknowledged, or had its time. */
 export async function detachBridge (nodeId: string): Promise<void> {
   await slots.detach(nodeId)?.bridge.settled(patience)
 }
 
 /**
- * The flows run, or will not soon: what no node took up is closed.
- * @param isKept whether a node may come again: it was disabled, or its flows are stopped; what waits with any other one is gone with it
+ * The flows run, or will not soon: bridges that no node took up are closed.
+ * @param isKept whether a node may come again, because it was disabled or its flows are stopped; what waits with any other node is dropped
  */
 export async function closeOrphanBridges (isKept: (nodeId: string) => boolean): Promise<void> {
   for (const nodeId of unsent.keys()) if (!isKept(nodeId)) unsent.delete(nodeId)

@@ -1,62 +1,64 @@
 import { EventEmitter, once } from 'node:events'
 import type { Duplex } from 'node:stream'
-import type { AgentOwnership, Arrival, Broker, BrokerOptions, BrokerStatistics, ClientEvent, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Settle, Subscriber, Taker } from '../broker/broker.ts'
-import { openEmbeddedBroker } from '../broker/engine/embedded-broker.ts'
+import type { AgentOwnership, Arrival, Broker, BrokerOptions, BrokerStatistics, ClientEvent, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Subscriber } from '../broker/broker.ts'
+import { needsAnotherBroker, openBroker } from '../broker/engine/open-broker.ts'
 import type { BrokerSnapshot } from '../broker/snapshot.ts'
 import { PlatziverseError, reasonOf } from '../errors.ts'
-import type { Intake, IntakeStatistics } from '../intake/intake.ts'
+import type { IntakeStatistics } from '../intake/intake-statistics.ts'
+import { SlotIntakes } from './slot-intakes.ts'
 
 const firstRetry = 1_000
 const longestRetry = 30_000
 
 export type Statistics = BrokerStatistics & IntakeStatistics
 
-/** What a broker can be given anew without a deploy. */
+/** What can be changed without a deploy. */
 export type Access = Pick<BrokerOptions, 'users' | 'rules'>
 
 const nothing: BrokerStatistics = { clients: 0, connections: 0, refused: 0, refusedBy: {}, received: 0, delivered: 0, dropped: 0, droppedBy: {}, cutOff: 0 }
 
 interface SlotEvents {
-  /** A listener opened, failed or closed; where the first one stands. */
+  /** A listener opened, failed or closed; the state of the first one. */
   listener: [ListenerState]
   client: [ClientEvent]
 }
 
-interface Hearing { filter: string, subscriber: Subscriber, end?: () => void }
+/** A subscription of this process; `end` ends it at the current broker. */
+interface LocalSubscription { filter: string, subscriber: Subscriber, end?: () => void }
 
 const closed: ListenerState = { state: 'closed' }
 
-/** Before a broker is there that knows whose they are. */
+/** As long as there is no broker yet that knows the owners: agents are nobody's. */
 const nobodys: AgentOwnership = { mostPerUser: 0, claim: () => 'theirs', mayEnd: () => undefined, forget: async () => undefined, forgetUser: async () => 0 }
 
 /**
  * One broker, by the id of its node. It outlives the node, and so does the broker in it: that is why a
  * deploy does not hang up on clients. Others find the broker here, and never keep it.
  */
-export class BrokerSlot extends EventEmitter<SlotEvents> implements Taker {
-  readonly intakes = new Map<string, Intake>()
+export class BrokerSlot extends EventEmitter<SlotEvents> {
+  readonly intakes = new SlotIntakes()
   /** Whether a node stands for the broker now. */
   attached = false
-  /** Which user each agent belongs to, as the broker knows it that is here, or was last: what it left in the intakes is still checked. */
+  /** Which user each agent belongs to, as the current or the last broker knows it: what a broker left in the intakes is still checked. */
   owners: AgentOwnership = nobodys
   #broker: Broker | undefined
-  /** What is in force: as deployed, but for what was reloaded since. */
+  /** What is in force: what was deployed, with what was reloaded since. */
   #options: BrokerOptions | undefined
   #deployed: BrokerOptions | undefined
   /** Ends with the last reload that was asked for. */
   #reloading: Promise<unknown> = Promise.resolve()
   #opening: Promise<void> | undefined
-  /** Ends when the broker that was closed last has left its port and its folder. */
+  /** Resolves when the last broker that was closed has freed its ports and its folder. */
   #freed: Promise<unknown> = Promise.resolve()
-  /** Counts what was asked for, so that a broker which comes too late is known as such. */
+  /** Counts the brokers that were asked for, so that one that is ready too late is known as such. */
   #generation = 0
   /** Why the broker could not be made. */
   #failure: PlatziverseError | undefined
-  /** Why the broker's disk takes nothing. */
+  /** Why the broker's disk accepts nothing. */
   #diskFailure: PlatziverseError | undefined
   #retry: NodeJS.Timeout | undefined
   #delay = firstRetry
-  #hearings = new Set<Hearing>()
+  #subscriptions = new Set<LocalSubscription>()
 
   /** In the order of the options; the first one stands for the broker. */
   get listenerStates (): readonly ListenerState[] {
@@ -79,24 +81,24 @@ export class BrokerSlot extends EventEmitter<SlotEvents> implements Taker {
 
   get freed (): Promise<unknown> { return this.#freed }
 
-  /** Whether somebody waits to hear what a broker here publishes. */
-  get isHeard (): boolean { return this.#hearings.size > 0 }
+  /** Whether this process is subscribed to something. */
+  get hasLocalSubscribers (): boolean { return this.#subscriptions.size > 0 }
 
   get ports (): number[] {
     return this.listenerStates.flatMap(listener => listener.state === 'listening' ? [listener.port] : [])
   }
 
-  /** Be as the node says. Another folder takes another broker; all else changes without hanging up on anybody. */
+  /** Be as the node says: where another broker is not needed, nobody is hung up on. */
   async open (options: BrokerOptions): Promise<void> {
-    if (this.#opening !== undefined && this.#options?.folder !== options.folder) void this.close()
+    if (this.#opening !== undefined && this.#options !== undefined && needsAnotherBroker(this.#options, options)) void this.close()
     this.#deployed = options
     await this.#apply(options)
   }
 
   /**
-   * Put other users or rules in force until the next deploy; reloads are done one after another.
-   * @param change is given what is in force, and answers with what is to be instead
-   * @returns what is in force then
+   * Put other users or rules in force until the next deploy; one reload after another.
+   * @param change gets what is in force, and returns what replaces it
+   * @returns what is in force now
    * @throws PlatziverseError BROKER_MISSING, BROKER_COMMAND_INVALID when a deploy came in between, and what `change` throws
    */
   reload (change: (now: Access) => Promise<Partial<Access>>): Promise<Access> {
@@ -125,7 +127,7 @@ export class BrokerSlot extends EventEmitter<SlotEvents> implements Taker {
     await this.#freed
     if (generation !== this.#generation) return
     try {
-      const broker = await openEmbeddedBroker(this, options)
+      const broker = await openBroker(this.intakes, options)
       if (generation !== this.#generation) return await broker.close()
       this.#failure = undefined
       this.#delay = firstRetry
@@ -137,7 +139,7 @@ export class BrokerSlot extends EventEmitter<SlotEvents> implements Taker {
         this.#diskFailure = error
         this.emit('listener', this.listener)
       })
-      for (const hearing of this.#hearings) hearing.end = broker.subscribe(hearing.filter, hearing.subscriber)
+      for (const subscription of this.#subscriptions) subscription.end = broker.subscribe(subscription.filter, subscription.subscriber)
       this.emit('listener', this.listener)
     } catch (error) {
       if (generation !== this.#generation) return
@@ -167,7 +169,7 @@ export class BrokerSlot extends EventEmitter<SlotEvents> implements Taker {
     this.#deployed = undefined
     this.#failure = undefined
     this.#diskFailure = undefined
-    for (const hearing of this.#hearings) delete hearing.end
+    for (const subscription of this.#subscriptions) delete subscription.end
     this.#freed = Promise.allSettled([this.#freed, opening, broker?.close()])
     return this.#freed
   }
@@ -184,19 +186,19 @@ export class BrokerSlot extends EventEmitter<SlotEvents> implements Taker {
     await broker.bring(publication, origin)
   }
 
-  /** Hear what is published, also by a broker that opens later. @returns ends it */
+  /** Receive what is published, also by a broker that opens later. @returns ends it */
   subscribe (filter: string, subscriber: Subscriber): () => void {
-    const hearing: Hearing = { filter, subscriber }
-    this.#hearings.add(hearing)
-    if (this.#broker !== undefined) hearing.end = this.#broker.subscribe(filter, subscriber)
+    const subscription: LocalSubscription = { filter, subscriber }
+    this.#subscriptions.add(subscription)
+    if (this.#broker !== undefined) subscription.end = this.#broker.subscribe(filter, subscriber)
     return () => {
-      this.#hearings.delete(hearing)
-      hearing.end?.()
+      this.#subscriptions.delete(subscription)
+      subscription.end?.()
     }
   }
 
   /**
-   * What is retained; of a broker that is not there yet once it is.
+   * The retained messages; waits for a broker that is not there yet.
    * @throws AbortError when `signal` ends the wait
    */
   async * retained (filters: string[], signal: AbortSignal): AsyncGenerator<Delivered> {
@@ -205,26 +207,26 @@ export class BrokerSlot extends EventEmitter<SlotEvents> implements Taker {
   }
 
   accept (stream: Duplex, arrival: Arrival): void {
-    if (this.#broker === undefined) stream.destroy()
+    if (this.#broker?.accept === undefined) stream.destroy()
     else this.#broker.accept(stream, arrival)
   }
 
   refused (by: string, reason: string, address: string | undefined): void {
-    this.#broker?.refused(by, reason, address)
+    this.#broker?.refused?.(by, reason, address)
   }
 
   clients (): ClientInfo[] {
-    return this.#broker?.clients() ?? []
+    return this.#broker?.clients?.() ?? []
   }
 
   disconnect (clientId: string, banned?: number): boolean {
-    return this.#broker?.disconnect(clientId, banned) ?? false
+    return this.#broker?.disconnect?.(clientId, banned) ?? false
   }
 
   /** @throws PlatziverseError BROKER_MISSING */
   async endSession (clientId: string): Promise<{ disconnected: boolean, ended: boolean }> {
     const broker = await this.#opened()
-    return await broker.endSession(clientId)
+    return await broker.endSession?.(clientId) ?? { disconnected: false, ended: false }
   }
 
   /**
@@ -248,53 +250,23 @@ export class BrokerSlot extends EventEmitter<SlotEvents> implements Taker {
   }
 
   async clearRetained (topic: string): Promise<boolean> {
-    return await this.#broker?.clearRetained(topic) ?? false
+    return await this.#broker?.clearRetained?.(topic) ?? false
   }
 
   statistics (): Statistics {
-    return { ...this.#broker?.statistics() ?? nothing, ...this.#intakes() }
+    return { ...this.#broker?.statistics() ?? nothing, ...this.intakes.statistics() }
   }
 
   /** Undefined while the broker is not there. */
   snapshot (): BrokerSnapshot | undefined {
-    const snapshot = this.#broker?.snapshot()
+    const snapshot = this.#broker?.snapshot?.()
     if (snapshot === undefined) return undefined
-    const { agents, unsettled, waiting, rejected } = this.#intakes()
+    const { agents, unsettled, waiting, rejected } = this.intakes.statistics()
     return { ...snapshot, agents, unsettled, waiting, rejected }
   }
 
-  #intakes (): IntakeStatistics {
-    const sum: IntakeStatistics = { agents: 0, messages: 0, rejected: 0, rejectedMetrics: 0, timesConverted: 0, timesReplaced: 0, nearTopics: 0, unsettled: 0, waiting: 0, timedOut: 0, abandoned: 0 }
-    for (const intake of this.intakes.values()) {
-      for (const [name, value] of Object.entries(intake.statistics())) sum[name as keyof IntakeStatistics] += value
-    }
-    return sum
-  }
-
-  takes (topic: string): boolean {
-    for (const intake of this.intakes.values()) if (intake.takes(topic)) return true
-    return false
-  }
-
-  passes (topic: string, clientId: string): void {
-    for (const intake of this.intakes.values()) intake.passes(topic, clientId)
-  }
-
-  /** Each intake gets the publication; it is acknowledged once all of them settled it. */
-  take (publication: Publication, settle: Settle): void {
-    let open = this.intakes.size
-    let failed = false
-    for (const intake of this.intakes.values()) {
-      intake.take(publication, error => {
-        open--
-        if (failed || (error === undefined && open > 0)) return
-        failed = error !== undefined
-        settle(error)
-      })
-    }
-  }
-
+  /** A connection that is not the broker's own, such as a bridge's, is gone. */
   gone (connection: Connection, comesBack?: boolean): void {
-    for (const intake of this.intakes.values()) intake.gone(connection, comesBack)
+    this.intakes.gone(connection, comesBack)
   }
 }

@@ -1,6 +1,6 @@
 import { findBroker } from './registry.ts'
 
-/** The address of a broker of this process for a client of the same machine; undefined while it does not listen. */
+/** The address of a broker in this process for a client on the same machine; undefined while it does not listen. */
 export function brokerUrl (brokerId: string): string | undefined {
   const { listener } = findBroker(brokerId)
   if (listener.state !== 'listening') return undefined

@@ -3,19 +3,19 @@ import { isDeepStrictEqual } from 'node:util'
 /** What a node opened, and leaves open for its next instance. */
 export interface Kept<Options> {
   readonly options: Options
-  /** Whether a node stands for it now. */
+  /** Whether there is a node for it now. */
   attached: boolean
-  /** Whether it closed without being asked: the next instance opens another one. */
+  /** Whether it closed by itself: the next instance opens another one. */
   readonly closed: boolean
 }
 
-/** What outlives its node in a deploy, by the node's id. */
+/** Things that outlive their nodes in a deploy, by the nodes' ids. */
 export class KeptByNode<Options, Thing extends Kept<Options>> {
   #things = new Map<string, Thing>()
 
   /**
-   * What the node's last instance left open; where the options are others now, what `make` opens instead.
-   * @param make is given what it replaces
+   * What the node's last instance left open or, where the options changed, what `make` opens instead.
+   * @param make gets what it replaces
    */
   attach (nodeId: string, options: Options, make: (before: Thing | undefined) => Thing): Thing {
     const before = this.#things.get(nodeId)

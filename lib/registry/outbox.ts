@@ -1,64 +1,64 @@
 import type { Claim } from '../intake/pending-deliveries.ts'
 import { Travel, type Watched } from './travel.ts'
 
-/** Turns of the event loop for which the publisher of a message waits after it was sent. Node-RED takes one for each wire. */
+/** Turns of the event loop for which the publisher of a message waits after it was sent. Node-RED takes one turn for each wire. */
 const wireTurns = 6
-/** The most bytes of messages that are known to be on their way, though their publishers do not wait any more. */
+/** The most bytes of messages that are still on a wire after their publishers stopped waiting. */
 const mostTravelling = 8_000_000
 
 /** A message that is to be sent. */
 export interface Parcel {
   msg: object
-  /** Ends when the message has passed the wires. Absent: nobody would send the message again. */
+  /** Settled when the message has passed the wires. Undefined: nobody would send the message again. */
   hold: Claim | undefined
   /** The message was sent, or could not be. Must not throw. */
   sent (error?: Error): void
 }
 
 export interface OutboxHandler {
-  /** The node gets a message that its last instance could not deal with. */
+  /** The node gets a message that its last instance could not handle. */
   receive (msg: object): void
   send (msg: object): void
   /** @returns a copy that stays as it is whatever the flow does to the message */
   clone (msg: object): object
 }
 
-/** What was sent in one turn, and may be on a wire. */
+/** Messages that were sent in one turn, and may be on a wire. */
 interface Batch {
   messages: Array<Pick<Parcel, 'hold'> & { copy?: object }>
   watched: Watched | undefined
-  /** Of the copies, once their publishers do not wait any more. */
+  /** Of the copies, once their publishers stopped waiting. */
   bytes: number
 }
 
 /**
- * What a node is to send, kept while nobody could get it. Node-RED drops what is sent to, by, or on the way to a node that a deploy
- * stops; so messages that are ready between the stop and the start of the flows wait, also for the node's next instance, and those
- * that were on a wire at the stop go a second time. Where the flow takes longer than the publisher waits, copies are kept for as long as it takes.
+ * What a node is to send, kept while nobody can receive it. Node-RED drops messages that are sent to or by a node that a deploy stops,
+ * or on the way to it. So messages that are ready between the stop and the start of the flows wait, for the node's next instance as
+ * well, and those that were on a wire at the stop are sent again. Where a flow takes longer than the publisher waits, copies are kept.
  */
 export class Outbox {
   #handler: OutboxHandler | undefined
   #kept: Parcel[] = []
   #unread: Array<{ msg: object, lost: () => void }> = []
-  /** That of this turn. */
+  /** The batch of this turn. */
   #batch: Batch | undefined
   /** Batches that may be on a wire. */
   #wires = new Set<Batch>()
   #travel = new Travel()
-  /** Of the copies whose publishers do not wait any more. */
+  /** Of all copies whose publishers stopped waiting. */
   #bytes = 0
   #closed = false
 
   get attached (): boolean { return this.#handler !== undefined }
 
-  /** Whether what is passed now is sent at once. */
+  /** Whether a message that is passed now is sent at once. */
   get isOpen (): boolean { return running && this.#handler !== undefined }
 
   attach (handler: OutboxHandler): void {
     this.#handler = handler
   }
 
-  /** @param handler that goes; the next instance's stays */
+  /** @param handler the one that goes; that of the next instance stays */
   detach (handler: OutboxHandler): void {
     if (this.#handler === handler) this.#handler = undefined
   }
@@ -70,8 +70,8 @@ export class Outbox {
   }
 
   /**
-   * Give a message to the next instance, as if it came then.
-   * @param lost called when there is none
+   * Give a message to the node's next instance.
+   * @param lost called when there is no next instance
    */
   forward (msg: object, lost: () => void): void {
     if (this.#closed) lost()
@@ -82,7 +82,7 @@ export class Outbox {
   stop (): void {
     for (const { messages } of this.#wires) {
       for (const { hold, copy } of messages) {
-        // Whoever sent it gives it another time, as it was when it came; the flow may have changed this one.
+        // The intake sends it again, as it was when it came; the flow may have changed this one.
         if (hold !== undefined) hold.release()
         else if (copy !== undefined) this.#kept.push({ msg: copy, hold: undefined, sent: nothing })
       }
@@ -93,14 +93,14 @@ export class Outbox {
     this.#travel.interrupt()
   }
 
-  /** Everybody who is to get it is there. */
+  /** The flows run. */
   start (): void {
     const handler = this.#handler
     for (const { msg } of this.#unread.splice(0)) handler?.receive(msg)
     if (handler !== undefined) for (const parcel of this.#kept.splice(0)) this.#send(parcel, handler)
   }
 
-  /** Nobody will send what is kept. */
+  /** There is no next instance. */
   close (): void {
     this.#closed = true
     this.#kept.splice(0).forEach(end)
@@ -175,7 +175,7 @@ function end ({ hold, sent }: Parcel): void {
 }
 
 const outboxes = new Map<string, Outbox>()
-/** Whether all nodes of the flows are there. */
+/** Whether all nodes of the flows are running. */
 let running = false
 
 /** The outbox of a node, which waits for the node's next instance when this one goes. */
@@ -195,7 +195,7 @@ export function stopOutboxes (): void {
   for (const outbox of outboxes.values()) outbox.stop()
 }
 
-/** The flows run again, or will not soon: what no node took up is over. */
+/** The flows run again, or will not soon: outboxes that no node took up are closed. */
 export function startOutboxes (): void {
   running = true
   for (const [nodeId, outbox] of outboxes) {

@@ -1,8 +1,10 @@
 import type { BrokerOptions } from '../broker/broker.ts'
-import { Intake, type IntakeHandler, type IntakeOptions } from '../intake/intake.ts'
+import { listensOn } from '../broker/engine/open-broker.ts'
+import { Intake, type IntakeOptions } from '../intake/intake.ts'
+import type { IntakeHandler } from '../intake/intake-handler.ts'
 import { BrokerSlot } from './broker-slot.ts'
 
-/** ms that a broker without a node is kept after the flows stopped: they may start again, as in a deploy. */
+/** ms that a broker without a node is kept after the flows stopped: in a deploy they start again. */
 const grace = 5_000
 
 const slots = new Map<string, BrokerSlot>()
@@ -16,10 +18,10 @@ function slotOf (brokerId: string): BrokerSlot {
   return slot
 }
 
-/** What others may do with a broker: watch it, and publish to it. */
+/** What nodes may do with a broker. */
 export type RegisteredBroker = Pick<BrokerSlot, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'bring' | 'gone' | 'subscribe' | 'retained' | 'accept' | 'refused' | 'clients' | 'disconnect' | 'endSession' | 'forgetAgent' | 'forgetAgentsOf' | 'clearRetained' | 'reload' | 'statistics' | 'snapshot'>
 
-/** The slot of a broker, whether or not the broker is there yet. */
+/** The broker of a node, whether it is there yet or not. */
 export function findBroker (brokerId: string): RegisteredBroker {
   return slotOf(brokerId)
 }
@@ -29,13 +31,13 @@ export async function attachBroker (brokerId: string, options: BrokerOptions): P
   const slot = slotOf(brokerId)
   slot.attached = true
   // Another broker that a deploy left behind may still have the port.
-  await Promise.all([...slots.values()].filter(other => !other.attached).map(other => sharesPort(other, options) ? other.close() : other.freed))
+  await Promise.all([...slots.values()].filter(other => !other.attached).map(other => listensOn(other.ports, options) ? other.close() : other.freed))
   if (slot.attached) await slot.open(options)
 }
 
 /**
- * The node of a broker goes: the broker stays open for the node's next instance. Whether there will be one is known when the
- * flows started: Node-RED also calls a node removed that moves to another tab while its old one is deleted.
+ * The node of a broker goes; the broker stays open for the node's next instance. Whether there is one is known only once the flows
+ * started: Node-RED also says that a node is removed when it moves to another tab while its old tab is deleted.
  */
 export function detachBroker (brokerId: string): void {
   const slot = slots.get(brokerId)
@@ -44,7 +46,7 @@ export function detachBroker (brokerId: string): void {
 
 /** Let an agent-in take the three topics off a broker. */
 export function attachIntake (agentInId: string, brokerId: string, handler: IntakeHandler, options: IntakeOptions): Intake {
-  for (const [id, slot] of slots) if (id !== brokerId) closeIntake(slot, agentInId)
+  for (const [id, slot] of slots) if (id !== brokerId) slot.intakes.close(agentInId)
   const slot = slotOf(brokerId)
   const { intakes } = slot
   const intake = intakes.get(agentInId) ?? new Intake(options, () => slot.owners)
@@ -53,19 +55,9 @@ export function attachIntake (agentInId: string, brokerId: string, handler: Inta
   return intake
 }
 
-/** The agent-in goes: what comes meanwhile waits for its next instance. */
+/** The agent-in goes; what comes meanwhile waits for its next instance. */
 export function detachIntake (agentInId: string, brokerId: string): void {
   slots.get(brokerId)?.intakes.get(agentInId)?.detach()
-}
-
-function closeIntake (slot: BrokerSlot, agentInId: string): void {
-  const intake = slot.intakes.get(agentInId)
-  slot.intakes.delete(agentInId)
-  intake?.close()
-}
-
-function sharesPort (slot: BrokerSlot, { listeners }: BrokerOptions): boolean {
-  return slot.ports.some(port => listeners.some(listener => listener.port === port))
 }
 
 let leaving: NodeJS.Timeout | undefined
@@ -83,25 +75,25 @@ export function flowsStarting (): void {
   clearTimeout(leaving)
 }
 
-/** The flows started: what a deploy lost on its way is sent again. */
+/** The flows started: messages that a deploy lost on their way are sent again. */
 export function flowsStarted (): void {
   clearTimeout(leaving)
   const started = performance.now()
-  // What is on a wire at this moment arrives; only what does not is sent again.
+  // Messages that are on a wire at this moment still arrive.
   setTimeout(() => {
     for (const { intakes } of slots.values()) for (const intake of intakes.values()) intake.resend(started)
   }, 250).unref()
 }
 
-/** The flows run, or will not soon: what no node took up is closed. */
+/** The flows run, or will not soon: brokers and intakes that no node took up are closed. */
 export async function closeOrphanBrokers (): Promise<void> {
   await Promise.all([...slots].map(async ([id, slot]) => {
-    // The broker first: without its intakes it would acknowledge what nobody stores.
+    // The broker first: without its intakes it would acknowledge messages that nobody stores.
     const closing = slot.attached ? undefined : slot.close()
-    for (const [agentInId, intake] of slot.intakes) if (!intake.attached) closeIntake(slot, agentInId)
+    for (const [agentInId, intake] of slot.intakes) if (!intake.attached) slot.intakes.close(agentInId)
     if (closing === undefined) return
     await closing
-    if (!slot.attached && slot.intakes.size === 0 && slot.eventNames().length === 0 && !slot.isHeard) slots.delete(id)
+    if (!slot.attached && slot.intakes.size === 0 && slot.eventNames().length === 0 && !slot.hasLocalSubscribers) slots.delete(id)
   }))
 }
 
@@ -110,7 +102,7 @@ export async function closeAllBrokers (): Promise<void> {
   clearTimeout(leaving)
   for (const slot of slots.values()) {
     slot.attached = false
-    for (const id of [...slot.intakes.keys()]) closeIntake(slot, id)
+    for (const id of [...slot.intakes.keys()]) slot.intakes.close(id)
   }
   await Promise.all([...slots.values()].map(slot => slot.close()))
   slots.clear()

@@ -1,6 +1,6 @@
-/** ms after which a message is not waited for: it is most likely one that the flow keeps, or lets nobody have. */
+/** ms after which a message is no longer waited for: most likely the flow keeps or drops it. */
 const longest = 5_000
-/** The least ms that a message counts that was late, for the next one may be so on a busy machine. */
+/** The least ms that a late message counts: on a busy machine the next one may be late as well. */
 const least = 10
 /** ms between two messages that are watched. */
 const watchEvery = 100
@@ -9,15 +9,15 @@ const watchEvery = 100
 export interface Watched {
   readonly travel: Travel
   readonly sentAt: number
-  /** It was not there when its turns were over. */
+  /** It had not arrived when its turns were over. */
   late: boolean
-  /** ms until it arrived, of several times the last; 0 when it was not late; undefined: it has not arrived. */
+  /** ms until it arrived, the last time if several times; 0 when it was not late; undefined: it has not arrived. */
   took: number | undefined
 }
 
 const watched = new Map<string, Watched>()
 
-/** How long what an outbox sends takes to an agent-out: known from watching a few messages, for watching all of them is felt. */
+/** How long messages of an outbox take to an agent-out. Only a few messages are watched: watching all of them would cost throughput. */
 export class Travel {
   #ms = 0
   #next = 0
@@ -25,7 +25,7 @@ export class Travel {
   /** 0: no longer than a few turns of the event loop. */
   get ms (): number { return this.#ms }
 
-  /** A message was sent. @returns it, when it is one of those that are watched */
+  /** A message was sent. @returns it, when it is one that is watched */
   sent (id: unknown): Watched | undefined {
     const now = performance.now()
     if (now < this.#next || typeof id !== 'string') return undefined
@@ -47,12 +47,12 @@ export class Travel {
     if (took > this.#ms) this.#ms = took
   }
 
-  /** What is on its way will not arrive, or later than it would have. */
+  /** What is on its way will not arrive, or will arrive later than usual. */
   interrupt (): void {
     for (const [id, { travel }] of watched) if (travel === this) watched.delete(id)
   }
 
-  /** Messages that were faster bring the time down, slowly. */
+  /** Faster messages bring the time down, slowly. */
   #judge ({ took = this.#ms }: Watched): void {
     if (took >= this.#ms) return
     const ms = (this.#ms + took) / 2

@@ -6,7 +6,7 @@ import type { AedesPublishPacket, Client, PublishPacket, Subscription } from 'ae
 import { PlatziverseError, reasonOf } from '../../errors.ts'
 import { longestTimer } from '../../time.ts'
 import { Rules } from '../access/rules.ts'
-import type { AgentOwnership, Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientEvent, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Publisher, Subscriber, Taker, WebSocketMessages } from '../broker.ts'
+import type { AgentOwnership, Arrival, Broker, BrokerEvents, BrokerOptions, BrokerStatistics, ClientEvent, ClientHost, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Publisher, Subscriber, Taker, WebSocketMessages } from '../broker.ts'
 import { ConnectionLimits } from '../listening/connection-limits.ts'
 import { Listeners } from '../listening/listeners.ts'
 import { mostBans } from '../login/bans.ts'
@@ -60,7 +60,7 @@ type Streaming = { createRetainedStreamCombi (filters: string[]): Readable }
  * @param options its folder is fixed; everything else may change by `configure`
  * @throws PlatziverseError BROKER_FOLDER_…
  */
-export async function openEmbeddedBroker (taker: Taker, options: BrokerOptions): Promise<Broker> {
+export async function openEmbeddedBroker (taker: Taker, options: BrokerOptions): Promise<Broker & ClientHost> {
   const disk: { failed?: (error: PlatziverseError | undefined) => void } = {}
   const persistence = await openPersistence({ folder: options.folder, limits: options.limits, onFailure: error => { disk.failed?.(error) } })
   const broker = new EmbeddedBroker(taker, options, persistence)
@@ -70,7 +70,7 @@ export async function openEmbeddedBroker (taker: Taker, options: BrokerOptions):
   return broker
 }
 
-class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker {
+class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker, ClientHost {
   readonly aedes: RoutingAedes
   #taker: Taker
   #options: BrokerOptions

@@ -1,0 +1,21 @@
+import type { Broker, BrokerOptions, Taker } from '../broker.ts'
+import { openEmbeddedBroker } from './embedded-broker.ts'
+
+/**
+ * Open the broker that the options describe. Which engine it is made of is decided here alone: another one is added to this file.
+ * @param taker takes publications off it
+ * @throws PlatziverseError BROKER_FOLDER_…
+ */
+export function openBroker (taker: Taker, options: BrokerOptions): Promise<Broker> {
+  return openEmbeddedBroker(taker, options)
+}
+
+/** Whether a broker that is open cannot be what other options describe, however it is configured: another one has to take its place. */
+export function needsAnotherBroker (before: BrokerOptions, after: BrokerOptions): boolean {
+  return before.folder !== after.folder
+}
+
+/** Whether a broker that these options describe would listen on one of some ports. */
+export function listensOn (ports: readonly number[], { listeners }: BrokerOptions): boolean {
+  return listeners.some(({ port }) => ports.includes(port))
+}
