@@ -11,7 +11,7 @@ export const limitDefaults = {
   connectionRate: 200,
   /** Seconds from the socket to CONNECT. */
   connectTimeout: 10,
-  /** Seconds from a packet's first byte to its last, about; 0: any time. */
+  /** Seconds from a packet's first byte to its last, approximately; 0: any time. */
   packetTimeout: 60,
   /** Bytes of a client's first packet, CONNECT. */
   connectBytes: 8_192,
@@ -24,7 +24,7 @@ export const limitDefaults = {
   /** Longest keepalive in seconds that a client may ask for; 0: any, and none at all. */
   keepalive: 0,
   subscriptionsPerClient: 1_000,
-  /** Bytes of what all clients and sessions have the broker remember, beyond what each has for itself. */
+  /** Bytes that the broker remembers for all clients and sessions, beyond what each of them has for itself. */
   stateBytes: 67_108_864,
   /** Messages a second that one client may publish; beyond that its socket is not read for a while. */
   messageRate: 10_000,
@@ -41,11 +41,11 @@ export const limitDefaults = {
   retainedBytes: 67_108_864,
   /** Sessions that outlive their connection. */
   sessions: 10_000,
-  /** Messages that wait for one client that is away. */
+  /** Messages that wait for one client while it is away. */
   offlineMessages: 1_000,
-  /** Bytes that wait for one client that is away. */
+  /** Bytes that wait for one client while it is away. */
   offlineBytes: 8_388_608,
-  /** Bytes that wait for all clients, those on their way to connected ones included. */
+  /** Bytes that wait for all clients, including those on their way to connected ones. */
   offlineTotalBytes: 134_217_728,
   /** Seconds after which the session of a client that is away is forgotten. */
   sessionExpiry: 604_800
@@ -57,7 +57,7 @@ export type Limits = Record<LimitName, number>
 /** The largest value of each limit that has one. */
 export const limitMaxima: Partial<Record<LimitName, number>> = { topicLevels: 100, keepalive: 65_535, packetBytes: 268_435_460, connectBytes: 268_435_460 }
 
-/** Limits as saved, numbers or text, with the defaults for what is absent or no whole number from 0 up. */
+/** Limits as saved, as numbers or text, with the default for each that is absent or no whole number from 0 up. */
 export function readLimits (saved: Partial<Record<string, unknown>> | undefined): Limits {
   const entries = Object.entries(limitDefaults).map(([name, standard]) => {
     const text = saved?.[name]

@@ -1,4 +1,4 @@
-/** Where a broker stands. What is not said to be of now is counted since it started. */
+/** The state of a broker. Numbers count since its start, unless they are said to be of now. */
 export interface BrokerSnapshot {
   /** ms of performance.now(). */
   startedAt: number
@@ -10,7 +10,7 @@ export interface BrokerSnapshot {
     disconnected: number
     /** Sessions that ended because their client was away for too long. */
     expired: number
-    /** Those connected and those away. */
+    /** Connected and away. */
     total: number
   }
   messages: {
@@ -21,7 +21,7 @@ export interface BrokerSnapshot {
     publishSent: number
     /** All of `droppedBy`. */
     publishDropped: number
-    /** Kept for clients now, each once however many it waits for; without those that are retained. */
+    /** Kept for clients now, each once for all clients that it waits for; retained messages are not included. */
     stored: number
   }
   bytes: {
@@ -33,23 +33,23 @@ export interface BrokerSnapshot {
   }
   /** Retained messages now. */
   retained: number
-  /** Now, those of clients that are away included. */
+  /** Now, including those of clients that are away. */
   subscriptions: number
   connections: {
     accepted: number
     refused: number
-    /** Sockets that were opened, whatever became of them. */
+    /** Sockets that were opened, whether or not they got any further. */
     sockets: number
-    /** CONNECT packets, whatever was answered. */
+    /** CONNECT packets, whatever the answer. */
     connects: number
   }
   /** By limit or reason. */
   refusedBy: Record<string, number>
-  /** By limit or reason; `rules`: what they forbid. */
+  /** By limit or reason; `rules`: what the access rules forbid. */
   droppedBy: Record<string, number>
   /** Connected now. */
   agents: number
-  /** Deliveries now that nobody has settled yet. */
+  /** Deliveries now that are not settled yet. */
   unsettled: number
   /** Publications now that wait to become deliveries. */
   waiting: number

@@ -3,7 +3,7 @@ import { promisify } from 'node:util'
 
 export interface UserRecord {
   username: string
-  /** As `hashPassword` or mosquitto_passwd writes it. */
+  /** As written by `hashPassword` or mosquitto_passwd. */
   hash: string
 }
 
@@ -37,9 +37,9 @@ type Hash = { kind: 'scrypt', cost: Required<Pick<ScryptOptions, 'N' | 'r' | 'p'
 
 type HashProblem = 'passwordPlain' | 'hashUnknown' | 'hashDamaged' | 'hashExpensive'
 
-/** About 45 ms and 16 MiB on a server of 2024; the next step up would take twice of both. */
+/** About 45 ms and 16 MiB on a server of 2024; the next step up would double both. */
 const standard = { log2N: 14, r: 8, p: 1 }
-/** Bounds time and memory (128·N·r bytes) alike: 128 MiB and 0.4 s, the costliest that is usually recommended (N = 2^17, r = 8). */
+/** Bounds both time and memory (128·N·r bytes): 128 MiB and 0.4 s, the costliest that is usually recommended (N = 2^17, r = 8). */
 const mostScryptWork = 2 ** 20
 /** About 0.4 s. */
 const mostIterations = 1_000_000
@@ -70,14 +70,14 @@ export async function verifyPassword (password: Buffer, hash: string): Promise<b
   try {
     return timingSafeEqual(await keyOf(password, expected), expected.key)
   } catch {
-    // OpenSSL knows combinations of parameters that it refuses.
+    // OpenSSL refuses some combinations of parameters.
     return false
   }
 }
 
 /**
- * The users of a Mosquitto password file, and the lines that gave none. As there, `#` in the first column begins a comment,
- * blanks around name and hash do not count, and of a username that is repeated the last line holds.
+ * The users of a Mosquitto password file, and the lines that have none. As in Mosquitto, `#` in the first column begins a comment,
+ * blanks around name and hash do not count, and the last line of a repeated username holds.
  */
 export function parsePasswordFile (text: string): { users: UserRecord[], problems: PasswordFileProblem[] } {
   const users = new Map<string, UserRecord>()
@@ -104,7 +104,7 @@ type LineProblem = Pick<PasswordFileProblem, 'problem' | 'username'>
 /** The user of a line, or what is wrong with it. */
 function readUser (line: string): UserRecord | LineProblem {
   const [username = '', hash] = line.split(':').map(field => field.trim())
-  // Without a colon the line may be a password that somebody put alone: it is not quoted.
+  // A line without a colon may be a password alone: it is not quoted.
   if (hash === undefined) return { problem: 'lineUnknown', username: '' }
   if (username === '') return { problem: 'userMissing', username }
   if (hash === '') return { problem: 'passwordMissing', username }

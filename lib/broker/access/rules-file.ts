@@ -1,6 +1,6 @@
 import { checkRule, ruleTexts, type Rule } from './rules.ts'
 
-/** What can be wrong with a line, in English: its rule, or the line itself. The form has a text for each key in every language. */
+/** What can be wrong with a line or its rule, in English. The form has a text for each key in every language. */
 export const rulesFileTexts = {
   ...ruleTexts,
   sectionUnknown: 'It is not known whom this line is about: see the user line above it.',
@@ -18,11 +18,11 @@ export interface RulesFileProblem {
 
 export interface RulesFile {
   rules: Rule[]
-  /** What could not be read and was left out. Mosquitto refuses a file with any: so should who imports one, as a deny may be missing. */
+  /** Lines that could not be read and were left out. Mosquitto refuses such a file, and so should an import: a deny may be missing. */
   problems: RulesFileProblem[]
 }
 
-/** Whom the lines to come are about; undefined: the `user` line above them could not be read. */
+/** Whom the following lines are about; undefined: the `user` line above them could not be read. */
 type Section = Pick<Rule, 'subject' | 'username'> | undefined
 
 /** Read the text of a Mosquitto 2 ACL file. Lines count from 1. */
@@ -33,7 +33,7 @@ export function parseRulesFile (text: string): RulesFile {
   let section: Section = { subject: 'anonymous' }
 
   for (const [index, line] of text.split('\n').entries()) {
-    // A comment starts in the first column only.
+    // A comment starts in the first column.
     if (line.startsWith('#') || line.trim() === '') continue
     const report = (problem: RulesFileProblem['problem']) => { reportAt(index + 1, problem) }
 
@@ -76,7 +76,7 @@ function firstWord (text: string): [word: string, rest: string] {
 
 /**
  * Write rules as a Mosquitto 2 ACL file.
- * @throws TypeError a rule that `checkRule` refuses: a file without it would say something else
+ * @throws TypeError for a rule that `checkRule` refuses: a file without it would mean something else
  */
 export function formatRulesFile (rules: readonly Rule[]): string {
   for (const [index, rule] of rules.entries()) {

@@ -2,17 +2,18 @@ import { covers, matches, overlaps, parseFilter, parseSubscription, type Filter 
 
 /** One row of the table of access rules. */
 export interface Rule {
-  /** Whom it concerns: every client, those without a username, or those of one. */
+  /** Whom it concerns: every client, clients without a username, or those of one user. */
   subject: 'everyone' | 'anonymous' | 'user'
-  /** When the subject is `user`. */
+  /** If the subject is `user`. */
   username?: string
   /** `deny` is about reading and writing. */
   access: 'read' | 'write' | 'readwrite' | 'deny'
-  /** A topic filter. In rules for everyone a level `%u` stands for the client's username, `%c` for its client id. */
+  /** A topic filter. In rules for everyone, a level `%u` stands for the client's username and `%c` for its client id. */
   topic: string
 }
 
-export interface Who {
+/** A client, as rules know it. */
+export interface ClientIdentity {
   /** Undefined: the client is anonymous. */
   username: string | undefined
   clientId: string
@@ -28,7 +29,7 @@ export interface Rights {
 
 const subjects: readonly unknown[] = ['everyone', 'anonymous', 'user'] satisfies Array<Rule['subject']>
 
-/** Each access as bits; denied is none of them. */
+/** Each access as bits; `deny` has none. */
 const accessBits = { read: 1, write: 2, readwrite: 3, deny: 0 } as const satisfies Record<Rule['access'], number>
 
 /** What can be wrong with a row of the table, in English. The form has a text for each key in every language. */
@@ -63,7 +64,7 @@ export function checkRule ({ subject, username, access, topic }: { [Field in key
   return undefined
 }
 
-/** Whether a line of a Mosquitto ACL file can say it. */
+/** Whether a line of a Mosquitto ACL file can express it. */
 function isWritable (text: string): boolean {
   return text === text.trim() && !/\p{Cc}/u.test(text)
 }
@@ -89,22 +90,22 @@ interface Entry {
  * Where it differs from Mosquitto, it is the stricter one:
  * - A deny always wins. In Mosquitto it wins over the lines of its own kind only (it puts them first): a `topic` line that
  *   grants comes before a `pattern deny`.
- * - A subscription is granted only when all of it is; Mosquitto grants every subscription, and checks the deliveries alone.
+ * - A subscription is granted only if everything that it can match is; Mosquitto grants every subscription and checks only deliveries.
  * - A username or client id with a `/` matches no pattern, as in Mosquitto 2.1; 2.0 makes two levels of it.
  *
- * In one point it is not: Mosquitto refuses a client whose names have a `+` or `#` (CVE-2017-7650) everything that a pattern
- * grants; here such a name only fails to match the patterns that use it.
+ * In one point it is not: Mosquitto refuses everything that a pattern grants to a client whose names have a `+` or `#`
+ * (CVE-2017-7650); here such a name only fails to match the patterns that use it.
  */
 export class Rules {
   readonly #restricted: boolean
   readonly #everyone: Entry[] = []
   readonly #anonymous: Entry[] = []
   readonly #users = new Map<string, Entry[]>()
-  /** Whether a rule depends on the client id. Without one, all anonymous clients have the same. */
+  /** Whether a rule depends on the client id. If none does, all anonymous clients have the same rights. */
   readonly #byClientId: boolean
   #forAnonymous: Granted | undefined
 
-  /** @param rules each as `checkRule` wants it: a wrong one grants and denies nothing */
+  /** @param rules each as `checkRule` requires: a wrong one grants and denies nothing */
   constructor (rules: readonly Rule[]) {
     this.#restricted = rules.length > 0
     this.#byClientId = rules.some(({ subject, topic }) => subject === 'everyone' && topic.split('/').includes('%c'))
@@ -116,13 +117,13 @@ export class Rules {
     }
   }
 
-  /** The rights of one client, worked out once: keep them as long as the client and the rules are the same. */
-  for (who: Who): Rights {
+  /** The rights of one client. They take work to find: keep them as long as the client and the rules are the same. */
+  for (client: ClientIdentity): Rights {
     if (!this.#restricted) return everything
-    const shared = who.username === undefined && !this.#byClientId
+    const shared = client.username === undefined && !this.#byClientId
     if (shared && this.#forAnonymous !== undefined) return new GrantedRights(this.#forAnonymous)
-    const own = who.username === undefined ? this.#anonymous : this.#users.get(who.username) ?? []
-    const names = { '%u': asLevel(who.username), '%c': asLevel(who.clientId) }
+    const own = client.username === undefined ? this.#anonymous : this.#users.get(client.username) ?? []
+    const names = { '%u': asLevel(client.username), '%c': asLevel(client.clientId) }
     const entries: Entry[] = []
     for (const entry of [...own, ...this.#everyone]) {
       const filter = entry.personal ? filledIn(entry.filter, names) : entry.filter
@@ -141,7 +142,7 @@ export class Rules {
   }
 }
 
-/** A username or client id as one level of a topic: a stranger chooses it, and `#` is not to open what the pattern does not mean. */
+/** A username or client id as one level of a topic: a stranger chooses it, and `#` must not open more than the pattern means. */
 function asLevel (name: string | undefined): string | undefined {
   return name === undefined || name === '' || /[+#/]/.test(name) ? undefined : name
 }
@@ -151,7 +152,7 @@ function filledIn ({ levels, rest }: Filter, names: Record<Placeholder, string |
   const filled: string[] = []
   for (const level of levels) {
     const name = isPlaceholder(level) ? names[level] : level
-    // Nor is a client called `$SYS` to read `$SYS/#` by the pattern `%c/#`.
+    // And a client called `$SYS` must not read `$SYS/#` by the pattern `%c/#`.
     if (name === undefined || (filled.length === 0 && name !== level && name.startsWith('$'))) return undefined
     filled.push(name)
   }
@@ -164,7 +165,7 @@ const everything: Rights = {
   mayReceive: () => true
 }
 
-/** Clients choose the topics: what is remembered for each of them stays below some 20 kB. */
+/** Topics whose access is remembered of a client, in one Map that is emptied when it is full: clients choose the topics, and what a broker remembers for each of thousands of clients stays below some 20 kB. */
 const rememberedTopics = 64
 const rememberedLength = 128
 
@@ -172,7 +173,7 @@ const rememberedLength = 128
 interface Granted {
   grants: Entry[]
   denied: Filter[]
-  /** As many levels of a topic as tell whether any filter matches it. */
+  /** How many levels of a topic decide whether any filter matches it. */
   levels: number
 }
 
@@ -200,7 +201,7 @@ class GrantedRights implements Rights {
     return (this.#access(topic) & accessBits.read) !== 0
   }
 
-  /** One rule has to cover the filter: that several do it together, such as `a` and `a/+/#` for `a/#`, is not looked for. */
+  /** A single rule has to cover the filter: that several rules cover it together, such as `a` and `a/+/#` for `a/#`, is not looked for. */
   maySubscribe (subscription: string): boolean {
     const filter = parseSubscription(subscription)
     if (filter === undefined || this.#granted.denied.some(denied => overlaps(denied, filter))) return false

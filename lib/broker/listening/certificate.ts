@@ -29,13 +29,13 @@ export function certificateProblem (material: TlsMaterial): PlatziverseError | u
   }
 }
 
-/** What OpenSSL loaded; not in Node's types. */
+/** A secure context as OpenSSL loaded it; not in Node's types. */
 type Loaded = { getCertificate (): Buffer | null }
 
 function bundleProblem (material: TlsMaterial & { pfx: Buffer }): PlatziverseError | undefined {
   let certificate: Buffer | null
   try {
-    // TLS itself opens it: Node has no other reader of PKCS#12.
+    // Node can read PKCS#12 only for TLS.
     certificate = (createSecureContext(material).context as Loaded).getCertificate()
   } catch (cause) {
     const hint = /mac verify/i.test(reasonOf(cause)) ? ' (is the passphrase right?)' : ''

@@ -1,7 +1,7 @@
 import type { Limits } from '../limits.ts'
 import { networkOf } from '../network-address.ts'
 
-/** Addresses whose rate is remembered at most: those of the second that runs are never forgotten for others. */
+/** The most addresses whose rate is remembered. Those of the current second are never forgotten for others. */
 const mostAddresses = 50_000
 
 interface Address {
@@ -14,12 +14,12 @@ interface Address {
 /** Why a connection is not let in: the name of the limit. */
 export type ConnectionRefusal = 'connections' | 'connectionsPerAddress' | 'connectionRate'
 
-/** Counts connections in all, per address and per second, from the socket on: before a byte was read, a handshake made. An IPv6 client has a whole /64 for its address. */
+/** Limits connections in all, per address and per second, as soon as there is a socket: before any byte is read or a handshake made. The address of an IPv6 client is its whole /64. */
 export class ConnectionLimits {
   limits: Limits
   #now: () => number
   #open = 0
-  /** When it looked last for addresses to forget: it looks at all. */
+  /** When it last looked for addresses to forget, which means looking at all of them. */
   #forgotAt = -Infinity
   #addresses = new Map<string, Address>()
 
@@ -29,10 +29,10 @@ export class ConnectionLimits {
     this.#now = now
   }
 
-  /** Connections that were let in and did not leave. */
+  /** Connections that were let in and have not left. */
   get open (): number { return this.#open }
 
-  /** Let a connection in, or say why not. Who was let in is to leave once. */
+  /** Let a connection in, or say why not. One that was let in has to leave once. */
   enter (address: string): ConnectionRefusal | undefined {
     const now = this.#now()
     const from = this.#find(networkOf(address), now)

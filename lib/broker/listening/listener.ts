@@ -18,14 +18,14 @@ const firstRetry = 1_000
 const longestRetry = 30_000
 /** ms for a TLS handshake or an HTTP upgrade. */
 const handshakeTimeout = 10_000
-/** ms of silence after which the system asks whether the other end is still there. */
+/** ms of silence after which the system checks whether the other end is still there. */
 const keepAliveDelay = 60_000
 
-/** Who lets clients in. */
+/** What stands behind the listeners and lets clients in. */
 export interface Door {
   /** Called for each socket before a byte of it was read; false: it is not let in. */
   admit (socket: Socket): boolean
-  /** One that was let in closed. */
+  /** A socket that was let in closed. */
   left (socket: Socket): void
   accept (stream: Duplex, arrival: Arrival): void
   /** A client that did not get as far as MQTT; `by` is the name under which that is counted. */
@@ -39,19 +39,19 @@ export interface Listener {
 
 /**
  * Listen for clients, and keep trying while that fails.
- * @param open whether clients from the network may come: somebody ticked the box, or there are users
- * @param report is told of every change
+ * @param open whether clients from the network may come: anonymous access is allowed, or there are users
+ * @param report gets every change of state
  */
 export function openListener (options: ListenerOptions, open: boolean, door: Door, report: (state: ListenerState) => void): Listener {
   const sockets = new Set<Socket>()
   let server: Server | undefined
-  /** Listens at the other address of loopback. */
+  /** Listens on the other loopback address. */
   let beside: Server | undefined
   let retry: NodeJS.Timeout | undefined
   let delay = firstRetry
   let closed = false
 
-  // One for all sockets: a closure for each of thousands would take its memory.
+  // One for all sockets: a closure for each of thousands would take memory.
   function left (this: Socket): void {
     sockets.delete(this)
     door.left(this)
@@ -60,7 +60,7 @@ export function openListener (options: ListenerOptions, open: boolean, door: Doo
   function makeServer (): Server {
     return serverFor(options, door).on('connection', (socket: Socket) => {
       const bare = options.transport === 'tcp'
-      // Whatever else goes wrong with it is told to whoever has the socket then; who accepts a bare one has it at once.
+      // Errors are reported by what gets the socket later; a bare one is handed over at once.
       if (!bare) socket.on('error', ignore)
       if (!door.admit(socket)) return socket.destroy()
       socket.setKeepAlive(true, keepAliveDelay)
@@ -87,7 +87,7 @@ export function openListener (options: ListenerOptions, open: boolean, door: Doo
     report({ state: 'listening', host: address.address, port: address.port })
   }
 
-  /** Where a machine has no IPv6, or another program has the port there, the first address is enough. */
+  /** If the machine has no IPv6, or another program has the port there, the first address is enough. */
   function listenBeside (port: number): void {
     const other = makeServer()
     beside = other.on('error', () => { other.close() }).listen({ port, host: loopback6 })
@@ -122,7 +122,7 @@ export function openListener (options: ListenerOptions, open: boolean, door: Doo
           resolve()
         }
       }))
-      // close() waits for every client, also for one that says nothing.
+      // close() waits for every client, even for one that says nothing.
       for (const socket of sockets) socket.destroy()
       await Promise.all(closing)
       report({ state: 'closed' })
@@ -134,7 +134,7 @@ const nothing = Buffer.alloc(0)
 
 function ignore (): void {}
 
-/** Whatever goes wrong here is the one connection's. */
+/** What goes wrong here concerns this connection alone. */
 function enter (door: Door, stream: Duplex, arrival: Arrival): void {
   try {
     door.accept(stream, arrival)
@@ -172,7 +172,7 @@ function serverFor (options: ListenerOptions, door: Door): Server {
 const httpOptions = { noDelay: true, headersTimeout: handshakeTimeout, requestTimeout: handshakeTimeout, connectionsCheckingInterval: 1_000, maxHeaderSize: 8192 }
 
 function arrivalOf (socket: Socket, { certificates }: ListenerOptions): Arrival {
-  // A client may be gone already, with everything that it sent still to be read.
+  // A client may be gone already while everything that it sent is still to be read.
   const address = addressBelow(socket)
   return { address, local: isLoopback(address ?? ''), username: usernameOf(socket, certificates), socket }
 }
@@ -183,7 +183,7 @@ function upgrading (server: HttpServer, webSockets: WebSocketOptions, door: Door
   const decline = (_request: IncomingMessage, response: ServerResponse): void => {
     response.writeHead(426, { Connection: 'close', Upgrade: 'websocket', 'Content-Type': 'text/plain' }).end('This port speaks MQTT over WebSocket.\n')
   }
-  // By itself Node answers an expectation and waits for the next request.
+  // Otherwise Node answers an Expect header and waits for the next request.
   server.on('request', decline).on('checkExpectation', decline)
   server.on('clientError', (error: NodeJS.ErrnoException & { rawPacket?: Buffer }, socket: Duplex) => {
     if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
@@ -198,7 +198,7 @@ function tlsOptions ({ tls, certificates = 'none' }: ListenerOptions): object {
   const problem = certificateProblem(tls)
   if (problem !== undefined) throw problem
   const required = certificates !== 'none'
-  // A PKCS#12 file may bring the authorities; one without them lets nobody in.
+  // A PKCS#12 file may contain the authorities; one without them lets nobody in.
   if (required && tls.ca === undefined && !('pfx' in tls)) throw new PlatziverseError('BROKER_CERTIFICATE_MISSING', 'Client certificates are asked for, and there is no CA certificate to check them against.')
   return { ...tls, requestCert: required, rejectUnauthorized: required, minVersion: 'TLSv1.2' }
 }

@@ -10,7 +10,7 @@ interface Opened {
   close (): Promise<void>
 }
 
-/** The listeners of one broker: one that is asked for again as it is stays open, with its clients. */
+/** The listeners of one broker: one that is configured again with the same options stays open, with its clients. */
 export class Listeners {
   #door: Door
   #report: (state: ListenerState, index: number) => void
@@ -59,7 +59,7 @@ export class Listeners {
       listener = openListener(options, open, this.#door, state => {
         opened.state = state
         const index = this.#opened.indexOf(opened)
-        // One that was replaced has nothing to say any more, unless the whole broker closes.
+        // One that was replaced reports nothing any more, unless the whole broker closes.
         if (index >= 0) this.#report(state, index)
       })
     })

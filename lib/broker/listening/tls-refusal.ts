@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 
-/** As Node reports a handshake that failed: `reason` is OpenSSL's, whose message names its source files. */
+/** Node's error of a handshake that failed. `reason` is OpenSSL's; its `message` names source files. */
 export type TlsError = Error & { code?: string, reason?: string }
 
-/** OpenSSL sees no difference between the two. */
+/** OpenSSL does not distinguish the two. */
 const unknownIssuer = 'has an issuer that is not known here: it is of another authority than this listener\'s, or the client does not send the intermediate certificate'
 const plain = 'the client does not speak TLS, and this port takes TLS alone'
 
@@ -29,15 +29,15 @@ const handshakeReasons: Record<string, string> = {
   ERR_TLS_HANDSHAKE_TIMEOUT: 'the handshake did not end in time'
 }
 
-/** One sentence for whoever reads the log. */
+/** One sentence for the log. */
 export function whyNoTls (error: TlsError, { authorizationError }: TLSSocket): string {
-  // Node hangs up on its own account, and then reports that the socket hung up.
+  // Node hangs up itself, and then reports that the socket hung up.
   const code = authorizationError as unknown
   if (typeof code === 'string') return `the client certificate ${certificateReasons[code] ?? 'was refused'} (${code})`
   return handshakeReasons[error.code ?? ''] ?? error.reason ?? error.message
 }
 
-/** The address that a socket had: one of TLS does not know it any more when the other end is gone, and the socket below it was asked before. */
+/** The address that a socket had. A TLS socket forgets it when the other end is gone; the socket below remembers it, because it was asked before. */
 export function addressBelow (socket: Socket): string | undefined {
   return socket.remoteAddress ?? (socket as { _parent?: Socket | null })._parent?.remoteAddress
 }

@@ -3,15 +3,16 @@ import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import type { TLSSocket } from 'node:tls'
 
-/** Headers by which proxies say that they are there. */
+/** Headers that proxies add. */
 const proxyHeaders = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-server', 'x-real-ip', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip']
 
 /** Names that nobody can have in the DNS of the internet (RFC 6762, RFC 8375, RFC 6761, ICANN's `internal`). */
 const privateNames = /\.(local|localhost|home\.arpa|internal)$/
 
 /**
- * Whether a browser may open a WebSocket here. Programs say no origin and may. A page may when its origin is in the list, or when its host
- * is the one that it calls us by; not by a name of the internet without TLS, which any website can let lead to this machine (DNS rebinding).
+ * Whether a browser may open a WebSocket here. Programs send no origin and may. A page may when its origin is in the list, or when its
+ * host is the one in the request. Without TLS, that host must not be a name of the internet: any website can make its name lead to this
+ * machine (DNS rebinding).
  * @param allowed origins such as `https://example.org`, or `*`
  * @returns what is wrong; undefined: it may
  */
@@ -24,14 +25,14 @@ export function originProblem (request: IncomingMessage, allowed: readonly strin
   return isSafe && from === host ? undefined : `the origin ${origin.slice(0, 200)} is not in the list of allowed origins`
 }
 
-/** Whether a request can only come from a program of this machine, if its socket does: no proxy says that it is there, and the name is this machine's. */
+/** Whether a request whose socket is local can only come from a program on this machine: it has no header of a proxy, and names this machine. */
 export function isDirect (request: IncomingMessage): boolean {
   const host = nameIn(`http://${request.headers.host ?? ''}`)
   if (host === undefined || proxyHeaders.some(name => request.headers[name] !== undefined)) return false
   return host === 'localhost' || host === '[::1]' || host === hostname().toLowerCase() || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
-/** Origins as somebody writes them, between spaces or commas. */
+/** The origins in a text, separated by spaces or commas. */
 export function readOrigins (text: string | undefined): string[] {
   return (text ?? '').toLowerCase().split(/[\s,]+/).filter(Boolean).map(origin => origin.replace(/\/$/, ''))
 }

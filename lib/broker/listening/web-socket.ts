@@ -9,14 +9,14 @@ import { isDirect, originProblem } from './web-origin.ts'
 /** [MQTT-6.0.0-3], and the name that clients of MQTT 3.1 give. */
 const protocols = ['mqtt', 'mqttv3.1']
 
-/** Bytes of a message of a client that is not let in yet, or more where CONNECT may have more: packets may come together. */
+/** Bytes of a message of a client that is not let in yet, or more where CONNECT may be larger: one message may carry several packets. */
 const firstMessage = 65_536
-/** Bytes of a message beside the largest packet in it. */
+/** Bytes that a message may have beyond the largest packet. */
 const besidePacket = 1024 * 1024
-/** Pieces of one message, as frames and as chunks of the socket: each takes memory, however short it is. */
+/** Pieces of one message, as frames and as chunks of the socket: each takes memory, however short. */
 const mostFragments = 4_096
 const mostChunks = 16_384
-/** Frames a second that carry nothing of MQTT; a client has no reason for more than a few a minute. */
+/** Frames a second without MQTT in them; a client has no reason for more than a few a minute. */
 const mostIdleFrames = 100
 /** Bytes before the content of such a frame. */
 const controlHead = 6
@@ -25,25 +25,25 @@ const unreadBeforeSilence = 65_536
 /** ms that a client has to close its end. */
 const closeTimeout = 2_000
 
-/** What is used of a WebSocket beyond its types: its receiver keeps a whole message in memory before it hands it on. */
+/** A WebSocket with its receiver, which is not in the types: it keeps a whole message in memory before it passes it on. */
 type Receiving = WebSocket & { _receiver: { _maxPayload: number } }
 
-/** Gets the stream of MQTT, the socket below it, the messages that carry it, and whether no proxy seems to be between. */
+/** Gets the MQTT stream, the socket below it, the messages that carry it, and whether there seems to be no proxy in between. */
 export type AcceptWebSocket = (stream: Duplex, socket: Socket, messages: WebSocketMessages, direct: boolean) => void
 
 export interface WebSocketOptions {
   /** Web origins whose pages may connect, beside those of the same host. */
   origins: readonly string[]
   accept: AcceptWebSocket
-  /** Told of a page that may not connect. */
+  /** A page may not connect. */
   refused (socket: Socket, reason: string): void
 }
 
 /**
- * Make MQTT streams of upgrade requests. Whatever is refused is closed within seconds, and nothing in a request or in a frame throws.
+ * Turn upgrade requests into MQTT streams. Whatever is refused is closed within seconds, and nothing in a request or a frame throws.
  */
 export function acceptWebSockets ({ origins, accept, refused }: WebSocketOptions): (request: IncomingMessage, socket: Socket, head: Buffer) => void {
-  // Its types lack the last of these.
+  // The types lack `closeTimeout`.
   const options: ServerOptions & { closeTimeout: number } = {
     noServer: true,
     perMessageDeflate: false,
@@ -80,38 +80,38 @@ export function acceptWebSockets ({ origins, accept, refused }: WebSocketOptions
     })
   }
   return (request, socket, head) => {
-    // Nobody else listens any more: the HTTP server let go of the socket.
+    // The HTTP server has released the socket, and nothing else handles its errors.
     socket.on('error', ignore)
     try {
       upgrade(request, socket, head)
     } catch {
-      // The others on this server are not to pay for it.
+      // Other connections of this server must not be affected.
       socket.destroy()
     }
   }
 }
 
-/** Answer an upgrade request with an error. The socket has no reader any more, so it would never see its end. */
+/** Answer an upgrade request with an error, and close the socket: nothing reads it any more, so it would never see its end. */
 export function refuse (socket: Socket, status: string, text: string): void {
   socket.on('error', ignore)
   socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain\r\n\r\n${text}\r\n`)
   socket.destroySoon()
 }
 
-/** The path that a request asks for, as it stands there; undefined: none. */
+/** The path of a request, not decoded; undefined: it has none. */
 export function pathOf (request: IncomingMessage): string | undefined {
   const [target = ''] = (request.url ?? '').split(/[?#]/, 1)
   if (target.startsWith('/')) return target
-  // RFC 9112, 3.2.2: a server takes a whole URL as well.
+  // RFC 9112, 3.2.2: a server accepts a whole URL as well.
   return URL.canParse(target) ? new URL(target).pathname : undefined
 }
 
 function streamOf (webSocket: WebSocket, socket: Socket, messages: WebSocketMessages): Duplex {
   const stream = createWebSocketStream(webSocket)
-  // MQTT writes a packet in pieces; without this each of them were a message.
+  // MQTT packets are written in pieces; without this each piece would be a message.
   stream._writev = (pieces, done) => { send(webSocket, Buffer.concat(pieces.map(({ chunk }) => chunk as Buffer)), done) }
   stream._write = (chunk: Buffer, _encoding, done) => { send(webSocket, chunk, done) }
-  // The stream reports what goes wrong, when it has no other listener yet too.
+  // An error without any handler would end the process, and there may be no other one yet.
   stream.on('error', ignore)
 
   let idle = 0
@@ -130,12 +130,12 @@ function streamOf (webSocket: WebSocket, socket: Socket, messages: WebSocketMess
   }
   const countControl = ({ length }: Buffer): void => {
     countIdle()
-    // No part of a message, in the middle of which it may come.
+    // It is not part of the message in whose middle it may come.
     count(Math.max(0, messages.unread - length - controlHead))
   }
-  // Before the WebSocket takes it.
+  // Runs before the WebSocket reads it.
   socket.prependListener('data', ({ length }: Buffer) => { count(messages.unread + length) })
-  // Before the stream takes it.
+  // Runs before the stream reads it.
   webSocket.prependListener('message', (data: Buffer, isBinary: boolean) => {
     messages.count++
     count(0)
@@ -153,7 +153,7 @@ function streamOf (webSocket: WebSocket, socket: Socket, messages: WebSocketMess
 
 function ignore (): void {}
 
-/** A client that closed its end takes no more; what it sent before is to be read, and an error would discard it. */
+/** A client that closed its end takes no more. What it sent before is still to be read, and an error would discard that. */
 function send (webSocket: WebSocket, bytes: Buffer, done: (error?: Error) => void): void {
   if (webSocket.readyState === webSocket.OPEN) webSocket.send(bytes, done)
   else setImmediate(done)

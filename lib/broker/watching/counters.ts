@@ -2,19 +2,19 @@ import type { Socket } from 'node:net'
 import type { BrokerStatistics } from '../broker.ts'
 import type { BrokerSnapshot } from '../snapshot.ts'
 
-/** What only the broker itself knows of a snapshot. */
-interface Rest {
+/** The parts of a snapshot that the broker knows and the counters do not. */
+interface FromBroker {
   startedAt: number
   clients: Omit<BrokerSnapshot['clients'], 'maximum'>
   retained: number
-  /** Messages that wait for clients which are away. */
+  /** Messages that wait for clients that are away. */
   stored: number
   subscriptions: number
-  /** Counted elsewhere. */
+  /** What is counted elsewhere. */
   dropped: Record<string, number>
 }
 
-/** A connection, as far as it counts by itself. */
+/** What each connection counts itself. */
 interface Counting {
   guard: { packets: number }
   packetsSent: number
@@ -24,9 +24,9 @@ interface Counting {
 /** What happened since the broker started. */
 export class Counters {
   cutOff = 0
-  /** Sockets that were opened, whatever became of them. */
+  /** Sockets that were opened, whether or not they got any further. */
   sockets = 0
-  /** CONNECT packets, whatever was answered. */
+  /** CONNECT packets, whatever the answer. */
   connects = 0
   #connections = 0
   #maximum = 0
@@ -49,7 +49,7 @@ export class Counters {
     this.refusedBy(by)
   }
 
-  /** Something less than the connection was refused. */
+  /** Something was refused, but not the connection. */
   refusedBy (by: string): void {
     this.#refusedBy[by] = (this.#refusedBy[by] ?? 0) + 1
   }
@@ -89,7 +89,7 @@ export class Counters {
     }
   }
 
-  snapshot (here: Iterable<Counting>, { startedAt, clients, retained, stored, subscriptions, dropped }: Rest): BrokerSnapshot {
+  snapshot (here: Iterable<Counting>, { startedAt, clients, retained, stored, subscriptions, dropped }: FromBroker): BrokerSnapshot {
     const all = { ...this.#ended }
     for (const state of here) add(all, state)
     const droppedBy = this.#droppedWith(dropped)
@@ -104,7 +104,7 @@ export class Counters {
       connections: { accepted: this.#connections, refused: this.#refused, sockets: this.sockets, connects: this.connects },
       refusedBy: { ...this.#refusedBy },
       droppedBy,
-      // The agent-ins of the broker count these; the hub adds them.
+      // The broker's intakes count these, and the registry adds them.
       agents: 0,
       unsettled: 0,
       waiting: 0,

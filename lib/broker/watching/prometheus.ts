@@ -3,7 +3,7 @@ import type { BrokerSnapshot } from '../snapshot.ts'
 
 export interface WatchedBroker {
   id: string
-  /** As the user calls it; may be empty. */
+  /** The name of its node; may be empty. */
   name: string
   snapshot: BrokerSnapshot
 }
@@ -48,14 +48,14 @@ const counters: Metrics = {
 
 const labelNames = ['broker', 'reason'] as const
 
-/** Writes where brokers stand in Prometheus' text format. Each series has the label `broker`, some have `reason`. */
+/** Writes the state of brokers in Prometheus' text format. Each series has the label `broker`, some have `reason`. */
 export class BrokerMetrics {
   /** For the HTTP answer. */
   readonly contentType: string = Registry.PROMETHEUS_CONTENT_TYPE
 
   /** @param brokers those that run now */
   collect (brokers: WatchedBroker[]): Promise<string> {
-    // New each time: prom-client's counters can only grow, and a broker that went is to leave no series.
+    // New each time: prom-client's counters can only grow, and a broker that is gone must leave no series.
     const registry = new Registry()
     const registers = [registry]
     for (const [name, [help, read]] of Object.entries(gauges)) {
@@ -74,7 +74,7 @@ interface Sample { labels: { broker: string, reason?: string }, value: number }
 
 function series (brokers: WatchedBroker[], read: Read): Sample[] {
   return brokers.flatMap(({ id, name, snapshot }) => {
-    // Prometheus takes no two series of the same labels: the id where the name is not the broker's alone.
+    // Prometheus refuses two series with the same labels: the id where another broker has the same name.
     const broker = name === '' || brokers.some(other => other.id !== id && other.name === name) ? id : name
     const value = read(snapshot)
     if (typeof value === 'number') return [{ labels: { broker }, value }]

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { formatRulesFile, parseRulesFile } from '../../../../lib/broker/access/rules-file.ts'
-import { checkRule, Rules, type Rule, type Who } from '../../../../lib/broker/access/rules.ts'
+import { checkRule, Rules, type Rule, type ClientIdentity } from '../../../../lib/broker/access/rules.ts'
 import { openMosquitto, withoutMosquitto } from '../../../helpers/mosquitto.ts'
 
 const example = `# Sensors and those who look after them.
@@ -131,7 +131,7 @@ function randomRules (seed: number, count: number): Rule[] {
 const root = 'user root-of-test\ntopic readwrite #\ntopic readwrite $test/#\n'
 
 /** A real Mosquitto with this ACL file; gives clients. Every username may connect. */
-async function mosquittoWith (t: TestContext, aclFile: string): Promise<(who: Who) => Promise<MqttClient>> {
+async function mosquittoWith (t: TestContext, aclFile: string): Promise<(who: ClientIdentity) => Promise<MqttClient>> {
   const { port } = await openMosquitto(t, 'allow_anonymous true\nuser root\nacl_file FOLDER/acl', { acl: aclFile })
   return async ({ username, clientId }) => {
     const client = await connectAsync(`mqtt://127.0.0.1:${port}`, { clientId, reconnectPeriod: 0, ...username === undefined ? {} : { username } })
@@ -143,7 +143,7 @@ async function mosquittoWith (t: TestContext, aclFile: string): Promise<(who: Wh
 interface Allowed { publishes: string[], receives: string[] }
 
 /** What Mosquitto lets a client publish and deliver to it. */
-async function askMosquitto (connect: (who: Who) => Promise<MqttClient>, who: Who, topics: string[]): Promise<Allowed> {
+async function askMosquitto (connect: (who: ClientIdentity) => Promise<MqttClient>, who: ClientIdentity, topics: string[]): Promise<Allowed> {
   const all = ['#', '$test/#']
   /** Topics that get from one client to the other. UNSUBACK comes after the messages that were on their way. */
   const passed = async (from: MqttClient, to: MqttClient) => {
@@ -163,12 +163,12 @@ async function askMosquitto (connect: (who: Who) => Promise<MqttClient>, who: Wh
   return allowed
 }
 
-function askRules (rules: Rule[], who: Who, topics: string[]): Allowed {
+function askRules (rules: Rule[], who: ClientIdentity, topics: string[]): Allowed {
   const rights = new Rules(rules).for(who)
   return { publishes: topics.filter(topic => rights.mayPublish(topic)), receives: topics.filter(topic => rights.mayReceive(topic)) }
 }
 
-async function assertSameAsMosquitto (t: TestContext, aclFile: string, clients: Who[], topics: string[]): Promise<number> {
+async function assertSameAsMosquitto (t: TestContext, aclFile: string, clients: ClientIdentity[], topics: string[]): Promise<number> {
   const { rules, problems } = parseRulesFile(`${aclFile}${root}`)
   assert.deepEqual(problems, [])
   const connect = await mosquittoWith(t, `${aclFile}${root}`)
@@ -207,7 +207,7 @@ topic #
 topic deny $test/x
 `
   const names = [undefined, 'application', 'operator', 'ada lovelace', 'all', 'sensor1', '#', '+', 'se+nsor', '%c', '$test']
-  const clients = names.map((username, i): Who => ({ username, clientId: username === '$test' ? 'c+' : `c${i}` }))
+  const clients = names.map((username, i): ClientIdentity => ({ username, clientId: username === '$test' ? 'c+' : `c${i}` }))
   const topics = [
     'public', 'public/a', 'public/hidden', 'public/hidden/a', 'anonymous/a/x', 'anonymous//x', 'anonymous/x', 'anonymous/a/b/x',
     'sensor_data', 'sensor_data/sensor1', 'sensor_data/sensor2', 'sensor_data/sensor1/a', 'sensor_data/%u', 'sensor_data/application',
@@ -224,7 +224,7 @@ test('a real Mosquitto decides the same with rules that nobody thought of', { sk
   const names = levels.filter(level => level !== '')
   const pairs = levels.flatMap(first => names.map(second => `${first}/${second}`))
   const topics = [...names, '/', ...pairs, 'a/b/ada', '//', 'a//b', 'ada/c1/a', '/ada/', 'c1/x/ada', '$test/a/b']
-  const clients: Who[] = [
+  const clients: ClientIdentity[] = [
     { username: undefined, clientId: 'c1' },
     { username: 'ada', clientId: 'c1' },
     { username: 'ada lovelace', clientId: 'c2' },
@@ -239,7 +239,7 @@ test('a real Mosquitto decides the same with rules that nobody thought of', { sk
 
 test('where a pattern denies what a topic line grants, Mosquitto grants and the rules deny', { skip: withoutMosquitto }, async t => {
   const aclFile = 'pattern deny a/secret\npattern readwrite b\nuser ada\ntopic readwrite a/#\n'
-  const who: Who = { username: 'ada', clientId: 'c1' }
+  const who: ClientIdentity = { username: 'ada', clientId: 'c1' }
   const topics = ['a/secret', 'a/b', 'b']
   const connect = await mosquittoWith(t, `${aclFile}${root}`)
   assert.deepEqual((await askMosquitto(connect, who, topics)).publishes, ['a/secret', 'a/b', 'b'])
@@ -248,7 +248,7 @@ test('where a pattern denies what a topic line grants, Mosquitto grants and the 
 
 test('where a name has a wildcard, Mosquitto refuses every pattern, the rules those with the name', { skip: withoutMosquitto }, async t => {
   const aclFile = 'pattern readwrite free\npattern readwrite own/%u\nuser a+b\ntopic readwrite a/#\n'
-  const who: Who = { username: 'a+b', clientId: 'c1' }
+  const who: ClientIdentity = { username: 'a+b', clientId: 'c1' }
   const topics = ['free', 'own/x', 'a/b']
   const connect = await mosquittoWith(t, `${aclFile}${root}`)
   assert.deepEqual((await askMosquitto(connect, who, topics)).publishes, ['a/b'])
