@@ -1,4 +1,5 @@
 import mqtt, { type MqttClient } from 'mqtt'
+import { Backoff } from '../backoff.ts'
 import { PlatziverseError } from '../errors.ts'
 import { topics } from '../messages/topics.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
@@ -37,7 +38,7 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
   let client: MqttClient | undefined
   let opened = false
   let stopped = false
-  let failures = 0
+  const backoff = new Backoff(settings.reconnect, { jitter: true })
   let takenOver = 0
   let retry: NodeJS.Timeout | undefined
 
@@ -83,7 +84,9 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
     link.on('packetreceive', packet => {
       if (packet.cmd !== 'puback') return
       acknowledged = true
-      if (takenOver === 0 || isSteady(openedAt)) failures = takenOver = 0
+      if (takenOver !== 0 && !isSteady(openedAt)) return
+      backoff.reset()
+      takenOver = 0
     })
     link.on('error', error => {
       cause = error
@@ -121,9 +124,7 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
   }
 
   function tryAgain (): void {
-    const { min, max } = settings.reconnect
-    const delay = Math.min(max, min * 2 ** Math.min(failures++, 30))
-    retry = setTimeout(attempt, delay * (0.5 + Math.random() / 2))
+    retry = setTimeout(attempt, backoff.next())
   }
 
   retry = setTimeout(attempt)

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
+import { Backoff } from '../backoff.ts'
 import { PlatziverseError } from '../errors.ts'
 import type { Unsent } from './buffer.ts'
 import { BridgeContext, type LocalBroker } from './context.ts'
@@ -64,11 +65,11 @@ export class Bridge extends EventEmitter<BridgeEvents> {
   readonly #context: BridgeContext
   readonly #outward: Outward
   readonly #inward: Inward
+  readonly #backoff: Backoff
   #client: MqttClient | undefined
   #state: BridgeState = { state: 'closed' }
   #everConnected = false
   #connectedAt: number | undefined
-  #failures = 0
   /** Why the current connection ends. */
   #cause: Error | undefined
   #closing: Promise<Leftover> | undefined
@@ -79,6 +80,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
     this.#context = new BridgeContext(local, resolveBridgeOptions(options), problem => { this.emit('problem', problem) })
     this.#outward = new Outward(this.#context, backlog)
     this.#inward = new Inward(this.#context)
+    this.#backoff = new Backoff(this.#context.settings.reconnect, { jitter: true })
   }
 
   get clientId (): string { return this.#context.settings.clientId }
@@ -111,7 +113,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
       clean,
       protocolVersion: 4,
       connectTimeout: 10_000,
-      reconnectPeriod: this.#nextDelay(),
+      reconnectPeriod: Math.ceil(this.#backoff.next()),
       reconnectOnConnackError: true,
       // Subscribing again would bring every retained message again where the session is known.
       resubscribe: false,
@@ -210,7 +212,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
     if (this.#closing !== undefined || this.#state.state === 'closed') return
     const { settings, problems } = this.#context
     const wasConnected = this.#connectedAt !== undefined
-    if (this.#connectedAt !== undefined && performance.now() - this.#connectedAt > lasting) this.#failures = 0
+    if (this.#connectedAt !== undefined && performance.now() - this.#connectedAt > lasting) this.#backoff.reset()
     // Some brokers hang up on a protocol level that they do not know instead of answering it.
     if (!wasConnected && this.#cause === undefined && settings.bridgeBit && !this.#everConnected) this.#context.bridgeBit = !this.#context.bridgeBit
     this.#connectedAt = undefined
@@ -218,15 +220,9 @@ export class Bridge extends EventEmitter<BridgeEvents> {
     const error = problemOf(this.#cause ?? new Error('the other broker closed the connection'))
     this.#cause = undefined
     // MQTT.js has set its timer already; this is for the attempt after the next.
-    client.options.reconnectPeriod = this.#nextDelay()
+    client.options.reconnectPeriod = Math.ceil(this.#backoff.next())
     this.#become({ state: 'connecting', error })
     problems.report('connection', error)
-  }
-
-  #nextDelay (): number {
-    const { min, max } = this.#context.settings.reconnect
-    const delay = Math.min(max, min * 2 ** Math.min(this.#failures++, 30))
-    return Math.ceil(delay * (0.5 + Math.random() / 2))
   }
 
   #become (state: BridgeState): void {

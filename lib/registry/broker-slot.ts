@@ -1,5 +1,6 @@
 import { EventEmitter, once } from 'node:events'
 import type { Duplex } from 'node:stream'
+import { Backoff } from '../backoff.ts'
 import type { AgentOwnership, Arrival, Broker, BrokerOptions, BrokerStatistics, ClientEvent, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Subscriber } from '../broker/broker.ts'
 import { needsAnotherBroker, openBroker } from '../broker/engine/open-broker.ts'
 import type { BrokerSnapshot } from '../broker/snapshot.ts'
@@ -7,8 +8,8 @@ import { PlatziverseError, reasonOf } from '../errors.ts'
 import type { IntakeStatistics } from '../intake/intake-statistics.ts'
 import { SlotIntakes } from './slot-intakes.ts'
 
-const firstRetry = 1_000
-const longestRetry = 30_000
+/** ms between attempts to make a broker. */
+const retries = { min: 1_000, max: 30_000 }
 
 export type Statistics = BrokerStatistics & IntakeStatistics
 
@@ -57,7 +58,7 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
   /** Why the broker's disk accepts nothing. */
   #diskFailure: PlatziverseError | undefined
   #retry: NodeJS.Timeout | undefined
-  #delay = firstRetry
+  #backoff = new Backoff(retries)
   #subscriptions = new Set<LocalSubscription>()
 
   /** In the order of the options; the first one stands for the broker. */
@@ -130,7 +131,7 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
       const broker = await openBroker(this.intakes, options)
       if (generation !== this.#generation) return await broker.close()
       this.#failure = undefined
-      this.#delay = firstRetry
+      this.#backoff.reset()
       this.#broker = broker
       this.owners = broker.owners
       broker.on('listener', () => { this.emit('listener', this.listener) })
@@ -145,8 +146,7 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
       if (generation !== this.#generation) return
       this.#opening = undefined
       this.#failure = error instanceof PlatziverseError ? error : new PlatziverseError('BROKER_LISTEN_FAILED', `${reasonOf(error)}.`, { cause: error })
-      this.#retry = setTimeout(() => { if (this.#options !== undefined) void this.#apply(this.#options) }, this.#delay).unref()
-      this.#delay = Math.min(this.#delay * 2, longestRetry)
+      this.#retry = setTimeout(() => { if (this.#options !== undefined) void this.#apply(this.#options) }, this.#backoff.next()).unref()
       this.emit('listener', this.listener)
     }
   }

@@ -4,6 +4,7 @@ import { createServer as createHttpsServer } from 'node:https'
 import { createServer, isIP, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import { Backoff } from '../../backoff.ts'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
 import type { Arrival, ListenerOptions, ListenerState } from '../broker.ts'
 import { isLoopback } from '../network-address.ts'
@@ -14,8 +15,8 @@ import { acceptWebSockets, refuse, type WebSocketOptions } from './web-socket.ts
 
 const loopback = '127.0.0.1'
 const loopback6 = '::1'
-const firstRetry = 1_000
-const longestRetry = 30_000
+/** ms between attempts to listen. */
+const retries = { min: 1_000, max: 30_000 }
 /** ms for a TLS handshake or an HTTP upgrade. */
 const handshakeTimeout = 10_000
 /** ms of silence after which the system checks whether the other end is still there. */
@@ -48,7 +49,7 @@ export function openListener (options: ListenerOptions, open: boolean, door: Doo
   /** Listens on the other loopback address. */
   let beside: Server | undefined
   let retry: NodeJS.Timeout | undefined
-  let delay = firstRetry
+  const backoff = new Backoff(retries)
   let closed = false
 
   // One for all sockets: a closure for each of thousands would take memory.
@@ -80,7 +81,7 @@ export function openListener (options: ListenerOptions, open: boolean, door: Doo
       opening.listen({ port: options.port, ...host === undefined ? {} : { host } }, resolve)
     })
     opening.removeAllListeners('error').on('error', fail)
-    delay = firstRetry
+    backoff.reset()
     const address = opening.address()
     if (closed || address === null || typeof address === 'string') return
     if (options.host === '' && host === loopback) listenBeside(address.port)
@@ -99,8 +100,7 @@ export function openListener (options: ListenerOptions, open: boolean, door: Doo
     server = beside = undefined
     if (closed) return
     report({ state: 'failed', error: explain(error, options) })
-    retry = setTimeout(attempt, delay)
-    delay = Math.min(delay * 2, longestRetry)
+    retry = setTimeout(attempt, backoff.next())
   }
 
   function attempt (): void {
