@@ -4,7 +4,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import { generate, type Packet } from 'mqtt-packet'
-import type { Broker, OutgoingPublication, Taker } from '../../../../lib/broker/broker.ts'
+import type { Broker, ClientHost, OutgoingPublication, Taker } from '../../../../lib/broker/broker.ts'
 import { openEmbeddedBroker } from '../../../../lib/broker/engine/embedded-broker.ts'
 import { readLimits, type LimitName, type Limits } from '../../../../lib/broker/limits.ts'
 import { brokerOptions, type TestOptions } from '../../../helpers/broker.ts'
@@ -36,7 +36,7 @@ function trapped (trap: Trap, name: LimitName): Limits {
 }
 
 /** A broker whose parts fail at the topic or filter `fault`. */
-async function open (t: TestContext, taker: Partial<Taker>, options: TestOptions = {}, limits?: Limits): Promise<{ broker: Broker, come (clientId: string, options?: IClientOptions): Promise<MqttClient> }> {
+async function open (t: TestContext, taker: Partial<Taker>, options: TestOptions = {}, limits?: Limits): Promise<{ broker: Broker & ClientHost, come (clientId: string, options?: IClientOptions): Promise<MqttClient> }> {
   const made = brokerOptions(options)
   const broker = await openEmbeddedBroker({ takes: () => false, take: fault, gone: () => undefined, ...taker }, { ...made, limits: limits ?? made.limits })
   t.after(() => broker.close())
