@@ -1,4 +1,4 @@
-import { openSqliteDatabase } from '../../lib/sqlite/open.ts'
+import { openSqliteDatabase } from '../../lib/sqlite/open-sqlite.ts'
 import { kindOf } from './kinds.ts'
 import { readLedger, type Entry } from './ledger.ts'
 import type { Outage } from './target.ts'

@@ -7,12 +7,12 @@ import type { Message } from '../messages/parse.ts'
 import { weighMessage } from '../messages/weigh.ts'
 import type { Dialect } from './dialects/dialect.ts'
 import { migrate } from './migrations/migrate.ts'
-import { BatchWriter, type Entry, type Stored } from './writer/batch.ts'
-import { Known } from './writer/known-agents.ts'
+import { BatchWriter, type ReceivedMessage, type Stored } from './writer/batch-writer.ts'
+import { KnownAgents } from './writer/known-agents.ts'
 import type { Spool } from './writer/spool.ts'
 import { beatEvery, Writers } from './writer/writers.ts'
 
-export type { Stored } from './writer/batch.ts'
+export type { Stored } from './writer/batch-writer.ts'
 
 /** Most messages, and metrics, in one transaction: larger ones are no faster, and their senders wait longer. */
 const mostMessages = 2_000
@@ -59,7 +59,7 @@ export interface StoreStatistics {
 export type WriteDone = (error: PlatziverseError | null, stored?: Stored) => void
 
 /** `bytes`: the memory that it takes. */
-type Write = Entry & { bytes: number, done: WriteDone }
+type Write = ReceivedMessage & { bytes: number, done: WriteDone }
 /** Something else than a message that has to keep its place in the order. */
 interface Task {
   run (knex: Knex): Promise<void>
@@ -95,7 +95,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   #spoolTimer: NodeJS.Timeout | undefined
   #checkTimer: NodeJS.Timeout | undefined
   readonly #beatTimer: NodeJS.Timeout
-  #known = new Known()
+  #known = new KnownAgents()
   #writer: BatchWriter
   #queue: Array<Write | Task> = []
   /** Memory that all messages take that are here, wherever they wait. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { after, test, type TestContext } from 'node:test'
 import knexFactory, { type Knex } from 'knex'
-import { openSqlite } from '../../lib/sqlite/open.ts'
+import { openSqlite } from '../../lib/sqlite/open-sqlite.ts'
 import { dialectOf } from '../../lib/store/dialect-of.ts'
 import type { Dialect } from '../../lib/store/dialects/dialect.ts'
 import type { DatabaseOptions } from '../../lib/store/dialects/options.ts'

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { openSqliteDatabase } from '../../../lib/sqlite/open.ts'
+import { openSqliteDatabase } from '../../../lib/sqlite/open-sqlite.ts'
 import { between, randomOf } from '../random.ts'
 import { serve } from '../worker.ts'
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Database } from 'sqlite3'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
 import type { SqliteDriver } from '../../sqlite/driver.ts'
-import { isGone, openSqliteDatabase } from '../../sqlite/open.ts'
+import { isGone, openSqliteDatabase } from '../../sqlite/open-sqlite.ts'
 import { WatchedFile } from '../../sqlite/watched-file.ts'
 import { decodeRecord, encodeRecord, type StoredRecord } from './records.ts'
 

@@ -24,7 +24,7 @@ export interface KnownSeries {
 const mostSeries = 200_000
 
 /** Agents and series by their names. Bounded: when it is full it starts anew. */
-export class Known {
+export class KnownAgents {
   #agents = new Map<string, KnownAgent>()
   #series = 0
 

@@ -2,9 +2,9 @@ import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
 import type { Message } from '../../messages/parse.ts'
 import type { Agent } from '../../messages/schema.ts'
-import { openSqlite } from '../../sqlite/open.ts'
+import { openSqlite } from '../../sqlite/open-sqlite.ts'
 import { WatchedFile } from '../../sqlite/watched-file.ts'
-import type { Entry } from './batch.ts'
+import type { ReceivedMessage } from './batch-writer.ts'
 
 /** Most messages in one commit. */
 const mostMessages = 2_000
@@ -22,13 +22,13 @@ const preparations = (isNew: boolean): string[] => [
 export type SpoolDone = (error: PlatziverseError | null) => void
 
 export interface SpooledBatch {
-  entries: Entry[]
+  entries: ReceivedMessage[]
   file: Knex
   last: number
   bytes: number
 }
 
-interface Waiting { entry: Entry, text: string, done: SpoolDone }
+interface Waiting { entry: ReceivedMessage, text: string, done: SpoolDone }
 
 export interface SpoolOptions {
   /** Absolute. */
@@ -48,7 +48,7 @@ export class Spool {
   #knex: Knex | undefined
   #queue: Waiting[] = []
   /** What did not fit, in its order: nothing newer may overtake it. It is offered again, or stored once the spool is empty. */
-  #refused = new Set<Entry>()
+  #refused = new Set<ReceivedMessage>()
   #refusal: PlatziverseError | null = null
   #running: Promise<void> | undefined
   #closed = false
@@ -80,7 +80,7 @@ export class Spool {
   }
 
   /** Put a message to the end. One that failed may be offered again, as the same object; until then, what is newer fails as well. */
-  add (entry: Entry, done: SpoolDone): void {
+  add (entry: ReceivedMessage, done: SpoolDone): void {
     let text: string
     try {
       text = JSON.stringify([kept(entry.message), entry.receivedAt, entry.seq, ...negativeZerosOf(entry)])
@@ -107,7 +107,7 @@ export class Spool {
         this.#messages = this.#bytes = 0
         this.#refused.clear()
       }
-      const entries: Entry[] = []
+      const entries: ReceivedMessage[] = []
       for (const row of rows) {
         const entry = entryOf(row.entry)
         if (entry === undefined && entries.length === 0) await this.#setAside(knex, row)
@@ -181,7 +181,7 @@ export class Spool {
   }
 
   /** Whether all that is older was taken; otherwise it is refused as well. */
-  #isNext (entry: Entry): boolean {
+  #isNext (entry: ReceivedMessage): boolean {
     const [oldest = entry] = this.#refused
     if (oldest !== entry) this.#refused.add(entry)
     else this.#refused.delete(entry)
@@ -254,7 +254,7 @@ export class Spool {
 }
 
 /** Which of the metrics are −0, which JSON.stringify writes as 0. */
-function negativeZerosOf ({ message }: Entry): number[] {
+function negativeZerosOf ({ message }: ReceivedMessage): number[] {
   return message.kind === 'message' ? message.payload.metrics.flatMap(({ value }, i) => Object.is(value, -0) ? [i] : []) : []
 }
 
@@ -279,9 +279,9 @@ function kept ({ kind, topic, payload }: Message): object {
 }
 
 /** Undefined for what is no message. */
-function entryOf (text: string): Entry | undefined {
+function entryOf (text: string): ReceivedMessage | undefined {
   try {
-    const [message, receivedAt, seq, ...negativeZeros] = JSON.parse(text) as [Entry['message'], number, number, ...number[]]
+    const [message, receivedAt, seq, ...negativeZeros] = JSON.parse(text) as [ReceivedMessage['message'], number, number, ...number[]]
     if (message.kind === 'message') for (const i of negativeZeros) (message.payload.metrics[i] as { value: number }).value = -0
     return typeof message.payload.agent.uuid === 'string' ? { message, receivedAt, seq } : undefined
   } catch {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { openSqlite } from '../../../lib/sqlite/open.ts'
+import { openSqlite } from '../../../lib/sqlite/open-sqlite.ts'
 import { sqliteDialect } from '../../../lib/store/dialects/sqlite/sqlite.ts'
 import { Store, type Stored, type StoreState } from '../../../lib/store/store.ts'
 import { waitFor } from '../../helpers/events.ts'

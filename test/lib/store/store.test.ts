@@ -9,7 +9,7 @@ import type { Message } from '../../../lib/messages/parse.ts'
 import { dialectOf } from '../../../lib/store/dialect-of.ts'
 import { sqliteDialect } from '../../../lib/store/dialects/sqlite/sqlite.ts'
 import { Store, type Stored, type StoreState } from '../../../lib/store/store.ts'
-import { Known } from '../../../lib/store/writer/known-agents.ts'
+import { KnownAgents } from '../../../lib/store/writer/known-agents.ts'
 import { until, waitFor } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { message, reading } from '../../helpers/messages.ts'
@@ -251,7 +251,7 @@ test('more memory than the queue may take is refused, and one message of any siz
 })
 
 test('what is remembered of agents is bounded', () => {
-  const known = new Known()
+  const known = new KnownAgents()
   const agent = { id: 1, username: null, name: null, hostname: null, pid: null, connected: true, lastSeenAt: 0, series: new Map(Array.from({ length: 150_000 }, (_, i) => [`t${i}`, { id: i, lastTs: 0, dirtyHour: 0 }])) }
   known.learn('a', agent)
   assert.equal(known.agent('a'), agent)
@@ -261,7 +261,7 @@ test('what is remembered of agents is bounded', () => {
 })
 
 test('what is remembered of the series of one agent is bounded', () => {
-  const known = new Known()
+  const known = new KnownAgents()
   for (let i = 0; i < 500; i++) {
     const series = new Map(Array.from({ length: 1_000 }, (_, j) => [`t${i}-${j}`, { id: i * 1_000 + j, lastTs: 0, dirtyHour: 0 }]))
     known.learn('a', { id: 1, username: null, name: null, hostname: null, pid: null, connected: true, lastSeenAt: 0, series })

@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../../errors.ts'
 import type { SqliteDriver } from '../../../sqlite/driver.ts'
 import { numberText } from '../../../sqlite/number-text.ts'
-import { openSqlite } from '../../../sqlite/open.ts'
+import { openSqlite } from '../../../sqlite/open-sqlite.ts'
 import { WatchedFile } from '../../../sqlite/watched-file.ts'
 import { negativeZero, writerMissing, type Dialect, type MessageRow } from '../dialect.ts'
 

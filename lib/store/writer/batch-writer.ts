@@ -3,10 +3,10 @@ import type { Message } from '../../messages/parse.ts'
 import type { Agent } from '../../messages/schema.ts'
 import { floor, hour } from '../../time.ts'
 import type { AgentRow, Dialect, DirtyHourRow, LatestRow, MessageRow, SeenRow, SeriesRow, WriterMark } from '../dialects/dialect.ts'
-import { isUpToDate, UsedSeries, type Known, type KnownAgent, type KnownSeries } from './known-agents.ts'
+import { isUpToDate, UsedSeries, type KnownAgents, type KnownAgent, type KnownSeries } from './known-agents.ts'
 
 /** A message on its way into the database. */
-export interface Entry {
+export interface ReceivedMessage {
   message: Message
   /** UTC ms. */
   receivedAt: number
@@ -43,7 +43,7 @@ interface Changes {
 /** Writes batches of messages, each in one transaction. */
 export class BatchWriter {
   #dialect: Dialect
-  #known: Known
+  #known: KnownAgents
   #instance: string
   #mark: () => WriterMark
   /** UTC ms. */
@@ -53,7 +53,7 @@ export class BatchWriter {
    * @param instance tells processes apart that write to one database
    * @param mark by which the database is known to be the one of which `known` is
    */
-  constructor (dialect: Dialect, known: Known, instance: string, mark: () => WriterMark) {
+  constructor (dialect: Dialect, known: KnownAgents, instance: string, mark: () => WriterMark) {
     this.#dialect = dialect
     this.#known = known
     this.#instance = instance
@@ -64,7 +64,7 @@ export class BatchWriter {
    * Write a batch: all of it or nothing.
    * @returns what became of each message, in their order
    */
-  async write (knex: Knex, batch: Entry[]): Promise<Stored[]> {
+  async write (knex: Knex, batch: ReceivedMessage[]): Promise<Stored[]> {
     const now = Date.now()
     // A clock that was set back: an hour that is the current one again may have been rolled up.
     if (now < this.#lastWrite) this.#known.clear()
@@ -81,7 +81,7 @@ export class BatchWriter {
     }
   }
 
-  #changes (batch: Entry[]): Changes {
+  #changes (batch: ReceivedMessage[]): Changes {
     const changes: Changes = { left: new Set(), interrupted: new Map(), agents: new Map(), series: false }
     const { agents, interrupted, left } = changes
     const leaving = new Set<string>()
@@ -106,7 +106,7 @@ export class BatchWriter {
     return changes
   }
 
-  async #transaction (knex: Knex, batch: Entry[], changes: Changes, withDuplicates: boolean): Promise<Stored[]> {
+  async #transaction (knex: Knex, batch: ReceivedMessage[], changes: Changes, withDuplicates: boolean): Promise<Stored[]> {
     // Not what is known itself: that holds only what was committed.
     const draft = new Map<string, KnownAgent>()
     for (const { message: { payload: { agent: { uuid } } } } of batch) {
@@ -150,7 +150,7 @@ export class BatchWriter {
   }
 
   /** The series of every metric, created where they are new. */
-  async #findSeries (db: Knex, batch: Entry[], draft: Map<string, KnownAgent>): Promise<void> {
+  async #findSeries (db: Knex, batch: ReceivedMessage[], draft: Map<string, KnownAgent>): Promise<void> {
     const missing = new Map<string, SeriesRow & { agent: KnownAgent }>()
     for (const { message } of batch) {
       if (message.kind !== 'message') continue
@@ -167,7 +167,7 @@ export class BatchWriter {
   }
 
   /** The metrics, the newest of each series, when agents were seen, and hours to roll up. */
-  async #append (db: Knex, batch: Entry[], find: (uuid: string) => KnownAgent | undefined, withDuplicates = false): Promise<Stored[]> {
+  async #append (db: Knex, batch: ReceivedMessage[], find: (uuid: string) => KnownAgent | undefined, withDuplicates = false): Promise<Stored[]> {
     const taken = withDuplicates ? await this.#dialect.existingMetrics(db, this.#keysOf(batch, find)) : undefined
     const messages: MessageRow[] = []
     const latest = new Map<KnownSeries, LatestRow>()
@@ -221,7 +221,7 @@ export class BatchWriter {
   }
 
   /** The keys of a batch's metrics; values do not matter. */
-  #keysOf (batch: Entry[], find: (uuid: string) => KnownAgent | undefined): MessageRow[] {
+  #keysOf (batch: ReceivedMessage[], find: (uuid: string) => KnownAgent | undefined): MessageRow[] {
     return batch.flatMap(({ message, seq }) => {
       if (message.kind !== 'message') return []
       const { agent: { uuid }, metrics, timestamp } = message.payload
