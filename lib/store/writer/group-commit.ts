@@ -1,0 +1,182 @@
+import type { Knex } from 'knex'
+import { PlatziverseError } from '../../errors.ts'
+import type { Dialect, WriterMark } from '../dialects/dialect.ts'
+import { BatchWriter, type ReceivedMessage, type Stored } from './batch-writer.ts'
+import { KnownAgents } from './known-agents.ts'
+
+/** Most messages, and metrics, in one transaction: larger ones are no faster, and their senders wait longer. */
+const mostMessages = 2_000
+const mostMetrics = 10_000
+
+/** Called once with the outcome for a message: what was stored, or PlatziverseError STORE_CLOSED, STORE_FULL or STORE_DATA_REFUSED. Must not throw. */
+export type WriteDone = (error: PlatziverseError | null, stored?: Stored) => void
+
+/** A message that waits for its commit. `bytes`: the memory that it takes. */
+export type Write = ReceivedMessage & { bytes: number, done: WriteDone }
+
+/** Other work that keeps its place among the messages. */
+export interface Task {
+  run (knex: Knex): Promise<void>
+  /** Whether it waits for a database that fails, as messages do. */
+  insists: boolean
+  done (error: PlatziverseError): void
+}
+
+/** Called with the number of messages, counted from the head of the batch, that need nothing more. */
+type Settled = (count: number) => void
+
+export interface GroupCommitOptions {
+  /** The process, which the agents that it has connected are written with. */
+  instance: string
+  /** By which the database is recognised as the one whose ids are remembered. */
+  mark (): WriterMark
+  /** Called after each commit. */
+  committed (): void
+}
+
+/**
+ * Messages and tasks in their order, and the transactions that take them: messages that wait together are committed together. A message
+ * that the database refuses is singled out, and the others are stored.
+ */
+export class GroupCommit {
+  /** Messages and metrics committed, how many of the metrics were stored before, and messages that the database refused. */
+  readonly counters = { messages: 0, metrics: 0, duplicates: 0, refused: 0 }
+  /** Memory of all messages without an outcome, in bytes, wherever they wait. */
+  bytes = 0
+  /** Closed while the database owed an answer, which no longer matters. */
+  isAbandoned = false
+  readonly #dialect: Dialect
+  readonly #committed: () => void
+  readonly #known = new KnownAgents()
+  readonly #writer: BatchWriter
+  #queue: Array<Write | Task> = []
+  /** Most messages in the next transaction: fewer after a failure, because a slow server may not have managed that many in time. */
+  #most = mostMessages
+
+  constructor (dialect: Dialect, { instance, mark, committed }: GroupCommitOptions) {
+    this.#dialect = dialect
+    this.#committed = committed
+    this.#writer = new BatchWriter(dialect, this.#known, instance, mark)
+  }
+
+  /** Messages and tasks that wait. */
+  get size (): number { return this.#queue.length }
+
+  /** Most messages in the next transaction. */
+  get most (): number { return this.#most }
+
+  push (next: Write | Task): void {
+    this.#queue.push(next)
+  }
+
+  /** Do the task at the head of the queue, or commit the messages there; whatever fails stays there. */
+  async next (knex: Knex): Promise<void> {
+    const [first] = this.#queue
+    if (first === undefined) return
+    if ('run' in first) {
+      try {
+        await first.run(knex)
+      } catch (error) {
+        if (first.insists) throw error
+        first.done(this.#dialect.explain(error))
+      }
+      this.#queue.shift()
+      return
+    }
+    // Not splice(): in a long-lived array it keeps young objects alive until the next full garbage collection.
+    await this.write(knex, this.#takeBatch(), count => { this.#queue = this.#queue.slice(count) })
+  }
+
+  /** Commit these messages, except those that the database refuses. */
+  async write (knex: Knex, batch: Write[], settled: Settled): Promise<void> {
+    let results: Stored[]
+    try {
+      results = await this.#writer.write(knex, batch)
+      if (this.isAbandoned) return
+      // Committed, but into what?
+      this.#dialect.check?.()
+    } catch (error) {
+      if (this.isAbandoned) return
+      this.forget()
+      // An error of our own would come again for ever: it must not keep the other messages waiting either.
+      const isOurs = error instanceof TypeError || error instanceof RangeError
+      if (!isOurs && !this.#dialect.refusesData(error)) throw error
+      await this.#bisect(knex, batch, settled, error)
+      return
+    }
+    this.#committed()
+    settled(batch.length)
+    // Not at once: the database gets the next batch first, and works on it while the senders of this one are answered.
+    setImmediate(() => {
+      for (let i = 0; i < batch.length; i++) {
+        const stored = results[i] as Stored
+        this.counters.messages++
+        this.counters.metrics += stored.metrics
+        this.counters.duplicates += stored.duplicates
+        this.end(batch[i] as Write, null, stored)
+      }
+    })
+  }
+
+  /** Say what became of a message, which takes no memory from then on. */
+  end (write: Write, error: PlatziverseError | null, stored?: Stored): void {
+    this.bytes -= write.bytes
+    write.done(error, stored)
+  }
+
+  /** Take all messages out of the queue; tasks stay. */
+  takeMessages (): Write[] {
+    const messages = this.#queue.filter(next => 'message' in next)
+    this.#queue = this.#queue.filter(next => 'run' in next)
+    return messages
+  }
+
+  /** End everything that waits. @param why makes the error of each */
+  giveUp (why: () => PlatziverseError): void {
+    for (const next of this.#queue.splice(0)) {
+      if ('run' in next) next.done(why())
+      else this.end(next, why())
+    }
+  }
+
+  /** Forget what the database is known to hold. */
+  forget (): void {
+    this.#known.clear()
+  }
+
+  /** Take more messages into a transaction again. */
+  grow (): void {
+    this.#most = Math.min(mostMessages, this.#most * 2)
+  }
+
+  /** Take half as many. */
+  shrink (): void {
+    this.#most = Math.max(1, Math.floor(this.#most / 2))
+  }
+
+  /** The messages at the head of the queue, which stay there until they are committed. */
+  #takeBatch (): Write[] {
+    const batch: Write[] = []
+    let metrics = 0
+    for (const next of this.#queue) {
+      if ('run' in next || batch.length >= this.#most || metrics >= mostMetrics) break
+      batch.push(next)
+      metrics += next.message.kind === 'message' ? next.message.payload.metrics.length : 0
+    }
+    return batch
+  }
+
+  /** Find the message that the database refuses; store all others. */
+  async #bisect (knex: Knex, batch: Write[], settled: Settled, error: unknown): Promise<void> {
+    const [only] = batch
+    if (batch.length === 1 && only !== undefined) {
+      this.counters.refused++
+      settled(1)
+      this.end(only, new PlatziverseError('STORE_DATA_REFUSED', `${this.#dialect.explain(error).detail}`, { cause: error }))
+      return
+    }
+    const half = Math.ceil(batch.length / 2)
+    await this.write(knex, batch.slice(0, half), settled)
+    await this.write(knex, batch.slice(half), settled)
+  }
+}
