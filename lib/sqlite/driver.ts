@@ -3,7 +3,7 @@ import { PlatziverseError } from '../errors.ts'
 
 const require = createRequire(import.meta.url)
 
-/** The part of Node's SQLite that is used here; the types of the oldest Node that this package runs on do not have it. */
+/** The part of Node's SQLite that is used here; the types of the oldest Node.js that this package runs on lack it. */
 export interface NodeSqlite { DatabaseSync: new (filename: string) => NodeDatabase }
 export interface NodeDatabase { prepare (sql: string): NodeStatement }
 export interface NodeStatement {
@@ -16,8 +16,8 @@ export type SqliteDriver = 'sqlite3' | 'node:sqlite'
 let chosen: SqliteDriver | undefined
 
 /**
- * What speaks to SQLite here: the package sqlite3, or, where that could not be installed, Node's own. One of them for the
- * whole process: each brings an SQLite, and two in one process undo each other's locks (https://sqlite.org/howtocorrupt.html).
+ * The driver for SQLite: the package sqlite3, or Node's own where that could not be installed. One for the whole process, because
+ * each brings its own SQLite, and two of those in one process undo each other's locks (https://sqlite.org/howtocorrupt.html).
  * @throws PlatziverseError STORE_DRIVER_MISSING when there is neither
  */
 export function sqliteDriver (): SqliteDriver {
@@ -26,7 +26,7 @@ export function sqliteDriver (): SqliteDriver {
   return chosen
 }
 
-/** Node's own SQLite; not an import, because older versions have none. */
+/** Node's own SQLite; not an import, because older versions of Node.js have none. */
 export function loadNodeSqlite (): NodeSqlite {
   return require('node:sqlite') as NodeSqlite
 }

@@ -6,13 +6,13 @@ import type { Answer, Call } from './node-worker.ts'
 type Callback = (this: { lastID?: number | undefined, changes?: number | undefined }, error: Error | null, rows?: unknown[]) => void
 type Bindings = unknown[] | Callback
 
-/** The part of sqlite3's `Database` that Knex and this package use, over a thread with Node's own SQLite. */
+/** The part of sqlite3's `Database` that Knex and this package use, on a thread with Node's own SQLite. */
 export class NodeDatabase {
   #worker: Worker
   #waiting = new Map<number, Callback>()
   #calls = 0
   #closed: (() => void) | undefined
-  /** Why there is no thread any more; under the name by which Knex knows a connection that is not to be used again. */
+  /** The reason why the thread is gone; under this name Knex looks whether a connection may still be used. */
   __knex__disposed: Error | undefined
 
   constructor (filename: string, _flags: number, done: (error: Error | null) => void) {
@@ -53,7 +53,7 @@ export class NodeDatabase {
     const gone = this.__knex__disposed
     if (gone !== undefined) return void setImmediate(() => { callback?.call({}, gone) })
     const id = ++this.#calls
-    // While somebody waits for an answer the thread keeps the process alive.
+    // While an answer is awaited, the thread keeps the process alive.
     if (this.#waiting.size === 0) this.#worker.ref()
     this.#waiting.set(id, callback ?? (() => undefined))
     this.#worker.postMessage({ id, method, sql, bindings: values } satisfies Call)
@@ -77,9 +77,9 @@ export class NodeDatabase {
 
 type SqliteClient = new (config: Knex.Config) => Knex.Client & { _driver (): unknown }
 
-/** Knex's client for SQLite on Node's own. It differs from the one of sqlite3 in its driver alone. */
+/** Knex's client for Node's own SQLite. It differs from the one for sqlite3 only in its driver. */
 export function nodeSqliteClient (): typeof Knex.Client {
-  // Knex's own way to make a client of another one; not in its types.
+  // Knex's own way to derive a client from another one; its types lack it.
   const Sqlite3Client = createRequire(import.meta.url)('knex/lib/dialects/sqlite3') as SqliteClient
   return class NodeSqliteClient extends Sqlite3Client {
     override _driver (): unknown {

@@ -1,11 +1,11 @@
-/** A thread with one connection of Node's own SQLite, whose calls block: here they hold nobody up. */
+/** A thread with one connection of Node's own SQLite, whose calls block: on a thread of their own they hold nothing up. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { loadNodeSqlite, type NodeDatabase, type NodeStatement } from './driver.ts'
 
 export interface Call { id: number, method: 'run' | 'all', sql: string, bindings: unknown[] }
 export interface Answer { id: number, rows?: unknown[], lastID?: number, changes?: number, error?: { code: string, errno: number, message: string } }
 
-/** Statements that are kept compiled. */
+/** Most statements that are kept compiled. */
 const mostStatements = 100
 
 /** SQLite's primary result codes by number, as sqlite3 names them; https://sqlite.org/rescode.html */

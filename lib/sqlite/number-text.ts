@@ -6,9 +6,9 @@ const splitter = 2 ** 27 + 1
 const overHalf = 1.1102230246251568e-16
 
 /**
- * A number as text that SQLite reads to the last bit. Its own reading of decimals is a little inexact, and gets one in ten thousand
- * wrong: those whose shortest text is nearly half way to the next double. They, and long ones, are written with 17 digits, which are near enough; short ones
- * stay short, because SQLite takes longer for more digits.
+ * A number as text that SQLite reads to the last bit. SQLite parses decimals a little inexactly and gets one in ten thousand wrong:
+ * those whose shortest text is almost half way to the next double. They, and long ones, are written with 17 digits, which are near
+ * enough; short ones stay short, because more digits take SQLite longer.
  */
 export function numberText (value: number): string {
   const text = String(value)
@@ -19,12 +19,12 @@ export function numberText (value: number): string {
 /** Whether a number's shortest text, whole once multiplied by `scale`, is clearly nearer to it than to the doubles beside it. */
 function isNear (value: number, scale: number): boolean {
   const product = value * scale
-  // Not as pairs: this runs for each metric, and they would be garbage.
+  // Not as pairs, which would be garbage: this runs for each metric.
   const high = upperHalf(value)
   const low = value - high
   const scaleHigh = upperHalf(scale)
   const scaleLow = scale - scaleHigh
-  // What the product lacks to be exact.
+  // The rounding error of the product.
   const rest = ((high * scaleHigh - product) + high * scaleLow + low * scaleHigh) + low * scaleLow
   const distance = Math.abs((Math.round(product) - product) - rest)
   const size = Math.abs(value)

@@ -12,10 +12,10 @@ const readWriteCreate = 6
 /**
  * Open a SQLite file, which is made when it is not there.
  * @param filename absolute
- * @param connections most of them
- * @param preparations what each connection is told first; told whether the file is new
- * @param driver absent: what there is
- * @param check throws where a connection must not be made, or not look into the file
+ * @param connections most connections
+ * @param preparations the first statements of each connection, given whether the file is new
+ * @param driver absent: the one that is installed
+ * @param check throws where a new connection must not look into the file
  * @throws PlatziverseError STORE_DRIVER_MISSING, or what SQLite says
  */
 export async function openSqlite (
@@ -39,7 +39,7 @@ export async function openSqlite (
   }
 }
 
-/** Told by Knex of each new connection. */
+/** Knex calls the result with each new connection. */
 function preparer (preparations: (isNew: boolean) => string[], check?: () => void) {
   return (connection: Database, done: (error: Error | null, connection: Database) => void): void => {
     connection.configure('busyTimeout', busyTimeout)
@@ -73,7 +73,7 @@ export async function openSqliteDatabase (filename: string, driver: SqliteDriver
   })
 }
 
-/** Whether a connection has ended by itself, as one of Node's own SQLite does when its thread dies. */
+/** Whether a connection has ended on its own, as one of Node's own SQLite does when its thread dies. */
 export function isGone (db: Database): boolean {
   return (db as Partial<NodeDatabase>).__knex__disposed !== undefined
 }

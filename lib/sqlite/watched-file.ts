@@ -2,20 +2,20 @@ import { rmSync, statSync, type BigIntStats } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { PlatziverseError } from '../errors.ts'
 
-/** ms that a file which vanished may take to come back, as in a restore, before an empty one is made. */
+/** ms in which a file that vanished may come back, as in a restore, before an empty one is made. */
 const patience = 2_000
-/** ms in which a file that somebody still copies changes. */
+/** ms in which a file that is still being copied changes. */
 const copying = 300
 
 const companions = ['-wal', '-shm'] as const
 
 /**
- * Notices when a file of SQLite that is open is no longer the one at its path: SQLite itself goes on writing to what was
- * removed. It is never opened for that: closing it again would drop SQLite's locks. https://sqlite.org/howtocorrupt.html
+ * Notices when an open SQLite file is no longer the one at its path: SQLite itself goes on writing to a file that was removed. The
+ * file is never opened for this, because closing it again would drop SQLite's locks. https://sqlite.org/howtocorrupt.html
  */
 export class WatchedFile {
   readonly #filename: string
-  /** The file that is open, and those beside it, by their ends; undefined before the first. */
+  /** The identities of the open file and of those beside it, by suffix; undefined before a file was opened. */
   #files: Map<string, string | undefined> | undefined
   #missedAt: number | undefined
 
@@ -33,14 +33,14 @@ export class WatchedFile {
     if (!this.isThere) throw replaced(`${this.#filename} was ${identityOf(this.#filename) === undefined ? 'removed' : 'replaced'} while it was open.`)
   }
 
-  /** The file at the path is open now, and in use, so that those beside it are there. */
+  /** Call when the file at the path is open and in use, so that those beside it are there. */
   opened (): void {
     this.#missedAt = undefined
     this.#files = new Map(['', ...companions].map(end => [end, identityOf(this.#filename + end)]))
   }
 
   /**
-   * Before the file at the path is opened again, with nothing of this process open: what the last one left beside it is
+   * Call before the file at the path is opened again, while this process has none open: what the last file left beside it is
    * removed, because SQLite would take it for the new one's.
    * @throws PlatziverseError STORE_REPLACED as long as a restore may be under way
    */
@@ -66,7 +66,7 @@ function replaced (detail: string): PlatziverseError {
   return new PlatziverseError('STORE_REPLACED', detail)
 }
 
-/** Undefined also for what cannot be reached any more. */
+/** Undefined also for a file that cannot be reached any more. */
 function stateOf (path: string): BigIntStats | undefined {
   try {
     return statSync(path, { bigint: true, throwIfNoEntry: false })

@@ -2,10 +2,10 @@ import type { Store } from './store.ts'
 import { beatEvery } from './writer/writers.ts'
 
 /**
- * Find agents that are connected by no process that lives: a crash kept it from saying so, and they did not come back. At
- * first within `grace` ms, for whoever ran here before; later for other processes that write to the same database.
- * @param report gets each agent's uuid
- * @returns ends it
+ * Disconnect the agents whose process crashed before it could say that they are gone, and that did not come back: after `grace` ms
+ * those of the process that ran here before, later those of other processes that write to the same database.
+ * @param report called with each agent's uuid
+ * @returns a function that ends this
  */
 export function disconnectSilentAgents (store: Store, grace: number, report: (uuid: string) => void): () => void {
   const look = (isStart: boolean): void => {

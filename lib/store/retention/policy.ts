@@ -8,22 +8,22 @@ export interface KeptDays {
   dayDays: number
 }
 
-/** For how long metrics are kept; an override is for the series whose type is exactly its own. */
+/** For how long metrics are kept; an override applies to the series of exactly its type. */
 export interface RetentionOptions extends KeptDays {
   overrides: Array<KeptDays & { type: string }>
 }
 
-/** From when on (UTC ms) metrics are kept; the last two begin a UTC day, the first an hour. */
+/** The times (UTC ms) from which metrics are kept: `raw` is the start of a UTC hour, the others of a UTC day. */
 export interface Limits { raw: number, hours: number, days: number }
 
 const invalid = errorsOf('STORE_RETENTION_INVALID')
 
 const fields = ['rawDays', 'hourDays', 'dayDays'] as const
-/** Further back than any clock was right, and near enough for a date. */
+/** Further back than any metric, and near enough for the limit to be a date. */
 const mostDays = 36_500
 
 /**
- * Check that what is fine is never kept for longer than what is coarse.
+ * Check that fine data is never kept for longer than coarse data.
  * @throws PlatziverseError STORE_RETENTION_INVALID, which names the field
  */
 export function checkRetention (options: RetentionOptions): void {
@@ -50,14 +50,14 @@ function checkDays (kept: KeptDays, whose: string): void {
   }
 }
 
-/** What to keep of a series, by its type; compared here, because some databases take `CPU` for `cpu`. */
+/** The limits of a series, by its type. Types are compared here, because some databases take `CPU` for `cpu`. */
 export function limitsAt (options: RetentionOptions, now: number): (type: string) => Limits {
   const others = limitsOf(options, now)
   const byType = new Map(options.overrides.map(override => [override.type, limitsOf(override, now)]))
   return type => byType.get(type) ?? others
 }
 
-/** From when on (UTC ms) some type's metrics are kept: what is before is kept of none. */
+/** The time (UTC ms) before which metrics of no type are kept. */
 export function rawLimitAt (options: RetentionOptions, now: number): number {
   return Math.min(...[options, ...options.overrides].map(kept => limitsOf(kept, now).raw))
 }

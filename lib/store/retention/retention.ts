@@ -15,7 +15,7 @@ const usual = { first: 10_000, between: 60_000 }
 export interface RetentionStatistics {
   /** Hours rolled up from all their metrics. */
   hours: number
-  /** Hours that got metrics after theirs had been deleted. */
+  /** Hours that got metrics after their own had been deleted. */
   late: number
   /** Rows deleted. */
   deleted: { metrics: number, hours: number, days: number }
@@ -45,7 +45,7 @@ export class Retention {
   #deletion: Deletion
   #rows: Pace
   #pages: Pace
-  /** The hour of the last pass that deleted all there was: what is too old changes with the hour. */
+  /** The hour of the last pass that deleted everything too old: what is too old changes with the hour. */
   #deletedIn: number | undefined
   #given = 0
   #longest = 0
@@ -76,7 +76,7 @@ export class Retention {
 
   /**
    * Begin with the passes.
-   * @param tell told why a pass ended early, once for as long as it is the same
+   * @param tell called with the reason why a pass ended early, once for as long as it stays the same
    */
   start (tell?: (problem: PlatziverseError) => void): void {
     this.#tell = tell
@@ -84,7 +84,7 @@ export class Retention {
   }
 
   /**
-   * End after the slice that is under way; one that waits for a database that is away ends with the store. May be called
+   * End after the slice that is under way; a slice that waits for a database that is away ends with the store. May be called
    * twice; does not start again.
    */
   async stop (): Promise<void> {
@@ -109,7 +109,7 @@ export class Retention {
 
   async #tick (): Promise<void> {
     try {
-      // A store without a database would keep the slice waiting, and it says so itself.
+      // A store without a database would keep the slice waiting; it reports that itself.
       if (this.#store.state.state === 'ready') await this.runOnce(Date.now())
       this.#error = null
     } catch (error) {

@@ -3,8 +3,8 @@ import type { Key, Span } from '../slices/spans.ts'
 import { addSums, partsOfRollup, partsOfValue, sumOf, type Sum } from './large-sums.ts'
 
 /**
- * The numbers of a span of time in short; `n` = 0: there were none. `last` is of the metric at `lastTs` (UTC ms) with `lastSeq`, which
- * are null where an older version rolled up.
+ * The numbers of a span of time in short; `n` = 0: there were none. `last` is the value of the metric at `lastTs` (UTC ms) with
+ * `lastSeq`; both are null in rows that an older version rolled up.
  */
 export interface Aggregate extends Sum { n: number, min: number, max: number, last: number, lastTs: number | null, lastSeq: number | null }
 
@@ -20,7 +20,7 @@ const mostSpans = 50
 /** Rows in one insert. */
 const mostRows = 100
 
-/** How each table's columns make an aggregate. */
+/** How an aggregate is made of each table's columns. */
 const sources = {
   metrics: { count: 'count(value)', parts: partsOfValue('value'), min: 'value', max: 'value', last: 'value', lastTs: 'ts', lastSeq: 'seq', newest: 'ts desc, seq desc' },
   metrics_1h: { count: 'sum(n)', parts: partsOfRollup(), min: 'min', max: 'max', last: 'last', lastTs: 'last_ts', lastSeq: 'last_seq', newest: 'ts desc' }
@@ -29,9 +29,9 @@ const sources = {
 type AggregateRow = Record<'i' | 'n' | 'small' | 'large' | 'lowest' | 'highest' | 'last' | 'last_ts' | 'last_seq', number | string | null>
 
 /**
- * Aggregate metrics, or hours, over each span. Every span has its constants in the statement: MySQL uses no key for a
- * range whose ends come out of a join.
- * @returns one for each span, in their order; texts do not count
+ * Aggregate metrics, or hours, over each span. The ends of every span are constants in the statement, because MySQL uses no key for a
+ * range whose ends come from a join.
+ * @returns one aggregate for each span, in their order; texts do not count
  */
 export async function aggregate (db: Knex, table: keyof typeof sources, spans: Span[]): Promise<Aggregate[]> {
   const found: Aggregate[] = spans.map(() => nothing)
@@ -65,7 +65,7 @@ function numberOrNull (value: number | string | null): number | null {
   return value === null ? null : Number(value)
 }
 
-/** Two aggregates as one; `last` is that of the second where nobody knows which is the newer. */
+/** Two aggregates as one; where it is unknown which is newer, `last` comes from the second. */
 export function combine (first: Aggregate, second: Aggregate): Aggregate {
   if (first.n === 0) return second
   if (second.n === 0) return first
@@ -87,7 +87,7 @@ function isNewer (first: Aggregate, second: Aggregate): boolean {
   return first.lastTs > second.lastTs || (first.lastTs === second.lastTs && Number(first.lastSeq) > Number(second.lastSeq))
 }
 
-/** The rows of these series and times that are there, by `keyOf`. */
+/** The rows with these keys, as far as they are there, by `keyOf`. */
 export async function readRollups (db: Knex, table: RollupTable, keys: Key[]): Promise<Map<string, RollupRow>> {
   const found = new Map<string, RollupRow>()
   if (keys.length === 0) return found
@@ -100,7 +100,7 @@ export async function readRollups (db: Knex, table: RollupTable, keys: Key[]): P
   return found
 }
 
-/** Put these rows in place of those that are there; an empty one leaves none. */
+/** Replace the rows with these keys; an empty aggregate leaves no row. */
 export async function replaceRollups (db: Knex, table: RollupTable, rows: RollupRow[]): Promise<void> {
   const empty = rows.filter(({ n }) => n === 0)
   if (empty.length > 0) await whichAre(db, table, empty).delete()
@@ -112,7 +112,7 @@ export async function replaceRollups (db: Knex, table: RollupTable, rows: Rollup
   }
 }
 
-/** The rows that have these keys. */
+/** A query of the rows with these keys. */
 export function whichAre (db: Knex, table: RollupTable | 'dirty_hours', keys: Key[]): Knex.QueryBuilder {
   return db(table).whereIn(['series_id', 'ts'], keys.map(({ seriesId, ts }) => [seriesId, ts]))
 }

@@ -6,29 +6,29 @@ import { firstRows, type Key, type Span } from '../slices/spans.ts'
 import type { Store } from '../store.ts'
 import { aggregate, combine, keyOf, nothing, readRollups, replaceRollups, whichAre, type Aggregate, type RollupRow } from './aggregate.ts'
 
-/** ms after its end before an hour is rolled up first: most of what comes late has come. */
-const settling = 60_000
-/** ms after which an hour that was claimed is free again: who claimed it has crashed. */
+/** ms from the end of an hour until it is first rolled up: most late metrics have come by then. */
+const lateTime = 60_000
+/** ms after which a claimed hour is free again: the process that claimed it has crashed. */
 const claimLasts = 60_000
 
 /**
- * Where in metrics_1h a series keeps the aggregate of those metrics of an hour that were deleted while others are still
- * there; `raw_from` is then inside that hour. No metric is that old.
+ * The `ts` of the row of metrics_1h in which a series keeps the aggregate of an hour's metrics that were deleted while others of
+ * that hour are still there; `raw_from` is inside the hour then. No metric is that old.
  */
 export const deletedPart = -1
 
-/** A row of dirty_hours: `ts` is the hour, or inside it when somebody claimed it. */
+/** A row of dirty_hours: `ts` is the start of the hour, or a time inside it once a process has claimed it. */
 type DirtyHour = Key
 interface Candidate extends DirtyHour { rawFrom: number }
 
 /**
- * Rolls up the hours that got metrics. Where all metrics of an hour are there, it is claimed, read while the writer goes on,
- * and then replaced; metrics that come meanwhile make it dirty again. The claim is a row of dirty_hours too, inside the
- * hour by the time that it was made, so that after a crash the hour is still dirty. Where metrics come after the others of
- * their hour were deleted, they are added to what is there and deleted as well.
+ * Rolls up the hours that got metrics. Where all metrics of an hour are there, the hour is claimed, aggregated while the writer goes
+ * on, and then replaced; metrics that come meanwhile make it dirty again. A claim is a row of dirty_hours too, whose `ts` is as far
+ * into the hour as the clock was when it was made: so after a crash the hour is still dirty. Metrics that come after the others of
+ * their hour were deleted are added to the row that is there, and deleted as well.
  */
 export class Rollup {
-  /** Hours rolled up anew, and parts of hours that came after their hour's metrics were deleted. */
+  /** Hours rolled up from all their metrics, and hours that got metrics after theirs had been deleted. */
   counters = { hours: 0, late: 0 }
   #store: Store
   #pace: Pace
@@ -40,7 +40,7 @@ export class Rollup {
   }
 
   /**
-   * Roll up what is dirty and has ended.
+   * Roll up the dirty hours that have ended.
    * @param now UTC ms
    * @param rows most metrics to delete in one step
    */
@@ -65,7 +65,7 @@ export class Rollup {
       .leftJoin('retention', 'retention.series_id', 'dirty.series_id')
       .where('dirty.series_id', '>=', after.seriesId)
       .where(query => query.where('dirty.series_id', '>', after.seriesId).orWhere('dirty.ts', '>', after.ts))
-      .whereRaw(`dirty.ts - dirty.ts % ${hour} <= ?`, [now - settling - hour])
+      .whereRaw(`dirty.ts - dirty.ts % ${hour} <= ?`, [now - lateTime - hour])
       .orderBy([{ column: 'dirty.series_id' }, { column: 'dirty.ts' }])
       .limit(this.#pace.size)
       .select('dirty.series_id', 'dirty.ts', 'retention.raw_from') as Array<Record<'series_id' | 'ts' | 'raw_from', number | string | null>>
@@ -88,7 +88,7 @@ export class Rollup {
 }
 
 /**
- * Roll up these hours in a transaction in which nobody adds metrics to them. Those of series that somebody else has locked
+ * Roll up these hours in a transaction during which nobody adds metrics to them. Hours of series that another process has locked
  * stay dirty.
  */
 export async function rollUpNow (db: Knex, dirty: DirtyHour[]): Promise<void> {
@@ -106,12 +106,12 @@ function spansOf (hours: DirtyHour[]): Span[] {
   return hours.map(({ seriesId, ts }) => ({ seriesId, from: floor(ts, hour), to: floor(ts, hour) + hour }))
 }
 
-/** Whether metrics of the hour were deleted, all of them. */
+/** Whether all metrics of the hour were deleted. */
 function isLate ({ ts, rawFrom }: Candidate): boolean {
   return floor(ts, hour) < floor(rawFrom, hour)
 }
 
-/** Those of these rows that are still there and nobody else has: locked, and in the order of time. */
+/** Lock these rows. @returns those that are still there and that no other process has, in the order of time */
 async function lockDirty (db: Knex, dirty: DirtyHour[]): Promise<DirtyHour[]> {
   if (dirty.length === 0) return []
   const rows = await locked(db, whichAre(db, 'dirty_hours', dirty).select('series_id', 'ts')) as Array<Record<'series_id' | 'ts', number | string>>
@@ -123,7 +123,7 @@ async function claim (db: Knex, dirty: DirtyHour[], now: number): Promise<DirtyH
   if (mine.length === 0) return []
   await whichAre(db, 'dirty_hours', mine).delete()
   const within = Math.max(1, now % hour)
-  // An hour may be there twice: dirty again, and claimed by a process that crashed.
+  // An hour may have two rows: it is dirty again, and a process that crashed had claimed it.
   const byHour = new Map(mine.map(({ seriesId, ts }) => [keyOf(seriesId, floor(ts, hour)), { seriesId, ts: floor(ts, hour) + within }]))
   const claims = [...byHour.values()]
   for (let start = 0; start < claims.length; start += 100) {
@@ -138,7 +138,7 @@ async function finish (db: Knex, claims: DirtyHour[], aggregates: Aggregate[]): 
   const series = await lockSeries(db, claims.map(({ seriesId }) => seriesId))
   const claimed = claims.filter(({ seriesId, ts }) => {
     const { rawFrom } = series.get(seriesId) ?? {}
-    // Another process deleted the metrics since we looked: the claim ends, and then it is late.
+    // Another process has deleted the metrics since: once the claim expires, the hour is a late one.
     return rawFrom !== undefined && !isLate({ seriesId, ts, rawFrom })
   })
   const mine = await lockDirty(db, claimed)
@@ -158,13 +158,13 @@ async function finish (db: Knex, claims: DirtyHour[], aggregates: Aggregate[]): 
   return mine.length
 }
 
-/** The deleted parts of these series, where they have one. */
+/** The rows at `deletedPart` of these series, where they have one. */
 export async function readParts (db: Knex, series: LockedSeries[]): Promise<Map<string, RollupRow>> {
   const inParts = series.filter(({ rawFrom }) => rawFrom % hour !== 0)
   return await readRollups(db, 'metrics_1h', inParts.map(({ id }) => ({ seriesId: id, ts: deletedPart })))
 }
 
-/** The days that these hours are in, from their hours, which all are there. */
+/** Roll up the days that these hours are in, from their hours, all of which are there. */
 async function rollUpDays (db: Knex, hours: Key[]): Promise<void> {
   const spans = [...new Map(hours.map(({ seriesId, ts }) => {
     const from = floor(ts, day)
@@ -175,8 +175,8 @@ async function rollUpDays (db: Knex, hours: Key[]): Promise<void> {
 }
 
 /**
- * Add metrics that came late to the hours that are there, or to days where the hours were deleted as well.
- * @returns how many hours got some, and those that are not finished
+ * Add late metrics to the hours that are there, or to the days where the hours were deleted as well.
+ * @returns how many hours got some, and the hours that are not finished
  */
 async function addLate (db: Knex, dirty: DirtyHour[], rows: number, hasTime: () => boolean): Promise<{ added: number, unfinished: DirtyHour[] }> {
   const series = await lockSeries(db, dirty.map(({ seriesId }) => seriesId))
@@ -186,7 +186,7 @@ async function addLate (db: Knex, dirty: DirtyHour[], rows: number, hasTime: () 
   const hours: RollupRow[] = []
   for (const hourOf of mine) {
     const { seriesId } = hourOf
-    // It may have been claimed before it was late.
+    // The hour may have been claimed before it was late.
     const ts = floor(hourOf.ts, hour)
     if (done.length + unfinished.length > 0 && !hasTime()) {
       unfinished.push(hourOf)
@@ -207,7 +207,7 @@ async function addLate (db: Knex, dirty: DirtyHour[], rows: number, hasTime: () 
   return { added: hours.length, unfinished }
 }
 
-/** Add to the rows that are there. */
+/** Combine these with the rows that are there. */
 async function addTo (db: Knex, table: 'metrics_1h' | 'metrics_1d', additions: RollupRow[]): Promise<void> {
   const late = new Map<string, RollupRow>()
   for (const row of additions) {

@@ -3,24 +3,24 @@ import type { Knex } from 'knex'
 import type { Store } from '../store.ts'
 import { isSqlite } from './series-locks.ts'
 
-/** ms of a slice: before `few` it may begin another step; after more than `many` the next one does less. */
+/** ms of a slice: until `few` have passed it may begin another step; after one longer than `many` the next does less. */
 const few = 10
 const many = 25
 
 export interface PaceOptions {
   store: Store
-  /** Work ends before its next slice. */
+  /** Ends the work before its next slice. */
   signal: AbortSignal
-  /** Told how long (ms) each slice took. */
+  /** Called after each slice, with the ms that it took. */
   took (ms: number): void
 }
 
-/** Thrown in an attempt: its transaction is undone, and may be tried again. */
+/** Thrown inside `attempt`: the transaction is rolled back, and may be tried again. */
 export const undo = new Error('To be done later.')
 
-/** Long work in slices so short that senders do not feel them, also where they wait for each as SQLite's do. */
+/** Long work in slices so short that senders do not feel them, not even where they wait for each slice, as with SQLite. */
 export class Pace {
-  /** How much to do in the next slice, in whatever the work counts. */
+  /** How much to do in the next slice, in the units that the work counts. */
   size: number
   #least: number
   #most: number
@@ -36,8 +36,8 @@ export class Pace {
   }
 
   /**
-   * A slice of work, after senders had the database for at least as long as the slice before took.
-   * @param work told whether there is time for another step
+   * Do a slice of work, after senders had the database for at least as long as the slice before took.
+   * @param work `hasTime` says whether there is time for another step
    * @throws what the work or the store throws, or the signal's reason
    */
   async run<Result> (work: (knex: Knex, hasTime: () => boolean) => Promise<Result>): Promise<Result> {

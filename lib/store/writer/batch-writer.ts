@@ -10,32 +10,32 @@ export interface ReceivedMessage {
   message: Message
   /** UTC ms. */
   receivedAt: number
-  /** Tells the message from others of its timestamp. */
+  /** Tells the message apart from others with its timestamp. */
   seq: number
 }
 
 /** What became of a message. */
 export interface Stored {
-  /** The agent's id in the database; null for a goodbye of an agent that it does not know. */
+  /** The agent's id in the database; null for the goodbye of an agent that the database does not know. */
   agentId: number | null
   /** Metrics in the message. */
   metrics: number
   /** How many of them were stored before. */
   duplicates: number
-  /** Whether it is in the spool, and the database away. */
+  /** The database is away, and the message is in the spool. */
   spooled?: true
 }
 
-/** `last_seen_at` is written at most once in so many ms per agent. */
+/** ms in which `last_seen_at` of an agent is written at most once. */
 const seenPrecision = 1_000
 
-/** What a batch says of agents beyond what the database is known to have: first who left, then who came and left, then the others. */
+/** What a batch changes about agents, beyond what the database is known to hold; in the order in which it is written. */
 interface Changes {
-  /** Uuids of those that said goodbye before anything else in the batch. */
+  /** Uuids of agents that said goodbye before anything else in the batch. */
   left: Set<string>
-  /** Those that were heard, said goodbye, and were heard again: as they were in between. */
+  /** Agents that were heard, said goodbye and were heard again, as they were in between. */
   interrupted: Map<string, AgentRow>
-  /** New, changed, or connected again, or heard before they said goodbye. */
+  /** Agents that are new, changed or connected again, or that were heard before they said goodbye. */
   agents: Map<string, AgentRow>
   series: boolean
 }
@@ -50,8 +50,8 @@ export class BatchWriter {
   #lastWrite = 0
 
   /**
-   * @param instance tells processes apart that write to one database
-   * @param mark by which the database is known to be the one of which `known` is
+   * @param instance tells this process apart from others that write to the same database
+   * @param mark the row by which the database is recognised as the one that `known` describes
    */
   constructor (dialect: Dialect, known: KnownAgents, instance: string, mark: () => WriterMark) {
     this.#dialect = dialect
@@ -66,16 +66,16 @@ export class BatchWriter {
    */
   async write (knex: Knex, batch: ReceivedMessage[]): Promise<Stored[]> {
     const now = Date.now()
-    // A clock that was set back: an hour that is the current one again may have been rolled up.
+    // The clock was set back: the hour that is current again may have been rolled up.
     if (now < this.#lastWrite) this.#known.clear()
     this.#lastWrite = now
     const changes = this.#changes(batch)
     try {
-      // A steady stream: only metrics, of agents and series that are there.
+      // A steady stream: nothing but metrics, of agents and series that are there.
       if (changes.agents.size === 0 && changes.left.size === 0 && !changes.series) return await this.#append(knex, batch, uuid => this.#known.agent(uuid))
       return await this.#transaction(knex, batch, changes, false)
     } catch (error) {
-      // Redeliveries are rare, so only a batch that has some pays for finding out which.
+      // Redeliveries are rare, so only a batch that has some pays for finding them.
       if (this.#dialect.foundDuplicates(error)) return await this.#transaction(knex, batch, changes, true)
       throw error
     }
@@ -107,7 +107,7 @@ export class BatchWriter {
   }
 
   async #transaction (knex: Knex, batch: ReceivedMessage[], changes: Changes, withDuplicates: boolean): Promise<Stored[]> {
-    // Not what is known itself: that holds only what was committed.
+    // Copies: `known` itself holds only what was committed.
     const draft = new Map<string, KnownAgent>()
     for (const { message: { payload: { agent: { uuid } } } } of batch) {
       const known = draft.has(uuid) ? undefined : this.#known.agent(uuid)
@@ -166,7 +166,7 @@ export class BatchWriter {
     }
   }
 
-  /** The metrics, the newest of each series, when agents were seen, and hours to roll up. */
+  /** Write the metrics, the newest metric of each series, the times at which agents were seen, and the hours to roll up. */
   async #append (db: Knex, batch: ReceivedMessage[], find: (uuid: string) => KnownAgent | undefined, withDuplicates = false): Promise<Stored[]> {
     const taken = withDuplicates ? await this.#dialect.existingMetrics(db, this.#keysOf(batch, find)) : undefined
     const messages: MessageRow[] = []
@@ -190,14 +190,14 @@ export class BatchWriter {
       const itsHour = floor(timestamp, hour)
       for (const { type, value: given } of message.payload.metrics) {
         const series = agent.series.get(type) as KnownSeries
-        // Nothing comes of what is not stored.
+        // A metric that is not stored changes nothing else.
         if (taken !== undefined && isTaken(taken, series.id, timestamp, seq)) {
           result.duplicates++
           continue
         }
         const value = typeof given === 'boolean' ? Number(given) : given
         row.push(series.id, value)
-        // Only the current hour is remembered as written: no other process rolls it up and forgets it meanwhile.
+        // Only the current hour is remembered as written: no process rolls that up, which would delete its row.
         if (series.dirtyHour !== itsHour || itsHour !== currentHour) {
           dirty.set(`${series.id}/${itsHour}`, [series.id, itsHour])
           if (itsHour === currentHour) current.push(series)
@@ -245,7 +245,7 @@ export class BatchWriter {
   }
 }
 
-/** Whether the key of a metric is in the database, or was before in the batch; from now on it is. */
+/** Whether the key of a metric is in the database or came earlier in the batch; from now on it counts as taken. */
 function isTaken (taken: Set<string>, seriesId: number, ts: number, seq: number): boolean {
   const key = `${seriesId}/${ts}/${seq}`
   if (taken.has(key)) return true

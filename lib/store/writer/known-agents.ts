@@ -1,6 +1,6 @@
 import type { Agent } from '../../messages/schema.ts'
 
-/** What the database is known to hold of an agent, so that a steady stream of metrics asks it nothing. */
+/** What the database is known to hold about an agent, so that a steady stream of metrics needs no query. */
 export interface KnownAgent {
   id: number
   username: string | null
@@ -23,7 +23,7 @@ export interface KnownSeries {
 
 const mostSeries = 200_000
 
-/** Agents and series by their names. Bounded: when it is full it starts anew. */
+/** Agents by uuid, and their series by type. Bounded: when it is full, it forgets everything. */
 export class KnownAgents {
   #agents = new Map<string, KnownAgent>()
   #series = 0
@@ -32,7 +32,7 @@ export class KnownAgents {
     return this.#agents.get(uuid)
   }
 
-  /** Learn what a transaction committed: of its series an agent needs to have only those that it used. */
+  /** Remember what a transaction committed; the agent needs to have only the series that the transaction used. */
   learn (uuid: string, agent: KnownAgent): void {
     let series = this.#agents.get(uuid)?.series
     let added = 0
@@ -54,7 +54,7 @@ export class KnownAgents {
   }
 }
 
-/** The series of an agent that a transaction uses, as copies: it may fail, and an agent may have a hundred thousand others. */
+/** The series of an agent that a transaction uses, as copies, because it may fail; no others, because an agent may have a hundred thousand. */
 export class UsedSeries extends Map<string, KnownSeries> {
   #known: ReadonlyMap<string, KnownSeries>
 
@@ -77,7 +77,7 @@ export class UsedSeries extends Map<string, KnownSeries> {
   }
 }
 
-/** Whether the database has the agent as connected, and with all that the message says of it. */
+/** Whether the database has the agent as connected, with everything that the message says about it. */
 export function isUpToDate (known: KnownAgent, { username, name, hostname, pid }: Agent): boolean {
   return known.connected &&
     (username === undefined || username === known.username) &&

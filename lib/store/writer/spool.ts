@@ -9,7 +9,7 @@ import type { ReceivedMessage } from './batch-writer.ts'
 /** Most messages in one commit. */
 const mostMessages = 2_000
 
-/** Characters of messages that are read at once, the last message beyond. */
+/** Messages are read until they have this many characters. */
 const mostAtOnce = 1_000_000
 
 const preparations = (isNew: boolean): string[] => [
@@ -18,9 +18,10 @@ const preparations = (isNew: boolean): string[] => [
   'pragma synchronous = full'
 ]
 
-/** Told once: null when the message is on the disk. Must not throw. */
+/** Called once: with null when the message is on the disk. Must not throw. */
 export type SpoolDone = (error: PlatziverseError | null) => void
 
+/** The oldest messages, the file that they are in, the number of the last one there, and the bytes that they take. */
 export interface SpooledBatch {
   entries: ReceivedMessage[]
   file: Knex
@@ -33,13 +34,13 @@ interface Waiting { entry: ReceivedMessage, text: string, done: SpoolDone }
 export interface SpoolOptions {
   /** Absolute. */
   filename: string
-  /** Most bytes of messages in it; 0: only what an earlier process left is taken out. */
+  /** Most bytes of messages in it; 0: it takes none, and only what an earlier process left is stored. */
   mostBytes: number
 }
 
 /**
- * Messages that wait on the disk for a database that is away, in the order in which they came: what is in here may be
- * acknowledged. A file of SQLite, which survives a kill at any moment and is there anyhow.
+ * Messages that wait on the disk for a database that is away, in the order in which they came: a message in here may be
+ * acknowledged. An SQLite file, because that survives a kill at any moment, and SQLite is at hand anyway.
  */
 export class Spool {
   readonly #options: SpoolOptions
@@ -47,7 +48,7 @@ export class Spool {
   #opening: Promise<Knex> | undefined
   #knex: Knex | undefined
   #queue: Waiting[] = []
-  /** What did not fit, in its order: nothing newer may overtake it. It is offered again, or stored once the spool is empty. */
+  /** Messages that did not fit, in their order: nothing newer may overtake them. They are offered again, or stored once the spool is empty. */
   #refused = new Set<ReceivedMessage>()
   #refusal: PlatziverseError | null = null
   #running: Promise<void> | undefined
@@ -68,18 +69,18 @@ export class Spool {
 
   /** Messages on the disk. */
   get size (): number { return this.#messages }
-  /** Bytes of them. */
+  /** Bytes of the messages on the disk. */
   get bytes (): number { return this.#bytes }
 
   /**
-   * See what the last process left.
+   * Open the file, and count what the last process left in it.
    * @throws PlatziverseError STORE_SPOOL_FAILED
    */
   async open (): Promise<void> {
     await this.#file()
   }
 
-  /** Put a message to the end. One that failed may be offered again, as the same object; until then, what is newer fails as well. */
+  /** Append a message. One that failed may be offered again, as the same object; until then, newer ones fail as well. */
   add (entry: ReceivedMessage, done: SpoolDone): void {
     let text: string
     try {
@@ -93,12 +94,12 @@ export class Spool {
 
   /**
    * The oldest messages, which stay until `remove`.
-   * @throws PlatziverseError STORE_SPOOL_FAILED, also for a message that is damaged: the next time it is out of the way
+   * @throws PlatziverseError STORE_SPOOL_FAILED, also for a damaged message, which is out of the way the next time
    */
   async first (count: number): Promise<SpooledBatch> {
     try {
       const knex = await this.#file()
-      // SQLite reads each of them wholly to know its length: of large ones no more than are taken, twice at the most.
+      // SQLite reads the whole of a message to know its length: it must not look at more than twice as many large ones as are taken.
       const most = Math.ceil(Math.min(count, 2 * mostAtOnce / Math.max(1, this.#bytes / Math.max(1, this.#messages))))
       const rows = await knex.raw(`
         select id, entry from (select id, entry, sum(length(entry)) over (order by id) - length(entry) as before from spool order by id limit ?)
@@ -117,20 +118,20 @@ export class Spool {
       rows.length = entries.length
       return { entries, file: knex, last: rows.at(-1)?.id ?? 0, bytes: rows.reduce((sum, { entry }) => sum + Buffer.byteLength(entry), 0) }
     } catch (error) {
-      // Nobody waits for what is in here then.
+      // The store goes on without the spool: what did not fit keeps its place no longer.
       this.#refused.clear()
       throw this.#explain(error)
     }
   }
 
   /**
-   * Forget what `first` gave.
+   * Remove what `first` returned.
    * @throws PlatziverseError STORE_SPOOL_FAILED
    */
   async remove ({ entries, file, last, bytes }: SpooledBatch): Promise<void> {
     try {
       const knex = await this.#file()
-      // Another file numbers them anew: they are stored again, and recognised as duplicates.
+      // In another file they have other numbers: they are stored again, and recognised as duplicates.
       if (knex !== file) return
       await knex('spool').where('id', '<=', last).delete()
       this.#messages -= entries.length
@@ -145,7 +146,7 @@ export class Spool {
   /** Whether something is on its way to the disk. */
   get isWriting (): boolean { return this.#running !== undefined }
 
-  /** Resolves when what was added until now is on the disk, or failed. */
+  /** Resolves when everything added so far is on the disk, or failed. */
   async flushed (): Promise<void> {
     while (this.#running !== undefined) await this.#running
   }
@@ -180,7 +181,7 @@ export class Spool {
     }
   }
 
-  /** Whether all that is older was taken; otherwise it is refused as well. */
+  /** Whether everything older was taken; otherwise the message is refused as well. */
   #isNext (entry: ReceivedMessage): boolean {
     const [oldest = entry] = this.#refused
     if (oldest !== entry) this.#refused.add(entry)
@@ -194,7 +195,7 @@ export class Spool {
     if (this.#bytes + bytes > this.#options.mostBytes) {
       throw new PlatziverseError('STORE_SPOOL_FULL', `${this.#messages} messages (${this.#bytes} bytes) are in it.`)
     }
-    // A text in an array, so that SQLite gives it back as it was.
+    // Texts in an array, and not objects, because SQLite gives texts back unchanged.
     await knex.raw('insert into spool (entry) select value from json_each(?)', [JSON.stringify(batch.map(({ text }) => text))])
     this.#watched.check()
     this.#messages += batch.length
@@ -213,7 +214,7 @@ export class Spool {
     return this.#opening
   }
 
-  /** @param replaced the file that was open until now, and is no longer at its path: what is in it was acknowledged */
+  /** @param replaced the file that was open until now, and is no longer at its path: the messages in it were acknowledged */
   async #openFile (replaced: Knex | undefined): Promise<Knex> {
     await this.#watched.makeWay()
     const knex = await openSqlite(this.#options.filename, 1, preparations)
@@ -233,7 +234,7 @@ export class Spool {
     return knex
   }
 
-  /** What cannot be read must not hold up what comes after it, but somebody may want to mend it. */
+  /** A message that cannot be read must not hold up the others, but somebody may be able to repair it. */
   async #setAside (knex: Knex, { id, entry }: { id: number, entry: string }): Promise<never> {
     await knex.raw('create table if not exists damaged (id integer primary key, entry text not null)')
     await knex.transaction(async db => {
@@ -247,7 +248,7 @@ export class Spool {
 
   #explain (error: unknown): PlatziverseError {
     if (error instanceof PlatziverseError) return error.code === 'STORE_REPLACED' ? new PlatziverseError('STORE_SPOOL_FAILED', error.detail, { cause: error }) : error
-    // Knex puts the whole statement with its messages before the reason; it does not belong into a log.
+    // Knex puts the whole statement with its messages before the reason; neither belongs in a log.
     const reason = reasonOf(error)
     return new PlatziverseError('STORE_SPOOL_FAILED', `${this.#options.filename}: ${reason.slice(Math.max(0, reason.lastIndexOf('SQLITE_')))}.`, { cause: error })
   }
@@ -258,7 +259,7 @@ function negativeZerosOf ({ message }: ReceivedMessage): number[] {
   return message.kind === 'message' ? message.payload.metrics.flatMap(({ value }, i) => Object.is(value, -0) ? [i] : []) : []
 }
 
-/** In one transaction: after a failure all of it is moved again. */
+/** In one transaction, so that a failure leaves nothing behind and everything is moved again. */
 async function moveAll (from: Knex, to: Knex): Promise<void> {
   await to.transaction(async db => {
     for (let last = 0; ;) {
@@ -270,7 +271,7 @@ async function moveAll (from: Knex, to: Knex): Promise<void> {
   })
 }
 
-/** What is stored of a message: unknown fields have no place in the database. */
+/** The part of a message that the database stores; unknown fields have no place there. */
 function kept ({ kind, topic, payload }: Message): object {
   const { uuid, username, name, hostname, pid } = payload.agent as Agent
   const agent = { uuid, username, name, hostname, pid }
@@ -278,7 +279,7 @@ function kept ({ kind, topic, payload }: Message): object {
   return { kind, topic, payload: { agent, metrics: payload.metrics.map(({ type, value }) => ({ type, value })), timestamp: payload.timestamp } }
 }
 
-/** Undefined for what is no message. */
+/** Undefined where the text is no message. */
 function entryOf (text: string): ReceivedMessage | undefined {
   try {
     const [message, receivedAt, seq, ...negativeZeros] = JSON.parse(text) as [ReceivedMessage['message'], number, number, ...number[]]

@@ -10,45 +10,45 @@ const patience = 3 * beatEvery
 interface WriterRow { id: string, instance: string, home: string, beat: number | string }
 
 /**
- * Who writes to one database, known by rows that each writer changes as long as it lives: by no name of a machine, which a
- * container gets anew with each start, and by no clock, which differs between machines and may be set back.
+ * The processes that write to one database. Each has a row that it changes for as long as it lives. A machine's name would not do,
+ * because a container gets a new one at each start, nor would a clock, because it differs between machines and may be set back.
  */
 export class Writers {
   readonly #id = randomUUID()
   readonly #instance: string
   readonly #home: string
   #beat = 0
-  /** The signs of life of each process that has agents, and since when there is no other (monotonic ms). */
+  /** The last signs of life of each process that has agents, and when they were first seen (monotonic ms). */
   #seen = new Map<string, { beats: string, since: number }>()
 
   /**
-   * @param instance the process, which the agents that it has connected are written with
-   * @param home where it runs, such as a user directory: who ran there before is known to be gone
+   * @param instance this process; agents that are connected to it are written with this name
+   * @param home where it runs, such as a user directory: another process that ran there is gone
    */
   constructor (instance: string, home: string) {
     this.#instance = instance
     this.#home = home
   }
 
-  /** What `beat` wrote last. */
+  /** The row as `beat` wrote it last. */
   get mark (): WriterMark { return { id: this.#id, beat: this.#beat } }
 
-  /** Say that this one writes, or still does. */
+  /** Give a sign of life. */
   async beat (knex: Knex): Promise<void> {
     const beat = (this.#beat + 1 + Math.floor(Math.random() * 1e6)) % Number.MAX_SAFE_INTEGER
     await knex('writers').insert({ id: this.#id, instance: this.#instance, home: this.#home, beat }).onConflict('id').merge()
     this.#beat = beat
   }
 
-  /** Say that it does no more. */
+  /** Remove the row: this process writes no more. */
   async leave (knex: Knex): Promise<void> {
     await knex('writers').where('id', this.#id).delete()
   }
 
   /**
    * Look for signs of life of all processes that have agents connected.
-   * @param isStart whether whoever ran here before, or has no row, had its time to come back
-   * @returns those that are gone; null stands for agents of which no process is known
+   * @param isStart whether a process that ran here before, or that has no row, has had its time to come back
+   * @returns the processes that are gone; null stands for agents whose process is unknown
    */
   async gone (knex: Knex, isStart: boolean): Promise<Array<string | null>> {
     const rows = await knex('writers').select('id', 'instance', 'home', 'beat') as WriterRow[]
