@@ -2,10 +2,9 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { stat, truncate, writeFile } from 'node:fs/promises'
+import { stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { test } from 'node:test'
 import { promisify } from 'node:util'
 import type { Knex } from 'knex'
 import { ask } from '../../lib/query/ask.ts'
@@ -135,17 +134,4 @@ onEachDatabase('an export is of one moment, whatever retention deletes meanwhile
   await truncate(file, Math.floor((await stat(file)).size / 2))
   const resume = withDatabase(options, ({ knex }) => exportTo(knex, file, { format: 'ndjson', resume: true, ...quiet }))
   await assert.rejects(resume, { code: 'TRANSFER_RESUME_IMPOSSIBLE' })
-})
-
-test('exports of older versions are read', async t => {
-  const file = join(await temporaryFolder(t), 'old.ndjson')
-  const lines = [{ agent: { uuid: 'a', username: null, name: null, hostname: null, pid: null, createdAt: 1, lastSeenAt: 2 } },
-    { series: { uuid: 'a', type: 'cpu', rawFrom: hour, hoursFrom: 0 } }, { uuid: 'a', type: 'cpu', timestamp: hour + 5, seq: 7, value: 3 },
-    { uuid: 'a', type: 'cpu', hour: 0, n: 2, sum: 3, min: 1, max: 2, last: 1 }, { uuid: 'a', type: 'cpu', day: 0, n: 2, sum: 3, min: 1, max: 2, last: 1 }]
-  await writeFile(file, lines.map(line => `${JSON.stringify(line)}\n`).join(''))
-  await withDatabase({ client: 'sqlite', filename: `${file}.sqlite` }, async database => {
-    assert.deepEqual(await importFrom(database, file, { format: 'ndjson', ...quiet }), { rows: 5, fresh: 1 })
-    assert.deepEqual(await database.knex('metrics_1h').select('ts', 'n', 'last', 'last_ts', 'scaled_sum'), [{ ts: 0, n: 2, last: 1, last_ts: null, scaled_sum: null }])
-    assert.deepEqual(await database.knex('series').select('last_ts', 'last_value'), [{ last_ts: hour + 5, last_value: 3 }])
-  })
 })

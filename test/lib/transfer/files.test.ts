@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { hour } from '../../../lib/time.ts'
 import { databaseAt } from '../../../lib/transfer/address.ts'
 import { withDatabase } from '../../../lib/transfer/database.ts'
 import { exportTo } from '../../../lib/transfer/export.ts'
@@ -176,4 +177,17 @@ test('the database is not overwritten with its own export', async t => {
   const error = await run(process.execPath, [command, 'export', 'to.sqlite', '--database', 'to.sqlite'], { cwd: place }).then(() => assert.fail('it went well'), (error: { code: number, stderr: string }) => error)
   assert.deepEqual([error.code, error.stderr.split('.', 1)], [2, ['TRANSFER_OPTION_INVALID: to']])
   assert.deepEqual(await metricsIn(filename), [['t', 7, 1, 3.5]])
+})
+
+test('exports of older versions are read', async t => {
+  const file = join(await temporaryFolder(t), 'old.ndjson')
+  const lines = [{ agent: { uuid: 'a', username: null, name: null, hostname: null, pid: null, createdAt: 1, lastSeenAt: 2 } },
+    { series: { uuid: 'a', type: 'cpu', rawFrom: hour, hoursFrom: 0 } }, { uuid: 'a', type: 'cpu', timestamp: hour + 5, seq: 7, value: 3 },
+    { uuid: 'a', type: 'cpu', hour: 0, n: 2, sum: 3, min: 1, max: 2, last: 1 }, { uuid: 'a', type: 'cpu', day: 0, n: 2, sum: 3, min: 1, max: 2, last: 1 }]
+  await writeFile(file, lines.map(line => `${JSON.stringify(line)}\n`).join(''))
+  await withDatabase({ client: 'sqlite', filename: `${file}.sqlite` }, async database => {
+    assert.deepEqual(await importFrom(database, file, { format: 'ndjson', ...quiet }), { rows: 5, fresh: 1 })
+    assert.deepEqual(await database.knex('metrics_1h').select('ts', 'n', 'last', 'last_ts', 'scaled_sum'), [{ ts: 0, n: 2, last: 1, last_ts: null, scaled_sum: null }])
+    assert.deepEqual(await database.knex('series').select('last_ts', 'last_value'), [{ last_ts: hour + 5, last_value: 3 }])
+  })
 })

@@ -9,7 +9,6 @@ import type { Message } from '../../../lib/messages/parse.ts'
 import { dialectOf } from '../../../lib/store/dialect-of.ts'
 import { sqliteDialect } from '../../../lib/store/dialects/sqlite/sqlite.ts'
 import { Store, type Stored, type StoreState } from '../../../lib/store/store.ts'
-import { KnownAgents } from '../../../lib/store/writer/known-agents.ts'
 import { until, waitFor } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { message, reading } from '../../helpers/messages.ts'
@@ -248,41 +247,4 @@ test('more memory than the queue may take is refused, and one message of any siz
   assert.ok(queued >= 15 && queued <= 30, String(queued))
   await store.close()
   assert.equal((await Promise.all(writes)).filter(code => code === 'STORE_FULL').length, 40 - queued)
-})
-
-test('what is remembered of agents is bounded', () => {
-  const known = new KnownAgents()
-  const agent = { id: 1, username: null, name: null, hostname: null, pid: null, connected: true, lastSeenAt: 0, series: new Map(Array.from({ length: 150_000 }, (_, i) => [`t${i}`, { id: i, lastTs: 0, dirtyHour: 0 }])) }
-  known.learn('a', agent)
-  assert.equal(known.agent('a'), agent)
-  known.learn('b', agent)
-  assert.equal(known.agent('a'), undefined)
-  assert.equal(known.agent('b'), agent)
-})
-
-test('what is remembered of the series of one agent is bounded', () => {
-  const known = new KnownAgents()
-  for (let i = 0; i < 500; i++) {
-    const series = new Map(Array.from({ length: 1_000 }, (_, j) => [`t${i}-${j}`, { id: i * 1_000 + j, lastTs: 0, dirtyHour: 0 }]))
-    known.learn('a', { id: 1, username: null, name: null, hostname: null, pid: null, connected: true, lastSeenAt: 0, series })
-    const { size } = known.agent('a')?.series ?? {}
-    assert.ok(size !== undefined && size <= 200_000, String(size))
-    assert.ok(known.agent('a')?.series.has(`t${i}-0`))
-  }
-})
-
-test('a new series takes no more time of this process however many its agent has', async t => {
-  const { write } = await open(t)
-  const send = (uuid: string, types: string[]) => write('agent/message', { agent: { uuid }, metrics: types.map(type => ({ type, value: 1 })) })
-  const spent = async (uuid: string): Promise<number> => {
-    const before = process.cpuUsage()
-    for (let i = 0; i < 20; i++) await send(uuid, [`new-${i}`])
-    const { user, system } = process.cpuUsage(before)
-    return (user + system) / 1000
-  }
-  await Promise.all(Array.from({ length: 100 }, (_, i) => send('many', Array.from({ length: 1_000 }, (_, j) => `t${i}-${j}`))))
-  await send('few', ['t'])
-  const few = await spent('few')
-  const many = await spent('many')
-  assert.ok(many < 5 * few + 200, `${many} ms of the processor, and ${few} ms with one series`)
 })

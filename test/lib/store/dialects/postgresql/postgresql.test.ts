@@ -6,15 +6,15 @@ import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
-import type { PlatziverseError } from '../../lib/errors.ts'
-import { dialectOf } from '../../lib/store/dialect-of.ts'
-import type { ServerOptions } from '../../lib/store/dialects/options.ts'
-import { Store, type Stored, type StoreState } from '../../lib/store/store.ts'
-import { makeAuthority, withoutOpenssl } from '../helpers/certificates.ts'
-import { databases, type OpenDatabase } from '../helpers/databases.ts'
-import { until } from '../helpers/events.ts'
-import { temporaryFolder } from '../helpers/folder.ts'
-import { message, reading } from '../helpers/messages.ts'
+import type { PlatziverseError } from '../../../../../lib/errors.ts'
+import { dialectOf } from '../../../../../lib/store/dialect-of.ts'
+import type { ServerOptions } from '../../../../../lib/store/dialects/options.ts'
+import { Store, type Stored, type StoreState } from '../../../../../lib/store/store.ts'
+import { makeAuthority, withoutOpenssl } from '../../../../helpers/certificates.ts'
+import { databases, type OpenDatabase } from '../../../../helpers/databases.ts'
+import { until } from '../../../../helpers/events.ts'
+import { temporaryFolder } from '../../../../helpers/folder.ts'
+import { message, reading } from '../../../../helpers/messages.ts'
 
 const postgresql = databases.find(({ name }) => name === 'PostgreSQL')
 const skip = postgresql?.without ?? false
@@ -261,7 +261,7 @@ test('without the driver the store says what to install', async t => {
       if (name !== 'pg') return resolve.call(this, name, ...rest)
       throw Object.assign(new Error("Cannot find module 'pg'"), { code: 'MODULE_NOT_FOUND' })
     }`)
-  const dialect = JSON.stringify(new URL('../../lib/store/dialects/postgresql/postgresql.ts', import.meta.url).href)
+  const dialect = JSON.stringify(new URL('../../../../../lib/store/dialects/postgresql/postgresql.ts', import.meta.url).href)
   const script = `
     const { postgresqlDialect } = await import(${dialect})
     const dialect = postgresqlDialect({ client: 'postgresql', poolSize: 1 })

@@ -4,19 +4,19 @@ import { after, test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Knex } from 'knex'
-import { ask } from '../../lib/query/ask.ts'
-import { dialectOf } from '../../lib/store/dialect-of.ts'
-import type { DatabaseOptions, ServerOptions } from '../../lib/store/dialects/options.ts'
-import { dropChunks, lockChunks, timescaleState } from '../../lib/store/dialects/postgresql/timescale.ts'
-import { migrate } from '../../lib/store/migrations/migrate.ts'
-import { ChunkDeletion } from '../../lib/store/retention/chunk-deletion.ts'
-import { Retention, type RetentionOptions } from '../../lib/store/retention/retention.ts'
-import { Pace } from '../../lib/store/slices/pace.ts'
-import { Store, type Stored } from '../../lib/store/store.ts'
-import { databases, onEachDatabase } from '../helpers/databases.ts'
-import { until } from '../helpers/events.ts'
-import { message } from '../helpers/messages.ts'
-import { startPostgresql, usesInstalledPostgresql } from '../helpers/postgresql.ts'
+import { ask } from '../../../../../lib/query/ask.ts'
+import { dialectOf } from '../../../../../lib/store/dialect-of.ts'
+import type { DatabaseOptions, ServerOptions } from '../../../../../lib/store/dialects/options.ts'
+import { dropChunks, lockChunks, timescaleState } from '../../../../../lib/store/dialects/postgresql/timescale.ts'
+import { migrate } from '../../../../../lib/store/migrations/migrate.ts'
+import { ChunkDeletion } from '../../../../../lib/store/retention/chunk-deletion.ts'
+import { Retention, type RetentionOptions } from '../../../../../lib/store/retention/retention.ts'
+import { Pace } from '../../../../../lib/store/slices/pace.ts'
+import { Store, type Stored } from '../../../../../lib/store/store.ts'
+import { databases, onEachDatabase } from '../../../../helpers/databases.ts'
+import { until } from '../../../../helpers/events.ts'
+import { message } from '../../../../helpers/messages.ts'
+import { startPostgresql, usesInstalledPostgresql } from '../../../../helpers/postgresql.ts'
 
 const minute = 60_000
 const hour = 60 * minute
@@ -56,7 +56,7 @@ onEachDatabase('the state of TimescaleDB is told of PostgreSQL alone, and asking
 
 /** What `platziverse-store status` says of TimescaleDB, in its second line. */
 async function statusOf (options: DatabaseOptions): Promise<string | undefined> {
-  const command = fileURLToPath(new URL('../../lib/transfer/command.ts', import.meta.url))
+  const command = fileURLToPath(new URL('../../../../../lib/transfer/command.ts', import.meta.url))
   const address = options.client === 'sqlite'
     ? options.filename
     : `${options.client}://${options.user}:${options.password}@${options.host}:${options.port}/${options.database}`
