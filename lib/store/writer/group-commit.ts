@@ -22,8 +22,8 @@ export interface Task {
   done (error: PlatziverseError): void
 }
 
-/** Called with the number of messages, counted from the head of the batch, that need nothing more. */
-type Settled = (count: number) => void
+/** Called with how many messages, from the head of the batch on, are finished: committed or refused. */
+type Finished = (count: number) => void
 
 export interface GroupCommitOptions {
   /** The process, which the agents that it has connected are written with. */
@@ -88,7 +88,7 @@ export class GroupCommit {
   }
 
   /** Commit these messages, except those that the database refuses. */
-  async write (knex: Knex, batch: Write[], settled: Settled): Promise<void> {
+  async write (knex: Knex, batch: Write[], finished: Finished): Promise<void> {
     let results: Stored[]
     try {
       results = await this.#writer.write(knex, batch)
@@ -101,11 +101,11 @@ export class GroupCommit {
       // An error of our own would come again for ever: it must not keep the other messages waiting either.
       const isOurs = error instanceof TypeError || error instanceof RangeError
       if (!isOurs && !this.#dialect.refusesData(error)) throw error
-      await this.#bisect(knex, batch, settled, error)
+      await this.#bisect(knex, batch, finished, error)
       return
     }
     this.#committed()
-    settled(batch.length)
+    finished(batch.length)
     // Not at once: the database gets the next batch first, and works on it while the senders of this one are answered.
     setImmediate(() => {
       for (let i = 0; i < batch.length; i++) {
@@ -167,16 +167,16 @@ export class GroupCommit {
   }
 
   /** Find the message that the database refuses; store all others. */
-  async #bisect (knex: Knex, batch: Write[], settled: Settled, error: unknown): Promise<void> {
+  async #bisect (knex: Knex, batch: Write[], finished: Finished, error: unknown): Promise<void> {
     const [only] = batch
     if (batch.length === 1 && only !== undefined) {
       this.counters.refused++
-      settled(1)
+      finished(1)
       this.end(only, new PlatziverseError('STORE_DATA_REFUSED', `${this.#dialect.explain(error).detail}`, { cause: error }))
       return
     }
     const half = Math.ceil(batch.length / 2)
-    await this.write(knex, batch.slice(0, half), settled)
-    await this.write(knex, batch.slice(half), settled)
+    await this.write(knex, batch.slice(0, half), finished)
+    await this.write(knex, batch.slice(half), finished)
   }
 }
