@@ -113,14 +113,14 @@ export class Intake implements Taker {
     this.detach()
     this.#closed = true
     this.#goodbyes.clear()
-    for (const entry of unsettledOf(this)) if (entry.holds === 0) endDelivery(entry, removed)
+    for (const entry of unsettledOf(this)) if (entry.claims === 0) endDelivery(entry, removed)
     this.#window.resume()
   }
 
   /** Send again what was sent before `before` (ms of `performance.now()`) and nobody claimed: a deploy may have lost it on its way. */
   resend (before: number): void {
     for (const entry of unsettledOf(this) as Entry[]) {
-      if (entry.holds > 0 || entry.since >= before) continue
+      if (entry.claims > 0 || entry.since >= before) continue
       entry.since = performance.now()
       entry.last = undefined
       this.#handler?.message(messageOf(entry), entry.delivery)
@@ -229,7 +229,7 @@ export class Intake implements Taker {
         this.#unsettled--
         this.#settle(turn, error)
       }
-      const entry: Entry = { delivery, owner: this, since: performance.now(), holds: 0, bytes: turn.bytes, topic: message.topic, source: payload, rules: this.#options.rules, end }
+      const entry: Entry = { delivery, owner: this, since: performance.now(), claims: 0, bytes: turn.bytes, topic: message.topic, source: payload, rules: this.#options.rules, end }
       addUnsettled(entry)
     }
     this.#handler?.message(message, delivery)
@@ -255,7 +255,7 @@ export class Intake implements Taker {
     const deadline = now - timeLimit
     this.#window.expire(now - longestKept)
     if (this.#unsettled === 0) return
-    const late = (unsettledOf(this) as Entry[]).filter(entry => entry.holds === 0 && entry.since <= deadline)
+    const late = (unsettledOf(this) as Entry[]).filter(entry => entry.claims === 0 && entry.since <= deadline)
     const [first] = late
     if (first === undefined) return
     this.#counters.timedOut += late.length

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { clientOrigin } from '../broker/origin.ts'
 import type { Metric } from '../messages/schema.ts'
 import { RecentMap } from '../recent-map.ts'
-import { SlotTable } from './slot-table.ts'
+import { SlotTable, type Slotted } from './slot-table.ts'
 
 /** One publish that agent-in took off the broker and that somebody has to settle. Plain data: Node-RED clones messages. */
 export interface Delivery {
@@ -19,10 +19,8 @@ export interface Delivery {
   fingerprint?: number
 }
 
-/** A delivery that nobody settled yet. */
-export interface Unsettled {
-  /** Its own: a flow may change the one in `delivery`. Set by `addUnsettled`. */
-  id?: string
+/** A delivery that nobody settled yet. It has an id of its own: a flow may change the one in `delivery`. */
+export interface Unsettled extends Slotted {
   readonly delivery: Delivery
   /** What took it off the broker. */
   readonly owner: object
@@ -31,7 +29,7 @@ export interface Unsettled {
   /** Bytes of memory that it takes. */
   readonly bytes?: number
   /** How many claims on it are open. */
-  holds: number
+  claims: number
   /** The last claim on it since it was last sent into the flow. */
   last?: Claim | undefined
   /** Ends it: acknowledged, or not when there is an error. */
@@ -47,7 +45,7 @@ export function nextDeliveryId (): string {
 
 /** Remember a delivery until it is settled, under an id that it gets here. */
 export function addUnsettled (entry: Unsettled): void {
-  entry.id = entry.delivery.id = unsettled.add(entry)
+  entry.delivery.id = unsettled.add(entry)
 }
 
 /** The deliveries that `owner` took and nobody settled, in the order in which they came. */
@@ -57,7 +55,7 @@ export function unsettledOf (owner: object): Unsettled[] {
 
 /** End a delivery that may have ended before: only the first time counts. */
 export function endDelivery (entry: Unsettled, error?: Error): void {
-  if (unsettled.delete(entry.id ?? '')) entry.end(error)
+  if (unsettled.delete(entry)) entry.end(error)
 }
 
 /** A store's claim on a delivery; one of its methods is to be called, once. */
@@ -74,7 +72,7 @@ export class Claim {
     this.#before = entry.last
     entry.last = this
     this.#entry = entry
-    entry.holds++
+    entry.claims++
   }
 
   /** Bytes of memory that the delivery takes; undefined once the claim is closed. */
@@ -97,7 +95,7 @@ export class Claim {
   /** The delivery is stored, or failed. It ends when all claims on it are settled, or one of them failed. */
   settle (error?: Error): void {
     const entry = this.#close()
-    if (entry !== undefined && (error !== undefined || entry.holds === 0)) endDelivery(entry, error)
+    if (entry !== undefined && (error !== undefined || entry.claims === 0)) endDelivery(entry, error)
   }
 
   /** Give the delivery back unstored: it is sent into the flow again. */
@@ -109,7 +107,7 @@ export class Claim {
   #close (): Unsettled | undefined {
     const entry = this.#entry
     this.#entry = undefined
-    if (entry !== undefined) entry.holds--
+    if (entry !== undefined) entry.claims--
     return entry
   }
 }

@@ -1,21 +1,20 @@
+/** Something that a `SlotTable` can hold; `id` is set when it is added. */
+export interface Slotted { id?: string }
+
 /**
  * Values by an id that carries the number of its slot: finding, adding and removing one takes the same time however many there are.
  *
- * Plain arrays whose slots are used again, and not a Map: a Map for what comes and goes thousands of times a second outgrows its
+ * A plain array whose slots are used again, and not a Map: a Map for what comes and goes thousands of times a second outgrows its
  * storage every few hundred entries, and each storage left behind keeps young objects alive until the next full garbage
  * collection. Measured: twice the memory.
  */
-export class SlotTable<Value> {
+export class SlotTable<Value extends Slotted> {
   readonly #prefix: string
-  /** Rises with each id. */
   #counter = 0
-  // Of one slot, at the same index: its value, the id of that, and how many ids there were before it.
-  readonly #values: Array<Value | undefined> = []
-  readonly #ids: string[] = []
-  readonly #ages: number[] = []
+  readonly #slots: Array<Value | undefined> = []
   readonly #free: number[] = []
 
-  /** @param prefix of its ids, which no other table has, in this process or another */
+  /** @param prefix of its ids, which no other table has, in this process or another; without a hyphen */
   constructor (prefix: string) {
     this.#prefix = prefix
   }
@@ -25,36 +24,32 @@ export class SlotTable<Value> {
     return `${this.#prefix}-${++this.#counter}`
   }
 
-  /** @returns the id of the value */
+  /** @returns the id that the value got */
   add (value: Value): string {
-    const slot = this.#free.pop() ?? this.#values.length
-    const id = `${this.#prefix}-${++this.#counter}-${slot}`
-    this.#values[slot] = value
-    this.#ids[slot] = id
-    this.#ages[slot] = this.#counter
-    return id
+    const slot = this.#free.pop() ?? this.#slots.push(undefined) - 1
+    this.#slots[slot] = value
+    return value.id = `${this.#prefix}-${++this.#counter}-${slot}`
   }
 
   get (id: string): Value | undefined {
-    const slot = slotOf(id)
-    return this.#ids[slot] === id ? this.#values[slot] : undefined
+    const value = this.#slots[slotOf(id)]
+    return value?.id === id ? value : undefined
   }
 
-  /** @returns whether it was there */
-  delete (id: string): boolean {
-    const slot = slotOf(id)
-    if (this.#ids[slot] !== id) return false
-    this.#values[slot] = undefined
-    this.#ids[slot] = ''
+  /** @returns whether the value was there */
+  delete (value: Value): boolean {
+    const slot = slotOf(value.id ?? '')
+    if (this.#slots[slot] !== value) return false
+    this.#slots[slot] = undefined
     this.#free.push(slot)
     return true
   }
 
   /** The values that `isWanted` accepts, in the order in which they were added. */
   filter (isWanted: (value: Value) => boolean): Value[] {
-    const found: Array<{ value: Value, age: number }> = []
-    this.#values.forEach((value, slot) => { if (value !== undefined && isWanted(value)) found.push({ value, age: this.#ages[slot] as number }) })
-    return found.sort((a, b) => a.age - b.age).map(({ value }) => value)
+    const found = this.#slots.filter(value => value !== undefined && isWanted(value)) as Value[]
+    const aged = found.map(value => ({ value, age: Number(value.id?.split('-')[1]) }))
+    return aged.sort((a, b) => a.age - b.age).map(({ value }) => value)
   }
 }
 

@@ -28,7 +28,7 @@ function attach (id: string, fails?: Error): Instance {
 function delivered () {
   const ends: Array<Error | undefined> = []
   const delivery: Delivery = { id: '', clientId: 'c', username: undefined, qos: 1, retain: false, receivedAt: 0 }
-  const entry: Unsettled = { delivery, owner: {}, since: 0, holds: 0, end: error => { ends.push(error) } }
+  const entry: Unsettled = { delivery, owner: {}, since: 0, claims: 0, end: error => { ends.push(error) } }
   addUnsettled(entry)
   return { ends, entry, hold: claimDelivery(delivery.id) }
 }
@@ -70,7 +70,7 @@ test('a delivery whose message was on a wire when the flows stopped is given bac
   outbox.pass({ msg: {}, hold, sent: nothing })
   stopOutboxes()
   await turns()
-  assert.deepEqual([ends.length, entry.holds], [0, 0])
+  assert.deepEqual([ends.length, entry.claims], [0, 0])
 })
 
 /** A first message arrives after its turns: those that follow are on their way for longer than their publishers wait. */
@@ -96,7 +96,7 @@ test('where messages arrive late, their publishers do not wait, and a stop of th
   stopOutboxes()
   startOutboxes()
   // The last one is given back.
-  assert.deepEqual([sent, waiting.ends.length, waiting.entry.holds], [[{ a: 2 }, { a: 3 }, { a: 1 }], 0, 0])
+  assert.deepEqual([sent, waiting.ends.length, waiting.entry.claims], [[{ a: 2 }, { a: 3 }, { a: 1 }], 0, 0])
   await sleep(300)
   stopOutboxes()
   startOutboxes()
