@@ -56,6 +56,15 @@ describe('the pages', () => {
   })
 })
 
+test('every decision has a date and a status, and the index repeats both', async () => {
+  const files = (await readdir(join(packageDir, 'docs', 'decisions'))).filter(file => /^\d{4}-/.test(file)).sort()
+  const rows = await Promise.all(files.map(async file => {
+    const [, number, title, date, status = ''] = /^# (\d+)\. (.+)\n\n\*(\d{4}-\d\d-\d\d)[^·]* · ([^*]+)\*\n/.exec(await read(`docs/decisions/${file}`)) ?? assert.fail(`${file} has no date or no status`)
+    return `| [${number}](${file}) | ${title} | ${date} | ${status.replaceAll('\n', ' ')} |`
+  }))
+  assert.deepEqual((await read('docs/decisions/README.md')).match(/^\| \[.*$/gm), rows)
+})
+
 const manifest = JSON.parse(await read('package.json')) as { 'node-red': { nodes: Record<string, string> } }
 
 for (const node of Object.keys(manifest['node-red'].nodes)) {
