@@ -51,6 +51,16 @@ test('the README fits its reader', async () => {
   }
 })
 
+test('the README lists every example and every node', async () => {
+  const examples = (await readdir(new URL('../flows/', import.meta.url))).map(file => file.replace('.json', ''))
+  const nodes = Object.keys((JSON.parse(await page('package.json')) as { 'node-red': { nodes: object } })['node-red'].nodes)
+  for (const [file, folder] of [['README.md', 'docs/nodes'], ['README.es.md', 'docs/es/nodes']] as const) {
+    const readme = await page(file)
+    for (const example of examples) assert.ok(readme.includes(`\n| ${example} | `), `${example} in ${file}`)
+    for (const node of nodes) assert.ok(readme.includes(`\n| [${node}](${folder}/${node}.md) | `), `${node} in ${file}`)
+  }
+})
+
 /** The codes that the tables of a page explain. */
 function codesIn (text: string): string[] {
   return [...text.matchAll(/^\| `([A-Z][A-Z0-9_]+)` \| \S/gm)].map(match => match[1] ?? '')

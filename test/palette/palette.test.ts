@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { access, mkdir, readFile, rm } from 'node:fs/promises'
+import { access, mkdir, readFile, readdir, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { mkdtemp } from 'node:fs/promises'
@@ -18,7 +18,7 @@ const run = promisify(execFile)
 const require = createRequire(import.meta.url)
 const manifest = require('../../package.json') as { version: string, 'node-red': { nodes: Record<string, string> } }
 const types = Object.keys(manifest['node-red'].nodes)
-const examples = ['Ask metrics', 'Monitor agents', 'Use any MQTT client']
+const examples = (await readdir(join(packageDir, 'flows'))).map(file => basename(file, '.json')).sort()
 
 let folder = ''
 let tarball = ''
