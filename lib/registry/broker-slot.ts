@@ -60,6 +60,13 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
   #retry: NodeJS.Timeout | undefined
   #backoff = new Backoff(retries)
   #subscriptions = new Set<LocalSubscription>()
+  readonly #openBroker: typeof openBroker
+
+  /** @param open opens the broker of the node's options */
+  constructor (open: typeof openBroker = openBroker) {
+    super()
+    this.#openBroker = open
+  }
 
   /** In the order of the options; the first one stands for the broker. */
   get listenerStates (): readonly ListenerState[] {
@@ -128,7 +135,7 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
     await this.#freed
     if (generation !== this.#generation) return
     try {
-      const broker = await openBroker(this.intakes, options)
+      const broker = await this.#openBroker(this.intakes, options)
       if (generation !== this.#generation) return await broker.close()
       this.#failure = undefined
       this.#backoff.reset()

@@ -10,7 +10,7 @@ import { exampleFlow } from '../helpers/main-flow.ts'
 import { reading } from '../helpers/messages.ts'
 import { freePort, packageDir, skipWithoutNodeRed, startNodeRed, type NodeRedVersion } from '../helpers/node-red.ts'
 
-interface Running { listener: MqttClient, heard: Map<string, string>, knex: Knex, sender: MqttClient }
+interface Running { subscriber: MqttClient, heard: Map<string, string>, knex: Knex, sender: MqttClient }
 
 /** Runs an example in a real Node-RED, with its ports changed to free ones, and listens to everything on its broker. */
 async function runExample (t: TestContext, name: string, version: NodeRedVersion): Promise<Running> {
@@ -23,13 +23,13 @@ async function runExample (t: TestContext, name: string, version: NodeRedVersion
     t.after(() => { client.end(true) })
     return client
   }
-  const listener = await connect()
+  const subscriber = await connect()
   const heard = new Map<string, string>()
-  listener.on('message', (topic, payload) => { heard.set(topic, payload.toString()) })
-  await listener.subscribeAsync('#', { qos: 1 })
+  subscriber.on('message', (topic, payload) => { heard.set(topic, payload.toString()) })
+  await subscriber.subscribeAsync('#', { qos: 1 })
   const knex = knexFactory({ client: 'sqlite3', connection: { filename: join(nodeRed.userDir, 'platziverse.sqlite') }, useNullAsDefault: true })
   t.after(() => knex.destroy())
-  return { listener, heard, knex, sender: await connect() }
+  return { subscriber, heard, knex, sender: await connect() }
 }
 
 const seriesOf = async (knex: Knex, uuid: string) => await knex('series').join('agents', 'agents.id', 'agent_id').where({ uuid }).pluck('type') as string[]
@@ -37,7 +37,7 @@ const seriesOf = async (knex: Knex, uuid: string) => await knex('series').join('
 for (const version of [5, 4] as const) {
   const options = { timeout: 120_000, skip: skipWithoutNodeRed(version) }
 
-  test(`Monitor agents runs unchanged in Node-RED ${version}: its agent is stored, and heard by listeners`, options, async t => {
+  test(`Monitor agents runs unchanged in Node-RED ${version}: its agent is stored, and heard by subscribers`, options, async t => {
     const { heard, knex, sender } = await runExample(t, 'Monitor agents', version)
     const report = JSON.parse(await until(() => heard.get('agent/message'), text => text !== undefined, 20_000) as string)
     const types = report.metrics.map(({ type }: { type: string }) => type)

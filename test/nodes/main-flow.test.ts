@@ -37,14 +37,14 @@ async function connect (t: TestContext, url: string) {
   return client
 }
 
-test('a reading is stored, acknowledged and sent to listeners', async t => {
+test('a reading is stored, acknowledged and sent to subscribers', async t => {
   const { flow, filename } = await mainFlow(t)
   const url = await flow.url('broker')
-  const listener = await connectAsync(url)
-  t.after(() => { listener.end(true) })
+  const subscriber = await connectAsync(url)
+  t.after(() => { subscriber.end(true) })
   const heard: string[] = []
-  listener.on('message', (topic, payload) => { heard.push(`${topic} ${payload.toString()}`) })
-  await listener.subscribeAsync('#', { qos: 1 })
+  subscriber.on('message', (topic, payload) => { heard.push(`${topic} ${payload.toString()}`) })
+  await subscriber.subscribeAsync('#', { qos: 1 })
   const sender = await connect(t, url)
   const payload = reading('a1')
   await sender.publishAsync('agent/message', payload, { qos: 1 })
@@ -143,11 +143,11 @@ test('agent-out publishes by its template, with its QoS and as retained', async 
   const { flow } = await mainFlow(t, { out: { topic: 'm/{uuid}/{type}', qos: '2', retain: true } })
   const url = await flow.url('broker')
   await (await connect(t, url)).publishAsync('agent/message', reading('a1'), { qos: 1 })
-  const listener = await connectAsync(url)
-  t.after(() => { listener.end(true) })
+  const subscriber = await connectAsync(url)
+  t.after(() => { subscriber.end(true) })
   const packets: Array<{ topic: string, qos: number, retain: boolean }> = []
-  listener.on('message', (topic, _payload, { qos, retain }) => { packets.push({ topic, qos, retain }) })
-  await listener.subscribeAsync('m/#', { qos: 2 })
+  subscriber.on('message', (topic, _payload, { qos, retain }) => { packets.push({ topic, qos, retain }) })
+  await subscriber.subscribeAsync('m/#', { qos: 2 })
   await until(() => packets.length, n => n === 3)
   assert.deepEqual(packets.map(({ topic }) => topic).sort(), ['m/a1/cpu', 'm/a1/on', 'm/a1/state'])
   assert.ok(packets.every(({ qos, retain }) => qos === 2 && retain))

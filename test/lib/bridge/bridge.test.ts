@@ -95,12 +95,12 @@ async function client (t: TestContext, { url }: Side, options: IClientOptions = 
 
 type Got = [topic: string, payload: string, qos: number, retain: boolean]
 
-/** Hears everything at a broker. */
+/** Subscribes to everything at a broker. */
 async function listen (t: TestContext, side: Side, options: IClientOptions = {}): Promise<{ got: Got[], texts: () => string[], came: (count: number) => Promise<Got[]> }> {
-  const listener = await client(t, side, options)
+  const subscriber = await client(t, side, options)
   const got: Got[] = []
-  listener.on('message', (topic: string, payload: Buffer, { qos, retain }: IPublishPacket) => { got.push([topic, payload.toString(), qos, retain]) })
-  await listener.subscribeAsync('#', { qos: 2 })
+  subscriber.on('message', (topic: string, payload: Buffer, { qos, retain }: IPublishPacket) => { got.push([topic, payload.toString(), qos, retain]) })
+  await subscriber.subscribeAsync('#', { qos: 2 })
   return { got, texts: () => got.map(([topic, payload]) => `${topic} ${payload}`), came: count => until(() => got, ({ length }) => length >= count) }
 }
 
@@ -220,10 +220,10 @@ describe('with Mosquitto', { skip: withoutMosquitto }, () => {
     await a.publishAsync('out', 'kept', { qos: 1, retain: true })
     await b.publishAsync('in', 'kept', { qos: 1, retain: true })
     const retained = async (side: Side): Promise<string[]> => {
-      const listener = await listen(t, side)
+      const subscriber = await listen(t, side)
       const marker = await client(t, side)
       await marker.publishAsync('marker', '', { qos: 1 })
-      const got = await until(() => listener.got, got => got.some(([topic]) => topic === 'marker'))
+      const got = await until(() => subscriber.got, got => got.some(([topic]) => topic === 'marker'))
       return got.filter(([, , , retain]) => retain).map(([topic, payload]) => `${topic} ${payload}`).sort()
     }
     for (const side of [local, remote]) assert.deepEqual(await until(() => retained(side), ({ length }) => length === 2), ['in kept', 'out kept'])

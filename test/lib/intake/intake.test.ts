@@ -117,10 +117,10 @@ test('what is taken reaches no subscriber, no offline session and no retained st
 
 test('without an agent-in the three topics are like any other', async t => {
   const broker = await openBroker(t)
-  const listener = await broker.client()
+  const subscriber = await broker.client()
   const received: string[] = []
-  listener.on('message', (_topic, payload) => { received.push(payload.toString()) })
-  await listener.subscribeAsync('agent/message')
+  subscriber.on('message', (_topic, payload) => { received.push(payload.toString()) })
+  await subscriber.subscribeAsync('agent/message')
   await (await broker.client()).publishAsync('agent/message', 'anything', { qos: 1 })
   await until(() => received, received => received.length === 1)
   assert.deepEqual(received, ['anything'])
