@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import type { Duplex, Readable } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { isDeepStrictEqual } from 'node:util'
 import type { AedesPublishPacket, Client, PublishPacket, Subscription } from 'aedes'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
@@ -12,15 +12,16 @@ import { Listeners } from '../listening/listeners.ts'
 import { mostBans } from '../login/bans.ts'
 import { LoginGate, type LoginRefusal } from '../login/login-gate.ts'
 import { clientOrigin } from '../origin.ts'
-import { openPersistence, type BrokerPersistence } from '../persistence/persistence.ts'
+import type { BrokerPersistence } from '../persistence/broker-persistence.ts'
+import { openPersistence } from '../persistence/persistence.ts'
 import type { SessionOwner } from '../persistence/session.ts'
-import { StateShare, textBytes } from '../persistence/state-bytes.ts'
 import { formerWill, type Will } from '../persistence/wills.ts'
 import type { BrokerSnapshot } from '../snapshot.ts'
+import { StateShare, textBytes } from '../state-bytes.ts'
 import { IncomingBytes } from '../stream/incoming-bytes.ts'
-import type { Violation } from '../stream/packet-guard.ts'
 import { Turns } from '../stream/turns.ts'
 import { UnreadBytes } from '../stream/unread-bytes.ts'
+import type { Violation } from '../stream/violation.ts'
 import { Counters } from '../watching/counters.ts'
 import { SysTopics } from '../watching/sys-topics.ts'
 import { version } from '../watching/version.ts'
@@ -51,9 +52,6 @@ const refusals: Record<string, { by: string, reason: string }> = {
   'unacceptable protocol version': { by: 'protocolVersion', reason: 'unacceptable protocol version: MQTT 5 is not spoken here, use MQTT 3.1.1' }
 }
 
-/** What aedes reads when somebody subscribes. */
-type Streaming = { createRetainedStreamCombi (filters: string[]): Readable }
-
 /**
  * An aedes broker inside this process.
  * @param taker takes publications off it
@@ -61,10 +59,8 @@ type Streaming = { createRetainedStreamCombi (filters: string[]): Readable }
  * @throws PlatziverseError BROKER_FOLDER_…
  */
 export async function openEmbeddedBroker (taker: Taker, options: BrokerOptions): Promise<Broker & ClientHost> {
-  const disk: { failed?: (error: PlatziverseError | undefined) => void } = {}
-  const persistence = await openPersistence({ folder: options.folder, limits: options.limits, onFailure: error => { disk.failed?.(error) } })
-  const broker = new EmbeddedBroker(taker, options, persistence)
-  disk.failed = error => { broker.emit('disk', error) }
+  const { folder, limits } = options
+  const broker = new EmbeddedBroker(taker, options, await openPersistence({ folder, limits }))
   await broker.aedes.listen()
   broker.configure(options)
   return broker
@@ -120,6 +116,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker, Clien
     this.#taker = taker
     this.#options = options
     this.#persistence = persistence
+    persistence.on('disk', error => { this.emit('disk', error) })
     this.#gate = new LoginGate(options, (owner, most) => persistence.hasRoomForSession(owner, most))
     this.#rules = new Rules(options.rules)
     this.#turns = new Turns(options.limits)
@@ -308,7 +305,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker, Clien
   }
 
   async * retained (filters: string[]): AsyncGenerator<Delivered> {
-    const stream = (this.#persistence as BrokerPersistence & Streaming).createRetainedStreamCombi(filters)
+    const stream = this.#persistence.createRetainedStreamCombi(filters)
     for await (const packet of stream) yield deliveredOf(packet as AedesPublishPacket)
   }
 

@@ -1,6 +1,6 @@
 import type { AedesPublishPacket, Client } from 'aedes'
 import { matches, parseSubscription, type Filter } from '../../mqtt/topic-filters.ts'
-import type { BrokerPersistence } from '../persistence/persistence.ts'
+import type { BrokerPersistence } from '../persistence/broker-persistence.ts'
 import { internalsOf, type ClientInternals, type Deliver, type DeliveredPacket as Packet } from './aedes-internals.ts'
 import { subscriptionsOf, type Decline, type RoutingAedes } from './routing-aedes.ts'
 

@@ -1,5 +1,5 @@
 import type { Client } from 'aedes'
-import { filterBytes, type StateShare } from '../persistence/state-bytes.ts'
+import { filterBytes, type StateShare } from '../state-bytes.ts'
 import { subscriptionsOf } from './routing-aedes.ts'
 
 /** Bytes of a filter that count as one subscription; a longer one counts as several. */

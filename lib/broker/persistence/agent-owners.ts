@@ -5,15 +5,15 @@ import { openMemoryJournal } from './journal.ts'
 interface Owner { username: string, agents: number }
 
 export interface AgentOwnersOptions {
-  /** Agents of one user, of which none is ever forgotten for another; 0: no limit. */
+  /** Agents of one user; none is ever forgotten to make room for another. 0: no limit. */
   mostPerUser: number
-  /** Whether clients prove who they are at all: without, no owner could come back. */
+  /** Whether clients prove who they are at all. Otherwise no owner could come back. */
   enforced: boolean
 }
 
 /**
- * Which user each agent belongs to: the first that proved its name and spoke for the agent. It stays so until somebody forgets it: what
- * one user claims pushes out no other's. All are in memory; a new one is also written to the journal, and nobody waits for that: a kill
+ * Which user each agent belongs to: the first one that proved its name and spoke for the agent. This holds until somebody forgets it, because
+ * one user's claims never push out another's. All are in memory; a new one is also written to the journal, and nobody waits for that: a kill
  * forgets those that were on their way to the disk.
  */
 export class AgentOwners implements AgentOwnership {
@@ -42,8 +42,8 @@ export class AgentOwners implements AgentOwnership {
   }
 
   /**
-   * Somebody speaks for an agent, which belongs to them from now on if it is nobody's.
-   * @param username of who speaks, proved; undefined: nobody knows who it is, and nothing becomes theirs
+   * Somebody speaks for an agent. If it belongs to nobody, it is theirs from now on.
+   * @param username proved; undefined: nobody knows who speaks, and nothing becomes theirs
    */
   claim (uuid: string, username: string | undefined): Ownership {
     const known = this.mayEnd(uuid, username)
@@ -58,7 +58,7 @@ export class AgentOwners implements AgentOwnership {
     return 'theirs'
   }
 
-  /** Whether an agent is the user's, so that the user may say that it went; undefined: it is nobody's. */
+  /** Whether an agent belongs to the user, who may then say that it disconnected; undefined: it belongs to nobody. */
   mayEnd (uuid: string, username: string | undefined): boolean | undefined {
     const owner = this.#options.enforced ? this.#byAgent.get(uuid)?.owner : undefined
     return owner === undefined ? undefined : owner.username === username
@@ -66,7 +66,7 @@ export class AgentOwners implements AgentOwnership {
 
   /**
    * Let the agent belong to whoever speaks for it next. Resolves after the commit.
-   * @returns whose it was; undefined: nobody's
+   * @returns the user it belonged to; undefined: nobody
    */
   async forget (uuid: string): Promise<string | undefined> {
     const known = this.#byAgent.get(uuid)

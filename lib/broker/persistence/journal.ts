@@ -7,26 +7,27 @@ import { isGone, openSqliteDatabase } from '../../sqlite/open-sqlite.ts'
 import { WatchedFile } from '../../sqlite/watched-file.ts'
 import { decodeRecord, encodeRecord, type StoredRecord } from './records.ts'
 
-/** Where records are kept under numbers. What is changed in one go, without awaiting, is kept wholly or not at all. */
+/** Keeps records under numbers. What is changed in one go, without awaiting, is kept as a whole or not at all. */
 export interface Journal {
   /** A number that no record has. */
   next (): number
   put (id: number, record: StoredRecord): void
   delete (id: number): void
-  /** Resolves when everything that was changed so far is on the disk, in the order of the calls. */
+  /** Resolves once everything changed so far is on the disk; in the order of the calls. */
   committed (): Promise<void>
-  /** Ends when everything is on the disk, or cannot be brought there. */
+  /** Resolves once everything is on the disk, or cannot be brought there. */
   close (): Promise<void>
 }
 
-/** Told when the disk does not take the changes, and with undefined when it does again. */
+/** Called when the disk stops taking changes, and with undefined when it takes them again. */
 export type OnFailure = (failure: PlatziverseError | undefined) => void
 
 const done = Promise.resolve()
-/** Of what is in the records. 2: sessions have owners, and agents users. */
-const version = 2
+/** The format of the records. 2: sessions have owners, and agents users. */
+const recordsVersion = 2
 /** ms to wait for a predecessor that is still closing. */
 const busyTimeout = 2_000
+/** ms between attempts to write while that fails. */
 const firstPause = 100
 const longestPause = 30_000
 /** Records read at a time. */
@@ -39,7 +40,7 @@ export function openMemoryJournal (): Journal {
 }
 
 /**
- * A journal in an SQLite file of `folder`, which is made if need be; its records so far go to `restore`, in the order of their numbers.
+ * A journal in an SQLite file in `folder`, which is made if necessary. The records that are there go to `restore`, in the order of their numbers.
  * @throws {PlatziverseError} BROKER_FOLDER_DAMAGED, BROKER_FOLDER_IN_USE, BROKER_FOLDER_NEWER, BROKER_FOLDER_UNWRITABLE, STORE_DRIVER_MISSING
  */
 export async function openDiskJournal (folder: string, onFailure: OnFailure, restore: (id: number, record: StoredRecord) => void, driver?: SqliteDriver): Promise<Journal> {
@@ -52,13 +53,13 @@ export async function openDiskJournal (folder: string, onFailure: OnFailure, res
   return new DiskJournal(db, folder, file, last, onFailure, driver)
 }
 
-/** @param look gets the file when it is locked and of this version */
+/** @param look gets the file once it is locked and of this version */
 async function openFile (folder: string, file: string, look: (db: Database) => Promise<void>, driver?: SqliteDriver): Promise<Database> {
   await mkdir(folder, { recursive: true, mode: 0o700 }).catch((error: unknown) => { throw explain(error, file) })
   const db = await openSqliteDatabase(file, driver).catch((error: unknown) => { throw explain(error, file) })
   try {
     db.configure('busyTimeout', busyTimeout)
-    // Held until the end of the process, however it ends: two brokers with one folder would lose each other's messages.
+    // Held until the process ends, however it ends: two brokers on one folder would lose each other's messages.
     await all(db, 'pragma locking_mode = exclusive')
     await all(db, 'pragma auto_vacuum = incremental')
     await all(db, 'pragma journal_mode = wal')
@@ -66,14 +67,14 @@ async function openFile (folder: string, file: string, look: (db: Database) => P
     await all(db, 'pragma temp_store = memory')
     await all(db, 'begin exclusive')
     const [row] = await all<{ user_version: number }>(db, 'pragma user_version')
-    if (row!.user_version > version) throw new PlatziverseError('BROKER_FOLDER_NEWER', `${file} was written by a newer version.`)
+    if (row!.user_version > recordsVersion) throw new PlatziverseError('BROKER_FOLDER_NEWER', `${file} was written by a newer version.`)
     await all(db, 'create table if not exists records (id integer primary key, value text not null)')
-    await all(db, `pragma user_version = ${version}`)
+    await all(db, `pragma user_version = ${recordsVersion}`)
     await all(db, 'commit')
     const [check] = await all<{ quick_check: string }>(db, 'pragma quick_check(1)')
     if (check!.quick_check !== 'ok') throw new PlatziverseError('BROKER_FOLDER_DAMAGED', `${file} is damaged: ${check!.quick_check}.`)
     await look(db)
-    // A view with a trigger makes one statement, so one trip to SQLite's thread and one commit, of each batch.
+    // A view with a trigger makes each batch one statement: one trip to SQLite's thread, and one commit.
     await all(db, 'create temp view changes as select null as puts, null as deletes')
     await all(db, `create temp trigger apply instead of insert on changes begin
       insert or replace into records (id, value) select value->>0, value->1 from json_each(new.puts);
@@ -86,18 +87,18 @@ async function openFile (folder: string, file: string, look: (db: Database) => P
   }
 }
 
-/** Group commit: one batch is on its way to the disk, and whatever comes meanwhile is the next. */
+/** Group commit: while one batch is on its way to the disk, everything that comes makes up the next. */
 class DiskJournal implements Journal {
   #db: Database
   readonly #folder: string
   readonly #file: string
   readonly #watched: WatchedFile
   #last: number
-  /** The last number that any batch can have had. */
+  /** No batch so far has a higher number than this. */
   #sent: number
   #onFailure: OnFailure
   readonly #driver: SqliteDriver | undefined
-  /** The batch to come; undefined under a number deletes. */
+  /** The next batch; undefined under a number deletes. */
   #waiting = new Map<number, StoredRecord | undefined>()
   #next = new Deferred()
   #current: Deferred | undefined
@@ -138,7 +139,7 @@ class DiskJournal implements Journal {
   }
 
   #change (id: number, record: StoredRecord | undefined): void {
-    // What comes and goes while the disk takes nothing must not pile up.
+    // Records that come and go while the disk takes nothing must not pile up.
     if (record === undefined && id > this.#sent) this.#waiting.delete(id)
     else this.#waiting.set(id, record)
     if (this.#closing !== undefined && this.#writing === undefined) this.#next.reject(new Error('The persistence is closed.'))
@@ -157,18 +158,18 @@ class DiskJournal implements Journal {
       await this.#commit(batch).then(current.resolve, current.reject)
       this.#current = undefined
     }
-    // In the same go as the look at what is waiting. Whatever was promised since came and went.
+    // In the same go as the check that nothing waits: what was promised since then has come and gone.
     this.#next.resolve()
     this.#next = new Deferred()
     this.#writing = undefined
   }
 
-  /** Whether the batch is in the file that is at its path; one that was removed is made again from what is open. */
+  /** Write a batch into the file at its path; a file that was removed is made again from what is open. */
   async #run (changes: string[]): Promise<void> {
     if (!this.#watched.isThere) {
-      // Throws as long as somebody may be restoring it.
+      // Throws as long as somebody may be restoring the file.
       await this.#watched.makeWay()
-      // Fails where there is another file: what this broker knows is not that one's.
+      // Fails if another file is there: it does not belong to what this broker knows.
       await copyTo(this.#db, this.#folder, this.#file)
       const copy = await openFile(this.#folder, this.#file, async () => undefined, this.#driver).catch(async (error: unknown) => {
         await rm(this.#file, { force: true })
@@ -178,7 +179,7 @@ class DiskJournal implements Journal {
       this.#db = copy
       this.#watched.opened()
     }
-    // A batch that it did not answer for is written again: that changes nothing.
+    // A batch that was not answered for is written again, which changes nothing.
     if (isGone(this.#db)) this.#db = await openFile(this.#folder, this.#file, async () => undefined, this.#driver)
     await new Promise<void>((resolve, reject) => {
       this.#db.run('insert into changes (puts, deletes) values (?, ?)', changes, error => { if (error === null) resolve(); else reject(error) })
@@ -211,7 +212,7 @@ class DiskJournal implements Journal {
   }
 }
 
-/** A copy of the open file, on the disk, at a path where there is none. */
+/** Copy the open database to a path where there is no file, and wait until the copy is on the disk. */
 async function copyTo (db: Database, folder: string, file: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   await all(db, `vacuum into '${file.replaceAll("'", "''")}'`)
@@ -219,7 +220,7 @@ async function copyTo (db: Database, folder: string, file: string): Promise<void
   await copy.sync().finally(() => copy.close())
 }
 
-/** A promise to be settled from outside; that nobody waits for it is no error. */
+/** A promise to be settled from outside. It is no error if nobody waits for it. */
 class Deferred {
   promise: Promise<void>
   resolve!: () => void

@@ -1,141 +1,49 @@
+import { EventEmitter } from 'node:events'
 import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { PlatziverseError } from '../../errors.ts'
 import type { SqliteDriver } from '../../sqlite/driver.ts'
+import { StateBytes } from '../state-bytes.ts'
 import { AgentOwners } from './agent-owners.ts'
-import type { Aedes, Client, Context } from './context.ts'
-import { openDiskJournal, openMemoryJournal, type Journal, type OnFailure } from './journal.ts'
+import type { BrokerPersistence, PersistenceCounters, PersistenceEvents } from './broker-persistence.ts'
+import type { Aedes, Client, Context, PersistenceLimits } from './context.ts'
+import { openDiskJournal, openMemoryJournal, type Journal } from './journal.ts'
 import { Queues, type Recipient } from './queues.ts'
-import { ReceivedMessages, type Ended } from './received.ts'
+import { ReceivedMessages, type Ended, type ReceivedPacket } from './received.ts'
 import type { Packet, Release, Subscription } from './records.ts'
 import { Restorer } from './restore.ts'
 import { RetainedMessages } from './retained.ts'
 import type { SessionOwner } from './session.ts'
 import { Sessions } from './sessions.ts'
-import { StateBytes } from './state-bytes.ts'
-import { Subscriptions, type Route } from './subscriptions.ts'
+import { Subscriptions, type QueuedSubscription } from './subscriptions.ts'
 import { Wills, type Will } from './wills.ts'
 
-/** 0 = no limit. */
-export interface PersistenceLimits {
-  /** Topics with a retained message. One more is not retained; those that are there can still be replaced and cleared. */
-  retainedMessages: number
-  /** Bytes of topics and payloads of retained messages, with what their levels take. What exceeds it is not retained. */
-  retainedBytes: number
-  /** Messages in one session's queue, those on their way to a connected client included. One more is not queued. */
-  offlineMessages: number
-  /** Bytes of topics and payloads in one session's queue. What exceeds it is not queued. */
-  offlineBytes: number
-  /** Bytes in all queues: of each message once, and 512 for each place in a queue. What exceeds it is not queued. */
-  offlineTotalBytes: number
-  /** Seconds after which the session of a client that is away ends. */
-  sessionExpiry: number
-}
-
-export interface PersistenceCounters {
-  retained: number
-  retainedBytes: number
-  sessions: number
-  /** Those whose client is not here, and their subscriptions. */
-  away: number
-  awaySubscriptions: number
-  /** Messages in queues, each once however many clients it waits for. */
-  messages: number
-  /** Messages in all queues. */
-  offline: number
-  offlineBytes: number
-  /** Messages that a full queue did not take. A client that is connected got them once, if its connection held. */
-  droppedOffline: number
-  /** Messages that were not retained. */
-  refusedRetained: number
-  expiredSessions: number
-}
-
 export interface PersistenceOptions {
-  /** Where to keep everything; undefined = in memory only. */
+  /** Where to keep everything; undefined: in memory alone. */
   folder: string | undefined
   limits: PersistenceLimits
   /** ms since 1970. */
   now?: () => number
-  /** Told when the disk stops taking changes, and with undefined when it takes them again. Meanwhile publishers wait. */
-  onFailure?: OnFailure
-  /** Absent: what there is. */
+  /** Absent: the first one that is there. */
   driver?: SqliteDriver
 }
 
-/** What aedes takes as `persistence`, and what a broker needs beside it. */
-export interface BrokerPersistence {
-  setup (broker: Aedes): Promise<void>
-  /** May be replaced; what is there already stays. */
-  limits: PersistenceLimits
-  readonly counters: Readonly<PersistenceCounters>
-  /** Messages that were not kept, by the limit; costs nothing to ask for. */
-  readonly dropped: Readonly<Record<'offlineLimit' | 'retainedLimit', number>>
-  /** Why the disk takes no changes now. */
-  readonly failure: PlatziverseError | undefined
-  /** Which user each agent belongs to. */
-  readonly owners: AgentOwners
-  /** Counts what clients and sessions keep; without a limit until somebody sets one. */
-  readonly stateBytes: StateBytes
-  /**
-   * Whether somebody may have the session of a client id, if there is one, to resume or to end it. Ask before aedes looks for the
-   * session: an anonymous client's ends now when a user comes for it.
-   */
-  claimSession (clientId: string, owner: SessionOwner): boolean
-  /**
-   * A client connected, and is registered with aedes. A clean one ends the session that was. [MQTT-3.1.2-6]
-   * @returns false: another user's session came up since `claimSession`; hang up on the client, and say nothing more of it
-   */
-  clientCame (clientId: string, clean: boolean, owner?: SessionOwner): boolean
-  clientWent (clientId: string): void
-  hasSession (clientId: string): boolean
-  /** Whether somebody may have one more session: there are fewer than `most` (0: any number), or it has less than its share of them. */
-  hasRoomForSession (owner: SessionOwner, most: number): boolean
-  /** Whether the session of a client has subscriptions to all these filters. */
-  hasSubscriptions (clientId: string, filters: string[]): boolean
-  /** Take the room that one more filter needs in the session of a client, if there is some; the subscription has to follow. */
-  takeRoom (clientId: string, filter: string): boolean
-  /** End the session of a client that is gone, whoever's it is; it ends at once, and the promise resolves after the commit. */
-  endSession (clientId: string): Promise<void>
-  /** Put a message into the queue of a session; resolves after the commit. */
-  outgoingEnqueue (session: { clientId: string }, packet: Packet): PromiseLike<void>
-  /**
-   * A QoS 2 message came, for the first time or again.
-   * @param ended is called after the commit; PUBREC may be sent then
-   * @returns what to call once the message is where it belongs, or failed; undefined: it is a copy and shares the first one's outcome
-   */
-  receive (client: Client, packet: Pick<Packet, 'messageId' | 'topic' | 'payload' | 'dup'>, ended: Ended): Ended | undefined
-  /** About how many retained messages match filters. */
-  countRetained (filters: string[]): number
-  /** A client is let in: its last will of a former run is not published any more, another user's is. */
-  cameBack (clientId: string, owner: SessionOwner): void
-  /** Whether a last will of a former run is still to be published. */
-  isToPublish (will: Will): boolean
-  /** Resolves, after the commit, to whether there was a retained message. */
-  clearRetained (topic: string): Promise<boolean>
-  /** Call it after `aedes.close`; everything is on the disk then. */
-  close (): Promise<void>
-}
-
 /**
- * A persistence for aedes: all in memory, and with a folder also on the disk, where it survives the end of the process
- * and of the power. What the broker promises somebody by an answer (PUBACK, PUBREC, PUBCOMP, PUBREL, SUBACK, CONNACK) is
- * on the disk before the operation resolves.
+ * A persistence for aedes: everything in memory, and with a folder also on the disk, where it survives the end of the process
+ * and a power failure. What the broker promises by an answer (PUBACK, PUBREC, PUBCOMP, PUBREL, SUBACK, CONNACK) is on the disk
+ * before the operation resolves.
  * @throws {PlatziverseError} BROKER_FOLDER_DAMAGED, BROKER_FOLDER_IN_USE, BROKER_FOLDER_NEWER, BROKER_FOLDER_UNWRITABLE, STORE_DRIVER_MISSING
  */
-export async function openPersistence ({ folder, limits, now = Date.now, onFailure, driver }: PersistenceOptions): Promise<BrokerPersistence> {
+export async function openPersistence ({ folder, limits, now = Date.now, driver }: PersistenceOptions): Promise<BrokerPersistence> {
   const persistence = new Persistence(limits, now)
-  const tell: OnFailure = failure => {
-    persistence.failure = failure
-    onFailure?.(failure)
-  }
   const restorer = new Restorer(persistence)
-  persistence.start(folder === undefined ? openMemoryJournal() : await openDiskJournal(folder, tell, (id, record) => { restorer.restore(id, record) }, driver))
+  persistence.start(folder === undefined
+    ? openMemoryJournal()
+    : await openDiskJournal(folder, failure => { persistence.emit('disk', failure) }, (id, record) => { restorer.restore(id, record) }, driver))
   return persistence
 }
 
-/** Its parts together, under the names by which aedes calls what they do. */
-class Persistence implements BrokerPersistence {
+/** Joins the parts, each call going to the part whose job it is. */
+class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersistence {
   readonly retained: RetainedMessages
   readonly sessions: Sessions
   readonly subscriptions: Subscriptions
@@ -144,11 +52,11 @@ class Persistence implements BrokerPersistence {
   readonly wills: Wills
   readonly owners: AgentOwners
   readonly stateBytes = new StateBytes()
-  failure: PlatziverseError | undefined
   #context: Context
   #closing: Promise<void> | undefined
 
   constructor (limits: PersistenceLimits, now: () => number) {
+    super()
     const context: Context = { journal: openMemoryJournal(), limits, stateBytes: this.stateBytes, now, broker: undefined }
     this.#context = context
     this.retained = new RetainedMessages(context)
@@ -194,13 +102,12 @@ class Persistence implements BrokerPersistence {
     }
   }
 
-  /** Call it when all is restored; what changes from here on goes to `journal`. */
+  /** Call it when everything is restored; later changes go to `journal`. */
   start (journal: Journal): void {
     this.#context.journal = journal
     this.sessions.start()
   }
 
-  /** aedes wants an async function. */
   async setup (broker: Aedes): Promise<void> {
     this.#context.broker = broker
   }
@@ -209,7 +116,7 @@ class Persistence implements BrokerPersistence {
     const { journal } = this.#context
     this.#closing ??= (async () => {
       this.sessions.stopWatching()
-      // aedes does not wait for the wills that it publishes for the clients it cuts off.
+      // aedes does not wait for the wills of the clients that it cuts off.
       for (let turns = 0; turns < 3; turns++) {
         await nextTurn()
         await journal.committed().catch(() => undefined)
@@ -258,11 +165,11 @@ class Persistence implements BrokerPersistence {
 
   subscriptionsByClient (client: Client): Promise<Subscription[]> { return this.subscriptions.ofClient(client) }
 
-  subscriptionsByTopic (topic: string): Promise<readonly Route[]> { return this.subscriptions.matching(topic) }
+  subscriptionsByTopic (topic: string): Promise<readonly QueuedSubscription[]> { return this.subscriptions.matching(topic) }
 
   countOffline (): Promise<{ subsCount: number, clientsCount: number }> { return this.subscriptions.count() }
 
-  getClientList (topic: string): Readable { return this.subscriptions.clients(topic) }
+  getClientList (filter: string): Readable { return this.subscriptions.clients(filter) }
 
   outgoingEnqueue (subscription: Recipient, packet: Packet): PromiseLike<void> { return this.queues.enqueue([subscription], packet) }
 
@@ -278,12 +185,12 @@ class Persistence implements BrokerPersistence {
     try {
       return this.queues.stream(client)
     } catch (error) {
-      // aedes expects that a stream fails, and not that there is none.
+      // aedes expects a stream that fails, not one that cannot be made.
       return new Readable({ read () { this.destroy(error as Error) } })
     }
   }
 
-  receive (client: Client, packet: Pick<Packet, 'messageId' | 'topic' | 'payload' | 'dup'>, ended: Ended): Ended | undefined {
+  receive (client: Client, packet: ReceivedPacket, ended: Ended): Ended | undefined {
     return this.received.receive(client, packet, ended)
   }
 
@@ -294,7 +201,7 @@ class Persistence implements BrokerPersistence {
   incomingDelPacket (client: Client, packet: { messageId: number }): Promise<void> { return this.received.delete(client, packet) }
 
   async cleanIncoming (client: Client): Promise<void> {
-    // aedes asks it for a client that was not let in, too: what is here is another's.
+    // aedes calls this for a client that was not let in, too: what is stored under its id is another client's.
     if (client._authorized !== false) await this.received.clean(client)
   }
 

@@ -1,32 +1,32 @@
 import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { orInfinite, type Client, type Context } from './context.ts'
-import { contentOf, copyOf, ownPayload, sizeOf, type Packet, type Release } from './records.ts'
+import { orInfinite, type Client, type Context, type Fulfilled, type Rejected } from './context.ts'
 import type { ReceivedMessages } from './received.ts'
+import { contentOf, copyOf, ownPayload, sizeOf, type Packet, type Release } from './records.ts'
 import type { Queued, Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
 
-/** About how many bytes a place in a queue takes. */
+/** About the bytes that a place in a queue takes. */
 const bytesOfPlace = 512
 
-/** For whom a message is queued, and at most at which QoS; without one at its own. */
+/** The client that a message is queued for, and the highest QoS at which it gets it; absent: the message's own. */
 export interface Recipient { clientId: string, qos?: 0 | 1 | 2 }
 
-/** The queues of the sessions: a message is in one until its client has acknowledged it. */
+/** The queues of the sessions. A message stays in a queue until the client has acknowledged it. */
 export class Queues {
-  /** Messages in queues, each once however many clients it waits for. */
+  /** Messages in queues, each counted once however many clients it waits for. */
   messages = 0
   /** Messages in all queues. */
   offline = 0
   offlineBytes = 0
-  /** Bytes in memory: those of a message once, however many queues it is in. */
+  /** Bytes in memory, each message's counted once however many queues it is in. */
   #kept = 0
   /** Messages that a full queue did not take. */
   dropped = 0
   #context: Context
   #sessions: Sessions
   #received: ReceivedMessages
-  /** Connections have numbers, so that a queue can know them and yet not keep them in memory. */
+  /** Connections have numbers, so that a queue can name one without keeping it in memory. */
   #connections = new WeakMap<Client, number>()
   #lastConnection = 0
 
@@ -45,27 +45,28 @@ export class Queues {
   }
 
   /**
-   * Puts `packet` into the queues, and calls who waits for that in the same go. aedes numbers publications when they come and takes
-   * one with a lower number than the last that a client got for a duplicate: it gets a new number just before aedes sends it on.
+   * Put `packet` into the queues. Whoever waits is called in the same go as it enters them, which a promise would not do. aedes numbers
+   * publications as they come, and takes one with a lower number than the last that a client got for a duplicate: so it gets a new
+   * number just before aedes sends it on.
    */
   enqueue (recipients: Recipient[], packet: Packet): PromiseLike<void> {
     this.#received.keepArrived(packet)
     const additions = this.#admit(recipients, packet)
-    // Also when nothing is to be written: what came before must be sent on before.
+    // Even when there is nothing to write: what came before must be sent on before.
     const committed = this.#context.journal.committed()
     return {
-      then: (fulfilled, rejected) => committed.then(() => {
+      then: <A, B>(fulfilled?: Fulfilled<A>, rejected?: Rejected<B>) => committed.then(() => {
         this.#enter(additions.splice(0), packet)
-        return fulfilled?.() as never
+        return fulfilled?.() as A
       }, rejected)
     }
   }
 
-  /** Before aedes sends a message (then with its message id), and when PUBREC has come for one (then `packet` is the PUBREL). */
+  /** Called before aedes sends a message (then with its message id), and when PUBREC has come for one (then `packet` is the PUBREL). */
   async update (client: Client, packet: Packet | Release): Promise<void> {
     const session = this.#sessions.get(client.id)
     const queued = 'brokerCounter' in packet && packet.cmd !== 'pubrel' ? session?.find(packet) : session?.findSent(packet.messageId)
-    // A retained message, or one that a full queue did not take: aedes sends those as well, and that is all.
+    // A retained message, or one that a full queue did not take: aedes sends those, too, and nothing is to be done.
     if (session === undefined || queued === undefined) return
     if (packet.cmd === 'pubrel') {
       if (queued.packet.cmd === 'pubrel') return
@@ -77,7 +78,7 @@ export class Queues {
       session.sent(queued, packet.messageId, this.#connection(client))
     }
     this.#write(session, queued)
-    // Without its message id a message of QoS 2 would come twice, one of QoS 1 may.
+    // Without its message id a message of QoS 2 would come twice; one of QoS 1 may.
     if (packet.cmd === 'pubrel' || (packet as Packet).qos === 2) await this.#context.journal.committed()
   }
 
@@ -103,7 +104,7 @@ export class Queues {
     const connection = this.#connection(client)
     const all = [...session.queue.values()]
     return Readable.from((async function * () {
-      // Subscriptions are restored before the queue is read. What came in between is being sent, and marked so in two turns.
+      // aedes restores subscriptions before it reads the queue. What came in between is being sent, and is marked as sent within two turns.
       await nextTurn()
       await nextTurn()
       for (const queued of all) {
@@ -119,7 +120,7 @@ export class Queues {
     for (const queued of session.queue.values()) this.#unqueue(session, queued)
   }
 
-  /** Write `packet` for each session once, at its highest QoS, where there is room. It is in the queue after the commit. */
+  /** Write `packet` once for each session that has room, at its highest QoS. It enters the queue after the commit. */
   #admit (recipients: Recipient[], packet: Packet): Array<[Session, Queued]> {
     if (recipients.length === 0) return []
     const { journal, limits } = this.#context
@@ -134,7 +135,7 @@ export class Queues {
       const session = this.#sessions.open(clientId)
       const isFull = session.offline >= orInfinite(limits.offlineMessages) || session.bytes + bytes > orInfinite(limits.offlineBytes)
       const isFullInAll = this.#kept + (message.users === 0 ? bytes : 0) + bytesOfPlace > most
-      // A few clients that fill all the room do not take the others' share of it; were there no end to shares, many that come one by one would take several times the room.
+      // A few clients that fill all the room do not take the others' share of it. Shares end at twice the room, or many clients coming one by one would take several times of it.
       const ofSession = session.bytes + bytes + (session.offline + 1) * bytesOfPlace
       if (isFull || (isFullInAll && (ofSession > most / this.#sessions.size || this.#kept + bytes + bytesOfPlace > 2 * most))) {
         this.dropped++
@@ -145,7 +146,7 @@ export class Queues {
         this.#keep(bytes)
         message.record = journal.next()
         payload = ownPayload(packet.payload)
-        // [MQTT-3.3.1-9] What comes from a queue is not flagged as retained.
+        // What comes from a queue is not flagged as retained. [MQTT-3.3.1-9]
         journal.put(message.record, { kind: 'message', content: contentOf({ ...packet, payload, retain: false }) })
       }
       // At most the QoS of the subscription. [MQTT-3.8.4-6]
@@ -168,10 +169,10 @@ export class Queues {
     }
   }
 
-  /** aedes will not send this message: delivery was denied, or another filter of the client matched and it is being sent. */
+  /** aedes will not send this message: delivery was denied, or it is being sent because another filter of the client matched. */
   #clearUnsent (session: Session, packet: Packet): void {
     const queued = session.find(packet)
-    // If it is being sent, that has begun by the next turn.
+    // If it is being sent, that starts by the next turn.
     if (queued !== undefined) setImmediate(() => { if (queued.sentTo === undefined && !session.ended && session.has(queued)) this.#unqueue(session, queued) })
   }
 
@@ -182,7 +183,7 @@ export class Queues {
     this.#context.journal.delete(queued.record)
   }
 
-  /** The last queue that lets go of a message removes it. */
+  /** A queue lets go of a message; the last one removes it. */
   #release (queued: Queued): void {
     if (queued.message !== undefined && --queued.message.users === 0) {
       this.messages--
@@ -197,7 +198,7 @@ export class Queues {
     this.#kept += bytes
   }
 
-  /** Count messages that came to or left a session's queue. */
+  /** Count messages that entered or left a session's queue. */
   #count (session: Session, messages: number, bytes: number): void {
     session.offline += messages
     session.bytes += bytes

@@ -1,45 +1,46 @@
 import { crc32 } from 'node:zlib'
+import { StateShare, textBytes } from '../state-bytes.ts'
 import type { Client, Context } from './context.ts'
 import { copyOf, type Packet } from './records.ts'
-import { StateShare, textBytes } from './state-bytes.ts'
 
-/** Called with the outcome of a message: it is wherever it belongs, or an error. */
+/** Called with the outcome of a message: it is where it belongs, or an error. */
 export type Ended = (error?: Error) => void
 
-type Publication = Pick<Packet, 'messageId' | 'topic' | 'payload' | 'dup'>
+/** A QoS 2 PUBLISH, as far as it tells a copy from another message. */
+export type ReceivedPacket = Pick<Packet, 'messageId' | 'topic' | 'payload' | 'dup'>
 
 interface Received {
   packet: Partial<Packet>
   /** Its number in the journal. */
   record: number | undefined
-  /** Tells its copies from another message with its id; undefined: not known. */
+  /** Tells its copies from another message with the same id; undefined: not known. */
   sum: number | undefined
-  /** Copies that came while the message is on its way; undefined once it is wherever it belongs. */
+  /** Copies that came while the message was on its way; undefined once it is where it belongs. */
   copies: Ended[] | undefined
-  /** The connection of the copies. */
+  /** The connection on which the copies came. */
   from: Client | undefined
 }
 
-/** Anybody can ask for what is not there: an error of its own each time would cost more than all the rest. */
+/** Shared, because anybody can ask for what is not there, and making an error each time would cost more than all the rest. */
 const unknown = new Error('no such packet')
 
-/** Messages of one client that may wait for their PUBREL: aedes' limit, but of a session and not of each connection. */
+/** Messages of one client that may wait for PUBREL: aedes' limit, but for a session rather than a connection. */
 const mostUnreleased = 1_000
-/** About how many bytes one of them takes. */
+/** About the bytes that each of them takes. */
 const bytesOfOne = 256
 
-/** What is remembered of one client. */
+/** The messages of one client. */
 interface OfClient {
   byId: Map<number, Received>
   kept: StateShare
 }
 
-/** QoS 2 messages on their way in: each is known by its id from its arrival until its PUBREL. [MQTT-4.3.3-2] */
+/** QoS 2 messages on their way in, each known by its id from arrival until PUBREL. [MQTT-4.3.3-2] */
 export class ReceivedMessages {
   #context: Context
   /** By client and message id. */
   #byClient = new Map<string, OfClient>()
-  /** What came from a client with a session and is not yet in the queues, by its payload: the one thing that aedes passes on untouched. */
+  /** Messages from clients with a session that are not in the queues yet, by payload: the one thing that aedes passes on untouched. */
   #arriving = new WeakMap<object, { received: Received, client: string, messageId: number }>()
 
   constructor (context: Context) {
@@ -53,19 +54,19 @@ export class ReceivedMessages {
   }
 
   /**
-   * A message came, for the first time or again. The id of one that goes into queues is written together with it there: were it
-   * written before, a crash between the two would make the broker take the next copy for a duplicate, and lose the message.
+   * A message came, for the first time or again. If it goes into queues, its id is written together with it there. If the id were
+   * written first, a crash in between would make the broker take the next copy for a duplicate and lose the message.
    * @param ended is called after the commit; PUBREC may be sent then
    * @returns what to call once the message is where it belongs, or failed; undefined: it is a copy and shares the first one's outcome
    */
-  receive (client: Client, packet: Publication, ended: Ended): Ended | undefined {
+  receive (client: Client, packet: ReceivedPacket, ended: Ended): Ended | undefined {
     const messageId = packet.messageId!
     const known = this.#find(client.id, messageId)
     if (known !== undefined && (packet.dup || known.sum === undefined || known.sum === sumOf(packet))) {
       this.#join(known, client, ended)
       return undefined
     }
-    // A device that was switched off forgot which ids it had used: taken for a copy, its message would be acknowledged and lost.
+    // A device that was switched off does not remember which ids it used. Taken for a copy, its message would be acknowledged and lost.
     if (known !== undefined) this.#remove(client.id, messageId)
     const whyNot = this.#whyNot(client)
     if (whyNot !== undefined) {
@@ -91,7 +92,7 @@ export class ReceivedMessages {
     }
   }
 
-  /** Write the message id of a message that is being queued, if it came as QoS 2 from a client with a session. */
+  /** Write down the id of a message that is being queued, if it came as QoS 2 from a client with a session. */
   keepArrived ({ payload }: Packet): void {
     const arriving = typeof payload === 'object' ? this.#arriving.get(payload) : undefined
     if (arriving === undefined || typeof payload !== 'object') return
@@ -100,14 +101,14 @@ export class ReceivedMessages {
     if (this.#find(client, messageId) === received) this.#write(received, client, messageId)
   }
 
-  /** aedes stores what `receive` was not asked about. */
+  /** For messages that `receive` was not asked about. */
   async store (client: Client, packet: Packet): Promise<void> {
     const whyNot = this.#whyNot(client)
     if (whyNot !== undefined) throw whyNot
     this.#add(client, packet, undefined).packet = { ...copyOf(packet), messageId: packet.messageId }
   }
 
-  /** Rejects when there is none: aedes wants it so. A PUBREL that came early waits until its message is where it belongs. */
+  /** Rejects when there is none, as aedes expects. A PUBREL that comes early waits until its message is where it belongs. */
   async get (client: Client, { messageId }: { messageId: number }): Promise<Partial<Packet>> {
     const received = this.#find(client.id, messageId)
     if (received === undefined) throw unknown
@@ -119,7 +120,7 @@ export class ReceivedMessages {
     return received.packet
   }
 
-  /** Resolves after the commit: the client may use the message id anew once it has its PUBCOMP. */
+  /** Resolves after the commit, because the client may reuse the message id once it has PUBCOMP. */
   async delete (client: Client, { messageId }: { messageId: number }): Promise<void> {
     const received = this.#find(client.id, messageId)
     if (received === undefined) throw unknown
@@ -142,7 +143,7 @@ export class ReceivedMessages {
     return this.#byClient.delete(clientId)
   }
 
-  /** Why not one more of a client may wait. */
+  /** Why no further message of a client may wait. */
   #whyNot (client: Client): Error | undefined {
     const ofClient = this.#byClient.get(client.id)
     if (ofClient === undefined) return undefined
@@ -152,9 +153,9 @@ export class ReceivedMessages {
     return new Error('all clients together have the broker remember too much')
   }
 
-  #add (client: Client, publication: Publication, copies: Received['copies']): Received {
-    const { messageId, payload } = publication
-    const received: Received = { packet: { cmd: 'publish', messageId }, record: undefined, sum: sumOf(publication), copies, from: undefined }
+  #add (client: Client, packet: ReceivedPacket, copies: Received['copies']): Received {
+    const { messageId, payload } = packet
+    const received: Received = { packet: { cmd: 'publish', messageId }, record: undefined, sum: sumOf(packet), copies, from: undefined }
     this.#put(client.id, messageId!, received)
     if (client.clean !== true && typeof payload === 'object') this.#arriving.set(payload, { received, client: client.id, messageId: messageId! })
     return received
@@ -162,7 +163,7 @@ export class ReceivedMessages {
 
   #join (received: Received, client: Client, ended: Ended): void {
     if (received.copies === undefined) return ended()
-    // A session has one connection at a time: the copies of former ones expect no answer any more.
+    // A session has one connection at a time: copies from an earlier one no longer expect an answer.
     if (received.from !== client) received.copies = []
     received.from = client
     received.copies.push(ended)
@@ -172,7 +173,7 @@ export class ReceivedMessages {
     if (received.record !== undefined) return
     const { journal } = this.#context
     received.record = journal.next()
-    // That it came is all that is asked from here on.
+    // From here on nobody asks more than whether it came.
     received.packet = { cmd: 'publish', messageId }
     journal.put(received.record, { kind: 'received', client, messageId, ...received.sum === undefined ? {} : { sum: received.sum } })
   }
@@ -199,11 +200,11 @@ export class ReceivedMessages {
   }
 }
 
-function sumOf ({ topic, payload }: Publication): number {
+function sumOf ({ topic, payload }: ReceivedPacket): number {
   return crc32(payload, crc32(topic))
 }
 
-/** Each record has the client id. */
+/** The client id counts, because each record in the journal has it. */
 function bytesOf (clientId: string): number {
   return bytesOfOne + textBytes(clientId)
 }

@@ -1,4 +1,4 @@
-/** What is kept of a publication. `payload` in bytes, or as text when this process published it so. */
+/** The part of a publication that is kept. `payload` in bytes, or as text if this process published text. */
 export interface Content {
   topic: string
   payload: Buffer | string
@@ -6,7 +6,7 @@ export interface Content {
   retain: boolean
 }
 
-/** A publication as aedes gives it and wants it back; `brokerId` and `brokerCounter` tell it from all others. */
+/** A publication as aedes hands it over and expects it back. `brokerId` and `brokerCounter` tell it from all others. */
 export interface Packet extends Content {
   cmd: string
   dup: boolean
@@ -15,10 +15,10 @@ export interface Packet extends Content {
   messageId?: number | undefined
 }
 
-/** What is left of a QoS 2 message after its PUBREC, or an acknowledgement of one. */
+/** What is left of a QoS 2 message after PUBREC; also an acknowledgement. */
 export type Release = Pick<Packet, 'cmd' | 'messageId'>
 
-/** A subscription as aedes gives it and wants it back; `rh`, `rap`, `nl` are MQTT 5's options. */
+/** A subscription as aedes hands it over and expects it back. `rh`, `rap` and `nl` are MQTT 5 options. */
 export interface Subscription {
   topic: string
   qos: 0 | 1 | 2
@@ -28,23 +28,23 @@ export interface Subscription {
   subscriptionIdentifier?: number
 }
 
-/** What is on the disk: one of these under each number. A message in many queues is there once. */
+/** What is on the disk: one of these under each number. A message in several queues is stored once. */
 export type StoredRecord =
   | { kind: 'retained', content: Content }
-  /** `owner`: as of a session; absent where an earlier version wrote it, which ignores it. */
+  /** `owner`: as for a session. Earlier versions did not write it, and ignore it. */
   | { kind: 'will', client: string, owner?: string | null, content: Content }
   | { kind: 'message', content: Content }
-  /** `message` is the number of its content; without one the message was released by PUBREL. */
+  /** `message` is the number of its content; absent: PUBREC came, and only PUBREL is left. */
   | { kind: 'queued', client: string, message?: number, qos: 0 | 1 | 2, messageId?: number }
-  /** A QoS 2 message that was received and waits for its PUBREL. `sum`: of its topic and payload; absent where an earlier version wrote it, which ignores it. */
+  /** A QoS 2 message that was received and waits for PUBREL. `sum`: checksum of topic and payload. Earlier versions did not write it, and ignore it. */
   | { kind: 'received', client: string, messageId: number, sum?: number }
-  /** `away`: ms since 1970, null while the client is here. `owner`: absent where version 1 wrote it. */
+  /** `away`: ms since 1970, null while the client is connected. `owner`: version 1 did not write it. */
   | { kind: 'session', client: string, away: number | null, owner?: string | null }
   | { kind: 'subscription', client: string, subscription: Subscription }
   /** The user that an agent belongs to. */
   | { kind: 'agent', uuid: string, username: string }
 
-/** The record as a plain object for JSON: the payload as base64. */
+/** A record as a plain object for JSON, its payload as base64. */
 export function encodeRecord (record: StoredRecord): object {
   if (!('content' in record)) return record
   const { topic, payload, qos, retain } = record.content
@@ -63,8 +63,8 @@ export function sizeOf ({ topic, payload }: Pick<Content, 'topic' | 'payload'>):
   return Buffer.byteLength(topic) + Buffer.byteLength(payload)
 }
 
-/** Bytes to be kept: a piece of what a client sent would keep all of that in memory. */
-export function ownBytes (bytes: Buffer): Buffer {
+/** Bytes to be kept, in a buffer of their own: a slice would keep the whole chunk that the client sent in memory. */
+export function ownedBytes (bytes: Buffer): Buffer {
   if (bytes.buffer.byteLength <= 2 * bytes.length + 256) return bytes
   const own = Buffer.allocUnsafeSlow(bytes.length)
   own.set(bytes)
@@ -73,15 +73,15 @@ export function ownBytes (bytes: Buffer): Buffer {
 
 /** A payload to be kept. */
 export function ownPayload (payload: Buffer | string): Buffer | string {
-  return typeof payload === 'string' ? payload : ownBytes(payload)
+  return typeof payload === 'string' ? payload : ownedBytes(payload)
 }
 
-/** What is kept of it. */
+/** The part of a publication that is kept. */
 export function contentOf ({ topic, payload, qos, retain }: Content): Content {
   return { topic, payload, qos, retain }
 }
 
-/** As aedes keeps packets; what is not a packet's own is left out. */
+/** A packet with the fields that aedes stores, and no others. */
 export function copyOf ({ cmd, topic, payload, qos, retain = false, dup = false, brokerId, brokerCounter }: Packet): Packet {
   return { cmd, brokerId, brokerCounter, topic, payload, qos, retain, dup, messageId: undefined }
 }

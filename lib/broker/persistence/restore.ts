@@ -19,7 +19,7 @@ interface Parts {
   owners: AgentOwners
 }
 
-/** Puts the records of former runs back to where they were. */
+/** Puts the records of former runs back where they belong. */
 export class Restorer {
   #to: Parts
   #messages = new Map<number, { content: Content, message: { record: number, users: number } }>()
@@ -28,7 +28,7 @@ export class Restorer {
     this.#to = to
   }
 
-  /** Call it in the order of the numbers. Throws when `stored` makes no sense after those that came before. */
+  /** Call it in the order of the numbers. Throws if `stored` makes no sense after the records before it. */
   restore (record: number, stored: StoredRecord): void {
     const to = this.#to
     switch (stored.kind) {

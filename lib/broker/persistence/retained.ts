@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream'
 import { TopicTree } from '../../mqtt/topic-tree.ts'
-import { orInfinite, type Context } from './context.ts'
+import { orInfinite, type Context, type Fulfilled } from './context.ts'
 import { contentOf, ownPayload, sizeOf, type Packet } from './records.ts'
 
+/** Retained messages up to which `count` counts one by one. */
 const mostCounted = 10_000
 
 /** The retained message of each topic. */
@@ -25,12 +26,12 @@ export class RetainedMessages {
   }
 
   /**
-   * Waits for nothing: an answer to the publisher of QoS 1 and 2 waits for `outgoingEnqueueCombi`, which comes next, and one of
-   * QoS 0 gets none. Were this one to wait, later messages of its topic would overtake it. [MQTT-4.6.0-6]
+   * Waits for nothing, not even for a promise's turn, or later messages of the topic would overtake this one. [MQTT-4.6.0-6] The answer
+   * to a publisher of QoS 1 or 2 waits for `outgoingEnqueueCombi`, which comes next; QoS 0 gets none.
    */
   store (packet: Packet): PromiseLike<void> {
     this.#retain(packet)
-    return { then: fulfilled => Promise.resolve(fulfilled?.() as never) }
+    return { then: <A>(fulfilled?: Fulfilled<A>) => Promise.resolve(fulfilled?.() as A) }
   }
 
   /** Resolves, after the commit, to whether there was one. */
@@ -40,7 +41,7 @@ export class RetainedMessages {
     return existed
   }
 
-  /** About how many messages match filters; of many only the first are counted. */
+  /** About how many messages match filters. Beyond `mostCounted` it is estimated from the filters looked at so far. */
   count (filters: string[]): number {
     let count = 0
     let counted = 0
@@ -65,7 +66,7 @@ export class RetainedMessages {
       this.#clear(packet.topic)
       return
     }
-    // What a broker says of itself is true of this run only.
+    // What a broker says about itself is true in this run alone.
     const ofItself = packet.topic.startsWith('$SYS/')
     if (previous === undefined && !ofItself && this.size >= orInfinite(limits.retainedMessages)) {
       this.refused++
@@ -74,7 +75,7 @@ export class RetainedMessages {
     const added = sizeOf(packet) - (previous === undefined ? 0 : sizeOf(previous.packet))
     if (added > 0 && !ofItself && this.bytes + this.#byTopic.overhead + added > orInfinite(limits.retainedBytes)) {
       this.refused++
-      // One that is out of date is worse than none. [MQTT-3.3.1-7]
+      // An outdated message is worse than none. [MQTT-3.3.1-7]
       this.#clear(packet.topic)
       return
     }

@@ -1,41 +1,41 @@
+import type { StateShare } from '../state-bytes.ts'
 import type { Packet, Release, Subscription } from './records.ts'
-import type { StateShare } from './state-bytes.ts'
 
 /** A message in a session's queue, until the client has acknowledged it. */
 export interface Queued {
   /** Its number in the journal. */
   record: number
-  /** After PUBREC only the PUBREL is left of it. */
+  /** After PUBREC only PUBREL is left of it. */
   packet: Packet | Release
-  /** What it shares with the queues of other sessions: the content's number in the journal, and how many use it. */
+  /** Shared with the queues of other sessions: the content's number in the journal, and how many queues use it. */
   message: { record: number, users: number } | undefined
   bytes: number
-  /** The connection that it was sent to last; 0 = one of a former run. */
+  /** The connection that it was last sent to; 0: one of a former run. */
   sentTo?: number
 }
 
-/** Whose a session is: a user's, by the name that was proved; null: an anonymous client's. */
+/** Who owns a session: a user, by the name that was proved; null: an anonymous client. */
 export type SessionOwner = string | null
 
-/** What the broker keeps of a client that asked for it, here or away. */
+/** What the broker keeps for a client that asked for it, whether connected or away. */
 export class Session {
   readonly client: string
-  /** undefined: not known. */
+  /** Undefined: not known. */
   owner: SessionOwner | undefined
   /** Its number in the journal. */
   readonly record: number
-  /** The bytes of its subscriptions. */
+  /** The bytes of its id and its subscriptions. */
   readonly kept: StateShare
   /** Connections. */
   here = 0
-  /** When the client went, in ms since 1970. */
+  /** When the client left, in ms since 1970. */
   away: number | undefined
   /** Messages in the queue and on their way into it, and their bytes. */
   offline = 0
   bytes = 0
   ended = false
   readonly subscriptions = new Map<string, { subscription: Subscription, record: number }>()
-  /** In the order in which they came; the keys are the records' numbers. */
+  /** In order of arrival; the keys are the records' numbers. */
   readonly queue = new Map<number, Queued>()
   #byPacket = new Map<string, Queued>()
   #byMessageId = new Map<number, Queued>()
@@ -75,7 +75,7 @@ export class Session {
     if (messageId !== undefined) this.#byMessageId.set(messageId, queued)
   }
 
-  /** PUBREC has come: only the PUBREL is left. */
+  /** PUBREC has come: only PUBREL is left. */
   released (queued: Queued): void {
     this.#forgetPacket(queued)
     queued.packet = { cmd: 'pubrel', messageId: queued.packet.messageId }

@@ -1,12 +1,12 @@
+import { StateShare, textBytes } from '../state-bytes.ts'
 import type { Context } from './context.ts'
 import type { ReceivedMessages } from './received.ts'
 import { Session, type SessionOwner } from './session.ts'
-import { StateShare, textBytes } from './state-bytes.ts'
 
-/** ms between looks for sessions to end. */
+/** Longest pause, in ms, between two checks for sessions that expire. */
 const longestSweep = 60_000
 
-/** The sessions: when they begin, whose they are, how long their clients are away, and when they end. */
+/** The sessions: when they begin, who owns them, how long their clients are away, and when they end. */
 export class Sessions {
   /** Sessions that ended because their client was away for too long. */
   expired = 0
@@ -14,11 +14,11 @@ export class Sessions {
   #received: ReceivedMessages
   #empty: (session: Session) => void
   #byClient = new Map<string, Session>()
-  /** How many each owner has. */
+  /** How many sessions each owner has. */
   #byOwner = new Map<SessionOwner | undefined, number>()
   #sweep: NodeJS.Timeout | undefined
 
-  /** `empty` is called to remove the subscriptions and the queue of a session that ends. */
+  /** @param empty removes the subscriptions and the queue of a session that ends */
   constructor (context: Context, received: ReceivedMessages, empty: (session: Session) => void) {
     this.#context = context
     this.#received = received
@@ -27,7 +27,7 @@ export class Sessions {
 
   get size (): number { return this.#byClient.size }
 
-  /** Those whose client is not here. */
+  /** Sessions whose client is not connected. */
   get away (): Session[] { return [...this.#byClient.values()].filter(({ here }) => here === 0) }
 
   has (clientId: string): boolean { return this.#byClient.has(clientId) }
@@ -37,7 +37,7 @@ export class Sessions {
   values (): Iterable<Session> { return this.#byClient.values() }
 
   /**
-   * Whether somebody may have one more session. Beyond `most` each has its share of that, the number divided by how many have any, so that
+   * Whether somebody may have one more session. Beyond `most`, every owner has a share: `most` divided by the number of owners, so that
    * none takes the others' places. @param most 0: any number
    */
   hasRoomFor (owner: SessionOwner, most: number): boolean {
@@ -52,12 +52,12 @@ export class Sessions {
 
   /** Call it when all are restored. */
   start (): void {
-    // The clients that were here when the last run ended are away since now.
+    // Clients that were connected when the last run ended are away from now on.
     for (const session of this.#byClient.values()) if (session.away === undefined) this.#setAway(session, this.#context.now())
     this.watch()
   }
 
-  /** End those that expire, from now on by the limit as it is now. */
+  /** From now on, end the sessions that expire by the current limit. */
   watch (): void {
     const { sessionExpiry } = this.#context.limits
     this.stopWatching()
@@ -69,9 +69,9 @@ export class Sessions {
   stopWatching (): void { clearInterval(this.#sweep) }
 
   /**
-   * Whether somebody may have the session of a client id, to resume or to end it. One that has no known owner becomes theirs.
-   * An anonymous client's is no user's to resume: it ends, and the user begins anew. Were the user refused instead, strangers could
-   * keep users out by taking their client ids, and who ends anonymous access would keep all clients out until their sessions expire.
+   * Whether somebody may have the session of a client id, to resume or to end it. A session without a known owner becomes theirs.
+   * No user may resume an anonymous client's session: it ends, and the user begins anew. If the user were refused instead, strangers could
+   * keep users out by taking their client ids, and an operator who ends anonymous access would keep out every client until its session expires.
    */
   claim (clientId: string, owner: SessionOwner): boolean {
     const session = this.#byClient.get(clientId)
@@ -88,7 +88,7 @@ export class Sessions {
     return true
   }
 
-  /** End the session of a client, whoever's it is. Call it when the client is gone. */
+  /** End the session of a client, whoever owns it. Call it once the client is gone. */
   end (clientId: string): void {
     const session = this.#byClient.get(clientId)
     if (session !== undefined) this.#discard(session)
@@ -125,7 +125,7 @@ export class Sessions {
     return session
   }
 
-  /** A session that holds nothing need not be kept. */
+  /** A session that holds nothing is not kept. */
   endEmpty (session: Session): void {
     if (session.isEmpty && !this.#received.has(session.client)) this.#end(session)
   }
@@ -153,7 +153,7 @@ export class Sessions {
     }
   }
 
-  /** End a session of which aedes knows nothing: it forgets what was received for those that it ends itself. */
+  /** End a session without aedes. When aedes ends one, it also has what was received forgotten. */
   #discard (session: Session): void {
     this.#end(session)
     this.#received.forget(session.client)

@@ -1,29 +1,29 @@
 import { Readable } from 'node:stream'
 import { TopicTree } from '../../mqtt/topic-tree.ts'
+import { filterBytes, textBytes } from '../state-bytes.ts'
 import type { Client, Context } from './context.ts'
 import type { Subscription } from './records.ts'
 import type { Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
-import { filterBytes, textBytes } from './state-bytes.ts'
 
 /** A subscription whose publications are queued. */
-export type Route = Subscription & { clientId: string }
+export type QueuedSubscription = Subscription & { clientId: string }
 
-/** Topics of which the routes are remembered; clients choose them, so long ones are not. */
+/** Topics whose subscriptions are remembered. Publishers choose topics, so long ones are not remembered. */
 const mostTopics = 1_000
 const mostTopicLength = 128
 
-/** The subscriptions of the sessions, and for whom a publication is queued by them. */
+/** The subscriptions of the sessions, and which of them queue a publication. */
 export class Subscriptions {
   #context: Context
   #sessions: Sessions
   /** By filter and client. */
-  #routes = new TopicTree<Map<string, Route>>()
-  /** What `matching` found since the last change. */
-  #found = new Map<string, readonly Route[]>()
-  /** Filters that have their room, and are about to be added. */
+  #routes = new TopicTree<Map<string, QueuedSubscription>>()
+  /** What `matching` has found since the last change, by topic. */
+  #found = new Map<string, readonly QueuedSubscription[]>()
+  /** Filters whose room was taken and that are about to be added. */
   #granted = new WeakMap<Session, Set<string>>()
-  /** Packets whose subscriptions were added: aedes asks for all of them once for each filter. */
+  /** Packets whose subscriptions were added: aedes adds all of a packet's subscriptions once for each of them. */
   #added = new WeakMap<Subscription[], { clientId: string, ended: Promise<void> }>()
 
   constructor (context: Context, sessions: Sessions) {
@@ -37,7 +37,7 @@ export class Subscriptions {
     this.#route(session.client, subscription)
   }
 
-  /** Take the room that a filter needs which a client subscribes to, if there is some; `add` comes next. */
+  /** Take the room that one more filter of a client needs, if there is any. `add` comes next. */
   takeRoom (clientId: string, filter: string): boolean {
     const session = this.#sessions.get(clientId)
     if (session === undefined) return true
@@ -51,7 +51,7 @@ export class Subscriptions {
     return true
   }
 
-  /** Resolves after the commit. aedes adds all subscriptions of a packet once for each of them: once is enough. */
+  /** Resolves after the commit. aedes adds all of a packet's subscriptions once for each of them; once is enough. */
   add (client: Client, subscriptions: Subscription[]): Promise<void> {
     const known = this.#added.get(subscriptions)
     if (known?.clientId === client.id) return known.ended
@@ -61,7 +61,7 @@ export class Subscriptions {
   }
 
   async #add (client: Client, subscriptions: Subscription[]): Promise<void> {
-    // aedes stores all subscriptions of a packet as soon as one is granted; in the same go `authorizeSubscribe` gives the others QoS 128.
+    // aedes stores all subscriptions of a packet once it grants one; in the same go `authorizeSubscribe` gives those that failed QoS 128.
     await undefined
     const { journal } = this.#context
     const session = this.#sessions.open(client.id)
@@ -96,7 +96,7 @@ export class Subscriptions {
     await this.remove(client, [...this.#sessions.get(client.id)?.subscriptions.keys() ?? []])
   }
 
-  /** Remove those of a session that ends. */
+  /** Remove the subscriptions of a session that ends. */
   empty (session: Session): void {
     for (const topic of session.subscriptions.keys()) this.#unsubscribe(session, topic)
   }
@@ -111,8 +111,8 @@ export class Subscriptions {
     return filters.every(filter => subscriptions?.has(filter))
   }
 
-  /** Only those of QoS 1 and 2: nothing else is queued. */
-  async matching (topic: string): Promise<readonly Route[]> {
+  /** Those of QoS 1 and 2 alone: nothing else is queued. */
+  async matching (topic: string): Promise<readonly QueuedSubscription[]> {
     let routes = this.#found.get(topic)
     if (routes === undefined) {
       routes = this.#routes.matchingFilters(topic).flatMap(byClient => [...byClient.values()])
@@ -132,14 +132,14 @@ export class Subscriptions {
     return counts
   }
 
-  /** The ids of the clients that subscribed to the filter `topic`. */
-  clients (topic: string): Readable {
-    return Readable.from([...this.#sessions.values()].filter(({ subscriptions }) => subscriptions.has(topic)).map(({ client }) => client))
+  /** Ids of the clients that subscribed to exactly this filter. */
+  clients (filter: string): Readable {
+    return Readable.from([...this.#sessions.values()].filter(({ subscriptions }) => subscriptions.has(filter)).map(({ client }) => client))
   }
 
-  /** Let publications that match `subscription` be queued for the client, or no longer when it is of QoS 0. */
+  /** Queue what matches `subscription` for the client from now on, or no longer if the subscription is of QoS 0. */
   #route (clientId: string, subscription: Subscription): void {
-    const routes = this.#routes.get(subscription.topic) ?? new Map<string, Route>()
+    const routes = this.#routes.get(subscription.topic) ?? new Map<string, QueuedSubscription>()
     if (subscription.qos > 0) routes.set(clientId, { clientId, ...subscription })
     else routes.delete(clientId)
     if (routes.size > 0) this.#routes.set(subscription.topic, routes)
@@ -157,7 +157,7 @@ export class Subscriptions {
   }
 }
 
-/** What a filter takes of a session, and of its client when that is here: it can always come back. Each record has the client id, too. */
+/** What a filter takes in a session, and in its client, which may connect at any time. The client id counts, because each record in the journal has it. */
 function bytesOf (clientId: string, filter: string): number {
   return 2 * filterBytes(filter) + textBytes(clientId)
 }

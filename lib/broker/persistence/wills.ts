@@ -3,16 +3,16 @@ import type { Client, Context } from './context.ts'
 import { contentOf, type Content } from './records.ts'
 import type { SessionOwner } from './session.ts'
 
-/** What stands for the brokers of former runs. */
+/** Stands for the brokers of former runs. */
 export const formerBroker = 'former'
 
-/** A will as aedes gives it and wants it back, and whose it is; undefined: not known. */
+/** A will as aedes hands it over and expects it back, with its owner; undefined: not known. */
 export type Will = Content & { brokerId?: string, clientId?: string, owner?: SessionOwner | undefined }
 
 interface Kept {
   will: Will
   record: number
-  /** Whose will it is; absent: of a former run's. */
+  /** Whose will it is; absent: a client of a former run. */
   client?: Client
 }
 
@@ -21,11 +21,11 @@ export function formerWill (packet: object): Will | undefined {
   return (packet as Partial<Will>).brokerId === formerBroker ? packet as Will : undefined
 }
 
-/** The wills of the clients that are here, and of those that were when a former run ended. */
+/** The wills of connected clients, and of clients that were connected when a former run ended. */
 export class Wills {
   #context: Context
   #byClient = new Map<string, Kept>()
-  /** Of former runs. Their client ids are anybody's meanwhile. */
+  /** Of former runs. Meanwhile anybody may have their client ids. */
   #former = new Map<string, Kept>()
 
   constructor (context: Context) {
@@ -36,7 +36,7 @@ export class Wills {
     this.#former.set(clientId, { will, record })
   }
 
-  /** Somebody comes in with the client id: a former run's will is not published if it is theirs. */
+  /** Somebody is let in with the client id: a will of a former run is not published if it is their own. */
   cameBack (clientId: string, owner: SessionOwner | undefined): void {
     const kept = this.#former.get(clientId)
     if (kept === undefined || kept.will.owner !== owner) return
@@ -80,8 +80,8 @@ export class Wills {
   }
 
   /**
-   * The wills of clients whose broker is not among `brokers`: after a restart, of all that have not come back. aedes also takes this
-   * broker for gone when the clock leaps.
+   * The wills of clients whose broker is not among `brokers`: after a restart, of all clients that have not come back. When the clock leaps,
+   * aedes takes this broker for gone, too, so the wills of connected clients are left out.
    */
   stream (brokers: Record<string, unknown>): Readable {
     const left = [...this.#former.values(), ...this.#byClient.values()].filter(({ will, client }) => brokers[will.brokerId!] === undefined && client?.closed !== false)
@@ -89,7 +89,7 @@ export class Wills {
   }
 }
 
-/** Whether the will is that of the next client with the id: aedes asks for the end of the last one's when the next is there already. */
+/** Whether the will belongs to the next client with the id: aedes deletes the last client's will when the next one may be there already. */
 function isOfAnother ({ will, client }: Kept, { brokerId }: { brokerId?: string }): boolean {
   return brokerId !== undefined && (brokerId !== will.brokerId || client?.closed === false)
 }

@@ -2,15 +2,15 @@ import { Duplex } from 'node:stream'
 
 const corking = Symbol('corking')
 
-/** What is kept of a corked stream. */
+/** The state of a corked stream. */
 interface Corking {
   corked: boolean
   packetsSent: number
-  /** What waits for the turn's end, in order. */
+  /** What waits for the end of the turn, in order. */
   pieces: Array<Buffer | string> | undefined
-  /** Bytes of the pieces, or more: a text counts with the most that it may take. */
+  /** Bytes of the pieces at most: a text counts as the most that it may take. */
   piecesSize: number
-  /** What was written in small turns while the stream was full, and how much of the buffer that fills. */
+  /** What was written in small turns while the stream was full, and how many bytes of it are used. */
   aside: Buffer | undefined
   asideSize: number
   /** Called at the end of a turn in which something was written. */
@@ -19,20 +19,20 @@ interface Corking {
 
 type CorkedStream = Duplex & { [corking]: Corking }
 
-/** Bytes up to which copying a piece is cheaper than handing it over. */
+/** Up to this size, in bytes, copying a piece is cheaper than handing it over. */
 const mostCopied = 1024
-/** Bytes of one buffer made of pieces; beyond, the stream says sooner whether there is room. */
+/** Bytes of one buffer made of pieces. It is not larger, so that the stream soon says whether there is room. */
 const mostGathered = 16_384
-/** Bytes that wait together for a full stream: it keeps some 170 bytes more for each buffer, which is a lot for a PUBACK of 4. */
+/** Bytes that wait together for a full stream, which keeps some 170 bytes more for each buffer: a lot for a PUBACK of 4 bytes. */
 const mostAside = 4_096
 
 /**
- * Let everything that is written to a stream in one turn of the event loop leave together: a system call for all of it in
- * place of one per packet, and one buffer in place of the three to six pieces that mqtt-packet makes of each packet. It corks the
- * stream for each packet, so that is where packets are counted too.
+ * Send everything that is written to a stream in one turn of the event loop together: with one system call for all of it instead of one
+ * per packet, and in one buffer instead of the three to six pieces that mqtt-packet makes of each packet. mqtt-packet corks the stream
+ * for each packet, so packets are counted there, too.
  */
 export function corkPerTurn (stream: Duplex, state: Corking): void {
-  // Functions are shared, because a broker has thousands of streams.
+  // The functions are shared, because a broker has thousands of streams.
   (stream as CorkedStream)[corking] = state
   stream.cork = corkOnce
   stream.uncork = later
@@ -60,10 +60,10 @@ function release (stream: CorkedStream): void {
   state.written()
 }
 
-/** The turn's end uncorks. */
+/** The end of the turn uncorks. */
 function later (): void {}
 
-/** @returns like the stream's own, whether there is room for more */
+/** @returns whether there is room for more, like the stream's own `write` */
 function gatherOrWrite (this: Duplex, piece: Buffer | string, encoding?: unknown, callback?: unknown): boolean {
   const stream = this as CorkedStream
   const state = stream[corking]
@@ -78,7 +78,7 @@ function gatherOrWrite (this: Duplex, piece: Buffer | string, encoding?: unknown
   return !stream.writableNeedDrain
 }
 
-/** A socket ends itself when its client has ended, also in the middle of a turn: what was written before goes first. */
+/** A socket ends itself once its client has ended, even in the middle of a turn. What was written before goes first. */
 function endGathered (this: Duplex, ...given: unknown[]): Duplex {
   writeGathered(this as CorkedStream)
   release(this as CorkedStream)
@@ -96,7 +96,7 @@ function writeGathered (stream: CorkedStream): void {
   if (!stream.destroyed) write.call(stream, gathered.subarray(0, size))
 }
 
-/** Keep a full stream's pieces until it has room, or there are more of them. */
+/** Keep the pieces of a full stream until it has room, or until there are more of them. */
 function putAside (state: Corking, pieces: Array<Buffer | string>): void {
   state.aside ??= Buffer.allocUnsafeSlow(mostAside)
   state.asideSize = gather(state, pieces, state.aside, state.asideSize)
@@ -111,7 +111,7 @@ function writeAside (this: Duplex): void {
   if (!this.destroyed) write.call(this, aside.subarray(0, asideSize))
 }
 
-/** @returns where in `into` the pieces end */
+/** @returns where the pieces end in `into` */
 function gather (state: Corking, pieces: Array<Buffer | string>, into: Buffer, at: number): number {
   for (const piece of pieces) at += typeof piece === 'string' ? into.write(piece, at) : copy(piece, into, at)
   state.pieces = undefined

@@ -1,33 +1,33 @@
-/** Bytes up to which a connection is read whatever the others hold. */
+/** Up to this many bytes a connection is read, whatever the others hold. */
 const mostOfTheModest = 16_384
-/** ms within which a client whose packet is not complete has to send `mostOfTheModest` while others wait for room. */
+/** ms in which a client with an incomplete packet has to send `mostOfTheModest` while others wait for room. */
 const patience = 2_000
 
-/** A connection, of which is counted what came in and is not dealt with yet. */
+/** A connection, seen from the bytes that came in on it and have not been handled yet. */
 export interface Writer {
-  /** Bytes of a packet that is not complete, of packets that are being handled, and of those that wait for their turn. */
+  /** Bytes of an incomplete packet, of packets that are being handled, and of packets that wait for their turn. */
   held: number
-  /** Bytes that the packet lacks which is not complete. */
+  /** Bytes that the incomplete packet lacks. */
   readonly missing: number
-  /** Bytes that came in since it is here; undefined while there is something to go on with, or no packet is begun. */
+  /** Bytes received on the connection so far; undefined while there is something to go on with, or no packet is begun. */
   readonly received: number | undefined
-  /** May be read again. */
+  /** The connection may be read again. */
   goOn (): void
 }
 
 /**
- * Bounds what all connections together hold of what comes in: beyond, only those that hold little are read, and one of the others at a time.
- * A packet of some size gets the room for all of it or waits: were the room full of beginnings, none would come to its end. While others
- * wait, clients that leave their packets incomplete are disconnected.
+ * Bounds the incoming bytes that all connections hold together. Beyond the limit only connections that hold little are read, and one of
+ * the others at a time. A packet of some size gets room for all of it or waits, because none would ever be complete if the room were full
+ * of beginnings. While others wait, clients that leave their packets incomplete are disconnected.
  */
 export class IncomingBytes<W extends Writer> {
   /** Bytes; 0: no limit. */
   limit: number
-  /** With the room that is kept for the rest of packets. */
+  /** Bytes held, with the room that is kept for the rest of packets. */
   #held = 0
-  /** Those that have room, and how much is kept for the rest of their packet: none where it is the only one beyond the limit. */
+  /** Connections that have room, and the bytes kept for the rest of their packet: none for the one that may exceed the limit. */
   #favoured = new Map<W, number>()
-  /** Those that wait, the first to come first. */
+  /** Connections that wait, the first to come first. */
   #line = new Set<W>()
   #wakes = false
   #looks: NodeJS.Timeout | undefined
@@ -41,7 +41,7 @@ export class IncomingBytes<W extends Writer> {
     this.#hangUp = hangUp
   }
 
-  /** Whether a connection may be read now; otherwise it goes on later. */
+  /** Whether a connection may be read now; if not, `goOn` is called later. */
   admits (writer: W): boolean {
     if (this.limit === 0 || writer.held < mostOfTheModest || this.#favoured.has(writer)) return true
     const { missing } = writer
@@ -65,7 +65,7 @@ export class IncomingBytes<W extends Writer> {
     this.#held += bytes - writer.held
     writer.held = bytes
     if (less) {
-      // It is done with a packet: the next one's turn.
+      // A packet was handled: it is the next connection's turn.
       this.#unfavour(writer)
       this.#wake()
     } else if (this.#favoured.has(writer)) {
@@ -92,7 +92,7 @@ export class IncomingBytes<W extends Writer> {
     this.#favoured.delete(writer)
   }
 
-  /** How much came from each that holds much and has to send more before it can go on. */
+  /** Bytes received from each connection that holds much and has to send more before it can go on. */
   #awaited (): Map<W, number> {
     const awaited = new Map<W, number>()
     for (const writer of this.#writers) {
@@ -102,7 +102,7 @@ export class IncomingBytes<W extends Writer> {
     return awaited
   }
 
-  /** Hang up, after a while, on those that sent too little, the least first, but on no more than others wait by then. */
+  /** After a while, hang up on connections that sent too little, the slowest first, but on no more of them than others wait by then. */
   #lookLater (before: Map<W, number>): void {
     this.#looks = setTimeout(() => {
       this.#looks = undefined
@@ -126,7 +126,7 @@ export class IncomingBytes<W extends Writer> {
       this.#wakes = false
       const waiting = this.#line
       this.#line = new Set()
-      // Those that may not go on yet line up again, in the same order.
+      // Connections that may not go on yet line up again, in the same order.
       for (const writer of waiting) writer.goOn()
     })
   }

@@ -3,10 +3,10 @@ import type { Duplex } from 'node:stream'
 
 const breaking = Symbol('breaking')
 
-/** What is kept of a socket that broke. */
+/** The state of a socket that may break. */
 interface Breaking {
   broke: Error | undefined
-  /** Whether somebody still reads. */
+  /** Whether its bytes are still read. */
   readonly isOpen: boolean
 }
 
@@ -14,13 +14,13 @@ type BreakingSocket = Socket & { [breaking]: Breaking }
 type Done = (error?: Error | null) => void
 
 /**
- * Read what came from a client whose socket broke: one that sends and goes without waiting for an answer resets the connection with
- * the first of them, and the system has its messages already. Node would destroy the socket together with what was not read.
- * Nothing can be done for what the client's own system still had to send: it discards that.
- * @param socket the one at the bottom: a stream over a WebSocket ends when its socket has
+ * Read everything that came from a client whose socket broke. A client that sends and leaves without waiting for answers resets the
+ * connection with the first of them; by then the system has its messages, but Node would destroy the socket together with what was not
+ * read. What the client's own system still had to send is lost: it discards that.
+ * @param socket the one at the bottom, because a stream over a WebSocket ends when its socket does
  */
 export function readToTheEnd (socket: Socket, state: Breaking): void {
-  // Functions are shared, because a broker has thousands of sockets.
+  // The functions are shared, because a broker has thousands of sockets.
   (socket as BreakingSocket)[breaking] = state
   socket._write = writeOrDrop
   socket._writev = writevOrDrop
@@ -39,7 +39,7 @@ function writevOrDrop (this: Duplex, chunks: Array<{ chunk: unknown, encoding: B
   writev.call(this, chunks, error => { done(noted(state, error)) })
 }
 
-/** A failure to read is where it ends. */
+/** When reading fails, the stream ends there. */
 function destroyOrEnd (this: Socket, error?: Error): Socket {
   const state = (this as BreakingSocket)[breaking]
   if ((error as NodeJS.ErrnoException | undefined)?.syscall !== 'read' || this.readableEnded || !state.isOpen) {
@@ -52,7 +52,7 @@ function destroyOrEnd (this: Socket, error?: Error): Socket {
   return this
 }
 
-/** @returns the error, unless it is the socket that broke */
+/** @returns the error, unless the socket itself broke */
 function noted (state: Breaking, error: Error | null | undefined): Error | null | undefined {
   if (!error || !('syscall' in error)) return error
   state.broke ??= error

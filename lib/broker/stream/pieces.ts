@@ -1,15 +1,15 @@
-/** Bytes of the pieces that are joined; what is longer is handed on, but for the first: it would keep the packets that came before it in its chunk. */
+/** Bytes up to which pieces are joined. More is handed on, except for a packet's first piece, which would keep the packets before it in its chunk in memory. */
 const most = 16_384
 
-/** Joins the pieces of a packet, so that many small ones take no more memory than their bytes. */
+/** Joins the pieces of a packet, so that many small pieces take no more memory than their bytes. */
 export class Pieces {
   #bytes: Buffer | undefined
   #length = 0
 
   /**
-   * @param chunk what comes next
-   * @param whole how much of it belongs to packets that end in it
-   * @returns what is to be handed on now, with what was kept before; the rest is kept
+   * @param chunk comes next
+   * @param whole bytes of it that belong to packets which end in it
+   * @returns what to hand on now, including what was kept before; the rest is kept
    */
   join (chunk: Buffer, whole: number): Buffer | undefined {
     const rest = chunk.length - whole

@@ -2,7 +2,7 @@ const requestLine = /^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|CONNECT|TRACE|PRI)
 /** The PROXY protocol of HAProxy, version 1 and 2. */
 const proxyHeader = /^(PROXY |\r\n\r\n\0\r\nQUIT\n)/
 
-/** What the first bytes of a connection are, where they belong to another protocol than the one that is spoken here; undefined: nothing known. */
+/** The protocol to which the first bytes of a connection belong, if it is a known one that is not spoken here. */
 export function strangerIn (bytes: Uint8Array): string | undefined {
   // RFC 8446, 5.1: a record of a handshake, version 3.x.
   if (bytes[0] === 0x16 && bytes[1] === 3) return 'a TLS handshake, and this port has no TLS'

@@ -1,25 +1,25 @@
-/** Units of work, and ms, after which the connections that are not quiet wait for the next turn of the event loop. */
+/** Units of work, and ms, after which connections that are not quiet wait for the next turn of the event loop. */
 const mostPerTurn = 256
 const longestTurn = 3
-/** ms that a turn may take with all that comes of it, before less is read: one message may have thousands of subscribers. */
+/** ms that a turn may take with everything that follows from it, before less is read per turn: one message may have thousands of subscribers. */
 const longestWork = 15
 const leastPerTurn = 1
-/** Units a second, as many of which may come at once, up to which a connection does not wait for others, so that it comes between those that flood. */
+/** Units a second up to which a connection is quiet: it does not wait for others, and so gets in between those that flood. A second's worth may come at once. */
 const unitsOfTheQuiet = 64
-/** Units of them in one turn: on a slow machine those that flood do not get beyond what is quiet either. */
+/** Units that a quiet connection reads in one turn. They are bounded, because on a slow machine not even connections that flood exceed the pace of the quiet. */
 const quietPerTurn = 8
 
 /** What a client may send in a second; 0: no limit. */
 export interface Rates {
   /** PUBLISH packets. */
   messageRate: number
-  /** Packets of all types, by what they cost. */
+  /** Packets of all types, by their cost. */
   packetRate: number
   /** Bytes of all packets. */
   byteRate: number
 }
 
-/** Shares each turn of the event loop out among the connections that have something to read. */
+/** Divides each turn of the event loop among the connections that have something to read. */
 export class Turns {
   rates: Rates
   #now: () => number
@@ -29,7 +29,7 @@ export class Turns {
   #began = -Infinity
   /** Rises from turn to turn. */
   #number = 0
-  /** Those that wait for a later turn, the first to come first. */
+  /** Connections that wait for a later turn, the first to come first. */
   #line = new Set<Turn>()
   #ends = false
 
@@ -39,13 +39,13 @@ export class Turns {
     this.#now = now
   }
 
-  /** ms. Within a turn it is the turn's beginning: some microseconds do not matter, and asking takes some. */
+  /** ms. Within a turn, the time at which it began, because asking the clock costs more than that difference is worth. */
   get now (): number { return this.#ends ? this.#began : this.#now() }
   get number (): number { return this.#number }
-  /** Units that a connection which is admitted reads at a time. */
+  /** Units that an admitted connection reads at a time. */
   get most (): number { return this.#most }
 
-  /** Whether there is work left to do in this turn; otherwise `turn` is woken in a later one. */
+  /** Whether this turn has time left; if not, `turn` is woken in a later one. */
   admits (turn: Turn): boolean {
     if (this.#left > 0 && (!this.#ends || this.#now() - this.#began < longestTurn)) return true
     this.#line.add(turn)
@@ -66,7 +66,7 @@ export class Turns {
 
   #next (): void {
     const [began, isFull] = [this.#began, this.#left <= 0]
-    // What was read is handled in immediates that may come after this one.
+    // What was read is handled in immediates, which may come after this one.
     setImmediate(() => { this.#adapt(this.#now() - began, isFull) })
     this.#ends = false
     this.#number++
@@ -76,13 +76,13 @@ export class Turns {
       this.#line.delete(turn)
       turn.wake()
     }
-    // Also when those that were woken read nothing.
+    // Even if those that were woken read nothing.
     if (this.#line.size > 0) this.spend(0)
   }
 
   /**
-   * Back in a hurry and forward by steps: what is read takes effect some turns later.
-   * @param isFull whether it was read as much as there was to be in that turn: others say little about what fits into one
+   * Read less at once, and more step by step, because what is read takes effect some turns later.
+   * @param isFull whether the turn was used up: other turns say little about how much fits into one
    */
   #adapt (took: number, isFull: boolean): void {
     if (took > longestWork) this.#most = Math.max(leastPerTurn, this.#most / 4)
@@ -91,26 +91,26 @@ export class Turns {
   }
 }
 
-/** How much one connection may read, and when. A second's worth may come at once. */
+/** How much one connection may read, and when. A second's worth of each rate may come at once. */
 export class Turn {
   #turns: Turns
   readonly wake: () => void
-  /** ms of the clock up to which what was read is paid for: at the pace of the quiet, and in units, messages and bytes. */
+  /** The times, in ms, up to which everything read is paid for: at the pace of a quiet connection, and by the rates of units, messages and bytes. */
   #calm = -Infinity
   #units = -Infinity
   #messages = -Infinity
   #bytes = -Infinity
   #timer: NodeJS.Timeout | undefined
-  /** The turn in which it last read without waiting for others. */
+  /** The turn in which the connection last read without waiting for others. */
   #quietIn = -1
 
-  /** @param wake is called when there may be something to read again */
+  /** @param wake is called when the connection may read again */
   constructor (turns: Turns, wake: () => void) {
     this.#turns = turns
     this.wake = wake
   }
 
-  /** Units that may be read now; 0: none, and `wake` is called later. */
+  /** Units that may be read now; 0: none, and `wake` will be called. */
   get units (): number {
     if (this.#timer !== undefined) return 0
     const { now, rates: { packetRate, messageRate, byteRate } } = this.#turns
@@ -135,7 +135,7 @@ export class Turn {
     return messageRate > 0 ? Math.max(1, Math.floor(Math.min(1000, now - this.#messages) * messageRate / 1000)) : Infinity
   }
 
-  /** What was read. */
+  /** Account for what was read. */
   spend (units: number, messages: number, bytes: number): void {
     const { now, rates: { packetRate, messageRate, byteRate } } = this.#turns
     this.#calm = Math.max(this.#calm, now - 1000) + units * 1000 / unitsOfTheQuiet

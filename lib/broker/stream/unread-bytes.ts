@@ -1,11 +1,11 @@
-/** One end of a connection, of which is counted how many bytes it did not read yet. */
+/** One end of a connection, seen from the bytes that it has not read yet. */
 export interface Reader {
   readonly unread: number
-  /** What was counted of it last; it may have read since. */
+  /** The number that was counted last; it may have read since. */
   counted: number
 }
 
-/** Bounds what all of them together leave unread. */
+/** Bounds the bytes that all readers together leave unread. */
 export class UnreadBytes<R extends Reader> {
   /** Bytes; 0: no limit. */
   limit: number
@@ -13,7 +13,7 @@ export class UnreadBytes<R extends Reader> {
   #readers: ReadonlySet<R>
   #cutOff: (reader: R) => void
 
-  /** @param cutOff ends a connection; what it did not read is let go of */
+  /** @param cutOff ends a connection, and lets go of what it has not read */
   constructor (limit: number, readers: ReadonlySet<R>, cutOff: (reader: R) => void) {
     this.limit = limit
     this.#readers = readers
@@ -32,7 +32,7 @@ export class UnreadBytes<R extends Reader> {
     reader.counted = 0
   }
 
-  /** Count all anew. If it is nearly as much as the limit, cut off who has most, so that this is not done again soon. */
+  /** Count everything anew. If it is still close to the limit, cut off the readers with the most unread, down to three quarters, so that this does not happen again soon. */
   #shrink (): void {
     this.#counted = 0
     for (const reader of this.#readers) this.#counted += reader.counted = reader.unread

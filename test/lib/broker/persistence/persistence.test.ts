@@ -180,7 +180,7 @@ test('subscriptions, retained messages and their removal survive a kill', async 
   assert.equal(persistence.counters.sessions, 2)
   assert.equal(persistence.counters.retained, 1)
   assert.equal(persistence.counters.retainedBytes, 7)
-  const subscriptions = await Promise.all(['away', 'left'].map(id => (persistence as unknown as { subscriptionsByClient (client: object): Promise<Array<{ topic: string }>> }).subscriptionsByClient({ id })))
+  const subscriptions = await Promise.all(['away', 'left'].map(id => persistence.subscriptionsByClient({ id })))
   assert.deepEqual(subscriptions.map(ofOne => ofOne.map(({ topic }) => topic)), [['a/+', 'b/#'], ['d']])
   const { client } = await receive(t, port, { clientId: 'reader' })
   const message = once(client as never, 'message')
@@ -483,7 +483,7 @@ test('how long a client has been away is known after a restart', async t => {
   const first = await openPersistence(options)
   for (const id of ['leaves', 'stays']) {
     first.clientCame(id, false)
-    await (first as unknown as { addSubscriptions (client: object, subscriptions: object[]): Promise<void> }).addSubscriptions({ id }, [{ topic: 'a', qos: 1 }])
+    await first.addSubscriptions({ id }, [{ topic: 'a', qos: 1 }])
   }
   first.clientWent('leaves')
   await first.close()
@@ -608,7 +608,7 @@ test('nothing is promised after the end', async t => {
   const persistence = await openPersistence({ folder, limits })
   await persistence.close()
   await persistence.close()
-  await assert.rejects((persistence as unknown as { addSubscriptions (client: object, subscriptions: object[]): Promise<void> }).addSubscriptions({ id: 'c' }, [{ topic: 'a', qos: 1 }]), /closed/)
+  await assert.rejects(persistence.addSubscriptions({ id: 'c' }, [{ topic: 'a', qos: 1 }]), /closed/)
 })
 
 function query (folder: string, sql: string): Promise<unknown[]> {

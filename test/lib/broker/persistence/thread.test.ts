@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
 import { openPersistence } from '../../../../lib/broker/persistence/persistence.ts'
-import type { Packet } from '../../../../lib/broker/persistence/records.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
 
 const limits = { retainedMessages: 1_000, offlineMessages: 1_000, offlineBytes: 0, retainedBytes: 0, offlineTotalBytes: 0, sessionExpiry: 0 }
@@ -17,7 +16,7 @@ test('a thread of SQLite that dies is replaced, and what was promised is on the 
   const open = (): ReturnType<typeof openPersistence> => openPersistence({ folder, limits, driver: 'node:sqlite' })
   const persistence = await open()
   const retain = async (topic: string): Promise<void> => {
-    await (persistence as unknown as { storeRetained (packet: Packet): PromiseLike<void> }).storeRetained({ cmd: 'publish', topic, payload: Buffer.from('x'), qos: 1, retain: true, dup: false, brokerId: 'b', brokerCounter: 1 } as Packet)
+    await persistence.storeRetained({ cmd: 'publish', topic, payload: Buffer.from('x'), qos: 1, retain: true, dup: false, brokerId: 'b', brokerCounter: 1 })
   }
   const topics: string[] = []
   for (const delay of [0, 1, 5]) {

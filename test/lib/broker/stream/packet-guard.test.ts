@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { generate, type Packet } from 'mqtt-packet'
-import { PacketGuard, type Violation, type GuardLimits } from '../../../../lib/broker/stream/packet-guard.ts'
+import { PacketGuard, type GuardLimits } from '../../../../lib/broker/stream/packet-guard.ts'
+import type { Violation } from '../../../../lib/broker/stream/violation.ts'
 
 const limits = { connectBytes: 8_192, packetBytes: 100_000 }
 const connect = packet(0x10, connectBody({}))

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import type { IClientOptions, MqttClient } from 'mqtt'
-import { StateShare, StateBytes } from '../../../../lib/broker/persistence/state-bytes.ts'
-import { openBroker, removeBroker, type TestBroker } from '../../../helpers/broker.ts'
-import { until } from '../../../helpers/events.ts'
-import { temporaryFolder } from '../../../helpers/folder.ts'
-import { publishPacket, rawClient } from '../../../helpers/raw-client.ts'
+import { StateShare, StateBytes } from '../../../lib/broker/state-bytes.ts'
+import { openBroker, removeBroker, type TestBroker } from '../../helpers/broker.ts'
+import { until } from '../../helpers/events.ts'
+import { temporaryFolder } from '../../helpers/folder.ts'
+import { publishPacket, rawClient } from '../../helpers/raw-client.ts'
 
 /** Each level of it is its own. */
 const deepFilter = (client: number, i: number): string => `${client}/${i}${'/a'.repeat(30)}`

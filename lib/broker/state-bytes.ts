@@ -1,6 +1,6 @@
-/** Bytes that each client and each session has for itself, so that those that ask for little are served whatever the others take. */
+/** Bytes that each client and each session has for itself, so that clients that ask for little are served whatever the others take. */
 const ownBytes = 4_096
-/** About what a filter takes beside its text, and what each of its levels does. */
+/** About the bytes that a filter takes besides its text, and that each of its levels takes. */
 const bytesOfFilter = 1_000
 const bytesOfLevel = 240
 
@@ -8,7 +8,7 @@ const bytesOfLevel = 240
 export class StateBytes {
   /** Bytes; 0: no limit. */
   limit = 0
-  /** Called when something else than a connection is refused. */
+  /** Called when something other than a connection is refused. */
   refused: () => void = () => undefined
   #counted = 0
 
@@ -21,7 +21,7 @@ export class StateBytes {
   }
 }
 
-/** What one client or session has the broker remember. */
+/** The bytes that one client or session has the broker remember. */
 export class StateShare {
   readonly #all: StateBytes
   #bytes = 0
@@ -35,26 +35,26 @@ export class StateShare {
     return this.#all.hasRoomFor(counted(this.#bytes + bytes) - counted(this.#bytes))
   }
 
-  /** @param bytes also below 0, for what is let go of */
+  /** @param bytes below 0 for what is let go of */
   add (bytes: number): void {
     if (this.#ended) return
     this.#all.add(counted(this.#bytes + bytes) - counted(this.#bytes))
     this.#bytes += bytes
   }
 
-  /** All is let go of, and nothing counts from here on. */
+  /** Everything is let go of, and later changes do not count. */
   end (): void {
     this.add(-this.#bytes)
     this.#ended = true
   }
 }
 
-/** What a text takes at most. */
+/** The most bytes that a text takes. */
 export function textBytes (text: string | undefined): number {
   return (text?.length ?? 0) * 2
 }
 
-/** About what a filter takes of a client that is here. */
+/** About the bytes that a filter of a connected client takes. */
 export function filterBytes (filter: string): number {
   let levels = 1
   for (let at = filter.indexOf('/'); at >= 0; at = filter.indexOf('/', at + 1)) levels++

@@ -1,0 +1,125 @@
+import type { EventEmitter } from 'node:events'
+import type { Readable } from 'node:stream'
+import type { PlatziverseError } from '../../errors.ts'
+import type { StateBytes } from '../state-bytes.ts'
+import type { AgentOwners } from './agent-owners.ts'
+import type { Aedes, Client, PersistenceLimits } from './context.ts'
+import type { Recipient } from './queues.ts'
+import type { Ended, ReceivedPacket } from './received.ts'
+import type { Packet, Release, Subscription } from './records.ts'
+import type { SessionOwner } from './session.ts'
+import type { QueuedSubscription } from './subscriptions.ts'
+import type { Will } from './wills.ts'
+
+export interface PersistenceCounters {
+  retained: number
+  retainedBytes: number
+  sessions: number
+  /** Sessions whose client is not here, and their subscriptions. */
+  away: number
+  awaySubscriptions: number
+  /** Messages in queues, each counted once however many clients it waits for. */
+  messages: number
+  /** Messages in all queues. */
+  offline: number
+  offlineBytes: number
+  /** Messages that a full queue did not take. A client that was connected got them once, if its connection held. */
+  droppedOffline: number
+  /** Messages that were not retained. */
+  refusedRetained: number
+  expiredSessions: number
+}
+
+export interface PersistenceEvents {
+  /** The disk stopped taking changes, and publishers wait; undefined: it takes them again. */
+  disk: [PlatziverseError | undefined]
+}
+
+/** What aedes asks of its persistence, by the names that aedes uses. What the broker promises by an answer is on the disk before the promise resolves. */
+export interface AedesPersistence {
+  /** aedes insists on an async function. */
+  setup (broker: Aedes): Promise<void>
+  storeRetained (packet: Packet): PromiseLike<void>
+  createRetainedStream (pattern: string): Readable
+  /** A message that several patterns match comes several times. */
+  createRetainedStreamCombi (patterns: string[]): Readable
+  addSubscriptions (client: Client, subscriptions: Subscription[]): Promise<void>
+  removeSubscriptions (client: Client, topics: string[]): Promise<void>
+  cleanSubscriptions (client: Client): Promise<void>
+  subscriptionsByClient (client: Client): Promise<Subscription[]>
+  /** Subscriptions of QoS 1 and 2 alone: nothing else is queued. */
+  subscriptionsByTopic (topic: string): Promise<readonly QueuedSubscription[]>
+  countOffline (): Promise<{ subsCount: number, clientsCount: number }>
+  /** Ids of the clients that subscribed to exactly this filter. */
+  getClientList (filter: string): Readable
+  /** Put a message into the queue of a session. */
+  outgoingEnqueue (subscription: Recipient, packet: Packet): PromiseLike<void>
+  /** … into several. */
+  outgoingEnqueueCombi (subscriptions: Recipient[], packet: Packet): PromiseLike<void>
+  /** A queued message is about to be sent, or PUBREC has come for it: then `packet` is the PUBREL. */
+  outgoingUpdate (client: Client, packet: Packet | Release): Promise<void>
+  /** PUBACK or PUBCOMP has come, or the message is not to be sent. */
+  outgoingClearMessageId (client: Client, packet: Packet | Release): Promise<Packet | Release | undefined>
+  /** A session's queue, in order. */
+  outgoingStream (client: Client): Readable
+  incomingStorePacket (client: Client, packet: Packet): Promise<void>
+  /** Rejects when there is none. */
+  incomingGetPacket (client: Client, packet: { messageId: number }): Promise<Partial<Packet>>
+  incomingDelPacket (client: Client, packet: { messageId: number }): Promise<void>
+  cleanIncoming (client: Client): Promise<void>
+  putWill (client: Client, will: Will): Promise<void>
+  getWill (client: Client): Promise<Will | undefined>
+  delWill (client: Client): Promise<Will | undefined>
+  /** Wills of clients whose broker is not among `brokers`. */
+  streamWill (brokers?: Record<string, unknown>): Readable
+  destroy (): Promise<void>
+}
+
+/** What a broker needs of its persistence: all that aedes asks of it, and what aedes does not know of. */
+export interface BrokerPersistence extends AedesPersistence, EventEmitter<PersistenceEvents> {
+  /** May be replaced; what is stored already stays. */
+  limits: PersistenceLimits
+  readonly counters: Readonly<PersistenceCounters>
+  /** Messages that were not kept, by limit. Cheap to read. */
+  readonly dropped: Readonly<Record<'offlineLimit' | 'retainedLimit', number>>
+  /** Which user each agent belongs to. */
+  readonly owners: AgentOwners
+  /** Counts what clients and sessions have the broker remember; unlimited until a limit is set. */
+  readonly stateBytes: StateBytes
+  /**
+   * Whether somebody may have the session of a client id, if there is one, to resume it or to end it. Ask before aedes looks for the
+   * session, because this ends an anonymous client's session when a user comes for it.
+   */
+  claimSession (clientId: string, owner: SessionOwner): boolean
+  /**
+   * A client connected, and is registered with aedes. A clean one ends the session that was there. [MQTT-3.1.2-6]
+   * @returns false: another user's session appeared since `claimSession`; hang up on the client, and call nothing more for it
+   */
+  clientCame (clientId: string, clean: boolean, owner?: SessionOwner): boolean
+  clientWent (clientId: string): void
+  hasSession (clientId: string): boolean
+  /** Whether somebody may have one more session: there are fewer than `most` (0: any number), or the owner has less than its share of them. */
+  hasRoomForSession (owner: SessionOwner, most: number): boolean
+  /** Whether the session of a client has subscriptions to all these filters. */
+  hasSubscriptions (clientId: string, filters: string[]): boolean
+  /** Take the room that one more filter needs in a client's session, if there is any; the subscription has to follow. */
+  takeRoom (clientId: string, filter: string): boolean
+  /** End the session of a client that is gone, whoever owns it. It ends at once, and the promise resolves after the commit. */
+  endSession (clientId: string): Promise<void>
+  /**
+   * A QoS 2 message came, for the first time or again.
+   * @param ended is called after the commit; PUBREC may be sent then
+   * @returns what to call once the message is where it belongs, or failed; undefined: it is a copy and shares the first one's outcome
+   */
+  receive (client: Client, packet: ReceivedPacket, ended: Ended): Ended | undefined
+  /** About how many retained messages match filters. */
+  countRetained (filters: string[]): number
+  /** A client is let in: its own last will of a former run is no longer published, another user's still is. */
+  cameBack (clientId: string, owner: SessionOwner): void
+  /** Whether a last will of a former run is still to be published. */
+  isToPublish (will: Will): boolean
+  /** Resolves, after the commit, to whether there was a retained message. */
+  clearRetained (topic: string): Promise<boolean>
+  /** Call it after `aedes.close`; then everything is on the disk. */
+  close (): Promise<void>
+}
