@@ -1,30 +1,30 @@
 import type { Aedes, AedesPublishPacket, Client, PublishPacket } from 'aedes'
 
-/**
- * Every member of aedes that the broker uses and that aedes' own types do not declare. It may change with any release, so the
- * dependency stays within one minor version, and a test checks that each member is there and of the type that the tables give.
+/*
+ * Every member of aedes that the broker uses and that aedes' types do not declare. Any release may change them, so the dependency
+ * stays within one minor version, and a test checks that each member exists and has the type that the tables below say.
  */
 
-/** A message on its way to a client; the id and the counter of its broker tell it from all others. */
+/** A message on its way to a client. The id and the counter of its broker tell it from all others. */
 export type DeliveredPacket = AedesPublishPacket & { qos: 0 | 1 | 2, brokerId?: string | null, brokerCounter: number }
 
-/** A function that sends one message and then calls back. */
+/** Sends one message, and then calls back. */
 export type Deliver = (packet: DeliveredPacket, done: (error?: Error) => void) => void
 
-/** Of what routes messages to subscriptions. */
+/** Of the emitter that routes messages to subscriptions. */
 export interface EmitterInternals {
   /** Messages that are being routed. */
   current: number
-  /** Give a message to every subscription; `done` is called when all of them are done with it. */
+  /** Give a message to every subscription; `done` is called once all of them have handled it. */
   _do (message: PublishPacket, done: () => void): EmitterInternals
-  /** Messages that wait because too many are being routed; and, in the same order, what is called when they are done. */
+  /** Messages that wait because too many are being routed and, in the same order, their callbacks. */
   _messageQueue: EmitterQueue<PublishPacket>
   _messageCallbacks: EmitterQueue<() => void>
   /** Ends a subscription, a turn of the event loop later. */
   removeListener (filter: string, hear: (packet: AedesPublishPacket, done: () => void) => void): unknown
 }
 
-/** What the emitter uses of an array. */
+/** The part of an array that the emitter uses. */
 interface EmitterQueue<T> {
   readonly length: number
   push (item: T): number
@@ -36,7 +36,7 @@ export interface AedesInternals {
   mq: EmitterInternals
   /** By client id. */
   clients: Record<string, Client | undefined>
-  /** ms; read for each new client. */
+  /** ms; read when a client comes. */
   connectTimeout: number
   maxTopicLevels: number
   registerClient (client: Client): void
@@ -57,7 +57,7 @@ export interface ClientInternals {
   waitForDrain (done: (error: Error | null, client: Client) => void): void
   /** The last will, while the client is being let in. */
   _will: PublishPacket | undefined
-  /** Called when a packet was handled, and after a pause. */
+  /** Called after a packet was handled, and after a pause. */
   _nextBatch: (error?: Error | null) => void
   /** Packets that are being handled. */
   _parsingBatch: number
@@ -70,7 +70,7 @@ export interface ClientInternals {
   _parser: { client: Client, parse (bytes: Buffer): number }
 }
 
-/** The `typeof` of each member; `_will` of a client without one. */
+/** The `typeof` of each member. `_will` is that of a client without a will. */
 export const emitterMembers: Readonly<Record<keyof EmitterInternals, string>> = {
   current: 'number',
   _do: 'function',
@@ -104,9 +104,9 @@ export const clientMembers: Readonly<Record<keyof ClientInternals, string>> = {
   _disconnected: 'boolean'
 }
 
-/** A broker with what its types do not declare. */
+/** A broker with the members that its types do not declare. */
 export function internalsOf (aedes: Aedes): Aedes & AedesInternals
-/** A client with what its types do not declare. */
+/** A client with the members that its types do not declare. */
 export function internalsOf (client: Client): Client & ClientInternals
 export function internalsOf (object: Aedes | Client): unknown {
   return object

@@ -10,19 +10,19 @@ import { PacketGuard, type GuardLimits } from '../stream/packet-guard.ts'
 import { Pieces } from '../stream/pieces.ts'
 import { strangerIn } from '../stream/strangers.ts'
 import { Turn, type Turns } from '../stream/turns.ts'
-import type { Violation } from '../stream/violation.ts'
+import { violations, type Violation } from '../stream/violation.ts'
 import { internalsOf, type ClientInternals } from './aedes-internals.ts'
 import type { GrantedDelivery } from './granted-delivery.ts'
 import type { GrantedFilters } from './granted-filters.ts'
 import type { Decline } from './routing-aedes.ts'
 
-/** Bytes of packets that aedes may be handling at a time. */
+/** Bytes of packets that aedes may handle at a time. */
 const mostAhead = 262_144
 
-/** Bytes that are copied rather than handed on alone. */
+/** Up to this size, in bytes, what is left over is copied to join what follows, rather than handed on alone. */
 const mostJoined = 16_384
 
-/** WebSocket messages that a client may cut its packets into: so many at once, for each packet, and one for so many bytes. Each takes work. */
+/** WebSocket messages that a client may cut its packets into, because each takes work: some to begin with, some for each packet, and one for some bytes. */
 const mostMessages = 20_000
 const messagesPerPacket = 32
 const bytesPerMessage = 16
@@ -30,22 +30,22 @@ const bytesPerMessage = 16
 const key = Symbol('state')
 type Stated = { [key]: ClientState }
 
-/** Bytes that a client may leave unread: beyond the first it gets no more of QoS 0, beyond the second it is cut off. */
+/** Bytes that a client may leave unread: beyond the first limit it gets no more QoS 0, beyond the second it is cut off. */
 export const unreadBeforeDropping = 1024 * 1024
 export const mostUnread = 4 * unreadBeforeDropping
 
-/** Who is told of connections: one for all of them, because a broker has thousands, and closures for each would take more than its state. */
-export interface Watcher {
+/** Receives connection events. One shared object: a closure per connection would need more memory than its state. */
+export interface ConnectionObserver {
   /** What came in must not reach the parser. */
   violated (client: Client, state: ClientState, violation: Violation): void
-  /** The client has so many bytes unread, and had another number of them. */
-  unread (state: ClientState, bytes: number): void
+  /** The client has another number of bytes unread than before. */
+  unreadChanged (state: ClientState, bytes: number): void
   /** The client's buffer is full. */
   fellBehind (state: ClientState): void
   ended (state: ClientState): void
 }
 
-/** What the broker keeps of one connection, from its socket to its end. */
+/** What the broker knows about one connection, from its socket to its end; it feeds aedes with what the guard lets through, at the connection's pace. */
 export class ClientState {
   readonly arrival: Arrival
   readonly stream: Duplex
@@ -53,67 +53,67 @@ export class ClientState {
   client: Client | undefined
   /** Seconds that CONNECT asks for. */
   keepalive = 0
-  /** Whether it connected with the bridge bit: it gets nothing back of what it published. */
+  /** Whether it connected with the bridge bit: then it gets nothing back that it published. */
   isBridge = false
   username: string | undefined
   /** Whether a password or a certificate proved the username. */
   verified = false
   rights: Rights | undefined
-  /** Lets the client get what its subscriptions grant. */
+  /** Delivers what its subscriptions grant. */
   delivery: GrantedDelivery | undefined
   filters: GrantedFilters | undefined
-  /** The bytes of what CONNECT says of it, and of the filters of a clean session; undefined before it is let in. */
+  /** The bytes of its CONNECT and of a clean session's filters; undefined before it is let in. */
   kept: StateShare | undefined
   connection: Connection | undefined
   /** UTC ms. */
   connectedAt = 0
   clean = true
-  /** Why it was refused: the name of a limit or a reason. */
+  /** The name under which its refusal is counted. */
   refusal: string | undefined
-  /** Why it went. */
+  /** Why it ended. */
   reason: string | undefined
-  /** What went wrong with the socket, while there still was something to read. */
+  /** The socket's error, where there still was something to read after it. */
   broke: Error | undefined
   packetsSent = 0
-  /** Whether what is written waits for the turn's end. */
+  /** Whether what is written waits for the end of the turn. */
   corked = false
   pieces: Array<Buffer | string> | undefined
   piecesSize = 0
   aside: Buffer | undefined
   asideSize = 0
-  /** Bytes that it had unread when they were counted last. */
+  /** Bytes that were unread when they were counted last. */
   counted = 0
   held = 0
-  readonly #watcher: Watcher
+  readonly #observer: ConnectionObserver
   readonly #turn: Turn
   readonly #incoming: IncomingBytes<ClientState>
-  /** What was read from the stream and has to wait for its turn. */
+  /** Read from the stream, and waiting for its turn. */
   #rest: Buffer | undefined
   #reading = false
-  /** Since when, in ms, the packet that is not complete yet was seen, and how many packets came before it. */
+  /** When, in ms, the incomplete packet was first seen, and how many packets came before it. */
   #begun = { at: 0, after: -1 }
-  /** Bytes that were given to aedes since it was done with all packets. */
+  /** Bytes given to aedes since it last had nothing to do. */
   #ahead = 0
-  /** The beginning of a packet that comes in small pieces: aedes keeps each piece, which takes far more memory than a byte. */
+  /** The beginning of a packet that comes in small pieces: aedes would keep each piece, which takes far more memory than its bytes. */
   readonly #pieces = new Pieces()
   /** Bytes that were read. */
   #bytes = 0
 
-  /** Checks and paces what is read from the stream from now on, and corks it. */
-  constructor (stream: Duplex, arrival: Arrival, limits: GuardLimits, turns: Turns, incoming: IncomingBytes<ClientState>, watcher: Watcher) {
+  /** From now on, what is read from the stream is checked and paced, and what is written is corked. */
+  constructor (stream: Duplex, arrival: Arrival, limits: GuardLimits, turns: Turns, incoming: IncomingBytes<ClientState>, observer: ConnectionObserver) {
     this.stream = stream
     this.arrival = arrival
     this.guard = new PacketGuard(limits)
-    this.#watcher = watcher
+    this.#observer = observer
     this.#incoming = incoming
     this.#turn = new Turn(turns, () => { this.#pump() })
     corkPerTurn(stream, this)
     readToTheEnd(arrival.socket, this)
-    remember(stream, this)
+    ;(stream as Duplex & Stated)[key] = this
     stream.read = ClientState.#read
   }
 
-  /** aedes has the stream now. */
+  /** Call it once aedes has the stream. */
   attach (client: Client): void {
     this.client = client
     const internals = internalsOf(client)
@@ -122,14 +122,21 @@ export class ClientState {
     internals._parsingBatch = 0
     internals._nextBatch = error => { this.#finished(error) }
     this.stream.on('readable', ClientState.#readable)
-    // Not that of the socket below: what came over a WebSocket is read after it. Not once(): it comes once, and the wrapper would be kept for every connection.
+    // Of the stream, not the socket below it: what came over a WebSocket is read after the socket closed. on() and not once(), whose wrapper would take memory for every connection.
     this.stream.on('close', ClientState.#ended)
+  }
+
+  /** End the connection. The first reason given is the one that counts. */
+  cutOff (reason: string): void {
+    this.reason ??= reason
+    // A graceful end would wait for a client that does not read.
+    this.stream.destroy()
   }
 
   /** Whether aedes still reads what the client sends. */
   get isOpen (): boolean { return this.client?.closed === false }
 
-  /** Bytes that were written and that the client did not read yet. */
+  /** Bytes written that the client has not read yet. */
   get unread (): number {
     const { socket } = this.arrival
     if (this.stream.destroyed) return 0
@@ -138,25 +145,25 @@ export class ClientState {
 
   written (): void {
     const { unread } = this
-    if (unread !== this.counted) this.#watcher.unread(this, unread)
+    if (unread !== this.counted) this.#observer.unreadChanged(this, unread)
   }
 
-  /** Why another member of a shared subscription is to get a message; one that nobody else takes waits for a slow reader too. */
+  /** Why another member of a shared subscription should get a message instead; a slow reader gets what no other member takes. */
   declines (topic: string, isLast: boolean): Decline | undefined {
     if (this.rights?.mayReceive(topic) === false) return 'rules'
     return this.stream.destroyed || (!isLast && this.unread > unreadBeforeDropping) ? 'slowReader' : undefined
   }
 
-  /** Let aedes handle the next packets when it is not too far behind: by itself it would read on whenever something arrives. */
+  /** Let aedes handle the next packets, unless it is too far behind: it would read on whenever something arrives. */
   #pump (): void {
-    // Some packets are done with at once: aedes' parser takes no second chunk in the middle of the first.
+    // aedes finishes some packets at once, and its parser takes no second chunk in the middle of the first.
     if (this.#reading || this.client === undefined) return
     const { client } = this
     this.#reading = true
     try {
       this.#readOn(internalsOf(client))
     } catch (error) {
-      // What a client's bytes set off ends at worst that client's connection; aedes does not expect to lose it while it reads.
+      // A client's bytes end that client's connection at worst; aedes does not expect to lose it while it reads.
       setImmediate(() => { client.emit('error', error as Error) })
     } finally {
       this.#reading = false
@@ -180,7 +187,7 @@ export class ClientState {
 
   #account ({ closed }: Client): void {
     const held = this.#ahead + this.guard.begun + (this.#rest?.length ?? 0)
-    // After its end nothing would take it off again.
+    // After the end nothing would subtract it again.
     if (held !== this.held && !closed) this.#incoming.count(this, held)
   }
 
@@ -196,8 +203,9 @@ export class ClientState {
   }
 
   /**
-   * Whether the same packet has been incomplete for so long while this broker did not hold it back; asked every second or so.
+   * Whether one packet has been incomplete for too long, and this broker did not hold it back. To be asked every second or so.
    * @param now ms
+   * @param longest ms
    */
   stalls (now: number, longest: number): boolean {
     const { guard } = this
@@ -208,19 +216,19 @@ export class ClientState {
     return now - this.#begun.at >= longest
   }
 
-  /** aedes is done with a packet, or goes on after a pause. */
+  /** aedes has handled a packet, or goes on after a pause. */
   #finished (error?: Error | null): void {
     const client = internalsOf(this.client!)
     if (error) return void client.emit('error', error)
     if (client._parsingBatch > 0) client._parsingBatch--
     if (this.#rest !== undefined || this.stream.readableLength > 0) return this.#pump()
-    // Most packets have nothing left to read behind them; the stream announces what comes later.
+    // Usually nothing is left to read; the stream announces what comes later.
     if (client._parsingBatch > 0) return
     this.#ahead = 0
     this.#account(client)
   }
 
-  /** Count work that the client causes beyond its packets. @param units as the guard counts them */
+  /** Charge the client for work beyond its packets. @param units as the guard counts them */
   charge (units: number): void {
     this.#turn.spend(units, 0, 0)
   }
@@ -232,7 +240,7 @@ export class ClientState {
   static #read (this: Duplex, size?: number): Buffer | null {
     const state = stateOf(this)
     const { read } = Object.getPrototypeOf(this) as Duplex
-    // Node fills its buffer so.
+    // Node fills its own buffer this way.
     if (size === 0) return read.call(this, size) as null
     const turn = state.#turn
     const most = turn.units
@@ -242,7 +250,7 @@ export class ClientState {
     if (chunk === null) return null
     state.#rest = undefined
     if (rest !== undefined && rest.length < mostJoined) {
-      // The end of what a client sent in one go comes in one go: its socket may be gone afterwards.
+      // The end of what a client sent in one go has to come in one go, because its socket may be gone afterwards.
       const more = read.call(this, size) as Buffer | null
       if (more !== null) chunk = Buffer.concat([chunk, more])
       rest = undefined
@@ -251,16 +259,16 @@ export class ClientState {
     const { units, publishes } = guard
     const violation = guard.inspect(chunk, most, turn.messages) ?? state.#cutUp()
     if (violation !== undefined) {
-      // Only a whole chunk shows whose bytes these are; the guard says the same wherever it was cut.
+      // Looked for here, where the chunk is whole; the guard judges alike wherever chunks are cut.
       const foreign = guard.packets > 0 ? undefined : strangerIn(chunk)
-      if (state.client !== undefined) state.#watcher.violated(state.client, state, foreign === undefined ? violation : { ...violation, reason: foreign })
+      if (state.client !== undefined) state.#observer.violated(state.client, state, foreign === undefined ? violation : { ...violation, reason: foreign })
       return null
     }
     const { inspected } = guard
     state.#bytes += inspected
     turn.spend(guard.units - units, guard.publishes - publishes, inspected)
     if (inspected === chunk.length) return chunk
-    // The stream keeps the last byte, or it would end before its time. Were it given back everything, each look at it would let it read on.
+    // The stream keeps the last byte, or it would end too soon. If it got everything back, it would read on each time it is looked at.
     const end = rest === undefined ? chunk.length - 1 : chunk.length
     if (rest === undefined && !this.destroyed) this.unshift(chunk.subarray(end))
     if (inspected < end) state.#rest = chunk.subarray(inspected, end)
@@ -269,13 +277,13 @@ export class ClientState {
 
   #cutUp (): Violation | undefined {
     const most = mostMessages + messagesPerPacket * this.guard.packets + this.#bytes / bytesPerMessage
-    return (this.arrival.messages?.count ?? 0) > most ? { code: 'cut-up', reason: 'packets in WebSocket messages of a few bytes each' } : undefined
+    return (this.arrival.messages?.count ?? 0) > most ? violations.cutUp : undefined
   }
 
-  /** aedes makes every other client wait until this one has read; instead it may fall behind so far, and no further. */
+  /** aedes would make every other client wait until this one has read. Instead this one may fall behind, up to a limit. */
   static #waitForDrain (this: Client, done: (error: Error | null, client: Client) => void): void {
     const state = stateOf(this.conn as Duplex)
-    state.#watcher.fellBehind(state)
+    state.#observer.fellBehind(state)
     setImmediate(done, null, this)
   }
 
@@ -283,12 +291,8 @@ export class ClientState {
     const state = stateOf(this)
     state.#turn.end()
     state.#incoming.leave(state)
-    state.#watcher.ended(state)
+    state.#observer.ended(state)
   }
-}
-
-function remember (stream: Duplex, state: ClientState): void {
-  (stream as Duplex & Stated)[key] = state
 }
 
 function stateOf (stream: Duplex): ClientState {

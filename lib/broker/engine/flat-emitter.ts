@@ -1,19 +1,19 @@
 import type { EmitterInternals } from './aedes-internals.ts'
 
-/** ms of a turn of the event loop in which messages are routed: one may have thousands of subscribers. */
+/** ms that routing may take in one turn of the event loop: one message may have thousands of subscribers. */
 const longest = 20
 
-type Route = Parameters<EmitterInternals['_do']>
+type RouteCall = Parameters<EmitterInternals['_do']>
 
 /**
- * Let an emitter route one message after another instead of one inside another: its own way is to start the next message from the end
- * of the last, and a message that nobody receives ends at once. Thousands that wait for a topic whose subscribers left overflow the stack.
+ * Let an emitter route one message after another instead of one inside another. It starts the next message at the end of the last, and
+ * a message that nobody receives ends at once: thousands waiting for a topic whose subscribers have left would overflow the stack.
  */
 export function flatten (emitter: EmitterInternals): void {
   const route = emitter._do
-  const waiting = new Fifo<Route>()
+  const waiting = new Fifo<RouteCall>()
   let routing = false
-  /** When the first message of this turn was routed, in ms. */
+  /** When this turn's first message was routed, in ms. */
   let began: number | undefined
 
   const hasTime = (): boolean => {
@@ -44,7 +44,7 @@ export function flatten (emitter: EmitterInternals): void {
 
   emitter._do = (message, done) => {
     if (routing || waiting.length > 0 || !hasTime()) {
-      // It counts as one that is being routed, so that nothing overtakes it.
+      // It counts as being routed, so that nothing overtakes it.
       emitter.current++
       waiting.push([message, done])
       return emitter
@@ -61,7 +61,7 @@ export function flatten (emitter: EmitterInternals): void {
   emitter._messageCallbacks = new Fifo()
 }
 
-/** A queue whose front costs the same at any length: V8 moves a whole array of more than some 50,000 for each `shift`. */
+/** A queue whose front costs the same at any length: with more than some 50,000 items, V8 moves the whole array for each `shift`. */
 class Fifo<T> {
   #items: Array<T | undefined> = []
   #head = 0

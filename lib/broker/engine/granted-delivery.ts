@@ -5,43 +5,43 @@ import { internalsOf, type ClientInternals, type Deliver, type DeliveredPacket a
 import { subscriptionsOf, type Decline, type RoutingAedes } from './routing-aedes.ts'
 
 type Qos = 0 | 1 | 2
-type Persistence = Pick<BrokerPersistence, 'outgoingEnqueue'>
+type SessionQueues = Pick<BrokerPersistence, 'outgoingEnqueue'>
 
-/** What knows whether a client may and can receive now. */
-interface Recipient {
+/** Knows whether a client may and can receive now. */
+interface Receiver {
   /** @param isLast whether no other client takes the message */
   declines (topic: string, isLast: boolean): Decline | undefined
 }
 
 /** How a client gets what is published on one topic. */
 interface Grant {
-  /** Highest QoS of the subscriptions that match; undefined: none does. */
+  /** Highest QoS of the matching subscriptions; undefined: none matches. */
   qos: Qos | undefined
-  /** Whether a shared subscription alone is the reason: then the message is in nobody's queue yet. */
+  /** Whether only shared subscriptions match: then the message is in nobody's queue yet. */
   shared: boolean
 }
 
-/** Topics of which a client's grant is remembered; publishers choose them, so long ones are not. */
+/** Topics whose grant is remembered for a client. Publishers choose topics, so long ones are not remembered. */
 const mostGrants = 1_000
 const mostTopicLength = 128
-/** Messages, and bytes of them, that wait until a session's queue was sent. */
+/** Messages that may wait until a session's queue was sent, and their bytes. */
 const mostHeld = 10_000
 const mostHeldBytes = 4 * 1024 * 1024
 
 /**
- * Lets a client get each message once, at the highest QoS that its matching subscriptions grant [MQTT-3.3.5-1] and no higher
- * than that [MQTT-3.8.4-6], and after what waited in its session [MQTT-4.6.0-6]. By itself aedes delivers for whichever filter it finds first,
- * lowers the QoS only for a filter without wildcards, and mixes the session's queue with what comes in meanwhile.
+ * Delivers each message once to a client, at the highest QoS that its matching subscriptions grant [MQTT-3.3.5-1] and no higher
+ * [MQTT-3.8.4-6], after everything that waited in its session [MQTT-4.6.0-6]. aedes would deliver for whichever filter it finds first,
+ * lower the QoS only for a filter without wildcards, and mix the session's queue with what comes in meanwhile.
  */
 export class GrantedDelivery {
   #client: Client & ClientInternals
-  #recipient: Recipient
+  #receiver: Receiver
   #aedes: RoutingAedes
-  #persistence: Persistence
-  // aedes' own; they are kept here because the client's are replaced.
+  #queues: SessionQueues
+  // aedes' own functions, kept because the client's are replaced.
   #deliver0: Deliver
   #deliverQoS: Deliver
-  // Made when there is something to remember: most clients of a large broker only publish.
+  // Made once there is something to remember: most clients of a large broker only publish.
   #filters: Map<string, Filter | undefined> | undefined
   #grants: Map<string, Grant> | undefined
   /** Whether aedes has sent what waited in the session. */
@@ -50,11 +50,11 @@ export class GrantedDelivery {
   #heldBytes = 0
   #changes = -1
 
-  constructor (client: Client, recipient: Recipient, aedes: RoutingAedes, persistence: Persistence) {
+  constructor (client: Client, receiver: Receiver, aedes: RoutingAedes, queues: SessionQueues) {
     this.#client = internalsOf(client)
-    this.#recipient = recipient
+    this.#receiver = receiver
     this.#aedes = aedes
-    this.#persistence = persistence
+    this.#queues = queues
     const { deliver0, deliverQoS } = this.#client
     this.#deliver0 = deliver0
     this.#deliverQoS = deliverQoS
@@ -71,13 +71,13 @@ export class GrantedDelivery {
     })
   }
 
-  /** Call it from authorizeForward: what the session's queue held does not come a second time. */
+  /** Call it from authorizeForward, so that what the session's queue held does not come a second time. */
   sentFromQueue ({ brokerId, brokerCounter }: AedesPublishPacket): void {
     const { duplicates } = this.#client
     if (!this.#caughtUp && typeof brokerId === 'string') duplicates[brokerId] = Math.max(duplicates[brokerId] ?? 0, brokerCounter)
   }
 
-  /** One client that cannot be given a message is no reason for the others not to get it. */
+  /** A fault with one client must not keep a message from the others. */
   #deliverOrHangUp (packet: Packet, done: () => void): void {
     try {
       this.#deliver(packet, done)
@@ -86,7 +86,7 @@ export class GrantedDelivery {
     }
   }
 
-  /** aedes does not expect to lose the client while it delivers, and would throw an error that `done` is given. */
+  /** Later, because aedes does not expect to lose the client while it delivers; and `done` gets no error, because aedes would throw it. */
   #hangUp (error: unknown, done: () => void): void {
     setImmediate(() => {
       this.#client.emit('error', error)
@@ -102,20 +102,20 @@ export class GrantedDelivery {
       if (offer.declined !== undefined) return
     }
     if (!client.clean && !this.#caughtUp) {
-      // It is in the session's queue as well: the client gets it when it comes again.
+      // The message is in the session's queue, too: the client gets it when it connects again.
       if (this.#holdsEnough) client.close()
       else this.#hold(packet)
       return void setImmediate(done)
     }
-    // Another of its filters brought it. aedes would see that too, but then forgets the queued one. At once: a thousand filters may bring it.
+    // Another filter of the client brought it already. aedes would notice, but then drop it from the queue. `done` is called at once, because a thousand filters may bring a message.
     if (typeof packet.brokerId === 'string' && (client.duplicates[packet.brokerId] ?? 0) >= packet.brokerCounter) return done()
     const { qos: granted, shared } = this.#grantOf(packet.topic)
-    // [MQTT-4.7.2-1] Retained messages of `$` topics, which aedes finds for `#` too.
+    // aedes finds retained messages of `$` topics for `#`, too. [MQTT-4.7.2-1]
     if (granted === undefined) return void setImmediate(done)
     packet.qos = Math.min(packet.qos, granted) as Qos
     if (packet.qos === 0) return this.#deliver0(packet, done)
     if (shared && !client.clean && !packet.retain) {
-      const queued = this.#persistence.outgoingEnqueue({ clientId: client.id }, packet).then(() => { this.#send(packet, done) })
+      const queued = this.#queues.outgoingEnqueue({ clientId: client.id }, packet).then(() => { this.#send(packet, done) })
       queued.then(undefined, (error: unknown) => { this.#hangUp(error, done) })
       return
     }
@@ -131,15 +131,15 @@ export class GrantedDelivery {
     this.#heldBytes += packet.payload.length
   }
 
-  /** Why another member of a shared subscription is to get a message. */
+  /** Why another member of a shared subscription should get a message instead. */
   #declines (topic: string, isLast: boolean): Decline | undefined {
     const { closed } = this.#client
     if (closed || this.#holdsEnough) return 'slowReader'
-    return this.#recipient.declines(topic, isLast)
+    return this.#receiver.declines(topic, isLast)
   }
 
   #send (packet: Packet, done: () => void): void {
-    // aedes lowers the QoS to that of the filter which is the topic itself, when its immediate runs.
+    // If a filter equals the topic, aedes lowers the QoS to that filter's, in an immediate: raised just before it, and restored just after.
     const exact = subscriptionsOf(this.#client)[packet.topic] as { qos: number } | undefined
     if (exact === undefined || exact.qos >= packet.qos) return this.#deliverQoS(packet, done)
     const { qos } = exact

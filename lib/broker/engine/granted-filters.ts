@@ -2,25 +2,25 @@ import type { Client } from 'aedes'
 import { filterBytes, type StateShare } from '../state-bytes.ts'
 import { subscriptionsOf } from './routing-aedes.ts'
 
-/** Bytes of a filter that count as one subscription; a longer one counts as several. */
+/** Bytes of a filter that count as one subscription; a longer filter counts as several. */
 const bytesPerFilter = 256
 
 /**
- * The filters that a client was granted, from the moment at which it asks: aedes knows those of a session only after the commit,
- * when all others of the packet were asked for as well.
+ * The filters that a client was granted, from the moment it asks: aedes knows a session's filters only after the commit, when all
+ * others of the packet have been asked for, too.
  */
 export class GrantedFilters {
-  /** With what they count. */
+  /** As how many subscriptions each filter counts. */
   #costs = new Map<string, number>()
   #sum = 0
   readonly #kept: StateShare | undefined
 
-  /** @param kept where the filters' bytes count; undefined: they count with the session */
+  /** @param kept counts the filters' bytes; undefined: they count with the session */
   constructor (kept: StateShare | undefined) {
     this.#kept = kept
   }
 
-  /** @param most 0: no limit */
+  /** @param most subscriptions; 0: no limit */
   refusal (filter: string, most: number): 'subscriptionsPerClient' | 'stateBytes' | undefined {
     if (this.#costs.has(filter)) return undefined
     if (most > 0 && this.#sum + costOf(filter) > most) return 'subscriptionsPerClient'

@@ -2,7 +2,7 @@ import { Aedes, type AedesOptions, type Client, type PublishPacket } from 'aedes
 import { internalsOf, type AedesInternals, type ClientInternals } from './aedes-internals.ts'
 import { flatten } from './flat-emitter.ts'
 
-/** Marks a packet that goes no further: agent-in took it, or a rule forbids it. */
+/** Marks a packet that goes no further: the taker has it, or a rule forbids it. */
 const taken = Symbol('taken')
 
 export function markTaken (packet: PublishPacket): void {
@@ -13,17 +13,17 @@ type Done = (error?: Error) => void
 type Hear = Parameters<Aedes['subscribe']>[1]
 type HeardPacket = Parameters<Hear>[0]
 
-/** Why a member of a shared subscription does not take a message: the name under which that is counted. */
+/** Why a member of a shared subscription declines a message: the name under which that is counted. */
 export type Decline = 'rules' | 'slowReader'
 
-/** A message of a shared subscription, while one of its members is asked whether it takes it. */
+/** A message of a shared subscription, while one of its members is asked to take it. */
 export interface Offer {
-  /** Nobody else takes it: a member that reads slowly has to. */
+  /** No other member takes it: one that reads slowly has to. */
   isLast: boolean
   declined: Decline | undefined
 }
 
-/** The members of `$share/group/filter`, which get the messages in turn, but for those that may not or cannot receive now. */
+/** The members of `$share/group/filter`. They get the messages in turn, except for those that may not or cannot receive now. */
 class Share {
   readonly members: Hear[] = []
   #aedes: RoutingAedes
@@ -57,7 +57,7 @@ class Share {
         this.#aedes.offer = undefined
       }
       if (offer.declined === undefined) return true
-      // A slow one may take it yet.
+      // A slow member may take it yet.
       if (declined !== 'slowReader') declined = offer.declined
     }
     offer.declined = declined
@@ -65,18 +65,18 @@ class Share {
   }
 }
 
-/** What aedes does when a client comes and goes. */
+/** aedes' own way to register and unregister a client. */
 const registry = internalsOf(Aedes.prototype)
 
-/** aedes, except that a publication which was taken is routed to nobody, and that it knows shared subscriptions. */
+/** aedes, with shared subscriptions, and without routing for a publication that was taken. */
 export class RoutingAedes extends Aedes {
-  /** Subscriptions of the clients that are here, and of this process. */
+  /** Subscriptions of connected clients and of this process. */
   subscriptions = 0
-  /** Rises with every change of somebody's subscriptions. */
+  /** Rises with every change of anybody's subscriptions. */
   changes = 0
-  /** For the client that delivers next: it has the choice. */
+  /** For the client that delivers next, which may decline it. */
   offer: Offer | undefined
-  /** Called for a message that no member of a shared subscription takes. */
+  /** Called when no member of a shared subscription takes a message. */
   declined: ((reason: Decline) => void) | undefined
   declare connectTimeout: AedesInternals['connectTimeout']
   declare maxTopicLevels: AedesInternals['maxTopicLevels']
@@ -115,8 +115,8 @@ export class RoutingAedes extends Aedes {
   }
 
   /**
-   * aedes forgets the subscription in `done`, so that is called at once: were it called later, a SUBSCRIBE that comes in between would be
-   * forgotten with it, and be delivered to for ever. And what was subscribed to ends whatever the limit of levels is by now.
+   * `done` is called at once, because in it aedes forgets the subscription. Any later, a SUBSCRIBE in between would be forgotten, too, and
+   * would be delivered to for ever. The limit of levels is not checked: it may be lower now than at the SUBSCRIBE.
    */
   override unsubscribe (filter: string, hear: Hear, done?: () => void): void {
     this.subscriptions--
@@ -142,19 +142,19 @@ export class RoutingAedes extends Aedes {
     return this.clients[id]
   }
 
-  /** aedes would also register a client that went on its way in, while its last will was written, and never let go of it. */
+  /** aedes would also register a client that left on its way in, while its last will was being written, and never let go of it. */
   registerClient (client: Client): void {
     if (!client.closed) registry.registerClient.call(this, client)
   }
 
-  /** Comes after the end of another client with its id. */
+  /** Called after the end of another client with the same id. */
   _finishRegisterClient (client: Client): void {
     if (client.closed) return
     this.#registered.add(client)
     registry._finishRegisterClient.call(this, client)
   }
 
-  /** aedes would let a client that goes take the entry of another one with its id along. */
+  /** In aedes, a client that leaves would take along the entry of another one with its id. */
   unregisterClient (client: Client): void {
     if (!this.#registered.delete(client)) return
     const entry = this.client(client.id)
@@ -163,12 +163,12 @@ export class RoutingAedes extends Aedes {
   }
 }
 
-/** The filter in `$share/group/filter`; undefined: it is another one. */
+/** The filter in `$share/group/filter`; undefined: the subscription is not shared. */
 export function sharedFilter (filter: string): string | undefined {
   return filter.startsWith('$share/') ? filter.slice(filter.indexOf('/', 7) + 1) : undefined
 }
 
-/** What a client subscribed to, by filter. */
+/** A client's subscriptions, by filter. */
 export function subscriptionsOf (client: Client | undefined): ClientInternals['subscriptions'] {
   return client === undefined ? {} : internalsOf(client).subscriptions
 }

@@ -1,0 +1,236 @@
+import type { Socket } from 'node:net'
+import type { Client, ConnectPacket } from 'aedes'
+import type { Connection } from '../broker.ts'
+import type { Limits } from '../limits.ts'
+import { ConnectionLimits } from '../listening/connection-limits.ts'
+import type { LoginRefusal } from '../login/login-gate.ts'
+import type { SessionOwner } from '../persistence/session.ts'
+import type { Will } from '../persistence/wills.ts'
+import { StateShare, textBytes } from '../state-bytes.ts'
+import { internalsOf, type ClientInternals } from './aedes-internals.ts'
+import type { ClientState } from './client-state.ts'
+import type { Engine } from './engine.ts'
+import { subscriptionsOf } from './routing-aedes.ts'
+import { prepareDelivery } from './subscribe.ts'
+
+/** A client on its way in. */
+interface Newcomer {
+  engine: Engine
+  client: Client & ClientInternals
+  state: ClientState
+  /** Who owns its session: a user who proved the name, or null for an anonymous client. */
+  owner: SessionOwner
+}
+
+/** Why a step ends the connection: the name under which that is counted, and a sentence. */
+type StepRefusal = Pick<LoginRefusal, 'by' | 'text'>
+
+/** aedes' callback: lets the client in, or answers it with a return code. */
+type Authenticated = (error: Error & { returnCode: number } | null, success: boolean | null) => void
+
+/** One step of connecting. After a refusal no further step runs. */
+type Step<R> = (newcomer: Newcomer) => R | undefined
+
+/** Connecting, in order. aedes runs steps of its own (its handlers/connect.js) and calls `ConnectHandler` in between. */
+const steps = {
+  // `admit`: a socket arrived and nothing was read. Limits of connections in all, per address and per second.
+  // `announce`: CONNECT was read.
+  // `authenticate`: LoginGate decides: ban, keepalive, certificate, login, room for a session. Then, in the same go as its decision, so that
+  // no other client gets in between:
+  letIn: [
+    refuseOtherUser,
+    claimSession,
+    reserveMemory,
+    takeOver,
+    allowLargerMessages,
+    grantRights,
+    forgetFormerWill,
+    checkWill,
+    prepareQueue
+  ],
+  // aedes sets the keepalive timer, restores the session's subscriptions, stores the will, and registers the client.
+  register: [
+    confirmSubscriptions,
+    confirmSession,
+    begin
+  ]
+  // aedes sends CONNACK, and then the session's queue.
+} satisfies { letIn: Array<Step<LoginRefusal>>, register: Array<Step<StepRefusal>> }
+function firstRefusal<R> (steps: Array<Step<R>>, newcomer: Newcomer): R | undefined {
+  for (const step of steps) {
+    const refusal = step(newcomer)
+    if (refusal !== undefined) return refusal
+  }
+  return undefined
+}
+
+/** MQTT lets anybody take over a client id and its session. Here only its user may: otherwise one user could shut another out and get its messages. */
+function refuseOtherUser ({ engine, client, owner }: Newcomer): LoginRefusal | undefined {
+  const former = formerOf(engine, client)
+  if (former?.verified !== true || former.username === owner) return undefined
+  return { by: 'clientIdTaken', returnCode: 2, text: 'another user is connected with the client id' }
+}
+
+const sessionTaken = { by: 'clientIdTaken', returnCode: 2, text: 'another user has a session with the client id' } as const
+
+function claimSession ({ engine: { persistence }, client, owner }: Newcomer): LoginRefusal | undefined {
+  return persistence.claimSession(client.id, owner) ? undefined : sessionTaken
+}
+
+/** Count what CONNECT has the broker remember, if there is room for it and the client is still here. */
+function reserveMemory ({ engine: { persistence, connections }, client, state }: Newcomer): LoginRefusal | undefined {
+  const will: Will | undefined = client._will
+  const kept = new StateShare(persistence.stateBytes)
+  const bytes = textBytes(client.id) + textBytes(state.username) + (will === undefined ? 0 : textBytes(will.topic) + will.payload.length)
+  if (!kept.hasRoomFor(bytes)) return { by: 'stateBytes', returnCode: 3, text: 'all clients together have the broker remember too much' }
+  if (!connections.here.has(state)) return undefined
+  kept.add(bytes)
+  state.kept = kept
+  return undefined
+}
+
+/** aedes ends the connection that has the client id so far, later. */
+function takeOver ({ engine, client }: Newcomer): undefined {
+  const former = formerOf(engine, client)
+  if (former !== undefined) former.reason ??= 'another connection took over the client id'
+}
+
+function allowLargerMessages ({ engine: { options }, state }: Newcomer): undefined {
+  state.arrival.messages?.limitPackets(options.limits.packetBytes, true)
+}
+
+function grantRights ({ engine, client, state, owner }: Newcomer): undefined {
+  state.verified = owner !== null
+  state.rights = engine.rightsOf(state, client.id)
+}
+
+function forgetFormerWill ({ engine: { persistence }, client, owner }: Newcomer): undefined {
+  persistence.cameBack(client.id, owner)
+}
+
+/** A will that the rules forbid is not even stored. Any other is stored with its owner, so that it can be checked again after a restart. */
+function checkWill ({ engine: { counters }, client, state: { rights }, owner }: Newcomer): undefined {
+  const will: Will | undefined = client._will
+  if (will === undefined) return
+  will.owner = owner
+  if (rights?.mayPublish(will.topic) !== false) return
+  client._will = undefined
+  counters.dropped('rules')
+}
+
+/** A session may have a queue, which is sent before any SUBSCRIBE. */
+function prepareQueue ({ engine, client, state }: Newcomer): undefined {
+  if (!client.clean) prepareDelivery(engine, client, state)
+}
+
+/** The session may have been ended after aedes read its subscriptions. */
+function confirmSubscriptions ({ engine: { persistence }, client }: Newcomer): StepRefusal | undefined {
+  if (client.clean || persistence.hasSubscriptions(client.id, Object.keys(subscriptionsOf(client)))) return undefined
+  return { by: 'sessionEnded', text: 'its session was ended while it connected' }
+}
+
+/** Another user may have got a session with the client id since `claimSession`. */
+function confirmSession ({ engine: { persistence }, client, owner }: Newcomer): StepRefusal | undefined {
+  return persistence.clientCame(client.id, client.clean, owner) ? undefined : sessionTaken
+}
+
+function begin ({ engine, client, state }: Newcomer): undefined {
+  const { username, verified, arrival: { address } } = state
+  const connection: Connection = { number: engine.counters.connected(engine.aedes.connectedClients), clientId: client.id, username, verified, address, gone: false }
+  state.connection = connection
+  // The rules may have changed since the client was let in.
+  state.rights = engine.rightsOf(state)
+  state.connectedAt = Date.now()
+  state.clean = client.clean
+}
+
+/** The connection that has the client id so far. */
+function formerOf ({ aedes, connections }: Engine, { id }: Client): ClientState | undefined {
+  const former = aedes.client(id)
+  return former === undefined ? undefined : connections.stateOf(former)
+}
+
+/** Lets clients in, step by step. */
+export class ConnectHandler {
+  /** Whether there ever was a session that outlives its connection: it may have subscriptions while its client is away. */
+  hasHadSessions: boolean
+  #engine: Engine
+  #limits: ConnectionLimits
+
+  constructor (engine: Engine) {
+    this.#engine = engine
+    this.#limits = new ConnectionLimits(engine.options.limits)
+    this.hasHadSessions = engine.persistence.counters.sessions > 0
+  }
+
+  configure (limits: Limits): void {
+    this.#limits.limits = limits
+  }
+
+  /** Whether a socket may come in; one that may has to `leave`. */
+  admit (socket: Socket): boolean {
+    const { aedes, counters } = this.#engine
+    if (aedes.closed) return false
+    counters.sockets++
+    const address = socket.remoteAddress ?? ''
+    const refusal = this.#limits.enter(address)
+    if (refusal === undefined) return true
+    this.#engine.refused(refusal, `the limit ${refusal}`, { address })
+    return false
+  }
+
+  leave (socket: Socket): void {
+    // Node remembers the address, because `admit` asked for it.
+    this.#limits.leave(socket.remoteAddress ?? '')
+  }
+
+  /** CONNECT was read. */
+  announce (client: Client, packet: ConnectPacket): void {
+    const { connections, counters } = this.#engine
+    const state = connections.stateOf(client)
+    if (state !== undefined) {
+      state.keepalive = packet.keepalive ?? 0
+      state.isBridge = (packet as { bridgeMode?: boolean }).bridgeMode === true
+    }
+    counters.connects++
+  }
+
+  /** aedes asks whether the client may come in. */
+  authenticate (client: Client, username: string | undefined, password: Buffer | undefined, done: Authenticated): void {
+    try {
+      const engine = this.#engine
+      const state = engine.connections.stateOf(client) as ClientState
+      const { arrival, keepalive } = state
+      state.username = arrival.username ?? username
+      const newSession = !client.clean && !engine.persistence.hasSession(client.id)
+      engine.gate.decide({ clientId: client.id, newSession, keepalive, username, password, arrival }, decision => {
+        const refusal = 'by' in decision ? decision : firstRefusal(steps.letIn, newcomer(engine, client, state, decision.verified))
+        if (refusal === undefined) return done(null, true)
+        state.refusal = refusal.by
+        done(Object.assign(new Error(refusal.text), { returnCode: refusal.returnCode }), false)
+      }).catch((error: Error) => { client.emit('error', error) })
+    } catch (error) {
+      client.emit('error', error as Error)
+    }
+  }
+
+  /** aedes has registered a client. @returns its connection; undefined: it was refused after all */
+  register (client: Client): Connection | undefined {
+    const engine = this.#engine
+    const state = engine.connections.stateOf(client)
+    if (state === undefined) return undefined
+    const refusal = firstRefusal(steps.register, newcomer(engine, client, state, state.verified))
+    if (refusal !== undefined) {
+      const { username, arrival: { address } } = state
+      engine.refused(refusal.by, refusal.text, { clientId: client.id, username, address })
+      engine.connections.hangUp(client, refusal.text)
+      return undefined
+    }
+    this.hasHadSessions ||= !client.clean
+    return state.connection
+  }
+}
+
+function newcomer (engine: Engine, client: Client, state: ClientState, verified: boolean): Newcomer {
+  return { engine, client: internalsOf(client), state, owner: verified ? state.username ?? '' : null }
+}

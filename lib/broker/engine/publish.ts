@@ -1,0 +1,129 @@
+import type { Client, PublishPacket } from 'aedes'
+import { PlatziverseError, reasonOf } from '../../errors.ts'
+import type { Publication, Publisher, Taker } from '../broker.ts'
+import type { BrokerPersistence } from '../persistence/broker-persistence.ts'
+import { formerWill, type Will } from '../persistence/wills.ts'
+import type { Counters } from '../watching/counters.ts'
+import type { ClientState } from './client-state.ts'
+import type { Connections } from './connections.ts'
+import type { Engine } from './engine.ts'
+import type { LocalClient } from './local-client.ts'
+import { markTaken, type RoutingAedes } from './routing-aedes.ts'
+
+/** aedes' callback: acknowledges the publication, or hangs up on the client. */
+type Done = (error?: Error | null) => void
+
+/** Decides on every publication that comes in, wills included: dropped, given to the taker, or routed to subscribers. */
+export class PublishHandler {
+  #engine: Engine
+  #local: LocalClient
+  // Read for every message.
+  #aedes: RoutingAedes
+  #connections: Connections
+  #counters: Counters
+  #persistence: BrokerPersistence
+  #taker: Taker
+
+  constructor (engine: Engine, local: LocalClient) {
+    this.#engine = engine
+    this.#local = local
+    this.#aedes = engine.aedes
+    this.#connections = engine.connections
+    this.#counters = engine.counters
+    this.#persistence = engine.persistence
+    this.#taker = engine.taker
+  }
+
+  /** What comes in without a connection of its own: see `Broker.bring`. */
+  async bring (publication: Publication, origin?: string): Promise<void> {
+    const { topic, payload, connection } = publication
+    this.#counters.publishReceived(payload.length)
+    const rights = this.#engine.rules.for({ username: connection?.verified === true ? connection.username : undefined, clientId: connection?.clientId ?? '' })
+    if (topic.startsWith('$SYS/') || rights?.mayPublish(topic) === false) {
+      this.#counters.dropped('rules')
+      throw new PlatziverseError('PUBLISH_FORBIDDEN', `The topic ${JSON.stringify(topic)} may not be published to.`)
+    }
+    if (!this.#taker.takes(topic)) return await this.#local.publish(publication, origin)
+    await new Promise<void>((resolve, reject) => {
+      this.#taker.take(publication, error => {
+        if (error === undefined) resolve()
+        else reject(new PlatziverseError('DELIVERY_UNSETTLED', `${reasonOf(error)}.`, { cause: error }))
+      })
+    })
+  }
+
+  /** aedes' hook. @param client null: the packet is a will that was found after a restart */
+  authorize (client: Client | null, packet: PublishPacket, done: Done): void {
+    const will = formerWill(packet)
+    // For such a will aedes gives the client that has its id now, or null.
+    if (will !== undefined || client === null) return this.#publishFormerWill(will ?? packet as Will, done)
+    const state = this.#connections.stateOf(client)
+    try {
+      this.#authorize(client, state, packet, done)
+    } catch (error) {
+      // Even after the client's end.
+      done(error as Error)
+    }
+  }
+
+  #authorize (client: Client, state: ClientState | undefined, packet: PublishPacket, done: Done): void {
+    const { topic, qos } = packet
+    this.#counters.publishReceived(packet.payload.length)
+    // The check of `$SYS/` is aedes' own, which this hook replaces. A forbidden publication is acknowledged and goes nowhere. [MQTT-3.3.5-2]
+    if (topic.startsWith('$SYS/') || state?.rights?.mayPublish(topic) === false) {
+      this.#counters.dropped('rules')
+      markTaken(packet)
+      return done(null)
+    }
+    // aedes publishes a will only after it has closed the client.
+    const will = client.closed
+    const finished = (error?: Error | null): void => {
+      // There is nobody left to acknowledge to, and aedes would report the failed write.
+      if (!will && client.closed) return
+      if (error && state !== undefined) state.reason ??= `not acknowledged: ${error.message}`
+      try {
+        done(error ?? null)
+      } catch (fault) {
+        // Whoever took the publication settles those of other clients in the same go.
+        client?.emit('error', fault as Error)
+      }
+    }
+    // A client that left before it was let in has a will, too, and no connection.
+    const publisher = state?.connection ?? (state && { clientId: client.id, username: state.username, verified: state.verified })
+    if (qos !== 2 || will) return this.#pass(client, state, packet, will, finished, publisher)
+    const settle = this.#persistence.receive(client, packet, finished)
+    if (settle === undefined) markTaken(packet)
+    else this.#pass(client, state, packet, will, settle, publisher)
+  }
+
+  #publishFormerWill (will: Will, done: Done): void {
+    const { clientId = '', owner, topic } = will
+    const publisher: Publisher = { clientId, username: owner ?? undefined, verified: typeof owner === 'string' }
+    this.#counters.publishReceived(will.payload.length)
+    // A will without a known owner was checked when it was stored.
+    const isForbidden = topic.startsWith('$SYS/') || (owner !== undefined && !this.#engine.rules.for(publisher).mayPublish(topic))
+    if (isForbidden) this.#counters.dropped('rules')
+    // Its client may have come back since aedes looked for wills.
+    if (!isForbidden && this.#persistence.isToPublish(will)) return this.#pass(null, undefined, will as PublishPacket, true, done, publisher)
+    markTaken(will as PublishPacket)
+    done(null)
+  }
+
+  /** Give a publication to the taker or to the subscribers. */
+  #pass (client: Client | null, state: ClientState | undefined, packet: PublishPacket, will: boolean, settle: (error?: Error) => void, publisher: Publisher | undefined): void {
+    const { topic, qos, retain } = packet
+    if (this.#taker.takes(topic)) {
+      markTaken(packet)
+      const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
+      return this.#taker.take({ topic, payload, qos, retain, will, connection: state?.connection, publisher }, settle)
+    }
+    this.#taker.passes?.(topic, publisher?.clientId ?? '')
+    // aedes publishes it after this.
+    if (qos === 0 || will) return settle()
+    // aedes acknowledges QoS 1 before it publishes, and a repeated QoS 2 while it publishes. Published here, so that PUBACK and PUBREC mean that every queue has it.
+    this.#aedes.publish(packet, client, (error?: Error | null) => {
+      markTaken(packet)
+      settle(error ?? undefined)
+    })
+  }
+}
