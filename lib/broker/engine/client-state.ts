@@ -1,6 +1,9 @@
 import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
 import type { Rights } from '../access/rules.ts'
+import { internalsOf, type ClientInternals } from '../aedes/aedes-internals.ts'
+import type { GrantedDelivery } from '../aedes/granted-delivery.ts'
+import type { Decline } from '../aedes/routing-aedes.ts'
 import type { Arrival, Connection } from '../broker.ts'
 import type { StateShare } from '../state-bytes.ts'
 import { corkPerTurn } from '../stream/cork.ts'
@@ -11,10 +14,7 @@ import { Pieces } from '../stream/pieces.ts'
 import { strangerIn } from '../stream/strangers.ts'
 import { Turn, type Turns } from '../stream/turns.ts'
 import { violations, type Violation } from '../stream/violation.ts'
-import { internalsOf, type ClientInternals } from './aedes-internals.ts'
-import type { GrantedDelivery } from './granted-delivery.ts'
 import type { GrantedFilters } from './granted-filters.ts'
-import type { Decline } from './routing-aedes.ts'
 
 /** Bytes of packets that aedes may handle at a time. */
 const mostAhead = 262_144

@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Client, ConnectPacket } from 'aedes'
+import { internalsOf, type ClientInternals } from '../aedes/aedes-internals.ts'
+import { subscriptionsOf } from '../aedes/routing-aedes.ts'
 import type { Connection } from '../broker.ts'
 import type { Limits } from '../limits.ts'
 import { ConnectionLimits } from '../listening/connection-limits.ts'
@@ -7,10 +9,8 @@ import type { LoginRefusal } from '../login/login-gate.ts'
 import type { SessionOwner } from '../persistence/session.ts'
 import type { Will } from '../persistence/wills.ts'
 import { StateShare, textBytes } from '../state-bytes.ts'
-import { internalsOf, type ClientInternals } from './aedes-internals.ts'
 import type { ClientState } from './client-state.ts'
 import type { Engine } from './engine.ts'
-import { subscriptionsOf } from './routing-aedes.ts'
 import { prepareDelivery } from './subscribe.ts'
 
 /** A client on its way in. */

@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
+import type { RoutingAedes } from '../aedes/routing-aedes.ts'
 import type { Arrival, WebSocketMessages } from '../broker.ts'
 import type { Limits } from '../limits.ts'
 import { IncomingBytes } from '../stream/incoming-bytes.ts'
@@ -8,7 +9,6 @@ import { UnreadBytes } from '../stream/unread-bytes.ts'
 import type { Violation } from '../stream/violation.ts'
 import type { Counters } from '../watching/counters.ts'
 import { ClientState, mostUnread, type ConnectionObserver } from './client-state.ts'
-import type { RoutingAedes } from './routing-aedes.ts'
 
 /** Longest pause, in ms, between two checks for packets that stay incomplete. */
 const longestSweep = 15_000

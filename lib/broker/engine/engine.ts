@@ -1,14 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { longestTimer } from '../../time.ts'
 import { Rules, type Rights } from '../access/rules.ts'
+import type { RoutingAedes } from '../aedes/routing-aedes.ts'
 import type { BrokerOptions, ClientEvent, Taker } from '../broker.ts'
 import { LoginGate } from '../login/login-gate.ts'
 import type { BrokerPersistence } from '../persistence/broker-persistence.ts'
 import { Counters } from '../watching/counters.ts'
 import type { ClientState } from './client-state.ts'
 import { Connections } from './connections.ts'
-import type { RoutingAedes } from './routing-aedes.ts'
-
 
 /** As much of a client as is known when it is refused. */
 export interface RefusedClient {

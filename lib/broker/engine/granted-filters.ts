@@ -1,6 +1,6 @@
 import type { Client } from 'aedes'
+import { subscriptionsOf } from '../aedes/routing-aedes.ts'
 import { filterBytes, type StateShare } from '../state-bytes.ts'
-import { subscriptionsOf } from './routing-aedes.ts'
 
 /** Bytes of a filter that count as one subscription; a longer filter counts as several. */
 const bytesPerFilter = 256

@@ -1,5 +1,6 @@
 import type { Client, PublishPacket } from 'aedes'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
+import { markTaken, type RoutingAedes } from '../aedes/routing-aedes.ts'
 import type { Publication, Publisher, Taker } from '../broker.ts'
 import type { BrokerPersistence } from '../persistence/broker-persistence.ts'
 import { formerWill, type Will } from '../persistence/wills.ts'
@@ -8,7 +9,6 @@ import type { ClientState } from './client-state.ts'
 import type { Connections } from './connections.ts'
 import type { Engine } from './engine.ts'
 import type { LocalClient } from './local-client.ts'
-import { markTaken, type RoutingAedes } from './routing-aedes.ts'
 
 /** aedes' callback: acknowledges the publication, or hangs up on the client. */
 type Done = (error?: Error | null) => void

@@ -1,10 +1,10 @@
 import type { AedesPublishPacket, Client, Subscription } from 'aedes'
 import { reasonOf } from '../../errors.ts'
+import { GrantedDelivery } from '../aedes/granted-delivery.ts'
 import type { Counters } from '../watching/counters.ts'
 import { unreadBeforeDropping, type ClientState } from './client-state.ts'
 import type { Connections } from './connections.ts'
 import type { Engine } from './engine.ts'
-import { GrantedDelivery } from './granted-delivery.ts'
 import { GrantedFilters } from './granted-filters.ts'
 import { isFrom } from './local-client.ts'
 

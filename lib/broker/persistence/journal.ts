@@ -1,6 +1,7 @@
 import { mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Database } from 'sqlite3'
+import { Backoff } from '../../backoff.ts'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
 import type { SqliteDriver } from '../../sqlite/driver.ts'
 import { isGone, openSqliteDatabase } from '../../sqlite/open-sqlite.ts'
@@ -28,8 +29,7 @@ const recordsVersion = 2
 /** ms to wait for a predecessor that is still closing. */
 const busyTimeout = 2_000
 /** ms between attempts to write while that fails. */
-const firstPause = 100
-const longestPause = 30_000
+const pauses = { min: 100, max: 30_000 }
 /** Records read at a time. */
 const page = 10_000
 
@@ -104,7 +104,7 @@ class DiskJournal implements Journal {
   #current: Deferred | undefined
   #writing: Promise<void> | undefined
   #closing: Promise<void> | undefined
-  #pause = firstPause
+  #backoff = new Backoff(pauses)
   #wake: (() => void) | undefined
 
   constructor (db: Database, folder: string, file: string, last: number, onFailure: OnFailure, driver: SqliteDriver | undefined) {
@@ -197,17 +197,16 @@ class DiskJournal implements Journal {
       const error = await this.#run(changes).catch((error: unknown) => error as Error)
       if (error === undefined) {
         if (failed) this.#onFailure(undefined)
-        this.#pause = firstPause
+        this.#backoff.reset()
         return
       }
       const failure = explain(error, this.#file)
       if (!failed) this.#onFailure(failure)
       if (this.#closing !== undefined) throw failure
       await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, this.#pause)
+        const timer = setTimeout(resolve, this.#backoff.next())
         this.#wake = () => { clearTimeout(timer); resolve() }
       })
-      this.#pause = Math.min(2 * this.#pause, longestPause)
     }
   }
 }

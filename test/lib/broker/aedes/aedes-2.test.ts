@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { connect } from 'mqtt'
-import { RoutingAedes } from '../../../../lib/broker/engine/routing-aedes.ts'
+import { RoutingAedes } from '../../../../lib/broker/aedes/routing-aedes.ts'
 import { claimDelivery } from '../../../../lib/intake/pending-deliveries.ts'
 import { topics } from '../../../../lib/messages/topics.ts'
 import { openBroker, openIntake } from '../../../helpers/broker.ts'
@@ -17,7 +17,7 @@ import { publishPacket, rawClient } from '../../../helpers/raw-client.ts'
 const version = '2.0.0-beta.1'
 const engine = `it is aedes ${version} that is tested`
 const hook = new URL('../../../helpers/aedes-2.ts', import.meta.url).href
-const contract = ['broker/engine/aedes-2', 'broker/engine/broker', 'broker/access/access', 'broker/engine/granted-delivery', 'intake/intake', 'intake/presence', 'broker/listening/listeners']
+const contract = ['broker/aedes/aedes-2', 'broker/engine/broker', 'broker/access/access', 'broker/aedes/granted-delivery', 'intake/intake', 'intake/presence', 'broker/listening/listeners']
 
 /** What fails on it, and why. */
 const expected: Record<string, string> = {

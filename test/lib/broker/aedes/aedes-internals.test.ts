@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { test } from 'node:test'
 import { Aedes, type Client } from 'aedes'
-import { aedesMembers, clientMembers, emitterMembers, internalsOf } from '../../../../lib/broker/engine/aedes-internals.ts'
+import { aedesMembers, clientMembers, emitterMembers, internalsOf } from '../../../../lib/broker/aedes/aedes-internals.ts'
 import { rawClient } from '../../../helpers/raw-client.ts'
 
 /** The `typeof` of the members of `object` that `expected` names; what is not there at all is `missing`. */
