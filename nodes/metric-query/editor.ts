@@ -1,4 +1,4 @@
-import { chooseDatabase } from '../platziverse-database/editor-select.ts'
+import { chooseDatabase } from '../shared/editor/database-select.ts'
 import { RED, textsOf, type Validator } from '../shared/editor/red.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
 import { fieldsOf, metricQueryDefaults as defaults, type MetricQueryConfig } from './config.ts'

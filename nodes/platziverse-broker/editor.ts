@@ -4,11 +4,11 @@ import type { List } from '../shared/editor/list.ts'
 import { RED, type EditorNode } from '../shared/editor/red.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
 import { brokerDefaults as defaults, type BrokerConfig, type SavedListener } from './config.ts'
-import { isOpen, text, type BrokerNode } from './editor-form.ts'
-import { limitProblems, prepareLimits } from './editor-limits.ts'
-import { hasTls, listenerProblems, prepareListeners, type ListenerProblem } from './editor-listeners.ts'
-import { prepareRules, ruleProblems } from './editor-rules.ts'
-import { prepareUsers, usersOf } from './editor-users.ts'
+import { isOpen, text, type BrokerNode } from './editor/form.ts'
+import { limitProblems, prepareLimits } from './editor/limits.ts'
+import { hasTls, listenerProblems, prepareListeners, type ListenerProblem } from './editor/listeners.ts'
+import { prepareRules, ruleProblems } from './editor/rules.ts'
+import { prepareUsers, usersOf } from './editor/users.ts'
 
 const tabNames = ['general', 'listeners', 'users', 'rules', 'limits', 'storage'] as const
 

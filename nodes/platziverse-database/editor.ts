@@ -3,10 +3,10 @@ import { markTab, prepareTabs, type Part } from '../shared/editor/form.ts'
 import { RED, type Validator } from '../shared/editor/red.ts'
 import { numberProblem } from '../shared/editor/validate.ts'
 import { databaseDefaults as defaults, type DatabaseConfig, type SavedOverride } from './config.ts'
-import { connectionProblem, prepareConnection } from './editor-connection.ts'
-import { fieldOf, text, valueIn, type DatabaseNode } from './editor-form.ts'
-import { daysProblem, overrideProblems, prepareKeeping } from './editor-keeping.ts'
-import { prepareTest } from './editor-test.ts'
+import { connectionProblem, prepareConnection } from './editor/connection.ts'
+import { fieldOf, text, valueIn, type DatabaseNode } from './editor/form.ts'
+import { daysProblem, overrideProblems, prepareKeeping } from './editor/keeping.ts'
+import { prepareTest } from './editor/test.ts'
 
 const tabNames = ['connection', 'keeping', 'outages'] as const
 

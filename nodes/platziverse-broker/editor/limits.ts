@@ -1,8 +1,8 @@
-import { limitDefaults, limitMaxima, type BrokerConfig, type LimitName } from './config.ts'
-import { input, mark, valueOf } from '../shared/editor/fields.ts'
-import { equal, markTab, numberOrText, type Part } from '../shared/editor/form.ts'
-import { numberProblem } from '../shared/editor/validate.ts'
-import { text, type BrokerNode } from './editor-form.ts'
+import { limitDefaults, limitMaxima, type BrokerConfig, type LimitName } from '../config.ts'
+import { input, mark, valueOf } from '../../shared/editor/fields.ts'
+import { equal, markTab, numberOrText, type Part } from '../../shared/editor/form.ts'
+import { numberProblem } from '../../shared/editor/validate.ts'
+import { text, type BrokerNode } from './form.ts'
 
 /** What a limit counts; the order is the form's. */
 const units: Record<LimitName, 'clients' | 'aSecond' | 'bytesASecond' | 'seconds' | 'bytes' | 'levels' | 'filters' | 'messages' | 'agents'> = {

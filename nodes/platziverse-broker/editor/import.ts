@@ -1,4 +1,4 @@
-import { ask, text } from './editor-form.ts'
+import { ask, text } from './form.ts'
 
 /** What is wrong with a line of a file; see admin.ts. */
 export interface Problem {

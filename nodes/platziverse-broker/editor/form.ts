@@ -1,6 +1,6 @@
-import { post } from '../shared/editor/form.ts'
-import { RED, textsOf, type EditorNode } from '../shared/editor/red.ts'
-import type { BrokerConfig, BrokerCredentials } from './config.ts'
+import { post } from '../../shared/editor/form.ts'
+import { RED, textsOf, type EditorNode } from '../../shared/editor/red.ts'
+import type { BrokerConfig, BrokerCredentials } from '../config.ts'
 
 // What the parts of the form share.
 

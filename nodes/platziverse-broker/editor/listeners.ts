@@ -1,9 +1,9 @@
-import { customaryCertificatePort, customaryPorts, type SavedListener } from './config.ts'
-import { input, select, valueOf } from '../shared/editor/fields.ts'
-import { markTab, numberOrText } from '../shared/editor/form.ts'
-import { prepareList, type Fields, type List, type RowProblem } from '../shared/editor/list.ts'
-import { numberProblem } from '../shared/editor/validate.ts'
-import { text, type BrokerNode } from './editor-form.ts'
+import { customaryCertificatePort, customaryPorts, type SavedListener } from '../config.ts'
+import { input, select, valueOf } from '../../shared/editor/fields.ts'
+import { markTab, numberOrText } from '../../shared/editor/form.ts'
+import { prepareList, type Fields, type List, type RowProblem } from '../../shared/editor/list.ts'
+import { numberProblem } from '../../shared/editor/validate.ts'
+import { text, type BrokerNode } from './form.ts'
 
 export type ListenerProblem = RowProblem<SavedListener>
 

@@ -1,6 +1,6 @@
-import { post } from '../shared/editor/form.ts'
-import type { DatabaseConfig, DatabaseCredentials } from './config.ts'
-import { fieldNames, fieldOf, text, type DatabaseNode } from './editor-form.ts'
+import { post } from '../../shared/editor/form.ts'
+import type { DatabaseConfig, DatabaseCredentials } from '../config.ts'
+import { fieldNames, fieldOf, text, type DatabaseNode } from './form.ts'
 
 /** See admin.ts. */
 type Answer = Good | { ok: false, code: string, detail: string, help: string }

@@ -1,10 +1,10 @@
-import type { SavedRule } from './config.ts'
-import { input, select, valueOf } from '../shared/editor/fields.ts'
-import { markTab, type Part } from '../shared/editor/form.ts'
-import { prepareList, type Fields, type RowProblem } from '../shared/editor/list.ts'
-import { isTopicFilter } from '../shared/editor/validate.ts'
-import { ask, complain, text, type BrokerNode } from './editor-form.ts'
-import { button, prepareImport, type Problem } from './editor-import.ts'
+import type { SavedRule } from '../config.ts'
+import { input, select, valueOf } from '../../shared/editor/fields.ts'
+import { markTab, type Part } from '../../shared/editor/form.ts'
+import { prepareList, type Fields, type RowProblem } from '../../shared/editor/list.ts'
+import { isTopicFilter } from '../../shared/editor/validate.ts'
+import { ask, complain, text, type BrokerNode } from './form.ts'
+import { button, prepareImport, type Problem } from './import.ts'
 
 const empty: SavedRule = { subject: 'everyone', username: '', access: 'readwrite', topic: '' }
 const subjects = ['everyone', 'anonymous', 'user'] as const

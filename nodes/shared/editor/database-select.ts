@@ -1,5 +1,5 @@
-import { RED, type EditorNode } from '../shared/editor/red.ts'
-import { databaseDefaults } from './config.ts'
+import { RED, type EditorNode } from './red.ts'
+import { databaseDefaults } from '../../platziverse-database/config.ts'
 
 const type = 'platziverse-database'
 

@@ -1,8 +1,8 @@
-import { RED } from '../shared/editor/red.ts'
-import { input, mark, valueOf } from '../shared/editor/fields.ts'
-import { markTab, type Part } from '../shared/editor/form.ts'
-import { ask, complain, isOpen, text, type BrokerNode } from './editor-form.ts'
-import { prepareImport, type Problem } from './editor-import.ts'
+import { RED } from '../../shared/editor/red.ts'
+import { input, mark, valueOf } from '../../shared/editor/fields.ts'
+import { markTab, type Part } from '../../shared/editor/form.ts'
+import { ask, complain, isOpen, text, type BrokerNode } from './form.ts'
+import { prepareImport, type Problem } from './import.ts'
 
 interface User {
   username: string

@@ -1,7 +1,7 @@
-import { markTab, showDefaults } from '../shared/editor/form.ts'
-import { isVariable, numberProblem } from '../shared/editor/validate.ts'
-import { databaseDefaults as defaults, driverPackages, usualPorts, type DatabaseConfig } from './config.ts'
-import { fieldOf, isOpen, text, valueIn, type DatabaseNode, type FieldName } from './editor-form.ts'
+import { markTab, showDefaults } from '../../shared/editor/form.ts'
+import { isVariable, numberProblem } from '../../shared/editor/validate.ts'
+import { databaseDefaults as defaults, driverPackages, usualPorts, type DatabaseConfig } from '../config.ts'
+import { fieldOf, isOpen, text, valueIn, type DatabaseNode, type FieldName } from './form.ts'
 
 type ConnectionField = Extract<FieldName, 'filename' | 'connection' | 'host' | 'port' | 'database' | 'poolSize'>
 

@@ -1,5 +1,5 @@
-import { textsOf, type EditorNode } from '../shared/editor/red.ts'
-import { databaseDefaults, type DatabaseConfig } from './config.ts'
+import { textsOf, type EditorNode } from '../../shared/editor/red.ts'
+import { databaseDefaults, type DatabaseConfig } from '../config.ts'
 
 // What the parts of the form share.
 
