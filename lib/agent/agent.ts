@@ -13,7 +13,8 @@ import { resolveAgentOptions, type AgentOptions, type AgentSettings } from './op
 import { Outbox } from './outbox.ts'
 
 export { PlatziverseError } from '../errors.ts'
-export { hostMetricGroups, hostMetrics, type HostMetric, type HostMetricGroup } from './host-metrics.ts'
+export { hostMetricGroups, type HostMetricGroup } from './host-metric-groups.ts'
+export { hostMetrics, type HostMetric } from './host-metrics.ts'
 export type { AgentEvents } from './events.ts'
 export type { MetricCallback, MetricFunction, MetricValue } from './meters.ts'
 export type { AgentOptions } from './options.ts'

@@ -2,9 +2,7 @@ import { statfs } from 'node:fs/promises'
 import { cpus } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import systeminformation from 'systeminformation'
-
-export const hostMetricGroups = ['cpu', 'memory', 'temperature', 'disk', 'network'] as const
-export type HostMetricGroup = typeof hostMetricGroups[number]
+import { hostMetricGroups, type HostMetricGroup } from './host-metric-groups.ts'
 
 export interface HostMetric {
   type: string

@@ -1,10 +1,5 @@
 import { isIPv6 } from 'node:net'
 
-/** Whether an address is of this machine only. */
-export function isLoopback (address: string): boolean {
-  return address === '::1' || /^(::ffff:)?127\./.test(address)
-}
-
 /**
  * What counts as one client's address: of IPv6 the /64 that one client usually has to itself; IPv4 in IPv6 as IPv4.
  * Anything that is no address stands for itself, cut to 64 characters.

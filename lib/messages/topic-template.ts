@@ -1,9 +1,8 @@
 import { show } from './metrics.ts'
 import type { Message } from './parse.ts'
+import { agentFields } from './template-fields.ts'
 
 export type TemplateResult = { ok: true, topics: string[] } | { ok: false, detail: string }
-
-const fields = ['uuid', 'username', 'name', 'hostname', 'pid'] as const
 
 /**
  * The topics that a template such as `agent/{uuid}/{type}` gives for a message.
@@ -19,7 +18,7 @@ export function fillTemplate (template: string, message: Message): TemplateResul
   const topics = types.map(type => template.replace(/\{([^{}]*)\}/g, (_, field: string) => {
     if (field === 'type') return type
     if (field === 'kind') return message.kind
-    const value = (fields as readonly string[]).includes(field) ? agent[field] : undefined
+    const value = (agentFields as readonly string[]).includes(field) ? agent[field] : undefined
     if (value === undefined) missing ??= field
     if (String(value).includes('/')) slashed ??= field
     return String(value ?? '')

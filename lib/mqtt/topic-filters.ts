@@ -1,3 +1,5 @@
+import { isTooLong } from './text.ts'
+
 /** A topic filter, level by level: `a/+/#` has the levels `a` and `+`, and the rest of the tree. */
 export interface Filter {
   readonly levels: readonly string[]
@@ -10,7 +12,7 @@ const misplacedWildcard = /[^/][+#]|\+[^/]|#./s
 
 /** @returns undefined when the text is no topic filter [MQTT-4.7.1-2, 4.7.1-3, 4.7.3-1, 4.7.3-2, 4.7.3-3] */
 export function parseFilter (text: string): Filter | undefined {
-  if (text === '' || text.includes('\0') || misplacedWildcard.test(text) || Buffer.byteLength(text) > 65_535) return undefined
+  if (text === '' || text.includes('\0') || misplacedWildcard.test(text) || isTooLong(text)) return undefined
   const levels = text.split('/')
   const rest = levels.at(-1) === '#'
   if (rest) levels.pop()

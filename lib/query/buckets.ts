@@ -3,11 +3,9 @@ import { PlatziverseError } from '../errors.ts'
 import { averageOf, sumOf } from '../store/rollup/large-sums.ts'
 import { day, floor, hour } from '../time.ts'
 import { partsOf, type Dirty, type Scope } from './bucket-parts.ts'
+import type { Aggregate } from './names.ts'
 import { dataDeleted, type About, type Reading, type Source } from './reading.ts'
 import { findAllSeries, findSeries, type FoundSeries } from './series.ts'
-
-export const aggregates = ['avg', 'min', 'max', 'sum', 'count', 'last'] as const
-export type Aggregate = typeof aggregates[number]
 
 /** Buckets begin at multiples of their width since 1970 (UTC). They are whole: the range is widened to where they begin and end. */
 export interface BucketRange {

@@ -1,14 +1,8 @@
 import { PlatziverseError } from '../errors.ts'
-import { aggregates, type Aggregate, type BucketRange } from './buckets.ts'
+import type { BucketRange } from './buckets.ts'
+import { aggregates, queryNames, resultKinds, type Aggregate, type ResultKind } from './names.ts'
 import type { SeriesQuery } from './series.ts'
 import { toDuration, toTime } from './times.ts'
-
-export const queryNames = ['agents', 'connectedAgents', 'agentsOf', 'agent', 'types', 'latest', 'series', 'buckets', 'typeBuckets'] as const
-export type QueryName = typeof queryNames[number]
-
-/** `objects`: all rows at once; `parts`: page by page; `chart`: all rows at once, as points of a chart. */
-export const resultKinds = ['objects', 'parts', 'chart'] as const
-export type ResultKind = typeof resultKinds[number]
 
 /** A query as somebody wrote it: a form, a message, a URL. Null and empty text mean that it says nothing. */
 export type QueryInput = Partial<Record<typeof properties[number], unknown>>

@@ -1,10 +1,9 @@
+import { templateFields } from '../../lib/messages/template-fields.ts'
 import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
 import { RED, textsOf } from '../shared/editor/red.ts'
 import { agentOutDefaults as defaults, type AgentOutConfig } from './config.ts'
 
 const text = textsOf('agent-out')
-
-const fields = ['uuid', 'username', 'name', 'hostname', 'pid', 'kind', 'type']
 
 RED.nodes.registerType<AgentOutConfig>('agent-out', {
   category: 'platziverse',
@@ -33,7 +32,11 @@ watchBrokers('agent-out')
 
 function topicProblem (topic: string): string | undefined {
   if (/[+#]/.test(topic)) return text('agent-out.validation.wildcard')
-  const unknown = [...topic.matchAll(/\{([^{}]*)\}/g)].map(match => match[1] ?? '').find(field => !fields.includes(field))
-  if (unknown !== undefined) return text('agent-out.validation.field', { field: `{${unknown}}`, fields: fields.map(field => `{${field}}`).join(' ') })
+  const unknown = [...topic.matchAll(/\{([^{}]*)\}/g)].map(match => match[1] ?? '').find(name => !templateFields.some(field => field === name))
+  if (unknown !== undefined) return text('agent-out.validation.field', { field: braced(unknown), fields: templateFields.map(braced).join(' ') })
   return /[{}]/.test(topic.replace(/\{[^{}]*\}/g, '')) ? text('agent-out.validation.brace') : undefined
+}
+
+function braced (field: string): string {
+  return `{${field}}`
 }

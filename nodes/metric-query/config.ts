@@ -1,5 +1,4 @@
-import type { Aggregate } from '../../lib/query/buckets.ts'
-import type { QueryName, ResultKind } from '../../lib/query/parse.ts'
+import type { Aggregate, QueryName, ResultKind } from '../../lib/query/names.ts'
 
 /** What a metric-query node saves. */
 export interface MetricQueryConfig {

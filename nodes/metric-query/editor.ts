@@ -1,3 +1,4 @@
+import { toDuration, toTime } from '../../lib/query/times.ts'
 import { chooseDatabase } from '../shared/editor/database-select.ts'
 import { RED, textsOf, type Validator } from '../shared/editor/red.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
@@ -5,16 +6,16 @@ import { fieldsOf, metricQueryDefaults as defaults, type MetricQueryConfig } fro
 
 const text = textsOf('metric-query')
 
-const moment = /^(now|(now)?[+-]\d+(ms|s|m|h|d|w)|\d+|\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d([.,]\d+)?)?([Zz]|[+-]\d\d:?\d\d)?)?)$/
-const span = /^0*[1-9]\d*(ms|s|m|h|d|w)?$/
-
 /** Empty text is fine: the message may say it. */
-function matching (pattern: RegExp, problem: () => string): Validator {
+function saying (isRight: (said: string) => boolean, problem: () => string): Validator {
   return (value, _options) => {
     const said = String(value ?? '').trim()
-    return said === '' || pattern.test(said) || problem()
+    return said === '' || isRight(said) || problem()
   }
 }
+
+const isTime = (said: string): boolean => toTime(said, Date.now()) !== undefined
+const timeProblem = (field: 'from' | 'to') => (): string => text('metric-query.validation.time', { label: text(`metric-query.form.${field}`) })
 
 RED.nodes.registerType<MetricQueryConfig>('metric-query', {
   category: 'platziverse',
@@ -29,11 +30,11 @@ RED.nodes.registerType<MetricQueryConfig>('metric-query', {
     uuid: { value: defaults.uuid },
     metricType: { value: defaults.metricType },
     username: { value: defaults.username },
-    from: { value: defaults.from, validate: matching(moment, () => text('metric-query.validation.time', { label: text('metric-query.form.from') })) },
-    to: { value: defaults.to, validate: matching(moment, () => text('metric-query.validation.time', { label: text('metric-query.form.to') })) },
-    limit: { value: defaults.limit, validate: matching(/^0*[1-9]\d*$/, () => text('metric-query.validation.limit')) },
+    from: { value: defaults.from, validate: saying(isTime, timeProblem('from')) },
+    to: { value: defaults.to, validate: saying(isTime, timeProblem('to')) },
+    limit: { value: defaults.limit, validate: saying(said => /^0*[1-9]\d*$/.test(said), () => text('metric-query.validation.limit')) },
     order: { value: defaults.order },
-    bucket: { value: defaults.bucket, validate: matching(span, () => text('metric-query.validation.bucket')) },
+    bucket: { value: defaults.bucket, validate: saying(said => toDuration(said) !== undefined, () => text('metric-query.validation.bucket')) },
     aggregates: { value: defaults.aggregates, validate: (value, _options) => (Array.isArray(value) && value.length > 0) || text('metric-query.validation.aggregates') },
     fill: { value: defaults.fill },
     result: { value: defaults.result },

@@ -1,6 +1,4 @@
-/** The groups of host metrics that an agent can report. */
-export const hostMetricGroups = ['cpu', 'memory', 'temperature', 'disk', 'network'] as const
-export type HostMetricGroup = typeof hostMetricGroups[number]
+import type { HostMetricGroup } from '../../lib/agent/host-metric-groups.ts'
 
 /** What a platziverse-agent node saves; user and password are credentials. */
 export interface AgentConfig extends Record<HostMetricGroup, boolean> {

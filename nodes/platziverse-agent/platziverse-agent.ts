@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { Node, NodeDef } from 'node-red'
-import type { Agent, Metric } from '../../lib/agent/agent.ts'
+import { hostMetricGroups, type Agent, type Metric } from '../../lib/agent/agent.ts'
 import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
 import { attachAgent, detachAgent, type AgentNodeOptions } from '../../lib/registry/agents.ts'
 import type { OutboxHandler } from '../../lib/registry/outbox.ts'
@@ -8,7 +8,7 @@ import { watchFlows } from '../shared/broker.ts'
 import { checkLogin } from '../shared/login.ts'
 import type { RED, RedMessage } from '../shared/red.ts'
 import { statusLine } from '../shared/status.ts'
-import { hostMetricGroups, type AgentConfig } from './config.ts'
+import type { AgentConfig } from './config.ts'
 
 type SavedConfig = AgentConfig & NodeDef & { wires?: string[][] }
 type Credentials = { user?: string, password?: string }

@@ -1,9 +1,10 @@
+import { parseFilter } from '../../lib/mqtt/topic-filters.ts'
+import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
 import { input, isFilled, select, valueOf } from '../shared/editor/fields.ts'
 import { showDefaults, type Part } from '../shared/editor/form.ts'
 import { prepareList, type Fields, type RowProblem } from '../shared/editor/list.ts'
-import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
 import { RED, textsOf, type EditorNode } from '../shared/editor/red.ts'
-import { isTopicFilter, wholeNumber } from '../shared/editor/validate.ts'
+import { wholeNumber } from '../shared/editor/validate.ts'
 import { bridgeDefaults as defaults, type BridgeConfig, type SavedTopic } from './config.ts'
 
 const text = textsOf('platziverse-bridge')
@@ -108,7 +109,8 @@ function topicProblems (topics: readonly SavedTopic[]): Array<RowProblem<SavedTo
     for (const [field, prefix] of Object.entries({ localPrefix, remotePrefix }) as Array<['localPrefix' | 'remotePrefix', string]>) {
       if (/[+#]/.test(prefix)) problems.push({ index, field, text: text('platziverse-bridge.validation.prefix', { number }) })
     }
-    if (problems.length === 0 && !(isTopicFilter(localPrefix + filter) && isTopicFilter(remotePrefix + filter))) problems.push({ index, field: 'filter', text: text('platziverse-bridge.validation.filter', { number }) })
+    const areFilters = [localPrefix, remotePrefix].every(prefix => parseFilter(prefix + filter) !== undefined)
+    if (problems.length === 0 && !areFilters) problems.push({ index, field: 'filter', text: text('platziverse-bridge.validation.filter', { number }) })
     return problems
   })
 }

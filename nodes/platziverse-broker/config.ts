@@ -80,5 +80,3 @@ export const brokerDefaults: BrokerConfig = {
 /** Mosquitto's customary ports. */
 export const customaryPorts: Record<Exclude<SavedListener['transport'], 'path'>, number> = { tcp: 1883, tls: 8883, ws: 8080, wss: 8081 }
 export const customaryCertificatePort = 8884
-
-export { limitDefaults, limitMaxima, type LimitName } from '../../lib/broker/limits.ts'

@@ -1,3 +1,4 @@
+import { isLoopback } from '../../lib/broker/loopback.ts'
 import { offerToWaiting } from '../shared/editor/broker-select.ts'
 import { prepareTabs, showDefaults, type Part } from '../shared/editor/form.ts'
 import type { List } from '../shared/editor/list.ts'
@@ -79,7 +80,7 @@ function prepare (node: BrokerNode): void {
     $('#platziverse-broker-closed').toggle(!known && !anonymous)
     const address = String(host.val() ?? '').trim()
     const port = String($('#node-input-port').val() ?? '').trim() || String(defaults.port)
-    $('#platziverse-broker-in-clear').toggle(known && !anonymous && (address === '' || !isLoopback(address)))
+    $('#platziverse-broker-in-clear').toggle(known && !anonymous && (address === '' || !isOfThisMachine(address)))
       .find('span').text(text('platziverse-broker.form.inClear', { host: address || text('platziverse-broker.form.hostOpen'), port }))
     host.attr('placeholder', anonymous || known ? text('platziverse-broker.form.hostOpen') : text('platziverse-broker.form.hostClosed'))
     host.trigger('change')
@@ -101,7 +102,7 @@ function isByFlow (node: EditorNode & BrokerConfig): boolean {
 function hostProblem (node: EditorNode & BrokerConfig, host: string): string | undefined {
   // In the open form the box counts as it is ticked, not as it was saved.
   const anonymous = isOpen(node) ? $('#node-input-anonymous').prop('checked') === true : node.anonymous
-  if (anonymous || isLoopback(host) || isByFlow(node) || usersOf(node)?.length !== 0) return undefined
+  if (anonymous || isOfThisMachine(host) || isByFlow(node) || usersOf(node)?.length !== 0) return undefined
   return text('platziverse-broker.validation.hostClosed')
 }
 
@@ -122,8 +123,8 @@ function originsProblem (origins: string): string | undefined {
   return wrong === undefined ? undefined : text('platziverse-broker.validation.origin', { origin: wrong })
 }
 
-/** Names are left to the runtime, which looks them up. */
-function isLoopback (host: string): boolean {
-  if (host === '' || host === '::1') return true
-  return /^[\d.]+$/.test(host) ? host.startsWith('127.') : !host.includes(':')
+/** Whether only this machine can come in by a host; the runtime looks names up. */
+function isOfThisMachine (host: string): boolean {
+  const isAddress = /^[\d.]+$/.test(host) || host.includes(':')
+  return !isAddress || isLoopback(host)
 }

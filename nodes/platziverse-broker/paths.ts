@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Arrival } from '../../lib/broker/broker.ts'
 import { acceptWebSockets, pathOf } from '../../lib/broker/listening/web-socket.ts'
-import { isLoopback } from '../../lib/broker/network-address.ts'
+import { isLoopback } from '../../lib/broker/loopback.ts'
 
 const taken = new Map<string, object>()
 

@@ -3,11 +3,8 @@ import { tryDatabase, type Trial } from '../../lib/store/try-database.ts'
 import { jsonOnly } from '../shared/json-only.ts'
 import type { RED } from '../shared/red.ts'
 import { tlsOptionsOf } from '../shared/tls.ts'
-import type { DatabaseConfig, DatabaseCredentials } from './config.ts'
+import { keptSecret, type DatabaseConfig, type DatabaseCredentials } from './config.ts'
 import { databaseOptionsOf } from './options.ts'
-
-/** What the editor has in place of a secret that it was not told. */
-const unchanged = '__PWRD__'
 
 const registered = new WeakSet<object>()
 
@@ -42,7 +39,7 @@ async function attempt (RED: RED, { id = '', config, credentials }: Partial<Body
   const known = (RED.nodes.getCredentials(node) ?? {}) as DatabaseCredentials
   const secrets = Object.fromEntries((['user', 'password', 'url'] as const).map(name => {
     const given = credentials?.[name]
-    return [name, given === undefined || given === unchanged ? known[name] : String(given)]
+    return [name, given === undefined || given === keptSecret ? known[name] : String(given)]
   }))
   const asked: Partial<DatabaseConfig> = withVariables(RED, node, { ...config })
   const surroundings = { id: node, userDir: RED.settings.userDir, tls: tlsOptionsOf(RED, asked.tls) }

@@ -60,5 +60,5 @@ export const usualPorts = { postgresql: 5432, mysql: 3306 } as const
 /** What is asked of who chooses a server: the package is not installed with this one. */
 export const driverPackages = { postgresql: 'pg', mysql: 'mysql2' } as const
 
-/** Most days that metrics can be kept, other than for ever. */
-export const mostDays = 36_500
+/** What the editor has, and sends, in place of a secret that was saved and that it is not told. */
+export const keptSecret = '__PWRD__'

@@ -1,4 +1,5 @@
-import type { Aggregate, Bucket } from '../../lib/query/buckets.ts'
+import type { Bucket } from '../../lib/query/buckets.ts'
+import type { Aggregate } from '../../lib/query/names.ts'
 
 /** Nothing here comes from the code that it judges. */
 const hour = 60 * 60 * 1000

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { join, resolve } from 'node:path'
 import { describe, test } from 'node:test'
 import { dialectOf } from '../../lib/store/dialect-of.ts'
+import { mostDays } from '../../lib/store/retention/most-days.ts'
 import { checkRetention } from '../../lib/store/retention/retention.ts'
-import { databaseDefaults, mostDays, type DatabaseConfig, type DatabaseCredentials } from '../../nodes/platziverse-database/config.ts'
+import { databaseDefaults, type DatabaseConfig, type DatabaseCredentials } from '../../nodes/platziverse-database/config.ts'
 import { databaseOptionsOf } from '../../nodes/platziverse-database/options.ts'
 
 const userDir = resolve('/home/ana/.node-red')

@@ -1,5 +1,6 @@
 import { errorsOf } from '../../errors.ts'
 import { day, floor, hour } from '../../time.ts'
+import { mostDays } from './most-days.ts'
 
 /** For how many days metrics are kept as they came, by hour and by day; whole numbers, 0 = for ever. */
 export interface KeptDays {
@@ -19,8 +20,6 @@ export interface Limits { raw: number, hours: number, days: number }
 const invalid = errorsOf('STORE_RETENTION_INVALID')
 
 const fields = ['rawDays', 'hourDays', 'dayDays'] as const
-/** Further back than any metric, and near enough for the limit to be a date. */
-const mostDays = 36_500
 
 /**
  * Check that fine data is never kept for longer than coarse data.

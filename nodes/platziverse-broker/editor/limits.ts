@@ -1,7 +1,8 @@
-import { limitDefaults, limitMaxima, type BrokerConfig, type LimitName } from '../config.ts'
+import { limitDefaults, limitMaxima, type LimitName } from '../../../lib/broker/limits.ts'
 import { input, mark, valueOf } from '../../shared/editor/fields.ts'
 import { equal, markTab, numberOrText, type Part } from '../../shared/editor/form.ts'
 import { numberProblem } from '../../shared/editor/validate.ts'
+import type { BrokerConfig } from '../config.ts'
 import { text, type BrokerNode } from './form.ts'
 
 /** What a limit counts; the order is the form's. */

@@ -1,8 +1,8 @@
-import type { SavedRule } from '../config.ts'
+import { checkRule } from '../../../lib/broker/access/rules.ts'
 import { input, select, valueOf } from '../../shared/editor/fields.ts'
 import { markTab, type Part } from '../../shared/editor/form.ts'
 import { prepareList, type Fields, type RowProblem } from '../../shared/editor/list.ts'
-import { isTopicFilter } from '../../shared/editor/validate.ts'
+import type { SavedRule } from '../config.ts'
 import { ask, complain, text, type BrokerNode } from './form.ts'
 import { button, prepareImport, type Problem } from './import.ts'
 
@@ -11,14 +11,13 @@ const subjects = ['everyone', 'anonymous', 'user'] as const
 const accesses = ['read', 'write', 'readwrite', 'deny'] as const
 
 export function ruleProblems (rules: readonly SavedRule[]): Array<RowProblem<SavedRule>> {
-  return rules.flatMap(({ subject, username, topic }, index) => {
+  return rules.flatMap((rule, index) => {
     const number = index + 1
     const problems: Array<RowProblem<SavedRule>> = []
-    if (subject === 'user' && username === '') {
+    if (checkRule({ ...rule, topic: '#' }) !== undefined) {
       problems.push({ index, field: 'username', text: text('platziverse-broker.validation.ruleUser', { number }) })
     }
-    // A shared subscription is checked by the filter in it.
-    if (!isTopicFilter(topic) || topic.split('/')[0] === '$share' || (subject === 'everyone' && !standAlone(topic))) {
+    if (checkRule({ ...rule, username: 'any' }) !== undefined) {
       problems.push({ index, field: 'topic', text: text('platziverse-broker.validation.ruleTopic', { number }) })
     }
     return problems
@@ -83,11 +82,6 @@ function read (fields: Fields<SavedRule>): SavedRule {
 
 function keyOf ({ subject, username, access, topic }: SavedRule): string {
   return JSON.stringify([subject, username, access, topic])
-}
-
-/** Whether `%u` and `%c` are levels of their own. */
-function standAlone (topic: string): boolean {
-  return topic.split('/').every(level => level === '%u' || level === '%c' || !/%[uc]/.test(level))
 }
 
 function download (name: string, content: string): void {

@@ -1,14 +1,12 @@
 import { markTab, showDefaults } from '../../shared/editor/form.ts'
 import { isVariable, numberProblem } from '../../shared/editor/validate.ts'
-import { databaseDefaults as defaults, driverPackages, usualPorts, type DatabaseConfig } from '../config.ts'
+import { databaseDefaults as defaults, driverPackages, keptSecret, usualPorts, type DatabaseConfig } from '../config.ts'
 import { fieldOf, isOpen, text, valueIn, type DatabaseNode, type FieldName } from './form.ts'
 
 type ConnectionField = Extract<FieldName, 'filename' | 'connection' | 'host' | 'port' | 'database' | 'poolSize'>
 
 /** Most connections of readers: servers allow a hundred or so in all. */
 const mostConnections = 100
-/** What a secret that is there looks like to the editor, which is not told. */
-const unchanged = '__PWRD__'
 
 const schemes = { postgresql: /^postgres(ql)?:\/\/./i, mysql: /^(mysql|mariadb):\/\/./i } as const
 const examples = { postgresql: 'postgres://user:password@host:5432/database', mysql: 'mysql://user:password@host:3306/database' } as const
@@ -30,7 +28,7 @@ export function connectionProblem (node: DatabaseNode, field: ConnectionField, v
 }
 
 function urlProblem (client: keyof typeof schemes, url: string): string | undefined {
-  if (url === unchanged || isVariable(url) || schemes[client].test(url)) return undefined
+  if (url === keptSecret || isVariable(url) || schemes[client].test(url)) return undefined
   return text('platziverse-database.validation.url', { example: examples[client] })
 }
 

@@ -1,8 +1,9 @@
+import { mostDays } from '../../../lib/store/retention/most-days.ts'
 import { input, valueOf } from '../../shared/editor/fields.ts'
 import { markTab, numberOrText, type Part } from '../../shared/editor/form.ts'
 import { prepareList, type Fields, type RowProblem } from '../../shared/editor/list.ts'
 import { isVariable, numberProblem } from '../../shared/editor/validate.ts'
-import { mostDays, type SavedOverride } from '../config.ts'
+import type { SavedOverride } from '../config.ts'
 import { fieldOf, text, type DatabaseNode } from './form.ts'
 
 /** From fine to coarse. */

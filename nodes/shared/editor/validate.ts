@@ -18,9 +18,3 @@ export function numberProblem (value: unknown, label: string, min: number, max =
 export function isVariable (value: string): boolean {
   return /^\$(\{[a-z_]\w*\}|\([a-z_]\w*\))$/i.test(value)
 }
-
-/** A topic filter: `#` alone and last, `+` alone in its level [MQTT-4.7.1-2] [MQTT-4.7.1-3]. */
-export function isTopicFilter (topic: string): boolean {
-  const levels = topic.split('/')
-  return topic !== '' && levels.every((level, i) => level === '+' || (level === '#' && i === levels.length - 1) || !/[+#\0]/.test(level))
-}

@@ -1,0 +1,11 @@
+/** What can be asked. */
+export const queryNames = ['agents', 'connectedAgents', 'agentsOf', 'agent', 'types', 'latest', 'series', 'buckets', 'typeBuckets'] as const
+export type QueryName = typeof queryNames[number]
+
+/** `objects`: all rows at once; `parts`: page by page; `chart`: all rows at once, as points of a chart. */
+export const resultKinds = ['objects', 'parts', 'chart'] as const
+export type ResultKind = typeof resultKinds[number]
+
+/** What a bucket says of its metrics. */
+export const aggregates = ['avg', 'min', 'max', 'sum', 'count', 'last'] as const
+export type Aggregate = typeof aggregates[number]

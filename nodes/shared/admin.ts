@@ -1,0 +1,71 @@
+import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
+import type { RED } from './red.ts'
+
+export type Body = Record<string, unknown>
+
+/** What an endpoint answers when it refuses, whatever the HTTP status. */
+export interface Refusal {
+  ok: false
+  /** A code of lib/errors.ts. */
+  code: string
+  /** What is wrong, in English; never with a secret in it. */
+  detail: string
+  /** What to do next, in English. */
+  help: string
+}
+
+export interface Endpoint {
+  /** `read`: of who sees flows; `write`: of who edits them. */
+  permission: 'read' | 'write'
+  /**
+   * What the answer says beside `ok: true`, or a refusal where asking was right and the answer is no.
+   * @throws PlatziverseError what is wrong with the body
+   */
+  answer (body: Body): object | Promise<object>
+}
+
+/** What is served already, by the admin API of each Node-RED of this process. */
+const served = new WeakMap<object, Set<string>>()
+
+/**
+ * Serves `POST platziverse/<what>/<path>` of Node-RED's admin API, JSON in and out: `{ok: true, …}`, or a `Refusal` with status 400 for
+ * a body that is wrong, 415 for one that is not JSON, 500 for what must not happen. May be called often: each is registered once.
+ * @param endpoints by path
+ */
+export function serveAdmin (RED: RED, what: 'broker' | 'database', endpoints: Record<string, Endpoint>): void {
+  const known = served.get(RED.httpAdmin) ?? new Set()
+  served.set(RED.httpAdmin, known)
+  if (known.has(what)) return
+  known.add(what)
+  for (const [path, { permission, answer }] of Object.entries(endpoints)) {
+    RED.httpAdmin.post(`/platziverse/${what}/${path}`, RED.auth.needsPermission(`platziverse-${what}.${permission}`), jsonOnly, (request, response) => {
+      Promise.resolve(isObject(request.body) ? request.body : {}).then(answer).then(
+        result => { response.json({ ok: true, ...result }) },
+        (error: unknown) => { response.status(error instanceof PlatziverseError ? 400 : 500).json(refusalOf(error)) }
+      )
+    })
+  }
+}
+
+/** What an error is to whoever asked. */
+export function refusalOf (error: unknown): Refusal {
+  const { code, detail, help } = error instanceof PlatziverseError ? error : new PlatziverseError('ADMIN_FAILED', `${reasonOf(error)}.`)
+  return { ok: false, code, detail, help }
+}
+
+export function isObject (value: unknown): value is Body {
+  return typeof value === 'object' && value !== null
+}
+
+// As express has them, whose types this package does not install.
+type Request = { is (type: string): string | false | null }
+type Response = { status (code: number): { json (body: object): unknown } }
+
+/**
+ * Answers 415 to all but JSON. A form of any website can send anything else to this machine's Node-RED, in the name of the person who
+ * looks at it; for JSON the browser asks first, and Node-RED says no.
+ */
+function jsonOnly (request: Request, response: Response, next: () => void): void {
+  if (request.is('application/json')) next()
+  else response.status(415).json(refusalOf(new PlatziverseError('ADMIN_NOT_JSON', 'The body is not JSON.')))
+}
