@@ -3,6 +3,8 @@
  * docs/errors.md explains each; a test fails when one is missing there, or is no longer here.
  */
 export const errorHelp = {
+  ADMIN_FAILED: 'Look at the cause, and at the log of Node-RED.',
+  ADMIN_NOT_JSON: 'Send JSON, with the content type application/json.',
   AGENT_BUFFER_FULL: 'The agent was offline for longer than its buffer lasts: raise "buffer", or lower the reporting rate. For messages of other agents: a deploy took long, and at most 8 MB are kept meanwhile.',
   AGENT_CLOSED: 'Give disconnect() more time, or find out why the broker does not acknowledge.',
   AGENT_METRIC_FAILED: 'Correct the value, or the function that measures it: it has to give a finite number, a boolean or a string of at most 1 KiB, in time. The other metrics were sent.',
@@ -41,6 +43,7 @@ export const errorHelp = {
   DATABASE_MISSING: 'Choose a platziverse-database in this node, check that it is enabled, and deploy.',
   DELIVERY_LOST: 'A node between agent-in and metric-store makes new messages without msg.delivery: let it pass on msg.delivery, or msg itself. Until then every message comes again.',
   DELIVERY_UNSETTLED: 'Nobody stored the message within the time limit: wire a metric-store behind agent-in, or let agent-in acknowledge on arrival.',
+  PASSWORD_INVALID: 'Use a password of 1 to 65,535 bytes.',
   PUBLISH_FAILED: 'The broker could not take the message: see the cause.',
   PUBLISH_FORBIDDEN: 'The rules of the broker forbid it: allow it for everyone, or give the bridge a user of this broker that may publish it.',
   PUBLISH_TOPIC_INVALID: 'Publish to a topic of 1 to 65,535 bytes without +, # or NUL; a template may use only fields that the message has, and no field of the agent with a slash.',
@@ -50,6 +53,7 @@ export const errorHelp = {
   QUERY_INVALID: 'Correct the named property, in the node or in msg.query.',
   QUERY_RANGE_TOO_LARGE: 'Ask for a shorter range, wider buckets or a limit, or for the answer in parts.',
   QUERY_SERIES_UNKNOWN: 'No metric of this type was ever reported: check the type, or ask for the agent\'s types.',
+  RULES_INVALID: 'Correct the rules: at most 10,000, each with a subject, an access and a topic.',
   STORE_CANNOT_OPEN: 'Check that the folder of the database exists and that Node-RED may write to it. The store keeps trying.',
   STORE_CLOSED: 'A deploy or a shutdown closed the database before the message was stored: the sender gets no acknowledgement and sends it again.',
   STORE_DATABASE_UNKNOWN: 'The server has no such database: create it, or correct the name. The store keeps trying.',
@@ -74,6 +78,7 @@ export const errorHelp = {
   STORE_TOO_MANY_CONNECTIONS: 'The database server has no connection to spare: close others, raise its limit, or lower the pool size. The store keeps trying.',
   STORE_TOO_OLD: 'The database server is too old: update it to at least PostgreSQL 13, MySQL 8.0.17 or MariaDB 10.6. The store keeps trying.',
   STORE_UNAVAILABLE: 'The database did not take the messages: see the cause. Nothing is lost; the store keeps trying.',
+  TEXT_INVALID: 'Send the text of a Mosquitto file, at most 1,048,576 characters.',
   TRANSFER_COUNTS_DIFFER: 'The copy is not complete, or somebody wrote meanwhile: stop Node-RED and run the same command again; if the error comes again, copy into an empty database.',
   TRANSFER_LINE_INVALID: 'Correct the named line and run the same command again: a file continues there, a pipe begins again.',
   TRANSFER_OPTION_INVALID: 'Correct the named option; --help explains them.',

@@ -1,40 +1,34 @@
 import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
 import { tryDatabase, type Trial } from '../../lib/store/try-database.ts'
-import { jsonOnly } from '../shared/json-only.ts'
+import { refusalOf, serveAdmin } from '../shared/admin.ts'
 import type { RED } from '../shared/red.ts'
 import { tlsOptionsOf } from '../shared/tls.ts'
 import { keptSecret, type DatabaseConfig, type DatabaseCredentials } from './config.ts'
 import { databaseOptionsOf } from './options.ts'
 
-const registered = new WeakSet<object>()
-
-interface Body {
+interface Form {
   id: string
   config: Partial<DatabaseConfig>
   credentials: Record<string, unknown>
 }
 
 /**
- * `POST platziverse/database/test` of the admin API: whether a database can be used with what the form says.
+ * `POST platziverse/database/test` of the admin API (see shared/admin.ts): whether a database can be used with what the form says.
  * In: `{id, config, credentials}`, where a secret that is `__PWRD__` is the one that was deployed.
- * Out: `{ok: true, server, tables, timescale?}`, or `{ok: false, code, detail, help}`. May be called often: it is registered once.
+ * Out: `{ok: true, server, tables, timescale?}`, or, with status 200 as well, why the database cannot be used.
  */
 export function registerAdmin (RED: RED): void {
-  const { httpAdmin } = RED
-  if (registered.has(httpAdmin)) return
-  registered.add(httpAdmin)
-  httpAdmin.post('/platziverse/database/test', RED.auth.needsPermission('platziverse-database.write'), jsonOnly, (request, response) => {
-    attempt(RED, (request.body ?? {}) as Partial<Body>).then(
-      trial => { response.json({ ok: true, ...trial }) },
-      (error: unknown) => {
-        const { code, detail, help } = error instanceof PlatziverseError ? error : new PlatziverseError('STORE_UNAVAILABLE', `${reasonOf(error)}.`)
-        response.json({ ok: false, code, detail, help })
-      }
-    )
+  serveAdmin(RED, 'database', {
+    test: {
+      permission: 'write',
+      answer: async body => await attempt(RED, body as Partial<Form>).catch((error: unknown) => {
+        return refusalOf(error instanceof PlatziverseError ? error : new PlatziverseError('STORE_UNAVAILABLE', `${reasonOf(error)}.`))
+      })
+    }
   })
 }
 
-async function attempt (RED: RED, { id = '', config, credentials }: Partial<Body>): Promise<Trial> {
+async function attempt (RED: RED, { id = '', config, credentials }: Partial<Form>): Promise<Trial> {
   const node = String(id)
   const known = (RED.nodes.getCredentials(node) ?? {}) as DatabaseCredentials
   const secrets = Object.fromEntries((['user', 'password', 'url'] as const).map(name => {

@@ -1,18 +1,9 @@
 import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
+import { isObject } from '../../lib/is-object.ts'
 import type { RED } from './red.ts'
+import type { Refusal } from './refusal.ts'
 
 export type Body = Record<string, unknown>
-
-/** What an endpoint answers when it refuses, whatever the HTTP status. */
-export interface Refusal {
-  ok: false
-  /** A code of lib/errors.ts. */
-  code: string
-  /** What is wrong, in English; never with a secret in it. */
-  detail: string
-  /** What to do next, in English. */
-  help: string
-}
 
 export interface Endpoint {
   /** `read`: of who sees flows; `write`: of who edits them. */
@@ -24,7 +15,7 @@ export interface Endpoint {
   answer (body: Body): object | Promise<object>
 }
 
-/** What is served already, by the admin API of each Node-RED of this process. */
+/** What is served already: a module may be loaded more than once. */
 const served = new WeakMap<object, Set<string>>()
 
 /**
@@ -51,10 +42,6 @@ export function serveAdmin (RED: RED, what: 'broker' | 'database', endpoints: Re
 export function refusalOf (error: unknown): Refusal {
   const { code, detail, help } = error instanceof PlatziverseError ? error : new PlatziverseError('ADMIN_FAILED', `${reasonOf(error)}.`)
   return { ok: false, code, detail, help }
-}
-
-export function isObject (value: unknown): value is Body {
-  return typeof value === 'object' && value !== null
 }
 
 // As express has them, whose types this package does not install.

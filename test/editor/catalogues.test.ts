@@ -65,7 +65,7 @@ for (const node of nodes) {
     })
 
     test('are all of its code: no sentence is written into the form\'s', () => {
-      const files = readdirSync(join(packageDir, 'nodes', node)).filter(file => /^editor.*\.ts$/.test(file))
+      const files = readdirSync(join(packageDir, 'nodes', node), { recursive: true, encoding: 'utf8' }).filter(file => /^editor\b.*\.ts$/.test(file))
       for (const literal of files.flatMap(file => literalsIn(read('nodes', node, file)))) {
         assert.doesNotMatch(literal, /^[A-Z][a-z]+ [a-z]/, 'a text outside the catalogue')
       }

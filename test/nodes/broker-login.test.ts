@@ -7,8 +7,8 @@ import helper from 'node-red-node-test-helper'
 import { hashPassword } from '../../lib/broker/access/passwords.ts'
 import type { Decide, Login } from '../../lib/broker/broker.ts'
 import { AskedLogins } from '../../lib/broker/login/asked-logins.ts'
+import { LoginQuestions, type Question } from '../../lib/broker/login/login-questions.ts'
 import { attachBroker, findBroker } from '../../lib/registry/registry.ts'
-import { Logins, type Question } from '../../nodes/platziverse-broker/login.ts'
 import { brokerOptions, openBroker, type TestBroker } from '../helpers/broker.ts'
 import { makeAuthority, withoutOpenssl } from '../helpers/certificates.ts'
 import { until } from '../helpers/events.ts'
@@ -148,7 +148,7 @@ async function attach (broker: TestBroker, options: Parameters<typeof brokerOpti
 
 test('a question that is not answered in time is a no, and the client may try again', async t => {
   const questions: Question[] = []
-  const logins = new Logins(question => { questions.push(question) }, 20)
+  const logins = new LoginQuestions(question => { questions.push(question) }, 20)
   const broker = await openBroker(t, { decide: login => logins.decide(login) })
   assert.equal(await refused(broker.client({ username: 'ana', password: 'x' })), 3)
   assert.equal(broker.place.statistics().refusedBy['undecided'], 1)
@@ -157,7 +157,7 @@ test('a question that is not answered in time is a no, and the client may try ag
 })
 
 test('after it closed nothing is asked', async () => {
-  const logins = new Logins(() => { assert.fail('it was asked') })
+  const logins = new LoginQuestions(() => { assert.fail('it was asked') })
   logins.close()
   assert.equal(await logins.decide({ clientId: 'one', username: 'ana', password: 'x', address: here }), undefined)
 })

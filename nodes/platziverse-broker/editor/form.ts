@@ -1,5 +1,6 @@
 import { post } from '../../shared/editor/form.ts'
-import { RED, textsOf, type EditorNode } from '../../shared/editor/red.ts'
+import { RED, textIfAny, textsOf, type EditorNode } from '../../shared/editor/red.ts'
+import type { Refusal } from '../../shared/refusal.ts'
 import type { BrokerConfig, BrokerCredentials } from '../config.ts'
 
 // What the parts of the form share.
@@ -18,14 +19,11 @@ export async function ask<Answer> (path: string, body: object): Promise<Answer> 
   try {
     return await post<Answer>(`broker/${path}`, body)
   } catch (failed) {
-    const { responseJSON } = failed as { responseJSON?: { code?: string } }
-    const code = responseJSON?.code ?? ''
-    const message = codes.includes(code) ? text(`platziverse-broker.failure.${code}`) : text('platziverse-broker.failure.unreachable')
-    throw new Error(message, { cause: failed })
+    const { responseJSON: { code } = {} } = failed as { responseJSON?: Partial<Refusal> }
+    const message = code && textIfAny(text, `platziverse-broker.failure.${code}`)
+    throw new Error(message || text('platziverse-broker.failure.unreachable'), { cause: failed })
   }
 }
-
-const codes = ['PASSWORD_INVALID', 'TEXT_INVALID', 'RULES_INVALID']
 
 /** Shows an error of `ask`. */
 export function complain (error: Error): void {

@@ -1,9 +1,11 @@
 import { post } from '../../shared/editor/form.ts'
+import { textIfAny } from '../../shared/editor/red.ts'
+import type { Refusal } from '../../shared/refusal.ts'
 import type { DatabaseConfig, DatabaseCredentials } from '../config.ts'
 import { fieldNames, fieldOf, text, type DatabaseNode } from './form.ts'
 
 /** See admin.ts. */
-type Answer = Good | { ok: false, code: string, detail: string, help: string }
+type Answer = Good | Refusal
 
 interface Good {
   ok: true
@@ -11,13 +13,6 @@ interface Good {
   tables: 'ready' | 'older' | 'none'
   timescale?: { version: string, metrics: 'hypertable' | 'next' | 'forbidden' | 'plain', compressedAfter?: number }
 }
-
-/** Those that the form has its own words for. */
-const codes = [
-  'STORE_CANNOT_OPEN', 'STORE_DATABASE_UNKNOWN', 'STORE_DISK_FULL', 'STORE_DRIVER_MISSING', 'STORE_HOST_UNKNOWN', 'STORE_LOCKED', 'STORE_LOGIN_REFUSED',
-  'STORE_NOT_ALLOWED', 'STORE_NOT_A_DATABASE', 'STORE_OPTION_INVALID', 'STORE_READ_ONLY', 'STORE_REFUSED_CONNECTION', 'STORE_SCHEMA_NEWER',
-  'STORE_TLS_FAILED', 'STORE_TOO_MANY_CONNECTIONS', 'STORE_TOO_OLD', 'STORE_UNAVAILABLE'
-]
 
 /** The button that asks the runtime whether the database can be used with what the form says now. */
 export function prepareTest (node: DatabaseNode): void {
@@ -62,7 +57,7 @@ async function ask (node: DatabaseNode): Promise<{ good: boolean, sentence: stri
     const answer = await post<Answer>('database/test', body)
     if (answer.ok) return { good: true, sentence: inWords(answer) }
     const { code, detail, help } = answer
-    return { good: false, sentence: codes.includes(code) ? text(`platziverse-database.failure.${code}`) : help, detail: `${code}: ${detail}` }
+    return { good: false, sentence: textIfAny(text, `platziverse-database.failure.${code}`) ?? help, detail: `${code}: ${detail}` }
   } catch (failed) {
     const { status = 0 } = failed as { status?: number }
     return { good: false, sentence: [401, 403].includes(status) ? text('platziverse-database.test.forbidden') : text('platziverse-database.test.unreachable') }

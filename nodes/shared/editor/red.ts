@@ -127,6 +127,12 @@ export function textsOf (node: string): (key: string, options?: Record<string, s
   return (key, options) => RED._(`${packageName}/${node}:${key}`, options)
 }
 
+/** A text that the catalogue need not have; undefined where it has none: Node-RED answers with the key. */
+export function textIfAny (text: ReturnType<typeof textsOf>, key: string): string | undefined {
+  const said = text(key)
+  return said.endsWith(key) ? undefined : said
+}
+
 /** The texts that several nodes share live in the broker's catalogue. */
 export const shared = textsOf('platziverse-broker')
 

@@ -4,10 +4,10 @@ import { test } from 'node:test'
 import type { MqttClient } from 'mqtt'
 import { hashPassword } from '../../../lib/broker/access/passwords.ts'
 import type { Rule } from '../../../lib/broker/access/rules.ts'
+import { LoginQuestions } from '../../../lib/broker/login/login-questions.ts'
 import type { PlatziverseError } from '../../../lib/errors.ts'
 import { attachBroker, findBroker, type RegisteredBroker } from '../../../lib/registry/registry.ts'
 import { obey } from '../../../nodes/platziverse-broker/control.ts'
-import { Logins } from '../../../nodes/platziverse-broker/login.ts'
 import { brokerOptions, openBroker, type TestBroker } from '../../helpers/broker.ts'
 import { until } from '../../helpers/events.ts'
 
@@ -19,7 +19,7 @@ const rules: Rule[] = [{ subject: 'everyone', access: 'readwrite', topic: 'plant
 interface User { username: string, hash: string }
 
 function reload (place: RegisteredBroker, payload: unknown): Promise<unknown> {
-  return obey(place, new Logins(() => undefined), 'reload', payload)
+  return obey(place, new LoginQuestions(() => undefined), 'reload', payload)
 }
 
 function left (broker: TestBroker): string[] {

@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url'
 import { connect, connectAsync, type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt'
 import { generate, parser, type Packet } from 'mqtt-packet'
 import { hashPassword, type UserRecord } from '../../../../lib/broker/access/passwords.ts'
+import { LoginQuestions } from '../../../../lib/broker/login/login-questions.ts'
 import { attachBroker, findBroker, type RegisteredBroker } from '../../../../lib/registry/registry.ts'
 import { obey } from '../../../../nodes/platziverse-broker/control.ts'
-import { Logins } from '../../../../nodes/platziverse-broker/login.ts'
 import { brokerOptions, openBroker, removeBroker, type TestBroker } from '../../../helpers/broker.ts'
 import { until, waitFor } from '../../../helpers/events.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
@@ -19,7 +19,7 @@ const program = fileURLToPath(import.meta.url)
 const as = (username: string): { username: string, password: string } => ({ username, password: `${username}'s secret` })
 
 function tell (place: RegisteredBroker, payload: unknown): Promise<unknown> {
-  return obey(place, new Logins(() => undefined), 'endSession', payload)
+  return obey(place, new LoginQuestions(() => undefined), 'endSession', payload)
 }
 
 /** A broker in a process of its own, to be told to end sessions, and to be killed. */

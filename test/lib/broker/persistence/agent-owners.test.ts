@@ -8,12 +8,12 @@ import { connectAsync, type MqttClient } from 'mqtt'
 import sqlite3 from 'sqlite3'
 import { hashPassword, type UserRecord } from '../../../../lib/broker/access/passwords.ts'
 import type { Rule } from '../../../../lib/broker/access/rules.ts'
+import { LoginQuestions } from '../../../../lib/broker/login/login-questions.ts'
 import { openDiskJournal } from '../../../../lib/broker/persistence/journal.ts'
 import { openPersistence } from '../../../../lib/broker/persistence/persistence.ts'
 import type { StoredRecord } from '../../../../lib/broker/persistence/records.ts'
 import { attachBroker, attachIntake, findBroker, type RegisteredBroker } from '../../../../lib/registry/registry.ts'
 import { obey } from '../../../../nodes/platziverse-broker/control.ts'
-import { Logins } from '../../../../nodes/platziverse-broker/login.ts'
 import { brokerOptions, openBroker, openIntake, removeBroker, type TestBroker, type TestOptions } from '../../../helpers/broker.ts'
 import { until, waitFor } from '../../../helpers/events.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
@@ -23,7 +23,7 @@ const limits = { retainedMessages: 0, retainedBytes: 0, offlineTotalBytes: 0, of
 const program = fileURLToPath(import.meta.url)
 
 function forget (place: RegisteredBroker, payload: unknown): Promise<unknown> {
-  return obey(place, new Logins(() => undefined), 'forgetAgent', payload)
+  return obey(place, new LoginQuestions(() => undefined), 'forgetAgent', payload)
 }
 
 /** A broker with an agent-in in a process of its own, to be told to forget agents, and to be killed. */

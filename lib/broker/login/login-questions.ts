@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { Login } from '../../lib/broker/broker.ts'
-import { isObject } from './admin.ts'
-import { invalid } from './invalid.ts'
+import { isObject } from '../../is-object.ts'
+import { invalidCommand } from '../access/invalid-command.ts'
+import type { Login } from '../broker.ts'
 
-/** What the flow is asked. */
+/** A question to the flow. */
 export interface Question extends Omit<Partial<Login>, 'clientId' | 'username'> {
-  /** For the answer; nobody can guess it, and it is good for one. */
+  /** Goes into the answer: nobody can guess it, and it is good for one answer. */
   id: string
   clientId: string
   username: string
@@ -14,11 +14,11 @@ export interface Question extends Omit<Partial<Login>, 'clientId' | 'username'> 
 /** ms that the flow has for its answer. */
 const standardLimit = 5_000
 
-/** The logins that a flow decides: each is asked once, and nobody who is not answered for in time comes in. */
-export class Logins {
+/** The logins that a flow decides. Each is asked once; a client whose answer does not come in time is not let in. */
+export class LoginQuestions {
   #ask: (question: Question) => void
   #timeLimit: number
-  /** As many as the broker asks at a time: it sees to the bound. */
+  /** The broker bounds how many it asks at a time. */
   #open = new Map<string, (allow?: boolean) => void>()
   #closed = false
 
@@ -46,14 +46,14 @@ export class Logins {
   /** @throws PlatziverseError BROKER_COMMAND_INVALID */
   answer (payload: unknown): void {
     const { id, allow } = isObject(payload) ? payload : {}
-    if (typeof id !== 'string') throw invalid('The payload needs the id of the question.')
-    if (typeof allow !== 'boolean') throw invalid('allow is to be true or false.')
+    if (typeof id !== 'string') throw invalidCommand('The payload needs the id of the question.')
+    if (typeof allow !== 'boolean') throw invalidCommand('allow is to be true or false.')
     const end = this.#open.get(id)
-    if (end === undefined) throw invalid('No question with this id is open: it was answered before, or too late.')
+    if (end === undefined) throw invalidCommand('No question with this id is open: it was answered before, or too late.')
     end(allow)
   }
 
-  /** Whatever is open ends undecided, and nothing is asked any more. */
+  /** Ends every open question undecided, and asks no more. */
   close (): void {
     this.#closed = true
     for (const end of this.#open.values()) end()
