@@ -1,34 +1,38 @@
-import type { NodeDef } from 'node-red'
+import type { NodeDef, NodeStatus } from 'node-red'
 import { PlatziverseError } from '../../lib/errors.ts'
 import type { IntakeHandler } from '../../lib/intake/intake-handler.ts'
+import type { Intake } from '../../lib/intake/intake.ts'
 import { attachIntake, detachIntake, findBroker } from '../../lib/registry/registry.ts'
 import { watchFlows } from '../shared/broker.ts'
-import { milliseconds, wholeNumber, type RED, type RedNode } from '../shared/red.ts'
-import { statusLine } from '../shared/status.ts'
+import type { RED, RedNode } from '../shared/red.ts'
+import { bad, good, joined, liveStatus, pending } from '../shared/status.ts'
 import { warningsOf } from '../shared/warnings.ts'
-import { agentInDefaults as defaults, type AgentInConfig } from './config.ts'
+import type { AgentInConfig } from './config.ts'
+import { upgrade } from './migrations.ts'
+import { intakeOptionsOf } from './options.ts'
 
 const outputs = { connected: 0, disconnected: 1, message: 2, rejected: 3 } as const
 /** The ids that each output leads to; not in Node-RED's types. */
 type Wired = RedNode & { readonly wires: string[][] }
 
-const statusEvery = 1_000
-const aDay = 86_400_000
+/** ms for which the status shows why a delivery was not stored. */
+const showFailureFor = 10_000
 
 /** Takes the three topics off a broker. Outputs: connected, disconnected, message, rejected. */
 export default function (RED: RED): void {
   watchFlows(RED)
 
-  function AgentInNode (this: RedNode, config: NodeDef & AgentInConfig): void {
-    RED.nodes.createNode(this, config)
-    const status = statusLine(this)
-    const warnings = warningsOf(this)
-    const brokerId = config.broker
-    if (!brokerId) {
-      this.error(new PlatziverseError('BROKER_MISSING', 'No broker is chosen.').message)
-      status.show({ fill: 'red', shape: 'ring', text: 'BROKER_MISSING' })
+  function AgentInNode (this: RedNode, saved: NodeDef & AgentInConfig): void {
+    RED.nodes.createNode(this, saved)
+    const config = upgrade(saved)
+    const { broker } = config
+    if (!broker) {
+      const missing = new PlatziverseError('BROKER_MISSING', 'No broker is chosen.')
+      this.error(missing.message)
+      this.status(bad(missing.code))
       return
     }
+    const warnings = warningsOf(this)
 
     const emit = (output: keyof typeof outputs, message: object): void => {
       const messages: Array<object | null> = [null, null, null, null]
@@ -40,59 +44,43 @@ export default function (RED: RED): void {
         this.error(error)
       }
     }
-    let unsettledUntil = 0
-    let unsettledBy = ''
+    let failure = { code: '', until: 0 }
     const handler: IntakeHandler = {
       message: ({ kind, topic, payload }, delivery) => { emit(kind, { _msgid: delivery.id, topic, payload, delivery }) },
       rejected: (payload, delivery) => {
+        const { topic, reason, detail } = payload
         // With a wire the flow knows.
-        if (((this as Wired).wires[outputs.rejected] ?? []).length === 0) warnings.warn('rejected', `Rejected, from client ${JSON.stringify(delivery.clientId)} on ${payload.topic}: ${payload.reason}: ${payload.detail}`)
-        emit('rejected', { topic: payload.topic, payload, delivery })
+        const isWired = ((this as Wired).wires[outputs.rejected] ?? []).length > 0
+        if (!isWired) warnings.warn('rejected', `Rejected, from client ${JSON.stringify(delivery.clientId)} on ${topic}: ${reason}: ${detail}`)
+        emit('rejected', { topic, payload, delivery })
       },
       noticed: (kind, detail, clientId) => { warnings.warn(`${kind} ${clientId}`, `Client ${JSON.stringify(clientId)}: ${detail}`) },
       unsettled: (error, _count, { topic, payload }, delivery) => {
-        unsettledUntil = Date.now() + 10_000
-        unsettledBy = error.code
+        failure = { code: error.code, until: Date.now() + showFailureFor }
         this.error(error.message, { topic, payload, delivery } as never)
       }
     }
-    const intake = attachIntake(this.id, brokerId, handler, {
-      acknowledge: config.acknowledge === 'arrival' ? 'arrival' : 'stored',
-      timeLimit: Math.max(1000, milliseconds(config.timeLimit, defaults.timeLimit)),
-      clientWindow: Math.max(1, wholeNumber(config.clientWindow, Number(defaults.clientWindow))),
-      totalWindow: Math.max(1, wholeNumber(config.totalWindow, Number(defaults.totalWindow))),
-      clientBytes: Math.max(1, wholeNumber(config.clientMemory, Number(defaults.clientMemory))) * 1_000_000,
-      totalBytes: Math.max(1, wholeNumber(config.totalMemory, Number(defaults.totalMemory))) * 1_000_000,
-      rules: {
-        past: wholeNumber(config.pastDays, Number(defaults.pastDays)) * aDay,
-        future: wholeNumber(config.futureDays, Number(defaults.futureDays)) * aDay,
-        outside: config.outside === 'receipt' ? 'receipt' : 'reject',
-        numericText: config.numericText === true
-      }
-    })
-
-    const show = (): void => {
-      const { agents, unsettled, waiting, rejected, rejectedMetrics, timesConverted, timesReplaced } = intake.statistics()
-      // Told as soon as there is any of it.
-      const counted = { rejected: rejected + rejectedMetrics, converted: timesConverted, replaced: timesReplaced }
-      const asides = (['rejected', 'converted', 'replaced'] as const).filter(name => counted[name] > 0).map(name => RED._(`agent-in.status.${name}`, { count: counted[name] }))
-      const textOf = (text: string): string => [text, ...asides].join(' · ')
-      if (Date.now() < unsettledUntil) status.show({ fill: 'red', shape: 'dot', text: unsettledBy })
-      else if (findBroker(brokerId).listener.state !== 'listening') status.show({ fill: 'yellow', shape: 'ring', text: RED._('agent-in.status.waiting') })
-      else if (waiting > 0) status.show({ fill: 'yellow', shape: 'dot', text: textOf(RED._('agent-in.status.unsettled', { count: agents, agents, unsettled: unsettled + waiting })) })
-      else status.show({ fill: 'green', shape: 'dot', text: textOf(RED._('agent-in.status.agents', { count: agents, agents })) })
-    }
-    show()
-    const timer = setInterval(show, statusEvery)
+    const intake = attachIntake(this.id, broker, handler, intakeOptionsOf(config))
+    const status = liveStatus(this, () => Date.now() < failure.until ? { ...bad(failure.code), shape: 'dot' } : statusOf(RED, broker, intake))
 
     this.on('close', (done: () => void) => {
-      clearInterval(timer)
       status.close()
       warnings.close()
-      detachIntake(this.id, brokerId)
+      detachIntake(this.id, broker)
       done()
     })
   }
 
   RED.nodes.registerType('agent-in', AgentInNode)
+}
+
+function statusOf (RED: RED, broker: string, intake: Intake): NodeStatus {
+  if (findBroker(broker).listener.state !== 'listening') return pending(RED._('agent-in.status.waiting'))
+  const { agents, unsettled, waiting, rejected, rejectedMetrics, timesConverted, timesReplaced } = intake.statistics()
+  // Shown as soon as there is any of it.
+  const counted = { rejected: rejected + rejectedMetrics, converted: timesConverted, replaced: timesReplaced }
+  const asides = (['rejected', 'converted', 'replaced'] as const).map(name => counted[name] > 0 && RED._(`agent-in.status.${name}`, { count: counted[name] }))
+  if (waiting === 0) return good(joined(RED._('agent-in.status.agents', { count: agents, agents }), ...asides))
+  const text = RED._('agent-in.status.unsettled', { count: agents, agents, unsettled: unsettled + waiting })
+  return { ...pending(joined(text, ...asides)), shape: 'dot' }
 }

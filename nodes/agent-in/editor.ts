@@ -1,9 +1,10 @@
 import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
-import { showDefaults } from '../shared/editor/form.ts'
-import { RED, textsOf, type EditorNode } from '../shared/editor/red.ts'
+import { showMissing } from '../shared/editor/form.ts'
+import { registerNode, textsOf, type EditorNode } from '../shared/editor/red.ts'
 import { outputsWithoutStore, warnOfMissingStore, type StoredOutput } from '../shared/editor/store-warning.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
 import { agentInDefaults as defaults, type AgentInConfig } from './config.ts'
+import { upgrade } from './migrations.ts'
 
 const text = textsOf('agent-in')
 
@@ -14,7 +15,7 @@ const outputs = [
   () => text('agent-in.output.rejected')
 ]
 
-RED.nodes.registerType<AgentInConfig>('agent-in', {
+registerNode<AgentInConfig>('agent-in', upgrade, {
   category: 'platziverse',
   color: '#86c9a3',
   icon: 'agent-in.svg',
@@ -40,7 +41,7 @@ RED.nodes.registerType<AgentInConfig>('agent-in', {
   outputLabels: output => outputs[output]?.() ?? '',
   onadd () { chooseOnlyBroker(this) },
   oneditprepare () {
-    showDefaults(this, defaults)
+    showMissing(this, upgrade(this))
     prepareBrokerSelect(this)
     const missing = outputsWithoutStore(this)
     $('#agent-in-no-store-text').text(noStore(missing))

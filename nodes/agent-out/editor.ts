@@ -1,11 +1,12 @@
 import { templateFields } from '../../lib/messages/template-fields.ts'
 import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
-import { RED, textsOf } from '../shared/editor/red.ts'
+import { registerNode, textsOf } from '../shared/editor/red.ts'
 import { agentOutDefaults as defaults, type AgentOutConfig } from './config.ts'
+import { upgrade } from './migrations.ts'
 
 const text = textsOf('agent-out')
 
-RED.nodes.registerType<AgentOutConfig>('agent-out', {
+registerNode<AgentOutConfig>('agent-out', upgrade, {
   category: 'platziverse',
   color: '#86c9a3',
   icon: 'agent-out.svg',

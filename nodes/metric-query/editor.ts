@@ -1,8 +1,9 @@
 import { toDuration, toTime } from '../../lib/query/times.ts'
 import { chooseDatabase } from '../shared/editor/database-select.ts'
-import { RED, textsOf, type Validator } from '../shared/editor/red.ts'
+import { registerNode, textsOf, type Validator } from '../shared/editor/red.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
 import { fieldsOf, metricQueryDefaults as defaults, type MetricQueryConfig } from './config.ts'
+import { upgrade } from './migrations.ts'
 
 const text = textsOf('metric-query')
 
@@ -17,7 +18,7 @@ function saying (isRight: (said: string) => boolean, problem: () => string): Val
 const isTime = (said: string): boolean => toTime(said, Date.now()) !== undefined
 const timeProblem = (field: 'from' | 'to') => (): string => text('metric-query.validation.time', { label: text(`metric-query.form.${field}`) })
 
-RED.nodes.registerType<MetricQueryConfig>('metric-query', {
+registerNode<MetricQueryConfig>('metric-query', upgrade, {
   category: 'platziverse',
   color: '#62b893',
   icon: 'metric-query.svg',

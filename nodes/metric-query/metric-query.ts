@@ -2,27 +2,21 @@ import type { NodeDef } from 'node-red'
 import { PlatziverseError } from '../../lib/errors.ts'
 import { ask, type Answer } from '../../lib/query/ask.ts'
 import { changeQuery, parseQuery, parseResult, type QueryInput } from '../../lib/query/parse.ts'
-import type { DatabaseNode } from '../platziverse-database/platziverse-database.ts'
+import { databaseOf } from '../shared/database.ts'
 import { wholeNumber, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
-import { statusLine } from '../shared/status.ts'
+import { bad, good, statusLine } from '../shared/status.ts'
 import { metricQueryDefaults as defaults, type MetricQueryConfig } from './config.ts'
+import { upgrade } from './migrations.ts'
 
 /** Answers each message from a database, in `msg.payload`. */
 export default function (RED: RED): void {
-  function MetricQueryNode (this: RedNode, config: NodeDef & MetricQueryConfig): void {
-    RED.nodes.createNode(this, config)
-    const status = statusLine(this)
-    const missing = (detail: string): PlatziverseError => new PlatziverseError('DATABASE_MISSING', detail)
-    const fail = (error: PlatziverseError): void => { status.show({ fill: 'red', shape: 'ring', text: error.code }) }
-    const database = RED.nodes.getNode(config.database) as DatabaseNode | null
-    if (!database?.store) {
-      const error = missing('No database is chosen, or it is disabled.')
-      this.error(error.message)
-      fail(error)
-      this.on('input', (_msg, _send, done) => { done(error) })
-      return
-    }
+  function MetricQueryNode (this: RedNode, saved: NodeDef & MetricQueryConfig): void {
+    RED.nodes.createNode(this, saved)
+    const config = upgrade(saved)
+    const database = databaseOf(RED, this, config.database)
+    if (database === undefined) return
     const { store } = database
+    const status = statusLine(this)
     const query = queryOf(config)
     const most = Math.max(1, wholeNumber(config.most, Number(defaults.most)))
     let closed = false
@@ -36,18 +30,19 @@ export default function (RED: RED): void {
       for await (const answer of ask(await store.read(), parseQuery(asked, Date.now()), { result, most })) {
         if (closed) throw new PlatziverseError('QUERY_FAILED', 'A deploy replaced the node before it had answered.')
         rows = answer.rows
-        send({ ...messageOf(msg, answer, result === 'chart'), ...answer.part === undefined ? {} : { parts: partsOf(msg, id, most, answer.part) } })
+        const parts = answer.part === undefined ? {} : { parts: partsOf(msg, id, most, answer.part) }
+        send({ ...messageOf(msg, answer, result === 'chart'), ...parts })
         // Whoever takes the parts gets a turn before the next one is read.
         if (answer.part !== undefined) await new Promise(resolve => setImmediate(resolve))
       }
       const ms = Math.round(performance.now() - started)
-      status.show({ fill: 'green', shape: 'dot', text: RED._('metric-query.status.answered', { count: rows, ms }) })
+      status.show(good(RED._('metric-query.status.answered', { count: rows, ms })))
     }
 
     this.on('input', (msg: RedMessage, send, done) => {
       answer(msg, send).then(() => { done() }, (error: PlatziverseError) => {
-        const reason = error.code === 'STORE_CLOSED' ? missing('The database was closed.') : error
-        fail(reason)
+        const reason = error.code === 'STORE_CLOSED' ? new PlatziverseError('DATABASE_MISSING', 'The database was closed.') : error
+        status.show(bad(reason.code))
         done(reason)
       })
     })
@@ -63,7 +58,7 @@ export default function (RED: RED): void {
 }
 
 function queryOf (config: MetricQueryConfig): QueryInput {
-  const { query, uuid, metricType: type, username, from, to, limit, order, bucket, aggregates, fill, result } = { ...defaults, ...config }
+  const { query, uuid, metricType: type, username, from, to, limit, order, bucket, aggregates, fill, result } = config
   return { query, uuid, type, username, from, to, limit, order, bucket, aggregates, fill, result }
 }
 

@@ -1,11 +1,12 @@
 import { chooseDatabase } from '../shared/editor/database-select.ts'
-import { RED, textsOf } from '../shared/editor/red.ts'
+import { registerNode, textsOf } from '../shared/editor/red.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
 import { metricStoreDefaults as defaults, type MetricStoreConfig } from './config.ts'
+import { upgrade } from './migrations.ts'
 
 const text = textsOf('metric-store')
 
-RED.nodes.registerType<MetricStoreConfig>('metric-store', {
+registerNode<MetricStoreConfig>('metric-store', upgrade, {
   category: 'platziverse',
   color: '#62b893',
   icon: 'metric-store.svg',

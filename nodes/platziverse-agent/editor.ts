@@ -1,11 +1,12 @@
 import { brokerProperty, chooseOnlyBroker, currentBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
 import { isFilled } from '../shared/editor/fields.ts'
-import { RED, shared, textsOf } from '../shared/editor/red.ts'
+import { registerNode, shared, textsOf } from '../shared/editor/red.ts'
 import { agentDefaults as defaults, type AgentConfig } from './config.ts'
+import { upgrade } from './migrations.ts'
 
 const text = textsOf('platziverse-agent')
 
-RED.nodes.registerType<AgentConfig, 'user' | 'password'>('platziverse-agent', {
+registerNode<AgentConfig, 'user' | 'password'>('platziverse-agent', upgrade, {
   category: 'platziverse',
   color: '#a5cf82',
   icon: 'platziverse-agent.svg',

@@ -1,17 +1,17 @@
-import { join } from 'node:path'
 import type { Node, NodeDef } from 'node-red'
-import { hostMetricGroups, type Agent, type Metric } from '../../lib/agent/agent.ts'
+import type { Agent, Metric } from '../../lib/agent/agent.ts'
 import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
-import { attachAgent, detachAgent, type AgentNodeOptions } from '../../lib/registry/agents.ts'
-import type { OutboxHandler } from '../../lib/registry/outbox.ts'
+import { attachAgent, detachAgent } from '../../lib/registry/agents.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { checkLogin } from '../shared/login.ts'
-import type { RED, RedMessage } from '../shared/red.ts'
-import { statusLine } from '../shared/status.ts'
+import { outboxHandlerOf } from '../shared/outbox.ts'
+import type { RED } from '../shared/red.ts'
+import { bad, good, joined, pending, statusLine } from '../shared/status.ts'
 import type { AgentConfig } from './config.ts'
+import { upgrade } from './migrations.ts'
+import { agentOptionsOf, type Credentials } from './options.ts'
 
 type SavedConfig = AgentConfig & NodeDef & { wires?: string[][] }
-type Credentials = { user?: string, password?: string }
 
 /**
  * In: metrics to report, in `msg.payload`: `{type, value}`, an array of them, or `{metrics: […]}`; done when the broker
@@ -20,19 +20,20 @@ type Credentials = { user?: string, password?: string }
 export default function (RED: RED): void {
   watchFlows(RED)
 
-  RED.nodes.registerType<Node<Credentials>, SavedConfig, unknown, Credentials>('platziverse-agent', function (this, config) {
-    RED.nodes.createNode(this, config)
+  RED.nodes.registerType<Node<Credentials>, SavedConfig, unknown, Credentials>('platziverse-agent', function (this, saved) {
+    RED.nodes.createNode(this, saved)
+    const config = upgrade(saved)
     const text = (key: string, values?: Record<string, string | number>): string => RED._(`platziverse-agent.status.${key}`, values)
     const status = statusLine(this)
-
-    const handler: OutboxHandler = { receive: msg => { this.receive(msg as RedMessage) }, send: msg => { this.send(msg as RedMessage) }, clone: msg => RED.util.cloneMessage(msg as RedMessage) }
+    const handler = outboxHandlerOf(RED, this)
 
     let agent: Agent
     try {
       checkLogin(config, this.credentials)
-      agent = attachAgent(this.id, optionsOf(config, this.credentials ?? {}, RED.settings.userDir), handler)
+      const listen = saved.wires?.[0]?.length !== 0
+      agent = attachAgent(this.id, agentOptionsOf(config, this.credentials ?? {}, { id: saved.id, userDir: RED.settings.userDir, listen }), handler)
     } catch (error) {
-      this.status({ fill: 'red', shape: 'ring', text: text('error', { detail: error instanceof PlatziverseError ? error.detail : reasonOf(error) }) })
+      this.status(bad(text('error', { detail: error instanceof PlatziverseError ? error.detail : reasonOf(error) })))
       this.error(reasonOf(error))
       this.on('input', (_msg, _send, done) => done(error as Error))
       return
@@ -40,14 +41,13 @@ export default function (RED: RED): void {
 
     let failures = 0
     let lastWarning = ''
-    const show = (fill: 'green' | 'yellow' | 'red', main: string): void => {
-      const { pending, dropped } = agent.counters
-      const parts = [main, pending > 0 && !agent.connected && text('waiting', { pending }), dropped > 0 && text('dropped', { dropped })]
-      status.show({ fill, shape: fill === 'green' ? 'dot' : 'ring', text: parts.filter(Boolean).join(' · ') })
+    const show = (look: typeof good, main: string): void => {
+      const { pending: waiting, dropped } = agent.counters
+      status.show(look(joined(main, waiting > 0 && !agent.connected && text('waiting', { pending: waiting }), dropped > 0 && text('dropped', { dropped }))))
     }
     const showConnected = (): void => {
       failures = 0
-      show('green', text('connected', { sent: agent.counters.sent }))
+      show(good, text('connected', { sent: agent.counters.sent }))
     }
     agent.on('connected', () => {
       lastWarning = ''
@@ -55,11 +55,11 @@ export default function (RED: RED): void {
     })
     agent.on('message', showConnected)
     agent.on('disconnected', reason => {
-      show('yellow', text('connecting'))
+      show(pending, text('connecting'))
       if (reason) this.log(reason.message)
     })
     agent.on('problem', problem => {
-      if (!agent.connected) show('red', text('error', { detail: problem.detail }))
+      if (!agent.connected) show(bad, text('error', { detail: problem.detail }))
       // The broker may start a moment later than this node, and each further attempt fails alike: one warning an outage.
       if (problem.code === 'AGENT_UNREACHABLE' ? ++failures !== 2 : problem.message === lastWarning) return
       lastWarning = problem.message
@@ -76,26 +76,8 @@ export default function (RED: RED): void {
       })
     })
     if (agent.connected) showConnected()
-    else show('yellow', text('connecting'))
+    else show(pending, text('connecting'))
   }, { credentials: { user: { type: 'text' }, password: { type: 'password' } } })
-}
-
-function optionsOf (config: SavedConfig, { user, password }: Credentials, userDir?: string): AgentNodeOptions {
-  return {
-    name: config.name,
-    username: config.username,
-    listen: config.wires?.[0]?.length !== 0,
-    interval: Math.round(Number(config.interval || 5) * 1000),
-    groups: hostMetricGroups.filter(group => config[group]),
-    // By node and installation: kept by a deploy and a restart, another one where the same flow is imported elsewhere.
-    ...(userDir === undefined ? {} : { uuidFile: join(userDir, 'platziverse', 'agents', `${config.id}.uuid`) }),
-    broker: config.broker ?? '',
-    mqtt: {
-      ...(config.broker ? {} : { url: config.url }),
-      ...(user ? { username: user } : {}),
-      ...(password ? { password } : {})
-    }
-  }
 }
 
 function metricsOf (payload: unknown): Metric | Metric[] {

@@ -1,11 +1,12 @@
 import { parseFilter } from '../../lib/mqtt/topic-filters.ts'
 import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
 import { input, isFilled, select, valueOf } from '../shared/editor/fields.ts'
-import { showDefaults, type Part } from '../shared/editor/form.ts'
+import { showMissing, type Part } from '../shared/editor/form.ts'
 import { prepareList, type Fields, type RowProblem } from '../shared/editor/list.ts'
-import { RED, textsOf, type EditorNode } from '../shared/editor/red.ts'
+import { registerNode, textsOf, type EditorNode } from '../shared/editor/red.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
 import { bridgeDefaults as defaults, type BridgeConfig, type SavedTopic } from './config.ts'
+import { upgrade } from './migrations.ts'
 
 const text = textsOf('platziverse-bridge')
 const directions = ['out', 'in', 'both'] as const
@@ -14,7 +15,7 @@ const levels = ['0', '1', '2'] as const
 /** Of the form that was opened last. */
 let topics: Part | undefined
 
-RED.nodes.registerType<BridgeConfig, 'user' | 'password'>('platziverse-bridge', {
+registerNode<BridgeConfig, 'user' | 'password'>('platziverse-bridge', upgrade, {
   category: 'platziverse',
   color: '#62b893',
   icon: 'platziverse-bridge.svg',
@@ -26,7 +27,7 @@ RED.nodes.registerType<BridgeConfig, 'user' | 'password'>('platziverse-bridge', 
     url: { value: defaults.url, validate: (value, _options) => isAddress(String(value ?? '').trim()) || text('platziverse-bridge.validation.url') },
     tls: { value: defaults.tls, type: 'tls-config', required: false },
     hasLogin: { value: defaults.hasLogin },
-    topics: { value: defaults.topics, validate: (value, _options) => topicProblems(value as SavedTopic[] | undefined ?? [])[0]?.text ?? true },
+    topics: { value: defaults.topics, validate: (value, _options) => topicProblems(value as SavedTopic[])[0]?.text ?? true },
     localUser: { value: defaults.localUser },
     clientId: { value: defaults.clientId },
     clean: { value: defaults.clean },
@@ -46,7 +47,7 @@ RED.nodes.registerType<BridgeConfig, 'user' | 'password'>('platziverse-bridge', 
   outputLabels: () => text('platziverse-bridge.output.states'),
   onadd () { chooseOnlyBroker(this) },
   oneditprepare () {
-    showDefaults(this, defaults)
+    showMissing(this, upgrade(this))
     prepareBrokerSelect(this)
     topics = prepareTopics(this)
     $('#node-input-url').on('input change', function () {
@@ -72,7 +73,7 @@ function prepareTopics (node: EditorNode & BridgeConfig): Part {
     show,
     read,
     problems: topicProblems
-  }, node, 'topics', node.topics ?? defaults.topics)
+  }, node, 'topics', upgrade(node).topics)
 }
 
 function show (container: JQuery, topic: SavedTopic): Fields<SavedTopic> {

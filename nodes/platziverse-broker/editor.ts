@@ -1,8 +1,8 @@
 import { isLoopback } from '../../lib/broker/loopback.ts'
 import { offerToWaiting } from '../shared/editor/broker-select.ts'
-import { prepareTabs, showDefaults, type Part } from '../shared/editor/form.ts'
+import { prepareTabs, showMissing, type Part } from '../shared/editor/form.ts'
 import type { List } from '../shared/editor/list.ts'
-import { RED, type EditorNode } from '../shared/editor/red.ts'
+import { RED, registerNode, type EditorNode } from '../shared/editor/red.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
 import { brokerDefaults as defaults, type BrokerConfig, type SavedListener } from './config.ts'
 import { isOpen, text, type BrokerNode } from './editor/form.ts'
@@ -10,13 +10,14 @@ import { limitProblems, prepareLimits } from './editor/limits.ts'
 import { hasTls, listenerProblems, prepareListeners, type ListenerProblem } from './editor/listeners.ts'
 import { prepareRules, ruleProblems } from './editor/rules.ts'
 import { prepareUsers, usersOf } from './editor/users.ts'
+import { upgrade } from './migrations.ts'
 
 const tabNames = ['general', 'listeners', 'users', 'rules', 'limits', 'storage'] as const
 
 /** The parts of the form that was opened last. */
 let parts: { listeners: List<SavedListener>, users: Part, rules: Part, limits: Part } | undefined
 
-RED.nodes.registerType<BrokerConfig, 'users'>('platziverse-broker', {
+registerNode<BrokerConfig, 'users'>('platziverse-broker', upgrade, {
   category: 'platziverse',
   color: '#62b893',
   icon: 'platziverse-broker.svg',
@@ -24,16 +25,16 @@ RED.nodes.registerType<BrokerConfig, 'users'>('platziverse-broker', {
   outputs: 2,
   defaults: {
     name: { value: defaults.name },
-    host: { value: defaults.host, validate (value, _options) { return hostProblem(this, String(value ?? '').trim()) ?? true } },
+    host: { value: defaults.host, validate (value, _options) { return hostProblem(this, String(value).trim()) ?? true } },
     port: { value: defaults.port, validate: wholeNumber(() => text('platziverse-broker.form.port'), 0, 65_535) },
     anonymous: { value: defaults.anonymous },
     login: { value: defaults.login },
     userCount: { value: defaults.userCount },
-    listeners: { value: defaults.listeners, validate (value, _options) { return problemsOf(this, value as SavedListener[] | undefined)[0]?.text ?? true } },
-    origins: { value: defaults.origins, validate: (value, _options) => originsProblem(String(value ?? '')) ?? true },
-    tls: { value: defaults.tls, type: 'tls-config', validate (value, _options) { return tlsProblem(this, String(value ?? '')) ?? true } },
-    rules: { value: defaults.rules, validate: (value, _options) => ruleProblems(value as BrokerConfig['rules'] | undefined ?? [])[0]?.text ?? true },
-    limits: { value: defaults.limits, validate: (value, _options) => limitProblems(value as BrokerConfig['limits'] | undefined)[0] ?? true },
+    listeners: { value: defaults.listeners, validate (value, _options) { return problemsOf(this, value as SavedListener[])[0]?.text ?? true } },
+    origins: { value: defaults.origins, validate: (value, _options) => originsProblem(String(value)) ?? true },
+    tls: { value: defaults.tls, type: 'tls-config', validate (value, _options) { return tlsProblem(this, String(value)) ?? true } },
+    rules: { value: defaults.rules, validate: (value, _options) => ruleProblems(value as BrokerConfig['rules'])[0]?.text ?? true },
+    limits: { value: defaults.limits, validate: (value, _options) => limitProblems(value as BrokerConfig['limits'])[0] ?? true },
     persistence: { value: defaults.persistence },
     folder: { value: defaults.folder },
     statistics: { value: defaults.statistics, validate: wholeNumber(() => text('platziverse-broker.form.statistics'), 0) },
@@ -50,10 +51,10 @@ RED.nodes.registerType<BrokerConfig, 'users'>('platziverse-broker', {
   onadd () { offerToWaiting(this, ['agent-in', 'agent-out', 'platziverse-bridge']) },
   oneditprepare () { prepare(this) },
   oneditsave () {
-    const { userCount } = this
+    const { userCount } = upgrade(this)
     for (const part of Object.values(parts ?? {})) part.save()
     // Node-RED takes true for a change that it does not see itself.
-    return userCount !== undefined && userCount !== this.userCount
+    return userCount !== upgrade(this).userCount
   }
 })
 
@@ -61,7 +62,7 @@ function prepare (node: BrokerNode): void {
   parts = undefined
   const box = $('#node-input-anonymous')
   const host = $('#node-input-host')
-  showDefaults(node, defaults)
+  showMissing(node, upgrade(node))
   $('#node-input-folder').attr('placeholder', `platziverse-broker/${node.id}`)
 
   prepareTabs('platziverse-broker', tabNames, name => text(`platziverse-broker.tab.${name}`))
@@ -95,7 +96,7 @@ function prepare (node: BrokerNode): void {
 
 /** Whether the flow decides on logins. */
 function isByFlow (node: EditorNode & BrokerConfig): boolean {
-  return (isOpen(node) ? $('#node-input-login').val() : node.login) === 'flow'
+  return (isOpen(node) ? $('#node-input-login').val() : upgrade(node).login) === 'flow'
 }
 
 /** What is wrong with a host; nothing where strangers may come, or where users are known or may be. */
@@ -106,14 +107,14 @@ function hostProblem (node: EditorNode & BrokerConfig, host: string): string | u
   return text('platziverse-broker.validation.hostClosed')
 }
 
-function problemsOf (node: EditorNode & BrokerConfig, listeners: SavedListener[] | undefined): ListenerProblem[] {
+function problemsOf (node: EditorNode & BrokerConfig, listeners: SavedListener[]): ListenerProblem[] {
   const field = (name: 'host' | 'port') => String((isOpen(node) ? $(`#node-input-${name}`).val() : node[name]) ?? '').trim()
-  return listenerProblems(listeners ?? [], { host: field('host'), port: field('port') }, host => hostProblem(node, host))
+  return listenerProblems(listeners, { host: field('host'), port: field('port') }, host => hostProblem(node, host))
 }
 
 /** The certificate is asked for only where a listener needs one. */
 function tlsProblem (node: EditorNode & BrokerConfig, id: string): string | undefined {
-  if (!hasTls(isOpen(node) ? parts?.listeners.value() : node.listeners)) return undefined
+  if (!hasTls(parts !== undefined && isOpen(node) ? parts.listeners.value() : upgrade(node).listeners)) return undefined
   if (id === '' || id === '_ADD_') return text('platziverse-broker.validation.tlsMissing')
   return RED.nodes.node(id) === null ? text('platziverse-broker.validation.tlsGone') : undefined
 }

@@ -20,18 +20,20 @@ export interface Surroundings {
 
 /**
  * What a node saved, as the broker wants it.
- * @param report is told what is wrong; the broker does without it
+ * @param report gets what is wrong; the broker does without it
  */
-export function brokerOptionsOf (config: BrokerConfig, credentials: BrokerCredentials, { id, userDir, tls, decide }: Surroundings, report: (error: PlatziverseError) => void): BrokerOptions {
-  const first: ListenerOptions = { transport: 'tcp', host: (config.host ?? '').trim(), port: portOf(config.port) }
+export function brokerOptionsOf (
+  config: BrokerConfig, credentials: BrokerCredentials, { id, userDir, tls, decide }: Surroundings, report: (error: PlatziverseError) => void
+): BrokerOptions {
+  const first: ListenerOptions = { transport: 'tcp', host: config.host.trim(), port: portOf(config.port) }
   const origins = readOrigins(config.origins)
-  const others = (config.listeners ?? []).filter(({ transport }) => transport !== 'path').map(listener => listenerOf(listener, tls, origins))
+  const others = config.listeners.filter(({ transport }) => transport !== 'path').map(listener => listenerOf(listener, tls, origins))
   return {
     listeners: [first, ...others],
     anonymous: config.anonymous === true,
     users: usersOf(credentials, config, report),
     ...config.login === 'flow' ? { decide } : {},
-    rules: (config.rules ?? []).flatMap(rule => ruleOf(rule, report)),
+    rules: config.rules.flatMap(rule => ruleOf(rule, report)),
     limits: readLimits(config.limits),
     folder: config.persistence === 'disk' ? folderOf(config.folder, id, userDir) : undefined,
     sys: wholeNumber(config.sys, Number(defaults.sys))
@@ -39,12 +41,17 @@ export function brokerOptionsOf (config: BrokerConfig, credentials: BrokerCreden
 }
 
 /** Not wholeNumber: a port that is none is an error, not the default. */
-function portOf (saved: number | string | undefined): number {
-  return saved === '' || saved === undefined ? Number(defaults.port) : Number(saved)
+function portOf (saved: number | string): number {
+  return saved === '' ? Number(defaults.port) : Number(saved)
 }
 
 function listenerOf ({ transport, host, port, certificates }: SavedListener, tls: TlsMaterial | undefined, origins: string[]): ListenerOptions {
-  const options: ListenerOptions = { transport: transport as ListenerOptions['transport'], host: (host ?? '').trim(), port: port === '' ? Number.NaN : Number(port), ...transport === 'ws' || transport === 'wss' ? { origins } : {} }
+  const options: ListenerOptions = {
+    transport: transport as ListenerOptions['transport'],
+    host: (host ?? '').trim(),
+    port: port === '' ? Number.NaN : Number(port),
+    ...transport === 'ws' || transport === 'wss' ? { origins } : {}
+  }
   if (transport !== 'tls' && transport !== 'wss') return options
   return { ...options, certificates: certificates ?? 'none', ...tls === undefined ? {} : { tls } }
 }
@@ -52,7 +59,7 @@ function listenerOf ({ transport, host, port, certificates }: SavedListener, tls
 /** Nobody can log in as this one, and yet the broker is not open to everybody, as one without users is on loopback. */
 const nobody: UserRecord = { username: '', hash: '' }
 
-function usersOf ({ users }: BrokerCredentials, { login, userCount = 0 }: BrokerConfig, report: (error: PlatziverseError) => void): UserRecord[] {
+function usersOf ({ users }: BrokerCredentials, { login, userCount }: BrokerConfig, report: (error: PlatziverseError) => void): UserRecord[] {
   if (users === undefined || users === '') {
     if (userCount === 0 || login === 'flow') return []
     report(new PlatziverseError('BROKER_USERS_LOST', `The broker had ${userCount} users, and the credentials of the flows have none.`))
@@ -75,7 +82,7 @@ function ruleOf (saved: SavedRule, report: (error: PlatziverseError) => void): R
   return [{ subject: 'everyone', access: 'deny', topic: '#' }]
 }
 
-function folderOf (saved: string | undefined, id: string, userDir = process.cwd()): string {
-  const folder = (saved ?? '').trim() || join('platziverse-broker', id)
+function folderOf (saved: string, id: string, userDir = process.cwd()): string {
+  const folder = saved.trim() || join('platziverse-broker', id)
   return isAbsolute(folder) ? folder : join(userDir, folder)
 }

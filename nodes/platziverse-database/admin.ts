@@ -2,7 +2,7 @@ import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
 import { tryDatabase, type Trial } from '../../lib/store/try-database.ts'
 import { refusalOf, serveAdmin } from '../shared/admin.ts'
 import type { RED } from '../shared/red.ts'
-import { tlsOptionsOf } from '../shared/tls.ts'
+import { tlsSettingsOf } from '../shared/tls.ts'
 import { keptSecret, type DatabaseConfig, type DatabaseCredentials } from './config.ts'
 import { databaseOptionsOf } from './options.ts'
 
@@ -36,7 +36,7 @@ async function attempt (RED: RED, { id = '', config, credentials }: Partial<Form
     return [name, given === undefined || given === keptSecret ? known[name] : String(given)]
   }))
   const asked: Partial<DatabaseConfig> = withVariables(RED, node, { ...config })
-  const surroundings = { id: node, userDir: RED.settings.userDir, tls: tlsOptionsOf(RED, asked.tls) }
+  const surroundings = { id: node, userDir: RED.settings.userDir, tls: tlsSettingsOf(RED, asked.tls) }
   return tryDatabase(databaseOptionsOf(asked, withVariables(RED, node, secrets), surroundings).database)
 }
 

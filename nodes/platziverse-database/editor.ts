@@ -1,19 +1,20 @@
 import { isFilled } from '../shared/editor/fields.ts'
 import { markTab, prepareTabs, type Part } from '../shared/editor/form.ts'
-import { RED, type Validator } from '../shared/editor/red.ts'
+import { registerNode, type Validator } from '../shared/editor/red.ts'
 import { numberProblem } from '../shared/editor/validate.ts'
 import { databaseDefaults as defaults, type DatabaseConfig, type SavedOverride } from './config.ts'
 import { connectionProblem, prepareConnection } from './editor/connection.ts'
 import { fieldOf, text, valueIn, type DatabaseNode } from './editor/form.ts'
 import { daysProblem, overrideProblems, prepareKeeping } from './editor/keeping.ts'
 import { prepareTest } from './editor/test.ts'
+import { upgrade } from './migrations.ts'
 
 const tabNames = ['connection', 'keeping', 'outages'] as const
 
 /** Of the form that was opened last. */
 let keeping: Part | undefined
 
-RED.nodes.registerType<DatabaseConfig, 'user' | 'password' | 'url'>('platziverse-database', {
+registerNode<DatabaseConfig, 'user' | 'password' | 'url'>('platziverse-database', upgrade, {
   category: 'config',
   color: '#62b893',
   icon: 'platziverse-database.svg',
@@ -33,7 +34,7 @@ RED.nodes.registerType<DatabaseConfig, 'user' | 'password' | 'url'>('platziverse
     rawDays: { value: defaults.rawDays, validate: ofDays('rawDays') },
     hourDays: { value: defaults.hourDays, validate: ofDays('hourDays') },
     dayDays: { value: defaults.dayDays, validate: ofDays('dayDays') },
-    overrides: { value: defaults.overrides, validate: (value, _options) => overrideProblems(value as SavedOverride[] | undefined ?? [])[0]?.text ?? true }
+    overrides: { value: defaults.overrides, validate: (value, _options) => overrideProblems(value as SavedOverride[])[0]?.text ?? true }
   },
   credentials: { user: { type: 'text' }, password: { type: 'password' }, url: { type: 'password' } },
   paletteLabel: () => text('platziverse-database.label.palette'),
@@ -65,7 +66,7 @@ function ofDays (span: Parameters<typeof daysProblem>[1]): Validator<DatabaseNod
 }
 
 function spoolProblem (value: unknown): string | undefined {
-  return value === undefined || value === '' ? undefined : numberProblem(value, text('platziverse-database.form.spool'), 0)
+  return value === '' ? undefined : numberProblem(value, text('platziverse-database.form.spool'), 0)
 }
 
 function prepare (node: DatabaseNode): void {

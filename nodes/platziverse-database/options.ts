@@ -5,6 +5,7 @@ import type { RetentionOptions } from '../../lib/store/retention/retention.ts'
 import type { SpoolOptions } from '../../lib/store/writer/spool.ts'
 import { wholeNumber } from '../shared/red.ts'
 import { databaseDefaults as defaults, usualPorts, type DatabaseConfig, type DatabaseCredentials } from './config.ts'
+import { upgrade } from './migrations.ts'
 
 /** What the runtime needs to know beyond what the node saved. */
 export interface Surroundings {
@@ -23,7 +24,8 @@ export interface ReadOptions {
 }
 
 /** What a node saved, as the store wants it. */
-export function databaseOptionsOf (config: Partial<DatabaseConfig>, credentials: DatabaseCredentials, { id, userDir = '.', tls }: Surroundings): ReadOptions {
+export function databaseOptionsOf (saved: Partial<DatabaseConfig>, credentials: DatabaseCredentials, { id, userDir = '.', tls }: Surroundings): ReadOptions {
+  const config = upgrade(saved)
   const spool = { filename: resolve(userDir, join('platziverse-spool', `${id}.sqlite`)), mostBytes: wholeNumber(config.spool, Number(defaults.spool)) * 1_000_000 }
   return {
     ...databaseOf(config, credentials, userDir, tls),
@@ -31,24 +33,30 @@ export function databaseOptionsOf (config: Partial<DatabaseConfig>, credentials:
     spool: spool.mostBytes > 0 || existsSync(spool.filename) ? spool : undefined,
     retention: {
       ...daysOf(config),
-      overrides: (config.overrides ?? []).map(override => ({ type: override.type, ...daysOf(override) }))
+      overrides: config.overrides.map(override => ({ type: override.type, ...daysOf(override) }))
     }
   }
 }
 
-function databaseOf (config: Partial<DatabaseConfig>, { user, password, url }: DatabaseCredentials, userDir: string, tls: TlsOptions | undefined): Pick<ReadOptions, 'database' | 'identity'> {
-  const { client = defaults.client } = config
+function databaseOf (
+  config: DatabaseConfig, { user, password, url }: DatabaseCredentials, userDir: string, tls: TlsOptions | undefined
+): Pick<ReadOptions, 'database' | 'identity'> {
+  const { client } = config
   if (client === 'sqlite') {
     const filename = resolve(userDir, config.filename || defaults.filename)
     return { database: { client, filename }, identity: filename }
   }
   const isLost = config.hasLogin === true && !(config.connection === 'url' ? url : user || password)
-  const common = { client, ...isLost ? { loginLost: true } : {}, tls: config.secure === true ? tls ?? {} : undefined, poolSize: Math.max(1, wholeNumber(config.poolSize, Number(defaults.poolSize))) }
+  const common = {
+    client,
+    ...isLost ? { loginLost: true } : {},
+    tls: config.secure === true ? tls ?? {} : undefined,
+    poolSize: Math.max(1, wholeNumber(config.poolSize, Number(defaults.poolSize)))
+  }
   if (config.connection === 'url') return { database: { ...common, url: url ?? '' }, identity: `${client} ${withoutSecrets(url)}` }
-  // Empty it may be because a variable is: that must not become this machine.
-  const host = config.host ?? defaults.host
+  // An empty host may be that of an empty variable: it must not become this machine.
+  const { host, database } = config
   const port = wholeNumber(config.port, usualPorts[client])
-  const database = config.database ?? defaults.database
   return { database: { ...common, host, port, user, password, database }, identity: `${client} ${host}:${port}/${database}` }
 }
 

@@ -11,7 +11,7 @@ import { Retention } from '../../lib/store/retention/retention.ts'
 import { Store } from '../../lib/store/store.ts'
 import { Spool, type SpoolOptions } from '../../lib/store/writer/spool.ts'
 import type { RED } from '../shared/red.ts'
-import { tlsOptionsOf } from '../shared/tls.ts'
+import { tlsSettingsOf } from '../shared/tls.ts'
 import { registerAdmin } from './admin.ts'
 import type { DatabaseConfig, DatabaseCredentials } from './config.ts'
 import { databaseOptionsOf } from './options.ts'
@@ -38,7 +38,7 @@ export default function (RED: RED): void {
   function DatabaseNode (this: DatabaseNode, config: SavedConfig): void {
     RED.nodes.createNode(this, config)
     const { userDir } = RED.settings
-    const { database, identity, spool, retention } = databaseOptionsOf(config, this.credentials ?? {}, { id: this.id, userDir, tls: tlsOptionsOf(RED, config.tls) })
+    const { database, identity, spool, retention } = databaseOptionsOf(config, this.credentials ?? {}, { id: this.id, userDir, tls: tlsSettingsOf(RED, config.tls) })
     this.database = identity
     this.store = new Store(dialectOf(database), { instance, home: homeOf(userDir), spool: spool && openSpool(spool) })
     this.store.on('problem', error => { this.error(error.message) })

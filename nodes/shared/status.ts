@@ -7,7 +7,27 @@ export interface StatusLine {
   close (): void
 }
 
+export interface LiveStatus {
+  /** Look now, as well. */
+  show (): void
+  close (): void
+}
+
 const shortest = 500
+/** ms between two looks. */
+const lookEvery = 1_000
+
+/** All is well. */
+export const good = (text: string): NodeStatus => ({ fill: 'green', shape: 'dot', text })
+/** Under way, or waiting for something that is expected to come. */
+export const pending = (text: string): NodeStatus => ({ fill: 'yellow', shape: 'ring', text })
+/** It does not work. */
+export const bad = (text: string): NodeStatus => ({ fill: 'red', shape: 'ring', text })
+
+/** One line of what there is to say. */
+export function joined (...parts: Array<string | false | undefined>): string {
+  return parts.filter(part => part !== false && part !== undefined && part !== '').join(' · ')
+}
 
 /** A node's status, sent to the editor at most twice a second and only when it changed: status updates cost more than messages. */
 export function statusLine (node: RedNode): StatusLine {
@@ -39,6 +59,26 @@ export function statusLine (node: RedNode): StatusLine {
       closed = true
       clearTimeout(timer)
       node.status({})
+    }
+  }
+}
+
+/**
+ * Shows what `statusOf` answers, looked at every second.
+ * @param first ms until the first look; 0: now
+ */
+export function liveStatus (node: RedNode, statusOf: () => NodeStatus, first = 0): LiveStatus {
+  const line = statusLine(node)
+  const show = (): void => { line.show(statusOf()) }
+  const early = first > 0 ? setTimeout(show, first) : undefined
+  if (first === 0) show()
+  const timer = setInterval(show, lookEvery)
+  return {
+    show,
+    close () {
+      clearTimeout(early)
+      clearInterval(timer)
+      line.close()
     }
   }
 }

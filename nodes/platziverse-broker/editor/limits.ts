@@ -3,6 +3,7 @@ import { input, mark, valueOf } from '../../shared/editor/fields.ts'
 import { equal, markTab, numberOrText, type Part } from '../../shared/editor/form.ts'
 import { numberProblem } from '../../shared/editor/validate.ts'
 import type { BrokerConfig } from '../config.ts'
+import { upgrade } from '../migrations.ts'
 import { text, type BrokerNode } from './form.ts'
 
 /** What a limit counts; the order is the form's. */
@@ -40,15 +41,16 @@ export function limitProblem (name: LimitName, value: unknown): string | undefin
   return numberProblem(value, text(`platziverse-broker.limit.${name}`), 0, limitMaxima[name])
 }
 
-export function limitProblems (limits: BrokerConfig['limits'] | undefined): string[] {
-  return names.flatMap(name => limitProblem(name, limits?.[name]) ?? [])
+export function limitProblems (limits: BrokerConfig['limits']): string[] {
+  return names.flatMap(name => limitProblem(name, limits[name]) ?? [])
 }
 
 export function prepareLimits (node: BrokerNode): Part {
+  const { limits: saved } = upgrade(node)
   const fields = names.map(name => {
     const id = `platziverse-broker-limit-${name}`
     const label = text(`platziverse-broker.limit.${name}`)
-    const field = input(node.limits?.[name], label).attr({ id, placeholder: limitDefaults[name] })
+    const field = input(saved[name], label).attr({ id, placeholder: limitDefaults[name] })
     const unit = units[name]
     const shown = $('<span>').text(text(`platziverse-broker.unit.${unit}`))
     $('<div class="form-row">').append($('<label>').attr('for', id).text(label), field, ' ', shown).appendTo('#platziverse-broker-limits')
@@ -71,7 +73,7 @@ export function prepareLimits (node: BrokerNode): Part {
         const value = numberOrText(valueOf(field))
         if (value !== '' && value !== limitDefaults[name]) limits[name] = value
       }
-      if (!equal(limits, node.limits ?? {})) node.limits = limits
+      if (!equal(limits, saved)) node.limits = limits
     }
   }
 }

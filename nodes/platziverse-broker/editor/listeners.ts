@@ -1,8 +1,9 @@
-import { customaryCertificatePort, customaryPorts, type SavedListener } from '../config.ts'
 import { input, select, valueOf } from '../../shared/editor/fields.ts'
 import { markTab, numberOrText } from '../../shared/editor/form.ts'
 import { prepareList, type Fields, type List, type RowProblem } from '../../shared/editor/list.ts'
 import { numberProblem } from '../../shared/editor/validate.ts'
+import { customaryCertificatePort, customaryPorts, type SavedListener } from '../config.ts'
+import { upgrade } from '../migrations.ts'
 import { text, type BrokerNode } from './form.ts'
 
 export type ListenerProblem = RowProblem<SavedListener>
@@ -13,8 +14,8 @@ const empty: SavedListener = { transport: 'tcp', host: '', port: '', path: '/mqt
 const kinds = ['tcp', 'tls', 'ws', 'wss', 'path'] as const
 const certificates = ['none', 'required', 'username'] as const
 
-export function hasTls (listeners: readonly SavedListener[] | undefined): boolean {
-  return (listeners ?? []).some(({ transport }) => transport === 'tls' || transport === 'wss')
+export function hasTls (listeners: readonly SavedListener[]): boolean {
+  return listeners.some(({ transport }) => transport === 'tls' || transport === 'wss')
 }
 
 /**
@@ -63,7 +64,7 @@ export function prepareListeners (node: BrokerNode, problems: (listeners: SavedL
       markTab('platziverse-broker-listeners-tab', found.length > 0 || (hasTls(listeners) && $('#node-input-tls').hasClass('input-error')))
     },
     changed
-  }, node, 'listeners')
+  }, node, 'listeners', upgrade(node).listeners)
 }
 
 function show (container: JQuery, listener: SavedListener): Fields<SavedListener> {

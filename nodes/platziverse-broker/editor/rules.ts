@@ -3,6 +3,7 @@ import { input, select, valueOf } from '../../shared/editor/fields.ts'
 import { markTab, type Part } from '../../shared/editor/form.ts'
 import { prepareList, type Fields, type RowProblem } from '../../shared/editor/list.ts'
 import type { SavedRule } from '../config.ts'
+import { upgrade } from '../migrations.ts'
 import { ask, complain, text, type BrokerNode } from './form.ts'
 import { button, prepareImport, type Problem } from './import.ts'
 
@@ -33,7 +34,7 @@ export function prepareRules (node: BrokerNode): Part {
     read,
     problems: ruleProblems,
     checked (problems) { markTab('platziverse-broker-rules-tab', problems.length > 0) }
-  }, node, 'rules')
+  }, node, 'rules', upgrade(node).rules)
 
   prepareImport<{ rules: SavedRule[], problems: Problem[] }>({
     place: '#platziverse-broker-rules-import',

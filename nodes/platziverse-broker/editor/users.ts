@@ -1,6 +1,7 @@
-import { RED } from '../../shared/editor/red.ts'
 import { input, mark, valueOf } from '../../shared/editor/fields.ts'
 import { markTab, type Part } from '../../shared/editor/form.ts'
+import { RED } from '../../shared/editor/red.ts'
+import { upgrade } from '../migrations.ts'
 import { ask, complain, isOpen, text, type BrokerNode } from './form.ts'
 import { prepareImport, type Problem } from './import.ts'
 
@@ -131,10 +132,11 @@ export function prepareUsers (node: BrokerNode): Part {
     }
   })
 
-  const lost = (node.userCount ?? 0) > 0 && rows.length === 0
+  const { userCount } = upgrade(node)
+  const lost = userCount > 0 && rows.length === 0
   let isCounted = !lost
   $('#platziverse-broker-users-lost').toggle(lost)
-  $('#platziverse-broker-users-lost-text').text(text('platziverse-broker.user.lost', { count: node.userCount ?? 0 }))
+  $('#platziverse-broker-users-lost-text').text(text('platziverse-broker.user.lost', { count: userCount }))
   $('#platziverse-broker-users-none').on('click', () => {
     isCounted = true
     $('#platziverse-broker-users-lost').hide()

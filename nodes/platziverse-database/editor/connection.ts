@@ -1,6 +1,7 @@
-import { markTab, showDefaults } from '../../shared/editor/form.ts'
+import { markTab, showMissing } from '../../shared/editor/form.ts'
 import { isVariable, numberProblem } from '../../shared/editor/validate.ts'
 import { databaseDefaults as defaults, driverPackages, keptSecret, usualPorts, type DatabaseConfig } from '../config.ts'
+import { upgrade } from '../migrations.ts'
 import { fieldOf, isOpen, text, valueIn, type DatabaseNode, type FieldName } from './form.ts'
 
 type ConnectionField = Extract<FieldName, 'filename' | 'connection' | 'host' | 'port' | 'database' | 'poolSize'>
@@ -13,7 +14,7 @@ const examples = { postgresql: 'postgres://user:password@host:5432/database', my
 
 /** What is wrong with a property of the connection; nothing where the chosen kind of database does not use it. */
 export function connectionProblem (node: DatabaseNode, field: ConnectionField, value: unknown): string | undefined {
-  const given = String(value ?? defaults[field]).trim()
+  const given = String(value).trim()
   const client = valueIn(node, 'client')
   const missing = (): string | undefined => given === '' ? text('platziverse-database.validation.missing', { label: text(`platziverse-database.form.${field}`) }) : undefined
   if (client === 'sqlite') return field === 'filename' ? missing() : undefined
@@ -34,7 +35,7 @@ function urlProblem (client: keyof typeof schemes, url: string): string | undefi
 
 /** Shows the fields that the chosen kind of database has, and only those. */
 export function prepareConnection (node: DatabaseNode): void {
-  showDefaults(node, defaults)
+  showMissing(node, upgrade(node))
   const show = () => {
     const client = fieldOf('client').val() as DatabaseConfig['client']
     const byUrl = fieldOf('connection').val() === 'url'

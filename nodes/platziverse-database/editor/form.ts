@@ -1,5 +1,6 @@
 import { textsOf, type EditorNode } from '../../shared/editor/red.ts'
 import { databaseDefaults, type DatabaseConfig } from '../config.ts'
+import { upgrade } from '../migrations.ts'
 
 // What the parts of the form share.
 
@@ -22,5 +23,5 @@ export function isOpen (node: EditorNode): boolean {
 
 /** A property as the open form has it, else as it was saved. */
 export function valueIn<Name extends FieldName> (node: DatabaseNode, name: Name): DatabaseConfig[Name] | string {
-  return isOpen(node) ? String(fieldOf(name).val() ?? '').trim() : node[name] ?? databaseDefaults[name]
+  return isOpen(node) ? String(fieldOf(name).val() ?? '').trim() : upgrade(node)[name]
 }

@@ -4,6 +4,7 @@ import { markTab, numberOrText, type Part } from '../../shared/editor/form.ts'
 import { prepareList, type Fields, type RowProblem } from '../../shared/editor/list.ts'
 import { isVariable, numberProblem } from '../../shared/editor/validate.ts'
 import type { SavedOverride } from '../config.ts'
+import { upgrade } from '../migrations.ts'
 import { fieldOf, text, type DatabaseNode } from './form.ts'
 
 /** From fine to coarse. */
@@ -53,7 +54,7 @@ export function prepareKeeping (node: DatabaseNode): Part {
       const days = Object.fromEntries(spans.map(span => [span, valueOf(fieldOf(span))])) as Days
       markTab('platziverse-database-keeping-tab', problems.length > 0 || spans.some(span => daysProblem(days, span) !== undefined))
     }
-  }, node, 'overrides')
+  }, node, 'overrides', upgrade(node).overrides)
   for (const span of spans) fieldOf(span).on('input change', overrides.check)
   overrides.check()
   return overrides

@@ -7,9 +7,12 @@ export interface Part {
   save (): void
 }
 
-/** For `oneditprepare`: fields of properties that the node lacks, because an older version saved it, show the defaults. */
-export function showDefaults<Config extends object> (node: EditorNode & Config, defaults: Config): void {
-  for (const [name, value] of Object.entries(defaults)) {
+/**
+ * For `oneditprepare`: shows what an older version did not save.
+ * @param upgraded the node as it is saved today
+ */
+export function showMissing<Config extends object> (node: EditorNode & Config, upgraded: Config): void {
+  for (const [name, value] of Object.entries(upgraded)) {
     if (node[name as keyof Config] !== undefined) continue
     const field = $(`#node-input-${name}, #node-config-input-${name}`)
     if (typeof value === 'boolean') field.prop('checked', value)
@@ -43,7 +46,7 @@ export function numberOrText (value: string): number | string {
   return value === '' || Number.isNaN(Number(value)) ? value : Number(value)
 }
 
-/** Equal as saved: old nodes lack properties that new ones have. */
+/** Equal as saved. */
 export function equal (a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b)
 }

@@ -41,9 +41,9 @@ interface Row<Item> {
   fields: Fields<Item>
 }
 
-/** Makes the list of a form that opens, for a property of its node, and fills it with `items`. */
+/** Makes the list of a form that opens, for a property of its node. `items` are its rows so far. */
 export function prepareList<Item extends object, Name extends string> (
-  options: ListOptions<Item>, node: Record<Name, Item[]>, property: Name, items: readonly Item[] = node[property] ?? []
+  options: ListOptions<Item>, node: Record<Name, Item[]>, property: Name, items: readonly Item[]
 ): List<Item> {
   const { place, addButton, sortable = false, empty, show, read, problems, checked } = options
   let rows: Array<Row<Item>> = []
@@ -86,6 +86,6 @@ export function prepareList<Item extends object, Name extends string> (
     value,
     add,
     check,
-    save () { if (!equal(value(), node[property] ?? [])) node[property] = value() }
+    save () { if (!equal(value(), items)) node[property] = value() }
   }
 }

@@ -120,6 +120,22 @@ interface Editor {
 
 export const RED = (globalThis as unknown as { RED: Editor }).RED
 
+/**
+ * Registers a node. Its validators see a node that an older version saved as `upgrade` has it: such a flow is as valid without its forms opened.
+ */
+export function registerNode<Config extends object, Credentials extends string = never> (
+  type: string, upgrade: (saved: Partial<Config>) => Config, definition: Definition<Config, Credentials>
+): void {
+  for (const [name, property] of Object.entries(definition.defaults) as Array<[keyof Config, Property<unknown, EditorNode & Config>]>) {
+    const { validate } = property
+    if (validate === undefined) continue
+    property.validate = function (value, options) {
+      return validate.call(this, value === undefined ? upgrade(this)[name] : value, options)
+    }
+  }
+  RED.nodes.registerType<Config, Credentials>(type, definition)
+}
+
 const packageName = '@platziverse/node-red-platziverse'
 
 /** Looks texts up in the catalogue of a node of this package, by the key's full path. */

@@ -1,8 +1,8 @@
 import { shared, type EditorNode, type Validator } from './red.ts'
 
-/** A validator of whole numbers; a node that an older version saved may lack one, and gets the default. */
+/** A validator of whole numbers. */
 export function wholeNumber (label: () => string, min: number, max?: number): Validator<EditorNode> {
-  return (value, _options) => value === undefined || (numberProblem(value, label(), min, max) ?? true)
+  return (value, _options) => numberProblem(value, label(), min, max) ?? true
 }
 
 /** What is wrong with a whole number from `min` to `max`, as text or not; an environment variable is right: Node-RED looks it up. */

@@ -1,0 +1,5 @@
+import { upgradeBy } from '../shared/migrations.ts'
+import { metricQueryDefaults } from './config.ts'
+
+/** The node as any version saved it, as it is saved today. */
+export const upgrade = upgradeBy(metricQueryDefaults, [])

@@ -1,0 +1,79 @@
+import type { PlatziverseError } from '../../lib/errors.ts'
+import { claimDelivery, strayStored, type Claim, type Delivery } from '../../lib/intake/pending-deliveries.ts'
+import { fingerprint, nextSeq } from '../../lib/messages/fingerprint.ts'
+import { parse, type Parsed, type Rules } from '../../lib/messages/parse.ts'
+import type { Outbox } from '../../lib/registry/outbox.ts'
+import type { Store } from '../../lib/store/store.ts'
+import { day } from '../../lib/time.ts'
+import type { RedMessage } from '../shared/red.ts'
+import type { Warnings } from '../shared/warnings.ts'
+
+export interface StoringOptions {
+  /** The node's. */
+  id: string
+  store: Store
+  /** Gets what was stored. */
+  outbox: Outbox
+  warnings: Warnings
+}
+
+type Done = (error?: Error) => void
+
+/** For what any node but agent-in sends: no clock of a device that was never set, and nothing that stays the newest for ever. */
+const directRules: Rules = { past: Date.now() - Date.UTC(2000, 0), future: day, outside: 'reject', numericText: false }
+
+/** Makes the function that stores one message: it settles the delivery after the commit, and then gives the message to the outbox. */
+export function storing ({ id, store, outbox, warnings }: StoringOptions): (msg: RedMessage, done: Done) => void {
+  return (msg, done) => {
+    const carried = msg.delivery as Partial<Delivery> | undefined
+    // A function that makes a new message keeps _msgid alone, which agent-in made the delivery's.
+    const claim = claimDelivery(carried?.id ?? msg._msgid)
+    const delivery = carried ?? claim?.delivery
+    const receivedAt = delivery?.receivedAt ?? Date.now()
+    const parsed = parse(msg.topic, msg.payload, receivedAt, undefined, delivery === undefined ? directRules : undefined)
+    if (!parsed.ok) {
+      const error = new Error(`${parsed.reason}: ${parsed.detail}`)
+      // agent-in lets only good messages through, so the flow broke it: the sender keeps it until the flow is mended.
+      claim?.settle(error)
+      return done(error)
+    }
+    if (parsed.bad.length > 0 || parsed.notice !== undefined) warnOf(parsed, warnings)
+    const { message } = parsed
+    if (message.kind === 'message') {
+      const { payload } = message
+      if (parsed.untimed) payload.seq ??= delivery?.fingerprint ?? nextSeq()
+      // The number is agent-in's, not the sender's: what the flow made of one message is told apart, each time alike.
+      const same = claim !== undefined && payload.seq === claim.delivery.fingerprint ? claim.countSame(id, payload.metrics) : 0
+      if (same > 0) payload.seq = fingerprint(`${payload.seq}/${same}`)
+    }
+    if (delivery === undefined) strayStored(message.payload.agent.uuid)
+    store.write(message, receivedAt, (error, stored) => {
+      if (error === null) {
+        msg.payload = message.payload
+        msg.stored = stored
+        outbox.pass({ msg, hold: claim, sent: done })
+      } else if (error.code === 'STORE_CLOSED' && claim === undefined) {
+        // Nobody else has it, and the node's next instance stores it.
+        outbox.forward(msg, () => { done(error) })
+      } else {
+        endClaim(claim, error)
+        done(error)
+      }
+    }, carried?.fingerprint, claim?.bytes)
+  }
+}
+
+function endClaim (claim: Claim | undefined, error: PlatziverseError): void {
+  // What the database refuses is acknowledged: it must not come back for ever. Anything else will be sent again.
+  if (error.code === 'STORE_DATA_REFUSED') claim?.settle()
+  else if (error.code === 'STORE_CLOSED') claim?.release()
+  else claim?.settle(error)
+}
+
+function warnOf ({ bad: [first, ...others], notice }: Extract<Parsed, { ok: true }>, warnings: Warnings): void {
+  if (first !== undefined) {
+    const details = [first, ...others.slice(0, 2)].map(({ detail }) => detail).join(' ')
+    warnings.warn('metrics', `Metrics were left out, and the others of their message stored: ${details}${others.length > 2 ? ` And ${others.length - 2} more.` : ''}`)
+  }
+  if (notice !== undefined) warnings.warn('time', notice.detail)
+}

@@ -1,0 +1,34 @@
+import { join } from 'node:path'
+import { hostMetricGroups } from '../../lib/agent/agent.ts'
+import type { AgentNodeOptions } from '../../lib/registry/agents.ts'
+import { agentDefaults as defaults, type AgentConfig } from './config.ts'
+
+export interface Credentials { user?: string, password?: string }
+
+/** What the runtime needs to know beyond what the node saved. */
+export interface Surroundings {
+  id: string
+  userDir: string | undefined
+  /** Whether anything is wired to the output. */
+  listen: boolean
+}
+
+/** What a node saved, as the agent wants it. */
+export function agentOptionsOf (config: AgentConfig, { user, password }: Credentials, { id, userDir, listen }: Surroundings): AgentNodeOptions {
+  const { name, username, broker, url } = config
+  return {
+    name,
+    username,
+    listen,
+    interval: Math.round(Number(config.interval || defaults.interval) * 1000),
+    groups: hostMetricGroups.filter(group => config[group]),
+    // By node and installation: kept by a deploy and a restart, another one where the same flow is imported elsewhere.
+    ...userDir === undefined ? {} : { uuidFile: join(userDir, 'platziverse', 'agents', `${id}.uuid`) },
+    broker,
+    mqtt: {
+      ...broker ? {} : { url },
+      ...user ? { username: user } : {},
+      ...password ? { password } : {}
+    }
+  }
+}

@@ -1,0 +1,28 @@
+import type { BridgeTls, BridgeTopic } from '../../lib/bridge/bridge.ts'
+import type { BridgeNodeOptions } from '../../lib/registry/bridges.ts'
+import { wholeNumber } from '../shared/red.ts'
+import { bridgeDefaults as defaults, type BridgeConfig } from './config.ts'
+
+export interface Credentials { user?: string, password?: string }
+
+/** What a node saved, as the bridge wants it. */
+export function bridgeOptionsOf (id: string, config: BridgeConfig, { user, password }: Credentials, tls?: BridgeTls): BridgeNodeOptions {
+  const { broker, url, localUser, clientId, clean, bridgeBit, keepalive, buffer, megabytes, topics } = config
+  return {
+    id,
+    broker,
+    ...localUser ? { localUser } : {},
+    url: url.trim(),
+    ...user ? { username: user } : {},
+    ...password ? { password } : {},
+    ...tls === undefined ? {} : { tls },
+    ...clientId ? { clientId } : {},
+    clean: clean === true,
+    bridgeBit: bridgeBit !== false,
+    keepalive: wholeNumber(keepalive, Number(defaults.keepalive)),
+    buffer: { messages: wholeNumber(buffer, Number(defaults.buffer)), bytes: wholeNumber(megabytes, Number(defaults.megabytes)) * 1_000_000 },
+    topics: topics.map(({ direction, filter, qos, localPrefix = '', remotePrefix = '' }) => {
+      return { direction, filter, qos: Number(qos) as BridgeTopic['qos'], localPrefix, remotePrefix }
+    })
+  }
+}

@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { connectAsync } from 'mqtt'
+import { agentInDefaults } from '../../nodes/agent-in/config.ts'
+import { upgrade as agentIn } from '../../nodes/agent-in/migrations.ts'
+import { agentOutDefaults } from '../../nodes/agent-out/config.ts'
+import { upgrade as agentOut } from '../../nodes/agent-out/migrations.ts'
+import { metricQueryDefaults } from '../../nodes/metric-query/config.ts'
+import { upgrade as metricQuery } from '../../nodes/metric-query/migrations.ts'
+import { metricStoreDefaults } from '../../nodes/metric-store/config.ts'
+import { upgrade as metricStore } from '../../nodes/metric-store/migrations.ts'
+import { agentDefaults } from '../../nodes/platziverse-agent/config.ts'
+import { upgrade as agent } from '../../nodes/platziverse-agent/migrations.ts'
+import { bridgeDefaults } from '../../nodes/platziverse-bridge/config.ts'
+import { upgrade as bridge } from '../../nodes/platziverse-bridge/migrations.ts'
+import { brokerDefaults } from '../../nodes/platziverse-broker/config.ts'
+import { upgrade as broker } from '../../nodes/platziverse-broker/migrations.ts'
+import { databaseDefaults } from '../../nodes/platziverse-database/config.ts'
+import { upgrade as database } from '../../nodes/platziverse-database/migrations.ts'
+import { adds, upgradeBy, type Saved } from '../../nodes/shared/migrations.ts'
+import { useNodeRed } from '../helpers/flow.ts'
+import { temporaryFolder } from '../helpers/folder.ts'
+import { oldFlows } from '../helpers/old-flows.ts'
+
+const nodes: Record<string, { upgrade (saved: Saved): object, defaults: object }> = {
+  'agent-in': { upgrade: agentIn, defaults: agentInDefaults },
+  'agent-out': { upgrade: agentOut, defaults: agentOutDefaults },
+  'metric-query': { upgrade: metricQuery, defaults: metricQueryDefaults },
+  'metric-store': { upgrade: metricStore, defaults: metricStoreDefaults },
+  'platziverse-agent': { upgrade: agent, defaults: agentDefaults },
+  'platziverse-bridge': { upgrade: bridge, defaults: bridgeDefaults },
+  'platziverse-broker': { upgrade: broker, defaults: brokerDefaults },
+  'platziverse-database': { upgrade: database, defaults: databaseDefaults }
+}
+
+test('a node that 0.1.0 saved has every property of today, and keeps its own', async () => {
+  let migrated = 0
+  for (const [name, flow] of await oldFlows()) {
+    for (const saved of flow) {
+      const node = nodes[saved.type]
+      if (node === undefined) continue
+      const before = structuredClone(saved)
+      const now = node.upgrade(saved)
+      assert.deepEqual(saved, before, 'what was saved is not changed')
+      assert.deepEqual(now, { ...node.defaults, ...saved }, `${name}: ${saved.type}`)
+      assert.equal(node.upgrade(now as Saved), now, 'once is enough')
+      migrated++
+    }
+  }
+  assert.equal(migrated, 11)
+})
+
+test('a node of today stays as it is', () => {
+  for (const [type, { upgrade, defaults }] of Object.entries(nodes)) {
+    const saved = { ...defaults }
+    assert.equal(upgrade(saved), saved, type)
+  }
+})
+
+test('steps are taken in their order, and what none knows is as in a new node', () => {
+  const upgrade = upgradeBy({ host: 'new', port: 1, secure: true }, [
+    { to: '0.2.0', migrate: adds({ address: 'old:7', secure: false }) },
+    {
+      to: '0.3.0',
+      migrate ({ address, ...saved }) {
+        if (address === undefined) return saved
+        const [host, port] = String(address).split(':')
+        return { ...saved, host, port: Number(port) }
+      }
+    }
+  ])
+  assert.deepEqual(upgrade({}), { host: 'old', port: 7, secure: false })
+  assert.deepEqual(upgrade({ host: undefined, address: 'a:9', secure: true } as Saved), { host: 'a', port: 9, secure: true })
+})
+
+const load = useNodeRed()
+
+test('flows that 0.1.0 saved run as they are', async t => {
+  const folder = await temporaryFolder(t)
+  for (const [name, flow] of await oldFlows()) {
+    // The core's nodes are not there, nor the agent's.
+    const ours = flow.filter(({ type }) => type === 'tab' || (type in nodes && type !== 'platziverse-agent')).map(node => {
+      if (node.type === 'platziverse-broker') return { ...node, port: '0' }
+      return node.type === 'platziverse-database' ? { ...node, filename: join(folder, `${name}.sqlite`) } : node
+    })
+    const { url, log } = await load(ours)
+    const client = await connectAsync(await url(String(ours.find(({ type }) => type === 'platziverse-broker')?.id)))
+    // Resolves with the PUBACK, after the commit.
+    await client.publishAsync('agent/message', JSON.stringify({ agent: { uuid: 'chip-1', username: 'ana', name: 'press', hostname: 'plant', pid: 1 }, metrics: [{ type: 'temperature', value: 21.5 }] }), { qos: 1 })
+    await client.endAsync()
+    assert.deepEqual(log(), [], name)
+  }
+})
