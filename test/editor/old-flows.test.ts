@@ -33,7 +33,7 @@ for (const [name, saved] of await oldFlows()) {
 async function openAndCancelDatabase (editor: Editor, nodes: SavedNode[]): Promise<void> {
   const { page } = editor
   await editor.edit(String(nodes.find(({ type }) => type === 'metric-store')?.id))
-  await page.locator('#node-input-btn-database-edit, #node-input-lookup-database').first().click()
+  await page.locator('#node-input-btn-database-edit').click()
   await page.locator('#node-config-dialog-ok').waitFor()
   await page.locator('#node-config-dialog-cancel').click()
   await page.locator('#node-config-dialog-ok').waitFor({ state: 'detached' })
