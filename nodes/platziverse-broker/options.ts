@@ -6,6 +6,7 @@ import { readLimits } from '../../lib/broker/limits.ts'
 import { readOrigins } from '../../lib/broker/listening/web-origin.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
 import { wholeNumber } from '../shared/red.ts'
+import type { TlsSettings } from '../shared/tls.ts'
 import { brokerDefaults as defaults, type BrokerConfig, type BrokerCredentials, type SavedListener, type SavedRule } from './config.ts'
 
 /** What the runtime needs to know beyond what the node saved. */
@@ -13,7 +14,7 @@ export interface Surroundings {
   id: string
   userDir: string | undefined
   /** Of the tls-config node, where there is one. */
-  tls: TlsMaterial | undefined
+  tls: TlsSettings | undefined
   /** Decides on logins where the flow does. */
   decide: Decide
 }
@@ -27,7 +28,8 @@ export function brokerOptionsOf (
 ): BrokerOptions {
   const first: ListenerOptions = { transport: 'tcp', host: config.host.trim(), port: portOf(config.port) }
   const origins = readOrigins(config.origins)
-  const others = config.listeners.filter(({ transport }) => transport !== 'path').map(listener => listenerOf(listener, tls, origins))
+  const material = tlsMaterialOf(tls)
+  const others = config.listeners.filter(({ transport }) => transport !== 'path').map(listener => listenerOf(listener, material, origins))
   return {
     listeners: [first, ...others],
     anonymous: config.anonymous === true,
@@ -85,4 +87,11 @@ function ruleOf (saved: SavedRule, report: (error: PlatziverseError) => void): R
 function folderOf (saved: string, id: string, userDir = process.cwd()): string {
   const folder = saved.trim() || join('platziverse-broker', id)
   return isAbsolute(folder) ? folder : join(userDir, folder)
+}
+
+/** undefined: there is no certificate with its key. */
+function tlsMaterialOf ({ cert, key, pfx, ca, passphrase }: TlsSettings  = {}): TlsMaterial | undefined {
+  const others = { ...ca === undefined ? {} : { ca }, ...passphrase ? { passphrase } : {} }
+  if (pfx !== undefined) return { pfx, ...others }
+  return cert === undefined || key === undefined ? undefined : { cert, key, ...others }
 }

@@ -1,21 +1,22 @@
-import type { Node, NodeDef, NodeStatus } from 'node-red'
-import type { ClientEvent, TlsMaterial } from '../../lib/broker/broker.ts'
+import type { Node, NodeDef } from 'node-red'
+import type { ClientEvent } from '../../lib/broker/broker.ts'
 import { readOrigins } from '../../lib/broker/listening/web-origin.ts'
 import { LoginQuestions } from '../../lib/broker/login/login-questions.ts'
 import type { PlatziverseError } from '../../lib/errors.ts'
-import { attachBroker, detachBroker, findBroker, type RegisteredBroker } from '../../lib/registry/registry.ts'
+import { attachBroker, detachBroker, findBroker } from '../../lib/registry/registry.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { milliseconds, type RED, type RedMessage } from '../shared/red.ts'
-import { bad, good, pending, statusLine } from '../shared/status.ts'
-import { tlsSettingsOf, type TlsSettings } from '../shared/tls.ts'
+import { bad, pending, statusLine } from '../shared/status.ts'
+import { tlsSettingsOf } from '../shared/tls.ts'
 import { registerAdmin } from './admin.ts'
 import { brokerDefaults as defaults, type BrokerConfig, type BrokerCredentials } from './config.ts'
 import { obey } from './control.ts'
 import { clientEvents, listenerErrors } from './events.ts'
 import { serveMetrics } from './metrics.ts'
 import { upgrade } from './migrations.ts'
-import { brokerOptionsOf } from './options.ts'
+import { brokerOptionsOf, type Surroundings } from './options.ts'
 import { servePaths } from './paths.ts'
+import { statusOf } from './status.ts'
 
 type SavedConfig = NodeDef & BrokerConfig
 type BrokerNode = Node<BrokerCredentials>
@@ -50,8 +51,8 @@ export default function (RED: RED): void {
     }
 
     const questions = new LoginQuestions(question => { this.send([{ topic: 'client/login', payload: question }, null]) })
-    const tls = tlsMaterialOf(tlsSettingsOf(RED, config.tls))
-    const options = brokerOptionsOf(config, this.credentials ?? {}, { id: this.id, userDir: RED.settings.userDir, tls, decide: login => questions.decide(login) }, error => {
+    const surroundings: Surroundings = { id: this.id, userDir: RED.settings.userDir, tls: tlsSettingsOf(RED, config.tls), decide: login => questions.decide(login) }
+    const options = brokerOptionsOf(config, this.credentials ?? {}, surroundings, error => {
       if (error.code.startsWith('BROKER_USERS_')) shut = error
       report(error)
     })
@@ -69,7 +70,8 @@ export default function (RED: RED): void {
     }, report)
     const unmeasured = config.prometheus ? metrics.add(this.id, config.name || this.id, () => broker.snapshot()) : undefined
     const every = milliseconds(config.statistics, defaults.statistics)
-    const timer = every > 0 ? setInterval(() => { this.send([null, { topic: 'statistics', payload: broker.statistics() }]) }, every) : undefined
+    const sendStatistics = (): void => { this.send([null, { topic: 'statistics', payload: broker.statistics() }]) }
+    const timer = every > 0 ? setInterval(sendStatistics, every) : undefined
 
     this.on('input', (msg: RedMessage, send, done) => {
       obey(broker, questions, msg.topic, msg.payload).then(payload => {
@@ -92,23 +94,7 @@ export default function (RED: RED): void {
     })
   }
 
-  RED.nodes.registerType<BrokerNode, SavedConfig, unknown, BrokerCredentials>('platziverse-broker', BrokerNode, { credentials: { users: { type: 'text' } } })
-}
-
-/** undefined: it stays as it is. */
-function statusOf (RED: RED, broker: RegisteredBroker): NodeStatus | undefined {
-  const failed = broker.listenerStates.find(({ state }) => state === 'failed')
-  if (failed?.state === 'failed') return bad(failed.error.code)
-  const ports = broker.listenerStates.flatMap(listener => listener.state === 'listening' ? listener.port : [])
-  if (ports.length > 0) {
-    const { clients } = broker.statistics()
-    return good(RED._('platziverse-broker.status.listening', { port: ports.join(', '), count: clients, clients }))
-  }
-  return broker.listener.state === 'starting' ? pending(RED._('platziverse-broker.status.starting')) : undefined
-}
-
-function tlsMaterialOf ({ cert, key, pfx, ca, passphrase }: TlsSettings = {}): TlsMaterial | undefined {
-  const others = { ...ca === undefined ? {} : { ca }, ...passphrase ? { passphrase } : {} }
-  if (pfx !== undefined) return { pfx, ...others }
-  return cert === undefined || key === undefined ? undefined : { cert, key, ...others }
+  RED.nodes.registerType<BrokerNode, SavedConfig, unknown, BrokerCredentials>('platziverse-broker', BrokerNode, {
+    credentials: { users: { type: 'text' } }
+  })
 }
