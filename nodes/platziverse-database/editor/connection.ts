@@ -1,6 +1,6 @@
 import { markTab, showMissing } from '../../shared/editor/form.ts'
 import { isVariable, numberProblem } from '../../shared/editor/validate.ts'
-import { databaseDefaults as defaults, driverPackages, keptSecret, usualPorts, type DatabaseConfig } from '../config.ts'
+import { driverPackages, keptSecret, usualPorts, type DatabaseConfig } from '../config.ts'
 import { upgrade } from '../migrations.ts'
 import { fieldOf, isOpen, text, valueIn, type DatabaseNode, type FieldName } from './form.ts'
 
