@@ -115,8 +115,8 @@ export class Spool {
         if (entry === undefined) break
         entries.push(entry)
       }
-      rows.length = entries.length
-      return { entries, file: knex, last: rows.at(-1)?.id ?? 0, bytes: rows.reduce((sum, { entry }) => sum + Buffer.byteLength(entry), 0) }
+      const taken = rows.slice(0, entries.length)
+      return { entries, file: knex, last: taken.at(-1)?.id ?? 0, bytes: taken.reduce((sum, { entry }) => sum + Buffer.byteLength(entry), 0) }
     } catch (error) {
       // The store goes on without the spool: what did not fit keeps its place no longer.
       this.#refused.clear()
