@@ -24,10 +24,10 @@ export function decode (payload: Uint8Array | string, weight = weightOf(payload)
   try {
     return { ok: true, value: JSON.parse(text) }
   } catch (error) {
-    const mended = mend(text)
-    if (mended !== text) {
+    const repaired = repair(text)
+    if (repaired !== text) {
       try {
-        return { ok: true, value: JSON.parse(mended) }
+        return { ok: true, value: JSON.parse(repaired) }
       } catch {
         // The first error is about what the sender sent.
       }
@@ -54,7 +54,7 @@ function beforeNul (payload: Uint8Array): Uint8Array | undefined {
 }
 
 /** Removes a BOM and everything from a NUL on; what `printf` writes for NaN and infinity becomes null. RFC 8259, 8.1 */
-function mend (json: string): string {
+function repair (json: string): string {
   const end = json.indexOf('\0')
   const text = json.slice(json.startsWith('\uFEFF') ? 1 : 0, end < 0 ? undefined : end)
   return /nan|inf|1\.#ind/i.test(text) ? withoutNaN(text) : text
@@ -64,7 +64,7 @@ function mend (json: string): string {
 const noNumber = /[-+]?(?:nan(?:\(\w*\))?|inf(?:inity)?|1\.#(?:qnan|snan|ind|inf)0*)(?![\w.])/iy
 
 function withoutNaN (json: string): string {
-  let mended = ''
+  let repaired = ''
   let from = 0
   let inText = false
   for (let i = 0; i < json.length; i++) {
@@ -78,10 +78,10 @@ function withoutNaN (json: string): string {
       noNumber.lastIndex = i
       const token = noNumber.exec(json)?.[0]
       if (token === undefined) continue
-      mended += `${json.slice(from, i)}null`
+      repaired += `${json.slice(from, i)}null`
       from = i + token.length
       i = from - 1
     }
   }
-  return mended + json.slice(from)
+  return repaired + json.slice(from)
 }
