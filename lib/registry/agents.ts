@@ -57,7 +57,7 @@ class AgentSlot implements Kept<ResolvedOptions> {
       this.#waiting += JSON.stringify(payload).length
       if (this.#waiting > mostWaiting) return void this.#missed++
     }
-    this.outbox?.pass({ msg: { topic, payload }, hold: undefined, sent: () => undefined })
+    this.outbox?.pass({ msg: { topic, payload }, claim: undefined, sent: () => undefined })
   }
 }
 

@@ -10,7 +10,7 @@ const mostTravelling = 8_000_000
 export interface Parcel {
   msg: object
   /** Settled when the message has passed the wires. Undefined: nobody would send the message again. */
-  hold: Claim | undefined
+  claim: Claim | undefined
   /** The message was sent, or could not be. Must not throw. */
   sent (error?: Error): void
 }
@@ -25,7 +25,7 @@ export interface OutboxHandler {
 
 /** Messages that were sent in one turn, and may be on a wire. */
 interface Batch {
-  messages: Array<Pick<Parcel, 'hold'> & { copy?: object }>
+  messages: Array<Pick<Parcel, 'claim'> & { copy?: object }>
   watched: Watched | undefined
   /** Of the copies, once their publishers stopped waiting. */
   bytes: number
@@ -81,10 +81,10 @@ export class Outbox {
   /** The flows stop: what is on a wire is lost. */
   stop (): void {
     for (const { messages } of this.#wires) {
-      for (const { hold, copy } of messages) {
+      for (const { claim, copy } of messages) {
         // The intake sends it again, as it was when it came; the flow may have changed this one.
-        if (hold !== undefined) hold.release()
-        else if (copy !== undefined) this.#kept.push({ msg: copy, hold: undefined, sent: nothing })
+        if (claim !== undefined) claim.release()
+        else if (copy !== undefined) this.#kept.push({ msg: copy, claim: undefined, sent: nothing })
       }
     }
     this.#wires.clear()
@@ -108,15 +108,15 @@ export class Outbox {
   }
 
   #send (parcel: Parcel, { send, clone }: OutboxHandler): void {
-    const { msg, hold, sent } = parcel
+    const { msg, claim, sent } = parcel
     try {
-      const copy = hold === undefined || this.#travel.ms > 0 ? clone(msg) : undefined
+      const copy = claim === undefined || this.#travel.ms > 0 ? clone(msg) : undefined
       send(msg)
-      this.#onWire(copy === undefined ? parcel : { hold, copy }, msg)
+      this.#onWire(copy === undefined ? parcel : { claim, copy }, msg)
       sent()
     } catch (error) {
       // Node-RED may fail to clone a message.
-      hold?.settle()
+      claim?.settle()
       sent(error as Error)
     }
   }
@@ -144,9 +144,9 @@ export class Outbox {
   #settle (batch: Batch): void {
     const { ms } = this.#travel
     for (const message of batch.messages) {
-      if (ms > 0 && message.copy !== undefined) batch.bytes += message.hold?.bytes ?? bytesOf(message.copy)
-      message.hold?.settle()
-      message.hold = undefined
+      if (ms > 0 && message.copy !== undefined) batch.bytes += message.claim?.bytes ?? bytesOf(message.copy)
+      message.claim?.settle()
+      message.claim = undefined
     }
     if (batch.bytes === 0) return void this.#wires.delete(batch)
     this.#bytes += batch.bytes
@@ -169,8 +169,8 @@ function bytesOf (msg: object): number {
   return 8 * JSON.stringify((msg as { payload?: unknown }).payload ?? '').length
 }
 
-function end ({ hold, sent }: Parcel): void {
-  hold?.settle()
+function end ({ claim, sent }: Parcel): void {
+  claim?.settle()
   sent()
 }
 

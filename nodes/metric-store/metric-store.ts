@@ -45,7 +45,7 @@ export default function (RED: RED): void {
     onState(store.state)
 
     const forget = disconnectSilentAgents(store, milliseconds(config.grace, defaults.grace), uuid => {
-      outbox.pass({ msg: { topic: topics.disconnected, payload: { agent: { uuid } } }, hold: undefined, sent: () => undefined })
+      outbox.pass({ msg: { topic: topics.disconnected, payload: { agent: { uuid } } }, claim: undefined, sent: () => undefined })
     })
 
     this.on('close', (done: () => void) => {

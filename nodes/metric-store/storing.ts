@@ -51,7 +51,7 @@ export function storing ({ id, store, outbox, warnings }: StoringOptions): (msg:
       if (error === null) {
         msg.payload = message.payload
         msg.stored = stored
-        outbox.pass({ msg, hold: claim, sent: done })
+        outbox.pass({ msg, claim, sent: done })
       } else if (error.code === 'STORE_CLOSED' && claim === undefined) {
         // Nobody else has it, and the node's next instance stores it.
         outbox.forward(msg, () => { done(error) })

@@ -30,7 +30,7 @@ function delivered () {
   const delivery: Delivery = { id: '', clientId: 'c', username: undefined, qos: 1, retain: false, receivedAt: 0 }
   const entry: Unsettled = { delivery, owner: {}, since: 0, claims: 0, end: error => { ends.push(error) } }
   addUnsettled(entry)
-  return { ends, entry, hold: claimDelivery(delivery.id) }
+  return { ends, entry, claim: claimDelivery(delivery.id) }
 }
 
 const turns = async (count = 10): Promise<void> => { for (let i = 0; i < count; i++) await nextTurn() }
@@ -38,8 +38,8 @@ const nothing = (): void => undefined
 
 test('a message is sent at once, and its delivery is settled when it has passed the wires', async () => {
   const { outbox, sent } = attach(randomUUID())
-  const { ends, hold } = delivered()
-  outbox.pass({ msg: { a: 1 }, hold, sent: nothing })
+  const { ends, claim } = delivered()
+  outbox.pass({ msg: { a: 1 }, claim, sent: nothing })
   assert.deepEqual(sent, [{ a: 1 }])
   assert.equal(ends.length, 0)
   await turns()
@@ -51,11 +51,11 @@ test('what is ready between the stop and the start of the flows is sent by the n
   const first = attach(id)
   stopOutboxes()
   first.outbox.detach(first.handler)
-  const { ends, hold } = delivered()
-  first.outbox.pass({ msg: { a: 1 }, hold, sent: nothing })
+  const { ends, claim } = delivered()
+  first.outbox.pass({ msg: { a: 1 }, claim, sent: nothing })
   const second = attach(id)
   // The next instance is there, and those to which it sends may not be.
-  first.outbox.pass({ msg: { a: 2 }, hold: undefined, sent: nothing })
+  first.outbox.pass({ msg: { a: 2 }, claim: undefined, sent: nothing })
   await turns()
   assert.deepEqual([first.sent, second.sent, ends], [[], [], []])
   startOutboxes()
@@ -66,8 +66,8 @@ test('what is ready between the stop and the start of the flows is sent by the n
 
 test('a delivery whose message was on a wire when the flows stopped is given back', async () => {
   const { outbox } = attach(randomUUID())
-  const { ends, hold, entry } = delivered()
-  outbox.pass({ msg: {}, hold, sent: nothing })
+  const { ends, claim, entry } = delivered()
+  outbox.pass({ msg: {}, claim, sent: nothing })
   stopOutboxes()
   await turns()
   assert.deepEqual([ends.length, entry.claims], [0, 0])
@@ -76,7 +76,7 @@ test('a delivery whose message was on a wire when the flows stopped is given bac
 /** A first message arrives after its turns: those that follow are on their way for longer than their publishers wait. */
 async function late ({ outbox, sent }: Instance): Promise<void> {
   const _msgid = randomUUID()
-  outbox.pass({ msg: { _msgid }, hold: delivered().hold, sent: nothing })
+  outbox.pass({ msg: { _msgid }, claim: delivered().claim, sent: nothing })
   await turns()
   messageArrived(_msgid)
   sent.splice(0)
@@ -86,13 +86,13 @@ test('where messages arrive late, their publishers do not wait, and a stop of th
   const instance = attach(randomUUID())
   const { outbox, sent } = instance
   await late(instance)
-  const { ends, hold } = delivered()
-  outbox.pass({ msg: { a: 1 }, hold, sent: nothing })
+  const { ends, claim } = delivered()
+  outbox.pass({ msg: { a: 1 }, claim, sent: nothing })
   await turns()
   assert.deepEqual(ends, [undefined])
   ;(sent[0] as { a: number }).a = 2
   const waiting = delivered()
-  outbox.pass({ msg: { a: 3 }, hold: waiting.hold, sent: nothing })
+  outbox.pass({ msg: { a: 3 }, claim: waiting.claim, sent: nothing })
   stopOutboxes()
   startOutboxes()
   // The last one is given back.
@@ -108,7 +108,7 @@ test('of what is on its way for longer than its publishers wait, no more than 8 
   const { outbox, sent } = instance
   await late(instance)
   for (let i = 0; i < 12; i++) {
-    outbox.pass({ msg: { i, payload: 'x'.repeat(125_000) }, hold: undefined, sent: nothing })
+    outbox.pass({ msg: { i, payload: 'x'.repeat(125_000) }, claim: undefined, sent: nothing })
     await nextTurn()
   }
   await turns()
@@ -121,7 +121,7 @@ test('of what is on its way for longer than its publishers wait, no more than 8 
 test('a message without a delivery that was on a wire goes once more, as it was', async () => {
   const id = randomUUID()
   const { outbox, sent } = attach(id)
-  outbox.pass({ msg: { a: 1 }, hold: undefined, sent: nothing })
+  outbox.pass({ msg: { a: 1 }, claim: undefined, sent: nothing })
   ;(sent[0] as { a: number }).a = 2
   stopOutboxes()
   startOutboxes()
@@ -138,17 +138,17 @@ test('what no instance takes up is settled: it is stored, and nobody is there to
   outbox.detach(handler)
   const early = delivered()
   const late = delivered()
-  outbox.pass({ msg: {}, hold: early.hold, sent: nothing })
+  outbox.pass({ msg: {}, claim: early.claim, sent: nothing })
   startOutboxes()
-  outbox.pass({ msg: {}, hold: late.hold, sent: nothing })
+  outbox.pass({ msg: {}, claim: late.claim, sent: nothing })
   assert.deepEqual([early.ends, late.ends], [[undefined], [undefined]])
 })
 
 test('a message that cannot be sent is reported, and settled all the same', () => {
   const { outbox } = attach(randomUUID(), new Error('no clone'))
-  const { ends, hold } = delivered()
+  const { ends, claim } = delivered()
   const errors: Array<Error | undefined> = []
-  outbox.pass({ msg: {}, hold, sent: error => { errors.push(error) } })
+  outbox.pass({ msg: {}, claim, sent: error => { errors.push(error) } })
   assert.deepEqual([ends, errors.map(error => error?.message)], [[undefined], ['no clone']])
 })
 
@@ -175,6 +175,6 @@ test('an instance that goes late does not take the next one\'s place away', () =
   const first = attach(id)
   const second = attach(id)
   first.outbox.detach(first.handler)
-  second.outbox.pass({ msg: { a: 1 }, hold: undefined, sent: nothing })
+  second.outbox.pass({ msg: { a: 1 }, claim: undefined, sent: nothing })
   assert.deepEqual(second.sent, [{ a: 1 }])
 })
