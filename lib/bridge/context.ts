@@ -1,4 +1,4 @@
-import type { Delivered, OutgoingPublication, Subscriber } from '../broker/broker.ts'
+import type { Delivered, OutgoingPublication, Subscriber } from '../broker/publication.ts'
 import { PlatziverseError } from '../errors.ts'
 import { LoopGuard } from './loops.ts'
 import type { BridgeSettings } from './options.ts'

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { IClientSubscribeOptions, IPublishPacket, MqttClient } from 'mqtt'
-import type { OutgoingPublication } from '../broker/broker.ts'
+import type { OutgoingPublication } from '../broker/publication.ts'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import type { BridgeContext } from './context.ts'
 import { patienceWith } from './loops.ts'

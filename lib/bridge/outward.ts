@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import type { MqttClient } from 'mqtt'
-import type { Delivered } from '../broker/broker.ts'
+import type { Delivered } from '../broker/publication.ts'
 import { PlatziverseError } from '../errors.ts'
 import { BridgeBuffer, type Unsent } from './buffer.ts'
 import type { BridgeContext } from './context.ts'

@@ -1,4 +1,4 @@
-import type { Connection } from '../broker/broker.ts'
+import type { Connection } from '../broker/publication.ts'
 import type { InFlightWindow } from './in-flight-window.ts'
 
 /** The window's source for what the intake says by itself. */

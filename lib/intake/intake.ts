@@ -1,4 +1,5 @@
-import type { AgentOwnership, Connection, Ownership, Publication, Settle, Taker } from '../broker/broker.ts'
+import type { AgentOwnership, Ownership } from '../broker/agent-ownership.ts'
+import type { Connection, Publication, Settle, Taker } from '../broker/publication.ts'
 import { PlatziverseError } from '../errors.ts'
 import { fingerprint, nextSeq } from '../messages/fingerprint.ts'
 import type { BadMetric } from '../messages/metrics.ts'

@@ -1,4 +1,5 @@
-import type { AgentOwnership, Connection, Ownership, Publisher } from '../broker/broker.ts'
+import type { AgentOwnership, Ownership } from '../broker/agent-ownership.ts'
+import type { Connection, Publisher } from '../broker/publication.ts'
 import type { Message } from '../messages/parse.ts'
 import type { Presence } from './presence.ts'
 

@@ -1,4 +1,4 @@
-import type { Connection } from '../broker/broker.ts'
+import type { Connection } from '../broker/publication.ts'
 import { RecentMap } from '../recent-map.ts'
 
 /** Disconnected agents that are remembered of one user, or of all anonymous clients, so that a second goodbye is recognised. */

@@ -1,5 +1,5 @@
 import { Bridge, type BridgeOptions, type Leftover, type LocalBroker } from '../bridge/bridge.ts'
-import type { Connection, Publication } from '../broker/broker.ts'
+import type { Connection, Publication } from '../broker/publication.ts'
 import { KeptByNode, type Kept } from './kept.ts'
 import { findBroker, type RegisteredBroker } from './registry.ts'
 

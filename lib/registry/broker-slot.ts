@@ -1,8 +1,12 @@
 import { EventEmitter, once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import { Backoff } from '../backoff.ts'
-import type { AgentOwnership, Arrival, Broker, BrokerOptions, BrokerStatistics, ClientEvent, ClientInfo, Connection, Delivered, ListenerState, OutgoingPublication, Publication, Subscriber } from '../broker/broker.ts'
+import type { AgentOwnership } from '../broker/agent-ownership.ts'
+import type { Arrival } from '../broker/arrival.ts'
+import type { Access, BrokerOptions } from '../broker/broker-options.ts'
+import type { Broker, BrokerStatistics, ClientEvent, ClientInfo, ListenerState } from '../broker/broker.ts'
 import { needsAnotherBroker, openBroker } from '../broker/engine/open-broker.ts'
+import type { Connection, Delivered, OutgoingPublication, Publication, Subscriber } from '../broker/publication.ts'
 import type { BrokerSnapshot } from '../broker/snapshot.ts'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import type { IntakeStatistics } from '../intake/intake-statistics.ts'
@@ -12,9 +16,6 @@ import { SlotIntakes } from './slot-intakes.ts'
 const retries = { min: 1_000, max: 30_000 }
 
 export type Statistics = BrokerStatistics & IntakeStatistics
-
-/** What can be changed without a deploy. */
-export type Access = Pick<BrokerOptions, 'users' | 'rules'>
 
 const nothing: BrokerStatistics = { clients: 0, connections: 0, refused: 0, refusedBy: {}, received: 0, delivered: 0, dropped: 0, droppedBy: {}, cutOff: 0 }
 

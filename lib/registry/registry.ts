@@ -1,7 +1,7 @@
-import type { BrokerOptions } from '../broker/broker.ts'
+import type { BrokerOptions } from '../broker/broker-options.ts'
 import { listensOn } from '../broker/engine/open-broker.ts'
-import { Intake, type IntakeOptions } from '../intake/intake.ts'
 import type { IntakeHandler } from '../intake/intake-handler.ts'
+import { Intake, type IntakeOptions } from '../intake/intake.ts'
 import { BrokerSlot } from './broker-slot.ts'
 
 /** ms that a broker without a node is kept after the flows stopped: in a deploy they start again. */

@@ -1,6 +1,6 @@
-import type { Connection, Publication, Settle, Taker } from '../broker/broker.ts'
-import type { Intake } from '../intake/intake.ts'
+import type { Connection, Publication, Settle, Taker } from '../broker/publication.ts'
 import { sumOf, type IntakeStatistics } from '../intake/intake-statistics.ts'
+import type { Intake } from '../intake/intake.ts'
 
 /** The intakes of one broker, by the ids of their agent-in nodes; to the broker they are one taker. */
 export class SlotIntakes extends Map<string, Intake> implements Taker {

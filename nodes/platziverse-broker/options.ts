@@ -1,7 +1,7 @@
 import { isAbsolute, join } from 'node:path'
 import type { UserRecord } from '../../lib/broker/access/passwords.ts'
 import { checkRule, ruleTexts, type Rule } from '../../lib/broker/access/rules.ts'
-import type { BrokerOptions, Decide, ListenerOptions, TlsMaterial } from '../../lib/broker/broker.ts'
+import type { BrokerOptions, Decide, ListenerOptions, TlsMaterial } from '../../lib/broker/broker-options.ts'
 import { readLimits } from '../../lib/broker/limits.ts'
 import { readOrigins } from '../../lib/broker/listening/web-origin.ts'
 import { PlatziverseError } from '../../lib/errors.ts'

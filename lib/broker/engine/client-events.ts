@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { Client, Subscription } from 'aedes'
 import { internalsOf } from '../aedes/aedes-internals.ts'
-import type { Connection } from '../broker.ts'
+import type { Connection } from '../publication.ts'
 import type { ClientState } from './client-state.ts'
 import type { ConnectHandler } from './connect.ts'
 import type { Engine } from './engine.ts'

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
 import type { RoutingAedes } from '../aedes/routing-aedes.ts'
-import type { Arrival, WebSocketMessages } from '../broker.ts'
+import type { Arrival, WebSocketMessages } from '../arrival.ts'
 import type { Limits } from '../limits.ts'
 import { IncomingBytes } from '../stream/incoming-bytes.ts'
 import { Turns } from '../stream/turns.ts'

@@ -1,7 +1,7 @@
 import type { AedesPublishPacket, PublishPacket } from 'aedes'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
-import type { Delivered, OutgoingPublication, Subscriber } from '../broker.ts'
 import { clientOrigin } from '../origin.ts'
+import type { Delivered, OutgoingPublication, Subscriber } from '../publication.ts'
 import type { Engine } from './engine.ts'
 
 /** Marks a publication of this process: the client id of its packet is this and the origin. No client may have a NUL in its id. */

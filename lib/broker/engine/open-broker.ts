@@ -1,4 +1,6 @@
-import type { Broker, BrokerOptions, Taker } from '../broker.ts'
+import type { BrokerOptions } from '../broker-options.ts'
+import type { Broker } from '../broker.ts'
+import type { Taker } from '../publication.ts'
 import { openEmbeddedBroker } from './embedded-broker.ts'
 
 /**

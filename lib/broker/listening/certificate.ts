@@ -1,7 +1,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
-import type { TlsMaterial } from '../broker.ts'
+import type { TlsMaterial } from '../broker-options.ts'
 
 /** What is wrong with a listener's certificate and key, if anything. */
 export function certificateProblem (material: TlsMaterial): PlatziverseError | undefined {

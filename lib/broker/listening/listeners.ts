@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { ListenerOptions, ListenerState } from '../broker.ts'
+import type { ListenerOptions } from '../broker-options.ts'
+import type { ListenerState } from '../broker.ts'
 import { isLoopback } from '../loopback.ts'
 import { openListener, type Door, type Listener } from './listener.ts'
 

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createWebSocketStream, WebSocketServer, type ServerOptions, type WebSocket } from 'ws'
-import type { WebSocketMessages } from '../broker.ts'
+import type { WebSocketMessages } from '../arrival.ts'
 import { largestConnect } from '../stream/packet-guard.ts'
 import { isDirect, originProblem } from './web-origin.ts'
 

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { timingSafeEqual } from 'node:crypto'
-import type { Decide } from '../broker.ts'
+import type { Decide } from '../broker-options.ts'
 import { LoginDefence, type Attempt, type Verdict } from './login-defence.ts'
 
 /** `undecided`: nobody answered; `crowded`: not asked, because too many questions are open. The client may try again later. */

@@ -1,5 +1,6 @@
 import { reasonOf } from '../../errors.ts'
-import type { Arrival, BrokerOptions } from '../broker.ts'
+import type { Arrival } from '../arrival.ts'
+import type { BrokerOptions } from '../broker-options.ts'
 import type { SessionOwner } from '../persistence/session.ts'
 import { AskedLogins, type AskedVerdict } from './asked-logins.ts'
 import { Bans } from './bans.ts'

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { isObject } from '../../is-object.ts'
 import { invalidCommand } from '../access/invalid-command.ts'
-import type { Login } from '../broker.ts'
+import type { Login } from '../broker-options.ts'
 
 /** A question to the flow. */
 export interface Question extends Omit<Partial<Login>, 'clientId' | 'username'> {

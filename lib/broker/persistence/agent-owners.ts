@@ -1,4 +1,4 @@
-import type { AgentOwnership, Ownership } from '../broker.ts'
+import type { AgentOwnership, Ownership } from '../agent-ownership.ts'
 import type { Context } from './context.ts'
 import { openMemoryJournal } from './journal.ts'
 

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { MqttClient } from 'mqtt'
 import mqttPacket from 'mqtt-packet'
 import { Bridge, type LocalBroker } from '../../../lib/bridge/bridge.ts'
-import type { Subscriber } from '../../../lib/broker/broker.ts'
+import type { Subscriber } from '../../../lib/broker/publication.ts'
 import { until, waitFor } from '../../helpers/events.ts'
 
 test('an acknowledgement that comes in while a bridge ends does not make it send for ever', async t => {

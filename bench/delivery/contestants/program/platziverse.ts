@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { BrokerOptions } from '../../../../lib/broker/broker.ts'
+import type { BrokerOptions } from '../../../../lib/broker/broker-options.ts'
 import { rootFolder } from '../../../from-root.ts'
 import { limits, rules } from '../options.ts'
 

@@ -1,6 +1,7 @@
 import { test } from 'node:test'
-import type { ClientEvent, ListenerState, Settle } from '../../../../lib/broker/broker.ts'
+import type { ClientEvent, ListenerState } from '../../../../lib/broker/broker.ts'
 import { openEmbeddedBroker } from '../../../../lib/broker/engine/embedded-broker.ts'
+import type { Settle } from '../../../../lib/broker/publication.ts'
 import { brokerOptions } from '../../../helpers/broker.ts'
 import { until, waitFor } from '../../../helpers/events.ts'
 import { publishPacket, rawClient } from '../../../helpers/raw-client.ts'

@@ -1,0 +1,74 @@
+/** A client's connection, from CONNECT to the end of its socket. */
+export interface Connection {
+  /** Tells apart two connections of one client id. */
+  readonly number: number
+  readonly clientId: string
+  /** As the client gave it. */
+  readonly username: string | undefined
+  /** Whether a password or a certificate proved the username. */
+  readonly verified: boolean
+  /** Remote address, where there is one. */
+  readonly address: string | undefined
+  /** True once the client went. */
+  gone: boolean
+  /** Names the bridge that stands for the client. What came over a bridge is not carried back by it. */
+  readonly origin?: string
+}
+
+/** The client that published something. */
+export type Publisher = Pick<Connection, 'clientId' | 'username' | 'verified'>
+
+/** One MQTT PUBLISH on its way in. */
+export interface Publication {
+  topic: string
+  payload: Buffer
+  qos: 0 | 1 | 2
+  retain: boolean
+  /** Whether the broker publishes it as the last will of `connection`. */
+  will: boolean
+  connection: Connection | undefined
+  /** What published it; absent: `connection`. A last will may be of a client that never came in, or did not come back after a restart. */
+  publisher?: Publisher | undefined
+  /** When it came, in UTC ms, and the `seq` that it gets if it carries nothing that identifies it: set by the first taker, so that all agree. */
+  receivedAt?: number
+  seq?: number
+}
+
+/** Ends a taken publication: without an error the publisher is acknowledged, with one it is not and has to send again. */
+export type Settle = (error?: Error) => void
+
+/** Takes publications off the broker before it routes them: the broker delivers what is taken to nobody. */
+export interface Taker {
+  takes (topic: string): boolean
+  /** A client published what is not taken. */
+  passes? (topic: string, clientId: string): void
+  take (publication: Publication, settle: Settle): void
+  /**
+   * The client went, cleanly or not; its last will was taken before.
+   * @param comesBack whether it is to be expected that it comes back and sends again what was not acknowledged; absent: it is
+   */
+  gone (connection: Connection, comesBack?: boolean): void
+}
+
+export interface OutgoingPublication {
+  topic: string
+  payload: string | Buffer
+  qos: 0 | 1 | 2
+  retain: boolean
+}
+
+/** A message as a subscriber inside this process sees it. */
+export interface Delivered {
+  topic: string
+  payload: Buffer
+  qos: 0 | 1 | 2
+  /** Whether the publisher asked for it to be retained. */
+  retain: boolean
+  /** The client that published it; undefined: this process did, or it is a retained message whose publisher is not known any more. */
+  clientId: string | undefined
+  /** As given to `publish`. */
+  origin: string | undefined
+}
+
+/** Receives messages; while it works on one, the publisher waits. */
+export type Subscriber = (message: Delivered) => void | Promise<void>
