@@ -6,14 +6,14 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** From the top down: a room imports only from rooms below it, and from `lib` itself, which everybody may. */
 export const rooms = [
-  { path: 'lib/transfer', about: 'the command `platziverse-store`: export, import, migrate, status', imports: ['lib/store', 'lib/store/rollup', 'lib/store/slices', 'lib/store/migrations', 'lib/store/dialects', 'lib/store/dialects/postgresql', 'lib/messages'] },
+  { path: 'lib/transfer', about: 'the command `platziverse-store`: export, import, migrate, status', imports: ['lib/store', 'lib/store/rollup', 'lib/store/slices', 'lib/store/migrations', 'lib/store/dialects', 'lib/messages'] },
   { path: 'lib/query', about: 'questions about what is stored, as `metric-query` asks them', imports: ['lib/store/rollup', 'lib/store/dialects', 'lib/messages'] },
-  { path: 'lib/store/retention', about: 'deletes what is older than it is kept', imports: ['lib/store/rollup', 'lib/store/slices', 'lib/store', 'lib/store/dialects/postgresql', 'lib/store/dialects/sqlite'] },
-  { path: 'lib/store/rollup', about: 'hours and days in short', imports: ['lib/store/slices', 'lib/store'] },
-  { path: 'lib/store/slices', about: 'long work in slices that senders do not feel', imports: ['lib/store'] },
+  { path: 'lib/store/retention', about: 'deletes what is older than it is kept', imports: ['lib/store/rollup', 'lib/store/slices', 'lib/store', 'lib/store/dialects'] },
+  { path: 'lib/store/rollup', about: 'hours and days in short', imports: ['lib/store/slices', 'lib/store', 'lib/store/dialects'] },
+  { path: 'lib/store/slices', about: 'long work in slices that senders do not feel', imports: ['lib/store', 'lib/store/dialects'] },
   { path: 'lib/store', about: 'the store: its states, connections, and what is done with a database', imports: ['lib/store/writer', 'lib/store/migrations', 'lib/store/dialects', 'lib/store/dialects/sqlite', 'lib/store/dialects/postgresql', 'lib/store/dialects/mysql', 'lib/messages'] },
   { path: 'lib/store/writer', about: 'from messages to one statement for each batch, and to the spool while the database is away', imports: ['lib/store/dialects', 'lib/messages', 'lib/sqlite'] },
-  { path: 'lib/store/migrations', about: 'the schema, one step a file; a step that was released never changes', imports: ['lib/store/dialects/mysql', 'lib/store/dialects/postgresql'] },
+  { path: 'lib/store/migrations', about: 'the schema, one step a file; a step that was released never changes', imports: ['lib/store/dialects', 'lib/store/dialects/mysql'] },
   { path: 'lib/store/dialects/sqlite', about: 'SQLite', imports: ['lib/store/dialects', 'lib/sqlite'] },
   { path: 'lib/store/dialects/postgresql', about: 'PostgreSQL, with TimescaleDB', imports: ['lib/store/dialects'] },
   { path: 'lib/store/dialects/mysql', about: 'MariaDB and MySQL', imports: ['lib/store/dialects'] },

@@ -12,7 +12,7 @@ import { codeOf, problemOf } from './problems.ts'
 
 export type { Unsent } from './buffer.ts'
 export type { LocalBroker } from './context.ts'
-export type { BridgeOptions, BridgeTls } from './options.ts'
+export type { BridgeOptions } from './options.ts'
 export type { BridgeTopic } from './topics.ts'
 
 export type BridgeState =

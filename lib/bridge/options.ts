@@ -1,12 +1,10 @@
 import { hostname } from 'node:os'
-import { createSecureContext, type ConnectionOptions } from 'node:tls'
+import { createSecureContext } from 'node:tls'
 import { reasonOf } from '../errors.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
+import type { TlsOptions } from '../tls.ts'
 import { wholeOption } from '../whole-option.ts'
 import { BridgeTopics, invalid, type BridgeTopic } from './topics.ts'
-
-/** The TLS options of Node that Node-RED's tls-config sets. */
-export type BridgeTls = Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'pfx' | 'passphrase' | 'rejectUnauthorized' | 'servername' | 'ALPNProtocols'>
 
 export interface BridgeOptions {
   /** Tells this bridge apart from the others of this host, also after a restart. */
@@ -16,7 +14,7 @@ export interface BridgeOptions {
   username?: string
   password?: string
   /** For mqtts and wss; without it the certificate is checked against the authorities that Node knows. */
-  tls?: BridgeTls
+  tls?: TlsOptions
   /** Default: made of the host's name and `id`, so that the other broker recognises the session. */
   clientId?: string
   /** Seconds. Default: 60. */
@@ -42,7 +40,7 @@ export interface BridgeSettings {
   address: string
   username: string | undefined
   password: string | undefined
-  tls: BridgeTls
+  tls: TlsOptions
   clientId: string
   keepalive: number
   clean: boolean

@@ -1,15 +1,12 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
-import { valueOf } from '../store/dialects/dialect.ts'
+import { agentColumns, type AgentDescription } from '../store/dialects/agent-columns.ts'
+import { valueOf } from '../store/dialects/metric-value.ts'
 import type { Reading } from './reading.ts'
 
 /** An agent as the database has it; times are UTC ms. */
-export interface StoredAgent {
+export interface StoredAgent extends AgentDescription {
   uuid: string
-  username: string | null
-  name: string | null
-  hostname: string | null
-  pid: number | null
   connected: boolean
   connectedAt: number | null
   lastSeenAt: number | null
@@ -25,7 +22,11 @@ export interface LatestMetric {
 
 type Row = Record<string, unknown> & { id: number }
 
-const columns = ['id', 'uuid', 'username', 'name', 'hostname', 'pid', 'connected', 'connected_at', 'last_seen_at']
+const { instance: _, ...shownColumns } = agentColumns
+const shown = Object.entries(shownColumns)
+const columns = ['id', ...shown.map(([, { column }]) => column)]
+/** Some databases have no booleans, and some give numbers as text. */
+const readers = { text: (value: unknown) => value, integer: (value: unknown) => value === null ? null : Number(value), boolean: Boolean }
 
 /** Every agent, in the order of their first reports. */
 export function agents (db: Knex): Reading<StoredAgent> {
@@ -101,15 +102,5 @@ function listOf (db: Knex, where: Record<string, string | boolean> = {}): Readin
 }
 
 function storedAgent (row: Row): StoredAgent {
-  const time = (ms: unknown): number | null => ms === null ? null : Number(ms)
-  return {
-    uuid: row.uuid as string,
-    username: row.username as string | null,
-    name: row.name as string | null,
-    hostname: row.hostname as string | null,
-    pid: time(row.pid),
-    connected: Boolean(row.connected),
-    connectedAt: time(row.connected_at),
-    lastSeenAt: time(row.last_seen_at)
-  }
+  return Object.fromEntries(shown.map(([field, { column, type }]) => [field, readers[type](row[column])])) as unknown as StoredAgent
 }

@@ -22,7 +22,7 @@ export interface Answer {
 const mostAttempts = 10
 
 /**
- * Ask the database. Memory holds `most` rows, and of `parts` two pages of so many, whatever the size of the answer.
+ * Ask the database. Memory holds `most` rows, or for `parts` two pages of that many, whatever the size of the answer.
  * @param db only read from
  * @param most rows that one answer may have
  * @returns one answer, or, for `parts`, as many as there are pages: each is read when it is asked for

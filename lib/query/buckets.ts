@@ -15,7 +15,7 @@ export interface BucketRange {
   /** The width in ms. */
   bucket: number
   aggregates: Aggregate[]
-  /** What becomes of buckets without metrics: they are there with a count of 0 and else null, or they are not there. */
+  /** What becomes of buckets without metrics: `null` gives them a count of 0 and null for the rest, `skip` leaves them out. */
   fill: 'null' | 'skip'
   /** `desc`: the newest first. */
   order: 'asc' | 'desc'
@@ -28,9 +28,9 @@ export type AgentBucket = { uuid: string, name: string | null } & Bucket
 /** Most buckets of one query: a stream of more would never end. */
 const mostBuckets = 10_000_000
 const mostSeries = 100_000
-/** So many series are asked for in one statement, as each is a bind of it, again and again. */
+/** Most series in one statement, where each is bound several times. */
 const seriesAtOnce = 200
-/** Dirty hours that a statement names: SQLite takes 500 selects. Series in use have one, or two. */
+/** Most dirty hours that a statement names: SQLite takes no more than 500 selects. A series in use has one or two. */
 const mostNamed = 400
 
 const unitOf: Record<Source, number> = { raw: 1, hours: hour, days: day }
@@ -127,11 +127,11 @@ async function sumsOf (db: Knex, scope: Scope, source: Source): Promise<Map<stri
   const { sql, bindings } = partsOf(source, scope, source === 'raw' ? undefined : await dirtyIn(db, scope))
   // Of the parts of a bucket the newest has its last value.
   const placed = scope.withLast ? `select parts.*, row_number() over (partition by series_id, start - start % :width order by newest desc, newest_seq desc) as place from (${sql}) parts` : sql
-  const result: unknown = await db.raw(`
-    select series_id, start - start % :width as bucket, sum(n) as n, sum(small) as small, sum(large) as large, min(min) as min, max(max) as max
-      ${scope.withLast ? ', max(case when place = 1 then last end) as last' : ''}
-    from (${placed}) placed group by series_id, bucket`, bindings)
-  return new Map(rowsIn(result).map(row => [`${String(row.series_id)}/${Number(row.bucket)}`, sumsIn(row)]))
+  const rows = await db
+    .select(db.raw(`series_id, start - start % :width as bucket, sum(n) as n, sum(small) as small, sum(large) as large, min(min) as min, max(max) as max
+      ${scope.withLast ? ', max(case when place = 1 then last end) as last' : ''}`, bindings))
+    .from(db.raw(`(${placed}) placed`, bindings)).groupByRaw('series_id, bucket') as Array<Record<string, unknown>>
+  return new Map(rows.map(row => [`${String(row.series_id)}/${Number(row.bucket)}`, sumsIn(row)]))
 }
 
 /** The dirty hours in the scope, and their span as constants, because MySQL searches no index by the ends of what it joins. */
@@ -155,12 +155,6 @@ function sumsIn (row: Record<string, unknown>): Sums {
   const [n, small, large, min, max] = ['n', 'small', 'large', 'min', 'max'].map(name => Number(row[name])) as [number, number, number, number, number]
   const { sum } = sumOf({ small, large })
   return { n, avg: averageOf({ small, large }, { n, min, max }), sum, min, max, last: row.last === undefined ? null : Number(row.last) }
-}
-
-/** What `raw` gives differs from driver to driver: rows, {rows}, or [rows, fields]. */
-function rowsIn (result: unknown): Array<Record<string, unknown>> {
-  if (Array.isArray(result)) return (Array.isArray(result[0]) ? result[0] : result) as Array<Record<string, unknown>>
-  return (result as { rows: Array<Record<string, unknown>> }).rows
 }
 
 function bucketOf (ts: number, sums: Sums | undefined, wanted: Aggregate[]): Bucket {

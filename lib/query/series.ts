@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
-import { valueOf } from '../store/dialects/dialect.ts'
+import { valueOf } from '../store/dialects/metric-value.ts'
 import { unknownAgent } from './agents.ts'
 import { dataDeleted, type Reading } from './reading.ts'
 

@@ -6,7 +6,7 @@ import { postgresqlDialect } from './dialects/postgresql/postgresql.ts'
 import { sqliteDialect } from './dialects/sqlite/sqlite.ts'
 
 /**
- * What speaks to the chosen kind of database.
+ * The dialect of the chosen kind of database.
  * @throws PlatziverseError STORE_OPTION_INVALID
  */
 export function dialectOf (options: DatabaseOptions): Dialect {
@@ -20,11 +20,9 @@ export function dialectOf (options: DatabaseOptions): Dialect {
 
 const essentials = { url: 'URL', host: 'host', database: 'name' } as const
 
-/** Where one of these is empty, and not absent, drivers would go to this machine, or to a database called like the user. */
+/** Refuses what is incomplete. Where one of these is empty, and not absent, drivers would connect to this machine, or to a database with the user's name. */
 function complete (options: ServerOptions, dialect: Dialect): Dialect {
   if (options.loginLost === true) return refusing(dialect, new PlatziverseError('CREDENTIALS_LOST', 'The login of the database was lost with the credentials of the flows.'))
-  // mysql2 passes on nothing of it, and would connect without a certificate.
-  if (options.client === 'mysql' && options.tls?.pfx !== undefined) return refusing(dialect, new PlatziverseError('STORE_OPTION_INVALID', 'The driver of MySQL takes no PKCS#12 file: give certificate and key as PEM.'))
   const missing = (Object.keys(essentials) as Array<keyof typeof essentials>).find(name => options[name] === '')
   if (missing === undefined) return dialect
   return refusing(dialect, new PlatziverseError('STORE_OPTION_INVALID', `The ${essentials[missing]} of the database is empty.`))

@@ -1,12 +1,10 @@
-import { randomUUID } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
-import { join, parse } from 'node:path'
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
 import { dialectOf } from './dialect-of.ts'
-import type { DatabaseOptions, SqliteOptions } from './dialects/options.ts'
-import { timescaleState, type TimescaleState } from './dialects/postgresql/timescale.ts'
+import type { TimescaleState } from './dialects/chunks.ts'
+import { kindOf } from './dialects/database-kind.ts'
+import type { Dialect } from './dialects/dialect.ts'
+import type { DatabaseOptions } from './dialects/options.ts'
 import { pendingMigrations } from './migrations/migrate.ts'
 
 export interface Trial {
@@ -14,51 +12,33 @@ export interface Trial {
   server: string
   /** Whether this package's tables are there, in an older shape, or not at all. */
   tables: 'ready' | 'older' | 'none'
-  /** Undefined where there is none. */
-  timescale: TimescaleState | undefined
+  /** Absent where this kind of database has no such extension; undefined where it could have it and has not. */
+  timescale?: TimescaleState | undefined
 }
-
-const names = { sqlite: 'SQLite', postgresql: 'PostgreSQL', mysql: 'MySQL' } as const
-const versions = { sqlite: 'sqlite_version()', postgresql: 'current_setting(\'server_version\')', mysql: 'version()' } as const
 
 /**
  * Whether a database can be used with these options. Leaves nothing behind.
  * @throws PlatziverseError what is wrong: STORE_HOST_UNKNOWN, STORE_LOGIN_REFUSED, STORE_NOT_ALLOWED, STORE_SCHEMA_NEWER …
  */
 export async function tryDatabase (options: DatabaseOptions): Promise<Trial> {
-  if (options.client === 'sqlite' && !existsSync(options.filename)) return await tryNewFile(options)
-  return await tryThere(options)
-}
-
-/** Where no file is, one beside it is tried: the file itself may be made by a store meanwhile, and must not be deleted then. */
-async function tryNewFile (options: SqliteOptions): Promise<Trial> {
-  const { dir, base } = parse(options.filename)
-  const filename = join(dir, `.try-${randomUUID()}-${base}`)
-  try {
-    return await tryThere({ ...options, filename })
-  } catch (error) {
-    if (!(error instanceof PlatziverseError)) throw error
-    throw new PlatziverseError(error.code, error.detail.replaceAll(filename, options.filename), { cause: error })
-  } finally {
-    for (const end of ['', '-wal', '-shm', '-journal']) await rm(`${filename}${end}`, { force: true }).catch(() => undefined)
-  }
-}
-
-async function tryThere (options: DatabaseOptions): Promise<Trial> {
   const dialect = dialectOf(options)
+  return dialect.rehearse === undefined ? await tryDialect(dialect) : await dialect.rehearse(tryDialect)
+}
+
+async function tryDialect (dialect: Dialect): Promise<Trial> {
   let knex: Knex | undefined
   try {
     knex = await dialect.connect()
-    const row = await knex.first(knex.raw(`${versions[options.client]} as version`)) as { version: string }
+    const { name, version, timescale } = kindOf(knex)
+    const row = await knex.first(knex.raw(`${version} as version`)) as { version: string }
     const pending = await pendingMigrations(knex)
     // Where tables are missing the user has to be allowed to make some.
     if (pending > 0) await tryTable(knex)
     else await tryRows(knex)
     // What packagers add to it says nothing here.
-    const version = /^[\d.]+/.exec(row.version)?.[0] ?? row.version
-    const server = `${/mariadb/i.test(row.version) ? 'MariaDB' : names[options.client]} ${version}`
+    const server = `${name(row.version)} ${/^[\d.]+/.exec(row.version)?.[0] ?? row.version}`
     const tables = pending === 0 ? 'ready' : await knex.schema.hasTable('metrics') ? 'older' : 'none'
-    return { server, tables, timescale: await timescaleState(knex) }
+    return { server, tables, ...timescale && { timescale: await timescale.state(knex) } }
   } catch (error) {
     throw error instanceof PlatziverseError ? error : dialect.explain(error)
   } finally {

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { PlatziverseError, reasonOf } from '../errors.ts'
-import type { DatabaseOptions, TlsOptions } from '../store/dialects/options.ts'
+import { urlSchemes, type DatabaseOptions, type ServerOptions } from '../store/dialects/options.ts'
+import type { TlsOptions } from '../tls.ts'
 
-const clients: Record<string, 'postgresql' | 'mysql'> = { 'postgres:': 'postgresql', 'postgresql:': 'postgresql', 'mysql:': 'mysql', 'mariadb:': 'mysql' }
+const clients = Object.keys(urlSchemes) as Array<ServerOptions['client']>
 
 /**
  * A database as a command line names it: `postgres://…`, `mysql://…`, `mariadb://…`, or a SQLite file.
@@ -15,7 +16,7 @@ export function databaseAt (address: string, { tls = false, ca }: { tls?: boolea
   // A single letter is a drive of Windows.
   const [scheme] = /^[a-z][a-z\d+.-]+:(\/\/)?/i.exec(address) ?? []
   if (scheme === undefined) return { client: 'sqlite', filename: resolve(address) }
-  const client = scheme.endsWith('//') ? clients[scheme.slice(0, -2).toLowerCase()] : undefined
+  const client = scheme.endsWith('//') ? clients.find(client => urlSchemes[client].includes(scheme.slice(0, -2).toLowerCase())) : undefined
   // Not the address itself: it has a password.
   if (client === undefined) throw new PlatziverseError('TRANSFER_OPTION_INVALID', `${scheme} is none of postgres://, mysql://, mariadb://.`)
   return { client, url: address.replace(/^mariadb:/i, 'mysql:'), poolSize: 1, tls: tls || ca !== undefined ? authority(ca) : undefined }

@@ -5,8 +5,8 @@ import { extname, resolve } from 'node:path'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import type { Knex } from 'knex'
 import { errorsOf, PlatziverseError, reasonOf } from '../errors.ts'
+import type { TimescaleState } from '../store/dialects/chunks.ts'
 import type { DatabaseOptions } from '../store/dialects/options.ts'
-import type { TimescaleState } from '../store/dialects/postgresql/timescale.ts'
 import { tryDatabase } from '../store/try-database.ts'
 import { day } from '../time.ts'
 import { databaseAt } from './address.ts'
@@ -92,10 +92,10 @@ async function run (command: string | undefined, file: string | undefined, value
     switch (command) {
       case 'status': {
         refuseMissing(database)
-        const { server, tables, timescale } = await tryDatabase(database)
-        console.log(`${server}, tables: ${tables}`)
-        if (database.client === 'postgresql') console.log(`TimescaleDB: ${inWords(timescale)}`)
-        if (tables === 'ready') await withDatabase(database, ({ knex }) => printStatus(knex))
+        const trial = await tryDatabase(database)
+        console.log(`${trial.server}, tables: ${trial.tables}`)
+        if ('timescale' in trial) console.log(`TimescaleDB: ${inWords(trial.timescale)}`)
+        if (trial.tables === 'ready') await withDatabase(database, ({ knex }) => printStatus(knex))
         return
       }
       case 'migrate': {
@@ -109,7 +109,7 @@ async function run (command: string | undefined, file: string | undefined, value
       case 'export': {
         if (file === undefined) throw invalid('export needs a file.')
         refuseMissing(database)
-        if (database.client === 'sqlite' && resolve(file) === database.filename) throw invalid(`${file} is the database itself.`)
+        if ('filename' in database && resolve(file) === database.filename) throw invalid(`${file} is the database itself.`)
         const to = file === '/dev/stdout' ? standard : file
         const rows = await withDatabase(database, ({ knex }) => exportTo(knex, to, { format, resume: values.resume === true, progress: rows => { counter.add(rows) } }))
         counter.end()
@@ -134,9 +134,9 @@ async function run (command: string | undefined, file: string | undefined, value
   }
 }
 
-/** SQLite would make the file, and an empty database would pass for the one that was meant. */
+/** Opening it would make the file, and an empty database would pass for the one that was meant. */
 function refuseMissing (database: DatabaseOptions): void {
-  if (database.client === 'sqlite' && !existsSync(database.filename)) throw invalid(`${database.filename} is not there.`)
+  if ('filename' in database && !existsSync(database.filename)) throw invalid(`${database.filename} is not there.`)
 }
 
 async function printStatus (knex: Knex): Promise<void> {

@@ -1,10 +1,8 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
+import { kindOf } from '../store/dialects/database-kind.ts'
 import { countOf, type OpenDatabase } from './database.ts'
 import { rowsOf, seriesTables, type SeriesTable } from './rows.ts'
-
-/** Rows in one statement: SQLite takes no more than 500 of them, the others so many binds. */
-const atOnce = { sqlite: 100, postgresql: 1_000, mysql: 1_000 } as const
 
 /** The tables whose rows have a number, its column, and the one that says which of two states of a row is the newer. */
 const tables = { agents: ['id', 'last_seen_at'], series: ['id', 'last_ts'], retention: ['series_id', 'raw_from'] } as const
@@ -14,7 +12,7 @@ export type Counts = Record<string, { from: number, to: number }>
 /**
  * Copy all of a database into one that is empty, or into which a copy of it was begun: then it goes on there.
  * Nothing should write to either meanwhile.
- * @param progress told of each page
+ * @param progress called after each page
  * @returns rows of each table on both sides
  * @throws PlatziverseError TRANSFER_TARGET_IN_USE, with the target untouched; TRANSFER_COUNTS_DIFFER
  */
@@ -25,9 +23,7 @@ export async function copyDatabase (from: OpenDatabase, to: OpenDatabase, progre
   for (const table of Object.keys(seriesTables) as SeriesTable[]) {
     for (const id of ids) await copySeries(from, to, table, id, progress)
   }
-  if (to.options.client === 'postgresql') {
-    for (const table of ['agents', 'series']) await to.knex.raw(`select setval(pg_get_serial_sequence('${table}', 'id'), coalesce(max(id), 1), max(id) is not null) from ${table}`)
-  }
+  await kindOf(to.knex).continueIds?.(to.knex)
   return await compare(from.knex, to.knex)
 }
 
@@ -75,9 +71,9 @@ async function copySeries (from: OpenDatabase, to: OpenDatabase, table: SeriesTa
  * A page is there wholly or not at all: that is where a copy goes on.
  * @param key of rows that may be there, in an older state
  */
-async function insert ({ knex, options }: OpenDatabase, table: string, rows: object[], key?: string): Promise<void> {
+async function insert ({ knex }: OpenDatabase, table: string, rows: object[], key?: string): Promise<void> {
   await knex.transaction(async db => {
-    const size = atOnce[options.client]
+    const size = kindOf(knex).rowsPerInsert
     for (let at = 0; at < rows.length; at += size) {
       const page = db(table).insert(rows.slice(at, at + size))
       await (key === undefined ? page : page.onConflict(key).merge())

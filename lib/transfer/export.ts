@@ -2,9 +2,11 @@ import { createWriteStream } from 'node:fs'
 import { truncate } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import type { Knex } from 'knex'
-import { valueOf } from '../store/dialects/dialect.ts'
-import { isSqlite } from '../store/slices/series-locks.ts'
-import { csvColumns, csvLine, jsonLine, standard, type MetricRecord, type RollupRecord } from './records.ts'
+import { agentColumns, descriptionFields, type AgentDescription } from '../store/dialects/agent-columns.ts'
+import { kindOf } from '../store/dialects/database-kind.ts'
+import { valueOf } from '../store/dialects/metric-value.ts'
+import { aggregateIn, type RollupColumns } from '../store/rollup/rollup-columns.ts'
+import { csvColumns, csvLine, jsonLine, standard, type AgentRecord, type MetricRecord, type RollupRecord } from './records.ts'
 import { endOf } from './resume.ts'
 import { rowsOf, seriesOf, type SeriesOfAgent } from './rows.ts'
 
@@ -17,7 +19,7 @@ export interface ExportOptions {
 }
 
 interface MetricRow { ts: number, seq: number, value: number | null, text: string | null }
-interface RollupRow { ts: number, n: number, sum: number, min: number, max: number, last: number, last_ts: number | null, last_seq: number | null, scaled_sum: number | null }
+type RollupRow = RollupColumns & { ts: number }
 
 /**
  * Write what is in a database into a file, a page at a time, as it was at one moment.
@@ -27,12 +29,7 @@ interface RollupRow { ts: number, n: number, sum: number, min: number, max: numb
  */
 export async function exportTo (knex: Knex, file: string, options: ExportOptions): Promise<number> {
   // Retention would delete metrics that are not written yet, of hours which the file has as whole.
-  if (isSqlite(knex)) return await knex.transaction(db => writeTo(db, file, options))
-  return await knex.transaction(async db => {
-    // Whoever reads a pipe may take their time.
-    if (knex.client.dialect === 'postgresql') await db.raw('set local idle_in_transaction_session_timeout = 0')
-    return await writeTo(db, file, options)
-  }, { isolationLevel: 'repeatable read' })
+  return await kindOf(knex).snapshot(knex, db => writeTo(db, file, options))
 }
 
 async function writeTo (knex: Knex, file: string, { format, resume, progress }: ExportOptions): Promise<number> {
@@ -87,9 +84,14 @@ async function * agentLines (knex: Knex): AsyncGenerator<string[]> {
   for (let id = 0; ;) {
     const rows = await knex('agents').where('id', '>', id).orderBy('id').limit(1_000)
     if (rows.length === 0) return
-    yield rows.map(({ uuid, username, name, hostname, pid, created_at: createdAt, last_seen_at: lastSeenAt }) => JSON.stringify({ agent: { uuid, username, name, hostname, pid, createdAt, lastSeenAt } }))
+    yield rows.map(row => JSON.stringify({ agent: agentRecord(row) }))
     id = rows.at(-1).id
   }
+}
+
+function agentRecord (row: Record<string, unknown>): AgentRecord {
+  const description = Object.fromEntries(descriptionFields.map(field => [field, row[field]])) as unknown as AgentDescription
+  return { uuid: row.uuid as string, ...description, createdAt: row.created_at as number, lastSeenAt: row[agentColumns.lastSeenAt.column] as number | null }
 }
 
 function metricLine ({ uuid, type }: SeriesOfAgent, { ts, seq, value, text }: MetricRow, format: ExportOptions['format']): string {
@@ -97,7 +99,8 @@ function metricLine ({ uuid, type }: SeriesOfAgent, { ts, seq, value, text }: Me
   return format === 'csv' ? csvLine(record) : jsonLine(record, record.value)
 }
 
-function rollupLine ({ uuid, type }: SeriesOfAgent, unit: 'hour' | 'day', { ts, n, sum, min, max, last, last_ts: lastTs, last_seq: lastSeq, scaled_sum: scaledSum }: RollupRow): string {
-  const details = Object.fromEntries(Object.entries({ lastTs, lastSeq, scaledSum }).filter(([, value]) => value !== null))
-  return JSON.stringify({ uuid, type, [unit]: ts, n, sum, min, max, last, ...details })
+function rollupLine ({ uuid, type }: SeriesOfAgent, unit: 'hour' | 'day', row: RollupRow): string {
+  const { n, sum, min, max, last, ...optional } = aggregateIn(row)
+  const details = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== null))
+  return JSON.stringify({ uuid, type, [unit]: row.ts, n, sum, min, max, last, ...details })
 }

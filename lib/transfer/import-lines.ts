@@ -3,8 +3,9 @@ import { parse as parseCsv } from 'csv-parse/sync'
 import { PlatziverseError } from '../errors.ts'
 import { fingerprint } from '../messages/fingerprint.ts'
 import { parse as parseMessage } from '../messages/parse.ts'
+import { describeAgent, descriptionFields } from '../store/dialects/agent-columns.ts'
 import { deletedPart } from '../store/rollup/rollup.ts'
-import { csvColumns, restored, type MetricRecord, type RollupDetails, type TransferRecord } from './records.ts'
+import { csvColumns, restored, type AgentRecord, type MetricRecord, type RollupDetails, type TransferRecord } from './records.ts'
 
 /** Bytes; a metric has 2 kB at most. */
 const longestLine = 100_000
@@ -117,11 +118,12 @@ function metricOf (fields: string[], number: number, isWhole: boolean): Transfer
 function checked (record: GivenRecord, number: number): TransferRecord {
   if (!isObject(record) || ('series' in record && !isObject(record.series))) throw invalid(number, 'it is no object')
   if ('agent' in record) {
-    const { uuid, username, name, hostname, pid } = record.agent ?? {}
-    const agent = Object.fromEntries(Object.entries({ uuid, username, name, hostname, pid }).filter(([, value]) => value !== null))
+    const given: Partial<AgentRecord> = record.agent ?? {}
+    const agent = Object.fromEntries((['uuid', ...descriptionFields] as const).map(field => [field, given[field]]).filter(([, value]) => value !== null))
     const parsed = parseMessage('agent/connected', { agent }, 0)
     if (!parsed.ok) throw invalid(number, parsed.detail)
-    return { agent: { uuid, username: username ?? null, name: name ?? null, hostname: hostname ?? null, pid: pid ?? null, createdAt: time(record.agent.createdAt, number), lastSeenAt: record.agent.lastSeenAt === null ? null : time(record.agent.lastSeenAt, number) } }
+    const { uuid, createdAt, lastSeenAt } = record.agent
+    return { agent: { uuid, ...describeAgent(given), createdAt: time(createdAt, number), lastSeenAt: lastSeenAt === null ? null : time(lastSeenAt, number) } }
   }
   const { uuid, type } = 'series' in record ? record.series : record
   const { latest } = 'series' in record ? record.series : {}

@@ -1,6 +1,9 @@
 import type { Knex } from 'knex'
-import { valueAndText, type DirtyHourRow, type LatestRow, type MessageRow } from '../store/dialects/dialect.ts'
+import { describeAgent } from '../store/dialects/agent-columns.ts'
+import type { DirtyHourRow, LatestRow, MessageRow } from '../store/dialects/dialect.ts'
+import { valueAndText } from '../store/dialects/metric-value.ts'
 import type { DatabaseOptions } from '../store/dialects/options.ts'
+import { rollupColumns } from '../store/rollup/rollup-columns.ts'
 import { addRows } from '../store/slices/series-locks.ts'
 import { hour } from '../time.ts'
 import type { OpenDatabase } from './database.ts'
@@ -9,7 +12,7 @@ import { seriesOf } from './rows.ts'
 
 /** Which database it is, without its password. */
 function nameOf (options: DatabaseOptions): string {
-  if (options.client === 'sqlite') return options.filename
+  if ('filename' in options) return options.filename
   const { client, url, host, port, database } = options
   const address = url !== undefined && URL.canParse(url) ? new URL(url) : undefined
   return JSON.stringify([client, address?.host ?? host, port, address?.pathname ?? database])
@@ -63,14 +66,14 @@ export class Importer {
       if ('agent' in record) agents.set(record.agent.uuid, record.agent)
       else {
         const { uuid } = 'series' in record ? record.series : record
-        if (!agents.has(uuid)) agents.set(uuid, { uuid, username: null, name: null, hostname: null, pid: null, createdAt: now, lastSeenAt: null })
+        if (!agents.has(uuid)) agents.set(uuid, { uuid, ...describeAgent({}), createdAt: now, lastSeenAt: null })
       }
     }
     const uuids = [...agents.keys()]
     const known = new Set<string>()
     for (let at = 0; at < uuids.length; at += 500) for (const uuid of await db('agents').whereIn('uuid', uuids.slice(at, at + 500)).pluck<string[]>('uuid')) known.add(uuid)
-    const rows = [...agents.values()].filter(({ uuid }) => !known.has(uuid)).map(({ uuid, username, name, hostname, pid, createdAt, lastSeenAt }) =>
-      ({ uuid, username, name, hostname, pid, connected: false, connected_at: null, last_seen_at: lastSeenAt, created_at: createdAt, updated_at: now }))
+    const rows = [...agents.values()].filter(({ uuid }) => !known.has(uuid)).map(({ createdAt, lastSeenAt, ...agent }) =>
+      ({ ...agent, connected: false, connected_at: null, last_seen_at: lastSeenAt, created_at: createdAt, updated_at: now }))
     for (let at = 0; at < rows.length; at += 100) await db('agents').insert(rows.slice(at, at + 100))
   }
 
@@ -110,8 +113,8 @@ export class Importer {
   async #rollups (db: Knex, records: TransferRecord[], idOf: (series: { uuid: string, type: string }) => number): Promise<void> {
     for (const [table, unit] of [['metrics_1h', 'hour'], ['metrics_1d', 'day']] as const) {
       const rows = records.filter((record): record is RollupRecord => unit in record).map(record => {
-        const { n, sum, min, max, last, lastTs, lastSeq, scaledSum } = record
-        return { series_id: idOf(record), ts: 'hour' in record ? record.hour : record.day, n, sum, min, max, last, last_ts: lastTs ?? null, last_seq: lastSeq ?? null, scaled_sum: scaledSum ?? null }
+        const aggregate = { ...record, lastTs: record.lastTs ?? null, lastSeq: record.lastSeq ?? null, scaledSum: record.scaledSum ?? null }
+        return { series_id: idOf(record), ts: 'hour' in record ? record.hour : record.day, ...rollupColumns(aggregate) }
       })
       // What is there was made of metrics that are there.
       for (let at = 0; at < rows.length; at += 100) await db(table).insert(rows.slice(at, at + 100)).onConflict(['series_id', 'ts']).ignore()

@@ -1,3 +1,6 @@
+import type { AgentDescription } from '../store/dialects/agent-columns.ts'
+import type { Aggregate } from '../store/rollup/rollup-columns.ts'
+
 /** What a line of an export is. Times are UTC ms; `hour` and `day` are their start. */
 export type TransferRecord =
   | { agent: AgentRecord }
@@ -5,12 +8,8 @@ export type TransferRecord =
   | MetricRecord
   | RollupRecord
 
-export interface AgentRecord {
+export interface AgentRecord extends AgentDescription {
   uuid: string
-  username: string | null
-  name: string | null
-  hostname: string | null
-  pid: number | null
   createdAt: number
   lastSeenAt: number | null
 }
@@ -26,7 +25,7 @@ export interface SeriesRecord {
 
 export interface MetricRecord { uuid: string, type: string, timestamp: number, seq: number, value: number | string }
 
-export type RollupRecord = { uuid: string, type: string, n: number, sum: number, min: number, max: number, last: number } & RollupDetails & ({ hour: number } | { day: number })
+export type RollupRecord = { uuid: string, type: string } & Omit<Aggregate, keyof RollupDetails> & RollupDetails & ({ hour: number } | { day: number })
 
 /** Absent where the database has null, and in the exports of older versions. */
 export interface RollupDetails {

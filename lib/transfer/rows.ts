@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import { valueOf } from '../store/dialects/dialect.ts'
+import { valueOf } from '../store/dialects/metric-value.ts'
 import type { SeriesRecord } from './records.ts'
 
 /** Rows that are in memory at a time. */

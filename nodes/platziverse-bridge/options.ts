@@ -1,12 +1,13 @@
-import type { BridgeTls, BridgeTopic } from '../../lib/bridge/bridge.ts'
+import type { BridgeTopic } from '../../lib/bridge/bridge.ts'
 import type { BridgeNodeOptions } from '../../lib/registry/bridges.ts'
+import type { TlsOptions } from '../../lib/tls.ts'
 import { wholeNumber } from '../shared/red.ts'
 import { bridgeDefaults as defaults, type BridgeConfig } from './config.ts'
 
 export interface Credentials { user?: string, password?: string }
 
 /** What a node saved, as the bridge wants it. */
-export function bridgeOptionsOf (id: string, config: BridgeConfig, { user, password }: Credentials, tls?: BridgeTls): BridgeNodeOptions {
+export function bridgeOptionsOf (id: string, config: BridgeConfig, { user, password }: Credentials, tls?: TlsOptions): BridgeNodeOptions {
   const { broker, url, localUser, clientId, clean, bridgeBit, keepalive, buffer, megabytes, topics } = config
   return {
     id,

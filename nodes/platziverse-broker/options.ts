@@ -5,8 +5,8 @@ import type { BrokerOptions, Decide, ListenerOptions, TlsMaterial } from '../../
 import { readLimits } from '../../lib/broker/limits.ts'
 import { readOrigins } from '../../lib/broker/listening/web-origin.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
+import type { TlsOptions } from '../../lib/tls.ts'
 import { wholeNumber } from '../shared/red.ts'
-import type { TlsSettings } from '../shared/tls.ts'
 import { brokerDefaults as defaults, type BrokerConfig, type BrokerCredentials, type SavedListener, type SavedRule } from './config.ts'
 
 /** What the runtime needs to know beyond what the node saved. */
@@ -14,7 +14,7 @@ export interface Surroundings {
   id: string
   userDir: string | undefined
   /** Of the tls-config node, where there is one. */
-  tls: TlsSettings | undefined
+  tls: TlsOptions | undefined
   /** Decides on logins where the flow does. */
   decide: Decide
 }
@@ -90,7 +90,7 @@ function folderOf (saved: string, id: string, userDir = process.cwd()): string {
 }
 
 /** undefined: there is no certificate with its key. */
-function tlsMaterialOf ({ cert, key, pfx, ca, passphrase }: TlsSettings  = {}): TlsMaterial | undefined {
+function tlsMaterialOf ({ cert, key, pfx, ca, passphrase }: TlsOptions = {}): TlsMaterial | undefined {
   const others = { ...ca === undefined ? {} : { ca }, ...passphrase ? { passphrase } : {} }
   if (pfx !== undefined) return { pfx, ...others }
   return cert === undefined || key === undefined ? undefined : { cert, key, ...others }

@@ -6,7 +6,9 @@ import { join } from 'node:path'
 import { after, before, describe, mock, test, type TestContext } from 'node:test'
 import knexFactory, { type Knex } from 'knex'
 import helper from 'node-red-node-test-helper'
+import { ofKind } from '../../lib/store/dialects/database-kind.ts'
 import type { ServerOptions } from '../../lib/store/dialects/options.ts'
+import { sqliteKind } from '../../lib/store/dialects/sqlite/kind.ts'
 import { migrate } from '../../lib/store/migrations/migrate.ts'
 import { registerAdmin } from '../../nodes/platziverse-database/admin.ts'
 import type { DatabaseConfig, DatabaseCredentials } from '../../nodes/platziverse-database/config.ts'
@@ -238,7 +240,7 @@ test('the test endpoint needs the permission of who edits flows', { skip: skipWi
 
 async function sqliteFile (t: TestContext): Promise<{ filename: string, knex: Knex }> {
   const filename = join(await temporaryFolder(t), 'test.sqlite')
-  const knex = knexFactory({ client: 'sqlite3', connection: { filename }, useNullAsDefault: true })
+  const knex = ofKind(sqliteKind, knexFactory({ client: 'sqlite3', connection: { filename }, useNullAsDefault: true }))
   t.after(() => knex.destroy())
   return { filename, knex }
 }

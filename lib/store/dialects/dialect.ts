@@ -1,37 +1,6 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../../errors.ts'
-
-export interface AgentRow {
-  uuid: string
-  username: string | null
-  name: string | null
-  hostname: string | null
-  pid: number | null
-  connected: boolean
-  /** The process that has the agent connected, where several write to one database. */
-  instance: string
-  /** When the agent was heard first in this batch; kept only if it was not connected. UTC ms. */
-  connectedAt: number
-  lastSeenAt: number
-}
-
-/**
- * The `text` of a metric that is −0, beside its `value` 0: SQLite keeps a real that is whole as an integer, and integers have
- * no negative zero. The same on every database, so that a copy of it reads the same.
- */
-export const negativeZero = '-0'
-
-/** A metric's two columns; what comes out of a database may be the text of a number. */
-export function valueAndText (value: number | string): [number | null, string | null] {
-  if (typeof value === 'string') return [null, value]
-  return Object.is(value, -0) ? [0, negativeZero] : [value, null]
-}
-
-/** The value in a metric's two columns; null where there is none. */
-export function valueOf (value: unknown, text: unknown): number | string | null {
-  if (value === null) return text as string | null
-  return text === null ? Number(value) : -0
-}
+import type { AgentRow } from './agent-columns.ts'
 
 export interface SeriesRow { agentId: number, type: string }
 
@@ -47,25 +16,25 @@ export type SeenRow = [agentId: number, lastSeenAt: number, instance: string]
 /** An hour of a series that got metrics and has to be rolled up; `ts` is its start in UTC ms. */
 export type DirtyHourRow = [seriesId: number, ts: number]
 
-/** The row by which a writer says that it lives, as it wrote it last. */
+/** The row by which a writer shows that it lives, as it wrote it last. */
 export interface WriterMark { id: string, beat: number }
 
-/** `writer` absent: whoever adds remembers no ids from one statement to the next. */
+/** `writer` is absent where ids are not remembered from one statement to the next. */
 export interface Additions { messages: MessageRow[], latest: LatestRow[], seen: SeenRow[], dirtyHours: DirtyHourRow[], writer?: WriterMark }
 
-/** The ids that a writer remembers are of another state of the database: adding by them would give metrics to other series. */
+/** The ids that a writer remembers belong to another state of the database: adding by them would give metrics to other series. */
 export function writerMissing (database: string): PlatziverseError {
   return new PlatziverseError('STORE_REPLACED', `${database} has another state than the one that was opened: it was restored, or somebody emptied the table writers.`)
 }
 
 /**
- * What one kind of database does in its own way. Every statement takes a whole batch and binds it at once; `db` is a
+ * What the store does with one database, in the way of its kind. Every statement takes a whole batch and binds it at once; `db` is a
  * transaction or the pool.
  */
 export interface Dialect {
   /** Open the writer's pool, of one connection, and prepare the database for durable writing, without touching its schema. */
   connect (): Promise<Knex>
-  /** What that pool has to be told once the schema is there, before `append`. */
+  /** Prepare that pool for `append`, once the schema is there. */
   prepare? (knex: Knex): Promise<void>
   /** Close that pool. */
   disconnect (knex: Knex): Promise<void>
@@ -75,10 +44,15 @@ export interface Dialect {
    * @throws PlatziverseError STORE_REPLACED
    */
   check? (): void
-  /** Open a pool that only reads and never holds the writer up. The schema is there. */
+  /** Open a pool that only reads and never makes the writer wait; several connections may read at once. The schema is there. */
   read: () => Promise<Knex>
-  /** Open a pool, of one connection, for long work that writes beside the writer. Absent: the database has one writer at a time. */
+  /**
+   * Open a pool, of one connection, for long work that writes while the writer writes too. Absent: the database has one writer at a
+   * time, and such work takes the writer's place between two batches.
+   */
   beside?: () => Promise<Knex>
+  /** Try something with this database, or with one beside it that is removed afterwards, where trying would make this one. */
+  rehearse?<Result> (work: (dialect: Dialect) => Promise<Result>): Promise<Result>
   /**
    * Insert metrics, remember the newest of each series unless a newer one is known, when agents were seen (they are
    * connected then), and hours to roll up, which may be there already: all of it or nothing, and committed when it

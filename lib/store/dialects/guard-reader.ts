@@ -2,8 +2,8 @@ import type { Socket } from 'node:net'
 import { reasonOf } from '../../errors.ts'
 
 /**
- * Whoever reads what a server sends may throw on what it cannot understand: then this connection ends with the reason. In a socket's
- * event it would end the process.
+ * A driver may throw while it reads an answer that it does not understand. Out of a socket's event that would end the process; guarded,
+ * it ends the connection, with the reason.
  */
 export function guardReader<S extends Socket> (socket: S): S {
   const emit = socket.emit.bind(socket)

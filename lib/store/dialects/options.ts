@@ -1,4 +1,5 @@
 import type { SqliteDriver } from '../../sqlite/driver.ts'
+import type { TlsOptions } from '../../tls.ts'
 
 export interface SqliteOptions {
   client: 'sqlite'
@@ -17,7 +18,7 @@ export interface ServerOptions {
   user?: string | undefined
   password?: string | undefined
   database?: string | undefined
-  /** The login was lost with the credentials of the flows: nobody connects without one. */
+  /** The login was lost with the credentials of the flows: no connection is made without one. */
   loginLost?: boolean
   /** Absent: no TLS. */
   tls?: TlsOptions | undefined
@@ -25,16 +26,7 @@ export interface ServerOptions {
   poolSize: number
 }
 
-/** As Node's `tls.connect` has them; PEM. */
-export interface TlsOptions {
-  ca?: string | Buffer
-  cert?: string | Buffer
-  key?: string | Buffer
-  /** PKCS#12. */
-  pfx?: string | Buffer
-  passphrase?: string
-  servername?: string
-  rejectUnauthorized?: boolean
-}
-
 export type DatabaseOptions = SqliteOptions | ServerOptions
+
+/** By which URLs name each kind of server, as `URL` has them. */
+export const urlSchemes = { postgresql: ['postgres:', 'postgresql:'], mysql: ['mysql:', 'mariadb:'] } satisfies Record<ServerOptions['client'], string[]>

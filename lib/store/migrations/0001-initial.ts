@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import { collation } from '../dialects/mysql/server.ts'
+import { collation } from '../dialects/mysql/collation.ts'
 
 /** Agents, the series of their metrics, and the metrics. Times are UTC ms. */
 export async function up (knex: Knex): Promise<void> {

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import { collation } from '../dialects/mysql/server.ts'
+import { collation } from '../dialects/mysql/collation.ts'
 
 /** Who writes to the database now: each has a row of its own, and changes its `beat` as long as it lives. */
 export async function up (knex: Knex): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { day, hour } from '../../time.ts'
-import { chunksOf, dropChunks, lockChunks } from '../dialects/postgresql/timescale.ts'
+import type { Timescale } from '../dialects/chunks.ts'
+import { kindOf } from '../dialects/database-kind.ts'
 import { deletedPart, rollUpNow } from '../rollup/rollup.ts'
 import { undo, type Pace } from '../slices/pace.ts'
 import type { Store } from '../store.ts'
@@ -30,12 +31,14 @@ export class ChunkDeletion {
    * deleted row by row, because there are no chunks, or the chunk could not be dropped for a day; and whether there are chunks
    */
   async run (limit: number): Promise<{ isDone: boolean, waitingFrom: number, hasChunks: boolean }> {
-    const chunks = await chunksOf(await this.#store.read())
-    if (chunks === undefined) return { isDone: true, waitingFrom: Number.POSITIVE_INFINITY, hasChunks: false }
+    const knex = await this.#store.read()
+    const { timescale } = kindOf(knex)
+    const chunks = await timescale?.chunks(knex)
+    if (timescale === undefined || chunks === undefined) return { isDone: true, waitingFrom: Number.POSITIVE_INFINITY, hasChunks: false }
     const due = chunks.filter(({ to }) => to <= limit && to % hour === 0)
     let done = 0
     for (const { to } of due) {
-      if (!await this.#drop(to)) break
+      if (!await this.#drop(timescale, to)) break
       done++
     }
     const left = chunks.filter(chunk => !due.slice(0, done).includes(chunk))
@@ -44,14 +47,13 @@ export class ChunkDeletion {
   }
 
   /** @returns whether it could be done now */
-  async #drop (end: number): Promise<boolean> {
+  async #drop (timescale: Timescale, end: number): Promise<boolean> {
     return await this.#pace.run(async knex => {
       try {
-        this.dropped += await knex.transaction(db => drop(db, end), { isolationLevel: 'read committed' })
+        this.dropped += await kindOf(knex).transact(knex, db => drop(db, timescale, end))
         return true
       } catch (error) {
-        // A lock that was not to be had, or a deadlock.
-        if (error === undo || ['55P03', '40P01'].includes(String((error as { code?: unknown }).code))) return false
+        if (error === undo || timescale.couldNotLock(error)) return false
         throw error
       }
     })
@@ -64,9 +66,8 @@ export class ChunkDeletion {
  * since we looked go too: a series must not keep metrics of before its `raw_from` that are rolled up.
  * @returns how many
  */
-async function drop (db: Knex, end: number): Promise<number> {
-  await db.raw(`set local lock_timeout = ${patience}`)
-  const chunks = await lockChunks(db, end)
+async function drop (db: Knex, timescale: Timescale, end: number): Promise<number> {
+  const chunks = await timescale.lock(db, end, patience)
   const isDirty = () => db('dirty_hours').where('ts', '<', end)
   const dirty = (await isDirty().limit(mostDirty + 1).select('series_id', 'ts')).map(row => ({ seriesId: Number(row.series_id), ts: Number(row.ts) }))
   // Claimed hours are being rolled up by somebody else.
@@ -77,8 +78,6 @@ async function drop (db: Knex, end: number): Promise<number> {
   }
   const parts = db('retention').where('raw_from', '<', end).whereRaw(`raw_from % ${hour} <> 0`).select('series_id')
   await db('metrics_1h').where('ts', deletedPart).whereIn('series_id', parts).delete()
-  await db.raw(`insert into retention (series_id, raw_from, hours_from) select id, ${Number(end)}, 0 from series order by id
-    on conflict (series_id) do update set raw_from = excluded.raw_from where retention.raw_from < excluded.raw_from`)
-  await dropChunks(db, end)
+  await timescale.drop(db, end)
   return chunks
 }

@@ -1,10 +1,13 @@
 import type { Knex } from 'knex'
 import { day, floor, hour } from '../../time.ts'
-import { aggregate, combine, keyOf, nothing, replaceRollups, type Aggregate } from '../rollup/aggregate.ts'
+import { kindOf } from '../dialects/database-kind.ts'
+import type { Span } from '../dialects/spans.ts'
+import { aggregate, combine, keyOf, nothing, replaceRollups } from '../rollup/aggregate.ts'
+import type { Aggregate } from '../rollup/rollup-columns.ts'
 import { deletedPart, readParts } from '../rollup/rollup.ts'
 import { undo, type Pace } from '../slices/pace.ts'
 import { lockSeries, type LockedSeries } from '../slices/series-locks.ts'
-import { deleteRows, firstDirty, firstRows, type Span } from '../slices/spans.ts'
+import { deleteRows, firstDirty, firstRows } from '../slices/spans.ts'
 import type { Store } from '../store.ts'
 import type { Limits } from './policy.ts'
 
@@ -35,10 +38,9 @@ export class Deletion {
    * @param hasChunks whether TimescaleDB keeps the metrics
    */
   async run (limitsOf: (type: string) => Limits, hasChunks: boolean): Promise<void> {
-    const { client: { dialect } } = await this.#store.read()
-    // PostgreSQL has metrics in the order in which they came, other databases series by series: it takes a little of many series
-    // in one step, because of one series each row is on another page. TimescaleDB finds compressed rows only series by series.
-    const together = dialect === 'postgresql' && !hasChunks ? mostLocked : 1
+    // Where metrics lie in the order in which they came, a step takes a little of many series, because of one series each row is on
+    // another page. TimescaleDB finds compressed rows only series by series.
+    const together = kindOf(await this.#store.read()).spans !== undefined && !hasChunks ? mostLocked : 1
     for (let after = 0; ;) {
       const targets = await this.#look(after, limitsOf)
       const last = targets.at(-1)

@@ -6,7 +6,7 @@ import type { Store } from '../store.ts'
 import { ChunkDeletion } from './chunk-deletion.ts'
 import { Deletion } from './deletion.ts'
 import { checkRetention, limitsAt, rawLimitAt, type RetentionOptions } from './policy.ts'
-import { vacuum, withShortLog } from './vacuum.ts'
+import { vacuum, withDeletionSettings } from './vacuum.ts'
 
 export { checkRetention, type RetentionOptions } from './policy.ts'
 
@@ -123,7 +123,7 @@ export class Retention {
 
   async #pass (now: number): Promise<void> {
     await this.#rollup.run(now, () => this.#rows.size)
-    if (this.#deletedIn !== floor(now, hour)) await withShortLog(this.#store, () => this.#delete(now))
+    if (this.#deletedIn !== floor(now, hour)) await withDeletionSettings(this.#store, () => this.#delete(now))
   }
 
   async #delete (now: number): Promise<void> {

@@ -1,12 +1,7 @@
 import type { Knex } from 'knex'
-import type { Key, Span } from '../slices/spans.ts'
-import { addSums, partsOfRollup, partsOfValue, sumOf, type Sum } from './large-sums.ts'
-
-/**
- * The numbers of a span of time in short; `n` = 0: there were none. `last` is the value of the metric at `lastTs` (UTC ms) with
- * `lastSeq`; both are null in rows that an older version rolled up.
- */
-export interface Aggregate extends Sum { n: number, min: number, max: number, last: number, lastTs: number | null, lastSeq: number | null }
+import type { Key, Span } from '../dialects/spans.ts'
+import { addSums, partsOfRollup, partsOfValue, sumOf } from './large-sums.ts'
+import { aggregateIn, numberOrNull, rollupColumns, type Aggregate, type RollupColumns } from './rollup-columns.ts'
 
 /** A row of metrics_1h or metrics_1d. */
 export interface RollupRow extends Aggregate, Key {}
@@ -61,10 +56,6 @@ function aggregateOf (row: AggregateRow): Aggregate {
   return { n, ...sum, min: Number(row.lowest), max: Number(row.highest), last: Number(row.last), lastTs: numberOrNull(row.last_ts), lastSeq: numberOrNull(row.last_seq) }
 }
 
-function numberOrNull (value: number | string | null): number | null {
-  return value === null ? null : Number(value)
-}
-
 /** Two aggregates as one; where it is unknown which is newer, `last` comes from the second. */
 export function combine (first: Aggregate, second: Aggregate): Aggregate {
   if (first.n === 0) return second
@@ -91,11 +82,9 @@ function isNewer (first: Aggregate, second: Aggregate): boolean {
 export async function readRollups (db: Knex, table: RollupTable, keys: Key[]): Promise<Map<string, RollupRow>> {
   const found = new Map<string, RollupRow>()
   if (keys.length === 0) return found
-  for (const row of await whichAre(db, table, keys).select('*') as Array<Record<'series_id' | 'ts' | 'n' | 'sum' | 'min' | 'max' | 'last' | 'last_ts' | 'last_seq' | 'scaled_sum', number | string | null>>) {
+  for (const row of await whichAre(db, table, keys).select('*') as Array<RollupColumns & Record<'series_id' | 'ts', number | string>>) {
     const [seriesId, ts] = [Number(row.series_id), Number(row.ts)]
-    const [n, sum, min, max, last] = [Number(row.n), Number(row.sum), Number(row.min), Number(row.max), Number(row.last)]
-    const [lastTs, lastSeq, scaledSum] = [numberOrNull(row.last_ts), numberOrNull(row.last_seq), numberOrNull(row.scaled_sum)]
-    found.set(keyOf(seriesId, ts), { seriesId, ts, n, sum, scaledSum, min, max, last, lastTs, lastSeq })
+    found.set(keyOf(seriesId, ts), { ...aggregateIn(row), seriesId, ts })
   }
   return found
 }
@@ -106,8 +95,7 @@ export async function replaceRollups (db: Knex, table: RollupTable, rows: Rollup
   if (empty.length > 0) await whichAre(db, table, empty).delete()
   const full = rows.filter(({ n }) => n > 0)
   for (let start = 0; start < full.length; start += mostRows) {
-    const inserted = full.slice(start, start + mostRows).map(({ seriesId: series_id, ts, n, sum, scaledSum: scaled_sum, min, max, last, lastTs: last_ts, lastSeq: last_seq }) =>
-      ({ series_id, ts, n, sum, scaled_sum, min, max, last, last_ts, last_seq }))
+    const inserted = full.slice(start, start + mostRows).map(({ seriesId, ts, ...aggregate }) => ({ series_id: seriesId, ts, ...rollupColumns(aggregate) }))
     await db(table).insert(inserted).onConflict(['series_id', 'ts']).merge()
   }
 }

@@ -1,10 +1,13 @@
 import type { Knex } from 'knex'
 import { day, floor, hour } from '../../time.ts'
+import { kindOf } from '../dialects/database-kind.ts'
+import type { Key, Span } from '../dialects/spans.ts'
 import type { Pace } from '../slices/pace.ts'
-import { lockSeries, locked, type LockedSeries } from '../slices/series-locks.ts'
-import { firstRows, type Key, type Span } from '../slices/spans.ts'
+import { lockSeries, type LockedSeries } from '../slices/series-locks.ts'
+import { firstRows } from '../slices/spans.ts'
 import type { Store } from '../store.ts'
-import { aggregate, combine, keyOf, nothing, readRollups, replaceRollups, whichAre, type Aggregate, type RollupRow } from './aggregate.ts'
+import { aggregate, combine, keyOf, nothing, readRollups, replaceRollups, whichAre, type RollupRow } from './aggregate.ts'
+import type { Aggregate } from './rollup-columns.ts'
 
 /** ms from the end of an hour until it is first rolled up: most late metrics have come by then. */
 const lateTime = 60_000
@@ -114,7 +117,7 @@ function isLate ({ ts, rawFrom }: Candidate): boolean {
 /** Lock these rows. @returns those that are still there and that no other process has, in the order of time */
 async function lockDirty (db: Knex, dirty: DirtyHour[]): Promise<DirtyHour[]> {
   if (dirty.length === 0) return []
-  const rows = await locked(db, whichAre(db, 'dirty_hours', dirty).select('series_id', 'ts')) as Array<Record<'series_id' | 'ts', number | string>>
+  const rows = await kindOf(db).lockRows(whichAre(db, 'dirty_hours', dirty).select('series_id', 'ts')) as Array<Record<'series_id' | 'ts', number | string>>
   return rows.map(row => ({ seriesId: Number(row.series_id), ts: Number(row.ts) })).sort((a, b) => a.ts - b.ts)
 }
 

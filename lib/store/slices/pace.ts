@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { Knex } from 'knex'
+import { kindOf } from '../dialects/database-kind.ts'
 import type { Store } from '../store.ts'
-import { isSqlite } from './series-locks.ts'
 
 /** ms of a slice: until `few` have passed it may begin another step; after one longer than `many` the next does less. */
 const few = 10
@@ -61,19 +61,14 @@ export class Pace {
 
   /** A slice that is one transaction. */
   transaction<Result> (work: (db: Knex, hasTime: () => boolean) => Promise<Result>): Promise<Result> {
-    return this.run((knex, hasTime) => inTransaction(knex, db => work(db, hasTime)))
+    return this.run((knex, hasTime) => kindOf(knex).transact(knex, db => work(db, hasTime)))
   }
 
   /** A slice that is one transaction. @returns undefined when the work threw `undo` */
   attempt<Result> (work: (db: Knex, hasTime: () => boolean) => Promise<Result>): Promise<Result | undefined> {
-    return this.run((knex, hasTime) => inTransaction(knex, db => work(db, hasTime)).catch((error: unknown) => {
+    return this.run((knex, hasTime) => kindOf(knex).transact(knex, db => work(db, hasTime)).catch((error: unknown) => {
       if (error !== undo) throw error
       return undefined
     }))
   }
-}
-
-/** Read committed: MySQL's default locks the gaps between rows too, and writers would wait for them. */
-function inTransaction<Result> (knex: Knex, work: (db: Knex) => Promise<Result>): Promise<Result> {
-  return isSqlite(knex) ? knex.transaction(work) : knex.transaction(work, { isolationLevel: 'read committed' })
 }

@@ -1,26 +1,14 @@
 import type { Knex } from 'knex'
+import { kindOf } from '../dialects/database-kind.ts'
 
 /** Rows in one insert. */
 const mostAdded = 100
 
-export function isSqlite (db: Knex): boolean {
-  return db.client.dialect === 'sqlite3'
-}
-
-/**
- * Lock the rows that a query finds until the transaction ends. Those that another process has locked are left out: it comes
- * to them itself.
- */
-export function locked<Query extends Knex.QueryBuilder> (db: Knex, query: Query): Query {
-  // SQLite has one writer at a time.
-  return (isSqlite(db) ? query : query.forUpdate().skipLocked()) as Query
-}
-
 export interface LockedSeries { id: number, rawFrom: number, hoursFrom: number }
 
 /**
- * Lock series: only who has a series' row of `retention` changes its rollups, and from when on it has raw metrics and hours.
- * Senders do not need that row.
+ * Lock series: only the process that has a series' row of `retention` changes its rollups, and from when on it has raw metrics and
+ * hours. Senders do not need that row.
  */
 export async function lockSeries (db: Knex, ids: Iterable<number>): Promise<Map<number, LockedSeries>> {
   const wanted = [...new Set(ids)]
@@ -33,7 +21,7 @@ export async function lockSeries (db: Knex, ids: Iterable<number>): Promise<Map<
 
 async function lockRows (db: Knex, ids: number[]): Promise<Map<number, LockedSeries>> {
   const query = db('retention').whereIn('series_id', ids).select('series_id', 'raw_from', 'hours_from')
-  const rows = await locked(db, query) as Array<Record<'series_id' | 'raw_from' | 'hours_from', number | string>>
+  const rows = await kindOf(db).lockRows(query) as Array<Record<'series_id' | 'raw_from' | 'hours_from', number | string>>
   return new Map(rows.map(row => [Number(row.series_id), { id: Number(row.series_id), rawFrom: Number(row.raw_from), hoursFrom: Number(row.hours_from) }]))
 }
 

@@ -1,8 +1,8 @@
 import type { Knex } from 'knex'
 import type { Message } from '../../messages/parse.ts'
-import type { Agent } from '../../messages/schema.ts'
 import { floor, hour } from '../../time.ts'
-import type { AgentRow, Dialect, DirtyHourRow, LatestRow, MessageRow, SeenRow, SeriesRow, WriterMark } from '../dialects/dialect.ts'
+import { agentRow, describeAgent, type AgentRow } from '../dialects/agent-columns.ts'
+import type { Dialect, DirtyHourRow, LatestRow, MessageRow, SeenRow, SeriesRow, WriterMark } from '../dialects/dialect.ts'
 import { isUpToDate, UsedSeries, type KnownAgents, type KnownAgent, type KnownSeries } from './known-agents.ts'
 
 /** A message on its way into the database. */
@@ -97,8 +97,8 @@ export class BatchWriter {
       const known = this.#known.agent(uuid)
       if (row !== undefined) {
         if (!row.connected) interrupted.set(uuid, { ...row })
-        Object.assign(row, this.#rowOf(message.payload.agent, receivedAt, row))
-      } else if (known === undefined || leaving.has(uuid) || !isUpToDate(known, message.payload.agent)) agents.set(uuid, this.#rowOf(message.payload.agent, receivedAt))
+        Object.assign(row, agentRow(message.payload.agent, receivedAt, this.#instance, row))
+      } else if (known === undefined || leaving.has(uuid) || !isUpToDate(known, message.payload.agent)) agents.set(uuid, agentRow(message.payload.agent, receivedAt, this.#instance))
       if (message.kind === 'message' && !changes.series) {
         changes.series = known === undefined || message.payload.metrics.some(({ type }) => !known.series.has(type))
       }
@@ -126,7 +126,7 @@ export class BatchWriter {
     const now = Date.now()
     if (left.size > 0) {
       for (const { id, uuid } of await this.#dialect.disconnectAgents(db, [...left], this.#instance, now)) {
-        const known = draft.get(uuid) ?? { id, username: null, name: null, hostname: null, pid: null, lastSeenAt: 0, series: new Map() }
+        const known = draft.get(uuid) ?? { ...describeAgent({}), id, lastSeenAt: 0, series: new Map() }
         draft.set(uuid, { ...known, connected: false })
       }
     }
@@ -136,11 +136,8 @@ export class BatchWriter {
         const known = draft.get(uuid)
         const row = agents.get(uuid) as AgentRow
         draft.set(uuid, {
+          ...describeAgent(row, known),
           id,
-          username: row.username ?? known?.username ?? null,
-          name: row.name ?? known?.name ?? null,
-          hostname: row.hostname ?? known?.hostname ?? null,
-          pid: row.pid ?? known?.pid ?? null,
           connected: row.connected,
           lastSeenAt: row.lastSeenAt,
           series: known?.series ?? new Map()
@@ -228,20 +225,6 @@ export class BatchWriter {
       const agent = find(uuid) as KnownAgent
       return [[timestamp, seq, ...metrics.flatMap(({ type }) => [(agent.series.get(type) as KnownSeries).id, 0])] as MessageRow]
     })
-  }
-
-  #rowOf (agent: Agent, receivedAt: number, before?: AgentRow): AgentRow {
-    return {
-      uuid: agent.uuid,
-      username: agent.username ?? before?.username ?? null,
-      name: agent.name ?? before?.name ?? null,
-      hostname: agent.hostname ?? before?.hostname ?? null,
-      pid: agent.pid ?? before?.pid ?? null,
-      connected: true,
-      instance: this.#instance,
-      connectedAt: before === undefined || !before.connected ? receivedAt : before.connectedAt,
-      lastSeenAt: Math.max(receivedAt, before?.lastSeenAt ?? 0)
-    }
   }
 }
 

@@ -1,12 +1,9 @@
 import type { Agent } from '../../messages/schema.ts'
+import { isDescribed, type AgentDescription } from '../dialects/agent-columns.ts'
 
 /** What the database is known to hold about an agent, so that a steady stream of metrics needs no query. */
-export interface KnownAgent {
+export interface KnownAgent extends AgentDescription {
   id: number
-  username: string | null
-  name: string | null
-  hostname: string | null
-  pid: number | null
   connected: boolean
   /** As written; UTC ms. */
   lastSeenAt: number
@@ -78,10 +75,6 @@ export class UsedSeries extends Map<string, KnownSeries> {
 }
 
 /** Whether the database has the agent as connected, with everything that the message says about it. */
-export function isUpToDate (known: KnownAgent, { username, name, hostname, pid }: Agent): boolean {
-  return known.connected &&
-    (username === undefined || username === known.username) &&
-    (name === undefined || name === known.name) &&
-    (hostname === undefined || hostname === known.hostname) &&
-    (pid === undefined || pid === known.pid)
+export function isUpToDate (known: KnownAgent, agent: Agent): boolean {
+  return known.connected && isDescribed(known, agent)
 }

@@ -1,26 +1,10 @@
 import type { Knex } from 'knex'
 import { day } from '../../../time.ts'
+import type { Chunk, Timescale, TimescaleState } from '../chunks.ts'
+import { codeOf } from '../server-errors.ts'
 
 /** ms after which the metrics of a day are compressed: few come that late, and each costs more then. */
 const uncompressed = 7 * day
-
-/** The part of the hypertable that has the metrics from `from` (UTC ms) to before `to`; `table` is ready for a statement. */
-export interface Chunk { table: string, from: number, to: number }
-
-/** What TimescaleDB does for a database. */
-export interface TimescaleState {
-  /** Such as `2.25.2`. */
-  version: string
-  /** The edition under the Apache licence, which cannot compress. */
-  isApache: boolean
-  /**
-   * Whether `metrics` is a hypertable, becomes one at the next start, cannot become one because this user lacks a right, or
-   * stays a plain table because it has metrics already.
-   */
-  metrics: 'hypertable' | 'next' | 'forbidden' | 'plain'
-  /** ms after which metrics are compressed; absent where they are not. */
-  compressedAfter?: number
-}
 
 /** The schema that TimescaleDB's functions are in, ready for a statement. */
 const extension = "select extnamespace::regnamespace::text as schema from pg_extension where extname = 'timescaledb'"
@@ -29,7 +13,7 @@ const extension = "select extnamespace::regnamespace::text as schema from pg_ext
 const ofMetrics = `(hypertable_schema, hypertable_name) = (
   select nspname, relname from pg_class join pg_namespace on pg_namespace.oid = relnamespace where pg_class.oid = to_regclass('metrics'))`
 
-const chunks = `
+const allChunks = `
   select format('%I.%I', chunk_schema, chunk_name) as table, range_start_integer as from, range_end_integer as to
   from timescaledb_information.chunks
   where ${ofMetrics}
@@ -74,13 +58,8 @@ export async function useTimescale (db: Knex): Promise<void> {
   })
 }
 
-/**
- * What TimescaleDB does for a database, or why it does nothing; undefined where the extension is not there. Writes nothing, and
- * needs no right but to read `metrics`.
- * @param db any database, with tables or without
- */
-export async function timescaleState (db: Knex): Promise<TimescaleState | undefined> {
-  if (db.client.dialect !== 'postgresql') return undefined
+/** Needs no right but to read `metrics`; there may be no tables. */
+async function state (db: Knex): Promise<TimescaleState | undefined> {
   const [fact] = await rowsOf<{ version: string, apache: boolean | null, found: boolean, allowed: boolean | null }>(db, facts)
   if (fact === undefined) return undefined
   const { version, apache, found, allowed } = fact
@@ -98,29 +77,33 @@ async function attempt (db: Knex, work: (db: Knex) => Promise<void>): Promise<vo
   await db.transaction(work).catch(() => undefined)
 }
 
-/** Where `metrics` is a hypertable: its chunks, the oldest first. */
-export async function chunksOf (db: Knex): Promise<Chunk[] | undefined> {
-  if (db.client.dialect !== 'postgresql' || await schemaOf(db) === undefined || !await isHypertable(db)) return undefined
-  const rows = await rowsOf<Record<keyof Chunk, string | number>>(db, chunks)
+async function chunks (db: Knex): Promise<Chunk[] | undefined> {
+  if (await schemaOf(db) === undefined || !await isHypertable(db)) return undefined
+  const rows = await rowsOf<Record<keyof Chunk, string | number>>(db, allChunks)
   return rows.map(({ table, from, to }) => ({ table: String(table), from: Number(from), to: Number(to) }))
 }
 
-/**
- * Lock the chunks that end by then (UTC ms) for ourselves alone, and keep others from making new ones, until the transaction
- * ends.
- * @returns how many
- */
-export async function lockChunks (db: Knex, end: number): Promise<number> {
-  // What somebody takes who makes a chunk.
+async function lock (db: Knex, end: number, patience: number): Promise<number> {
+  await db.raw(`set local lock_timeout = ${Number(patience)}`)
+  // The lock that making a chunk takes.
   await db.raw('lock table only metrics in share update exclusive mode')
-  const tables = (await chunksOf(db) ?? []).filter(({ to }) => to <= end).map(({ table }) => table)
+  const tables = (await chunks(db) ?? []).filter(({ to }) => to <= end).map(({ table }) => table)
   if (tables.length > 0) await db.raw(`lock table only ${tables.join(', only ')} in access exclusive mode`)
   return tables.length
 }
 
-/** Drop the chunks that end by then. */
-export async function dropChunks (db: Knex, end: number): Promise<void> {
+async function drop (db: Knex, end: number): Promise<void> {
+  await db.raw(`insert into retention (series_id, raw_from, hours_from) select id, ${Number(end)}, 0 from series order by id
+    on conflict (series_id) do update set raw_from = excluded.raw_from where retention.raw_from < excluded.raw_from`)
   await db.raw(`select ${await schemaOf(db)}.drop_chunks('metrics', older_than => ${Number(end)}::bigint)`)
+}
+
+const lockNotAvailable = '55P03'
+const deadlockDetected = '40P01'
+
+/** What the store asks of TimescaleDB. */
+export const timescale: Timescale = {
+  state, chunks, lock, drop, couldNotLock: error => [lockNotAvailable, deadlockDetected].includes(codeOf(error))
 }
 
 async function schemaOf (db: Knex): Promise<string | undefined> {

@@ -6,8 +6,9 @@ import { promisify } from 'node:util'
 import type { Knex } from 'knex'
 import { ask } from '../../../../../lib/query/ask.ts'
 import { dialectOf } from '../../../../../lib/store/dialect-of.ts'
+import { kindOf } from '../../../../../lib/store/dialects/database-kind.ts'
 import type { DatabaseOptions, ServerOptions } from '../../../../../lib/store/dialects/options.ts'
-import { dropChunks, lockChunks, timescaleState } from '../../../../../lib/store/dialects/postgresql/timescale.ts'
+import { timescale } from '../../../../../lib/store/dialects/postgresql/timescale.ts'
 import { migrate } from '../../../../../lib/store/migrations/migrate.ts'
 import { ChunkDeletion } from '../../../../../lib/store/retention/chunk-deletion.ts'
 import { Retention, type RetentionOptions } from '../../../../../lib/store/retention/retention.ts'
@@ -44,13 +45,14 @@ if (server?.timescale !== undefined) {
 onEachDatabase('the state of TimescaleDB is told of PostgreSQL alone, and asking for it changes nothing', async (t, { options, query, server, dialect }) => {
   const isServer = options.client === 'postgresql'
   const line = (state: string) => isServer ? `TimescaleDB: ${server?.timescale === undefined ? 'not there' : `${server.timescale}, ${state}`}` : undefined
-  assert.equal((await timescaleState(query))?.version, server?.timescale)
-  assert.equal(await statusOf(options), line('metrics becomes a hypertable before the first ones are written'))
-  assert.equal(await query.schema.hasTable('metrics'), false)
   const knex = await dialect.connect()
   t.after(() => knex.destroy())
+  const versionOf = async (db: Knex) => (await kindOf(knex).timescale?.state(db))?.version
+  assert.equal(await versionOf(query), server?.timescale)
+  assert.equal(await statusOf(options), line('metrics becomes a hypertable before the first ones are written'))
+  assert.equal(await query.schema.hasTable('metrics'), false)
   await migrate(knex)
-  assert.equal((await timescaleState(knex))?.version, server?.timescale)
+  assert.equal(await versionOf(knex), server?.timescale)
   assert.equal(await statusOf(options), line('hypertable, compressed after 7 days'))
 }, databases.filter(({ name }) => name !== 'SQLite of Node.js'))
 
@@ -130,20 +132,20 @@ function registerTests (version: string, fresh: () => Promise<ServerOptions>): v
     const { options, query } = await database(t)
     const knex = await dialectOf(options).connect()
     t.after(() => knex.destroy())
-    assert.deepEqual(await timescaleState(knex), { version, isApache: false, metrics: 'next' })
+    assert.deepEqual(await timescale.state(knex), { version, isApache: false, metrics: 'next' })
     const guest = `reader_of_${options.database}`
     await query.raw(`create role ${guest} login password 'secret'`)
     const reader = await dialectOf({ ...options, user: guest }).connect()
     t.after(() => reader.destroy())
-    assert.equal((await timescaleState(reader))?.metrics, 'forbidden', 'who may not make tables')
+    assert.equal((await timescale.state(reader))?.metrics, 'forbidden', 'who may not make tables')
     await migrate(knex)
     await query.raw(`grant select on metrics to ${guest}`)
     const state = { version, isApache: false, metrics: 'hypertable' }
-    for (const db of [knex, reader]) assert.deepEqual(await timescaleState(db), { ...state, compressedAfter: 7 * day })
+    for (const db of [knex, reader]) assert.deepEqual(await timescale.state(db), { ...state, compressedAfter: 7 * day })
     await query.raw(`select remove_compression_policy('metrics'), add_compression_policy('metrics', ${2 * day}::bigint)`)
-    assert.deepEqual(await timescaleState(reader), { ...state, compressedAfter: 2 * day })
+    assert.deepEqual(await timescale.state(reader), { ...state, compressedAfter: 2 * day })
     await query.raw("select remove_compression_policy('metrics')")
-    assert.deepEqual(await timescaleState(reader), state)
+    assert.deepEqual(await timescale.state(reader), state)
     assert.equal(await statusOf(options), `TimescaleDB: ${version}, hypertable, not compressed`)
   })
 
@@ -314,10 +316,10 @@ function registerTests (version: string, fresh: () => Promise<ServerOptions>): v
     await retention.runOnce(today + 2 * hour)
     let late: Promise<Stored[]> | undefined
     await query.transaction(async other => {
-      assert.equal(await lockChunks(other, today + day), 1)
+      assert.equal(await timescale.lock(other, today + day, 10_000), 1)
       late = write(['cpu', today + 1, 5])
       await until(async () => (await other.raw("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).rowCount, waiting => waiting > 0)
-      await dropChunks(other, today + day)
+      await timescale.drop(other, today + day)
       await other('retention').insert({ series_id: 1, raw_from: today + day, hours_from: 0 }).onConflict('series_id').merge()
     })
     assert.deepEqual([await late, store.statistics().retries], [[{ agentId: 1, metrics: 1, duplicates: 0 }], 0])
@@ -341,7 +343,7 @@ function registerTests (version: string, fresh: () => Promise<ServerOptions>): v
     await write(['cpu', today + 1, 1], ['cpu', today + 3 * day, 1])
     await retention.runOnce(today + 3 * day)
     assert.equal(await isHypertable(query), false)
-    assert.deepEqual(await timescaleState(query), { version, isApache: false, metrics: 'plain' })
+    assert.deepEqual(await timescale.state(query), { version, isApache: false, metrics: 'plain' })
     assert.equal(await statusOf(opened.options), `TimescaleDB: ${version} is there, but metrics is a plain table: it has metrics already`)
     assert.deepEqual([await times(query, 'metrics'), retention.statistics().chunks, retention.statistics().deleted.metrics], [[today + 3 * day], 0, 2])
   })
@@ -369,7 +371,7 @@ function registerTests (version: string, fresh: () => Promise<ServerOptions>): v
     await write(['cpu', today, 1], ['cpu', today + 2 * day, 1])
     assert.ok(await isHypertable(query))
     assert.deepEqual(await jobs(query), [])
-    assert.deepEqual(await timescaleState(query), { version, isApache: true, metrics: 'hypertable' })
+    assert.deepEqual(await timescale.state(query), { version, isApache: true, metrics: 'hypertable' })
     assert.equal(await statusOf(options), `TimescaleDB: ${version}, hypertable, not compressed: its edition under the Apache licence cannot`)
     await retention.runOnce(today + 2 * day + hour)
     assert.deepEqual([await daysOf(query), retention.statistics().chunks], [[2], 1])

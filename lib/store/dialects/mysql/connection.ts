@@ -2,19 +2,16 @@ import { connect as connectSocket, type Socket } from 'node:net'
 import knexFactory, { type Knex } from 'knex'
 import type { Connection, ConnectionOptions, TypeCastField, TypeCastNext } from 'mysql2'
 import { PlatziverseError } from '../../../errors.ts'
+import type { TlsOptions } from '../../../tls.ts'
+import { ofKind } from '../database-kind.ts'
 import { guardReader } from '../guard-reader.ts'
-import type { ServerOptions, TlsOptions } from '../options.ts'
+import { urlSchemes, type ServerOptions } from '../options.ts'
+import { answerPatience, connectPatience, poolSettings } from '../server.ts'
+import { collation } from './collation.ts'
+import { mysqlKind } from './kind.ts'
 
-/** ms until a server that does not answer counts as away: first to let us in, then to run a statement, then to say goodbye. */
-const connectPatience = 10_000
-const answerPatience = 60_000
+/** ms after which a connection that the server does not close is cut. */
 const goodbyePatience = 1_000
-
-/**
- * Tells case, accents and trailing spaces apart, under the name that each kind of server has for it: MariaDB reads the
- * first comment, MySQL from 8.0.17 on the second.
- */
-export const collation = '/*M! utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */'
 
 /** Refuses what does not fit instead of changing it; quotes and joins text as other databases do. */
 const sqlMode = 'ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'
@@ -42,7 +39,7 @@ export function openReaders (options: ServerOptions): Promise<Knex> {
   return open(options, { min: 0, max: options.poolSize }, readerPreparations)
 }
 
-/** The server for people, without who logs in. */
+/** The server's name for people, without credentials. */
 export function nameOf (options: ServerOptions): string {
   const { host, port } = addressOf(options)
   return `The database server at ${host}:${port}`
@@ -51,18 +48,14 @@ export function nameOf (options: ServerOptions): string {
 /** What Knex and mysql2 know of a connection. */
 type ServerConnection = Connection & { stream: Socket, startTLS (done: (error?: Error) => void): void, __knex__disposed?: unknown }
 
-/** @param preparations told to each new connection */
+/** @param preparations run on each new connection */
 async function open (options: ServerOptions, pool: { min: number, max: number }, preparations: string[]): Promise<Knex> {
   const settings = settingsOf(options)
   const knex = knexFactory({
     client: 'mysql2',
     pool,
-    acquireConnectionTimeout: connectPatience + 5_000,
-    // Thousands of values would be put into the text of every error.
-    compileSqlOnError: false,
-    // Every error reaches the caller; Knex would print it as well.
-    log: { error: () => undefined, warn: () => undefined },
-    connection: {}
+    connection: {},
+    ...poolSettings
   })
   // Knex's own way leaves connections that failed, or ended, without a listener: one more error would end the process.
   knex.client.acquireRawConnection = async () => {
@@ -90,7 +83,7 @@ async function open (options: ServerOptions, pool: { min: number, max: number },
   }
   try {
     await knex.raw('select 1')
-    return knex
+    return ofKind(mysqlKind, knex)
   } catch (error) {
     await knex.destroy()
     throw error
@@ -163,7 +156,7 @@ function addressOf ({ url, host, port, user, password, database, tls }: ServerOp
   const invalid = new PlatziverseError('STORE_OPTION_INVALID', 'The URL of the database is none such as mysql://user@host:3306/database.')
   if (!URL.canParse(url)) throw invalid
   const parsed = new URL(url)
-  if (!/^(mysql|mariadb):$/.test(parsed.protocol)) throw invalid
+  if (!urlSchemes.mysql.includes(parsed.protocol)) throw invalid
   try {
     return {
       host: parsed.hostname.replace(/^\[|\]$/g, '') || address.host,
@@ -205,7 +198,12 @@ function settingsOf (options: ServerOptions): ConnectionOptions {
   if (user !== undefined) settings.user = user
   if (password !== undefined) settings.password = password
   if (database !== undefined) settings.database = database
-  if (tls !== undefined) settings.ssl = { ...tls, verifyIdentity: tls.rejectUnauthorized !== false } as NonNullable<ConnectionOptions['ssl']> & object
+  if (tls !== undefined) {
+    const { pfx, ...pem } = tls
+    // The driver passes on nothing of it, and would connect without a certificate.
+    if (pfx !== undefined) throw new PlatziverseError('STORE_OPTION_INVALID', 'The driver of MySQL takes no PKCS#12 file: give certificate and key as PEM.')
+    settings.ssl = { ...pem, verifyIdentity: pem.rejectUnauthorized !== false } as NonNullable<ConnectionOptions['ssl']> & object
+  }
   return settings
 }
 

@@ -1,0 +1,88 @@
+import { agentColumnNames, agentTuple, changesOfAgents, type AgentRow } from '../agent-columns.ts'
+import type { MessageRow } from '../dialect.ts'
+import { valueAndText } from '../metric-value.ts'
+import { collation } from './collation.ts'
+
+/**
+ * The rows of a bind, an array of arrays as JSON; what a row lacks at its end is null. A text is in it as `hex`, and read by
+ * `textOf`: MariaDB 10.6.7 leaves the escapes of JSON as they are.
+ */
+const rowsOf = (columns: string): string => {
+  const paths = columns.split(', ').map((column, i) => `${column} path '$[${i}]'`)
+  return `json_table(?, '$[*]' columns (${paths.join(', ')})) as given`
+}
+
+export const hex = (text: string): string => Buffer.from(text).toString('hex')
+const textOf = (column: string): string => `convert(unhex(${column}) using utf8mb4) collate ${collation}`
+
+// Joined in the order of the given rows, so that two processes lock rows in the same order and do not deadlock.
+export const rememberLatest = `
+  update ${rowsOf(`id int unsigned, ts bigint, seq bigint, value varchar(32), text text`)} straight_join series on series.id = given.id
+  set series.last_ts = given.ts, series.last_seq = given.seq, series.last_value = nullif(given.value, ''), series.last_text = ${textOf('given.text')}
+  where series.last_ts is null or series.last_ts < given.ts or (series.last_ts = given.ts and coalesce(series.last_seq, -1) < given.seq)`
+
+export const markSeen = `
+  update ${rowsOf(`id int unsigned, last_seen_at bigint, instance text`)} straight_join agents on agents.id = given.id
+  set agents.last_seen_at = greatest(agents.last_seen_at, given.last_seen_at), agents.connected = 1, agents.instance = ${textOf('given.instance')}`
+
+/** `insert ignore` would also hide errors other than a duplicate key. */
+export const addDirtyHours = `
+  insert into dirty_hours (series_id, ts)
+  select * from ${rowsOf('series_id int unsigned, ts bigint')}
+  on duplicate key update ts = given.ts`
+
+export const writeAgents = `
+  insert into agents (id, ${agentColumnNames.join(', ')}, created_at, updated_at)
+  values ?
+  on duplicate key update ${changesOfAgents({
+    given: column => `values(${column})`,
+    there: column => column,
+    later: (there, given) => `greatest(coalesce(${there}, 0), ${given})`
+  })}`
+
+/** The values of `writeAgents`. @param id null where it is new */
+export function valuesOfAgent (id: number | null, agent: AgentRow, now: number): Array<string | number | boolean | null> {
+  return [id, ...agentTuple(agent, now), now]
+}
+
+export const findAgents = 'select id, uuid from agents where uuid in (?)'
+
+export const disconnectAgents = `
+  update agents set connected = case when coalesce(instance, ?) = ? then 0 else connected end, updated_at = ?
+  where uuid in (?)`
+
+export const addSeries = 'insert into series (agent_id, type) values ? on duplicate key update type = values(type)'
+
+export const findSeries = `
+  select series.id, series.agent_id as agentId, series.type
+  from ${rowsOf('agent_id int unsigned, type text')}
+  straight_join series on series.agent_id = given.agent_id and series.type = ${textOf('given.type')}`
+
+export const existingMetrics = `
+  select metrics.series_id, metrics.ts, metrics.seq
+  from ${rowsOf('series_id int unsigned, ts bigint, seq bigint')}
+  straight_join metrics on metrics.series_id = given.series_id and metrics.ts = given.ts and metrics.seq = given.seq`
+
+/** The beginning of a statement that `valuesOf` ends. */
+export const addMetrics = 'insert into metrics (series_id, ts, seq, value, text) values '
+
+/** The rows of a message's metrics. Texts are in hexadecimal digits: nothing in them can become SQL. */
+export function valuesOf (message: MessageRow): string {
+  const [ts, seq] = message
+  let rows = ''
+  for (let i = 2; i < message.length; i += 2) {
+    const [value, text] = valueAndText(message[i + 1] as number | string)
+    rows += `${i > 2 ? ',' : ''}(${message[i]},${ts},${seq},${value ?? 'null'},${text === null ? 'null' : `_utf8mb4 x'${hex(text)}'`})`
+  }
+  return rows
+}
+
+/**
+ * A number as text: of 17 digits, one in four has another last digit once MySQL 8 has read it from JSON. None as '': a null
+ * of JSON is a text to MySQL 8.0.19.
+ */
+export function textsOf (given: number | string): [string] | [string, string] {
+  const [value, text] = valueAndText(given)
+  const number = value === null ? '' : String(value)
+  return text === null ? [number] : [number, hex(text)]
+}

@@ -1,0 +1,151 @@
+import { agentColumnNames, agentColumnTypes, agentTuple, changesOfAgents, type AgentRow } from '../agent-columns.ts'
+import type { LatestRow, MessageRow, SeriesRow } from '../dialect.ts'
+import { valueAndText } from '../metric-value.ts'
+
+/**
+ * One statement, and so one trip and one commit, for everything that a steady stream of metrics writes. It locks agents,
+ * then series, then metrics, which is also how a batch of new agents goes, and each table's rows in the order of their
+ * ids: two processes that write the same ones wait for each other and do not deadlock. (The server runs the statement
+ * at the end first, then those before it from the last to the first.)
+ */
+export const additions = (writer: string): string => `
+  with writer as materialized (${writer}), dirty as (
+    insert into dirty_hours (series_id, ts)
+    select * from unnest(?::int[], ?::bigint[]) as dirty (series_id, ts) order by series_id, ts
+    on conflict (series_id, ts) do update set ts = excluded.ts where false
+  ), added as (
+    insert into metrics (series_id, ts, seq, value, text)
+    select * from unnest(?::int[], ?::bigint[], ?::bigint[], ?::float8[], ?::text[]) as metric (series_id, ts, seq, value, text)
+    where (select here from writer) = 1
+    order by series_id, ts, seq
+  ), newest as (
+    update series set last_ts = newest.ts, last_seq = newest.seq, last_value = newest.value, last_text = newest.text
+    from (
+      select series.id, ts, seq, value, text
+      from unnest(?::int[], ?::bigint[], ?::bigint[], ?::float8[], ?::text[]) as latest (id, ts, seq, value, text) join series using (id)
+      where last_ts is null or (last_ts, coalesce(last_seq, -1)) < (ts, seq)
+      order by id for no key update of series
+    ) as newest
+    where series.id = newest.id
+  )
+  update agents set last_seen_at = greatest(agents.last_seen_at, seen.last_seen_at), connected = true, instance = seen.instance
+  from (
+    select agents.id, seen.last_seen_at, seen.instance
+    from unnest(?::int[], ?::bigint[], ?::text[]) as seen (id, last_seen_at, instance) join agents using (id)
+    where (select here from writer) = 1
+    order by id for no key update of agents
+  ) as seen
+  where agents.id = seen.id`
+
+/** Divides by zero where the row is not there: the one way for a statement to fail on purpose. */
+export const ofWriter = 'select 1 / count(*) as here from writers where id = ? and beat = ?'
+export const ofNobody = 'select 1 as here'
+
+const agentTypes = { text: 'text', integer: 'bigint', boolean: 'boolean' } as const
+const agentNames = [...agentColumnNames, 'created_at'].join(', ')
+const agentArrays = [...agentColumnTypes.map(type => agentTypes[type]), 'bigint'].map(type => `?::${type}[]`).join(', ')
+
+/** What an agent's row becomes, given the new one under the name `given`. */
+const agentChanges = (given: string): string => changesOfAgents({
+  given: column => `${given}.${column}`,
+  there: column => `agents.${column}`,
+  later: (there, given) => `greatest(${there}, ${given})`
+})
+
+/**
+ * Updates first and inserts only what is missing: `insert … on conflict` takes a number of the id's sequence for every
+ * row, also for those that are there, and would use them all up in a few years of reconnecting agents.
+ */
+export const upsertAgents = `
+  with given as (
+    select *, created_at as updated_at
+    from unnest(${agentArrays})
+      as given (${agentNames})
+  ), there as (
+    select agents.id, agents.uuid from agents join given using (uuid) order by id for no key update of agents
+  ), updated as (
+    update agents set ${agentChanges('given')}
+    from there join given using (uuid)
+    where agents.id = there.id
+    returning agents.id, agents.uuid
+  ), inserted as (
+    insert into agents (${agentNames}, updated_at)
+    select ${agentNames}, updated_at
+    from given where not exists (select from there where there.uuid = given.uuid) order by uuid
+    on conflict (uuid) do update set ${agentChanges('excluded')}
+    returning id, uuid
+  )
+  select id, uuid from updated union all select id, uuid from inserted`
+
+export function bindsOfAgents (agents: AgentRow[], now: number): string[] {
+  return columns(agents.map(agent => agentTuple(agent, now)), agentColumnNames.length + 1)
+}
+
+export const disconnectAgents = `
+  update agents set connected = connected and coalesce(agents.instance, given.instance) <> given.instance, updated_at = given.updated_at
+  from (
+    select agents.id, given.instance, given.updated_at
+    from unnest(?::text[]) as leaving (uuid) join agents using (uuid), (values (?::text, ?::bigint)) as given (instance, updated_at)
+    order by id for no key update of agents
+  ) as given
+  where agents.id = given.id
+  returning agents.id, agents.uuid`
+
+export const upsertSeries = `
+  with given as (
+    select * from unnest(?::int[], ?::text[]) as given (agent_id, type)
+  ), there as (
+    select series.id, series.agent_id, series.type from series join given using (agent_id, type)
+  ), inserted as (
+    insert into series (agent_id, type)
+    select agent_id, type from given
+    where not exists (select from there where there.agent_id = given.agent_id and there.type = given.type)
+    order by agent_id, type
+    on conflict (agent_id, type) do update set type = excluded.type
+    returning id, agent_id, type
+  )
+  select id, agent_id as "agentId", type from there union all select id, agent_id, type from inserted`
+
+export function bindsOfSeries (series: SeriesRow[]): string[] {
+  return columns(series.map(({ agentId, type }) => [agentId, type]), 2)
+}
+
+/** Between the oldest and the newest: TimescaleDB would look into every chunk. */
+export const existingMetrics = `
+  select series_id || '/' || ts || '/' || seq as key
+  from unnest(?::int[], ?::bigint[], ?::bigint[]) as wanted (series_id, ts, seq) join metrics using (series_id, ts, seq)
+  where metrics.ts between ?::bigint and ?::bigint`
+
+type Value = string | number | boolean | null
+
+/** An array as PostgreSQL reads it: the driver's own way takes twice as long. */
+export function arrayOf (values: Value[]): string {
+  return `{${values.map(value => typeof value === 'string' ? `"${value.replace(/["\\]/g, '\\$&')}"` : value ?? 'NULL').join(',')}}`
+}
+
+/** The arrays of rows' first `count` columns. */
+export function columns (rows: Value[][], count: number): string[] {
+  return Array.from({ length: count }, (_, column) => arrayOf(rows.map(row => row[column] ?? null)))
+}
+
+/** The arrays of the columns of metrics. */
+export function columnsOf (messages: MessageRow[]): string[] {
+  // Column by column: this runs on the main thread, thousands of times a second.
+  const [ids, times, seqs, values, texts]: [Value[], Value[], Value[], Value[], Value[]] = [[], [], [], [], []]
+  for (const message of messages) {
+    for (let i = 2; i < message.length; i += 2) {
+      const [value, text] = valueAndText(message[i + 1] as number | string)
+      ids.push(message[i] as number)
+      times.push(message[0])
+      seqs.push(message[1])
+      values.push(value)
+      texts.push(text)
+    }
+  }
+  return [ids, times, seqs, values, texts].map(arrayOf)
+}
+
+/** The arrays of the newest metrics. */
+export function newestOf (latest: LatestRow[]): string[] {
+  return columns(latest.map(([seriesId, ts, seq, value]) => [seriesId, ts, seq, ...valueAndText(value)]), 5)
+}

@@ -1,0 +1,26 @@
+import { reasonOf, type ErrorCode } from '../../errors.ts'
+
+/** Codes of Node's, for a connection that did not come about. */
+export const networkCodes = {
+  ENOTFOUND: 'STORE_HOST_UNKNOWN',
+  EAI_AGAIN: 'STORE_HOST_UNKNOWN',
+  ECONNREFUSED: 'STORE_REFUSED_CONNECTION',
+  ETIMEDOUT: 'STORE_REFUSED_CONNECTION',
+  EHOSTUNREACH: 'STORE_REFUSED_CONNECTION',
+  ENETUNREACH: 'STORE_REFUSED_CONNECTION',
+  EPROTO: 'STORE_TLS_FAILED'
+} as const satisfies Record<string, ErrorCode>
+
+/** Node's codes for a certificate, or for TLS itself. */
+export const tlsCode = /^(CERT_|DEPTH_ZERO_|ERR_OSSL_|ERR_SSL_|ERR_TLS_|SELF_SIGNED_|UNABLE_TO_)/
+
+export function codeOf (error: unknown): string {
+  return String((error as { code?: unknown } | undefined)?.code)
+}
+
+/** Knex puts the whole statement before the reason; it does not belong into a log. */
+export function reasonWithoutStatement (error: unknown): string {
+  const reason = (error as { sqlMessage?: string } | undefined)?.sqlMessage ?? (reasonOf(error) || codeOf(error))
+  const start = reason.lastIndexOf(' - ')
+  return reason.slice(start < 0 ? 0 : start + 3).replace(/\.$/, '')
+}

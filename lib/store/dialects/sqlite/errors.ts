@@ -1,0 +1,37 @@
+import { PlatziverseError, reasonOf, type ErrorCode } from '../../../errors.ts'
+import { codeOf } from '../server-errors.ts'
+
+const codes: Record<string, [ErrorCode, string]> = {
+  SQLITE_BUSY: ['STORE_LOCKED', 'is locked.'],
+  SQLITE_LOCKED: ['STORE_LOCKED', 'is locked.'],
+  SQLITE_READONLY: ['STORE_READ_ONLY', 'is read-only.'],
+  SQLITE_PERM: ['STORE_READ_ONLY', 'may not be written.'],
+  SQLITE_CANTOPEN: ['STORE_CANNOT_OPEN', 'cannot be opened.'],
+  SQLITE_FULL: ['STORE_DISK_FULL', 'has no room: the disk is full.'],
+  SQLITE_NOTADB: ['STORE_NOT_A_DATABASE', 'is no SQLite database.'],
+  SQLITE_CORRUPT: ['STORE_NOT_A_DATABASE', 'is damaged.']
+}
+
+export function foundDuplicates (error: unknown): boolean {
+  return /UNIQUE constraint failed: metrics\./.test(reasonOf(error))
+}
+
+export function refusesData (error: unknown): boolean {
+  return ['SQLITE_CONSTRAINT', 'SQLITE_MISMATCH', 'SQLITE_TOOBIG', 'SQLITE_RANGE'].includes(codeOf(error)) ||
+    /malformed JSON|integer overflow/i.test(reasonOf(error))
+}
+
+/** An error of SQLite's, or of its driver's, in our words. */
+export function explain (error: unknown, filename: string): PlatziverseError {
+  if (/npm install sqlite3|Cannot find (module|package)|bindings file/.test(reasonOf(error))) {
+    return new PlatziverseError('STORE_DRIVER_MISSING', 'The package sqlite3 is not there, or not built for this machine.', { cause: error })
+  }
+  const [code, what] = codes[codeOf(error)] ?? ['STORE_UNAVAILABLE' as const, `failed: ${reasonWithoutStatement(error)}.`]
+  return new PlatziverseError(code, `${filename} ${what}`, { cause: error })
+}
+
+/** Knex puts the whole statement with its values before the reason; neither belongs into a log. */
+function reasonWithoutStatement (error: unknown): string {
+  const reason = reasonOf(error)
+  return reason.slice(Math.max(0, reason.lastIndexOf('SQLITE_')))
+}

@@ -1,0 +1,45 @@
+import type { Knex } from 'knex'
+import type { DatabaseKind } from '../database-kind.ts'
+
+/** Pages of the log before they are moved into the file: while a batch is written over the one before it, and while rows are deleted, each of which is on another page. */
+export const pagesInLog = 2_000
+const pagesInLogOfDeletion = 500
+
+/** SQLite, whatever its driver. */
+export const sqliteKind: DatabaseKind = {
+  name: () => 'SQLite',
+  version: 'sqlite_version()',
+  // It takes 500 rows of values at the most.
+  rowsPerInsert: 100,
+
+  // One at a time writes, and each sees one moment.
+  transact: (knex, work) => knex.transaction(work),
+  snapshot: (knex, work) => knex.transaction(work),
+  lockRows: query => query,
+
+  // To move a long log, of which each page is another, would hold the writer for too long.
+  deletionSettings: { before: logOf(pagesInLogOfDeletion), after: logOf(pagesInLog) },
+  releasePages
+}
+
+export function logOf (pages: number): string {
+  return `pragma wal_autocheckpoint = ${pages}`
+}
+
+/** Pages that stay free: what comes next need not make the file grow again. */
+const spare = (pages: number): number => Math.floor(pages / 20)
+
+/** Only a file that was made for it gives pages back. */
+async function releasePages (knex: Knex, most: number): Promise<number> {
+  if (await pragma(knex, 'auto_vacuum') !== 2) return 0
+  const free = await pragma(knex, 'freelist_count')
+  const tooMany = Math.min(most, free - spare(await pragma(knex, 'page_count')))
+  if (tooMany <= 0) return 0
+  await knex.raw(`pragma incremental_vacuum(${tooMany})`)
+  return free - await pragma(knex, 'freelist_count')
+}
+
+async function pragma (knex: Knex, name: string): Promise<number> {
+  const [row] = await knex.raw(`pragma ${name}`) as Array<Record<string, number>>
+  return row?.[name] ?? 0
+}

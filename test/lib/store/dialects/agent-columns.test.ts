@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { agentColumnNames, agentRow, agentTuple, changesOfAgents, describeAgent, descriptionFields, isDescribed, type AgentRow } from '../../../../lib/store/dialects/agent-columns.ts'
+
+const agent: AgentRow = { instance: 'i', lastSeenAt: 3, connectedAt: 2, connected: true, pid: 1, hostname: 'h', name: 'n', username: 'u', uuid: 'a' }
+
+test('the values of an agent are in the order of its columns', () => {
+  assert.deepEqual(Object.fromEntries(agentColumnNames.map((column, i) => [column, agentTuple(agent, 4)[i]])),
+    { uuid: 'a', username: 'u', name: 'n', hostname: 'h', pid: 1, connected: true, connected_at: 2, last_seen_at: 3, instance: 'i' })
+  assert.deepEqual(agentTuple(agent, 4).slice(agentColumnNames.length), [4])
+})
+
+test('what looks at another column is assigned first', () => {
+  const changes = changesOfAgents({ given: column => `new.${column}`, there: column => column, later: (there, given) => `greatest(${there}, ${given})` })
+  assert.equal(changes, 'connected_at = case when connected then connected_at else new.connected_at end, username = coalesce(new.username, username), ' +
+    'name = coalesce(new.name, name), hostname = coalesce(new.hostname, hostname), pid = coalesce(new.pid, pid), connected = new.connected, ' +
+    'last_seen_at = greatest(last_seen_at, new.last_seen_at), instance = new.instance, updated_at = new.updated_at')
+})
+
+test('each thing that agents say of themselves is remembered, and compared', () => {
+  const said = { username: 'u', name: 'n', hostname: 'h', pid: 1 }
+  assert.deepEqual(agentRow({ uuid: 'a', ...said }, 3, 'i', { ...agent, connected: false }), { ...agent, connectedAt: 3 })
+  assert.deepEqual(agentRow({ uuid: 'a' }, 2, 'i', agent), agent)
+  assert.deepEqual(Object.keys(describeAgent({})), descriptionFields)
+  assert.deepEqual(describeAgent({}, said), said)
+  assert.deepEqual(describeAgent(said, describeAgent({})), said)
+  for (const field of descriptionFields) {
+    assert.deepEqual(describeAgent({ [field]: null }, said), said)
+    assert.equal(isDescribed(said, { [field]: said[field] }), true)
+    assert.equal(isDescribed(said, { [field]: 'other' }), false, field)
+  }
+  assert.equal(isDescribed(said, {}), true)
+})

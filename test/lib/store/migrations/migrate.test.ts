@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { Knex } from 'knex'
+import { ofKind } from '../../../../lib/store/dialects/database-kind.ts'
+import { sqliteKind } from '../../../../lib/store/dialects/sqlite/kind.ts'
+import { sqliteDialect } from '../../../../lib/store/dialects/sqlite/sqlite.ts'
+import { migrate, migrationsFor, pendingMigrations } from '../../../../lib/store/migrations/migrate.ts'
+import { temporaryFolder } from '../../../helpers/folder.ts'
+
+test('a kind of database that came later makes its tables at once, and goes on with the migrations after that', async t => {
+  const knex = await sqliteDialect(join(await temporaryFolder(t), 'test.sqlite')).connect()
+  t.after(() => knex.destroy())
+  const made: string[] = []
+  const create = async (db: Knex): Promise<void> => {
+    made.push(...await db('sqlite_master').where('type', 'table').whereRaw("name not like 'knex%' and name not like 'sqlite%'").pluck<string[]>('name'))
+    await db.schema.createTable('agents', table => { table.integer('id') })
+  }
+  ofKind({ ...sqliteKind, schema: { migration: '0006-writers', create } }, knex)
+  const names = migrationsFor({}).map(({ name }) => name)
+  assert.equal(await pendingMigrations(knex), names.length)
+  await migrate(knex)
+  assert.deepEqual(made, [], 'no other migration made a table')
+  assert.equal(await knex.schema.hasTable('agents'), true)
+  assert.deepEqual(await knex('knex_migrations').orderBy('id').pluck('name'), names)
+  assert.equal(await pendingMigrations(knex), 0)
+  await migrate(knex)
+})
+
+test('migrations after those that a later kind of database replaces are run as they are', () => {
+  const all = migrationsFor({})
+  const create = async (): Promise<void> => undefined
+  const later = migrationsFor({ schema: { migration: '0004-newest-of-rollups', create } })
+  assert.deepEqual(later.map(({ name }) => name), all.map(({ name }) => name))
+  assert.equal(later[3]?.up, create)
+  assert.deepEqual(later.slice(4), all.slice(4))
+  assert.ok(later.slice(0, 3).every(({ up }, i) => up !== all[i]?.up))
+})
