@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
+import { kindOf } from '../store/dialects/database-kind.ts'
 import { averageOf, sumOf } from '../store/rollup/large-sums.ts'
 import { day, floor, hour } from '../time.ts'
 import { partsOf, type Dirty, type Scope } from './bucket-parts.ts'
@@ -127,10 +128,10 @@ async function sumsOf (db: Knex, scope: Scope, source: Source): Promise<Map<stri
   const { sql, bindings } = partsOf(source, scope, source === 'raw' ? undefined : await dirtyIn(db, scope))
   // Of the parts of a bucket the newest has its last value.
   const placed = scope.withLast ? `select parts.*, row_number() over (partition by series_id, start - start % :width order by newest desc, newest_seq desc) as place from (${sql}) parts` : sql
-  const rows = await db
-    .select(db.raw(`series_id, start - start % :width as bucket, sum(n) as n, sum(small) as small, sum(large) as large, min(min) as min, max(max) as max
-      ${scope.withLast ? ', max(case when place = 1 then last end) as last' : ''}`, bindings))
-    .from(db.raw(`(${placed}) placed`, bindings)).groupByRaw('series_id, bucket') as Array<Record<string, unknown>>
+  const rows = kindOf(db).rowsOf(await db.raw(`
+    select series_id, start - start % :width as bucket, sum(n) as n, sum(small) as small, sum(large) as large, min(min) as min, max(max) as max
+      ${scope.withLast ? ', max(case when place = 1 then last end) as last' : ''}
+    from (${placed}) placed group by series_id, bucket`, bindings))
   return new Map(rows.map(row => [`${String(row.series_id)}/${Number(row.bucket)}`, sumsIn(row)]))
 }
 

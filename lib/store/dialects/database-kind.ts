@@ -11,6 +11,8 @@ export interface DatabaseKind {
   name (version: string): string
   /** SQL of the version. */
   version: string
+  /** The rows in what `raw` gives, which differs from driver to driver. */
+  rowsOf (result: unknown): Array<Record<string, unknown>>
   /** Most rows in one insert. */
   rowsPerInsert: number
   /** Held while the tables are made, as Knex's own lock is a table, which two processes may make at once. The server drops it with the connection. */

@@ -9,6 +9,7 @@ const pagesInLogOfDeletion = 500
 export const sqliteKind: DatabaseKind = {
   name: () => 'SQLite',
   version: 'sqlite_version()',
+  rowsOf: result => result as Array<Record<string, unknown>>,
   // It takes 500 rows of values at the most.
   rowsPerInsert: 100,
 
