@@ -47,6 +47,14 @@ describe('the pages', () => {
     }
   })
 
+  test('are where the help of the nodes and the examples link to', async () => {
+    const files = await Promise.all(['nodes', 'flows'].map(async folder => (await readdir(join(packageDir, folder), { recursive: true })).map(file => join(folder, file))))
+    const texts = await Promise.all(files.flat().filter(file => /\.(?:html|json)$/.test(file)).map(read))
+    const links = texts.flatMap(text => [...text.matchAll(/github\.com\/platziverse\/node-red-platziverse\/blob\/main\/([\w./-]+)/g)].map(match => match[1] ?? ''))
+    assert.ok(links.length > 0)
+    assert.deepEqual(links.filter(link => !existsSync(join(packageDir, link))), [])
+  })
+
   test('say in Spanish what they say in English, in the same parts', async () => {
     const translated = ['README.es.md', ...pages.filter(page => page.startsWith('docs/es/'))]
     for (const page of translated) {

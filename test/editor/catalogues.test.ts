@@ -154,8 +154,9 @@ function coreKeys (): Set<string> {
   return core
 }
 
+/** Some pages are there in Spanish, too. */
 function tagsIn (html: string): string[] {
-  return [...html.matchAll(/<[^>]+>/g)].map(match => match[0])
+  return [...html.matchAll(/<[^>]+>/g)].map(match => match[0].replace('/docs/es/', '/docs/'))
 }
 
 function paragraphsIn (html: string): string[] {
