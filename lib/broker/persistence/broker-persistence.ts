@@ -35,7 +35,10 @@ export interface PersistenceEvents {
   disk: [PlatziverseError | undefined]
 }
 
-/** What aedes asks of its persistence, by the names that aedes uses. What the broker promises by an answer is on the disk before the promise resolves. */
+/**
+ * What aedes expects of a persistence, by its names; `aedes-persistence` has a test suite for it, which calls all of it. What the broker
+ * promises by an answer is on the disk before the promise resolves.
+ */
 export interface AedesPersistence {
   /** aedes insists on an async function. */
   setup (broker: Aedes): Promise<void>

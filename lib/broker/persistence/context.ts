@@ -40,5 +40,5 @@ export function orInfinite (limit: number): number {
 }
 
 /** What `then` takes. aedes waits for some operations that must call back sooner than a promise would: they return a `then` of their own. */
-export type Fulfilled<A> = ((value: void) => A | PromiseLike<A>) | null | undefined
-export type Rejected<B> = ((reason: unknown) => B | PromiseLike<B>) | null | undefined
+export type OnFulfilled<A> = ((value: void) => A | PromiseLike<A>) | null | undefined
+export type OnRejected<B> = ((reason: unknown) => B | PromiseLike<B>) | null | undefined

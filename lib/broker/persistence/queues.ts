@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { orInfinite, type Client, type Context, type Fulfilled, type Rejected } from './context.ts'
+import { orInfinite, type Client, type Context, type OnFulfilled, type OnRejected } from './context.ts'
 import type { ReceivedMessages } from './received.ts'
 import { contentOf, copyOf, ownPayload, sizeOf, type Packet, type Release } from './records.ts'
 import type { Queued, Session } from './session.ts'
@@ -55,7 +55,7 @@ export class Queues {
     // Even when there is nothing to write: what came before must be sent on before.
     const committed = this.#context.journal.committed()
     return {
-      then: <A, B>(fulfilled?: Fulfilled<A>, rejected?: Rejected<B>) => committed.then(() => {
+      then: <A, B>(fulfilled?: OnFulfilled<A>, rejected?: OnRejected<B>) => committed.then(() => {
         this.#enter(additions.splice(0), packet)
         return fulfilled?.() as A
       }, rejected)

@@ -148,7 +148,7 @@ export class ReceivedMessages {
     const ofClient = this.#byClient.get(client.id)
     if (ofClient === undefined) return undefined
     if (ofClient.byId.size >= mostUnreleased) return new Error(`${mostUnreleased} messages of QoS 2 wait for their PUBREL`)
-    if (ofClient.kept.hasRoomFor(bytesOf(client.id))) return undefined
+    if (ofClient.kept.hasRoomFor(bytesOfReceived(client.id))) return undefined
     this.#context.stateBytes.refused()
     return new Error('all clients together have the broker remember too much')
   }
@@ -184,7 +184,7 @@ export class ReceivedMessages {
     if (ofClient === undefined || received === undefined) return
     if (received.record !== undefined) this.#context.journal.delete(received.record)
     ofClient.byId.delete(messageId)
-    ofClient.kept.add(-bytesOf(clientId))
+    ofClient.kept.add(-bytesOfReceived(clientId))
     if (ofClient.byId.size === 0) this.#byClient.delete(clientId)
   }
 
@@ -196,7 +196,7 @@ export class ReceivedMessages {
     let ofClient = this.#byClient.get(clientId)
     if (ofClient === undefined) this.#byClient.set(clientId, ofClient = { byId: new Map(), kept: new StateShare(this.#context.stateBytes) })
     ofClient.byId.set(messageId, received)
-    ofClient.kept.add(bytesOf(clientId))
+    ofClient.kept.add(bytesOfReceived(clientId))
   }
 }
 
@@ -205,6 +205,6 @@ function sumOf ({ topic, payload }: ReceivedPacket): number {
 }
 
 /** The client id counts, because each record in the journal has it. */
-function bytesOf (clientId: string): number {
+function bytesOfReceived (clientId: string): number {
   return bytesOfOne + textBytes(clientId)
 }

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { TopicTree } from '../../mqtt/topic-tree.ts'
-import { orInfinite, type Context, type Fulfilled } from './context.ts'
+import { orInfinite, type Context, type OnFulfilled } from './context.ts'
 import { contentOf, ownPayload, sizeOf, type Packet } from './records.ts'
 
 /** Retained messages up to which `count` counts one by one. */
@@ -31,7 +31,7 @@ export class RetainedMessages {
    */
   store (packet: Packet): PromiseLike<void> {
     this.#retain(packet)
-    return { then: <A>(fulfilled?: Fulfilled<A>) => Promise.resolve(fulfilled?.() as A) }
+    return { then: <A>(fulfilled?: OnFulfilled<A>) => Promise.resolve(fulfilled?.() as A) }
   }
 
   /** Resolves, after the commit, to whether there was one. */

@@ -33,7 +33,7 @@ export class Subscriptions {
 
   restore (session: Session, subscription: Subscription, record: number): void {
     session.subscriptions.set(subscription.topic, { subscription, record })
-    session.kept.add(bytesOf(session.client, subscription.topic))
+    session.kept.add(bytesOfSubscription(session.client, subscription.topic))
     this.#route(session.client, subscription)
   }
 
@@ -43,7 +43,7 @@ export class Subscriptions {
     if (session === undefined) return true
     const granted = this.#granted.get(session)
     if (session.subscriptions.has(filter) || granted?.has(filter) === true) return true
-    const bytes = bytesOf(clientId, filter)
+    const bytes = bytesOfSubscription(clientId, filter)
     if (!session.kept.hasRoomFor(bytes)) return false
     session.kept.add(bytes)
     if (granted === undefined) this.#granted.set(session, new Set([filter]))
@@ -74,7 +74,7 @@ export class Subscriptions {
       const previous = session.subscriptions.get(topic)
       const record = previous?.record ?? journal.next()
       if (previous !== undefined && JSON.stringify(previous.subscription) === JSON.stringify(subscription)) continue
-      if (this.#granted.get(session)?.delete(topic) !== true && previous === undefined) session.kept.add(bytesOf(client.id, topic))
+      if (this.#granted.get(session)?.delete(topic) !== true && previous === undefined) session.kept.add(bytesOfSubscription(client.id, topic))
       session.subscriptions.set(topic, { subscription, record })
       this.#route(client.id, subscription)
       journal.put(record, { kind: 'subscription', client: client.id, subscription })
@@ -151,13 +151,13 @@ export class Subscriptions {
     const stored = session.subscriptions.get(topic)
     if (stored === undefined) return
     session.subscriptions.delete(topic)
-    session.kept.add(-bytesOf(session.client, topic))
+    session.kept.add(-bytesOfSubscription(session.client, topic))
     this.#route(session.client, { topic, qos: 0 })
     this.#context.journal.delete(stored.record)
   }
 }
 
 /** What a filter takes in a session, and in its client, which may connect at any time. The client id counts, because each record in the journal has it. */
-function bytesOf (clientId: string, filter: string): number {
+function bytesOfSubscription (clientId: string, filter: string): number {
   return 2 * filterBytes(filter) + textBytes(clientId)
 }

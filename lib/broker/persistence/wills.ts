@@ -9,7 +9,7 @@ export const formerBroker = 'former'
 /** A will as aedes hands it over and expects it back, with its owner; undefined: not known. */
 export type Will = Content & { brokerId?: string, clientId?: string, owner?: SessionOwner | undefined }
 
-interface Kept {
+interface StoredWill {
   will: Will
   record: number
   /** Whose will it is; absent: a client of a former run. */
@@ -24,9 +24,9 @@ export function formerWill (packet: object): Will | undefined {
 /** The wills of connected clients, and of clients that were connected when a former run ended. */
 export class Wills {
   #context: Context
-  #byClient = new Map<string, Kept>()
+  #byClient = new Map<string, StoredWill>()
   /** Of former runs. Meanwhile anybody may have their client ids. */
-  #former = new Map<string, Kept>()
+  #former = new Map<string, StoredWill>()
 
   constructor (context: Context) {
     this.#context = context
@@ -90,6 +90,6 @@ export class Wills {
 }
 
 /** Whether the will belongs to the next client with the id: aedes deletes the last client's will when the next one may be there already. */
-function isOfAnother ({ will, client }: Kept, { brokerId }: { brokerId?: string }): boolean {
+function isOfAnother ({ will, client }: StoredWill, { brokerId }: { brokerId?: string }): boolean {
   return brokerId !== undefined && (brokerId !== will.brokerId || client?.closed === false)
 }
