@@ -1,5 +1,6 @@
 import mqtt, { type MqttClient } from 'mqtt'
 import { Backoff } from '../backoff.ts'
+import { connectionFault } from '../connection-fault.ts'
 import { PlatziverseError } from '../errors.ts'
 import { topics } from '../messages/topics.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
@@ -152,11 +153,5 @@ function takenOverBy (clientId = ''): PlatziverseError {
 }
 
 function unreachable (cause: unknown): PlatziverseError {
-  return new PlatziverseError('AGENT_UNREACHABLE', `No connection: ${describe(cause)}.`, { cause })
-}
-
-/** Where a name has several addresses, Node reports an error of errors without a text of its own. */
-function describe (cause: unknown): string {
-  const error = (cause instanceof AggregateError ? cause.errors[0] : cause) as NodeJS.ErrnoException
-  return (error.message || String(error.code)).replace(/\.$/, '')
+  return new PlatziverseError('AGENT_UNREACHABLE', `No connection: ${connectionFault(cause).text}.`, { cause })
 }

@@ -1,3 +1,4 @@
+import { connectionFault } from '../connection-fault.ts'
 import { PlatziverseError } from '../errors.ts'
 
 /** Reports what an operator should know: the same problem of one subject again only after it was over. */
@@ -32,10 +33,9 @@ const certificateCodes = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER
 
 /** What an error of the connection means to an operator. */
 export function problemOf (thrown: Error): PlatziverseError {
-  // Where a name has several addresses, Node reports an error of errors without a text of its own.
-  const cause = thrown instanceof AggregateError ? thrown.errors[0] as Error : thrown
+  const { cause, text } = connectionFault(thrown)
   const code = codeOf(cause)
-  const detail = `${(cause.message || String(code)).replace(/\.$/, '')}.`
+  const detail = `${text}.`
   // The return codes of a CONNACK: identifier rejected, bad user name or password, not authorized.
   if (code === 2 || code === 4 || code === 5) return new PlatziverseError('BRIDGE_REFUSED', detail, { cause })
   if (typeof code === 'string' && certificateCodes.test(code)) return new PlatziverseError('BRIDGE_CERTIFICATE_REFUSED', detail, { cause })

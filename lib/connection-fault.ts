@@ -1,0 +1,8 @@
+/**
+ * Why a connection failed, and the text of it without a full stop.
+ * Where a name has several addresses, Node reports an error of errors that has no text of its own: the first of them says what happened.
+ */
+export function connectionFault (thrown: unknown): { cause: NodeJS.ErrnoException, text: string } {
+  const cause = (thrown instanceof AggregateError ? thrown.errors[0] : thrown) as NodeJS.ErrnoException
+  return { cause, text: (cause.message || String(cause.code)).replace(/\.$/, '') }
+}
