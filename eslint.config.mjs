@@ -42,12 +42,18 @@ export default tseslint.config(
     rules: { 'no-restricted-imports': ['error', { patterns: [noNodeRed] }], 'rooms/walls': 'error' }
   },
   {
-    files: ['nodes/*/editor.ts', 'nodes/*/editor/**/*.ts', 'nodes/*/{config,migrations}.ts', 'nodes/shared/editor/**/*.ts', 'nodes/shared/refusal.ts', ...pure],
+    files: [
+      'nodes/*/editor.ts', 'nodes/*/editor/**/*.ts', 'nodes/shared/editor/**/*.ts',
+      'nodes/*/{config,migrations}.ts', 'nodes/shared/{migrations,refusal}.ts', ...pure
+    ],
     rules: {
       '@typescript-eslint/no-restricted-imports': ['error', {
         patterns: [
           // esbuild bundles these for the browser; tsconfig.editor.json checks that none uses what only Node.js has.
-          { regex: `^(?!\\.)|^\\.(?:.*/)?lib/(?!${isPure.replaceAll('lib/', '')})`, message: 'This file runs in the browser: of lib/ it imports only what eslint.config.mjs lists as pure, and no package.' }
+          {
+            regex: `^(?!\\.)|^\\.(?:.*/)?lib/(?!${isPure.replaceAll('lib/', '')})`,
+            message: 'This file runs in the browser: of lib/ it imports only what eslint.config.mjs lists as pure, and no package.'
+          }
         ]
       }]
     }

@@ -17,7 +17,11 @@ let nodeRed = start()
 let restarting = Promise.resolve()
 let timer
 
-const tsc = spawn(node24, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json', '--watch', '--preserveWatchOutput'], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
+const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
+const tsc = spawn(node24, [compiler, '-p', 'tsconfig.build.json', '--watch', '--preserveWatchOutput'], {
+  cwd: root,
+  stdio: ['ignore', 'pipe', 'inherit']
+})
 // The first time it says so it found what `prepare` has built.
 let compilations = 0
 tsc.stdout.setEncoding('utf8').on('data', text => {

@@ -16,7 +16,8 @@ export function makeHome () {
   mkdirSync(modules, { recursive: true })
   rmSync(link, { recursive: true, force: true })
   symlinkSync(root, link, process.platform === 'win32' ? 'junction' : 'dir')
-  writeOnce('package.json', JSON.stringify({ name: 'platziverse-home', private: true, dependencies: { '@platziverse/node-red-platziverse': '*' } }, null, 2) + '\n')
+  const manifest = { name: 'platziverse-home', private: true, dependencies: { '@platziverse/node-red-platziverse': '*' } }
+  writeOnce('package.json', JSON.stringify(manifest, null, 2) + '\n')
   // The editor has no password until somebody sets one, so it listens on this machine only.
   writeOnce('settings.js', `// Node-RED's settings: https://nodered.org/docs/user-guide/runtime/configuration
 module.exports = {

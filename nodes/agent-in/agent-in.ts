@@ -49,9 +49,10 @@ export default function (RED: RED): void {
       message: ({ kind, topic, payload }, delivery) => { emit(kind, { _msgid: delivery.id, topic, payload, delivery }) },
       rejected: (payload, delivery) => {
         const { topic, reason, detail } = payload
-        // With a wire the flow knows.
+        // With a wire, the flow gets them.
         const isWired = ((this as Wired).wires[outputs.rejected] ?? []).length > 0
-        if (!isWired) warnings.warn('rejected', `Rejected, from client ${JSON.stringify(delivery.clientId)} on ${topic}: ${reason}: ${detail}`)
+        const client = JSON.stringify(delivery.clientId)
+        if (!isWired) warnings.warn('rejected', `Rejected, from client ${client} on ${topic}: ${reason}: ${detail}`)
         emit('rejected', { topic, payload, delivery })
       },
       noticed: (kind, detail, clientId) => { warnings.warn(`${kind} ${clientId}`, `Client ${JSON.stringify(clientId)}: ${detail}`) },
@@ -61,7 +62,9 @@ export default function (RED: RED): void {
       }
     }
     const intake = attachIntake(this.id, broker, handler, intakeOptionsOf(config))
-    const status = liveStatus(this, () => Date.now() < failure.until ? { ...bad(failure.code), shape: 'dot' } : statusOf(RED, broker, intake))
+    const status = liveStatus(this, () => {
+      return Date.now() < failure.until ? { ...bad(failure.code), shape: 'dot' } : statusOf(RED, broker, intake)
+    })
 
     this.on('close', (done: () => void) => {
       status.close()
@@ -79,7 +82,9 @@ function statusOf (RED: RED, broker: string, intake: Intake): NodeStatus {
   const { agents, unsettled, waiting, rejected, rejectedMetrics, timesConverted, timesReplaced } = intake.statistics()
   // Shown as soon as there is any of it.
   const counted = { rejected: rejected + rejectedMetrics, converted: timesConverted, replaced: timesReplaced }
-  const asides = (['rejected', 'converted', 'replaced'] as const).map(name => counted[name] > 0 && RED._(`agent-in.status.${name}`, { count: counted[name] }))
+  const asides = (['rejected', 'converted', 'replaced'] as const).map(name => {
+    return counted[name] > 0 && RED._(`agent-in.status.${name}`, { count: counted[name] })
+  })
   if (waiting === 0) return good(joined(RED._('agent-in.status.agents', { count: agents, agents }), ...asides))
   const text = RED._('agent-in.status.unsettled', { count: agents, agents, unsettled: unsettled + waiting })
   return { ...pending(joined(text, ...asides)), shape: 'dot' }

@@ -32,4 +32,17 @@ export interface AgentInConfig {
   numericText: boolean
 }
 
-export const agentInDefaults: AgentInConfig = { name: '', broker: '', acknowledge: 'stored', timeLimit: 30, clientWindow: 1000, totalWindow: 10_000, clientMemory: 8, totalMemory: 64, pastDays: 3650, futureDays: 1, outside: 'reject', numericText: false }
+export const agentInDefaults: AgentInConfig = {
+  name: '',
+  broker: '',
+  acknowledge: 'stored',
+  timeLimit: 30,
+  clientWindow: 1000,
+  totalWindow: 10_000,
+  clientMemory: 8,
+  totalMemory: 64,
+  pastDays: 3650,
+  futureDays: 1,
+  outside: 'reject',
+  numericText: false
+}

@@ -33,8 +33,11 @@ watchBrokers('agent-out')
 
 function topicProblem (topic: string): string | undefined {
   if (/[+#]/.test(topic)) return text('agent-out.validation.wildcard')
-  const unknown = [...topic.matchAll(/\{([^{}]*)\}/g)].map(match => match[1] ?? '').find(name => !templateFields.some(field => field === name))
-  if (unknown !== undefined) return text('agent-out.validation.field', { field: braced(unknown), fields: templateFields.map(braced).join(' ') })
+  const names = [...topic.matchAll(/\{([^{}]*)\}/g)].map(match => match[1] ?? '')
+  const unknown = names.find(name => !templateFields.some(field => field === name))
+  if (unknown !== undefined) {
+    return text('agent-out.validation.field', { field: braced(unknown), fields: templateFields.map(braced).join(' ') })
+  }
   return /[{}]/.test(topic.replace(/\{[^{}]*\}/g, '')) ? text('agent-out.validation.brace') : undefined
 }
 

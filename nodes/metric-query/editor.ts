@@ -16,7 +16,10 @@ function saying (isRight: (said: string) => boolean, problem: () => string): Val
 }
 
 const isTime = (said: string): boolean => toTime(said, Date.now()) !== undefined
-const timeProblem = (field: 'from' | 'to') => (): string => text('metric-query.validation.time', { label: text(`metric-query.form.${field}`) })
+const timeProblem = (field: 'from' | 'to') => (): string => {
+  return text('metric-query.validation.time', { label: text(`metric-query.form.${field}`) })
+}
+const isSpan = (said: string): boolean => toDuration(said) !== undefined
 
 registerNode<MetricQueryConfig>('metric-query', upgrade, {
   category: 'platziverse',
@@ -35,8 +38,11 @@ registerNode<MetricQueryConfig>('metric-query', upgrade, {
     to: { value: defaults.to, validate: saying(isTime, timeProblem('to')) },
     limit: { value: defaults.limit, validate: saying(said => /^0*[1-9]\d*$/.test(said), () => text('metric-query.validation.limit')) },
     order: { value: defaults.order },
-    bucket: { value: defaults.bucket, validate: saying(said => toDuration(said) !== undefined, () => text('metric-query.validation.bucket')) },
-    aggregates: { value: defaults.aggregates, validate: (value, _options) => (Array.isArray(value) && value.length > 0) || text('metric-query.validation.aggregates') },
+    bucket: { value: defaults.bucket, validate: saying(isSpan, () => text('metric-query.validation.bucket')) },
+    aggregates: {
+      value: defaults.aggregates,
+      validate: (value, _options) => (Array.isArray(value) && value.length > 0) || text('metric-query.validation.aggregates')
+    },
     fill: { value: defaults.fill },
     result: { value: defaults.result },
     most: { value: defaults.most, validate: wholeNumber(() => text('metric-query.form.most'), 1) }

@@ -67,11 +67,16 @@ function statusOf (RED: RED, { store, retention }: DatabaseNode): NodeStatus {
   const { deleted: { metrics: deleted }, error } = retention?.statistics() ?? nothingDeleted
   // What went well is one number; what did not is shown as soon as there is any of it.
   const asides = [
-    ...(['spooled', 'duplicates', 'refused', 'retries'] as const).map(name => counted[name] > 0 && RED._(`metric-store.status.${name}`, counted)),
+    ...(['spooled', 'duplicates', 'refused', 'retries'] as const).map(name => {
+      return counted[name] > 0 && RED._(`metric-store.status.${name}`, counted)
+    }),
     deleted > 0 && RED._('metric-store.status.deleted', { deleted }),
     error !== null && RED._('metric-store.status.keeping', { code: error.code })
   ]
-  if (state.state === 'waiting') return { ...bad(joined(RED._('metric-store.status.waiting', { message: state.error.code, queued }), ...asides)), shape: 'dot' }
+  if (state.state === 'waiting') {
+    const text = RED._('metric-store.status.waiting', { message: state.error.code, queued })
+    return { ...bad(joined(text, ...asides)), shape: 'dot' }
+  }
   if (state.state === 'ready') return good(joined(RED._('metric-store.status.stored', { count: metrics }), ...asides))
   return pending(RED._('metric-store.status.opening'))
 }

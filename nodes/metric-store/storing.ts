@@ -73,7 +73,8 @@ function endClaim (claim: Claim | undefined, error: PlatziverseError): void {
 function warnOf ({ bad: [first, ...others], notice }: Extract<Parsed, { ok: true }>, warnings: Warnings): void {
   if (first !== undefined) {
     const details = [first, ...others.slice(0, 2)].map(({ detail }) => detail).join(' ')
-    warnings.warn('metrics', `Metrics were left out, and the others of their message stored: ${details}${others.length > 2 ? ` And ${others.length - 2} more.` : ''}`)
+    const more = others.length > 2 ? ` And ${others.length - 2} more.` : ''
+    warnings.warn('metrics', `Metrics were left out, and the others of their message stored: ${details}${more}`)
   }
   if (notice !== undefined) warnings.warn('time', notice.detail)
 }

@@ -17,11 +17,18 @@ registerNode<AgentConfig, 'user' | 'password'>('platziverse-agent', upgrade, {
     broker: brokerProperty(true),
     url: {
       value: defaults.url,
-      validate (value, _options) { return currentBroker(this) !== '' || isAddress(String(value ?? '').trim()) || text('platziverse-agent.validation.url') }
+      validate (value, _options) {
+        return currentBroker(this) !== '' || isAddress(String(value).trim()) || text('platziverse-agent.validation.url')
+      }
     },
     username: { value: defaults.username },
     hasLogin: { value: defaults.hasLogin },
-    interval: { value: defaults.interval, validate: (value, _options) => Number(value) > 0 || shared('shared.validation.positive', { label: text('platziverse-agent.form.interval') }) },
+    interval: {
+      value: defaults.interval,
+      validate (value, _options) {
+        return Number(value) > 0 || shared('shared.validation.positive', { label: text('platziverse-agent.form.interval') })
+      }
+    },
     cpu: { value: defaults.cpu },
     memory: { value: defaults.memory },
     temperature: { value: defaults.temperature },

@@ -14,7 +14,9 @@ export interface Surroundings {
 }
 
 /** What a node saved, as the agent wants it. */
-export function agentOptionsOf (config: AgentConfig, { user, password }: Credentials, { id, userDir, listen }: Surroundings): AgentNodeOptions {
+export function agentOptionsOf (
+  config: AgentConfig, { user, password }: Credentials, { id, userDir, listen }: Surroundings
+): AgentNodeOptions {
   const { name, username, broker, url } = config
   return {
     name,

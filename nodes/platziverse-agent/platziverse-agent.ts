@@ -30,8 +30,8 @@ export default function (RED: RED): void {
     let agent: Agent
     try {
       checkLogin(config, this.credentials)
-      const listen = saved.wires?.[0]?.length !== 0
-      agent = attachAgent(this.id, agentOptionsOf(config, this.credentials ?? {}, { id: saved.id, userDir: RED.settings.userDir, listen }), handler)
+      const surroundings = { id: saved.id, userDir: RED.settings.userDir, listen: saved.wires?.[0]?.length !== 0 }
+      agent = attachAgent(this.id, agentOptionsOf(config, this.credentials ?? {}, surroundings), handler)
     } catch (error) {
       this.status(bad(text('error', { detail: error instanceof PlatziverseError ? error.detail : reasonOf(error) })))
       this.error(reasonOf(error))
@@ -43,7 +43,8 @@ export default function (RED: RED): void {
     let lastWarning = ''
     const show = (look: typeof good, main: string): void => {
       const { pending: waiting, dropped } = agent.counters
-      status.show(look(joined(main, waiting > 0 && !agent.connected && text('waiting', { pending: waiting }), dropped > 0 && text('dropped', { dropped }))))
+      const isWaiting = waiting > 0 && !agent.connected
+      status.show(look(joined(main, isWaiting && text('waiting', { pending: waiting }), dropped > 0 && text('dropped', { dropped }))))
     }
     const showConnected = (): void => {
       failures = 0

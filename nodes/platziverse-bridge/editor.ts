@@ -11,6 +11,8 @@ import { upgrade } from './migrations.ts'
 const text = textsOf('platziverse-bridge')
 const directions = ['out', 'in', 'both'] as const
 const levels = ['0', '1', '2'] as const
+const directionText = (direction: string): string => text(`platziverse-bridge.direction.${direction}`)
+const levelText = (level: string): string => text('platziverse-bridge.topic.level', { level })
 
 /** Of the form that was opened last. */
 let topics: Part | undefined
@@ -24,7 +26,10 @@ registerNode<BridgeConfig, 'user' | 'password'>('platziverse-bridge', upgrade, {
   defaults: {
     name: { value: defaults.name },
     broker: brokerProperty(),
-    url: { value: defaults.url, validate: (value, _options) => isAddress(String(value ?? '').trim()) || text('platziverse-bridge.validation.url') },
+    url: {
+      value: defaults.url,
+      validate: (value, _options) => isAddress(String(value).trim()) || text('platziverse-bridge.validation.url')
+    },
     tls: { value: defaults.tls, type: 'tls-config', required: false },
     hasLogin: { value: defaults.hasLogin },
     topics: { value: defaults.topics, validate: (value, _options) => topicProblems(value as SavedTopic[])[0]?.text ?? true },
@@ -78,9 +83,9 @@ function prepareTopics (node: EditorNode & BridgeConfig): Part {
 
 function show (container: JQuery, topic: SavedTopic): Fields<SavedTopic> {
   const fields = {
-    direction: select(directions, direction => text(`platziverse-bridge.direction.${direction}`), topic.direction, text('platziverse-bridge.topic.direction')),
+    direction: select(directions, directionText, topic.direction, text('platziverse-bridge.topic.direction')),
     filter: input(topic.filter, text('platziverse-bridge.topic.filter')),
-    qos: select(levels, level => text('platziverse-bridge.topic.level', { level }), String(topic.qos), text('platziverse-bridge.topic.qos')),
+    qos: select(levels, levelText, String(topic.qos), text('platziverse-bridge.topic.qos')),
     localPrefix: input(topic.localPrefix, text('platziverse-bridge.topic.localPrefix')),
     remotePrefix: input(topic.remotePrefix, text('platziverse-bridge.topic.remotePrefix'))
   }
@@ -111,7 +116,9 @@ function topicProblems (topics: readonly SavedTopic[]): Array<RowProblem<SavedTo
       if (/[+#]/.test(prefix)) problems.push({ index, field, text: text('platziverse-bridge.validation.prefix', { number }) })
     }
     const areFilters = [localPrefix, remotePrefix].every(prefix => parseFilter(prefix + filter) !== undefined)
-    if (problems.length === 0 && !areFilters) problems.push({ index, field: 'filter', text: text('platziverse-bridge.validation.filter', { number }) })
+    if (problems.length === 0 && !areFilters) {
+      problems.push({ index, field: 'filter', text: text('platziverse-bridge.validation.filter', { number }) })
+    }
     return problems
   })
 }

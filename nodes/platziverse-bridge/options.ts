@@ -21,7 +21,10 @@ export function bridgeOptionsOf (id: string, config: BridgeConfig, { user, passw
     clean: clean === true,
     bridgeBit: bridgeBit !== false,
     keepalive: wholeNumber(keepalive, Number(defaults.keepalive)),
-    buffer: { messages: wholeNumber(buffer, Number(defaults.buffer)), bytes: wholeNumber(megabytes, Number(defaults.megabytes)) * 1_000_000 },
+    buffer: {
+      messages: wholeNumber(buffer, Number(defaults.buffer)),
+      bytes: wholeNumber(megabytes, Number(defaults.megabytes)) * 1_000_000
+    },
     topics: topics.map(({ direction, filter, qos, localPrefix = '', remotePrefix = '' }) => {
       return { direction, filter, qos: Number(qos) as BridgeTopic['qos'], localPrefix, remotePrefix }
     })

@@ -26,7 +26,9 @@ export function registerAdmin (RED: RED): void {
     'rules/format': {
       permission: 'read',
       answer ({ rules }) {
-        if (!isRuleList(rules)) throw new PlatziverseError('RULES_INVALID', `rules is no array of at most ${mostEntries} rules {subject, username, access, topic}.`)
+        if (!isRuleList(rules)) {
+          throw new PlatziverseError('RULES_INVALID', `rules is no array of at most ${mostEntries} rules {subject, username, access, topic}.`)
+        }
         return { text: formatRulesFile(rules) }
       }
     }

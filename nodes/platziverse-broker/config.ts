@@ -13,7 +13,10 @@ export interface BrokerConfig {
   userCount: number
   /** Listeners beside the first. */
   listeners: SavedListener[]
-  /** Web origins such as `https://example.org`, between spaces or commas, whose pages may connect by WebSocket, beside those of the same host; `*`: any. */
+  /**
+   * Web origins such as `https://example.org`, separated by blanks or commas: their pages may connect by WebSocket, as those of the same
+   * host may; `*`: any.
+   */
   origins: string
   /** The tls-config node with the certificate of the TLS listeners. */
   tls: string

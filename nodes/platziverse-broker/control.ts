@@ -36,7 +36,9 @@ export async function obey (broker: RegisteredBroker, logins: LoginQuestions, co
         if (agents === 0) throw invalidCommand(`No agent belongs to ${JSON.stringify(user)}.`)
         return { username: user, agents }
       }
-      if (typeof uuid !== 'string' || uuid === '') throw invalidCommand('The payload needs the uuid of the agent that is to be forgotten, or the username whose agents are.')
+      if (typeof uuid !== 'string' || uuid === '') {
+        throw invalidCommand('The payload needs the uuid of the agent that is to be forgotten, or the username whose agents are.')
+      }
       const username = await broker.forgetAgent(uuid)
       if (username === undefined) throw invalidCommand(`The agent ${JSON.stringify(uuid)} belongs to nobody.`)
       return { uuid, username }

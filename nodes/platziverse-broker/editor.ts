@@ -30,7 +30,10 @@ registerNode<BrokerConfig, 'users'>('platziverse-broker', upgrade, {
     anonymous: { value: defaults.anonymous },
     login: { value: defaults.login },
     userCount: { value: defaults.userCount },
-    listeners: { value: defaults.listeners, validate (value, _options) { return problemsOf(this, value as SavedListener[])[0]?.text ?? true } },
+    listeners: {
+      value: defaults.listeners,
+      validate (value, _options) { return problemsOf(this, value as SavedListener[])[0]?.text ?? true }
+    },
     origins: { value: defaults.origins, validate: (value, _options) => originsProblem(String(value)) ?? true },
     tls: { value: defaults.tls, type: 'tls-config', validate (value, _options) { return tlsProblem(this, String(value)) ?? true } },
     rules: { value: defaults.rules, validate: (value, _options) => ruleProblems(value as BrokerConfig['rules'])[0]?.text ?? true },
@@ -120,7 +123,7 @@ function tlsProblem (node: EditorNode & BrokerConfig, id: string): string | unde
 }
 
 function originsProblem (origins: string): string | undefined {
-  const wrong = origins.split(/[\s,]+/).find(origin => origin !== '' && origin !== '*' && origin !== 'null' && !/^https?:\/\/[^/?#]+\/?$/i.test(origin))
+  const wrong = origins.split(/[\s,]+/).find(origin => !['', '*', 'null'].includes(origin) && !/^https?:\/\/[^/?#]+\/?$/i.test(origin))
   return wrong === undefined ? undefined : text('platziverse-broker.validation.origin', { origin: wrong })
 }
 

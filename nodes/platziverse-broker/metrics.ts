@@ -21,7 +21,10 @@ export function serveMetrics (RED: RED): { add (id: string, name: string, snapsh
         const snapshot = take()
         return snapshot === undefined ? [] : [{ id, name, snapshot }]
       })
-      return metrics.collect(brokers).then(text => { response.type(metrics.contentType).send(text) }, (error: unknown) => { response.status(500).send(reasonOf(error)) })
+      return metrics.collect(brokers).then(
+        text => { response.type(metrics.contentType).send(text) },
+        (error: unknown) => { response.status(500).send(reasonOf(error)) }
+      )
     })
   }
   return {

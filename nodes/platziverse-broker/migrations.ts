@@ -5,6 +5,9 @@ import { brokerDefaults } from './config.ts'
 export const upgrade = upgradeBy(brokerDefaults, [
   {
     to: '0.2.0',
-    migrate: adds({ login: 'users', userCount: 0, listeners: [], origins: '', tls: '', rules: [], limits: {}, persistence: 'memory', folder: '', sys: 0, prometheus: false })
+    migrate: adds({
+      login: 'users', userCount: 0, listeners: [], origins: '', tls: '', rules: [], limits: {},
+      persistence: 'memory', folder: '', sys: 0, prometheus: false
+    })
   }
 ])

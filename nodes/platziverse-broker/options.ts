@@ -19,12 +19,14 @@ export interface Surroundings {
   decide: Decide
 }
 
+type Report = (error: PlatziverseError) => void
+
 /**
  * What a node saved, as the broker wants it.
  * @param report gets what is wrong; the broker does without it
  */
 export function brokerOptionsOf (
-  config: BrokerConfig, credentials: BrokerCredentials, { id, userDir, tls, decide }: Surroundings, report: (error: PlatziverseError) => void
+  config: BrokerConfig, credentials: BrokerCredentials, { id, userDir, tls, decide }: Surroundings, report: Report
 ): BrokerOptions {
   const first: ListenerOptions = { transport: 'tcp', host: config.host.trim(), port: portOf(config.port) }
   const origins = readOrigins(config.origins)
@@ -47,7 +49,9 @@ function portOf (saved: number | string): number {
   return saved === '' ? Number(defaults.port) : Number(saved)
 }
 
-function listenerOf ({ transport, host, port, certificates }: SavedListener, tls: TlsMaterial | undefined, origins: string[]): ListenerOptions {
+function listenerOf (
+  { transport, host, port, certificates }: SavedListener, tls: TlsMaterial | undefined, origins: string[]
+): ListenerOptions {
   const options: ListenerOptions = {
     transport: transport as ListenerOptions['transport'],
     host: (host ?? '').trim(),
@@ -61,7 +65,7 @@ function listenerOf ({ transport, host, port, certificates }: SavedListener, tls
 /** Nobody can log in as this one, and yet the broker is not open to everybody, as one without users is on loopback. */
 const nobody: UserRecord = { username: '', hash: '' }
 
-function usersOf ({ users }: BrokerCredentials, { login, userCount }: BrokerConfig, report: (error: PlatziverseError) => void): UserRecord[] {
+function usersOf ({ users }: BrokerCredentials, { login, userCount }: BrokerConfig, report: Report): UserRecord[] {
   if (users === undefined || users === '') {
     if (userCount === 0 || login === 'flow') return []
     report(new PlatziverseError('BROKER_USERS_LOST', `The broker had ${userCount} users, and the credentials of the flows have none.`))
@@ -69,18 +73,20 @@ function usersOf ({ users }: BrokerCredentials, { login, userCount }: BrokerConf
   }
   try {
     const records = JSON.parse(users) as UserRecord[]
-    if (Array.isArray(records) && records.every(({ username, hash }) => typeof username === 'string' && typeof hash === 'string')) return records
+    const isUser = ({ username, hash }: UserRecord): boolean => typeof username === 'string' && typeof hash === 'string'
+    if (Array.isArray(records) && records.every(isUser)) return records
   } catch { /* told below, without what is in it */ }
   report(new PlatziverseError('BROKER_USERS_INVALID', 'The users that were saved cannot be read.'))
   return [nobody]
 }
 
 /** A rule that cannot be read denies what it can: leaving out a `deny` would open what it closes. */
-function ruleOf (saved: SavedRule, report: (error: PlatziverseError) => void): Rule[] {
-  const rule: Rule = { subject: saved.subject, access: saved.access, topic: saved.topic, ...saved.subject === 'user' ? { username: saved.username } : {} }
+function ruleOf (saved: SavedRule, report: Report): Rule[] {
+  const { subject, username, access, topic } = saved
+  const rule: Rule = { subject, access, topic, ...subject === 'user' ? { username } : {} }
   const problem = checkRule(rule)
   if (problem === undefined) return [rule]
-  report(new PlatziverseError('BROKER_RULE_INVALID', `The rule for ${JSON.stringify(saved.topic)}: ${ruleTexts[problem]}`))
+  report(new PlatziverseError('BROKER_RULE_INVALID', `The rule for ${JSON.stringify(topic)}: ${ruleTexts[problem]}`))
   return [{ subject: 'everyone', access: 'deny', topic: '#' }]
 }
 

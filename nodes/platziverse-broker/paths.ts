@@ -23,7 +23,9 @@ export interface PathOptions {
  * @param report gets BROKER_PATH_INVALID for each path that cannot be served
  * @returns ends it
  */
-export function servePaths (server: Server, root: string, paths: readonly string[], options: PathOptions, report: (error: PlatziverseError) => void): () => void {
+export function servePaths (
+  server: Server, root: string, paths: readonly string[], options: PathOptions, report: (error: PlatziverseError) => void
+): () => void {
   const ends = paths.map(path => {
     const full = posix.join('/', root, path)
     const end = path.startsWith('/') ? servePath(server, full, options) : undefined

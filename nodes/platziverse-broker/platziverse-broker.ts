@@ -51,7 +51,12 @@ export default function (RED: RED): void {
     }
 
     const questions = new LoginQuestions(question => { this.send([{ topic: 'client/login', payload: question }, null]) })
-    const surroundings: Surroundings = { id: this.id, userDir: RED.settings.userDir, tls: tlsSettingsOf(RED, config.tls), decide: login => questions.decide(login) }
+    const surroundings: Surroundings = {
+      id: this.id,
+      userDir: RED.settings.userDir,
+      tls: tlsSettingsOf(RED, config.tls),
+      decide: login => questions.decide(login)
+    }
     const options = brokerOptionsOf(config, this.credentials ?? {}, surroundings, error => {
       if (error.code.startsWith('BROKER_USERS_')) shut = error
       report(error)

@@ -74,6 +74,8 @@ function prepare (node: DatabaseNode): void {
   prepareTabs('platziverse-database', tabNames, name => text(`platziverse-database.tab.${name}`))
   prepareConnection(node)
   keeping = prepareKeeping(node)
-  fieldOf('spool').on('input change', function () { markTab('platziverse-database-outages-tab', spoolProblem($(this).val()) !== undefined) }).trigger('change')
+  fieldOf('spool').on('input change', function () {
+    markTab('platziverse-database-outages-tab', spoolProblem($(this).val()) !== undefined)
+  }).trigger('change')
   prepareTest(node)
 }

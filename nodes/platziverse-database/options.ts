@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { DatabaseOptions } from '../../lib/store/dialects/options.ts'
+import type { KeptDays } from '../../lib/store/retention/policy.ts'
 import type { RetentionOptions } from '../../lib/store/retention/retention.ts'
 import type { SpoolOptions } from '../../lib/store/writer/spool.ts'
 import type { TlsOptions } from '../../lib/tls.ts'
@@ -25,9 +26,14 @@ export interface ReadOptions {
 }
 
 /** What a node saved, as the store wants it. */
-export function databaseOptionsOf (saved: Partial<DatabaseConfig>, credentials: DatabaseCredentials, { id, userDir = '.', tls }: Surroundings): ReadOptions {
+export function databaseOptionsOf (
+  saved: Partial<DatabaseConfig>, credentials: DatabaseCredentials, { id, userDir = '.', tls }: Surroundings
+): ReadOptions {
   const config = upgrade(saved)
-  const spool = { filename: resolve(userDir, join('platziverse-spool', `${id}.sqlite`)), mostBytes: wholeNumber(config.spool, Number(defaults.spool)) * 1_000_000 }
+  const spool = {
+    filename: resolve(userDir, join('platziverse-spool', `${id}.sqlite`)),
+    mostBytes: wholeNumber(config.spool, Number(defaults.spool)) * 1_000_000
+  }
   return {
     ...databaseOf(config, credentials, userDir, tls),
     // Switched off, what is in it was acknowledged all the same.
@@ -67,6 +73,6 @@ function withoutSecrets (url = ''): string {
   return `${host}${pathname}`
 }
 
-function daysOf ({ rawDays, hourDays, dayDays }: Partial<Pick<DatabaseConfig, 'rawDays' | 'hourDays' | 'dayDays'>>): { rawDays: number, hourDays: number, dayDays: number } {
+function daysOf ({ rawDays, hourDays, dayDays }: Partial<Pick<DatabaseConfig, keyof KeptDays>>): KeptDays {
   return { rawDays: wholeNumber(rawDays, 0), hourDays: wholeNumber(hourDays, 0), dayDays: wholeNumber(dayDays, 0) }
 }

@@ -38,7 +38,8 @@ export default function (RED: RED): void {
   function DatabaseNode (this: DatabaseNode, config: SavedConfig): void {
     RED.nodes.createNode(this, config)
     const { userDir } = RED.settings
-    const { database, identity, spool, retention } = databaseOptionsOf(config, this.credentials ?? {}, { id: this.id, userDir, tls: tlsSettingsOf(RED, config.tls) })
+    const surroundings = { id: this.id, userDir, tls: tlsSettingsOf(RED, config.tls) }
+    const { database, identity, spool, retention } = databaseOptionsOf(config, this.credentials ?? {}, surroundings)
     this.database = identity
     this.store = new Store(dialectOf(database), { instance, home: homeOf(userDir), spool: spool && openSpool(spool) })
     this.store.on('problem', error => { this.error(error.message) })
@@ -53,7 +54,8 @@ export default function (RED: RED): void {
     this.on('close', (done: (error?: Error) => void) => {
       // Together: what the one still does may wait for a database that is away, and ends with the other.
       const stopped = this.retention?.stop()
-      this.store.close().then(() => Promise.race([stopped, pause(retentionPatience, undefined, { ref: false })])).then(() => { done() }, done)
+      const patience = () => Promise.race([stopped, pause(retentionPatience, undefined, { ref: false })])
+      this.store.close().then(patience).then(() => { done() }, done)
     })
   }
 

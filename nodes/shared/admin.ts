@@ -29,7 +29,8 @@ export function serveAdmin (RED: RED, what: 'broker' | 'database', endpoints: Re
   if (known.has(what)) return
   known.add(what)
   for (const [path, { permission, answer }] of Object.entries(endpoints)) {
-    RED.httpAdmin.post(`/platziverse/${what}/${path}`, RED.auth.needsPermission(`platziverse-${what}.${permission}`), jsonOnly, (request, response) => {
+    const isAllowed = RED.auth.needsPermission(`platziverse-${what}.${permission}`)
+    RED.httpAdmin.post(`/platziverse/${what}/${path}`, isAllowed, jsonOnly, (request, response) => {
       Promise.resolve(isObject(request.body) ? request.body : {}).then(answer).then(
         result => { response.json({ ok: true, ...result }) },
         (error: unknown) => { response.status(error instanceof PlatziverseError ? 400 : 500).json(refusalOf(error)) }

@@ -4,28 +4,30 @@ import { startOutboxes, stopOutboxes } from '../../lib/registry/outbox.ts'
 import { closeAllBrokers, closeOrphanBrokers, flowsStarted, flowsStarting, flowsStopped } from '../../lib/registry/registry.ts'
 import type { RED } from './red.ts'
 
-/** What Node-RED tells when the flows have started: the configuration, with what is disabled. */
+/** Node-RED's event when the flows have started: the configuration, disabled nodes included. */
 interface FlowsStarted { config: { flows: Array<{ id: string }> } }
 
 const watched = new WeakSet<object>()
 
-/** Tell what outlives its node in a deploy when flows stop and start. May be called often. */
+/** Tells brokers, bridges, agents and outboxes, which outlive their nodes in a deploy, when flows stop and start. May be called often. */
 export function watchFlows (RED: RED): void {
   const { events } = RED
   if (watched.has(events)) return
   watched.add(events)
   events.on('flows:stopping', stopOutboxes)
-  /** All nodes that are to come are there. */
+  /** Every node of the flows has been made. */
   const taken = (isKept: (nodeId: string) => boolean): void => {
     startOutboxes()
-    Promise.all([closeOrphanAgents(problem => { RED.log.warn(problem.message) }), closeOrphanBridges(isKept), closeOrphanBrokers()]).catch((error: unknown) => { RED.log.error(error) })
+    const warn = (problem: Error): void => { RED.log.warn(problem.message) }
+    const closed = Promise.all([closeOrphanAgents(warn), closeOrphanBridges(isKept), closeOrphanBrokers()])
+    closed.catch((error: unknown) => { RED.log.error(error) })
   }
-  // Nothing follows where flows are stopped by hand, or where a deploy brings a node whose type is missing.
+  // No start follows when flows are stopped by hand, or when a deploy brings a node whose type is missing.
   events.on('flows:stopped', () => { flowsStopped(() => { taken(() => true) }) })
   events.on('flows:starting', flowsStarting)
   events.on('flows:started', ({ config }: FlowsStarted) => {
     const ids = new Set(config.flows.map(({ id }) => id))
-    // A node in a subflow has the id of the subflow's instance before its own.
+    // The id of a node in a subflow begins with that of the subflow's instance.
     taken(nodeId => ids.has(nodeId) || ids.has(nodeId.split('-', 1)[0] as string))
     flowsStarted()
   })

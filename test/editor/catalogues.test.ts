@@ -10,7 +10,7 @@ const languages = ['en-US', 'es-ES', 'pt-BR'] as const
 type Language = typeof languages[number]
 type Catalogue = Map<string, string>
 
-const manifest = JSON.parse(read('package.json')) as { 'node-red': { nodes: Record<string, string> } }
+const manifest = JSON.parse(read('package.json')) as { 'node-red': { nodes: Record<string, string> }, repository: { url: string } }
 const nodes = Object.keys(manifest['node-red'].nodes)
 /** Of all nodes: they share texts; and of lib/, which names the texts of what it finds wrong. */
 const sources = ['nodes', 'lib'].flatMap(folder => readdirSync(join(packageDir, folder), { recursive: true, encoding: 'utf8' })
@@ -74,8 +74,10 @@ for (const node of nodes) {
     test('explain the node in every language, in the same parts', () => {
       const [english, ...others] = languages.map(language => read('nodes', node, 'locales', language, `${node}.html`))
       assert.match(english ?? '', new RegExp(`^<script type="text/html" data-help-name="${node}">`))
+      // A page that is there in the language, too, is linked in it.
+      const inEnglish = (tag: string) => tag.replace('/docs/es/', '/docs/')
       for (const other of others) {
-        assert.deepEqual(tagsIn(other), tagsIn(english ?? ''))
+        assert.deepEqual(tagsIn(other).map(inEnglish), tagsIn(english ?? ''))
         const paragraphs = paragraphsIn(english ?? '')
         for (const [i, paragraph] of paragraphsIn(other).entries()) assert.notEqual(paragraph, paragraphs[i], 'a paragraph that is not translated')
       }
@@ -95,6 +97,22 @@ test('the problems of an imported file have a text in every language, in English
     for (const [key, text] of said) {
       if (language === 'en-US') assert.equal(text, english.get(key), key)
       else assert.notEqual(text, english.get(key), `${language} ${key} is not translated`)
+    }
+  }
+})
+
+test('the help of every node has an example, and links to pages that are there', () => {
+  const root = `${manifest.repository.url.replace(/^git\+|\.git$/g, '')}/blob/main/`
+  for (const node of nodes) {
+    for (const language of languages) {
+      const help = read('nodes', node, 'locales', language, `${node}.html`)
+      assert.match(help, /<pre>[^<]+<\/pre>/, `${node} in ${language}`)
+      const links = [...help.matchAll(/href="([^"]*)"/g)].map(match => match[1] ?? '')
+      assert.ok(links.length > 0, `${node} in ${language}`)
+      for (const link of links) {
+        assert.ok(link.startsWith(root), link)
+        read(link.slice(root.length))
+      }
     }
   }
 })

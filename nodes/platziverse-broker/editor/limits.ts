@@ -6,8 +6,10 @@ import type { BrokerConfig } from '../config.ts'
 import { upgrade } from '../migrations.ts'
 import { text, type BrokerNode } from './form.ts'
 
+type Unit = 'clients' | 'aSecond' | 'bytesASecond' | 'seconds' | 'bytes' | 'levels' | 'filters' | 'messages' | 'agents'
+
 /** What a limit counts; the order is the form's. */
-const units: Record<LimitName, 'clients' | 'aSecond' | 'bytesASecond' | 'seconds' | 'bytes' | 'levels' | 'filters' | 'messages' | 'agents'> = {
+const units: Record<LimitName, Unit> = {
   'connections': 'clients',
   'connectionsPerAddress': 'clients',
   'connectionRate': 'aSecond',
@@ -36,7 +38,7 @@ const units: Record<LimitName, 'clients' | 'aSecond' | 'bytesASecond' | 'seconds
 const names = Object.keys(units) as LimitName[]
 
 /** What is wrong with a limit; empty: the default. */
-export function limitProblem (name: LimitName, value: unknown): string | undefined {
+function limitProblem (name: LimitName, value: unknown): string | undefined {
   if (value === undefined || value === '') return undefined
   return numberProblem(value, text(`platziverse-broker.limit.${name}`), 0, limitMaxima[name])
 }

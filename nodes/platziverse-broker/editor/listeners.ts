@@ -13,6 +13,8 @@ type Address = Pick<SavedListener, 'host' | 'port'>
 const empty: SavedListener = { transport: 'tcp', host: '', port: '', path: '/mqtt', certificates: 'none' }
 const kinds = ['tcp', 'tls', 'ws', 'wss', 'path'] as const
 const certificates = ['none', 'required', 'username'] as const
+const kindText = (kind: string): string => text(`platziverse-broker.transport.${kind}`)
+const certificateText = (kind: string): string => text(`platziverse-broker.certificates.${kind}`)
 
 export function hasTls (listeners: readonly SavedListener[]): boolean {
   return listeners.some(({ transport }) => transport === 'tls' || transport === 'wss')
@@ -23,7 +25,9 @@ export function hasTls (listeners: readonly SavedListener[]): boolean {
  * @param first the listener of the first tab
  * @param hostProblem what is wrong with a host
  */
-export function listenerProblems (listeners: readonly SavedListener[], first: Address, hostProblem: (host: string) => string | undefined): ListenerProblem[] {
+export function listenerProblems (
+  listeners: readonly SavedListener[], first: Address, hostProblem: (host: string) => string | undefined
+): ListenerProblem[] {
   const problems: ListenerProblem[] = []
   for (const [index, listener] of listeners.entries()) {
     const number = index + 1
@@ -49,7 +53,9 @@ export function listenerProblems (listeners: readonly SavedListener[], first: Ad
 }
 
 /** Fills the tab; `changed` is told of every change. */
-export function prepareListeners (node: BrokerNode, problems: (listeners: SavedListener[]) => ListenerProblem[], changed: () => void): List<SavedListener> {
+export function prepareListeners (
+  node: BrokerNode, problems: (listeners: SavedListener[]) => ListenerProblem[], changed: () => void
+): List<SavedListener> {
   return prepareList({
     place: '#platziverse-broker-listeners',
     addButton: text('platziverse-broker.listener.add'),
@@ -69,8 +75,8 @@ export function prepareListeners (node: BrokerNode, problems: (listeners: SavedL
 
 function show (container: JQuery, listener: SavedListener): Fields<SavedListener> {
   const fields = {
-    transport: select(kinds, kind => text(`platziverse-broker.transport.${kind}`), listener.transport, text('platziverse-broker.listener.transport')),
-    certificates: select(certificates, kind => text(`platziverse-broker.certificates.${kind}`), listener.certificates, text('platziverse-broker.listener.certificates')),
+    transport: select(kinds, kindText, listener.transport, text('platziverse-broker.listener.transport')),
+    certificates: select(certificates, certificateText, listener.certificates, text('platziverse-broker.listener.certificates')),
     host: input(listener.host, text('platziverse-broker.form.host')),
     port: input(listener.port, text('platziverse-broker.form.port')).css({ flex: '0 0 80px' }),
     path: input(listener.path, text('platziverse-broker.listener.path'))

@@ -10,6 +10,8 @@ import { button, prepareImport, type Problem } from './import.ts'
 const empty: SavedRule = { subject: 'everyone', username: '', access: 'readwrite', topic: '' }
 const subjects = ['everyone', 'anonymous', 'user'] as const
 const accesses = ['read', 'write', 'readwrite', 'deny'] as const
+const subjectText = (subject: string): string => text(`platziverse-broker.subject.${subject}`)
+const accessText = (access: string): string => text(`platziverse-broker.access.${access}`)
 
 export function ruleProblems (rules: readonly SavedRule[]): Array<RowProblem<SavedRule>> {
   return rules.flatMap((rule, index) => {
@@ -58,9 +60,9 @@ export function prepareRules (node: BrokerNode): Part {
 
 function show (container: JQuery, rule: SavedRule): Fields<SavedRule> {
   const fields = {
-    subject: select(subjects, subject => text(`platziverse-broker.subject.${subject}`), rule.subject, text('platziverse-broker.rule.subject')),
+    subject: select(subjects, subjectText, rule.subject, text('platziverse-broker.rule.subject')),
     username: input(rule.username, text('platziverse-broker.user.name')),
-    access: select(accesses, access => text(`platziverse-broker.access.${access}`), rule.access, text('platziverse-broker.rule.access')),
+    access: select(accesses, accessText, rule.access, text('platziverse-broker.rule.access')),
     topic: input(rule.topic, text('platziverse-broker.rule.topic'))
   }
   container.append(

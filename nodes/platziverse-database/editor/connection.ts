@@ -1,10 +1,12 @@
+import { valueOf } from '../../shared/editor/fields.ts'
 import { markTab, showMissing } from '../../shared/editor/form.ts'
 import { isVariable, numberProblem } from '../../shared/editor/validate.ts'
 import { driverPackages, keptSecret, usualPorts, type DatabaseConfig } from '../config.ts'
 import { upgrade } from '../migrations.ts'
 import { fieldOf, isOpen, text, valueIn, type DatabaseNode, type FieldName } from './form.ts'
 
-type ConnectionField = Extract<FieldName, 'filename' | 'connection' | 'host' | 'port' | 'database' | 'poolSize'>
+const connectionFields = ['filename', 'connection', 'host', 'port', 'database', 'poolSize'] as const satisfies FieldName[]
+type ConnectionField = typeof connectionFields[number]
 
 /** Most connections of readers: servers allow a hundred or so in all. */
 const mostConnections = 100
@@ -16,12 +18,14 @@ const examples = { postgresql: 'postgres://user:password@host:5432/database', my
 export function connectionProblem (node: DatabaseNode, field: ConnectionField, value: unknown): string | undefined {
   const given = String(value).trim()
   const client = valueIn(node, 'client')
-  const missing = (): string | undefined => given === '' ? text('platziverse-database.validation.missing', { label: text(`platziverse-database.form.${field}`) }) : undefined
+  const missing = (): string | undefined => {
+    return given === '' ? text('platziverse-database.validation.missing', { label: text(`platziverse-database.form.${field}`) }) : undefined
+  }
   if (client === 'sqlite') return field === 'filename' ? missing() : undefined
   const byUrl = valueIn(node, 'connection') === 'url'
   switch (field) {
     case 'filename': return undefined
-    case 'connection': return byUrl && isOpen(node) ? urlProblem(client as keyof typeof schemes, String(fieldOf('url').val() ?? '').trim()) : undefined
+    case 'connection': return byUrl && isOpen(node) ? urlProblem(client as keyof typeof schemes, valueOf(fieldOf('url'))) : undefined
     case 'poolSize': return numberProblem(given, text('platziverse-database.form.poolSize'), 1, mostConnections)
     case 'port': return byUrl || given === '' ? undefined : numberProblem(given, text('platziverse-database.form.port'), 1, 65_535)
     default: return byUrl ? undefined : missing()
@@ -50,7 +54,7 @@ export function prepareConnection (node: DatabaseNode): void {
     $('#platziverse-database-driver').text(text('platziverse-database.form.driver', { package: driverPackages[client] }))
   }
   const check = () => {
-    const wrong = (['filename', 'connection', 'host', 'port', 'database', 'poolSize'] as const).some(name => connectionProblem(node, name, fieldOf(name).val()) !== undefined)
+    const wrong = connectionFields.some(name => connectionProblem(node, name, fieldOf(name).val()) !== undefined)
     const problem = connectionProblem(node, 'connection', fieldOf('connection').val())
     fieldOf('url').toggleClass('input-error', problem !== undefined).attr('title', problem ?? '')
     markTab('platziverse-database-connection-tab', wrong)

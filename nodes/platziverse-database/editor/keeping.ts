@@ -28,7 +28,9 @@ export function overrideProblems (overrides: readonly SavedOverride[]): Array<Ro
     const ofType = (problem: string | undefined) => problem && (type === '' ? problem : `${type}: ${problem}`)
     let typeProblem: string | undefined
     if (type === '') typeProblem = text('platziverse-database.validation.type', { number: index + 1 })
-    else if (overrides.slice(0, index).some(other => other.type === type)) typeProblem = text('platziverse-database.validation.typeTwice', { type })
+    else if (overrides.slice(0, index).some(other => other.type === type)) {
+      typeProblem = text('platziverse-database.validation.typeTwice', { type })
+    }
     return [
       ...typeProblem === undefined ? [] : [{ index, field: 'type' as const, text: typeProblem }],
       ...spans.flatMap(span => {

@@ -60,7 +60,8 @@ async function ask (node: DatabaseNode): Promise<{ good: boolean, sentence: stri
     return { good: false, sentence: textIfAny(text, `platziverse-database.failure.${code}`) ?? help, detail: `${code}: ${detail}` }
   } catch (failed) {
     const { status = 0 } = failed as { status?: number }
-    return { good: false, sentence: [401, 403].includes(status) ? text('platziverse-database.test.forbidden') : text('platziverse-database.test.unreachable') }
+    const why = status === 401 || status === 403 ? 'forbidden' : 'unreachable'
+    return { good: false, sentence: text(`platziverse-database.test.${why}`) }
   }
 }
 

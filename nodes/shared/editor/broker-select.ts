@@ -51,7 +51,9 @@ export function watchBrokers (type: string): void {
 }
 
 /** For `oneditprepare`. `none` is the text for no broker, where a node can do without; `changed` is told of every choice. */
-export function prepareBrokerSelect (node: BrokerNode, { none, changed }: { none?: string, changed?: (broker: string) => void } = {}): void {
+export function prepareBrokerSelect (
+  node: BrokerNode, { none, changed }: { none?: string, changed?: (broker: string) => void } = {}
+): void {
   const select = $<HTMLSelectElement>(`#${selectId}`)
   const found = brokers()
   const add = (value: string, text: string) => $('<option>').val(value).text(text).appendTo(select)

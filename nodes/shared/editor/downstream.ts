@@ -68,5 +68,7 @@ export function wiresOf (eachLink: (callback: (link: Link) => void) => void): Fl
     if (links) links.push(link)
     else bySource.set(link.source.id, [link])
   })
-  return (id, port) => (bySource.get(id) ?? []).filter(link => port === undefined || link.sourcePort === port).map(link => link.target as FlowNode)
+  return (id, port) => (bySource.get(id) ?? [])
+    .filter(link => port === undefined || link.sourcePort === port)
+    .map(link => link.target as FlowNode)
 }

@@ -1,7 +1,9 @@
 // The fields that forms make themselves, such as those of a list's rows.
 
 /** A select of `choices`, each shown as `textOf` says. */
-export function select<Choice extends string> (choices: readonly Choice[], textOf: (choice: Choice) => string, value: string, label: string): JQuery {
+export function select<Choice extends string> (
+  choices: readonly Choice[], textOf: (choice: Choice) => string, value: string, label: string
+): JQuery {
   const field = $('<select>').attr('aria-label', label)
   for (const choice of choices) $('<option>').val(choice).text(textOf(choice)).appendTo(field)
   return field.val(value)

@@ -86,12 +86,18 @@ export interface Annotation {
   tooltip (node: EditorNode): string | undefined
 }
 
-type EventName = 'nodes:add' | 'nodes:remove' | 'nodes:change' | 'links:add' | 'links:remove' | 'flows:change' | 'flows:loaded' | 'workspace:dirty'
+type EventName =
+  | 'nodes:add' | 'nodes:remove' | 'nodes:change'
+  | 'links:add' | 'links:remove'
+  | 'flows:change' | 'flows:loaded'
+  | 'workspace:dirty'
 
 interface Editor {
   _ (key: string, options?: Record<string, string | number>): string
   nodes: {
-    registerType<Config extends object, Credentials extends string = never> (type: string, definition: Definition<Config, Credentials>): void
+    registerType<Config extends object, Credentials extends string = never> (
+      type: string, definition: Definition<Config, Credentials>
+    ): void
     getType (type: string): Definition<Record<string, unknown>> | undefined
     id (): string
     node (id: string): EditorNode | null
@@ -121,12 +127,14 @@ interface Editor {
 export const RED = (globalThis as unknown as { RED: Editor }).RED
 
 /**
- * Registers a node. Its validators see a node that an older version saved as `upgrade` has it: such a flow is as valid without its forms opened.
+ * Registers a node. To its validators, a node that an older version saved is what `upgrade` makes of it: an old flow is valid
+ * without its forms being opened.
  */
 export function registerNode<Config extends object, Credentials extends string = never> (
   type: string, upgrade: (saved: Partial<Config>) => Config, definition: Definition<Config, Credentials>
 ): void {
-  for (const [name, property] of Object.entries(definition.defaults) as Array<[keyof Config, Property<unknown, EditorNode & Config>]>) {
+  const properties = Object.entries(definition.defaults) as Array<[keyof Config, Property<unknown, EditorNode & Config>]>
+  for (const [name, property] of properties) {
     const { validate } = property
     if (validate === undefined) continue
     property.validate = function (value, options) {

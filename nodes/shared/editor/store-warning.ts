@@ -2,7 +2,7 @@ import { reaches, wiresOf, type FlowNode, type Flows } from './downstream.ts'
 import { RED, soonAfter, type EditorNode } from './red.ts'
 
 /** The outputs of an agent-in whose messages wait for a metric-store, in their order. */
-export const storedOutputs = ['connected', 'disconnected', 'message'] as const
+const storedOutputs = ['connected', 'disconnected', 'message'] as const
 export type StoredOutput = typeof storedOutputs[number]
 
 export interface StoreWarning {
