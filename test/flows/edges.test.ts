@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -7,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { connectAsync } from 'mqtt'
 import { generate, type Packet } from 'mqtt-packet'
 import { makeAuthority, withoutOpenssl } from '../helpers/certificates.ts'
+import { once } from '../helpers/events.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { connectPacket, fuzz, mutated, names, Random, seed, type Hostile } from '../helpers/hostile.ts'
 import { exampleFlow } from '../helpers/main-flow.ts'
@@ -185,7 +185,7 @@ test('whatever comes in at any edge, Node-RED lives on, nothing is left uncaught
   }))
   const othersAreServed = async (): Promise<void> => {
     for (const [i, honest] of others.entries()) {
-      const heard = once(honest as never, 'message', { signal: AbortSignal.timeout(10_000) })
+      const heard = once(honest, 'message', { signal: AbortSignal.timeout(10_000) })
       await honest.publishAsync(`honest/${i}`, 'x', { qos: 1 })
       await heard
     }

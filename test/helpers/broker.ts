@@ -43,7 +43,7 @@ export async function openBroker (t: Pick<TestContext, 'after'>, options: TestOp
   const events: ClientEvent[] = []
   place.on('client', event => { events.push(event) })
   t.after(() => removeBroker(id))
-  const listening = waitFor<ListenerState>(place as never, 'listener', ({ state }) => state === 'listening')
+  const listening = waitFor<ListenerState>(place, 'listener', ({ state }) => state === 'listening')
   await attachBroker(id, brokerOptions(options))
   const state = await listening
   const port = state.state === 'listening' ? state.port : 0

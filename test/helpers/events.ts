@@ -1,7 +1,15 @@
-import { once, type EventEmitter } from 'node:events'
+import { EventEmitter, once as nodeOnce } from 'node:events'
+
+/** Whatever emits events: of Node.js, of MQTT.js, or one of ours that names its events in its type. */
+export interface Emitter { on (event: never, listener: never): unknown }
+
+/** Node's own, which takes an emitter whatever events its type names. */
+export function once (emitter: Emitter, event: string, options?: { signal: AbortSignal }): ReturnType<typeof nodeOnce> {
+  return nodeOnce(emitter as EventEmitter, event, options)
+}
 
 /** The first event that passes `test`, or an error after `ms`. */
-export async function waitFor<T> (emitter: EventEmitter, event: string, test: (value: T) => boolean = () => true, ms = 30_000): Promise<T> {
+export async function waitFor<T> (emitter: Emitter, event: string, test: (value: T) => boolean = () => true, ms = 30_000): Promise<T> {
   const signal = AbortSignal.timeout(ms)
   for (;;) {
     const [value] = await once(emitter, event, { signal }).catch(() => { throw new Error(`no such event "${event}" within ${ms} ms`) })

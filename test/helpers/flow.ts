@@ -3,16 +3,17 @@ import { createRequire } from 'node:module'
 import { after, afterEach, before } from 'node:test'
 import type { Node, NodeMessage } from 'node-red'
 import helper from 'node-red-node-test-helper'
+import { brokerUrl } from '../../lib/registry/broker-url.ts'
 import agentIn from '../../nodes/agent-in/agent-in.ts'
 import agentOut from '../../nodes/agent-out/agent-out.ts'
+import metricQuery from '../../nodes/metric-query/metric-query.ts'
+import metricStore from '../../nodes/metric-store/metric-store.ts'
 import bridge from '../../nodes/platziverse-bridge/platziverse-bridge.ts'
 import broker from '../../nodes/platziverse-broker/platziverse-broker.ts'
 import database from '../../nodes/platziverse-database/platziverse-database.ts'
-import metricQuery from '../../nodes/metric-query/metric-query.ts'
-import metricStore from '../../nodes/metric-store/metric-store.ts'
-import { brokerUrl } from '../../lib/registry/broker-url.ts'
 import { closeAll } from '../../nodes/shared/broker.ts'
 import { until } from './events.ts'
+import { loadNodes } from './loaded-nodes.ts'
 
 const require = createRequire(import.meta.url)
 const changeNode: unknown = require('@node-red/nodes/core/function/15-change.js')
@@ -23,6 +24,8 @@ export interface TestFlow {
   /** What reached a helper node, in order. */
   received (id: string): Array<NodeMessage & Record<string, unknown>>
   node (id: string): Node
+  /** Gives a message to a node. */
+  receive (id: string, message: object): void
   /** What nodes logged as errors or warnings. */
   log (): string[]
   /** The last status that a node showed. */
@@ -41,7 +44,7 @@ export function useNodeRed (): (flow: object[], credentials?: object) => Promise
   })
   return async (flow, credentials = {}) => {
     const received = new Map<string, Array<NodeMessage & Record<string, unknown>>>()
-    await helper.load([broker, bridge, agentIn, database, metricStore, metricQuery, agentOut, changeNode, functionNode, splitNodes] as never, flow as never, credentials as never)
+    await loadNodes([broker, bridge, agentIn, database, metricStore, metricQuery, agentOut, changeNode, functionNode, splitNodes], flow, credentials)
     for (const { id, type } of flow as Array<{ id: string, type: string }>) {
       if (type !== 'helper') continue
       const messages: Array<NodeMessage & Record<string, unknown>> = []
@@ -51,6 +54,7 @@ export function useNodeRed (): (flow: object[], credentials?: object) => Promise
     return {
       received: id => received.get(id) ?? [],
       node: id => helper.getNode(id) as Node,
+      receive: (id, message) => { helper.getNode(id).receive(message as NodeMessage) },
       log: () => (helper.log().args as Array<[{ level: number, msg: unknown }]>).filter(([{ level }]) => level <= 30 && level > 0).map(([{ msg }]) => String((msg as Error | undefined)?.message ?? msg)),
       status: id => {
         // The test helper spies on the method that all nodes share.

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { connectAsync } from 'mqtt'
 import knexFactory from 'knex'
+import { connectAsync } from 'mqtt'
 import { until } from '../helpers/events.ts'
 import { useNodeRed } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
@@ -46,7 +46,7 @@ test('one bad metric of several is reported with its place, and the others are s
 
 test('metric-store keeps the good metrics of any other node, and warns of what it left out', async t => {
   const { flow, types } = await platform(t)
-  for (let i = 0; i < 20; i++) flow.node('store').receive({ topic: 'agent/message', payload: message } as never)
+  for (let i = 0; i < 20; i++) flow.receive('store', { topic: 'agent/message', payload: message })
   await until(() => flow.received('stored').length, n => n === 20)
   assert.deepEqual(await types(), ['a', 'd'])
   assert.deepEqual(flow.log().filter(line => line.startsWith('Metrics')), ['Metrics were left out, and the others of their message stored: metrics[1].value must be a finite number, a boolean, or a string of at most 1 KiB. metrics[2].value must be a finite number, a boolean, or a string of at most 1 KiB.'])

@@ -5,6 +5,7 @@ import helper from 'node-red-node-test-helper'
 import { verifyPassword } from '../../lib/broker/access/passwords.ts'
 import { registerAdmin } from '../../nodes/platziverse-broker/admin.ts'
 import type { RED } from '../../nodes/shared/red.ts'
+import { loadNodes } from '../helpers/loaded-nodes.ts'
 import { skipWithoutNodeRed, startNodeRed } from '../helpers/node-red.ts'
 
 // Node-RED 5 does not run on Node 20.
@@ -14,7 +15,7 @@ helper.init(createRequire(import.meta.url).resolve(nodeRed))
 let registered: number[] = []
 before(async () => {
   await new Promise<void>(resolve => helper.startServer(resolve))
-  await helper.load(((RED: RED) => {
+  await loadNodes((RED: RED) => {
     const { mock: spy } = mock.method(RED.httpAdmin, 'post')
     registered = [1, 2].map(() => {
       registerAdmin(RED)
@@ -23,7 +24,7 @@ before(async () => {
       return calls
     })
     spy.restore()
-  }) as never, [])
+  }, [])
 })
 after(async () => {
   await helper.unload()

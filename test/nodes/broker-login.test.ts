@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { describe, test, type TestContext } from 'node:test'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import { generate, type Packet } from 'mqtt-packet'
@@ -11,7 +10,7 @@ import { LoginQuestions, type Question } from '../../lib/broker/login/login-ques
 import { attachBroker, findBroker } from '../../lib/registry/registry.ts'
 import { brokerOptions, openBroker, type TestBroker } from '../helpers/broker.ts'
 import { makeAuthority, withoutOpenssl } from '../helpers/certificates.ts'
-import { until } from '../helpers/events.ts'
+import { once, until } from '../helpers/events.ts'
 import { useNodeRed, type TestFlow } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { rawSocket } from '../helpers/raw-client.ts'
@@ -189,11 +188,11 @@ test('who decides may change: then all log in again, and those who are on their 
   const { decide } = asking(() => true)
   const users = [{ username: 'bob', hash: await hashPassword('right') }]
   const broker = await openBroker(t, { host: '127.0.0.1', decide })
-  const gone = once(await broker.client({ username: 'ana', password: 'x' }) as never, 'close')
+  const gone = once(await broker.client({ username: 'ana', password: 'x' }), 'close')
   await attach(broker, { host: '127.0.0.1', users })
   await gone
   const user = await broker.client({ username: 'bob', password: 'right' })
-  const alsoGone = once(user as never, 'close')
+  const alsoGone = once(user, 'close')
   await attach(broker, { host: '127.0.0.1', users, decide })
   await alsoGone
   // At another step of the way in each time.

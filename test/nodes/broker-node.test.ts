@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
 import helper from 'node-red-node-test-helper'
 import { hashPassword } from '../../lib/broker/access/passwords.ts'
 import { findBroker } from '../../lib/registry/registry.ts'
-import { until } from '../helpers/events.ts'
+import { once, until } from '../helpers/events.ts'
 import { useNodeRed, type TestFlow } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { rawSocket } from '../helpers/raw-client.ts'
@@ -97,7 +96,7 @@ test('the input lists clients, hangs up on one and clears what is retained', asy
   assert.deepEqual(JSON.parse(JSON.stringify(info)), { clientId: 'one', address: '127.0.0.1', clean: true, subscriptions: [{ topic: 'a/#', qos: 1 }] })
   assert.deepEqual(await ask(flow, 'clearRetained', { topic: 'a/b' }), { topic: 'a/b', cleared: true })
   assert.deepEqual(await ask(flow, 'clearRetained', { topic: 'a/b' }), { topic: 'a/b', cleared: false })
-  const closed = once(client as never, 'close')
+  const closed = once(client, 'close')
   assert.deepEqual(await ask(flow, 'disconnect', { clientId: 'one', seconds: 60 }), { clientId: 'one', seconds: 60, disconnected: true })
   await closed
   await assert.rejects(connect(t, url, { clientId: 'one' }))
@@ -136,7 +135,7 @@ test('what the input does not understand goes to catch nodes with a code', async
   await flow.url('broker')
   for (const [topic, payload] of [['dance', {}], ['disconnect', {}], ['disconnect', { clientId: 'a', seconds: -1 }], ['clearRetained', 'a'], ['endSession', { clientId: 'nobody' }], ['forgetAgent', { uuid: 'nobody' }], [undefined, undefined]] as const) {
     const before = flow.received('caught').length
-    flow.node('broker').receive({ topic, payload } as never)
+    flow.receive('broker', { topic, payload })
     const caught = await until(() => flow.received('caught')[before], message => message !== undefined)
     assert.match((caught?.['error'] as { message: string }).message, /^BROKER_COMMAND_INVALID/)
   }
@@ -148,7 +147,7 @@ test('MQTT is spoken on a path of Node-RED\'s own server, to users only', async 
   const client = await connect(t, `ws://127.0.0.1:${serverPort()}/mqtt`)
   const other = await connect(t, url)
   await client.subscribeAsync('a')
-  const heard = once(client as never, 'message')
+  const heard = once(client, 'message')
   await other.publishAsync('a', 'hello')
   assert.equal((await heard)[1].toString(), 'hello')
   // Behind a proxy nobody is known to be of this machine.
@@ -188,7 +187,7 @@ test('retained messages on disk are there again after the broker was removed and
   await helper.unload()
   const again = await brokerFlow(config)
   const reader = await connect(t, await again.url('broker'))
-  const heard = once(reader as never, 'message')
+  const heard = once(reader, 'message')
   await reader.subscribeAsync('a')
   assert.equal((await heard)[1].toString(), 'kept')
 })

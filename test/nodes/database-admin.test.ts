@@ -16,6 +16,7 @@ import database from '../../nodes/platziverse-database/platziverse-database.ts'
 import type { RED } from '../../nodes/shared/red.ts'
 import { onEachServer, type OpenDatabase } from '../helpers/databases.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
+import { loadNodes } from '../helpers/loaded-nodes.ts'
 import type { Mariadb } from '../helpers/mariadb.ts'
 import { freePort, skipWithoutNodeRed, startNodeRed } from '../helpers/node-red.ts'
 
@@ -31,12 +32,12 @@ helper.init(createRequire(import.meta.url).resolve(nodeRed), { userDir: folder }
 let again = -1
 before(async () => {
   await new Promise<void>(resolve => helper.startServer(resolve))
-  await helper.load([database, (RED: RED) => {
+  await loadNodes([database, (RED: RED) => {
     const { mock: spy } = mock.method(RED.httpAdmin, 'post')
     registerAdmin(RED)
     again = spy.callCount()
     spy.restore()
-  }] as never, [flow] as never, { [id]: { user: 'ana', password: deployed } } as never)
+  }], [flow], { [id]: { user: 'ana', password: deployed } })
 })
 after(async () => {
   await helper.unload()
@@ -149,7 +150,7 @@ test('the endpoint says what is empty, and does not take this machine instead', 
 })
 
 test('the endpoint answers whatever it is sent', async () => {
-  const { status } = await helper.request().post('/platziverse/database/test').send([] as never)
+  const { status } = await helper.request().post('/platziverse/database/test').send([] as object)
   assert.equal(status, 200)
   for (const config of [{ client: 'oracle' }, { client: 'sqlite', filename: 7 }, { client: 'sqlite', filename: '/dev/null/x', overrides: 'none' }]) {
     assert.equal((await ask(config)).ok, false, JSON.stringify(config))

@@ -80,7 +80,7 @@ test('a message that comes to the store as another one is stored and not acknowl
   client.publish('agent/message', reading(1, { timestamp: 1_700_000_000_000 }), { qos: 1 }, () => undefined)
   // As after a join, or a file: a message of its own.
   const { topic, payload } = await until(() => flow.received('beside')[0], message => message !== undefined) ?? {}
-  flow.node('store').receive({ topic, payload } as never)
+  flow.receive('store', { topic, payload })
   const line = await until(() => flow.log().find(line => line.includes('DELIVERY')), line => line !== undefined)
   assert.match(line ?? '', /^DELIVERY_LOST: 1 message was stored without msg\.delivery/)
   assert.deepEqual(await values(knex), [1])

@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict'
 import { createServer, type AddressInfo } from 'node:net'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
-import { connectAsync } from 'mqtt'
 import knexFactory from 'knex'
+import { connectAsync } from 'mqtt'
 import { fingerprint } from '../../lib/messages/fingerprint.ts'
 import type { DatabaseNode } from '../../nodes/platziverse-database/platziverse-database.ts'
+import { once, until } from '../helpers/events.ts'
 import { useNodeRed } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
-import { until } from '../helpers/events.ts'
 import { reading } from '../helpers/messages.ts'
 
 const load = useNodeRed()
@@ -104,7 +103,7 @@ test('a flow without a metric-store is told so after the time limit, and nothing
   const sender = await connect(t, await flow.url('broker'))
   let acknowledged = false
   sender.publish('agent/message', reading(), { qos: 1 }, error => { acknowledged = !error })
-  await once(sender as never, 'close')
+  await once(sender, 'close')
   const message = await until(() => flow.received('caught')[0], message => message !== undefined)
   assert.match((message?.error as { message: string }).message, /DELIVERY_UNSETTLED: .*metric-store/)
   assert.equal(acknowledged, false)
@@ -125,8 +124,8 @@ test('nodes without a broker or a database say so, and their messages end as err
   const { flow } = await mainFlow(t, { in: { broker: '' }, store: { database: 'nowhere', wires: [[]] }, out: { broker: '' } })
   await until(() => flow.status('out'), status => status?.text === 'BROKER_MISSING')
   assert.deepEqual([flow.status('in')?.text, flow.status('store')?.text], ['BROKER_MISSING', 'DATABASE_MISSING'])
-  flow.node('store').receive({ topic: 'agent/message', payload: JSON.parse(reading()) } as never)
-  flow.node('out').receive({ topic: 'a', payload: 'b' } as never)
+  flow.receive('store', { topic: 'agent/message', payload: JSON.parse(reading()) })
+  flow.receive('out', { topic: 'a', payload: 'b' })
   const caught = await until(() => flow.received('caught'), messages => messages.length === 2)
   assert.deepEqual(caught.map(({ error }) => (error as { message: string }).message.split(':')[0]).sort(), ['BROKER_MISSING', 'DATABASE_MISSING'])
 })
@@ -134,7 +133,7 @@ test('nodes without a broker or a database say so, and their messages end as err
 test('agent-out refuses a topic with a wildcard, and a broker that is not there', async t => {
   const { flow } = await mainFlow(t, { out: { retain: true } })
   await flow.url('broker')
-  flow.node('out').receive({ topic: 'a/#', payload: 'b' } as never)
+  flow.receive('out', { topic: 'a/#', payload: 'b' })
   const [message] = await until(() => flow.received('caught'), messages => messages.length === 1)
   assert.match((message?.error as { message: string }).message, /PUBLISH_TOPIC_INVALID: The topic a\/# has a wildcard/)
 })
@@ -155,9 +154,9 @@ test('agent-out publishes by its template, with its QoS and as retained', async 
 
 test('metric-store stores what any other node sends, and refuses what breaks the contract', async t => {
   const { flow } = await mainFlow(t)
-  flow.node('store').receive({ topic: 'agent/message', payload: reading('b') } as never)
-  flow.node('store').receive({ topic: 'agent/message', payload: { agent: { uuid: 'b' } } } as never)
-  flow.node('store').receive({ topic: 'other', payload: 1 } as never)
+  flow.receive('store', { topic: 'agent/message', payload: reading('b') })
+  flow.receive('store', { topic: 'agent/message', payload: { agent: { uuid: 'b' } } })
+  flow.receive('store', { topic: 'other', payload: 1 })
   const message = await until(() => flow.received('stored')[0], message => message !== undefined)
   assert.deepEqual(message?.stored, { agentId: 1, metrics: 3, duplicates: 0 })
   const caught = await until(() => flow.received('caught'), messages => messages.length === 2)
@@ -168,7 +167,7 @@ test('a message that the flow broke on its way is not acknowledged', async t => 
   const { flow } = await mainFlow(t, { in: { wires: [['store'], ['store'], ['break'], []] }, rejected: { id: 'break', type: 'change', rules: [{ t: 'delete', p: 'payload.metrics', pt: 'msg' }], wires: [['store']] } })
   const sender = await connect(t, await flow.url('broker'))
   sender.publish('agent/message', reading(), { qos: 1 }, () => undefined)
-  await once(sender as never, 'close')
+  await once(sender, 'close')
   const [message] = await until(() => flow.received('caught'), messages => messages.length >= 1)
   assert.match((message?.error as { message: string }).message, /FIELD_INVALID/)
 })
@@ -191,7 +190,7 @@ test('a database that cannot be opened: red status, one error, nothing acknowled
 test('the status tells of metrics that were deleted', async t => {
   const day = 24 * 3_600_000
   const { flow } = await mainFlow(t, { database: { rawDays: '1', hourDays: '0', dayDays: '0' } })
-  flow.node('store').receive({ topic: 'agent/message', payload: JSON.parse(reading('a', { timestamp: Date.now() - 3 * day })) } as never)
+  flow.receive('store', { topic: 'agent/message', payload: JSON.parse(reading('a', { timestamp: Date.now() - 3 * day })) })
   await until(() => flow.received('stored'), messages => messages.length === 1)
   const { retention } = flow.node('database') as unknown as DatabaseNode
   assert.ok(retention)

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import { until } from '../helpers/events.ts'
 import { useNodeRed, type TestFlow } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
-import { until } from '../helpers/events.ts'
 
 const load = useNodeRed()
 const start = 19_675 * 86_400_000
@@ -23,7 +23,7 @@ async function queryFlow (t: TestContext, changes: object = {}) {
     ...['stored', 'answers', 'joined', 'caught'].map(id => ({ id, type: 'helper' }))
   ].map(node => node.type === 'tab' ? node : { ...node, z: 'tab', x: 1, y: 1 }))
   for (let i = 0; i < 10; i++) {
-    for (const uuid of ['a', 'b']) flow.node('store')?.receive({ topic: 'agent/message', payload: { agent: { uuid, name: uuid.toUpperCase() }, metrics: [{ type: 'cpu', value: i }], timestamp: start + i * 1000 } } as never)
+    for (const uuid of ['a', 'b']) flow.receive('store', { topic: 'agent/message', payload: { agent: { uuid, name: uuid.toUpperCase() }, metrics: [{ type: 'cpu', value: i }], timestamp: start + i * 1000 } })
   }
   await until(() => flow.received('stored').length, n => n === 20)
   return flow
@@ -36,7 +36,7 @@ function answersOf (flow: TestFlow): Message[] {
 /** Sends one message; the first answer to it. */
 async function ask (flow: TestFlow, query?: unknown, others: object = {}): Promise<Message> {
   const before = answersOf(flow).length
-  flow.node('query').receive({ ...others, ...query === undefined ? {} : { query } } as never)
+  flow.receive('query', { ...others, ...query === undefined ? {} : { query } })
   return await until(() => answersOf(flow)[before], message => message !== undefined) as Message
 }
 
@@ -88,7 +88,7 @@ test('what goes wrong goes to a catch node, with its code, and shows', async t =
     [{ most: 1_000_000 }, 'QUERY_INVALID'],
     ['select * from agents', 'QUERY_INVALID']
   ]
-  for (const [query] of cases) flow.node('query').receive({ query } as never)
+  for (const [query] of cases) flow.receive('query', { query })
   const caught = await until(() => flow.received('caught'), messages => messages.length === cases.length)
   const codes = caught.map(({ query, error }) => [query, (error as { message: string }).message.split(':')[0]])
   assert.deepEqual(new Set(codes.map(code => JSON.stringify(code))), new Set(cases.map(code => JSON.stringify(code))))
@@ -99,7 +99,7 @@ test('what goes wrong goes to a catch node, with its code, and shows', async t =
 test('with a database that was closed every question is an error', async t => {
   const flow = await queryFlow(t)
   await (flow.node('database') as unknown as { store: { close (): Promise<void> } }).store.close()
-  flow.node('query').receive({} as never)
+  flow.receive('query', {})
   const [closed] = await until(() => flow.received('caught'), messages => messages.length === 1)
   assert.match((closed?.error as { message: string }).message, /^DATABASE_MISSING: The database was closed/)
 })
@@ -108,7 +108,7 @@ test('without a database every question is an error, and the node says so', asyn
   const nodes = [{ id: 'query', type: 'metric-query', database: '', wires: [[]] }, { id: 'errors', type: 'catch', scope: null, wires: [['caught']] }, { id: 'caught', type: 'helper' }]
   const flow = await load([{ id: 'tab', type: 'tab' }, ...nodes.map(node => ({ ...node, z: 'tab', x: 1, y: 1 }))])
   await until(() => flow.status('query'), status => status?.text === 'DATABASE_MISSING')
-  flow.node('query').receive({} as never)
+  flow.receive('query', {})
   const [missing] = await until(() => flow.received('caught'), messages => messages.length === 1)
   assert.match((missing?.error as { message: string }).message, /^DATABASE_MISSING/)
 })

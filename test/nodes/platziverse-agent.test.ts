@@ -9,6 +9,7 @@ import agentNode from '../../nodes/platziverse-agent/platziverse-agent.ts'
 import brokerNode from '../../nodes/platziverse-broker/platziverse-broker.ts'
 import { closeAll } from '../../nodes/shared/broker.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
+import { called, loadNodes, withText } from '../helpers/loaded-nodes.ts'
 import { makeAgent, startBroker } from '../lib/agent/broker.ts'
 
 // Node-RED 5 does not run on Node 20.
@@ -32,22 +33,9 @@ async function load ({ t, userDir, config, credentials }: Load) {
     { id: 'catch1', type: 'catch', scope: ['agent1'], wires: [['failed']] },
     { id: 'failed', type: 'helper' }
   ]
-  await helper.load(agentNode as never, flow as never, { agent1: credentials ?? {} } as never)
+  await loadNodes(agentNode, flow, { agent1: credentials ?? {} })
   return { node: helper.getNode('agent1'), out: helper.getNode('out'), done: helper.getNode('done'), failed: helper.getNode('failed'), userDir: folder }
 }
-
-/** The arguments of the first call of a node's method that passes `check`. */
-async function called (node: ReturnType<typeof helper.getNode>, method: string, check: (first: never) => boolean): Promise<never> {
-  const spy = (node as never as Record<string, { getCalls (): { thisValue: unknown, args: never[] }[] }>)[method]!
-  const signal = AbortSignal.timeout(10_000)
-  for (;;) {
-    const found = spy.getCalls().find(({ thisValue, args }) => thisValue === node && check(args[0]!))
-    if (found) return found.args[0]!
-    await once(node, `call:${method}`, { signal })
-  }
-}
-
-const text = (pattern: RegExp) => ({ text }: { text: string }) => pattern.test(text)
 
 test('the node reports the chosen host metrics and shows that it is connected', async t => {
   const broker = await startBroker(t)
@@ -55,8 +43,8 @@ test('the node reports the chosen host metrics and shows that it is connected', 
   const [message] = await broker.arrived('agent/message')
   assert.deepEqual(message?.payload.metrics?.map(({ type }) => type), ['memoryUsed', 'memoryUsedPercent', 'diskUsedPercent'])
   assert.deepEqual({ ...message.payload.agent, uuid: '', hostname: '' }, { uuid: '', username: 'ana', name: 'Roof', hostname: '', pid: process.pid })
-  await called(node, 'status', text(/status\.connecting/) as never)
-  const { fill, shape } = await called(node, 'status', text(/status\.connected/) as never)
+  await called(node, 'status', withText(/status\.connecting/))
+  const { fill, shape } = await called(node, 'status', withText(/status\.connected/))
   assert.deepEqual([fill, shape], ['green', 'dot'])
 })
 
@@ -156,20 +144,20 @@ test('the address is the one of the chosen broker, wherever it listens and whene
     { id: 'broker1', type: 'platziverse-broker', port: 0, wires: [['clients'], []] },
     { id: 'clients', type: 'helper' }
   ]
-  await helper.load([agentNode, brokerNode] as never, flow as never)
-  await called(helper.getNode('agent1'), 'status', text(/status\.connected/) as never)
+  await loadNodes([agentNode, brokerNode], flow)
+  await called(helper.getNode('agent1'), 'status', withText(/status\.connected/))
 })
 
 test('a broker that does not answer is shown at once, and warned of once', async t => {
   const { node } = await load({ t })
-  const { fill } = await called(node, 'status', text(/status\.error/) as never)
+  const { fill } = await called(node, 'status', withText(/status\.error/))
   assert.equal(fill, 'red')
   assert.match(await called(node, 'warn', () => true), /^AGENT_UNREACHABLE/)
 })
 
 test('a wrong option is shown, told, and answers every message', async t => {
   const { node, failed } = await load({ t, config: { url: 'nowhere' } })
-  assert.equal((await called(node, 'status', text(/status\.error/) as never) as { fill: string }).fill, 'red')
+  assert.equal((await called(node, 'status', withText(/status\.error/))).fill, 'red')
   assert.match(await called(node, 'error', () => true), /^AGENT_OPTION_INVALID: mqtt\.url/)
   node.receive({ payload: { type: 'a', value: 1 } })
   const [message] = await once(failed, 'input', { signal: AbortSignal.timeout(10_000) })

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { after, afterEach, before, test, type TestContext } from 'node:test'
@@ -13,6 +12,7 @@ import { openBroker, type TestBroker } from '../helpers/broker.ts'
 import { makeAuthority, withoutOpenssl } from '../helpers/certificates.ts'
 import { until } from '../helpers/events.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
+import { called, loadNodes, withText } from '../helpers/loaded-nodes.ts'
 import { freePort } from '../helpers/node-red.ts'
 
 // Node-RED 5 does not run on Node 20.
@@ -26,7 +26,6 @@ afterEach(async () => { await helper.unload(); await closeAll() })
 
 const topics = [{ direction: 'both', filter: 'a/#', qos: '1', localPrefix: '', remotePrefix: 'far/' }]
 
-type Status = { fill: string, text?: string }
 type Message = { topic: string, payload: Record<string, unknown> }
 
 /** Deploy a broker and a bridge of it. */
@@ -37,24 +36,11 @@ async function load (t: TestContext, config: object, credentials = {}, others: o
     { id: 'broker1', type: 'platziverse-broker', port: 0, wires: [[], []] },
     { id: 'out', type: 'helper' }
   ]
-  await helper.load([tlsNode, bridgeNode, brokerNode] as never, [...flow, ...others] as never, { bridge1: credentials } as never)
+  await loadNodes([tlsNode, bridgeNode, brokerNode], [...flow, ...others], { bridge1: credentials })
   const sent: Message[] = []
-  helper.getNode('out').on('input', message => { sent.push(message as never) })
+  helper.getNode('out').on('input', message => { sent.push(message as Message) })
   return { node: helper.getNode('bridge1'), sent, local: findBroker('broker1') }
 }
-
-/** The arguments of the first call of a node's method that passes `check`. */
-async function called<T> (node: ReturnType<typeof helper.getNode>, method: string, check: (first: T) => boolean): Promise<T> {
-  const spy = (node as never as Record<string, { getCalls (): { thisValue: unknown, args: never[] }[] }>)[method]!
-  const signal = AbortSignal.timeout(10_000)
-  for (;;) {
-    const found = spy.getCalls().find(({ thisValue, args }) => thisValue === node && check(args[0]!))
-    if (found) return found.args[0]!
-    await once(node, `call:${method}`, { signal })
-  }
-}
-
-const text = (pattern: RegExp) => ({ text = '' }: { text?: string }) => pattern.test(text)
 
 async function connected (remote: TestBroker): Promise<void> {
   await until(() => remote.place.clients(), clients => clients.some(({ subscriptions }) => subscriptions.length > 0))
@@ -72,7 +58,7 @@ test('messages cross both ways, and the status and the output tell of it', async
   await until(() => [here, there], () => here?.length === 2 && there?.length === 2)
   assert.deepEqual(here?.sort(), ['a/1 out', 'a/2 in'])
   assert.deepEqual(there?.sort(), ['far/a/1 out', 'far/a/2 in'])
-  const { fill } = await called<Status>(node, 'status', text(/status\.connected/))
+  const { fill } = await called(node, 'status', withText(/status\.connected/))
   assert.equal(fill, 'green')
   await until(() => sent, messages => messages.some(({ topic, payload }) => topic === 'statistics' && payload['sent'] === 1 && payload['received'] === 1))
   const from = sent.length
@@ -95,7 +81,7 @@ test('the tls-config node says whom to trust', { skip: withoutOpenssl }, async t
   const remote = await openBroker(t, { listeners: [{ transport: 'tls', host: '', port: 0, tls: authority.issue('server') }] })
   const url = remote.url.replace('mqtt:', 'mqtts:')
   const stranger = await load(t, { url })
-  await called(stranger.node, 'status', text(/^BRIDGE_CERTIFICATE_REFUSED/))
+  await called(stranger.node, 'status', withText(/^BRIDGE_CERTIFICATE_REFUSED/))
   await helper.unload()
   const tls = { id: 'tls1', type: 'tls-config', ca: join(folder, 'ca.crt'), verifyservercert: true }
   await load(t, { url, tls: 'tls1' }, {}, [tls])
@@ -104,7 +90,7 @@ test('the tls-config node says whom to trust', { skip: withoutOpenssl }, async t
 
 test('an address where nobody answers is red and warned of once', async t => {
   const { node } = await load(t, { url: `mqtt://127.0.0.1:${await freePort()}` })
-  const { fill } = await called<Status>(node, 'status', text(/^BRIDGE_UNREACHABLE/))
+  const { fill } = await called(node, 'status', withText(/^BRIDGE_UNREACHABLE/))
   assert.equal(fill, 'red')
   assert.match(await called<string>(node, 'warn', () => true), /^BRIDGE_UNREACHABLE/)
 })
@@ -116,7 +102,7 @@ for (const [code, config] of [
 ] as const) {
   test(`${JSON.stringify(config)} is ${code}`, async t => {
     const { node } = await load(t, config)
-    assert.equal((await called<Status>(node, 'status', text(new RegExp(`^${code}$`)))).fill, 'red')
+    assert.equal((await called(node, 'status', withText(new RegExp(`^${code}$`)))).fill, 'red')
     assert.match(await called<string>(node, 'error', () => true), new RegExp(`^${code}`))
   })
 }
@@ -125,7 +111,7 @@ test('what waits for the other broker survives a deploy', async t => {
   const url = `mqtt://127.0.0.1:${await freePort()}`
   const first = await load(t, { url })
   for (let i = 0; i < 5; i++) await first.local.publish({ topic: 'a', payload: String(i), qos: 1, retain: false })
-  await called(first.node, 'status', text(/status\.waiting/))
+  await called(first.node, 'status', withText(/status\.waiting/))
   await helper.unload()
   const remote = await openBroker(t, { port: Number(new URL(url).port) })
   const there: string[] = []
@@ -138,7 +124,7 @@ test('what waits for the other broker survives a deploy', async t => {
 test('a bridge whose login was lost with the credentials connects to nothing, and says so', async t => {
   const remote = await openBroker(t)
   const { node } = await load(t, { url: remote.url, hasLogin: true })
-  await called(node, 'status', text(/^CREDENTIALS_LOST$/))
+  await called(node, 'status', withText(/^CREDENTIALS_LOST$/))
   await called<unknown>(node, 'error', error => String(error).startsWith('CREDENTIALS_LOST: '))
   assert.equal(remote.place.statistics().connections, 0)
 })
@@ -161,6 +147,6 @@ test('PKCS#12 files of tls-config nodes serve a listener, and say who the bridge
     tls('server'), tls('bridge')
   ]
   const secret = { passphrase: 'open sesame' }
-  await helper.load([tlsNode, bridgeNode, brokerNode] as never, flow as never, { 'tls-server': secret, 'tls-bridge': secret } as never)
+  await loadNodes([tlsNode, bridgeNode, brokerNode], flow, { 'tls-server': secret, 'tls-bridge': secret })
   await until(() => findBroker('far').clients().map(({ username }) => username), ([username]) => username === 'bridge')
 })

@@ -73,7 +73,7 @@ test('equal pulses that the agent library reports in one millisecond are a metri
 
 test('equal pulses from any other node are a metric each', async t => {
   const { flow, knex } = await platform(t)
-  for (let i = 0; i < 50; i++) flow.node('store').receive({ topic: 'agent/message', payload: pulse } as never)
+  for (let i = 0; i < 50; i++) flow.receive('store', { topic: 'agent/message', payload: pulse })
   await until(() => flow.received('stored').length, n => n === 50)
   assert.equal(await rows(knex), 50)
 })
@@ -91,10 +91,10 @@ test('a pulse keeps its key through a flow that returns the payload alone', asyn
   const socket = await rawClient(t, port, 'c1')
   socket.write(segment(50, pulse))
   const messages = await until(() => [...flow.received('stored')], messages => messages.length === 50)
-  for (const { topic, payload } of messages) flow.node('store').receive({ topic, payload } as never)
+  for (const { topic, payload } of messages) flow.receive('store', { topic, payload })
   await until(() => flow.received('stored').length, n => n === 100)
   // And once more, as a flow that tries again does.
-  for (const { topic, payload } of messages) flow.node('store').receive({ topic, payload } as never)
+  for (const { topic, payload } of messages) flow.receive('store', { topic, payload })
   await until(() => flow.received('stored').length, n => n === 150)
   assert.equal(await rows(knex), 50)
 })

@@ -78,7 +78,7 @@ test('the range can be as wide as one likes', async t => {
 
 test('metric-store takes s, µs and ns of any other node too, and refuses what is before 2000 or after tomorrow', async t => {
   const { flow, times } = await platform(t)
-  const give = (timestamp: unknown) => { flow.node('store').receive({ topic: 'agent/message', payload: { agent: { uuid: 'a' }, metrics: [{ type: 'a', value: 1 }], timestamp } } as never) }
+  const give = (timestamp: unknown) => { flow.receive('store', { topic: 'agent/message', payload: { agent: { uuid: 'a' }, metrics: [{ type: 'a', value: 1 }], timestamp } }) }
   for (const timestamp of [Math.floor(now / 1_000), now * 1_000, now * 1_000_000, 946_771_200_000]) give(timestamp)
   for (const timestamp of [5, now * 10]) give(timestamp)
   await until(() => flow.received('stored').length, n => n === 4)

@@ -133,7 +133,7 @@ async function open (t: TestContext, bridge: Bridge, remote: Side, options: Opti
 }
 
 async function connected (bridge: Bridge): Promise<void> {
-  await waitFor<{ state: string }>(bridge as never, 'state', ({ state }) => state === 'connected')
+  await waitFor<{ state: string }>(bridge, 'state', ({ state }) => state === 'connected')
 }
 
 /** Resolved when something that is published there comes through. */
@@ -303,7 +303,7 @@ describe('with Mosquitto', { skip: withoutMosquitto }, () => {
     first.open()
     await connected(first)
     const b = await client(t, remote)
-    const problem = waitFor<PlatziverseError>(first as never, 'problem')
+    const problem = waitFor<PlatziverseError>(first, 'problem')
     await until(async () => {
       await b.publishAsync('a', 'first', { qos: 1 })
       return taken
@@ -355,7 +355,7 @@ describe('with Mosquitto', { skip: withoutMosquitto }, () => {
     await there.came(1)
 
     const distrustful = makeBridge(t, local, remote, { topics: [row('out', 'a')], tls: mine })
-    const problem = waitFor<PlatziverseError>(distrustful as never, 'problem')
+    const problem = waitFor<PlatziverseError>(distrustful, 'problem')
     distrustful.open()
     assert.equal((await problem).code, 'BRIDGE_CERTIFICATE_REFUSED')
   })
@@ -366,7 +366,7 @@ test('a topic that the other broker does not let it hear is told, and the others
   const refusing = await aedesBroker(t, { authorizeSubscribe: (_client, subscription, done) => { done(null, subscription.topic === 'no' ? null : subscription) } })
   const here = await listen(t, local)
   const bridge = makeBridge(t, local, refusing, { topics: [row('in', 'no'), row('in', 'yes')] })
-  const problem = waitFor<PlatziverseError>(bridge as never, 'problem')
+  const problem = waitFor<PlatziverseError>(bridge, 'problem')
   bridge.open()
   const { code, detail } = await problem
   assert.equal(code, 'BRIDGE_SUBSCRIPTION_REFUSED')
@@ -434,7 +434,7 @@ test('brokers that bridge to each other do not send a message round for ever, an
   const there = await listen(t, other)
   const bridges = [makeBridge(t, one, other, options), makeBridge(t, other, one, options)] as const
   // It is said once, and what probes whether a bridge has subscribed may come round often enough.
-  const problem = Promise.race(bridges.map(bridge => waitFor<PlatziverseError>(bridge as never, 'problem')))
+  const problem = Promise.race(bridges.map(bridge => waitFor<PlatziverseError>(bridge, 'problem')))
   await open(t, bridges[0], other, options)
   await open(t, bridges[1], one, options)
   const publisher = await client(t, one)
@@ -456,7 +456,7 @@ test('brokers that bridge to each other do not send a message round for ever, an
 test('a bridge to the broker that it belongs to gives up and says so', async t => {
   const local = await aedesBroker(t)
   const bridge = makeBridge(t, local, local, { topics: [row('both', '#')] })
-  const problem = waitFor<PlatziverseError>(bridge as never, 'problem')
+  const problem = waitFor<PlatziverseError>(bridge, 'problem')
   bridge.open()
   assert.equal((await problem).code, 'BRIDGE_TO_ITSELF')
   assert.equal(bridge.state.state, 'closed')
@@ -519,7 +519,7 @@ test('what this broker refuses is dropped and told, and what follows comes', asy
     }
   }
   const bridge = await openBridge(t, refusing, remote, { topics: [row('in', 'a')] })
-  const problem = waitFor<PlatziverseError>(bridge as never, 'problem')
+  const problem = waitFor<PlatziverseError>(bridge, 'problem')
   const b = await client(t, remote)
   await b.publishAsync('a', 'bad', { qos: 1 })
   await b.publishAsync('a', 'good', { qos: 1 })

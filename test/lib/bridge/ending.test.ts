@@ -39,7 +39,7 @@ test('an acknowledgement that comes in while a bridge ends does not make it send
   }
   const topic = (direction: 'in' | 'out', filter: string) => ({ direction, filter, qos: 1 as const, localPrefix: '', remotePrefix: '' })
   const bridge = new Bridge(local, { id: 'b', url: `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`, topics: [topic('out', 'x/#'), topic('in', 'y/#')] })
-  const connected = waitFor(bridge as never, 'state', ({ state }: { state: string }) => state === 'connected')
+  const connected = waitFor(bridge, 'state', ({ state }: { state: string }) => state === 'connected')
   bridge.open()
   await connected
   for (let i = 0; i < 30; i++) void hear?.({ topic: `x/${i}`, payload: Buffer.from('1'), qos: 1, retain: false, clientId: undefined, origin: undefined })

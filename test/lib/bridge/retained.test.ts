@@ -26,7 +26,7 @@ async function openBridge (t: TestContext, { place }: Pick<TestBroker, 'place'>,
   }
   const bridge = new Bridge(local, { id: `test-${process.pid}-${++bridges}`, url: `mqtt://127.0.0.1:${port}`, reconnect: { min: 20, max: 100 }, ...options })
   t.after(() => bridge.close(100))
-  const connected = waitFor<{ state: string }>(bridge as never, 'state', ({ state }) => state === 'connected')
+  const connected = waitFor<{ state: string }>(bridge, 'state', ({ state }) => state === 'connected')
   bridge.open()
   await connected
   return bridge

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
 import type { MqttClient } from 'mqtt'
 import { claimDelivery, type Claim } from '../../../lib/intake/pending-deliveries.ts'
 import { flowsStarted } from '../../../lib/registry/registry.ts'
 import { openBroker, openIntake, type Heard, type TestBroker } from '../../helpers/broker.ts'
-import { until } from '../../helpers/events.ts'
+import { once, until } from '../../helpers/events.ts'
 import { reading } from '../../helpers/messages.ts'
 
 /** Claims what an intake handed on. */
@@ -48,7 +47,7 @@ test('a delivery that failed is not acknowledged, and its sender hangs up to sen
   const sent = publish(client, 'agent/message', reading())
   await until(() => heard.length, n => n === 1)
   hold(heard[0]).settle(new Error('no'))
-  await once(client as never, 'close')
+  await once(client, 'close')
   assert.equal(sent.acknowledged, false)
   await until(() => broker.events, events => events.some(event => event.event === 'disconnected' && event.reason === 'not acknowledged: no'))
 })
@@ -148,7 +147,7 @@ test('a delivery that nobody takes is reported after the time limit and not ackn
   const { heard, intake } = openIntake(t, broker.id, { timeLimit: 100 })
   const client = await broker.client()
   const sent = publish(client, 'agent/message', reading())
-  await once(client as never, 'close')
+  await once(client, 'close')
   assert.equal(sent.acknowledged, false)
   const { error } = await until(() => heard.find(({ kind }) => kind === 'unsettled'), heard => heard !== undefined) as Heard
   assert.match(String(error), /DELIVERY_UNSETTLED: 1 message was not stored within 0.1 s. .*metric-store/)
@@ -347,7 +346,7 @@ test('an agent-in that is removed leaves a plain broker, and does not acknowledg
   const sent = [publish(client, 'agent/message', reading()), publish(client, 'agent/message', reading())]
   await until(() => heard.length, n => n === 1)
   detach(true)
-  await once(client as never, 'close')
+  await once(client, 'close')
   assert.ok(sent.every(({ acknowledged }) => !acknowledged))
   await (await broker.client()).publishAsync('agent/message', 'plain', { qos: 1 })
 })

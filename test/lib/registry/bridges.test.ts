@@ -76,7 +76,7 @@ test('a message that nobody stores is given again, and not acknowledged', async 
   const [local, remote] = [await plain(t), await plain(t)]
   const { heard } = openIntake(t, local.id, { timeLimit: 100 })
   const { bridge } = await openBridge(t, local, remote)
-  const problem = waitFor<PlatziverseError>(bridge as never, 'problem')
+  const problem = waitFor<PlatziverseError>(bridge, 'problem')
   await (await remote.client()).publishAsync('agent/message', reading(), { qos: 1 })
   assert.equal((await problem).code, 'DELIVERY_UNSETTLED')
   const again = () => heard.filter(({ kind }) => kind === 'message')
@@ -92,7 +92,7 @@ test('the rules hold for what a bridge brings: those for everyone, or of the use
   const remote = await plain(t)
   const { heard } = openIntake(t, local.id, { acknowledge: 'arrival' })
   const nobody = await openBridge(t, local, remote)
-  const problem = waitFor<PlatziverseError>(nobody.bridge as never, 'problem')
+  const problem = waitFor<PlatziverseError>(nobody.bridge, 'problem')
   const publisher = await remote.client()
   await publisher.publishAsync('agent/message', reading(), { qos: 1 })
   const { code, message } = await problem

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { connect } from 'mqtt'
@@ -8,7 +7,7 @@ import { RoutingAedes } from '../../../../lib/broker/aedes/routing-aedes.ts'
 import { claimDelivery } from '../../../../lib/intake/pending-deliveries.ts'
 import { topics } from '../../../../lib/messages/topics.ts'
 import { openBroker, openIntake } from '../../../helpers/broker.ts'
-import { until } from '../../../helpers/events.ts'
+import { once, until } from '../../../helpers/events.ts'
 import { reading } from '../../../helpers/messages.ts'
 import { publishPacket, rawClient } from '../../../helpers/raw-client.ts'
 
@@ -50,8 +49,8 @@ if (process.env['TEST_AEDES_2'] === undefined) {
     const { heard } = openIntake(t, broker.id)
     const client = await broker.client({ protocolVersion: 5 })
     const answer = Promise.race([
-      once(client as never, 'close').then(() => 'no answer'),
-      once(client as never, 'packetreceive').then(([{ cmd }]) => cmd as string)
+      once(client, 'close').then(() => 'no answer'),
+      once(client, 'packetreceive').then(([{ cmd }]) => cmd as string)
     ])
     client.publish(topics.message, reading(), { qos: 1 }, () => undefined)
     await until(() => heard.length, length => length === 1)
@@ -110,7 +109,7 @@ test('a filter that every object has a property of is like any other', async t =
   const broker = await openBroker(t)
   const client = await broker.client()
   for (const filter of inherited) {
-    const message = once(client as never, 'message')
+    const message = once(client, 'message')
     assert.deepEqual((await client.subscribeAsync(filter, { qos: 1 })).map(({ qos }) => qos), [1])
     await client.publishAsync(filter, 'x', { qos: 1 })
     assert.equal((await message)[0], filter)

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { test } from 'node:test'
 import type { ListenerState } from '../../../../lib/broker/broker.ts'
 import { attachBroker, closeAllBrokers, closeOrphanBrokers, detachBroker, findBroker, flowsStarting, flowsStopped } from '../../../../lib/registry/registry.ts'
 import { brokerOptions, openBroker, removeBroker, type TestOptions } from '../../../helpers/broker.ts'
-import { until, waitFor } from '../../../helpers/events.ts'
+import { once, until, waitFor } from '../../../helpers/events.ts'
 
 const loopback = brokerOptions()
 
@@ -15,7 +14,7 @@ async function firstState (t: { after (fn: () => unknown): void }, options: Test
   const id = randomUUID()
   const place = findBroker(id)
   t.after(() => removeBroker(id))
-  const state = waitFor<ListenerState>(place as never, 'listener', ({ state }) => state !== 'starting')
+  const state = waitFor<ListenerState>(place, 'listener', ({ state }) => state !== 'starting')
   await attachBroker(id, brokerOptions(options))
   return { id, place, state: await state }
 }
@@ -31,7 +30,7 @@ test('clients publish and subscribe, and each of their steps is told as plain da
   const broker = await openBroker(t)
   const client = await broker.client({ clientId: 'c1', username: 'u1' })
   await client.subscribeAsync('a/#', { qos: 1 })
-  const message = once(client as never, 'message')
+  const message = once(client, 'message')
   await client.publishAsync('a/b', 'hello', { qos: 1 })
   assert.equal((await message)[1].toString(), 'hello')
   await client.unsubscribeAsync('a/#')
@@ -50,7 +49,7 @@ test('clients publish and subscribe, and each of their steps is told as plain da
 test('a client that is taken over and one that speaks MQTT 5 are told with the reason', async t => {
   const broker = await openBroker(t)
   const old = await broker.client({ clientId: 'same' })
-  const closed = once(old as never, 'close')
+  const closed = once(old, 'close')
   await broker.client({ clientId: 'same' })
   await closed
   await until(() => broker.events.find(({ event }) => event === 'disconnected'), event => event?.event === 'disconnected' && /took over/.test(event.reason))
@@ -77,7 +76,7 @@ test('publish reaches subscribers, also as retained message', async t => {
   const broker = await openBroker(t)
   await broker.place.publish({ topic: 'a', payload: 'kept', qos: 1, retain: true })
   const client = await broker.client()
-  const message = once(client as never, 'message')
+  const message = once(client, 'message')
   await client.subscribeAsync('a')
   assert.equal((await message)[1].toString(), 'kept')
 })
@@ -92,7 +91,7 @@ test('a taken port is reported once it is found, and opened once it is free', as
   const { port } = other.address() as AddressInfo
   const { place, state } = await firstState(t, { port })
   assert.match(state.state === 'failed' ? state.error.message : '', /BROKER_PORT_TAKEN: Port \d+ is taken\./)
-  const listening = waitFor<ListenerState>(place as never, 'listener', ({ state }) => state === 'listening')
+  const listening = waitFor<ListenerState>(place, 'listener', ({ state }) => state === 'listening')
   other.close()
   await listening
 })
@@ -136,8 +135,8 @@ test('a deploy with the same properties keeps every client', async t => {
 test('a changed listener hangs up, and the new one has the port', async t => {
   const broker = await openBroker(t)
   const client = await broker.client()
-  const closed = once(client as never, 'close')
-  const listening = waitFor<ListenerState>(broker.place as never, 'listener', ({ state }) => state === 'listening')
+  const closed = once(client, 'close')
+  const listening = waitFor<ListenerState>(broker.place, 'listener', ({ state }) => state === 'listening')
   await attachBroker(broker.id, brokerOptions({ host: 'localhost', port: broker.port }))
   await closed
   assert.equal((await listening as { port: number }).port, broker.port)
@@ -162,7 +161,7 @@ test('a removed broker frees its port within a second, also with clients that sa
   silent.on('error', () => undefined)
   await once(silent, 'connect')
   const client = await broker.client()
-  const closed = once(client as never, 'close')
+  const closed = once(client, 'close')
   const started = performance.now()
   await removeBroker(broker.id)
   assert.ok(await portIsFree(broker.port))
@@ -198,7 +197,7 @@ test('a subscriber that stops reading is cut off and keeps nobody else waiting',
 test('closing everything may be done at any time', async t => {
   const broker = await openBroker(t)
   const client = await broker.client()
-  await Promise.all([once(client as never, 'close'), closeAllBrokers()])
+  await Promise.all([once(client, 'close'), closeAllBrokers()])
   await closeAllBrokers()
   assert.ok(await portIsFree(broker.port))
 })
@@ -212,7 +211,7 @@ test('this process hears what is published, also by a broker that was made anew,
   await broker.place.publish({ topic: 'a/b', payload: 'two', qos: 0, retain: false }, 'a bridge')
   await broker.place.publish({ topic: '$a/b', payload: 'hidden', qos: 0, retain: false })
   await removeBroker(broker.id)
-  const listening = waitFor<ListenerState>(broker.place as never, 'listener', ({ state }) => state === 'listening')
+  const listening = waitFor<ListenerState>(broker.place, 'listener', ({ state }) => state === 'listening')
   await attachBroker(broker.id, loopback)
   await listening
   await broker.place.publish({ topic: 'a/b', payload: 'three', qos: 1, retain: false })

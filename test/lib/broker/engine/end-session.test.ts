@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -11,7 +10,7 @@ import { LoginQuestions } from '../../../../lib/broker/login/login-questions.ts'
 import { attachBroker, findBroker, type RegisteredBroker } from '../../../../lib/registry/registry.ts'
 import { obey } from '../../../../nodes/platziverse-broker/control.ts'
 import { brokerOptions, openBroker, removeBroker, type TestBroker } from '../../../helpers/broker.ts'
-import { until, waitFor } from '../../../helpers/events.ts'
+import { once, until, waitFor } from '../../../helpers/events.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
 import { publishPacket, rawSocket } from '../../../helpers/raw-client.ts'
 
@@ -62,7 +61,7 @@ async function findsThere (t: TestContext, { url }: TestBroker, who: IClientOpti
   const client = connect(url, { ...who, clientId: 'device', clean: false, reconnectPeriod: 0 })
   t.after(() => { client.end(true) })
   client.on('message', (_topic, payload) => got.push(payload.toString()))
-  const [{ sessionPresent }] = await once(client as never, 'connect') as [IConnackPacket]
+  const [{ sessionPresent }] = await once(client, 'connect') as [IConnackPacket]
   await client.subscribeAsync('own', { qos: 1 })
   for (const topic of ['letters', 'own']) await client.publishAsync(topic, topic, { qos: 1 })
   await until(() => got, letters => letters.includes('own'))

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
@@ -9,7 +8,7 @@ import { openEmbeddedBroker } from '../../../../lib/broker/engine/embedded-broke
 import { readLimits, type LimitName, type Limits } from '../../../../lib/broker/limits.ts'
 import type { OutgoingPublication, Taker } from '../../../../lib/broker/publication.ts'
 import { brokerOptions, type TestOptions } from '../../../helpers/broker.ts'
-import { until } from '../../../helpers/events.ts'
+import { once, until } from '../../../helpers/events.ts'
 import { rawSocket } from '../../../helpers/raw-client.ts'
 
 const fault = (): never => { throw new Error('a fault of ours') }
@@ -65,7 +64,7 @@ for (const [name, taker] of [
     test(`a fault in ${name} of QoS ${qos} ends the connection of its publisher alone`, async t => {
       const { come } = await open(t, taker)
       const [one, other] = [await come('one'), await come('other')]
-      const closed = once(one as never, 'close')
+      const closed = once(one, 'close')
       one.publish('fault', 'x', { qos }, () => undefined)
       await closed
       await liveOn(other)
@@ -76,7 +75,7 @@ for (const [name, taker] of [
     const { broker, come } = await open(t, taker, { limits: { messageRate: 1 } })
     const [one, other] = [await come('one'), await come('other')]
     for (let i = 0; i < 5; i++) one.publish(i === 4 ? 'fault' : 'other', 'x')
-    await once(one as never, 'close')
+    await once(one, 'close')
     assert.equal(broker.statistics().clients, 1)
     await liveOn(other)
   })
@@ -87,7 +86,7 @@ test('a fault of a subscriber in this process keeps nobody else from a message',
   t.after(broker.subscribe('a', fault))
   const [one, other] = [await come('one'), await come('other')]
   await other.subscribeAsync('a')
-  const heard = once(other as never, 'message')
+  const heard = once(other, 'message')
   await one.publishAsync('a', 'x', { qos: 1 })
   await heard
   assert.equal(broker.statistics().droppedBy['subscriber'], 1)
@@ -101,7 +100,7 @@ for (const [name, limit, packet] of [
     const trap = new Trap()
     const { come } = await open(t, {}, {}, trapped(trap, limit))
     const [one, other] = [await come('one'), await come('other')]
-    const closed = once(one as never, 'close')
+    const closed = once(one, 'close')
     trap.isSet = true
     packet(one)
     await closed
@@ -150,7 +149,7 @@ test('a fault in sending a message ends the connection that it was for alone', a
   const { broker, come } = await open(t, {})
   const [one, other] = [await come('one'), await come('other')]
   await one.subscribeAsync('a')
-  const closed = once(one as never, 'close')
+  const closed = once(one, 'close')
   const { trap: set, message } = trap()
   set.isSet = true
   await broker.publish(message)

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { after, before, test, type TestContext } from 'node:test'
 import type { Client } from 'aedes'
@@ -7,7 +6,7 @@ import { generate, parser as packetParser, type IPublishPacket, type Packet } fr
 import { GrantedDelivery } from '../../../../lib/broker/aedes/granted-delivery.ts'
 import { Queues } from '../../../../lib/broker/persistence/queues.ts'
 import { openBroker, type TestBroker } from '../../../helpers/broker.ts'
-import { until } from '../../../helpers/events.ts'
+import { once, until } from '../../../helpers/events.ts'
 import { rawSocket } from '../../../helpers/raw-client.ts'
 
 // A fault while the queue of a session is sent out: the one connection ends, the process and the others live, and the queue keeps what was not acknowledged.
@@ -112,7 +111,7 @@ test('a fault while a message is sent to a client with a session leaves it in th
   const broker = await openBroker(t)
   const kept = await broker.client({ clientId: 'kept', clean: false })
   await kept.subscribeAsync('a', { qos: 1 })
-  const closed = once(kept as never, 'close')
+  const closed = once(kept, 'close')
   const { struck } = strikeOnce(t, GrantedDelivery.prototype, 'sentFromQueue', 0, fault)
   await broker.place.publish({ topic: 'a', payload: Buffer.from('m0'), qos: 1, retain: false })
   await closed

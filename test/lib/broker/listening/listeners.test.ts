@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { get } from 'node:http'
 import { test } from 'node:test'
 import { connect } from 'node:tls'
@@ -8,7 +7,7 @@ import type { ListenerOptions } from '../../../../lib/broker/broker-options.ts'
 import { attachBroker, type RegisteredBroker } from '../../../../lib/registry/registry.ts'
 import { brokerOptions, openBroker } from '../../../helpers/broker.ts'
 import { makeAuthority, withoutOpenssl, type SubjectName } from '../../../helpers/certificates.ts'
-import { until } from '../../../helpers/events.ts'
+import { once, until } from '../../../helpers/events.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
 import { upgradeStatus } from '../../../helpers/web-socket.ts'
 
@@ -25,7 +24,7 @@ async function roundTrip (t: { after (fn: () => unknown): void }, url: string, o
   client.on('error', () => undefined)
   t.after(() => { client.end(true) })
   await client.subscribeAsync('room/+', { qos: 1 })
-  const heard = once(client as never, 'message')
+  const heard = once(client, 'message')
   await client.publishAsync('room/1', 'x'.repeat(100_000), { qos: 1 })
   assert.equal((await heard)[1].length, 100_000)
   return client
@@ -45,7 +44,7 @@ test('one broker listens on TCP, TLS, WebSocket and secure WebSocket, and client
     await roundTrip(t, `ws://127.0.0.1:${ws}`),
     await roundTrip(t, `wss://localhost:${wss}`, { ca, wsOptions: { ca } })
   ]
-  const heard = clients.map(client => once(client as never, 'message'))
+  const heard = clients.map(client => once(client, 'message'))
   await clients[0]?.publishAsync('room/2', 'to all', { qos: 1 })
   assert.deepEqual((await Promise.all(heard)).map(([topic, payload]) => `${topic} ${payload}`), Array(4).fill('room/2 to all'))
   assert.equal(broker.place.statistics().clients, 4)
@@ -163,7 +162,7 @@ test('a listener that is added or removed leaves the clients of the others alone
   await attachBroker(broker.id, brokerOptions({ listeners: [first, { transport: 'ws', ...here }] }))
   const [, ws] = await portsOf(broker.place)
   const second = await connectAsync(`ws://127.0.0.1:${ws}`, { clientId: 'goes', reconnectPeriod: 0 })
-  const closed = once(second as never, 'close')
+  const closed = once(second, 'close')
   await attachBroker(broker.id, brokerOptions({ listeners: [first] }))
   await closed
   await client.publishAsync('a', 'still here', { qos: 1 })
@@ -203,7 +202,7 @@ test('a client that left makes room for the next, over every transport, and a re
       await client.endAsync()
     }
     const last = await until(() => come('last').catch(() => undefined), client => client !== undefined) as MqttClient
-    const closed = once(last as never, 'close')
+    const closed = once(last, 'close')
     await attachBroker(broker.id, { ...options, listeners: [] })
     await closed
   }

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -9,7 +8,7 @@ import sqlite3 from 'sqlite3'
 import { hashPassword } from '../../../../lib/broker/access/passwords.ts'
 import { openPersistence } from '../../../../lib/broker/persistence/persistence.ts'
 import { openBroker, removeBroker, type TestBroker, type TestOptions } from '../../../helpers/broker.ts'
-import { until } from '../../../helpers/events.ts'
+import { once, until } from '../../../helpers/events.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
 import { rawSocket } from '../../../helpers/raw-client.ts'
 
@@ -38,7 +37,7 @@ async function resume (t: TestContext, { url }: TestBroker, who: IClientOptions)
   const client = connect(url, { ...who, clientId: 'device', clean: false, reconnectPeriod: 0 })
   t.after(() => { client.end(true) })
   client.on('message', (_topic, payload) => got.push(payload.toString()))
-  const [{ sessionPresent }] = await once(client as never, 'connect') as [IConnackPacket]
+  const [{ sessionPresent }] = await once(client, 'connect') as [IConnackPacket]
   return { client, present: sessionPresent, got }
 }
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { execFile, fork, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { rm, stat, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { connect as connectSocket } from 'node:net'
@@ -14,7 +13,7 @@ import mqttPacket, { type Packet } from 'mqtt-packet'
 import sqlite3 from 'sqlite3'
 import { openPersistence } from '../../../../lib/broker/persistence/persistence.ts'
 import { openPersistentBroker, type Options, type PersistentBroker } from '../../../fixtures/persistent-broker.ts'
-import { until, waitFor } from '../../../helpers/events.ts'
+import { once, until, waitFor } from '../../../helpers/events.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
 
 const limits = { retainedMessages: 1_000, offlineMessages: 1_000, offlineBytes: 1_000_000, retainedBytes: 0, offlineTotalBytes: 0, sessionExpiry: 0 }
@@ -62,7 +61,7 @@ async function receive (t: TestContext, port: number, options: IClientOptions): 
   const client = connectLater(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0, ...options })
   t.after(() => { client.end(true) })
   client.on('message', (topic, payload, { qos, retain, dup }) => got.push({ topic, payload: payload.toString(), qos, retain, dup }))
-  await once(client as never, 'connect')
+  await once(client, 'connect')
   return { client, got }
 }
 
@@ -76,7 +75,7 @@ async function speak (t: TestContext, port: number, clientId: string, will?: { t
   const send = (packet: Packet): void => { socket.write(mqttPacket.generate(packet)) }
   /** The next packet of the kind. */
   const next = async (cmd: string): Promise<Packet & { messageId?: number }> => {
-    await until(() => packets.map(packet => packet.cmd), cmds => cmds.includes(cmd as never))
+    await until(() => packets.map(packet => packet.cmd), cmds => cmds.some(one => one === cmd))
     return packets.splice(packets.findIndex(packet => packet.cmd === cmd), 1)[0]!
   }
   send({ cmd: 'connect', clientId, clean: false, keepalive: 0, protocolId: 'MQTT', protocolVersion: 4, ...will === undefined ? {} : { will: { qos: 1, retain: false, ...will } } })
@@ -183,7 +182,7 @@ test('subscriptions, retained messages and their removal survive a kill', async 
   const subscriptions = await Promise.all(['away', 'left'].map(id => persistence.subscriptionsByClient({ id })))
   assert.deepEqual(subscriptions.map(ofOne => ofOne.map(({ topic }) => topic)), [['a/+', 'b/#'], ['d']])
   const { client } = await receive(t, port, { clientId: 'reader' })
-  const message = once(client as never, 'message')
+  const message = once(client, 'message')
   await client.subscribeAsync('#')
   assert.deepEqual((await message)[1], Buffer.from([0, 255, 10]))
   await (await connect(t, port)).publishAsync('b/c', 'new', { qos: 1 })

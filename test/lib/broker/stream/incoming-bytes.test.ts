@@ -11,7 +11,7 @@ test('what was being handled of clients that went is not counted after its end a
   const take = (_: unknown, settle: Settle): void => { settles.push(settle) }
   const broker = await openEmbeddedBroker({ takes: () => true, take, gone: () => undefined }, brokerOptions({ host: '127.0.0.1', limits: { incomingBytes: 100_000 } }))
   t.after(() => broker.close())
-  if (broker.listenerStates[0]?.state !== 'listening') await waitFor<ListenerState>(broker as never, 'listener', ({ state }) => state === 'listening')
+  if (broker.listenerStates[0]?.state !== 'listening') await waitFor<ListenerState>(broker, 'listener', ({ state }) => state === 'listening')
   const [state] = broker.listenerStates
   const port = state?.state === 'listening' ? state.port : 0
   const left = publishPacket('left', Buffer.alloc(30_000), 1)
@@ -19,7 +19,7 @@ test('what was being handled of clients that went is not counted after its end a
     const client = await rawClient(t, port, `client ${i}`)
     client.write(left)
     await until(() => settles.length, count => count === i + 1)
-    const gone = waitFor<ClientEvent>(broker as never, 'client', ({ event }) => event === 'disconnected')
+    const gone = waitFor<ClientEvent>(broker, 'client', ({ event }) => event === 'disconnected')
     client.destroy()
     await gone
   }
