@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf } from '../errors.ts'
+import { withoutStatement } from '../store/dialects/without-statement.ts'
 import { agent, agents, agentsOf, connectedAgents, latest, types } from './agents.ts'
 import { buckets, typeBuckets } from './buckets.ts'
 import { chartPoints } from './chart.ts'
@@ -55,8 +56,7 @@ async function * answersTo (db: Knex, query: Query, { result, most }: { result: 
 function whyFailed (cause: unknown): string {
   // Knex asks for a missing call in the program then.
   if (cause instanceof Error && cause.name === 'KnexTimeoutError') return 'No connection to the database was free, or could be made, in time'
-  // Knex puts the whole statement with its values before the reason; neither belongs into a log.
-  return reasonOf(cause).split(' - ').at(-1) as string
+  return withoutStatement(reasonOf(cause))
 }
 
 async function read (db: Knex, query: Query): Promise<Reading<unknown>> {

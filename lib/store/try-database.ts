@@ -32,10 +32,10 @@ async function tryDialect (dialect: Dialect): Promise<Trial> {
     const { name, version, timescale } = kindOf(knex)
     const row = await knex.first(knex.raw(`${version} as version`)) as { version: string }
     const pending = await pendingMigrations(knex)
-    // Where tables are missing the user has to be allowed to make some.
+    // Where tables are missing, the user has to be allowed to create some.
     if (pending > 0) await tryTable(knex)
     else await tryRows(knex)
-    // What packagers add to it says nothing here.
+    // Without what packagers add to it.
     const server = `${name(row.version)} ${/^[\d.]+/.exec(row.version)?.[0] ?? row.version}`
     const tables = pending === 0 ? 'ready' : await knex.schema.hasTable('metrics') ? 'older' : 'none'
     return { server, tables, ...timescale && { timescale: await timescale.state(knex) } }
@@ -46,7 +46,7 @@ async function tryDialect (dialect: Dialect): Promise<Trial> {
   }
 }
 
-/** Whether metrics may be written, without writing any: another user may have made the tables, or the server be a standby. */
+/** Check that metrics may be written, without writing any: another user may have created the tables, or the server may be a standby. */
 async function tryRows (knex: Knex): Promise<void> {
   for (const table of ['agents', 'series', 'metrics', 'metrics_1h', 'metrics_1d', 'dirty_hours', 'retention', 'writers']) await knex(table).insert(knex(table).whereRaw('1 = 0'))
   for (const table of ['agents', 'series', 'writers']) await knex(table).whereRaw('1 = 0').update({ id: 0 })

@@ -1,4 +1,5 @@
 import { reasonOf, type ErrorCode } from '../../errors.ts'
+import { withoutStatement } from './without-statement.ts'
 
 /** Codes of Node's, for a connection that did not come about. */
 export const networkCodes = {
@@ -18,9 +19,8 @@ export function codeOf (error: unknown): string {
   return String((error as { code?: unknown } | undefined)?.code)
 }
 
-/** Knex puts the whole statement before the reason; it does not belong into a log. */
+/** The reason that a server gave, or the error's code; without the statement and without a full stop. */
 export function reasonWithoutStatement (error: unknown): string {
   const reason = (error as { sqlMessage?: string } | undefined)?.sqlMessage ?? (reasonOf(error) || codeOf(error))
-  const start = reason.lastIndexOf(' - ')
-  return reason.slice(start < 0 ? 0 : start + 3).replace(/\.$/, '')
+  return withoutStatement(reason).replace(/\.$/, '')
 }

@@ -6,14 +6,14 @@ import { deletedPart, rollUpNow } from '../rollup/rollup.ts'
 import { undo, type Pace } from '../slices/pace.ts'
 import type { Store } from '../store.ts'
 
-/** ms that a drop waits for a lock, and who writes to or reads that day waits for the drop. */
+/** ms that a drop waits for each lock; whatever writes to that day, or reads it, waits for the drop meanwhile. */
 const patience = 25
-/** Hours that may become dirty between the rollup and the drop; where there are more, the next pass rolls them up first. */
+/** Most hours that a drop rolls up itself because they became dirty since the last rollup; more are left to the next pass. */
 const mostDirty = 20
 
 /**
- * Drops TimescaleDB's chunks once all their metrics were kept for long enough: no policy of TimescaleDB does, because it
- * would drop what is not rolled up yet. See docs/decisions/0016.
+ * Drops TimescaleDB's chunks once all their metrics were kept for long enough. A policy of TimescaleDB would also drop what is not
+ * rolled up yet. See docs/decisions/0016.
  */
 export class ChunkDeletion {
   dropped = 0
@@ -26,9 +26,9 @@ export class ChunkDeletion {
   }
 
   /**
-   * Drop what ends before a limit (UTC ms), the oldest first.
-   * @returns whether nothing is left of it, from when on metrics wait for their chunk: those before that are to be
-   * deleted row by row, because there are no chunks, or the chunk could not be dropped for a day; and whether there are chunks
+   * Drop the chunks that end by a limit (UTC ms), the oldest first.
+   * @returns `isDone`: none of them is left. `waitingFrom`: metrics from this time on wait for their chunk; older ones are to be deleted row
+   * by row, because there are no chunks, or because theirs could not be dropped for a day. `hasChunks`: whether there are any
    */
   async run (limit: number): Promise<{ isDone: boolean, waitingFrom: number, hasChunks: boolean }> {
     const knex = await this.#store.read()
@@ -46,7 +46,7 @@ export class ChunkDeletion {
     return { isDone: done === due.length, waitingFrom: waiting?.from ?? Number.POSITIVE_INFINITY, hasChunks: true }
   }
 
-  /** @returns whether it could be done now */
+  /** Drop the chunks that end by then. @returns whether that could be done now */
   async #drop (timescale: Timescale, end: number): Promise<boolean> {
     return await this.#pace.run(async knex => {
       try {
@@ -61,16 +61,16 @@ export class ChunkDeletion {
 }
 
 /**
- * Drop all chunks that end by then, and say so in each series. Their locks come first: afterwards whoever was adding metrics
- * to them has committed, and nobody adds any, so that what is dirty now is all there is left to roll up. Chunks that came
- * since we looked go too: a series must not keep metrics of before its `raw_from` that are rolled up.
- * @returns how many
+ * Drop all chunks that end by then, and write so for each series. Their locks come first: from then on whatever was adding metrics to
+ * them has committed and nothing adds any more, so that the hours that are dirty now are all that is left to roll up. Chunks that were
+ * made since we looked go too: a series must not keep metrics from before its `raw_from` that are rolled up.
+ * @returns how many were dropped
  */
 async function drop (db: Knex, timescale: Timescale, end: number): Promise<number> {
   const chunks = await timescale.lock(db, end, patience)
   const isDirty = () => db('dirty_hours').where('ts', '<', end)
   const dirty = (await isDirty().limit(mostDirty + 1).select('series_id', 'ts')).map(row => ({ seriesId: Number(row.series_id), ts: Number(row.ts) }))
-  // Claimed hours are being rolled up by somebody else.
+  // Claimed hours are being rolled up by another process.
   if (dirty.length > mostDirty || dirty.some(({ ts }) => ts % hour !== 0)) throw undo
   if (dirty.length > 0) {
     await rollUpNow(db, dirty)

@@ -11,14 +11,14 @@ import { deleteRows, firstDirty, firstRows } from '../slices/spans.ts'
 import type { Store } from '../store.ts'
 import type { Limits } from './policy.ts'
 
-/** Series that are looked at, and locked, at once. */
+/** Most series that are looked at, and locked, at once. */
 const mostLooked = 500
 const mostLocked = 50
-/** Slices in a row that metrics of our own senders' may undo. */
+/** Most slices in a row that are undone because senders added metrics; then the pass goes on with other series. */
 const mostUndone = 10
 
 interface Target { id: number, limits: Limits }
-/** The oldest (UTC ms) of what a series has. */
+/** The times (UTC ms) of a series' oldest metric, hour and day. */
 type Times = Record<keyof Limits, number | string | null>
 
 /** Deletes metrics, hours and days that were kept for long enough. */
@@ -34,12 +34,12 @@ export class Deletion {
   }
 
   /**
-   * Delete what is older than its series' limits, except metrics that still have to be rolled up.
+   * Delete everything older than the limits of its series, except metrics that are not rolled up yet.
    * @param hasChunks whether TimescaleDB keeps the metrics
    */
   async run (limitsOf: (type: string) => Limits, hasChunks: boolean): Promise<void> {
-    // Where metrics lie in the order in which they came, a step takes a little of many series, because of one series each row is on
-    // another page. TimescaleDB finds compressed rows only series by series.
+    // Where metrics lie in the order in which they came, a step takes a little of many series, because the rows of one series are all on
+    // different pages. TimescaleDB finds compressed rows only series by series.
     const together = kindOf(await this.#store.read()).spans !== undefined && !hasChunks ? mostLocked : 1
     for (let after = 0; ;) {
       const targets = await this.#look(after, limitsOf)
@@ -58,13 +58,13 @@ export class Deletion {
     }
   }
 
-  /** The next series, with the oldest of what they have that may be too old. */
+  /** The next series, with their oldest times that may be too old. */
   async #look (after: number, limitsOf: (type: string) => Limits): Promise<Array<Target & { times: Times }>> {
     const knex = await this.#store.read()
     const series = await knex('series').where('id', '>', after).orderBy('id').limit(mostLooked).select<Array<{ id: number, type: string }>>('id', 'type')
     const targets = series.map(({ id, type }) => ({ id: Number(id), limits: limitsOf(type) }))
     const oldest = (table: string, kind: keyof Limits) => {
-      // Or TimescaleDB would look for a series' first metric in one chunk after the other.
+      // Without this limit TimescaleDB would look for a series' first metric in one chunk after another.
       const newest = Math.max(...targets.map(({ limits }) => limits[kind]))
       return knex(table).whereRaw('series_id = series.id').where('ts', '>=', 0).where('ts', '<', newest).orderBy('ts').limit(1).select('ts')
     }
@@ -83,13 +83,13 @@ export class Deletion {
 type Counts = Record<'metrics' | 'hours' | 'days', number>
 interface SliceOptions { together: number, rows: number, hasTime: () => boolean }
 
-/** @returns what was deleted, and how many of the series, from the first on, are done */
+/** @returns how much was deleted, and how many of the series, from the first on, are done */
 async function deleteSome (db: Knex, targets: Target[], { together, rows, hasTime }: SliceOptions): Promise<{ deleted: Counts, done: number }> {
   const deleted = { metrics: 0, hours: 0, days: 0 }
   const locked = await lockSeries(db, targets.map(({ id }) => id))
   for (let done = 0; done < targets.length; done += together) {
     if (done > 0 && !hasTime()) return { deleted, done }
-    // Those that are not locked another process has, and comes to them as well.
+    // Series that are not locked here are locked by another process, which deletes from them itself.
     const group = targets.slice(done, done + together).flatMap(({ id, limits }) => {
       const series = locked.get(id)
       return series === undefined ? [] : [{ series, limits }]
@@ -107,14 +107,14 @@ function hasOld ({ limits, times }: Target & { times: Times }): boolean {
   return (['raw', 'hours', 'days'] as const).some(kind => times[kind] !== null && Number(times[kind]) < limits[kind])
 }
 
-/** Metrics of a series that are deleted in one step. */
+/** The metrics of a series that are deleted in one step. */
 interface Step extends Span { series: LockedSeries }
 
 /**
- * Delete the oldest metrics of some series, of each as many: whole hours, or a part of one that has too many for one step.
- * @param rows to delete, in all
+ * Delete the oldest metrics of some series, about as many of each: whole hours, or a part of an hour that has too many for one step.
+ * @param rows how many to delete, in all
  * @returns whether there may be more before the limits
- * @throws undo when others added metrics meanwhile
+ * @throws undo when metrics were added meanwhile
  */
 async function deleteMetrics (db: Knex, group: Array<{ series: LockedSeries, limit: number }>, rows: number, counts: Counts): Promise<boolean> {
   const due = group.filter(({ series: { rawFrom }, limit }) => limit > rawFrom)
@@ -128,7 +128,7 @@ async function deleteMetrics (db: Knex, group: Array<{ series: LockedSeries, lim
   })
   await keepParts(db, steps)
   counts.metrics += await deleteRows(db, steps)
-  // Looked at last, because others may have added metrics before we deleted them.
+  // Checked last, because a sender may have added metrics just before they were deleted.
   const touched = steps.map(({ seriesId, from, to }) => ({ seriesId, from, to: floor(to - 1, hour) + hour }))
   if ((await firstDirty(db, touched)).size > 0) throw undo
   const moved = steps.map(({ seriesId, to }) => `when ${Number(seriesId)} then ${Number(to)}`).join(' ')
@@ -138,8 +138,8 @@ async function deleteMetrics (db: Knex, group: Array<{ series: LockedSeries, lim
 }
 
 /**
- * About so many rows: the same number of each series, or, where that is less than an hour, whole hours of the first few, as parts
- * of hours cost more. Of an hour that has more than all of these rows, a part.
+ * The oldest rows, about `rows` in all: the same number of each series, or, where that is less than an hour, whole hours of the first
+ * few series, because parts of hours cost more. A part of an hour only where the hour alone has more rows than that.
  */
 async function firstOf (db: Knex, spans: Step[], rows: number): Promise<Step[]> {
   const count = Math.ceil(rows / spans.length)
@@ -153,7 +153,7 @@ async function firstOf (db: Knex, spans: Step[], rows: number): Promise<Step[]> 
   return spans.slice(0, width).map(span => ({ ...span, to: Math.min(span.to, floor(span.from, hour) + hour) }))
 }
 
-/** Remember of the hour that a step ends in what is deleted of it: if metrics come late to it, it is made of this and what is left. */
+/** Keep an aggregate of what a step deletes of the hour that it ends in: if late metrics come, the hour is made of this and of what is left. */
 async function keepParts (db: Knex, steps: Step[]): Promise<void> {
   const whole = steps.filter(({ series, to }) => to % hour === 0 && series.rawFrom % hour !== 0)
   const inPart = steps.filter(({ to }) => to % hour !== 0)

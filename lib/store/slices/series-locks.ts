@@ -7,14 +7,15 @@ const mostAdded = 100
 export interface LockedSeries { id: number, rawFrom: number, hoursFrom: number }
 
 /**
- * Lock series: only the process that has a series' row of `retention` changes its rollups, and from when on it has raw metrics and
- * hours. Senders do not need that row.
+ * Lock series by their rows of `retention`: only the process that has locked a series' row changes its rollups, and the times from
+ * which it has raw metrics and hours. Senders do not need that row.
+ * @returns the series that could be locked; another process has the others
  */
 export async function lockSeries (db: Knex, ids: Iterable<number>): Promise<Map<number, LockedSeries>> {
   const wanted = [...new Set(ids)]
   const there = await lockRows(db, wanted)
   if (there.size === wanted.length) return there
-  // Another process has the others, or they have no row yet.
+  // The others are locked by another process, or have no row yet.
   await addRows(db, wanted.filter(id => !there.has(id)))
   return await lockRows(db, wanted)
 }
@@ -25,13 +26,13 @@ async function lockRows (db: Knex, ids: number[]): Promise<Map<number, LockedSer
   return new Map(rows.map(row => [Number(row.series_id), { id: Number(row.series_id), rawFrom: Number(row.raw_from), hoursFrom: Number(row.hours_from) }]))
 }
 
-/** Give series a row of `retention` where they have none: all of what they have is kept. */
+/** Add the rows of `retention` that are missing; they say that nothing was deleted yet. */
 export async function addRows (db: Knex, ids: number[]): Promise<void> {
   for (let start = 0; start < ids.length; start += mostAdded) {
     const some = ids.slice(start, start + mostAdded)
     const there = new Set((await db('retention').whereIn('series_id', some).pluck<Array<number | string>>('series_id')).map(Number))
     const missing = some.filter(id => !there.has(id)).map(id => ({ series_id: id, raw_from: 0, hours_from: 0 }))
-    // Another process may do so as well.
+    // Another process may add them too.
     if (missing.length > 0) await db('retention').insert(missing).onConflict('series_id').ignore()
   }
 }

@@ -3,11 +3,11 @@ import { floor, hour } from '../../time.ts'
 import { kindOf, type SpanStatements } from '../dialects/database-kind.ts'
 import type { Key, Span } from '../dialects/spans.ts'
 
-// A single span is constants: MySQL uses no key for a range whose ends come out of a join.
+// The ends of a single span are constants in its statement, because MySQL uses no key for a range whose ends come from a join.
 
 /**
- * The end (UTC ms) of about `count` rows of each span: its own where there are no more. Always after the first row, and so
- * there may be more than `count` where they have one time.
+ * Where the first rows of each span, about `count` of them, end (UTC ms); the end of the span where it has no more. Always after the
+ * first row, so there are more than `count` where that many have the same time.
  * @param spans of different series; several only where the database has statements for them
  */
 export async function firstRows (db: Knex, table: 'metrics' | 'metrics_1h', spans: Span[], count: number): Promise<number[]> {
@@ -17,14 +17,14 @@ export async function firstRows (db: Knex, table: 'metrics' | 'metrics_1h', span
   return spans.map(({ seriesId, to }) => Math.min(to, ends.get(seriesId) ?? to))
 }
 
-/** The time of a span's first row, and of that which is `count` rows later. */
+/** The times of a span's first row, and of the row `count` rows later. */
 async function timesOf (db: Knex, table: 'metrics' | 'metrics_1h', span: Span, count: number): Promise<Awaited<ReturnType<SpanStatements['times']>>> {
   const timeOfRow = (offset: number): Knex.QueryBuilder => within(db(table), span).orderBy('ts').limit(1).offset(offset).select('ts')
   return await db.select({ id: db.raw('?', [span.seriesId]), first: timeOfRow(0), next: timeOfRow(count) })
 }
 
 /**
- * The first hour of each span that has to be rolled up, by series.
+ * The first dirty hour in each span, by series.
  * @param spans as for `firstRows`
  */
 export async function firstDirty (db: Knex, spans: Span[]): Promise<Map<number, number>> {

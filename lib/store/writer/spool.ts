@@ -4,6 +4,7 @@ import type { Message } from '../../messages/parse.ts'
 import type { Agent } from '../../messages/schema.ts'
 import { openSqlite } from '../../sqlite/open-sqlite.ts'
 import { WatchedFile } from '../../sqlite/watched-file.ts'
+import { withoutStatement } from '../dialects/without-statement.ts'
 import type { ReceivedMessage } from './batch-writer.ts'
 
 /** Most messages in one commit. */
@@ -248,9 +249,7 @@ export class Spool {
 
   #explain (error: unknown): PlatziverseError {
     if (error instanceof PlatziverseError) return error.code === 'STORE_REPLACED' ? new PlatziverseError('STORE_SPOOL_FAILED', error.detail, { cause: error }) : error
-    // Knex puts the whole statement with its messages before the reason; neither belongs in a log.
-    const reason = reasonOf(error)
-    return new PlatziverseError('STORE_SPOOL_FAILED', `${this.#options.filename}: ${reason.slice(Math.max(0, reason.lastIndexOf('SQLITE_')))}.`, { cause: error })
+    return new PlatziverseError('STORE_SPOOL_FAILED', `${this.#options.filename}: ${withoutStatement(reasonOf(error))}.`, { cause: error })
   }
 }
 

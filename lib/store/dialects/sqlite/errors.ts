@@ -1,5 +1,6 @@
 import { PlatziverseError, reasonOf, type ErrorCode } from '../../../errors.ts'
 import { codeOf } from '../server-errors.ts'
+import { withoutStatement } from '../without-statement.ts'
 
 const codes: Record<string, [ErrorCode, string]> = {
   SQLITE_BUSY: ['STORE_LOCKED', 'is locked.'],
@@ -26,12 +27,6 @@ export function explain (error: unknown, filename: string): PlatziverseError {
   if (/npm install sqlite3|Cannot find (module|package)|bindings file/.test(reasonOf(error))) {
     return new PlatziverseError('STORE_DRIVER_MISSING', 'The package sqlite3 is not there, or not built for this machine.', { cause: error })
   }
-  const [code, what] = codes[codeOf(error)] ?? ['STORE_UNAVAILABLE' as const, `failed: ${reasonWithoutStatement(error)}.`]
+  const [code, what] = codes[codeOf(error)] ?? ['STORE_UNAVAILABLE' as const, `failed: ${withoutStatement(reasonOf(error))}.`]
   return new PlatziverseError(code, `${filename} ${what}`, { cause: error })
-}
-
-/** Knex puts the whole statement with its values before the reason; neither belongs into a log. */
-function reasonWithoutStatement (error: unknown): string {
-  const reason = reasonOf(error)
-  return reason.slice(Math.max(0, reason.lastIndexOf('SQLITE_')))
 }
