@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { limitDefaults } from '../lib/broker/limits.ts'
+import { Counters } from '../lib/broker/watching/counters.ts'
+import { SysTopics } from '../lib/broker/watching/sys-topics.ts'
 import { errorHelp } from '../lib/errors.ts'
 import { rejectReasons } from '../lib/messages/parse.ts'
 import { fieldsOf, schemas } from '../lib/messages/schema.ts'
@@ -32,6 +34,20 @@ test('the page on the broker has every limit with its default, and no other limi
   const broker = await page('docs/broker.md')
   for (const [name, value] of Object.entries(limitDefaults)) assert.ok(broker.includes(`| \`${name}\` | ${value.toLocaleString('en-US')} |`), name)
   assert.deepEqual([...broker.matchAll(/^\| `(\w+)` \| [\d,]+ \|/gm)].map(match => match[1]), Object.keys(limitDefaults))
+})
+
+test('the page on the broker has every $SYS topic, and no other', async () => {
+  const table = /\| Below `\$SYS[^]*?\n\n/.exec(await page('docs/broker.md') + '\n')?.[0] ?? ''
+  const [values = '', loads = ''] = table.split('| `load/<counter>/')
+  const named = [...values.matchAll(/`([\w /]+)`[,| ]/g)].map(match => match[1])
+  const counters = [...loads.replace(/.*the counters are/, '').matchAll(/`([\w /]+)`/g)].map(match => match[1])
+
+  const published: string[] = []
+  const snapshot = new Counters().snapshot([], { startedAt: 0, clients: { connected: 0, disconnected: 0, expired: 0, total: 0 }, retained: 0, stored: 0, subscriptions: 0, dropped: {} })
+  const topics = new SysTopics(() => snapshot, topic => { published.push(topic.replace('$SYS/broker/', '')) }, '', { interval: 1 })
+  topics.start()
+  topics.stop()
+  assert.deepEqual([...named, ...counters.flatMap(counter => ['1min', '5min', '15min'].map(span => `load/${counter}/${span}`))].sort(), published.sort())
 })
 
 test('the codes that the code uses are the codes there are', async () => {
