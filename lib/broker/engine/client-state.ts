@@ -251,7 +251,7 @@ export class ClientState {
     if (chunk === null) return null
     state.#rest = undefined
     if (rest !== undefined && rest.length < mostJoined) {
-      // The end of what a client sent in one go has to come in one go, because its socket may be gone afterwards.
+      // The last bytes that a client sent have to be read at once, because its socket may be gone afterwards.
       const more = read.call(this, size) as Buffer | null
       if (more !== null) chunk = Buffer.concat([chunk, more])
       rest = undefined

@@ -35,7 +35,7 @@ type Step<R> = (newcomer: Newcomer) => R | undefined
 const steps = {
   // `admit`: a socket arrived and nothing was read. Limits of connections in all, per address and per second.
   // `announce`: CONNECT was read.
-  // `authenticate`: LoginGate decides: ban, keepalive, certificate, login, room for a session. Then, in the same go as its decision, so that
+  // `authenticate`: LoginGate decides on ban, keepalive, certificate, login, and room for a session. Synchronously with its decision, so that
   // no other client gets in between:
   letIn: [
     refuseOtherUser,
@@ -89,7 +89,7 @@ function reserveMemory ({ engine: { persistence, connections }, client, state }:
   return undefined
 }
 
-/** aedes ends the connection that has the client id so far, later. */
+/** aedes will end the connection that has had the client id until now. */
 function takeOver ({ engine, client }: Newcomer): undefined {
   const former = formerOf(engine, client)
   if (former !== undefined) former.reason ??= 'another connection took over the client id'
@@ -144,7 +144,7 @@ function begin ({ engine, client, state }: Newcomer): undefined {
   state.clean = client.clean
 }
 
-/** The connection that has the client id so far. */
+/** The connection that has had the client id until now. */
 function formerOf ({ aedes, connections }: Engine, { id }: Client): ClientState | undefined {
   const former = aedes.client(id)
   return former === undefined ? undefined : connections.stateOf(former)

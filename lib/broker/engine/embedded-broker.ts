@@ -176,7 +176,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker, Clien
     return result
   }
 
-  /** The session ends in the same go as its client: that client's next connection, which may be waiting already, begins anew. */
+  /** Ends the session synchronously with the connection, because the client's next connection may be waiting already and has to begin anew. */
   #endSessionOf (client: Client): Promise<void> {
     const state = this.#engine.connections.stateOf(client)
     if (state !== undefined) state.reason ??= 'an operator ended its session'

@@ -84,11 +84,11 @@ export class PublishHandler {
       try {
         done(error ?? null)
       } catch (fault) {
-        // Whoever took the publication settles those of other clients in the same go.
+        // The taker may be settling other clients' publications in the same loop.
         client?.emit('error', fault as Error)
       }
     }
-    // A client that left before it was let in has a will, too, and no connection.
+    // A client that left before it was let in may have a will, but has no connection.
     const publisher = state?.connection ?? (state && { clientId: client.id, username: state.username, verified: state.verified })
     if (qos !== 2 || will) return this.#pass(client, state, packet, will, finished, publisher)
     const settle = this.#persistence.receive(client, packet, finished)

@@ -8,13 +8,13 @@ import { isGone, openSqliteDatabase } from '../../sqlite/open-sqlite.ts'
 import { WatchedFile } from '../../sqlite/watched-file.ts'
 import { decodeRecord, encodeRecord, type StoredRecord } from './records.ts'
 
-/** Keeps records under numbers. What is changed in one go, without awaiting, is kept as a whole or not at all. */
+/** Keeps records under numbers. Changes made synchronously, without awaiting, are kept together or not at all. */
 export interface Journal {
   /** A number that no record has. */
   next (): number
   put (id: number, record: StoredRecord): void
   delete (id: number): void
-  /** Resolves once everything changed so far is on the disk; in the order of the calls. */
+  /** Resolves, in the order of the calls, once everything changed before the call is on the disk. */
   committed (): Promise<void>
   /** Resolves once everything is on the disk, or cannot be brought there. */
   close (): Promise<void>
@@ -158,7 +158,7 @@ class DiskJournal implements Journal {
       await this.#commit(batch).then(current.resolve, current.reject)
       this.#current = undefined
     }
-    // In the same go as the check that nothing waits: what was promised since then has come and gone.
+    // Synchronously with the check that nothing waits: records promised since then have come and gone.
     this.#next.resolve()
     this.#next = new Deferred()
     this.#writing = undefined

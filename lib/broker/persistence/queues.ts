@@ -45,9 +45,9 @@ export class Queues {
   }
 
   /**
-   * Put `packet` into the queues. Whoever waits is called in the same go as it enters them, which a promise would not do. aedes numbers
-   * publications as they come, and takes one with a lower number than the last that a client got for a duplicate: so it gets a new
-   * number just before aedes sends it on.
+   * Put `packet` into the queues, and call back synchronously as it enters them, which a promise would not do. aedes numbers publications
+   * as they come, and takes one with a lower number than the last that a client got for a duplicate. So it gets a new number just before
+   * aedes sends it on.
    */
   enqueue (recipients: Recipient[], packet: Packet): PromiseLike<void> {
     this.#received.keepArrived(packet)

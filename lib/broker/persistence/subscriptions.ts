@@ -61,7 +61,7 @@ export class Subscriptions {
   }
 
   async #add (client: Client, subscriptions: Subscription[]): Promise<void> {
-    // aedes stores all subscriptions of a packet once it grants one; in the same go `authorizeSubscribe` gives those that failed QoS 128.
+    // aedes stores all subscriptions of a packet once it grants one; before this resumes, `authorizeSubscribe` has given those that failed QoS 128.
     await undefined
     const { journal } = this.#context
     const session = this.#sessions.open(client.id)
