@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
 import { agentColumns, type AgentDescription } from '../store/dialects/agent-columns.ts'
-import { valueOf } from '../store/dialects/metric-value.ts'
+import { newestColumns, newestIn, type NewestMetric, type NewestRow } from '../store/dialects/metric-columns.ts'
 import type { Reading } from './reading.ts'
 
 /** An agent as the database has it; times are UTC ms. */
@@ -12,13 +12,8 @@ export interface StoredAgent extends AgentDescription {
   lastSeenAt: number | null
 }
 
-/** The newest metric of a type: a boolean is 1 or 0. */
-export interface LatestMetric {
-  type: string
-  /** UTC ms. */
-  ts: number
-  value: number | string | null
-}
+/** The newest metric of a type. */
+export interface LatestMetric extends NewestMetric { type: string }
 
 type Row = Record<string, unknown> & { id: number }
 
@@ -68,8 +63,8 @@ export async function latest (db: Knex, uuid: string): Promise<Reading<LatestMet
     async * pages (size) {
       for (let after = ''; ;) {
         const rows = await db('series').where('agent_id', id).where('type', '>', after).whereNotNull('last_ts')
-          .orderBy('type').limit(size).select<Array<Record<string, unknown>>>('type', 'last_ts', 'last_value', 'last_text')
-        if (rows.length > 0) yield rows.map(row => ({ type: row.type as string, ts: Number(row.last_ts), value: valueOf(row.last_value, row.last_text) }))
+          .orderBy('type').limit(size).select<Array<NewestRow & { type: string }>>('type', ...Object.values(newestColumns))
+        if (rows.length > 0) yield rows.map(row => ({ type: row.type, ...newestIn(row) as NewestMetric }))
         if (rows.length < size) return
         after = rows.at(-1)?.type as string
       }

@@ -39,7 +39,7 @@ export async function * ask (db: Knex, query: Query, options: { result: ResultKi
       return
     } catch (cause) {
       if (!(cause instanceof PlatziverseError)) throw new PlatziverseError('QUERY_FAILED', `${whyFailed(cause)}.`, { cause })
-      // Asked again, it comes from what retention left.
+      // Asked again, the answer is made of what retention left.
       if (cause.code !== 'QUERY_DATA_DELETED' || begun || attempt === mostAttempts) throw cause
     }
   }
@@ -54,7 +54,7 @@ async function * answersTo (db: Knex, query: Query, { result, most }: { result: 
 }
 
 function whyFailed (cause: unknown): string {
-  // Knex asks for a missing call in the program then.
+  // Knex would blame a missing call in the program.
   if (cause instanceof Error && cause.name === 'KnexTimeoutError') return 'No connection to the database was free, or could be made, in time'
   return withoutStatement(reasonOf(cause))
 }

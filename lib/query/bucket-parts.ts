@@ -25,8 +25,8 @@ type Length = 'hour' | 'day'
 const lengths = { hour, day }
 
 /**
- * The parts of which buckets are added up: rows of `series_id`, `start` (ms), `n`, `small` and `large` (the parts of their sum),
- * `min`, `max`, `newest` (ms) and, if asked for, `newest_seq`, by both of which parts are compared, and `last`. A part is a bucket of
+ * The parts that are added up to buckets: rows of `series_id`, `start` (ms), `n`, `small` and `large` (the parts of their sum),
+ * `min`, `max`, `newest` (ms) and, if asked for, `last` and `newest_seq`; parts are compared by `newest` and `newest_seq`. A part is a bucket of
  * metrics, an hour or a day; no metric is in two of them.
  *
  * Hours in `dirty_hours` have no rollup, or one that is out of date: their metrics are added up instead. Where retention deleted

@@ -37,9 +37,9 @@ const mostNamed = 400
 const unitOf: Record<Source, number> = { raw: 1, hours: hour, days: day }
 
 /**
- * One series by bucket. Whole hours and days come from the rollups, completed by what is not rolled up yet; everything else from
- * the metrics, and from the hours where retention deleted those: `about` says from what, and which width that made. Reading throws
- * PlatziverseError QUERY_DATA_DELETED when retention has deleted that meanwhile.
+ * One series by bucket. Buckets of whole hours and days come from the rollups, completed by what is not rolled up yet; others come from
+ * the metrics, or from the hours where retention has deleted the metrics. `about` names the source and the width that follows from it. Reading throws
+ * PlatziverseError QUERY_DATA_DELETED when retention has deleted the source meanwhile.
  * @throws PlatziverseError QUERY_AGENT_UNKNOWN, QUERY_SERIES_UNKNOWN, QUERY_RANGE_TOO_LARGE
  */
 export async function buckets (db: Knex, { uuid, type, ...range }: { uuid: string, type: string } & BucketRange): Promise<Reading<Bucket>> {
@@ -121,12 +121,12 @@ async function refuseDeleted (db: Knex, { series, from }: Slice, source: Source)
 interface Sums { n: number, avg: number, sum: number, min: number, max: number, last: number | null }
 
 /**
- * What is in the buckets of a slice. One statement has it all, so that a rollup that is written meanwhile counts wholly or not
- * at all; hours that become dirty after the first one count as they were.
+ * What is in the buckets of a slice. One statement reads all of it, so that a rollup that is written meanwhile counts wholly or not
+ * at all; hours that become dirty after `dirtyIn` looked count as they were.
  */
 async function sumsOf (db: Knex, scope: Scope, source: Source): Promise<Map<string, Sums>> {
   const { sql, bindings } = partsOf(source, scope, source === 'raw' ? undefined : await dirtyIn(db, scope))
-  // Of the parts of a bucket the newest has its last value.
+  // The newest part of a bucket has its last value.
   const placed = scope.withLast ? `select parts.*, row_number() over (partition by series_id, start - start % :width order by newest desc, newest_seq desc) as place from (${sql}) parts` : sql
   const rows = kindOf(db).rowsOf(await db.raw(`
     select series_id, start - start % :width as bucket, sum(n) as n, sum(small) as small, sum(large) as large, min(min) as min, max(max) as max

@@ -8,7 +8,7 @@ import type { StoredMetric } from './series.ts'
 export interface ChartPoint { series: string, x: number | string, y: number | string | null }
 
 /**
- * The points of rows that `query` gave: times on x; of `latest` the types.
+ * The points of the rows that `query` gave, with times on x, or types for `latest`.
  * @throws PlatziverseError QUERY_INVALID when there is nothing to draw
  */
 export function chartPoints (query: Query, rows: unknown[]): ChartPoint[] {

@@ -19,7 +19,7 @@ export type Query =
   | { query: 'typeBuckets', type: string } & BucketRange
 
 /**
- * Check a query. What it does not use is not looked at.
+ * Check a query. Properties that it does not use are not looked at.
  * @param now UTC ms, which times such as `-24h` count from
  * @throws PlatziverseError QUERY_INVALID
  */
@@ -117,7 +117,7 @@ function wantedAggregates (input: QueryInput): Aggregate[] {
 }
 
 /**
- * A query with what another says of it; what that does not mention stays.
+ * A query with the properties of another one over its own; those that the other does not mention stay.
  * @throws PlatziverseError QUERY_INVALID when `changes` is no object, or has a property that queries do not have
  */
 export function changeQuery (input: QueryInput, changes: unknown): QueryInput {

@@ -3,7 +3,7 @@ import { PlatziverseError } from '../errors.ts'
 /** Where buckets were computed from. */
 export type Source = 'raw' | 'hours' | 'days'
 
-/** What is known of an answer beside its rows. */
+/** What is known about an answer beside its rows. */
 export interface About {
   /** Absent: the query has no buckets. */
   source?: Source
@@ -30,7 +30,7 @@ export function dataDeleted (): PlatziverseError {
   return new PlatziverseError('QUERY_DATA_DELETED', 'Retention deleted metrics or hours while the answer was being read.')
 }
 
-/** Places that are looked at for each row of an answer: with more, a question that costs little to ask costs seconds to answer. */
+/** Most buckets looked at for each row of an answer: with more, a question that is cheap to ask takes seconds to answer. */
 const placesPerRow = 100
 
 /**

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
-import { valueOf } from '../store/dialects/metric-value.ts'
+import { valueOf } from '../store/dialects/metric-columns.ts'
 import { unknownAgent } from './agents.ts'
 import { dataDeleted, type Reading } from './reading.ts'
 
@@ -48,7 +48,7 @@ export function series (db: Knex, { uuid, type, from, to, limit = Number.POSITIV
       let rawFrom = 0
       for (let left = limit; left > 0;) {
         const page = Math.min(size, left)
-        // Found in the same statement, since another one would take as long as this.
+        // In the same statement: another one would take as long as this one does.
         const id = (): Knex.QueryBuilder => db('agents').join('series', 'series.agent_id', 'agents.id').where({ 'agents.uuid': uuid, 'series.type': type }).select('series.id')
         const marker = (): Knex.QueryBuilder => db('retention').where('series_id', id()).select('raw_from')
         const query = db('metrics').where('series_id', id()).orderBy([{ column: 'ts', order }, { column: 'seq', order }]).limit(page)
@@ -75,7 +75,7 @@ export function series (db: Knex, { uuid, type, from, to, limit = Number.POSITIV
 /** The key goes on: a page costs the same wherever it is, and no row is read twice. */
 function continueAfter (query: Knex.QueryBuilder, { ts, seq }: Row, order: 'asc' | 'desc'): void {
   const [onwards, beyond] = order === 'asc' ? ['>=', '>'] : ['<=', '<']
-  // The first condition is what the index is searched by.
+  // The database searches its index by the first condition alone.
   query.where('ts', onwards as string, Number(ts)).where(same => same.where('ts', beyond as string, Number(ts)).orWhere('seq', beyond as string, Number(seq)))
 }
 

@@ -56,7 +56,7 @@ type Values = ReturnType<typeof parseArgs<{ options: typeof options }>>['values'
 
 const invalid = errorsOf('TRANSFER_OPTION_INVALID')
 
-// Who reads the answer may have read enough of it, as `head` has.
+// A reader such as `head` may close the pipe early.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') process.exitCode = 1
@@ -113,7 +113,7 @@ async function run (command: string | undefined, file: string | undefined, value
         const to = file === '/dev/stdout' ? standard : file
         const rows = await withDatabase(database, ({ knex }) => exportTo(knex, to, { format, resume: values.resume === true, progress: rows => { counter.add(rows) } }))
         counter.end()
-        // What is exported has standard output for itself.
+        // Standard output is for the export alone.
         const say = to === standard ? console.error : console.log
         say(`${rows} lines written.`)
         return

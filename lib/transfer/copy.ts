@@ -10,8 +10,7 @@ const tables = { agents: ['id', 'last_seen_at'], series: ['id', 'last_ts'], rete
 export type Counts = Record<string, { from: number, to: number }>
 
 /**
- * Copy all of a database into one that is empty, or into which a copy of it was begun: then it goes on there.
- * Nothing should write to either meanwhile.
+ * Copy all of a database into an empty one, or go on with a copy that was interrupted. Nothing else should write to either meanwhile.
  * @param progress called after each page
  * @returns rows of each table on both sides
  * @throws PlatziverseError TRANSFER_TARGET_IN_USE, with the target untouched; TRANSFER_COUNTS_DIFFER
@@ -46,9 +45,9 @@ async function copyByKey (from: OpenDatabase, to: OpenDatabase, { table, key, ne
     const rows = await from.knex(table).where(key, '>', last).orderBy(key).limit(1_000) as Row[]
     if (rows.length === 0) return
     const there = new Map((await to.knex(table).whereBetween(key, [Number(rows[0]?.[key]), Number(rows.at(-1)?.[key])]) as Row[]).map(row => [row[key], Number(row[newest] ?? 0)]))
-    // What a copy that goes on finds there may have changed in the source meanwhile; what is newer there stays.
+    // Since an interrupted copy, rows may have changed in the source; those that are newer in the target stay.
     const fresh = rows.filter(row => Number(row[newest] ?? 0) > (there.get(row[key]) ?? -1))
-    // SQLite and MariaDB have no booleans.
+    // SQLite and MariaDB give numbers for booleans.
     await insert(to, table, fresh.map(row => row.connected === undefined ? row : { ...row, connected: Boolean(row.connected) }), key)
     progress(table, fresh.length)
     last = Number(rows.at(-1)?.[key])
@@ -68,8 +67,8 @@ async function copySeries (from: OpenDatabase, to: OpenDatabase, table: SeriesTa
 }
 
 /**
- * A page is there wholly or not at all: that is where a copy goes on.
- * @param key of rows that may be there, in an older state
+ * Insert a page in one transaction, so that an interrupted copy goes on after the last whole page.
+ * @param key the key of rows of which the target may have an older state
  */
 async function insert ({ knex }: OpenDatabase, table: string, rows: object[], key?: string): Promise<void> {
   await knex.transaction(async db => {

@@ -8,7 +8,7 @@ import { migrate } from '../store/migrations/migrate.ts'
 export interface OpenDatabase { options: DatabaseOptions, dialect: Dialect, knex: Knex }
 
 /**
- * Do some work with a database, whose tables are brought to this version first.
+ * Work with a database, after its tables are brought to this version.
  * @throws PlatziverseError STORE_…
  */
 export async function withDatabase<Result> (options: DatabaseOptions, work: (database: OpenDatabase) => Promise<Result>): Promise<Result> {
@@ -20,7 +20,7 @@ export async function withDatabase<Result> (options: DatabaseOptions, work: (dat
     await dialect.prepare?.(knex)
     return await work({ options, dialect, knex })
   } catch (error) {
-    // A system call's error is of a file, and says so itself.
+    // The error of a system call concerns a file, and names it.
     if (error instanceof PlatziverseError || (error as NodeJS.ErrnoException).syscall !== undefined) throw error
     throw dialect.explain(error)
   } finally {

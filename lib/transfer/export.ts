@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises'
 import type { Knex } from 'knex'
 import { agentColumns, descriptionFields, type AgentDescription } from '../store/dialects/agent-columns.ts'
 import { kindOf } from '../store/dialects/database-kind.ts'
-import { valueOf } from '../store/dialects/metric-value.ts'
+import { valueOf } from '../store/dialects/metric-columns.ts'
 import { aggregateIn, type RollupColumns } from '../store/rollup/rollup-columns.ts'
 import { csvColumns, csvLine, jsonLine, standard, type AgentRecord, type MetricRecord, type RollupRecord } from './records.ts'
 import { endOf } from './resume.ts'
@@ -22,20 +22,20 @@ interface MetricRow { ts: number, seq: number, value: number | null, text: strin
 type RollupRow = RollupColumns & { ts: number }
 
 /**
- * Write what is in a database into a file, a page at a time, as it was at one moment.
+ * Write what a database holds at one moment into a file, a page at a time.
  * @param file a path, also of a pipe; `-` is standard output, which stays open
  * @returns rows written, those of a resumed file's beginning not counted
  * @throws PlatziverseError TRANSFER_RESUME_IMPOSSIBLE when the end of the file is nothing of this database, nobody can read it, or retention deleted something since
  */
 export async function exportTo (knex: Knex, file: string, options: ExportOptions): Promise<number> {
-  // Retention would delete metrics that are not written yet, of hours which the file has as whole.
+  // Otherwise retention could delete metrics that are not written yet, of hours that the file has as complete.
   return await kindOf(knex).snapshot(knex, db => writeTo(db, file, options))
 }
 
 async function writeTo (knex: Knex, file: string, { format, resume, progress }: ExportOptions): Promise<number> {
   const series = await seriesOf(knex)
   const end = resume ? await endOf(file, format, series) : undefined
-  // Half a line is longer than what follows, if what it was of is no more in the database.
+  // Half a line could be longer than all that follows, and its end would stay.
   if (end !== undefined) await truncate(file, end.bytes)
   let rows = 0
   const texts = async function * (): AsyncGenerator<string> {

@@ -73,7 +73,7 @@ export async function * csvLines (source: AsyncIterable<Buffer>, start: Place): 
   for await (const { text, number, end } of textLines(source, start)) {
     record += text
     if (record.length > longestLine) throw tooLong(first)
-    // An odd number of quotes: one of them begins or ends a text that has line breaks.
+    // With an odd number of quotes, one of them begins or ends a text that has line breaks.
     if (text.split('"').length % 2 === 0) inQuotes = !inQuotes
     if (inQuotes) continue
     const line = record.replace(/\r?\n$/, '')
@@ -91,7 +91,7 @@ export async function * csvLines (source: AsyncIterable<Buffer>, start: Place): 
 }
 
 function fieldsOf (line: string, number: number): string[] {
-  // Which is what most lines are, and ten times as fast.
+  // Most lines are like this, and it is ten times as fast.
   if (!line.includes('"')) return line.split(',')
   try {
     return (parseCsv(line, { record_delimiter: '\n' }) as string[][])[0] ?? []

@@ -14,10 +14,10 @@ export interface ImportOptions {
 /** Rows in one transaction. */
 const batchSize = 2_000
 /**
- * Read an export into a database, a batch at a time. What is there already stays as it is. How far it came is kept in a
- * file beside the export until the end: started again with the same database it goes on there. What comes out of a pipe is
- * read from the beginning again. A metric without `seq` gets a fingerprint of itself, so that two of one time are both kept,
- * and only one of two that are the same.
+ * Read an export into a database, a batch at a time. What is there already stays as it is. A file beside the export remembers
+ * how far the import has come until it is done: started again with the same database, it goes on there. A pipe is read from the beginning
+ * again. A metric without `seq` gets a fingerprint of itself, so that two different metrics of one time are both kept, and of two equal ones
+ * only one.
  * @param file a path, also of a pipe; `-` is standard input
  * @returns rows read, and metrics that were new
  * @throws PlatziverseError TRANSFER_LINE_INVALID, with all lines before it stored
@@ -46,7 +46,7 @@ export async function importFrom (database: OpenDatabase, file: string, { format
       if (batch.length === batchSize) await flush()
     }
   } finally {
-    // A line that is wrong keeps none before it out.
+    // A wrong line keeps no line before it from being stored.
     await flush()
   }
   if (place !== undefined) await rm(place, { force: true })
@@ -65,10 +65,10 @@ async function placeIn (place: string, file: string, importer: Importer): Promis
     kept = JSON.parse(await readFile(place, 'utf8'))
     if (await printBefore(file, kept.at) !== kept.before) return beginning
   } catch {
-    // There is none, or it was being written: nothing is stored twice.
+    // There is no such file, or only half of it. Reading all again stores nothing twice.
     return beginning
   }
-  // A database may have been made anew.
+  // The database may have been created anew.
   return kept.into === importer.name && await importer.has(kept.record) ? kept : beginning
 }
 

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { describeAgent } from '../store/dialects/agent-columns.ts'
 import type { DirtyHourRow, LatestRow, MessageRow } from '../store/dialects/dialect.ts'
-import { valueAndText } from '../store/dialects/metric-value.ts'
+import { newestRow } from '../store/dialects/metric-columns.ts'
 import type { DatabaseOptions } from '../store/dialects/options.ts'
 import { rollupColumns } from '../store/rollup/rollup-columns.ts'
 import { addRows } from '../store/slices/series-locks.ts'
@@ -104,9 +104,8 @@ export class Importer {
       await db('retention').where('series_id', id).where('hours_from', '<', hoursFrom).update({ hours_from: hoursFrom })
       if (latest === undefined) continue
       const { timestamp, value } = latest
-      const [number, text] = valueAndText(value)
       await db('series').where('id', id).where(one => one.whereNull('last_ts').orWhere('last_ts', '<', timestamp))
-        .update({ last_ts: timestamp, last_seq: null, last_value: number, last_text: text })
+        .update(newestRow(timestamp, null, value))
     }
   }
 
@@ -116,7 +115,7 @@ export class Importer {
         const aggregate = { ...record, lastTs: record.lastTs ?? null, lastSeq: record.lastSeq ?? null, scaledSum: record.scaledSum ?? null }
         return { series_id: idOf(record), ts: 'hour' in record ? record.hour : record.day, ...rollupColumns(aggregate) }
       })
-      // What is there was made of metrics that are there.
+      // A rollup that is there was made of metrics that are there.
       for (let at = 0; at < rows.length; at += 100) await db(table).insert(rows.slice(at, at + 100)).onConflict(['series_id', 'ts']).ignore()
     }
   }

@@ -43,8 +43,8 @@ export const standard = '-'
 export const csvColumns = ['uuid', 'type', 'timestamp', 'seq', 'value', 'text'] as const
 
 /**
- * What a spreadsheet takes for a formula, and an agent may have sent (OWASP, "CSV Injection"), after any number of apostrophes: CSV has
- * one more of these, so that an import knows which to take off.
+ * A text that a spreadsheet would take for a formula, and that an agent may have sent (OWASP, "CSV Injection"), after any number of apostrophes.
+ * CSV gets one apostrophe more, which an import takes off again.
  */
 const formula = /^'*[=+\-@\t\r\n＝＋－＠]/
 

@@ -8,12 +8,12 @@ import type { SeriesOfAgent } from './rows.ts'
 /** Where what is whole in a file ends, and its last record. */
 export interface End { bytes: number, last: MetricRecord | RollupRecord }
 
-/** Bytes at the end of a file in which its last whole line is looked for. */
+/** Bytes at the end of a file in which its last whole line must be. */
 const tailBytes = 65_536
 const header = `${csvColumns.join(',')}\n`
 
 /**
- * Where an export that was not finished goes on; undefined: at the beginning, because no metric was written yet.
+ * Where an unfinished export goes on; undefined: at the beginning, because no metric was written yet.
  * @throws PlatziverseError TRANSFER_RESUME_IMPOSSIBLE when the end of the file is nothing of this database, nobody can read it, or retention deleted something since
  */
 export async function endOf (file: string, format: 'ndjson' | 'csv', series: SeriesOfAgent[]): Promise<End | undefined> {

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import { valueOf } from '../store/dialects/metric-value.ts'
+import { newestColumns, newestIn, type NewestRow } from '../store/dialects/metric-columns.ts'
 import type { SeriesRecord } from './records.ts'
 
 /** Rows that are in memory at a time. */
@@ -14,14 +14,14 @@ export type SeriesTable = keyof typeof seriesTables
 /** All series with their agents' uuids, in the order of their ids. */
 export async function seriesOf (knex: Knex): Promise<SeriesOfAgent[]> {
   const rows: Row[] = await knex('series').join('agents', 'agents.id', 'series.agent_id').leftJoin('retention', 'retention.series_id', 'series.id').orderBy('series.id')
-    .select('series.id', 'agents.uuid', 'series.type', 'raw_from', 'hours_from', 'last_ts', 'last_value', 'last_text')
-  return rows.map(({ id, uuid, type, raw_from: rawFrom, hours_from: hoursFrom, last_ts: timestamp, last_value: value, last_text: text }) => {
-    const latest = timestamp === null ? {} : { latest: { timestamp, value: valueOf(value, text) ?? 0 } }
-    return { id, uuid, type, rawFrom: rawFrom ?? 0, hoursFrom: hoursFrom ?? 0, ...latest }
+    .select('series.id', 'agents.uuid', 'series.type', 'raw_from', 'hours_from', ...Object.values(newestColumns))
+  return rows.map(({ id, uuid, type, raw_from: rawFrom, hours_from: hoursFrom, ...row }) => {
+    const newest = newestIn(row)
+    return { id, uuid, type, rawFrom: rawFrom ?? 0, hoursFrom: hoursFrom ?? 0, ...newest && { latest: { timestamp: newest.ts, value: newest.value ?? 0 } } }
   })
 }
 
-interface Row { id: number, uuid: string, type: string, raw_from: number | null, hours_from: number | null, last_ts: number | null, last_value: number | null, last_text: string | null }
+type Row = NewestRow & { id: number, uuid: string, type: string, raw_from: number | null, hours_from: number | null }
 
 /** The rows of a series in pages, in the order of the table's key. @param after the key of the row before the first */
 export async function * rowsOf<Row extends { ts: number, seq?: number }> (knex: Knex, table: SeriesTable, seriesId: number, after?: { ts: number, seq?: number | undefined }): AsyncGenerator<Row[]> {
@@ -32,7 +32,7 @@ export async function * rowsOf<Row extends { ts: number, seq?: number }> (knex: 
     for (const column of key) void query.orderBy(column)
     if (last !== undefined) {
       const { ts, seq = 0 } = last
-      // The first comparison is what an index understands.
+      // The database searches its index by the first comparison alone.
       if (key.length === 1) void query.where('ts', '>', ts)
       else void query.where('ts', '>=', ts).where(either => either.where('ts', '>', ts).orWhere('seq', '>', seq))
     }

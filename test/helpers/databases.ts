@@ -28,8 +28,8 @@ export interface Database {
   open (t: TestContext): Promise<OpenDatabase>
 }
 
-/** Every kind of database that the store speaks to, as a real one. Servers start when they are asked for, once in a process. */
-export const databases: Database[] = [
+/** The databases that are files. */
+export const files: Database[] = [
   {
     name: 'SQLite',
     without: undefined,
@@ -46,10 +46,17 @@ export const databases: Database[] = [
       // Not sqlite3: two libraries of SQLite in one process undo each other's locks. https://sqlite.org/howtocorrupt.html
       return await opened(t, 'SQLite of Node.js', options, await openSqlite(options.filename, 1, () => [], 'node:sqlite'), 'sqlite_version()')
     }
-  },
+  }
+]
+
+/** Servers start when they are asked for, once in a process. */
+export const servers: Database[] = [
   onServer('PostgreSQL', withoutPostgresql, startPostgresql),
   onServer(mysqlName, withoutMariadb, startMariadb)
 ]
+
+/** Every kind of database that the store speaks to, as a real one. */
+export const databases = [...files, ...servers]
 
 /** A test for every database, named `<database>: <title>`. */
 export function onEachDatabase (title: string, body: (t: TestContext, database: OpenDatabase) => Promise<void>, chosen = databases): void {
@@ -60,7 +67,7 @@ export function onEachDatabase (title: string, body: (t: TestContext, database: 
 
 /** The same for those that have a server. */
 export function onEachServer (title: string, body: (t: TestContext, database: OpenDatabase & { server: DatabaseServer }) => Promise<void>): void {
-  onEachDatabase(title, (t, database) => body(t, database as OpenDatabase & { server: DatabaseServer }), databases.slice(2))
+  onEachDatabase(title, (t, database) => body(t, database as OpenDatabase & { server: DatabaseServer }), servers)
 }
 
 function onServer (name: string, without: string | undefined, start: () => Promise<DatabaseServer>): Database {

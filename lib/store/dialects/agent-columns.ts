@@ -18,17 +18,16 @@ export interface AgentRow extends AgentDescription {
 }
 
 /**
- * What becomes of a column when a row is there already. `key`: rows are told apart by it. `said`: a new value replaces the old one, and
- * none leaves it. `replaced`: the new value counts. `later`: the greater one does. `whileConnected`: the old value stays as long as
- * the agent was connected.
+ * What becomes of a column when its row is there already. `key`: it identifies the row. `said`: a new value replaces the old one; null keeps
+ * it. `replaced`: the new value counts. `later`: the greater value counts. `whileConnected`: the old value stays if the agent was connected.
  */
 type Merge = 'key' | 'said' | 'replaced' | 'later' | 'whileConnected'
 
 interface AgentColumn { column: string, type: 'text' | 'integer' | 'boolean', merge: Merge }
 
 /**
- * The columns of an agent that is written, by the fields of its row; `created_at` and `updated_at` follow them. Tuples, statements,
- * exports, imports and queries are made of this.
+ * The columns of an agent, by the fields of its row; `created_at` and `updated_at` follow them. The statements of every database, exports,
+ * imports and queries are made from this list.
  */
 export const agentColumns = {
   uuid: { column: 'uuid', type: 'text', merge: 'key' },
@@ -52,7 +51,7 @@ export const agentColumnTypes = columns.map(({ type }) => type)
 /** The fields of a description, and of its columns too: they have the same names. */
 export const descriptionFields = fields.filter((field): field is keyof AgentDescription => agentColumns[field].merge === 'said')
 
-// What follows names each field instead of going through the list: it runs for every agent that connects, and `isDescribed` for every message.
+// The functions below name each field instead of looping over the list: they run for every agent that connects, `isDescribed` for every message.
 
 /** A row's values in the order of its columns, and then when it is written (UTC ms). */
 export function agentTuple ({ uuid, username, name, hostname, pid, connected, connectedAt, lastSeenAt, instance }: AgentRow, now: number): Array<string | number | boolean | null> {
@@ -85,7 +84,7 @@ interface MergeWords {
 
 /** SQL of what a row that is there becomes: the assignments of an update. */
 export function changesOfAgents ({ given, there, later }: MergeWords): string {
-  // First what looks at another column: an assignment of MySQL's sees what those before it assigned.
+  // A column that depends on another one comes first: in MySQL an assignment sees the values that those before it assigned.
   const ordered = [...columns.filter(({ merge }) => merge === 'whileConnected'), ...columns.filter(({ merge }) => merge !== 'key' && merge !== 'whileConnected')]
   const changes = ordered.map(({ column, merge }) => `${column} = ${{
     said: `coalesce(${given(column)}, ${there(column)})`,

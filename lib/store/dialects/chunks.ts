@@ -20,18 +20,18 @@ export interface TimescaleState {
 
 /** Metrics in chunks of time that are dropped whole. */
 export interface Timescale {
-  /** What the extension does, or why it does nothing; undefined where it is not there. Writes nothing. */
+  /** What the extension does, or why it does nothing; undefined where it is not installed. Writes nothing. */
   state (db: Knex): Promise<TimescaleState | undefined>
   /** The chunks, the oldest first; undefined: metrics are in a plain table. */
   chunks (db: Knex): Promise<Chunk[] | undefined>
   /**
-   * Lock the chunks that end by then (UTC ms) for ourselves alone, and keep others from making new ones, until the transaction ends.
+   * Lock the chunks that end by then (UTC ms) exclusively, and keep others from making new ones, until the transaction ends.
    * @param patience ms to wait for each lock
    * @returns how many
    */
   lock (db: Knex, end: number, patience: number): Promise<number>
-  /** Drop the chunks that end by then, and say in `retention` from when on each series has metrics. */
+  /** Drop the chunks that end by then, and record in `retention` from when on each series has metrics. */
   drop (db: Knex, end: number): Promise<void>
-  /** Whether a drop failed because a lock was not to be had in time, or for a deadlock. */
+  /** Whether a drop failed because a lock was not free in time, or because of a deadlock. */
   couldNotLock (error: unknown): boolean
 }

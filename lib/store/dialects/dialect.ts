@@ -28,7 +28,7 @@ export function writerMissing (database: string): PlatziverseError {
 }
 
 /**
- * What the store does with one database, in the way of its kind. Every statement takes a whole batch and binds it at once; `db` is a
+ * One database, as the store uses it. Every statement takes a whole batch and binds it at once; `db` is a
  * transaction or the pool.
  */
 export interface Dialect {
@@ -51,12 +51,12 @@ export interface Dialect {
    * time, and such work takes the writer's place between two batches.
    */
   beside?: () => Promise<Knex>
-  /** Try something with this database, or with one beside it that is removed afterwards, where trying would make this one. */
+  /** Try something with this database, or, if trying would create it, with one beside it that is removed afterwards. Absent: nothing is created by trying. */
   rehearse?<Result> (work: (dialect: Dialect) => Promise<Result>): Promise<Result>
   /**
-   * Insert metrics, remember the newest of each series unless a newer one is known, when agents were seen (they are
-   * connected then), and hours to roll up, which may be there already: all of it or nothing, and committed when it
-   * resolves, unless `db` is a transaction. Fails when the key of a metric is there.
+   * Insert metrics; record the newest one of each series unless a newer one is known, the times when agents were seen (they are
+   * connected then), and hours to roll up, which may be recorded already. All of it or nothing, and committed when it
+   * resolves, unless `db` is a transaction. Fails if the key of a metric is there already.
    * @throws PlatziverseError STORE_REPLACED when the mark of `writer` is not there; nothing was added then
    */
   append (db: Knex, additions: Additions): Promise<void>

@@ -1,7 +1,7 @@
 import { reasonOf, type ErrorCode } from '../../errors.ts'
 import { withoutStatement } from './without-statement.ts'
 
-/** Codes of Node's, for a connection that did not come about. */
+/** Node's codes for a connection that was not made. */
 export const networkCodes = {
   ENOTFOUND: 'STORE_HOST_UNKNOWN',
   EAI_AGAIN: 'STORE_HOST_UNKNOWN',

@@ -4,10 +4,10 @@ import type { DatabaseKind } from './database-kind.ts'
 export const connectPatience = 10_000
 export const answerPatience = 60_000
 
-/** What Knex is told of every pool of connections to a server. */
+/** Knex's settings for every pool of connections to a server. */
 export const poolSettings = {
   acquireConnectionTimeout: connectPatience + 5_000,
-  // Thousands of values would be put into the text of every error.
+  // Knex would put thousands of values into the text of every error.
   compileSqlOnError: false,
   // Every error reaches the caller; Knex would print it as well.
   log: { error: () => undefined, warn: () => undefined }

@@ -23,7 +23,7 @@ const released: Migration[] = [
   { name: '0006-writers', up: writers.up, down: irreversible }
 ]
 
-/** A kind that came later makes its tables in place of the last migration that does not know it; those before do nothing. */
+/** Of a kind that came later, `schema` takes the place of the last migration that does not know it; those before do nothing. */
 export function migrationsFor ({ schema }: Pick<DatabaseKind, 'schema'>): Migration[] {
   const last = released.findIndex(({ name }) => name === schema?.migration)
   if (schema === undefined) return released

@@ -25,7 +25,7 @@ export async function withDeletionSettings (store: Store, work: () => Promise<vo
   try {
     await work()
   } finally {
-    // A connection that was made anew has the usual ones.
+    // A new connection has the usual settings.
     await store.run(knex => knex.raw(after)).catch(() => undefined)
   }
 }

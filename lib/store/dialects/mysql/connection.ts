@@ -13,13 +13,13 @@ import { mysqlKind } from './kind.ts'
 /** ms after which a connection that the server does not close is cut. */
 const goodbyePatience = 1_000
 
-/** Refuses what does not fit instead of changing it; quotes and joins text as other databases do. */
+/** Refuse what does not fit instead of changing it; quote and join text as other databases do. */
 const sqlMode = 'ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'
 
-/** Gap locks of the default isolation are for reading the same twice, which no transaction here does, and cause deadlocks. */
+/** The default isolation locks gaps so that a transaction reads the same twice, which none here does, and causes deadlocks. */
 const isolation = 'set session transaction isolation level read committed'
 
-/** Locks of another program must not stop the writer for long without a word; a reader must not work for ever. */
+/** Locks of another program must not stop the writer for long without an error; a reader must not run for ever. */
 const session = `set names utf8mb4 collate ${collation}, autocommit = 1, sql_mode = '${sqlMode}'`
 const writerPreparations = [isolation, `${session}, innodb_lock_wait_timeout = 5, lock_wait_timeout = 5`]
 const readerPreparations = [`${isolation}, read only`, `${session}, /*M! max_statement_time = 30 */ /*!80000 max_execution_time = 30000 */`]
@@ -29,7 +29,7 @@ export function openWriter (options: ServerOptions): Promise<Knex> {
   return open(options, { min: 1, max: 1 }, writerPreparations)
 }
 
-/** A pool of one for writing now and then. */
+/** A pool of at most one for long work beside the writer. */
 export function openBeside (options: ServerOptions): Promise<Knex> {
   return open(options, { min: 0, max: 1 }, writerPreparations)
 }
@@ -101,8 +101,8 @@ function connected (connection: ServerConnection): Promise<void> {
 }
 
 /**
- * A server that hangs does not close the connection, so time is kept here; after it, nothing more is asked on this
- * connection, and whatever still is (a rollback) gets the first error, which says more than the last.
+ * A server that hangs does not close the connection, so the time limit is here. After it nothing is sent on this connection;
+ * what still tries (a rollback) gets the first error, which says more than a later one would.
  */
 function limitAnswers (connection: ServerConnection): void {
   const ask = connection.query.bind(connection) as (...args: unknown[]) => unknown

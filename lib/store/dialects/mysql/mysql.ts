@@ -20,7 +20,7 @@ export function mysqlDialect (options: ServerOptions): Dialect {
   return {
     async connect () {
       const knex = await openWriter(options)
-      // For all of the server and its administrator's choice, so neither changed nor refused.
+      // It applies to the whole server and is its administrator's choice, so it is neither changed nor refused.
       if (!warned) warned = await warnOfLoss(knex, nameOf(options))
       return knex
     },
@@ -41,7 +41,7 @@ export function mysqlDialect (options: ServerOptions): Dialect {
     async upsertAgents (db, agents, now) {
       const uuids = agents.map(({ uuid }) => uuid)
       const ids = new Map((await find(db, uuids)).map(({ id, uuid }) => [uuid, id]))
-      // Known ones by their id: a row without one takes a number of the id's sequence, also when it is there.
+      // Known agents go by their id: a row without one uses up a number of the id's sequence, even if it is there.
       const known = agents.filter(({ uuid }) => ids.has(uuid)).map(agent => ({ ...agent, id: ids.get(agent.uuid) as number }))
       const fresh = agents.filter(({ uuid }) => !ids.has(uuid)).map(agent => ({ ...agent, id: null }))
       await write(db, known.sort((a, b) => a.id - b.id), now)
@@ -80,7 +80,7 @@ export function mysqlDialect (options: ServerOptions): Dialect {
   }
 }
 
-/** Say so where the server acknowledges before its disk has it. @returns whether it was said */
+/** Warn if the server acknowledges before the data is on disk. @returns whether it warned */
 async function warnOfLoss (knex: Knex, name: string): Promise<boolean> {
   const [[{ flush, log, sync }]] = await knex.raw('select @@innodb_flush_log_at_trx_commit as flush, @@log_bin as log, @@sync_binlog as sync') as [[Record<'flush' | 'log' | 'sync', number>]]
   // What the binary log lacks after a crash is rolled back.
@@ -93,8 +93,8 @@ async function warnOfLoss (knex: Knex, name: string): Promise<boolean> {
 interface SeriesFound { id: number, agentId: number, type: string }
 
 /**
- * Agents, then series, then metrics, which is also how a batch of new agents goes, and each table's rows in the order of
- * their keys: so every process takes its locks in the same order, or two would run into one deadlock after another.
+ * Agents, then series, then metrics, as in a batch of new agents, and each table's rows in the order of their keys: every process
+ * takes its locks in the same order, or two would run into one deadlock after another.
  */
 async function append (db: Knex, { messages, latest, seen, dirtyHours }: Additions): Promise<void> {
   await change(db, markSeen, seen.map(([id, at, instance]) => [id, at, hex(instance)] as const).sort((a, b) => a[0] - b[0]))

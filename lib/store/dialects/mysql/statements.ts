@@ -1,6 +1,6 @@
 import { agentColumnNames, agentTuple, changesOfAgents, type AgentRow } from '../agent-columns.ts'
 import type { MessageRow } from '../dialect.ts'
-import { valueAndText } from '../metric-value.ts'
+import { metricColumns, valueAndText } from '../metric-columns.ts'
 import { collation } from './collation.ts'
 
 /**
@@ -64,7 +64,7 @@ export const existingMetrics = `
   straight_join metrics on metrics.series_id = given.series_id and metrics.ts = given.ts and metrics.seq = given.seq`
 
 /** The beginning of a statement that `valuesOf` ends. */
-export const addMetrics = 'insert into metrics (series_id, ts, seq, value, text) values '
+export const addMetrics = `insert into metrics (${metricColumns}) values `
 
 /** The rows of a message's metrics. Texts are in hexadecimal digits: nothing in them can become SQL. */
 export function valuesOf (message: MessageRow): string {
@@ -78,8 +78,8 @@ export function valuesOf (message: MessageRow): string {
 }
 
 /**
- * A number as text: of 17 digits, one in four has another last digit once MySQL 8 has read it from JSON. None as '': a null
- * of JSON is a text to MySQL 8.0.19.
+ * A number as text: MySQL 8 reads one in four numbers of 17 digits from JSON with another last digit. No number is '', because
+ * MySQL 8.0.19 takes JSON's null for a text.
  */
 export function textsOf (given: number | string): [string] | [string, string] {
   const [value, text] = valueAndText(given)

@@ -27,8 +27,8 @@ export const writerPreparations = `
   select set_config(name, '0', false) from pg_settings where name = 'timescaledb.max_tuples_decompressed_per_dml_transaction'`
 
 /**
- * Retention goes by keys alone, to a few rows of a large table: never by whatever the statistics, which are late when a table grows,
- * make look cheaper.
+ * Retention reaches a few rows of a large table by their keys. The planner's statistics lag behind a growing table, and may make a scan
+ * of all of it look cheaper.
  */
 export const besidePreparations = `${writerPreparations};
   set enable_seqscan = off;

@@ -23,7 +23,7 @@ const codes: Record<string, ErrorCode> = {
 const patterns: Array<[RegExp, ErrorCode]> = [
   [tlsCode, 'STORE_TLS_FAILED'],
   [/ does not support SSL/, 'STORE_TLS_FAILED'],
-  // The last: a server that asks for a login of Kerberos, say, which the driver does not know.
+  // The last one: the server asks for a kind of login, such as Kerberos, that the driver does not know.
   [/ SASL: |password must be a string|authenticationOk message type/, 'STORE_LOGIN_REFUSED'],
   [/timeout expired$|Query read timeout$/, 'STORE_REFUSED_CONNECTION']
 ]

@@ -13,7 +13,7 @@ export const postgresqlKind: DatabaseKind = {
   afterMigrations: useTimescale,
 
   snapshot: (knex, work) => knex.transaction(async db => {
-    // Whoever reads a pipe may take their time.
+    // The reader of a pipe may be slow.
     await db.raw('set local idle_in_transaction_session_timeout = 0')
     return await work(db)
   }, { isolationLevel: 'repeatable read' }),

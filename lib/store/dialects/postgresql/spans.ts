@@ -8,7 +8,7 @@ const isInSpan = 'series_id = id and ts >= from_ts and ts < to_ts'
 /** Spans are bound as three arrays. */
 export const postgresqlSpans: SpanStatements = {
   async times (db, table, spans, count) {
-    // Without the spans' ends: it would expect a few rows, and read and sort all there are.
+    // Without the ends of the spans: with them the planner expects few rows, and reads and sorts all of them.
     const timeOfRow = (offset: number): Knex.QueryBuilder => db(table).whereRaw('series_id = id and ts >= from_ts').orderBy('ts').limit(1).offset(offset).select('ts')
     return await db.from(db.raw(spanRows, arraysOf(spans))).select({ id: 'id', first: timeOfRow(0), next: timeOfRow(count) })
   },

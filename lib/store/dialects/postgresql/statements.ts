@@ -1,6 +1,6 @@
 import { agentColumnNames, agentColumnTypes, agentTuple, changesOfAgents, type AgentRow } from '../agent-columns.ts'
 import type { LatestRow, MessageRow, SeriesRow } from '../dialect.ts'
-import { valueAndText } from '../metric-value.ts'
+import { metricColumns, metricKey, newestColumns, valueAndText } from '../metric-columns.ts'
 
 /**
  * One statement, and so one trip and one commit, for everything that a steady stream of metrics writes. It locks agents,
@@ -14,12 +14,12 @@ export const additions = (writer: string): string => `
     select * from unnest(?::int[], ?::bigint[]) as dirty (series_id, ts) order by series_id, ts
     on conflict (series_id, ts) do update set ts = excluded.ts where false
   ), added as (
-    insert into metrics (series_id, ts, seq, value, text)
-    select * from unnest(?::int[], ?::bigint[], ?::bigint[], ?::float8[], ?::text[]) as metric (series_id, ts, seq, value, text)
+    insert into metrics (${metricColumns})
+    select * from unnest(?::int[], ?::bigint[], ?::bigint[], ?::float8[], ?::text[]) as metric (${metricColumns})
     where (select here from writer) = 1
-    order by series_id, ts, seq
+    order by ${metricKey}
   ), newest as (
-    update series set last_ts = newest.ts, last_seq = newest.seq, last_value = newest.value, last_text = newest.text
+    update series set ${Object.entries(newestColumns).map(([of, column]) => `${column} = newest.${of}`).join(', ')}
     from (
       select series.id, ts, seq, value, text
       from unnest(?::int[], ?::bigint[], ?::bigint[], ?::float8[], ?::text[]) as latest (id, ts, seq, value, text) join series using (id)
@@ -53,8 +53,8 @@ const agentChanges = (given: string): string => changesOfAgents({
 })
 
 /**
- * Updates first and inserts only what is missing: `insert … on conflict` takes a number of the id's sequence for every
- * row, also for those that are there, and would use them all up in a few years of reconnecting agents.
+ * Updates first and inserts only what is missing: `insert … on conflict` uses up a number of the id's sequence for every row, even
+ * for those that are there, and so all of them in a few years of reconnecting agents.
  */
 export const upsertAgents = `
   with given as (
@@ -113,7 +113,7 @@ export function bindsOfSeries (series: SeriesRow[]): string[] {
 /** Between the oldest and the newest: TimescaleDB would look into every chunk. */
 export const existingMetrics = `
   select series_id || '/' || ts || '/' || seq as key
-  from unnest(?::int[], ?::bigint[], ?::bigint[]) as wanted (series_id, ts, seq) join metrics using (series_id, ts, seq)
+  from unnest(?::int[], ?::bigint[], ?::bigint[]) as wanted (${metricKey}) join metrics using (${metricKey})
   where metrics.ts between ?::bigint and ?::bigint`
 
 type Value = string | number | boolean | null

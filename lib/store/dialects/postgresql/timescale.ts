@@ -34,16 +34,15 @@ const policy = `
   where proc_name = 'policy_compression' and scheduled and config ->> 'compress_after' is not null and ${ofMetrics}`
 
 /**
- * Make `metrics` a hypertable, compressed after a week, where TimescaleDB is there and there are no metrics yet: moving them
- * would lock the table for hours. Whatever keeps it from that, rights or the edition, leaves the table, or the
- * hypertable without compression, which works as well.
+ * Make `metrics` a hypertable, compressed after a week, where TimescaleDB is installed and there are no metrics yet: moving them
+ * would lock the table for hours. Without the rights it stays a plain table, and with the Apache edition it is not compressed; both work.
  * @param db with the tables of this version
  */
 export async function useTimescale (db: Knex): Promise<void> {
   await attempt(db, async transaction => {
     const schema = await schemaOf(transaction)
     if (schema === undefined || await isHypertable(transaction) || await transaction('metrics').first('ts') !== undefined) return
-    // Nobody waits for it; where others write already, the table is not empty any more.
+    // Not worth waiting for: where others write already, the table is no longer empty.
     await transaction.raw('set local lock_timeout = 1000')
     await transaction.raw(`select ${schema}.create_hypertable('metrics', 'ts', chunk_time_interval => ${day}::bigint, create_default_indexes => false)`)
     await transaction.raw(`create or replace function metrics_now() returns bigint language sql stable as
@@ -58,7 +57,7 @@ export async function useTimescale (db: Knex): Promise<void> {
   })
 }
 
-/** Needs no right but to read `metrics`; there may be no tables. */
+/** Needs no right except to read `metrics`; there may be no tables. */
 async function state (db: Knex): Promise<TimescaleState | undefined> {
   const [fact] = await rowsOf<{ version: string, apache: boolean | null, found: boolean, allowed: boolean | null }>(db, facts)
   if (fact === undefined) return undefined

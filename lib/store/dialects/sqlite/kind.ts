@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import type { DatabaseKind } from '../database-kind.ts'
 
-/** Pages of the log before they are moved into the file: while a batch is written over the one before it, and while rows are deleted, each of which is on another page. */
+/** Pages of the log before they are moved into the file: usually, when batches write the same pages again; and while rows are deleted, each on another page. */
 export const pagesInLog = 2_000
 const pagesInLogOfDeletion = 500
 
@@ -10,15 +10,15 @@ export const sqliteKind: DatabaseKind = {
   name: () => 'SQLite',
   version: 'sqlite_version()',
   rowsOf: result => result as Array<Record<string, unknown>>,
-  // It takes 500 rows of values at the most.
+  // It takes at most 500 rows of values.
   rowsPerInsert: 100,
 
-  // One at a time writes, and each sees one moment.
+  // One connection writes at a time, and every transaction sees one moment.
   transact: (knex, work) => knex.transaction(work),
   snapshot: (knex, work) => knex.transaction(work),
   lockRows: query => query,
 
-  // To move a long log, of which each page is another, would hold the writer for too long.
+  // Moving a long log whose pages all differ would hold up the writer for too long.
   deletionSettings: { before: logOf(pagesInLogOfDeletion), after: logOf(pagesInLog) },
   releasePages
 }
@@ -27,10 +27,10 @@ export function logOf (pages: number): string {
   return `pragma wal_autocheckpoint = ${pages}`
 }
 
-/** Pages that stay free: what comes next need not make the file grow again. */
+/** Pages that stay free, so that the next metrics do not make the file grow again. */
 const spare = (pages: number): number => Math.floor(pages / 20)
 
-/** Only a file that was made for it gives pages back. */
+/** Only a file created with `auto_vacuum` gives pages back. */
 async function releasePages (knex: Knex, most: number): Promise<number> {
   if (await pragma(knex, 'auto_vacuum') !== 2) return 0
   const free = await pragma(knex, 'freelist_count')

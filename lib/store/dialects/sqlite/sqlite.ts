@@ -19,7 +19,7 @@ const mostReaders = 2
 
 /** Run on each connection of the writer's first. */
 const preparations = (isNew: boolean): string[] => [
-  // Works in a new file only; it lets deleted metrics give their space back.
+  // Works in a new file only, and lets deleted metrics give their space back.
   ...isNew ? ['pragma auto_vacuum = incremental'] : [],
   'pragma journal_mode = wal',
   'pragma synchronous = full',
@@ -41,7 +41,7 @@ export function sqliteDialect (filename: string, driver?: SqliteDriver): Dialect
     async connect () {
       await file.makeWay()
       const knex = ofKind(sqliteKind, await openSqlite(filename, 1, preparations, driver))
-      // A first look makes the log, where there is none yet.
+      // The first query creates the log if there is none.
       await knex('sqlite_master').first('name')
       file.opened()
       return knex
@@ -93,7 +93,7 @@ export function sqliteDialect (filename: string, driver?: SqliteDriver): Dialect
   }
 }
 
-/** The file itself may be made by a store meanwhile, and must not be deleted then. */
+/** A store may create the file itself meanwhile, which must not be deleted then. */
 async function withFileBeside<Result> (filename: string, driver: SqliteDriver | undefined, work: (dialect: Dialect) => Promise<Result>): Promise<Result> {
   const { dir, base } = parse(filename)
   const beside = join(dir, `.try-${randomUUID()}-${base}`)

@@ -1,7 +1,7 @@
 import { numberText } from '../../../sqlite/number-text.ts'
 import { agentColumnNames, changesOfAgents } from '../agent-columns.ts'
 import type { LatestRow, MessageRow } from '../dialect.ts'
-import { negativeZero } from '../metric-value.ts'
+import { metricColumns, metricKey, negativeZero } from '../metric-columns.ts'
 
 /**
  * The metrics in what `jsonOf` made: three columns of their keys, and the value. Half the work for SQLite of one array
@@ -42,11 +42,11 @@ export const additions = [
   'create temp view additions as select null as messages, null as latest, null as seen, null as dirty_hours, null as writer, null as beat',
   `create temp trigger add_all instead of insert on additions begin
     select raise(abort, '${noWriter}') where new.writer is not null and not exists (select 1 from writers where id = new.writer and beat = new.beat);
-    insert into metrics (series_id, ts, seq, value, text)
+    insert into metrics (${metricColumns})
       select series_id, ts, seq, iif(kind = 'text', null, value), case kind when 'text' then value when 'false' then '${negativeZero}' end
       from (${metricsOf('new.messages')})
       -- Each page is looked for once; in the order of the messages most were read and written again and again.
-      order by series_id, ts, seq;
+      order by ${metricKey};
     update series set last_ts = newest.value->>1,
         last_seq = newest.value->>2,
         last_value = iif(typeof(newest.value->>3) = 'text', null, newest.value->>3),
@@ -93,4 +93,4 @@ export const upsertSeries = `
 
 export const existingMetrics = `
   select series_id || '/' || ts || '/' || seq as key from (${metricsOf('?')}) as wanted
-  join metrics using (series_id, ts, seq)`
+  join metrics using (${metricKey})`

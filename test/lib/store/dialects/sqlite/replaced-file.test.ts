@@ -6,7 +6,7 @@ import { openSqlite } from '../../../../../lib/sqlite/open-sqlite.ts'
 import { dialectOf } from '../../../../../lib/store/dialect-of.ts'
 import type { SqliteOptions } from '../../../../../lib/store/dialects/options.ts'
 import { Store, type StoreState } from '../../../../../lib/store/store.ts'
-import { databases, onEachDatabase } from '../../../../helpers/databases.ts'
+import { files, onEachDatabase } from '../../../../helpers/databases.ts'
 import { until, waitFor } from '../../../../helpers/events.ts'
 import { temporaryFolder } from '../../../../helpers/folder.ts'
 import { message, reading } from '../../../../helpers/messages.ts'
@@ -66,8 +66,6 @@ async function open (t: TestContext, options: SqliteOptions) {
   return { place, store, states, acknowledged, write, back, here }
 }
 
-const ofFiles = databases.slice(0, 2)
-
 for (const [how, replace] of Object.entries(replacements)) {
   onEachDatabase(`a file that is ${how} gets nothing more, and what is acknowledged is in the one at its place`, async (t, { options }) => {
     const { place, store, states, acknowledged, write, back, here } = await open(t, options as SqliteOptions)
@@ -97,7 +95,7 @@ for (const [how, replace] of Object.entries(replacements)) {
       assert.deepEqual(before.filter(key => !there.includes(key)), [])
     }
     assert.deepEqual((await readdir(place.folder)).sort(), ['test.sqlite'])
-  }, ofFiles)
+  }, files)
 }
 
 onEachDatabase('a file that is removed while nothing comes is missed, and said so', async (t, { options }) => {
@@ -110,4 +108,4 @@ onEachDatabase('a file that is removed while nothing comes is missed, and said s
   await until(() => store.state.state, state => state === 'ready')
   await store.close()
   assert.deepEqual(await contents(place.filename, here), [])
-}, ofFiles)
+}, files)
