@@ -23,7 +23,18 @@ export const usage = `npm run bench -- [options]
   --profile       write a CPU profile of each contestant into results/; node profile.ts <file> reads it
 `
 
-export interface Options extends Settings { runs: number, only: string[], million: boolean, delivery: boolean, databases: boolean, shapes: string[], rows: number, soak: boolean, minutes: number, seed: number }
+export interface Options extends Settings {
+  runs: number
+  only: string[]
+  million: boolean
+  delivery: boolean
+  databases: boolean
+  shapes: string[]
+  rows: number
+  soak: boolean
+  minutes: number
+  seed: number
+}
 
 /** By what is measured. */
 const standards = {

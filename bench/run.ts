@@ -60,7 +60,8 @@ async function bench (options: Options): Promise<void> {
     if (wrong.length > 0) throw new TypeError(`--only names no part of the soak: ${wrong.join(',')}`)
     const log = (line: string): void => { process.stderr.write(`${line}\n`) }
     log(`--seed ${options.seed} --only ${options.only.join(',')}`)
-    const soak = await runSoak({ seconds: options.minutes * 60, rate: options.steadyRate, seed: options.seed, parts: options.only.filter(isSoakPart), folder: workFolder, pace: soakPace, bounds: soakBounds, log })
+    const parts = options.only.filter(isSoakPart)
+    const soak = await runSoak({ seconds: options.minutes * 60, rate: options.steadyRate, seed: options.seed, parts, folder: workFolder, pace: soakPace, bounds: soakBounds, log })
     await save({ soak })
     console.log(describeSoak(soak))
     if (soak.violations.length > 0) process.exitCode = 1

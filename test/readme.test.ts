@@ -43,7 +43,8 @@ test('the page on the broker has every $SYS topic, and no other', async () => {
   const counters = [...loads.replace(/.*the counters are/, '').matchAll(/`([\w /]+)`/g)].map(match => match[1])
 
   const published: string[] = []
-  const snapshot = new Counters().snapshot([], { startedAt: 0, clients: { connected: 0, disconnected: 0, expired: 0, total: 0 }, retained: 0, stored: 0, subscriptions: 0, dropped: {} })
+  const clients = { connected: 0, disconnected: 0, expired: 0, total: 0 }
+  const snapshot = new Counters().snapshot([], { startedAt: 0, clients, retained: 0, stored: 0, subscriptions: 0, dropped: {} })
   const topics = new SysTopics(() => snapshot, topic => { published.push(topic.replace('$SYS/broker/', '')) }, '', { interval: 1 })
   topics.start()
   topics.stop()

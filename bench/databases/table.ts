@@ -12,7 +12,8 @@ const aims = { writer: 0.7, loss: 0.1 }
 
 /** The results as Markdown, fit for docs/performance.md. */
 export function describeDatabases (results: DatabasesResults, machine: Machine, options: DatabasesOptions, date: string): string {
-  const parts = [ratios(results.writers), writers(results.writers), ...results.queries === undefined ? [] : [queries(results.queries), dashboard(results.queries)], retention(results.retention, options)]
+  const aboutQueries = results.queries === undefined ? [] : [queries(results.queries), dashboard(results.queries)]
+  const parts = [ratios(results.writers), writers(results.writers), ...aboutQueries, retention(results.retention, options)]
   return [...parts, footer(results, machine, options, date)].filter(Boolean).join('\n\n')
 }
 

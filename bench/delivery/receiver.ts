@@ -17,7 +17,10 @@ export interface Receiver {
  * @param onRead called after each read
  * @param onError whatever is not the next message of a publisher: doubled, out of order, at QoS 1 also missing
  */
-export async function openReceiver (index: number, port: number, { qos, publishers }: Shape, onReceived: (time: number) => void, onRead: () => void, onError: (error: Error) => void): Promise<Receiver> {
+export async function openReceiver (
+  index: number, port: number, { qos, publishers }: Shape,
+  onReceived: (time: number) => void, onRead: () => void, onError: (error: Error) => void
+): Promise<Receiver> {
   const connection = await openConnection(port, `receiver-${index}`, onError)
   const { packet, answer } = subscribe(qos)
   await connection.request(packet, answer)

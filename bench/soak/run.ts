@@ -35,7 +35,17 @@ export interface SoakOptions {
 }
 
 /** Seconds; pairs are least and most. */
-export interface SoakPace { deploys: [number, number], lockEvery: number, lock: [number, number], flood: number, betweenFloods: number, stormEvery: number, storm: number, largeEvery: number, kills: number }
+export interface SoakPace {
+  deploys: [number, number]
+  lockEvery: number
+  lock: [number, number]
+  flood: number
+  betweenFloods: number
+  stormEvery: number
+  storm: number
+  largeEvery: number
+  kills: number
+}
 
 /** What is too much. Latencies are of an honest client, in ms, times of outages left out; the machine's own lateness is taken off. */
 export interface SoakBounds { pingP99: number, publishP99: number, editorP99: number, worst: number, rss: number, heapPerMinute: number }
@@ -148,7 +158,10 @@ export async function runSoak (options: SoakOptions): Promise<SoakReport> {
       stored: [...stored.n.values()].reduce((sum, values) => sum + [...values.values()].reduce((a, b) => a + b, 0), 0),
       subscribers: heard.reports.map(({ clientId, received, connections }, i) => ({ clientId, received, connections, missed: heard.missed[i]?.count ?? 0 })),
       latency,
-      underFlood: (floodsReport?.floods ?? []).filter(({ times }) => times.length > 0).map(flood => ({ name: flood.name, sent: flood.sent, ping: percentiles(latencies.ping.filter(({ at }) => isUnder(flood, at)).map(({ ms }) => ms)) })),
+      underFlood: (floodsReport?.floods ?? []).filter(({ times }) => times.length > 0).map(flood => {
+        const ping = latencies.ping.filter(({ at }) => isUnder(flood, at)).map(({ ms }) => ms)
+        return { name: flood.name, sent: flood.sent, ping: percentiles(ping) }
+      }),
       memory,
       ...guestsReport === undefined ? {} : { guests: guestsReport },
       ...stormsReport === undefined ? {} : { storms: stormsReport },

@@ -28,7 +28,10 @@ export const limitDefaults = {
   stateBytes: 67_108_864,
   /** Messages a second that one client may publish; beyond that its socket is not read for a while. */
   messageRate: 10_000,
-  /** Packets a second of any type from one client. An acknowledgement counts half, a PUBREL twice, each filter that is subscribed to or unsubscribed from 8 times, and each retained message that it brings once. */
+  /**
+   * Packets a second of any type from one client. An acknowledgement counts half, a PUBREL twice, each filter that is subscribed to or
+   * unsubscribed from 8 times, and each retained message that it brings once.
+   */
   packetRate: 20_000,
   /** Bytes a second from one client. */
   byteRate: 16_777_216,

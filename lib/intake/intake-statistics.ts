@@ -22,7 +22,19 @@ export interface IntakeStatistics {
   abandoned: number
 }
 
-const none: IntakeStatistics = { agents: 0, messages: 0, rejected: 0, rejectedMetrics: 0, timesConverted: 0, timesReplaced: 0, nearTopics: 0, unsettled: 0, waiting: 0, timedOut: 0, abandoned: 0 }
+const none: IntakeStatistics = {
+  agents: 0,
+  messages: 0,
+  rejected: 0,
+  rejectedMetrics: 0,
+  timesConverted: 0,
+  timesReplaced: 0,
+  nearTopics: 0,
+  unsettled: 0,
+  waiting: 0,
+  timedOut: 0,
+  abandoned: 0
+}
 
 /** The statistics of several intakes together. */
 export function sumOf (all: Iterable<IntakeStatistics>): IntakeStatistics {

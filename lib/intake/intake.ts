@@ -147,7 +147,10 @@ export class Intake implements Taker {
     const bytes = weight.bytes > mostUnfolded ? publication.payload.length : weight.bytes
     const turn = { source, bytes, qos: publication.qos, settle }
     if (this.#window.tryEnter(source, bytes)) this.#process(publication, weight, receivedAt, turn)
-    else this.#window.wait(source, () => { this.#process(publication, weight, receivedAt, turn) }, () => { this.#abandon(publication, settle) }, bytes, publication.qos > 0 && !publication.will)
+    else {
+      const enter = (): void => { this.#process(publication, weight, receivedAt, turn) }
+      this.#window.wait(source, enter, () => { this.#abandon(publication, settle) }, bytes, publication.qos > 0 && !publication.will)
+    }
   }
 
   gone (connection: Connection, comesBack = true): void {

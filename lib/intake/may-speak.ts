@@ -8,7 +8,9 @@ import type { Presence } from './presence.ts'
  * another user's. Who speaks for an agent that is nobody's becomes its owner.
  * @param connection over which the message came, where it is still open
  */
-export function maySpeak ({ kind, payload: { agent } }: Message, publisher: Publisher | undefined, connection: Connection | undefined, owners: AgentOwnership, presence: Presence): Ownership {
+export function maySpeak (
+  { kind, payload: { agent } }: Message, publisher: Publisher | undefined, connection: Connection | undefined, owners: AgentOwnership, presence: Presence
+): Ownership {
   const username = publisher?.verified === true ? publisher.username ?? '' : undefined
   // A goodbye makes nobody an owner: anybody can say one for agents that are not there.
   if (kind === 'disconnected') return owners.mayEnd(agent.uuid, username) === false ? 'another' : 'theirs'

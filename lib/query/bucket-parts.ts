@@ -44,7 +44,10 @@ export function partsOf (source: Source, { ids, from, to, width, withLast }: Sco
   const parts = {
     raw: () => [withLastOf(metrics(within))],
     hours: () => [hours(within, last, dirty), ...dirty === undefined ? [] : [withLastOf(dirtyMetrics(within, dirty)), deletedParts(within, last, dirty)]],
-    days: () => [days(within, last, dirty), ...dirty === undefined ? [] : [hoursOfDirtyDays(within, last, dirty), withLastOf(dirtyMetrics(within, dirty)), deletedParts(within, last, dirty)]]
+    days: () => [
+      days(within, last, dirty),
+      ...dirty === undefined ? [] : [hoursOfDirtyDays(within, last, dirty), withLastOf(dirtyMetrics(within, dirty)), deletedParts(within, last, dirty)]
+    ]
   }[source]()
   const bindings = { from, to, dirtyFrom: dirty?.span.from ?? 0, dirtyTo: dirty?.span.to ?? 0, width, hour, day, deletedPart, ...Object.fromEntries(ids.map((id, i) => [`id${i}`, id])) }
   return { sql: parts.join(' union all '), bindings }

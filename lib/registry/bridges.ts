@@ -75,7 +75,8 @@ class BridgeSlot implements Kept<BridgeNodeOptions> {
   /** To takers the bridge is a client. Real clients have numbers above 0. */
   #newSource (): Connection {
     const { localUser } = this.options
-    return { number: -++bridges, clientId: this.bridge.clientId, username: localUser, verified: localUser !== undefined, address: undefined, gone: false, origin: this.bridge.origin }
+    const { clientId, origin } = this.bridge
+    return { number: -++bridges, clientId, username: localUser, verified: localUser !== undefined, address: undefined, gone: false, origin }
   }
 }
 

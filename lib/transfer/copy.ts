@@ -40,7 +40,9 @@ async function refuseOthers (from: Knex, to: Knex): Promise<void> {
 /** An agent, or a series with the number of its agent. */
 interface Named { id: number, name: string, agent?: number }
 
-async function copyByKey (from: OpenDatabase, to: OpenDatabase, { table, key, newest }: { table: string, key: string, newest: string }, progress: (table: string, rows: number) => void): Promise<void> {
+async function copyByKey (
+  from: OpenDatabase, to: OpenDatabase, { table, key, newest }: { table: string, key: string, newest: string }, progress: (table: string, rows: number) => void
+): Promise<void> {
   for (let last = 0; ;) {
     const rows = await from.knex(table).where(key, '>', last).orderBy(key).limit(1_000) as Row[]
     if (rows.length === 0) return

@@ -138,7 +138,11 @@ function checked (record: GivenRecord, number: number): TransferRecord {
   }
   if ('series' in record) return { series: { uuid, type, rawFrom: time(record.series.rawFrom, number), hoursFrom: time(record.series.hoursFrom, number), ...latest && { latest: { timestamp: time(timestamp, number), value: stored } } } }
   const { n, sum, min, max, last, lastTs, lastSeq, scaledSum } = record
-  const details: RollupDetails = { ...lastTs !== undefined && { lastTs: time(lastTs, number) }, ...lastSeq !== undefined && { lastSeq: time(lastSeq, number) }, ...scaledSum !== undefined && { scaledSum } }
+  const details: RollupDetails = {
+    ...lastTs !== undefined && { lastTs: time(lastTs, number) },
+    ...lastSeq !== undefined && { lastSeq: time(lastSeq, number) },
+    ...scaledSum !== undefined && { scaledSum }
+  }
   if (!Number.isSafeInteger(n) || ![sum, min, max, last, scaledSum ?? 0].every(Number.isFinite)) throw invalid(number, 'it is none of agent, series, metric, hour, day')
   return { uuid, type, n, sum, min, max, last, ...details, ...'hour' in record ? { hour: record.hour === deletedPart ? deletedPart : time(record.hour, number) } : { day: time(record.day, number) } }
 }

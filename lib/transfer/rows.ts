@@ -24,7 +24,9 @@ export async function seriesOf (knex: Knex): Promise<SeriesOfAgent[]> {
 type Row = NewestRow & { id: number, uuid: string, type: string, raw_from: number | null, hours_from: number | null }
 
 /** The rows of a series in pages, in the order of the table's key. @param after the key of the row before the first */
-export async function * rowsOf<Row extends { ts: number, seq?: number }> (knex: Knex, table: SeriesTable, seriesId: number, after?: { ts: number, seq?: number | undefined }): AsyncGenerator<Row[]> {
+export async function * rowsOf<Row extends { ts: number, seq?: number }> (
+  knex: Knex, table: SeriesTable, seriesId: number, after?: { ts: number, seq?: number | undefined }
+): AsyncGenerator<Row[]> {
   const key = seriesTables[table]
   let last = after
   for (;;) {

@@ -31,7 +31,8 @@ function doubles (count: number): number[] {
     const value = bits.getFloat64(0)
     if (Number.isFinite(value)) values.push(value)
     bits.setUint32(0, Math.random() * 2 ** 20)
-    values.push(bits.getFloat64(0), Math.random(), Math.round(Math.random() * 1e12) / 10 ** Math.floor(Math.random() * 13), (Math.random() - 0.5) * 10 ** Math.floor(Math.random() * 40 - 20))
+    values.push(bits.getFloat64(0), Math.random())
+    values.push(Math.round(Math.random() * 1e12) / 10 ** Math.floor(Math.random() * 13), (Math.random() - 0.5) * 10 ** Math.floor(Math.random() * 40 - 20))
   }
   return values.slice(0, count)
 }

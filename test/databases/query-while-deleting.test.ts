@@ -16,7 +16,9 @@ const start = 19_675 * day
 const aggregates = 'avg,min,max,sum,count,last'
 
 /** Two days of a metric each quarter of an hour, of two agents. */
-async function fill (t: TestContext, { options, query }: OpenDatabase, kept = { rawDays: 1, hourDays: 2, dayDays: 0 }): Promise<{ store: Store, model: QueryModel, retention: Retention }> {
+async function fill (
+  t: TestContext, { options, query }: OpenDatabase, kept = { rawDays: 1, hourDays: 2, dayDays: 0 }
+): Promise<{ store: Store, model: QueryModel, retention: Retention }> {
   const store = new Store(dialectOf(options), { instance: 'test' })
   t.after(() => store.close())
   const model = new QueryModel(store, query)

@@ -158,7 +158,10 @@ describe('the form', { skip: skipWithoutEditor(5) }, () => {
       { id: 'i1', type: 'agent-in', z: flow.id, name: '', broker: 'b1', acknowledge: 'arrival', x: 100, y: 200, wires: [[], [], [], []] }]
   }, async editor => {
     const { broker, chosen } = await editor.page.evaluate(() => {
-      const { RED } = globalThis as unknown as { RED: { view: { importNodes (nodes: object[], options: object): void }, nodes: { createCompleteNodeSet (): object[], filterNodes (filter: object): Array<{ id: string, broker: string }> } } }
+      const { RED } = globalThis as unknown as { RED: {
+        view: { importNodes (nodes: object[], options: object): void }
+        nodes: { createCompleteNodeSet (): object[], filterNodes (filter: object): Array<{ id: string, broker: string }> }
+      } }
       RED.view.importNodes(RED.nodes.createCompleteNodeSet(), { generateIds: true, addFlow: true })
       return {
         broker: RED.nodes.filterNodes({ type: 'platziverse-broker' }).find(({ id }) => id !== 'b1')?.id,
@@ -371,7 +374,10 @@ async function dragAll (editor: Editor): Promise<Record<string, string>> {
 
 function propertiesOf (editor: Editor, id: string): Promise<unknown> {
   return editor.page.evaluate(id => {
-    const { RED } = globalThis as unknown as { RED: { nodes: { node (id: string): { _def: { defaults: object } } & Record<string, unknown>, convertNode (node: object, credentials: boolean): Record<string, unknown> } } }
+    const { RED } = globalThis as unknown as { RED: { nodes: {
+      node (id: string): { _def: { defaults: object } } & Record<string, unknown>
+      convertNode (node: object, credentials: boolean): Record<string, unknown>
+    } } }
     const { x: _x, y: _y, ...properties } = RED.nodes.convertNode(RED.nodes.node(id), false)
     return properties
   }, id)

@@ -3,7 +3,9 @@ import { describe, test } from 'node:test'
 import { reaches, type FlowNode, type Flows } from '../../nodes/shared/editor/downstream.ts'
 
 /** Wires are `from:output>to`; the first node is the start. */
-function flowsOf (nodes: FlowNode[], wires: string[], options: { disabled?: string[], subflows?: Record<string, { in: FlowNode[], instances: FlowNode[] }> } = {}): { start: FlowNode, flows: Flows } {
+function flowsOf (
+  nodes: FlowNode[], wires: string[], options: { disabled?: string[], subflows?: Record<string, { in: FlowNode[], instances: FlowNode[] }> } = {}
+): { start: FlowNode, flows: Flows } {
   const byId = new Map(nodes.map(node => [node.id, node]))
   const links = wires.map(wire => {
     const [, source = '', port = '', target = ''] = /^(\w+):(\d)>(\w+)$/.exec(wire) ?? []

@@ -18,7 +18,9 @@ interface Operation { responses: Record<string, { headers?: Record<string, unkno
 type OpenApi = { paths: Record<string, { get: Operation }>, components: object }
 
 /** The example in a real Node-RED whose database has two agents, and what answers requests to it. */
-async function open (t: TestContext, version: NodeRedVersion, { tab = {}, ...options }: { env?: Record<string, string>, settings?: Record<string, unknown>, tab?: Record<string, unknown> } = {}) {
+interface OpenOptions { env?: Record<string, string>, settings?: Record<string, unknown>, tab?: Record<string, unknown> }
+
+async function open (t: TestContext, version: NodeRedVersion, { tab = {}, ...options }: OpenOptions = {}) {
   const nodeRed = await startNodeRed({ version, flows: await exampleFlow('REST API', { tab }), ...options })
   t.after(() => nodeRed.stop())
   const knex = knexFactory({ client: 'sqlite3', connection: { filename: join(nodeRed.userDir, 'platziverse.sqlite') }, useNullAsDefault: true })

@@ -55,7 +55,8 @@ export function useNodeRed (): (flow: object[], credentials?: object) => Promise
       received: id => received.get(id) ?? [],
       node: id => helper.getNode(id) as Node,
       receive: (id, message) => { helper.getNode(id).receive(message as NodeMessage) },
-      log: () => (helper.log().args as Array<[{ level: number, msg: unknown }]>).filter(([{ level }]) => level <= 30 && level > 0).map(([{ msg }]) => String((msg as Error | undefined)?.message ?? msg)),
+      log: () => (helper.log().args as Array<[{ level: number, msg: unknown }]>).filter(([{ level }]) => level <= 30 && level > 0)
+        .map(([{ msg }]) => String((msg as Error | undefined)?.message ?? msg)),
       status: id => {
         // The test helper spies on the method that all nodes share.
         const node = helper.getNode(id) as unknown as { status: { getCalls (): Array<{ thisValue: unknown, args: [{ fill?: string, text?: string }] }> } }

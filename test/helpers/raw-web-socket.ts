@@ -12,7 +12,9 @@ export function frame (opcode: number, payload: Buffer | string = '', { final = 
   const size = length ?? bytes.length
   const mask = masked ? 0x80 : 0
   const head = Buffer.from([(final ? 0x80 : 0) | reserved << 4 | opcode])
-  const extent = size < 126 ? Buffer.from([mask | size]) : size < 65_536 ? Buffer.from([mask | 126, size >> 8, size & 255]) : Buffer.concat([Buffer.from([mask | 127]), bigEndian(size)])
+  const extent = size < 126
+    ? Buffer.from([mask | size])
+    : size < 65_536 ? Buffer.from([mask | 126, size >> 8, size & 255]) : Buffer.concat([Buffer.from([mask | 127]), bigEndian(size)])
   return Buffer.concat([head, extent, masked ? Buffer.alloc(4) : Buffer.alloc(0), bytes])
 }
 

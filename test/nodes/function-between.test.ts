@@ -10,7 +10,9 @@ import { temporaryFolder } from '../helpers/folder.ts'
 const load = useNodeRed()
 
 /** The main flow with a function between agent-in and metric-store. */
-async function flowWith (t: TestContext, func: string, more: Array<{ id: string, type: string, database: string, wires: string[][] }> = []): Promise<{ client: MqttClient, knex: Knex, flow: TestFlow }> {
+async function flowWith (
+  t: TestContext, func: string, more: Array<{ id: string, type: string, database: string, wires: string[][] }> = []
+): Promise<{ client: MqttClient, knex: Knex, flow: TestFlow }> {
   const filename = join(await temporaryFolder(t), 'test.sqlite')
   const nodes = [
     { id: 'broker', type: 'platziverse-broker', port: 0, wires: [[], []] },

@@ -189,7 +189,8 @@ await serve<FloodsOrder>(async ({ order, stopping, answer }) => {
       const from = Date.now()
       const end = from + order.length * 1000
       const address = `127.0.3.${names.indexOf(name) + 1}`
-      await floods[name]?.({ order, address, random, report, over: () => stopping.aborted || Date.now() > end, sent: count => { if (figures !== undefined) figures.sent += count } })
+      const sent = (count: number): void => { if (figures !== undefined) figures.sent += count }
+      await floods[name]?.({ order, address, random, report, over: () => stopping.aborted || Date.now() > end, sent })
       figures?.times.push({ from, to: Date.now() })
       const check = letIn(order.port, address).then(ok => { if (!ok) report.lockedOut.push(name) }).finally(() => checks.delete(check))
       checks.add(check)

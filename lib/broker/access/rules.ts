@@ -165,7 +165,10 @@ const everything: Rights = {
   mayReceive: () => true
 }
 
-/** Topics whose access is remembered of a client, in one Map that is emptied when it is full: clients choose the topics, and what a broker remembers for each of thousands of clients stays below some 20 kB. */
+/**
+ * Topics whose access is remembered of a client, in one Map that is emptied when it is full: clients choose the topics, and what a broker
+ * remembers for each of thousands of clients stays below some 20 kB.
+ */
 const rememberedTopics = 64
 const rememberedLength = 128
 

@@ -107,7 +107,8 @@ export class GrantedDelivery {
       else this.#hold(packet)
       return void setImmediate(done)
     }
-    // Another filter of the client brought it already. aedes would notice, but then drop it from the queue. `done` is called at once, because a thousand filters may bring a message.
+    // Another filter of the client brought it already. aedes would notice, but then drop it from the queue. `done` is called at once,
+    // because a thousand filters may bring a message.
     if (typeof packet.brokerId === 'string' && (client.duplicates[packet.brokerId] ?? 0) >= packet.brokerCounter) return done()
     const { qos: granted, shared } = this.#grantOf(packet.topic)
     // aedes finds retained messages of `$` topics for `#`, too. [MQTT-4.7.2-1]

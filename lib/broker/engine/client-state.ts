@@ -123,7 +123,8 @@ export class ClientState {
     internals._parsingBatch = 0
     internals._nextBatch = error => { this.#finished(error) }
     this.stream.on('readable', ClientState.#readable)
-    // Of the stream, not the socket below it: what came over a WebSocket is read after the socket closed. on() and not once(), whose wrapper would take memory for every connection.
+    // Of the stream, not the socket below it: what came over a WebSocket is read after the socket closed. on() and not once(), whose
+    // wrapper would take memory for every connection.
     this.stream.on('close', ClientState.#ended)
   }
 

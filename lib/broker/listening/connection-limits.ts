@@ -14,7 +14,10 @@ interface Address {
 /** Why a connection is not let in: the name of the limit. */
 export type ConnectionRefusal = 'connections' | 'connectionsPerAddress' | 'connectionRate'
 
-/** Limits connections in all, per address and per second, as soon as there is a socket: before any byte is read or a handshake made. The address of an IPv6 client is its whole /64. */
+/**
+ * Limits connections in all, per address and per second, as soon as there is a socket: before any byte is read or a handshake made. The
+ * address of an IPv6 client is its whole /64.
+ */
 export class ConnectionLimits {
   limits: Limits
   #now: () => number

@@ -208,7 +208,8 @@ function tlsOptions ({ tls, certificates = 'none' }: ListenerOptions): object {
 function usernameOf (socket: Socket, certificates: ListenerOptions['certificates']): string | undefined {
   if (certificates !== 'username') return undefined
   const name = (socket as TLSSocket).getPeerCertificate()?.subject?.CN
-  // Never the username that the client itself gives: an unusable name is nobody's. A NUL would cut it short elsewhere [MQTT-1.5.3-2], and other control characters make one line of a log two.
+  // Never the username that the client itself gives: an unusable name is nobody's. A NUL would cut it short elsewhere [MQTT-1.5.3-2], and
+  // other control characters make one line of a log two.
   return typeof name === 'string' && !/\p{Cc}/u.test(name) ? name : ''
 }
 

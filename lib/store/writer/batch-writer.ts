@@ -98,7 +98,9 @@ export class BatchWriter {
       if (row !== undefined) {
         if (!row.connected) interrupted.set(uuid, { ...row })
         Object.assign(row, agentRow(message.payload.agent, receivedAt, this.#instance, row))
-      } else if (known === undefined || leaving.has(uuid) || !isUpToDate(known, message.payload.agent)) agents.set(uuid, agentRow(message.payload.agent, receivedAt, this.#instance))
+      } else if (known === undefined || leaving.has(uuid) || !isUpToDate(known, message.payload.agent)) {
+        agents.set(uuid, agentRow(message.payload.agent, receivedAt, this.#instance))
+      }
       if (message.kind === 'message' && !changes.series) {
         changes.series = known === undefined || message.payload.metrics.some(({ type }) => !known.series.has(type))
       }
@@ -210,7 +212,9 @@ export class BatchWriter {
       }
       if (row.length > 2) messages.push(row)
     }
-    if (messages.length > 0 || seen.size > 0) await this.#dialect.append(db, { messages, latest: [...latest.values()], seen: [...seen.values()], dirtyHours: [...dirty.values()], writer: this.#mark() })
+    if (messages.length > 0 || seen.size > 0) {
+      await this.#dialect.append(db, { messages, latest: [...latest.values()], seen: [...seen.values()], dirtyHours: [...dirty.values()], writer: this.#mark() })
+    }
     for (const series of current) series.dirtyHour = currentHour
     for (const [series, row] of latest) series.lastTs = row[1]
     for (const [agent, row] of seen) agent.lastSeenAt = row[1]

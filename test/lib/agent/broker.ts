@@ -4,7 +4,11 @@ import type { TestContext } from 'node:test'
 import { Aedes, type AedesOptions } from 'aedes'
 import { Agent, type AgentOptions, type PlatziverseError } from '../../../lib/agent/agent.ts'
 
-export interface Arrival { connection: number, topic: string, payload: Record<string, unknown> & { agent: { uuid: string }, timestamp?: number, seq?: number, metrics?: { type: string, value: unknown }[] } }
+export interface Arrival {
+  connection: number
+  topic: string
+  payload: Record<string, unknown> & { agent: { uuid: string }, timestamp?: number, seq?: number, metrics?: { type: string, value: unknown }[] }
+}
 
 export interface TestBroker {
   url: string

@@ -70,7 +70,8 @@ async function aedesBroker (t: TestContext, options: AedesOptions = {}, greet: (
       const hear = (packet: AedesPublishPacket & { clientId?: string }, done: () => void): void => {
         const { topic, qos, retain, clientId = '\0' } = packet
         const isOurs = clientId.startsWith('\0')
-        void subscriber({ topic, qos, retain, payload: Buffer.from(packet.payload), clientId: isOurs ? undefined : clientId, origin: isOurs ? clientId.slice(1) || undefined : undefined })
+        const from = isOurs ? { clientId: undefined, origin: clientId.slice(1) || undefined } : { clientId, origin: undefined }
+        void subscriber({ topic, qos, retain, payload: Buffer.from(packet.payload), ...from })
         done()
       }
       aedes.subscribe(filter, hear, () => undefined)

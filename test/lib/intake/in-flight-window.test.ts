@@ -89,7 +89,9 @@ test('what was held for sources that went is free again', () => {
 test('what nobody sends again stays when its source went, as far as the limits, and until it is too old', () => {
   const window = new InFlightWindow({ perSource: 10, total: 3, sourceBytes: 100, totalBytes: 100, left: 3 })
   const [ran, forgotten]: [string[], string[]] = [[], []]
-  const wait = (id: number, name: string, bytes: number, comesAgain: boolean): void => { window.wait(id, () => { ran.push(name) }, () => { forgotten.push(name) }, bytes, comesAgain) }
+  const wait = (id: number, name: string, bytes: number, comesAgain: boolean): void => {
+    window.wait(id, () => { ran.push(name) }, () => { forgotten.push(name) }, bytes, comesAgain)
+  }
   window.pause()
   wait(1, 'again', 10, true)
   wait(1, 'once', 60, false)

@@ -19,7 +19,8 @@ const header = 'uuid,type,timestamp,seq,value,text\n'
 
 const formatOf = (file: string) => file.endsWith('.csv') ? 'csv' : 'ndjson'
 const load = (filename: string, file: string) => withDatabase(databaseAt(filename), database => importFrom(database, file, { format: formatOf(file), ...quiet }))
-const dump = (filename: string, file: string, resume = false) => withDatabase(databaseAt(filename), ({ knex }) => exportTo(knex, file, { format: formatOf(file), resume, ...quiet }))
+const dump = (filename: string, file: string, resume = false) =>
+  withDatabase(databaseAt(filename), ({ knex }) => exportTo(knex, file, { format: formatOf(file), resume, ...quiet }))
 
 /** Import a text as a file of its own. */
 async function loadText (filename: string, file: string, content: string | Uint8Array): Promise<{ rows: number, fresh: number }> {

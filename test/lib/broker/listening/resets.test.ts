@@ -58,7 +58,9 @@ async function sendAndGo (t: TestContext, port: number, { isSecure, isWeb }: Way
   else bottom.end()
 }
 
-async function open (t: TestContext, transport: keyof typeof ways, pair: Pair | undefined, options: Partial<IntakeOptions> = {}): Promise<{ broker: TestBroker, opened: TestIntake }> {
+async function open (
+  t: TestContext, transport: keyof typeof ways, pair: Pair | undefined, options: Partial<IntakeOptions> = {}
+): Promise<{ broker: TestBroker, opened: TestIntake }> {
   const broker = await openBroker(t, { listeners: [{ transport, host: '', port: 0, ...pair && { tls: pair } }] })
   return { broker, opened: openIntake(t, broker.id, options) }
 }

@@ -154,7 +154,8 @@ test('a client that is refused does not make the broker forget what the one with
 })
 
 test('whoever registers after another user took the client id up does not get the session', async () => {
-  const persistence = await openPersistence({ folder: undefined, limits: { retainedMessages: 0, retainedBytes: 0, offlineTotalBytes: 0, offlineMessages: 0, offlineBytes: 0, sessionExpiry: 0 } })
+  const limits = { retainedMessages: 0, retainedBytes: 0, offlineTotalBytes: 0, offlineMessages: 0, offlineBytes: 0, sessionExpiry: 0 }
+  const persistence = await openPersistence({ folder: undefined, limits })
   assert.equal(persistence.claimSession('device', 'ada'), true)
   assert.equal(persistence.claimSession('device', 'bob'), true)
   assert.equal(persistence.clientCame('device', false, 'ada'), true)

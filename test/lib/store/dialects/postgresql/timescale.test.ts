@@ -250,7 +250,8 @@ function registerTests (version: string, fresh: () => Promise<ServerOptions>): v
     await write(['cpu', today + 2, 20], ['cpu', today - 10 * day, 1000])
     assert.equal((await chunks.run(today + day)).isDone, true)
     assert.deepEqual(await daysOf(query), [1])
-    assert.deepEqual(await hours(), [{ ts: today - 10 * day, n: 1, sum: 1000 }, { ts: today - day, n: 1, sum: 100 }, { ts: today, n: 3, sum: 31 }, { ts: today + hour, n: 1, sum: 2 }])
+    const past = [{ ts: today - 10 * day, n: 1, sum: 1000 }, { ts: today - day, n: 1, sum: 100 }]
+    assert.deepEqual(await hours(), [...past, { ts: today, n: 3, sum: 31 }, { ts: today + hour, n: 1, sum: 2 }])
     assert.deepEqual(await query('metrics_1d').orderBy('ts').pluck('sum'), [1000, 100, 33])
     assert.deepEqual(await times(query, 'dirty_hours'), [today + day])
   })
