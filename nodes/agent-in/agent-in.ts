@@ -40,7 +40,7 @@ export default function (RED: RED): void {
       try {
         this.send(messages as never)
       } catch (error) {
-        // Node-RED may fail to clone a message; nobody above would catch that.
+        // Node-RED may fail to clone a message, and no caller would catch that.
         this.error(error)
       }
     }

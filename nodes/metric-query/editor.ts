@@ -7,7 +7,7 @@ import { upgrade } from './migrations.ts'
 
 const text = textsOf('metric-query')
 
-/** Empty text is fine: the message may say it. */
+/** Empty text is fine: the message may say what to ask. */
 function saying (isRight: (said: string) => boolean, problem: () => string): Validator {
   return (value, _options) => {
     const said = String(value ?? '').trim()

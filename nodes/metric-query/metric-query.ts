@@ -32,7 +32,7 @@ export default function (RED: RED): void {
         rows = answer.rows
         const parts = answer.part === undefined ? {} : { parts: partsOf(msg, id, most, answer.part) }
         send({ ...messageOf(msg, answer, result === 'chart'), ...parts })
-        // Whoever takes the parts gets a turn before the next one is read.
+        // The nodes that take the parts get a turn before the next part is read.
         if (answer.part !== undefined) await new Promise(resolve => setImmediate(resolve))
       }
       const ms = Math.round(performance.now() - started)
@@ -63,11 +63,11 @@ function queryOf (config: MetricQueryConfig): QueryInput {
 }
 
 function messageOf (msg: RedMessage, { payload, rows, about }: Answer, isChart: boolean): RedMessage {
-  // A chart shows this answer alone, and not those before it as well.
+  // A chart shows only this answer, without the ones before it.
   return { ...msg, payload, answer: { rows, ...about }, ...isChart ? { action: 'replace' } : {} }
 }
 
-/** As the node split has them, so that join puts them together: a part of a part keeps what it was a part of. */
+/** The same properties that a split node sets, so that a join node puts the parts together; `parts` that were there are kept inside. */
 function partsOf (msg: RedMessage, id: string, len: number, part: object): object {
   return { id, type: 'array', len, ...part, ...msg.parts === undefined ? {} : { parts: msg.parts } }
 }

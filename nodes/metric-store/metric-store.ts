@@ -26,7 +26,7 @@ export default function (RED: RED): void {
     const database = databaseOf(RED, this, config.database)
     if (database === undefined) return
     const { store } = database
-    // Results of this instance's writes may come when the next one is there.
+    // Writes of this instance may end when the next one is there.
     const handler = outboxHandlerOf(RED, this)
     const outbox = attachOutbox(this.id, handler)
     const warnings = warningsOf(this)
@@ -65,7 +65,7 @@ function statusOf (RED: RED, { store, retention }: DatabaseNode): NodeStatus {
   const { state } = store
   const { metrics, queued, ...counted } = store.statistics()
   const { deleted: { metrics: deleted }, error } = retention?.statistics() ?? nothingDeleted
-  // What went well is one number; what did not is shown as soon as there is any of it.
+  // Success is one number; anything else is shown as soon as there is any of it.
   const asides = [
     ...(['spooled', 'duplicates', 'refused', 'retries'] as const).map(name => {
       return counted[name] > 0 && RED._(`metric-store.status.${name}`, counted)

@@ -14,8 +14,8 @@ import { agentOptionsOf, type Credentials } from './options.ts'
 type SavedConfig = AgentConfig & NodeDef & { wires?: string[][] }
 
 /**
- * In: metrics to report, in `msg.payload`: `{type, value}`, an array of them, or `{metrics: […]}`; done when the broker
- * acknowledged them. Out: what other agents say, `{topic, payload}` as in the message contract.
+ * In: metrics to report, in `msg.payload`: `{type, value}`, an array of them, or `{metrics: […]}`; done once the broker has
+ * acknowledged them. Out: messages of other agents, `{topic, payload}` as in the message contract.
  */
 export default function (RED: RED): void {
   watchFlows(RED)

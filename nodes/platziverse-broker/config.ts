@@ -7,7 +7,7 @@ export interface BrokerConfig {
   port: number | string
   /** Whether clients from the network may connect without a user. */
   anonymous: boolean
-  /** Who decides on usernames and passwords: the users, or the flow that is asked on output 1. */
+  /** What decides on usernames and passwords: the list of users, or the flow, which is asked on output 1. */
   login: 'users' | 'flow'
   /** How many users were saved, without their secrets: a broker that lost them with the credentials stays closed. */
   userCount: number

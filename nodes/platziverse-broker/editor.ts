@@ -102,7 +102,7 @@ function isByFlow (node: EditorNode & BrokerConfig): boolean {
   return (isOpen(node) ? $('#node-input-login').val() : upgrade(node).login) === 'flow'
 }
 
-/** What is wrong with a host; nothing where strangers may come, or where users are known or may be. */
+/** What is wrong with a host: nothing if strangers may connect, or if there are users, or may be. */
 function hostProblem (node: EditorNode & BrokerConfig, host: string): string | undefined {
   // In the open form the box counts as it is ticked, not as it was saved.
   const anonymous = isOpen(node) ? $('#node-input-anonymous').prop('checked') === true : node.anonymous
@@ -115,7 +115,7 @@ function problemsOf (node: EditorNode & BrokerConfig, listeners: SavedListener[]
   return listenerProblems(listeners, { host: field('host'), port: field('port') }, host => hostProblem(node, host))
 }
 
-/** The certificate is asked for only where a listener needs one. */
+/** A certificate is needed only if a listener uses TLS. */
 function tlsProblem (node: EditorNode & BrokerConfig, id: string): string | undefined {
   if (!hasTls(parts !== undefined && isOpen(node) ? parts.listeners.value() : upgrade(node).listeners)) return undefined
   if (id === '' || id === '_ADD_') return text('platziverse-broker.validation.tlsMissing')

@@ -10,12 +10,12 @@ const served = new WeakSet<object>()
 
 /** Serves Prometheus at `/platziverse/metrics`, guarded as Node-RED's admin API is, with the brokers that were added. */
 export function serveMetrics (RED: RED): { add (id: string, name: string, snapshot: Measured['snapshot']): () => void } {
-  // In Node-RED without an editor there is no admin API to be served at.
+  // Node-RED without an editor has no admin API.
   if (RED.httpAdmin && !served.has(RED.httpAdmin)) {
     served.add(RED.httpAdmin)
     const metrics = new BrokerMetrics()
     RED.httpAdmin.get('/platziverse/metrics', RED.auth.needsPermission('platziverse-broker.read'), (_request, response) => {
-      // As if it were not there, while nobody asked for it.
+      // As if the path did not exist, while no broker is measured.
       if (measured.size === 0) return response.sendStatus(404)
       const brokers = [...measured.values()].flatMap(({ id, name, snapshot: take }) => {
         const snapshot = take()

@@ -44,7 +44,7 @@ export function brokerOptionsOf (
   }
 }
 
-/** Not wholeNumber: a port that is none is an error, not the default. */
+/** Not wholeNumber: a port that is not a number is an error, not the default. */
 function portOf (saved: number | string): number {
   return saved === '' ? Number(defaults.port) : Number(saved)
 }
@@ -62,7 +62,7 @@ function listenerOf (
   return { ...options, certificates: certificates ?? 'none', ...tls === undefined ? {} : { tls } }
 }
 
-/** Nobody can log in as this one, and yet the broker is not open to everybody, as one without users is on loopback. */
+/** Nobody can log in as this user; yet a broker with it is not open to every program of this machine, as one without users is. */
 const nobody: UserRecord = { username: '', hash: '' }
 
 function usersOf ({ users }: BrokerCredentials, { login, userCount }: BrokerConfig, report: Report): UserRecord[] {
@@ -75,7 +75,7 @@ function usersOf ({ users }: BrokerCredentials, { login, userCount }: BrokerConf
     const records = JSON.parse(users) as UserRecord[]
     const isUser = ({ username, hash }: UserRecord): boolean => typeof username === 'string' && typeof hash === 'string'
     if (Array.isArray(records) && records.every(isUser)) return records
-  } catch { /* told below, without what is in it */ }
+  } catch { /* reported below, without its content */ }
   report(new PlatziverseError('BROKER_USERS_INVALID', 'The users that were saved cannot be read.'))
   return [nobody]
 }

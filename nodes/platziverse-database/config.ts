@@ -25,7 +25,7 @@ export interface DatabaseConfig {
   tls: string
   /** Most connections that readers have. */
   poolSize: number | string
-  /** MB on this machine's disk for what comes while the database is away; 0: none. */
+  /** MB on this machine's disk for messages that come while the database is away; 0: none. */
   spool: number | string
   /** Days, 0 = for ever: metrics as they came, by hour, by day. */
   rawDays: number | string
@@ -57,7 +57,7 @@ export const databaseDefaults: DatabaseConfig = {
 
 export const usualPorts = { postgresql: 5432, mysql: 3306 } as const
 
-/** What is asked of who chooses a server: the package is not installed with this one. */
+/** The driver that a server needs; it is not installed with this package. */
 export const driverPackages = { postgresql: 'pg', mysql: 'mysql2' } as const
 
 /** What the editor has, and sends, in place of a secret that was saved and that it is not told. */

@@ -19,7 +19,7 @@ export interface Surroundings {
 
 export interface ReadOptions {
   database: DatabaseOptions
-  /** Says the same for the same database, whatever node stands for it; without secrets. */
+  /** The same text for the same database, whatever node stands for it; without secrets. */
   identity: string
   spool: SpoolOptions | undefined
   retention: RetentionOptions
@@ -36,7 +36,7 @@ export function databaseOptionsOf (
   }
   return {
     ...databaseOf(config, credentials, userDir, tls),
-    // Switched off, what is in it was acknowledged all the same.
+    // What is in a spool that was switched off was acknowledged: it still has to be stored.
     spool: spool.mostBytes > 0 || existsSync(spool.filename) ? spool : undefined,
     retention: {
       ...daysOf(config),

@@ -16,10 +16,10 @@ import { registerAdmin } from './admin.ts'
 import type { DatabaseConfig, DatabaseCredentials } from './config.ts'
 import { databaseOptionsOf } from './options.ts'
 
-/** ms that closing waits for a slice of the retention, after the store was closed: a database that is away may never answer. */
+/** ms that closing waits for a slice of the retention after the store was closed: a database that is away may never answer. */
 const retentionPatience = 300
 
-/** This process. No name stands for it: a container gets its host's anew with each start. */
+/** Stands for this process. A name would not: a container gets a new host name with each start. */
 const instance = randomUUID()
 
 type SavedConfig = NodeDef & DatabaseConfig
@@ -28,7 +28,7 @@ type SavedConfig = NodeDef & DatabaseConfig
 export interface DatabaseNode extends Node<DatabaseCredentials> {
   store: Store
   retention: Retention | undefined
-  /** Says the same for the same database, whatever node stands for it. */
+  /** The same text for the same database, whatever node stands for it. */
   database: string
 }
 
@@ -48,11 +48,11 @@ export default function (RED: RED): void {
       this.retention = new Retention(this.store, retention)
       this.retention.start(problem => { this.error(RED._('platziverse-database.status.retention', { message: problem.message })) })
     } catch (error) {
-      // Deleting by a guess could not be undone.
+      // Deleting by a guess cannot be undone.
       this.error(reasonOf(error))
     }
     this.on('close', (done: (error?: Error) => void) => {
-      // Together: what the one still does may wait for a database that is away, and ends with the other.
+      // Together: a slice of the retention may wait for a database that is away, and ends when the store closes.
       const stopped = this.retention?.stop()
       const patience = () => Promise.race([stopped, pause(retentionPatience, undefined, { ref: false })])
       this.store.close().then(patience).then(() => { done() }, done)
@@ -69,7 +69,7 @@ function isOnNodeSqlite (): boolean {
   try {
     return sqliteDriver() === 'node:sqlite'
   } catch {
-    // Neither is there: the store says so.
+    // There is neither: the store says so.
     return false
   }
 }
@@ -77,7 +77,7 @@ function isOnNodeSqlite (): boolean {
 function openSpool (options: SpoolOptions): Spool {
   try {
     mkdirSync(dirname(options.filename), { recursive: true })
-  } catch { /* the spool says what is wrong as soon as it is opened */ }
+  } catch { /* opening the spool reports what is wrong */ }
   return new Spool(options)
 }
 

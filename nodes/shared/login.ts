@@ -1,7 +1,7 @@
 import { PlatziverseError } from '../../lib/errors.ts'
 
 /**
- * A node that had a login does not connect without it: to the other side it would be a stranger, who may be allowed something else.
+ * A node that had a login does not connect without it: the other side would take it for a stranger, with other rights.
  * @throws PlatziverseError CREDENTIALS_LOST
  */
 export function checkLogin ({ hasLogin }: { hasLogin?: boolean }, { user, password }: { user?: string, password?: string } = {}): void {

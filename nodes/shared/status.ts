@@ -2,19 +2,19 @@ import type { NodeStatus } from 'node-red'
 import type { RedNode } from './red.ts'
 
 export interface StatusLine {
-  /** Show `status` soon; of many in a short time only the last is shown. */
+  /** Shows `status` soon; of several within a short time, only the last. */
   show (status: NodeStatus): void
   close (): void
 }
 
 export interface LiveStatus {
-  /** Look now, as well. */
+  /** Looks now as well. */
   show (): void
   close (): void
 }
 
 const shortest = 500
-/** ms between two looks. */
+/** ms between two looks at what there is to show. */
 const lookEvery = 1_000
 
 /** All is well. */
@@ -24,7 +24,7 @@ export const pending = (text: string): NodeStatus => ({ fill: 'yellow', shape: '
 /** It does not work. */
 export const bad = (text: string): NodeStatus => ({ fill: 'red', shape: 'ring', text })
 
-/** One line of what there is to say. */
+/** Joins the parts that there are into one line. */
 export function joined (...parts: Array<string | false | undefined>): string {
   return parts.filter(part => part !== false && part !== undefined && part !== '').join(' · ')
 }
@@ -50,7 +50,7 @@ export function statusLine (node: RedNode): StatusLine {
 
   return {
     show (status) {
-      // Something that was under way may end after its node was closed.
+      // Work that was under way may end after its node was closed.
       if (closed) return
       next = status
       if (timer === undefined) flush()

@@ -1,7 +1,7 @@
 import type { RedNode } from './red.ts'
 
 export interface Warnings {
-  /** Warn now, or with the next one of its kind: a minute has one of each at most. */
+  /** Warns now, or counts the warning in the next one of its kind: of each kind there is at most one a minute. */
   warn (kind: string, text: string): void
   close (): void
 }
@@ -9,10 +9,10 @@ export interface Warnings {
 interface Minute { more: number, last: string, timer: NodeJS.Timeout }
 
 const aMinute = 60_000
-/** Kinds that are told apart within a minute: a stranger may choose them. */
+/** Kinds that are told apart within a minute; bounded, because a stranger may choose them. */
 const mostKinds = 20
 
-/** Warnings of a node about what strangers send: as often as that comes, they must not fill the log. */
+/** Warnings of a node about what strangers send: however often it comes, it must not fill the log. */
 export function warningsOf (node: RedNode, every = aMinute): Warnings {
   const minutes = new Map<string, Minute>()
 

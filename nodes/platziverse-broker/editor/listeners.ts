@@ -52,7 +52,7 @@ export function listenerProblems (
   return problems
 }
 
-/** Fills the tab; `changed` is told of every change. */
+/** Fills the tab; `changed` is called at every change. */
 export function prepareListeners (
   node: BrokerNode, problems: (listeners: SavedListener[]) => ListenerProblem[], changed: () => void
 ): List<SavedListener> {
@@ -109,7 +109,7 @@ function show (container: JQuery, listener: SavedListener): Fields<SavedListener
 function read (fields: Fields<SavedListener>): SavedListener {
   const transport = valueOf(fields.transport) as SavedListener['transport']
   const asked = valueOf(fields.certificates) as SavedListener['certificates']
-  // What does not belong to the kind is not saved.
+  // Only what belongs to the kind is saved.
   const onPath = transport === 'path'
   return {
     transport,
@@ -124,7 +124,7 @@ function customaryPort (transport: keyof typeof customaryPorts, asked: SavedList
   return transport === 'tls' && asked !== 'none' ? customaryCertificatePort : customaryPorts[transport]
 }
 
-/** Whether nobody chose the port by hand. */
+/** Whether the port is one that the form offered. */
 function isCustomary (port: number | string): boolean {
   return port === '' || [customaryCertificatePort, ...Object.values(customaryPorts)].includes(Number(port))
 }

@@ -14,16 +14,16 @@ interface User {
 interface Row extends User {
   name: JQuery
   password: JQuery
-  /** The password that `hash` is of, while the form is open; empty: that of before. */
+  /** The password that `hash` was made of while the form is open; empty: the one that was saved. */
   hashed: string
 }
 
 /** ms without a key press after which a password counts as typed. */
 const pause = 400
 
-/** The users as saved, or undefined where the editor was not told: of a form that was not opened since the last deploy. */
+/** The users as saved. Undefined: the editor does not know them, because the form was not opened since the last deploy. */
 export function usersOf (node: BrokerNode): User[] | undefined {
-  // In the open form what it says counts.
+  // An open form counts as it is, not as it was saved.
   const json = isOpen(node) ? String($('#node-input-users').val() ?? '') : node.credentials?.users
   return json === undefined ? undefined : parse(json)
 }
@@ -50,10 +50,10 @@ export function prepareUsers (node: BrokerNode): Part {
       saveLate()
       return
     }
-    // A hash may come when the form was cancelled, and Done is another form's.
+    // A hash may arrive after the form was cancelled, when Done belongs to another form.
     if (field[0]?.isConnected !== true) return
     hold(problem)
-    // Opening the form must not be a change, however the users were written.
+    // Opening the form must not count as a change, however the users are written.
     if (!filling) field.val(json()).trigger('change')
   }
   /** Marks what is wrong; answers with it. */
@@ -75,7 +75,7 @@ export function prepareUsers (node: BrokerNode): Part {
     markTab('platziverse-broker-users-tab', first !== undefined && first !== text('platziverse-broker.user.hashing'))
     return first
   }
-  // Ctrl+Enter presses a Done that is disabled, too: what was still being hashed is saved when it is there.
+  // Ctrl+Enter presses Done even when it is disabled: a hash that is still being made is saved when it arrives.
   const saveLate = (): void => {
     if (rows.some(isTyped) || RED.nodes.node(node.id) === null) return
     node.credentials = { ...node.credentials, users: json() }
@@ -145,7 +145,7 @@ export function prepareUsers (node: BrokerNode): Part {
   return {
     save () {
       saved = rows.some(isTyped)
-      // Somebody who looks at a form without the users that were lost has not removed them.
+      // Looking at a form whose users were lost does not remove them.
       if (isCounted || rows.length > 0) node.userCount = rows.length
     }
   }
@@ -157,7 +157,7 @@ function isTyped ({ password, hashed }: Row): boolean {
   return typed !== '' && typed !== hashed
 }
 
-/** Hashes a password when nobody types it any more, or when its field is left. */
+/** Hashes a password once typing pauses, or when its field is left. */
 function hashOnPause (row: Row, changed: () => void): void {
   let timer: ReturnType<typeof setTimeout> | undefined
   let asked = ''
@@ -169,7 +169,7 @@ function hashOnPause (row: Row, changed: () => void): void {
     asked = password
     try {
       const { hash } = await ask<{ hash: string }>('hash', { password })
-      // Somebody may have typed on meanwhile.
+      // The user may have typed on meanwhile.
       if (password === row.password.val()) Object.assign(row, { hash, hashed: password })
     } catch (error) {
       if (password === row.password.val()) row.password.val('')
@@ -187,7 +187,7 @@ function hashOnPause (row: Row, changed: () => void): void {
   }).on('change', () => { void hash() })
 }
 
-/** Keeps Done from being pressed for a reason, which it then shows. */
+/** Disables Done for a reason, which it then shows. */
 function hold (reason: string | undefined): void {
   const held = reason !== undefined
   $('#node-dialog-ok').prop('disabled', held).toggleClass('ui-state-disabled', held).attr('title', reason ?? '')

@@ -50,7 +50,7 @@ export function watchBrokers (type: string): void {
   })
 }
 
-/** For `oneditprepare`. `none` is the text for no broker, where a node can do without; `changed` is told of every choice. */
+/** For `oneditprepare`. `none` is the text for no broker, for nodes that can do without one; `changed` is called with every choice. */
 export function prepareBrokerSelect (
   node: BrokerNode, { none, changed }: { none?: string, changed?: (broker: string) => void } = {}
 ): void {
@@ -62,7 +62,7 @@ export function prepareBrokerSelect (
   else if (found.length === 0) add('', shared('shared.broker.none'))
   else if (node.broker === '' && found.length > 1) add('', shared('shared.broker.choose'))
   for (const broker of found) add(broker.id, describe(broker))
-  // A broker that was deleted stays visible as such, and chosen, until another one is chosen.
+  // A deleted broker stays chosen, and shown as deleted, until another one is chosen.
   if (node.broker !== '' && !found.some(broker => broker.id === node.broker)) add(node.broker, shared('shared.broker.gone'))
 
   const preferred = node.broker === '' && none === undefined && found.length === 1 ? found[0]?.id : node.broker
@@ -117,7 +117,7 @@ function flowOf (node: EditorNode): Workspace | undefined {
   return RED.nodes.workspace(node.z ?? '') ?? RED.nodes.subflow(node.z ?? '')
 }
 
-/** `onadd` also runs for nodes that were pasted, which are in their flow already: those stay as they were copied. */
+/** `onadd` also runs for pasted nodes, which are in their flow already: those stay as they were copied. */
 function isNew (node: EditorNode): boolean {
   return !RED.nodes.node(node.id)
 }

@@ -1,7 +1,7 @@
 import { mark } from './fields.ts'
 import { equal, type Part } from './form.ts'
 
-// A table that a form edits: a list in which each item has a row of fields.
+// A table in a form: a list in which each item has a row of fields.
 
 export type Fields<Item> = Record<keyof Item, JQuery>
 
@@ -25,7 +25,7 @@ export interface ListOptions<Item extends object> {
   problems (items: Item[]): Array<RowProblem<Item>>
   /** After each check, once the problems are marked. */
   checked? (problems: Array<RowProblem<Item>>, rows: Array<Fields<Item>>): void
-  /** Told of every change. Default: the list is checked. */
+  /** Called at every change. Default: checks the list. */
   changed? (): void
 }
 
@@ -65,7 +65,7 @@ export function prepareList<Item extends object, Name extends string> (
     height: 'auto',
     addItem (container, _index, item) {
       item.fields = show(container.addClass('platziverse-row'), { ...empty, ...item })
-      // The row is now the fields': what it was made from must not be saved beside them.
+      // From now on the fields hold the row.
       rows.push(item)
       for (const field of Object.values<JQuery>(item.fields)) field.on('input change', () => { changed() })
       changed()

@@ -8,7 +8,7 @@ export type StoredOutput = typeof storedOutputs[number]
 export interface StoreWarning {
   /** The type of node that warns. */
   type: string
-  /** Whether the node cares at all. */
+  /** Whether the node needs a metric-store at all. */
   applies (node: EditorNode): boolean
   /** What the badge says when the mouse is over it. */
   text (outputs: StoredOutput[]): string
@@ -16,7 +16,7 @@ export interface StoreWarning {
 
 /**
  * Puts a yellow badge on nodes from which messages reach no metric-store, and keeps it right while wires change.
- * Not a validation error: such a flow may be meant (a store of one's own), and an invalid node makes Deploy ask.
+ * Not a validation error: such a flow may be intended, with another store, and an invalid node makes Deploy ask.
  */
 export function warnOfMissingStore ({ type, applies, text }: StoreWarning): void {
   const warned = new Map<string, StoredOutput[]>()
