@@ -15,25 +15,21 @@ const outputs = [
   () => text('agent-in.output.rejected')
 ]
 
-registerNode<AgentInConfig>('agent-in', upgrade, {
+registerNode<AgentInConfig>('agent-in', { defaults, upgrade }, {
   category: 'platziverse',
   color: '#86c9a3',
   icon: 'agent-in.svg',
   inputs: 0,
   outputs: 4,
-  defaults: {
-    name: { value: defaults.name },
+  properties: {
     broker: brokerProperty(),
-    acknowledge: { value: defaults.acknowledge },
-    timeLimit: { value: defaults.timeLimit, validate: wholeNumber(() => text('agent-in.form.timeLimit'), 1) },
-    clientWindow: { value: defaults.clientWindow, validate: wholeNumber(() => text('agent-in.form.clientWindow'), 1) },
-    totalWindow: { value: defaults.totalWindow, validate: wholeNumber(() => text('agent-in.form.totalWindow'), 1) },
-    clientMemory: { value: defaults.clientMemory, validate: wholeNumber(() => text('agent-in.form.clientWindow'), 1) },
-    totalMemory: { value: defaults.totalMemory, validate: wholeNumber(() => text('agent-in.form.totalWindow'), 1) },
-    pastDays: { value: defaults.pastDays, validate: wholeNumber(() => text('agent-in.form.pastDays'), 0) },
-    futureDays: { value: defaults.futureDays, validate: wholeNumber(() => text('agent-in.form.futureDays'), 0) },
-    outside: { value: defaults.outside },
-    numericText: { value: defaults.numericText }
+    timeLimit: { validate: wholeNumber(() => text('agent-in.form.timeLimit'), 1) },
+    clientWindow: { validate: wholeNumber(() => text('agent-in.form.clientWindow'), 1) },
+    totalWindow: { validate: wholeNumber(() => text('agent-in.form.totalWindow'), 1) },
+    clientMemory: { validate: wholeNumber(() => text('agent-in.form.clientWindow'), 1) },
+    totalMemory: { validate: wholeNumber(() => text('agent-in.form.totalWindow'), 1) },
+    pastDays: { validate: wholeNumber(() => text('agent-in.form.pastDays'), 0) },
+    futureDays: { validate: wholeNumber(() => text('agent-in.form.futureDays'), 0) }
   },
   paletteLabel: () => text('agent-in.label.palette'),
   label () { return this.name || text('agent-in.label.canvas') },

@@ -6,19 +6,16 @@ import { upgrade } from './migrations.ts'
 
 const text = textsOf('agent-out')
 
-registerNode<AgentOutConfig>('agent-out', upgrade, {
+registerNode<AgentOutConfig>('agent-out', { defaults, upgrade }, {
   category: 'platziverse',
   color: '#86c9a3',
   icon: 'agent-out.svg',
   inputs: 1,
   outputs: 0,
   align: 'right',
-  defaults: {
-    name: { value: defaults.name },
+  properties: {
     broker: brokerProperty(),
-    topic: { value: defaults.topic, validate: (value, _options) => topicProblem(String(value ?? '')) ?? true },
-    qos: { value: defaults.qos },
-    retain: { value: defaults.retain }
+    topic: { validate: (value, _options) => topicProblem(String(value ?? '')) ?? true }
   },
   paletteLabel: () => text('agent-out.label.palette'),
   label () { return this.name || this.topic || text('agent-out.label.canvas') },

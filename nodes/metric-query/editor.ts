@@ -21,31 +21,22 @@ const timeProblem = (field: 'from' | 'to') => (): string => {
 }
 const isSpan = (said: string): boolean => toDuration(said) !== undefined
 
-registerNode<MetricQueryConfig>('metric-query', upgrade, {
+registerNode<MetricQueryConfig>('metric-query', { defaults, upgrade }, {
   category: 'platziverse',
   color: '#62b893',
   icon: 'metric-query.svg',
   inputs: 1,
   outputs: 1,
-  defaults: {
-    name: { value: defaults.name },
-    database: { value: defaults.database, type: 'platziverse-database', required: true, label: text('metric-query.form.database') },
-    query: { value: defaults.query },
-    uuid: { value: defaults.uuid },
-    metricType: { value: defaults.metricType },
-    username: { value: defaults.username },
-    from: { value: defaults.from, validate: saying(isTime, timeProblem('from')) },
-    to: { value: defaults.to, validate: saying(isTime, timeProblem('to')) },
-    limit: { value: defaults.limit, validate: saying(said => /^0*[1-9]\d*$/.test(said), () => text('metric-query.validation.limit')) },
-    order: { value: defaults.order },
-    bucket: { value: defaults.bucket, validate: saying(isSpan, () => text('metric-query.validation.bucket')) },
+  properties: {
+    database: { type: 'platziverse-database', required: true, label: text('metric-query.form.database') },
+    from: { validate: saying(isTime, timeProblem('from')) },
+    to: { validate: saying(isTime, timeProblem('to')) },
+    limit: { validate: saying(said => /^0*[1-9]\d*$/.test(said), () => text('metric-query.validation.limit')) },
+    bucket: { validate: saying(isSpan, () => text('metric-query.validation.bucket')) },
     aggregates: {
-      value: defaults.aggregates,
       validate: (value, _options) => (Array.isArray(value) && value.length > 0) || text('metric-query.validation.aggregates')
     },
-    fill: { value: defaults.fill },
-    result: { value: defaults.result },
-    most: { value: defaults.most, validate: wholeNumber(() => text('metric-query.form.most'), 1) }
+    most: { validate: wholeNumber(() => text('metric-query.form.most'), 1) }
   },
   paletteLabel: () => text('metric-query.label.palette'),
   label () { return this.name || text('metric-query.label.canvas') },

@@ -6,16 +6,15 @@ import { upgrade } from './migrations.ts'
 
 const text = textsOf('metric-store')
 
-registerNode<MetricStoreConfig>('metric-store', upgrade, {
+registerNode<MetricStoreConfig>('metric-store', { defaults, upgrade }, {
   category: 'platziverse',
   color: '#62b893',
   icon: 'metric-store.svg',
   inputs: 1,
   outputs: 1,
-  defaults: {
-    name: { value: defaults.name },
-    database: { value: defaults.database, type: 'platziverse-database', required: true, label: text('metric-store.form.database') },
-    grace: { value: defaults.grace, validate: wholeNumber(() => text('metric-store.form.grace'), 0) }
+  properties: {
+    database: { type: 'platziverse-database', required: true, label: text('metric-store.form.database') },
+    grace: { validate: wholeNumber(() => text('metric-store.form.grace'), 0) }
   },
   paletteLabel: () => text('metric-store.label.palette'),
   label () { return this.name || text('metric-store.label.canvas') },

@@ -6,34 +6,24 @@ import { upgrade } from './migrations.ts'
 
 const text = textsOf('platziverse-agent')
 
-registerNode<AgentConfig, 'user' | 'password'>('platziverse-agent', upgrade, {
+registerNode<AgentConfig, 'user' | 'password'>('platziverse-agent', { defaults, upgrade }, {
   category: 'platziverse',
   color: '#a5cf82',
   icon: 'platziverse-agent.svg',
   inputs: 1,
   outputs: 1,
-  defaults: {
-    name: { value: defaults.name },
+  properties: {
     broker: brokerProperty(true),
     url: {
-      value: defaults.url,
       validate (value, _options) {
         return currentBroker(this) !== '' || isAddress(String(value).trim()) || text('platziverse-agent.validation.url')
       }
     },
-    username: { value: defaults.username },
-    hasLogin: { value: defaults.hasLogin },
     interval: {
-      value: defaults.interval,
       validate (value, _options) {
         return Number(value) > 0 || shared('shared.validation.positive', { label: text('platziverse-agent.form.interval') })
       }
-    },
-    cpu: { value: defaults.cpu },
-    memory: { value: defaults.memory },
-    temperature: { value: defaults.temperature },
-    disk: { value: defaults.disk },
-    network: { value: defaults.network }
+    }
   },
   credentials: {
     user: { type: 'text' },

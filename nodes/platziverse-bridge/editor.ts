@@ -12,30 +12,23 @@ const text = textsOf('platziverse-bridge')
 /** Of the form that was opened last. */
 let topics: Part | undefined
 
-registerNode<BridgeConfig, 'user' | 'password'>('platziverse-bridge', upgrade, {
+registerNode<BridgeConfig, 'user' | 'password'>('platziverse-bridge', { defaults, upgrade }, {
   category: 'platziverse',
   color: '#62b893',
   icon: 'platziverse-bridge.svg',
   inputs: 0,
   outputs: 1,
-  defaults: {
-    name: { value: defaults.name },
+  properties: {
     broker: brokerProperty(),
     url: {
-      value: defaults.url,
       validate: (value, _options) => isAddress(String(value).trim()) || text('platziverse-bridge.validation.url')
     },
-    tls: { value: defaults.tls, type: 'tls-config', required: false },
-    hasLogin: { value: defaults.hasLogin },
-    topics: { value: defaults.topics, validate: (value, _options) => topicProblems(value as SavedTopic[])[0]?.text ?? true },
-    localUser: { value: defaults.localUser },
-    clientId: { value: defaults.clientId },
-    clean: { value: defaults.clean },
-    bridgeBit: { value: defaults.bridgeBit },
-    keepalive: { value: defaults.keepalive, validate: wholeNumber(() => text('platziverse-bridge.form.keepalive'), 0, 65_535) },
-    buffer: { value: defaults.buffer, validate: wholeNumber(() => text('platziverse-bridge.form.buffer'), 1, 2 ** 31 - 1) },
-    megabytes: { value: defaults.megabytes, validate: wholeNumber(() => text('platziverse-bridge.form.buffer'), 1, 1_000_000) },
-    statistics: { value: defaults.statistics, validate: wholeNumber(() => text('platziverse-bridge.form.statistics'), 0) }
+    tls: { type: 'tls-config', required: false },
+    topics: { validate: (value, _options) => topicProblems(value as SavedTopic[])[0]?.text ?? true },
+    keepalive: { validate: wholeNumber(() => text('platziverse-bridge.form.keepalive'), 0, 65_535) },
+    buffer: { validate: wholeNumber(() => text('platziverse-bridge.form.buffer'), 1, 2 ** 31 - 1) },
+    megabytes: { validate: wholeNumber(() => text('platziverse-bridge.form.buffer'), 1, 1_000_000) },
+    statistics: { validate: wholeNumber(() => text('platziverse-bridge.form.statistics'), 0) }
   },
   credentials: {
     user: { type: 'text' },

@@ -17,32 +17,24 @@ const tabNames = ['general', 'listeners', 'users', 'rules', 'limits', 'storage']
 /** The parts of the form that was opened last. */
 let parts: { listeners: List<SavedListener>, users: Part, rules: Part, limits: Part } | undefined
 
-registerNode<BrokerConfig, 'users'>('platziverse-broker', upgrade, {
+registerNode<BrokerConfig, 'users'>('platziverse-broker', { defaults, upgrade }, {
   category: 'platziverse',
   color: '#62b893',
   icon: 'platziverse-broker.svg',
   inputs: 1,
   outputs: 2,
-  defaults: {
-    name: { value: defaults.name },
-    host: { value: defaults.host, validate (value, _options) { return hostProblem(this, String(value).trim()) ?? true } },
-    port: { value: defaults.port, validate: wholeNumber(() => text('platziverse-broker.form.port'), 0, 65_535) },
-    anonymous: { value: defaults.anonymous },
-    login: { value: defaults.login },
-    userCount: { value: defaults.userCount },
+  properties: {
+    host: { validate (value, _options) { return hostProblem(this, String(value).trim()) ?? true } },
+    port: { validate: wholeNumber(() => text('platziverse-broker.form.port'), 0, 65_535) },
     listeners: {
-      value: defaults.listeners,
       validate (value, _options) { return problemsOf(this, value as SavedListener[])[0]?.text ?? true }
     },
-    origins: { value: defaults.origins, validate: (value, _options) => originsProblem(String(value)) ?? true },
-    tls: { value: defaults.tls, type: 'tls-config', validate (value, _options) { return tlsProblem(this, String(value)) ?? true } },
-    rules: { value: defaults.rules, validate: (value, _options) => ruleProblems(value as BrokerConfig['rules'])[0]?.text ?? true },
-    limits: { value: defaults.limits, validate: (value, _options) => limitProblems(value as BrokerConfig['limits'])[0] ?? true },
-    persistence: { value: defaults.persistence },
-    folder: { value: defaults.folder },
-    statistics: { value: defaults.statistics, validate: wholeNumber(() => text('platziverse-broker.form.statistics'), 0) },
-    sys: { value: defaults.sys, validate: wholeNumber(() => text('platziverse-broker.form.sys'), 0) },
-    prometheus: { value: defaults.prometheus }
+    origins: { validate: (value, _options) => originsProblem(String(value)) ?? true },
+    tls: { type: 'tls-config', validate (value, _options) { return tlsProblem(this, String(value)) ?? true } },
+    rules: { validate: (value, _options) => ruleProblems(value as BrokerConfig['rules'])[0]?.text ?? true },
+    limits: { validate: (value, _options) => limitProblems(value as BrokerConfig['limits'])[0] ?? true },
+    statistics: { validate: wholeNumber(() => text('platziverse-broker.form.statistics'), 0) },
+    sys: { validate: wholeNumber(() => text('platziverse-broker.form.sys'), 0) }
   },
   // Names and hashes; the form needs both, so it is no `password`, which the editor never gets.
   credentials: { users: { type: 'text' } },

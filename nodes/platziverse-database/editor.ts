@@ -14,27 +14,23 @@ const tabNames = ['connection', 'keeping', 'outages'] as const
 /** Of the form that was opened last. */
 let keeping: Part | undefined
 
-registerNode<DatabaseConfig, 'user' | 'password' | 'url'>('platziverse-database', upgrade, {
+registerNode<DatabaseConfig, 'user' | 'password' | 'url'>('platziverse-database', { defaults, upgrade }, {
   category: 'config',
   color: '#62b893',
   icon: 'platziverse-database.svg',
-  defaults: {
-    name: { value: defaults.name },
-    client: { value: defaults.client },
-    filename: { value: defaults.filename, validate: ofConnection('filename') },
-    connection: { value: defaults.connection, validate: ofConnection('connection') },
-    host: { value: defaults.host, validate: ofConnection('host') },
-    port: { value: defaults.port, validate: ofConnection('port') },
-    database: { value: defaults.database, validate: ofConnection('database') },
-    hasLogin: { value: defaults.hasLogin },
-    secure: { value: defaults.secure },
-    tls: { value: defaults.tls, type: 'tls-config', required: false },
-    poolSize: { value: defaults.poolSize, validate: ofConnection('poolSize') },
-    spool: { value: defaults.spool, validate: (value, _options) => spoolProblem(value) ?? true },
-    rawDays: { value: defaults.rawDays, validate: ofDays('rawDays') },
-    hourDays: { value: defaults.hourDays, validate: ofDays('hourDays') },
-    dayDays: { value: defaults.dayDays, validate: ofDays('dayDays') },
-    overrides: { value: defaults.overrides, validate: (value, _options) => overrideProblems(value as SavedOverride[])[0]?.text ?? true }
+  properties: {
+    filename: { validate: ofConnection('filename') },
+    connection: { validate: ofConnection('connection') },
+    host: { validate: ofConnection('host') },
+    port: { validate: ofConnection('port') },
+    database: { validate: ofConnection('database') },
+    tls: { type: 'tls-config', required: false },
+    poolSize: { validate: ofConnection('poolSize') },
+    spool: { validate: (value, _options) => spoolProblem(value) ?? true },
+    rawDays: { validate: ofDays('rawDays') },
+    hourDays: { validate: ofDays('hourDays') },
+    dayDays: { validate: ofDays('dayDays') },
+    overrides: { validate: (value, _options) => overrideProblems(value as SavedOverride[])[0]?.text ?? true }
   },
   credentials: { user: { type: 'text' }, password: { type: 'password' }, url: { type: 'password' } },
   paletteLabel: () => text('platziverse-database.label.palette'),

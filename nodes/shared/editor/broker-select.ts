@@ -13,8 +13,8 @@ export interface BrokerNode extends EditorNode {
 }
 
 /** The `broker` of a node's defaults. `type` makes an import map the id. */
-export function brokerProperty (optional = false): Property<string, BrokerNode> {
-  return { value: '', type: brokerType, validate (value, _options) { return brokerProblem(value, optional) ?? true } }
+export function brokerProperty (optional = false): Omit<Property<string, BrokerNode>, 'value'> {
+  return { type: brokerType, validate (value, _options) { return brokerProblem(value, optional) ?? true } }
 }
 
 /** For `onadd`: a node from the palette takes the only broker there is. */

@@ -126,22 +126,33 @@ interface Editor {
 
 export const RED = (globalThis as unknown as { RED: Editor }).RED
 
+/** What a node's form says beside what the node saves: see `registerNode`. */
+export interface Form<Config extends object, Credentials extends string = never> extends Omit<Definition<Config, Credentials>, 'defaults'> {
+  /** Properties that are checked, or refer to a config node. */
+  properties?: { [Name in keyof Config]?: Omit<Property<Config[Name], EditorNode & Config>, 'value'> }
+}
+
 /**
- * Registers a node. To its validators, a node that an older version saved is what `upgrade` makes of it: an old flow is valid
- * without its forms being opened.
+ * Registers a node that saves the properties that `defaults` has. To its validators, a node that an older version saved is what
+ * `upgrade` makes of it: an old flow is valid without its forms being opened.
  */
 export function registerNode<Config extends object, Credentials extends string = never> (
-  type: string, upgrade: (saved: Partial<Config>) => Config, definition: Definition<Config, Credentials>
+  type: string,
+  { defaults, upgrade }: { defaults: Config, upgrade (saved: Partial<Config>): Config },
+  { properties = {}, ...form }: Form<Config, Credentials>
 ): void {
-  const properties = Object.entries(definition.defaults) as Array<[keyof Config, Property<unknown, EditorNode & Config>]>
-  for (const [name, property] of properties) {
-    const { validate } = property
-    if (validate === undefined) continue
-    property.validate = function (value, options) {
+  const saved = (Object.keys(defaults) as Array<keyof Config>).map(name => {
+    const { validate, ...property }: Omit<Property<unknown, EditorNode & Config>, 'value'> = properties[name] ?? {}
+    if (validate === undefined) return [name, { value: defaults[name], ...property }]
+    const check: Validator<EditorNode & Config> = function (value, options) {
       return validate.call(this, value === undefined ? upgrade(this)[name] : value, options)
     }
-  }
-  RED.nodes.registerType<Config, Credentials>(type, definition)
+    return [name, { value: defaults[name], ...property, validate: check }]
+  })
+  RED.nodes.registerType<Config, Credentials>(type, {
+    ...form,
+    defaults: Object.fromEntries(saved) as Definition<Config>['defaults']
+  } as Definition<Config, Credentials>)
 }
 
 const packageName = '@platziverse/node-red-platziverse'
