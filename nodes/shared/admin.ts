@@ -6,10 +6,10 @@ import type { Refusal } from './refusal.ts'
 export type Body = Record<string, unknown>
 
 export interface Endpoint {
-  /** `read`: of who sees flows; `write`: of who edits them. */
+  /** `read`: for users who may see the flows; `write`: for users who may change them. */
   permission: 'read' | 'write'
   /**
-   * What the answer says beside `ok: true`, or a refusal where asking was right and the answer is no.
+   * What the answer says beside `ok: true`; or a refusal, if the request was right and the answer is no.
    * @throws PlatziverseError what is wrong with the body
    */
   answer (body: Body): object | Promise<object>
@@ -39,7 +39,7 @@ export function serveAdmin (RED: RED, what: 'broker' | 'database', endpoints: Re
   }
 }
 
-/** What an error is to whoever asked. */
+/** How an error is answered. */
 export function refusalOf (error: unknown): Refusal {
   const { code, detail, help } = error instanceof PlatziverseError ? error : new PlatziverseError('ADMIN_FAILED', `${reasonOf(error)}.`)
   return { ok: false, code, detail, help }

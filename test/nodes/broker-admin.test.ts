@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { after, before, mock, test } from 'node:test'
 import helper from 'node-red-node-test-helper'
 import { verifyPassword } from '../../lib/broker/access/passwords.ts'
+import { errorHelp } from '../../lib/errors.ts'
 import { registerAdmin } from '../../nodes/platziverse-broker/admin.ts'
 import type { RED } from '../../nodes/shared/red.ts'
 import { loadNodes } from '../helpers/loaded-nodes.ts'
@@ -102,6 +103,14 @@ test('rules that are none are refused', async () => {
   assert.equal((await post('rules/format', { rules: [] })).status, 200)
 })
 
+test('every refusal says its code, what is wrong and what to do', async () => {
+  for (const [path, body] of [['hash', {}], ['users/parse', {}], ['rules/parse', {}], ['rules/format', {}]] as const) {
+    const { body: { ok, code, detail, help, ...others } } = await post(path, body)
+    assert.deepEqual([ok, help, others], [false, errorHelp[code as keyof typeof errorHelp], {}], path)
+    assert.match(String(detail), /^(password|text|rules) is no /)
+  }
+})
+
 test('a body that is no object is refused like an empty one', async () => {
   const { status, body } = await post('hash', [])
   assert.deepEqual([status, body['code']], [400, 'PASSWORD_INVALID'])
@@ -109,8 +118,9 @@ test('a body that is no object is refused like an empty one', async () => {
 
 test('the endpoints take JSON alone: a form of any website could send anything else in the name of who looks at it', async () => {
   for (const path of ['hash', 'users/parse', 'rules/parse', 'rules/format']) {
-    const { status } = await helper.request().post(`/platziverse/broker/${path}`).type('form').send('password=secret&text=a&rules=b')
+    const { status, body } = await helper.request().post(`/platziverse/broker/${path}`).type('form').send('password=secret&text=a&rules=b')
     assert.equal(status, 415, path)
+    assert.equal((body as { code: string }).code, 'ADMIN_NOT_JSON')
   }
 })
 
