@@ -4,7 +4,7 @@ import type { IntakeHandler } from '../../lib/intake/intake-handler.ts'
 import type { Intake } from '../../lib/intake/intake.ts'
 import { attachIntake, detachIntake, findBroker } from '../../lib/registry/registry.ts'
 import { watchFlows } from '../shared/broker.ts'
-import type { RED, RedNode } from '../shared/red.ts'
+import type { RED, RedMessage, RedNode } from '../shared/red.ts'
 import { bad, good, joined, liveStatus, pending } from '../shared/status.ts'
 import { warningsOf } from '../shared/warnings.ts'
 import type { AgentInConfig } from './config.ts'
@@ -35,10 +35,10 @@ export default function (RED: RED): void {
     const warnings = warningsOf(this)
 
     const emit = (output: keyof typeof outputs, message: object): void => {
-      const messages: Array<object | null> = [null, null, null, null]
-      messages[outputs[output]] = message
+      const messages: Array<RedMessage | null> = [null, null, null, null]
+      messages[outputs[output]] = message as RedMessage
       try {
-        this.send(messages as never)
+        this.send(messages)
       } catch (error) {
         // Node-RED may fail to clone a message, and no caller would catch that.
         this.error(error)
@@ -58,7 +58,7 @@ export default function (RED: RED): void {
       noticed: (kind, detail, clientId) => { warnings.warn(`${kind} ${clientId}`, `Client ${JSON.stringify(clientId)}: ${detail}`) },
       unsettled: (error, _count, { topic, payload }, delivery) => {
         failure = { code: error.code, until: Date.now() + showFailureFor }
-        this.error(error.message, { topic, payload, delivery } as never)
+        this.error(error.message, { topic, payload, delivery } as RedMessage)
       }
     }
     const intake = attachIntake(this.id, broker, handler, intakeOptionsOf(config))
