@@ -1,15 +1,15 @@
-import type { NodeDef, NodeStatus } from 'node-red'
+import type { NodeDef } from 'node-red'
 import { PlatziverseError } from '../../lib/errors.ts'
 import type { IntakeHandler } from '../../lib/intake/intake-handler.ts'
-import type { Intake } from '../../lib/intake/intake.ts'
-import { attachIntake, detachIntake, findBroker } from '../../lib/registry/registry.ts'
+import { attachIntake, detachIntake } from '../../lib/registry/registry.ts'
 import { watchFlows } from '../shared/broker.ts'
 import type { RED, RedMessage, RedNode } from '../shared/red.ts'
-import { bad, good, joined, liveStatus, pending } from '../shared/status.ts'
+import { bad, liveStatus } from '../shared/status.ts'
 import { warningsOf } from '../shared/warnings.ts'
 import type { AgentInConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
 import { intakeOptionsOf } from './options.ts'
+import { statusOf } from './status.ts'
 
 const outputs = { connected: 0, disconnected: 1, message: 2, rejected: 3 } as const
 /** The ids that each output leads to; not in Node-RED's types. */
@@ -75,17 +75,4 @@ export default function (RED: RED): void {
   }
 
   RED.nodes.registerType('agent-in', AgentInNode)
-}
-
-function statusOf (RED: RED, broker: string, intake: Intake): NodeStatus {
-  if (findBroker(broker).listener.state !== 'listening') return pending(RED._('agent-in.status.waiting'))
-  const { agents, unsettled, waiting, rejected, rejectedMetrics, timesConverted, timesReplaced } = intake.statistics()
-  // Shown as soon as there is any of it.
-  const counted = { rejected: rejected + rejectedMetrics, converted: timesConverted, replaced: timesReplaced }
-  const asides = (['rejected', 'converted', 'replaced'] as const).map(name => {
-    return counted[name] > 0 && RED._(`agent-in.status.${name}`, { count: counted[name] })
-  })
-  if (waiting === 0) return good(joined(RED._('agent-in.status.agents', { count: agents, agents }), ...asides))
-  const text = RED._('agent-in.status.unsettled', { count: agents, agents, unsettled: unsettled + waiting })
-  return { ...pending(joined(text, ...asides)), shape: 'dot' }
 }

@@ -1,20 +1,18 @@
-import type { NodeDef, NodeStatus } from 'node-red'
+import type { NodeDef } from 'node-red'
 import { topics } from '../../lib/messages/topics.ts'
 import { attachOutbox } from '../../lib/registry/outbox.ts'
 import { disconnectSilentAgents } from '../../lib/store/disconnect-silent-agents.ts'
 import type { StoreState } from '../../lib/store/store.ts'
-import type { DatabaseNode } from '../platziverse-database/platziverse-database.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { databaseOf } from '../shared/database.ts'
 import { outboxHandlerOf } from '../shared/outbox.ts'
 import { milliseconds, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
-import { bad, good, joined, liveStatus, pending } from '../shared/status.ts'
+import { liveStatus } from '../shared/status.ts'
 import { warningsOf } from '../shared/warnings.ts'
 import { metricStoreDefaults as defaults, type MetricStoreConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
+import { statusOf } from './status.ts'
 import { storing } from './storing.ts'
-
-const nothingDeleted = { deleted: { metrics: 0 }, error: null }
 
 /** Stores messages, settles their deliveries after the commit, and passes them on with `msg.stored`. */
 export default function (RED: RED): void {
@@ -59,24 +57,4 @@ export default function (RED: RED): void {
   }
 
   RED.nodes.registerType('metric-store', MetricStoreNode)
-}
-
-function statusOf (RED: RED, { store, retention }: DatabaseNode): NodeStatus {
-  const { state } = store
-  const { metrics, queued, ...counted } = store.statistics()
-  const { deleted: { metrics: deleted }, error } = retention?.statistics() ?? nothingDeleted
-  // Success is one number; anything else is shown as soon as there is any of it.
-  const asides = [
-    ...(['spooled', 'duplicates', 'refused', 'retries'] as const).map(name => {
-      return counted[name] > 0 && RED._(`metric-store.status.${name}`, counted)
-    }),
-    deleted > 0 && RED._('metric-store.status.deleted', { deleted }),
-    error !== null && RED._('metric-store.status.keeping', { code: error.code })
-  ]
-  if (state.state === 'waiting') {
-    const text = RED._('metric-store.status.waiting', { message: state.error.code, queued })
-    return { ...bad(joined(text, ...asides)), shape: 'dot' }
-  }
-  if (state.state === 'ready') return good(joined(RED._('metric-store.status.stored', { count: metrics }), ...asides))
-  return pending(RED._('metric-store.status.opening'))
 }

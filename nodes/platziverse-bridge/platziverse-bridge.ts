@@ -1,4 +1,4 @@
-import type { Node, NodeDef, NodeStatus } from 'node-red'
+import type { Node, NodeDef } from 'node-red'
 import type { Bridge, BridgeState } from '../../lib/bridge/bridge.ts'
 import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
 import { attachBridge, detachBridge } from '../../lib/registry/bridges.ts'
@@ -6,11 +6,12 @@ import { findBroker } from '../../lib/registry/registry.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { checkLogin } from '../shared/login.ts'
 import { milliseconds, type RED } from '../shared/red.ts'
-import { bad, good, joined, liveStatus, pending } from '../shared/status.ts'
+import { bad, liveStatus } from '../shared/status.ts'
 import { tlsSettingsOf } from '../shared/tls.ts'
 import { bridgeDefaults as defaults, type BridgeConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
 import { bridgeOptionsOf, type Credentials } from './options.ts'
+import { errorOf, statusOf } from './status.ts'
 
 type SavedConfig = BridgeConfig & NodeDef
 
@@ -64,24 +65,6 @@ export default function (RED: RED): void {
       detachBridge(this.id).then(done, done)
     })
   }, { credentials: { user: { type: 'text' }, password: { type: 'password' } } })
-}
-
-function statusOf (RED: RED, bridge: Bridge, isBrokerMissing: boolean): NodeStatus {
-  const { sent, received, buffered, dropped } = bridge.statistics()
-  const { state } = bridge
-  const isConnected = state.state === 'connected'
-  const asides = [
-    !isConnected && buffered > 0 && RED._('platziverse-bridge.status.waiting', { count: buffered }),
-    dropped > 0 && RED._('platziverse-bridge.status.dropped', { count: dropped })
-  ]
-  const error = errorOf(state) ?? (isBrokerMissing ? 'BROKER_MISSING' : undefined)
-  if (error !== undefined) return bad(joined(error, ...asides))
-  if (isConnected) return good(joined(RED._('platziverse-bridge.status.connected', { sent, received }), ...asides))
-  return pending(joined(RED._('platziverse-bridge.status.connecting'), ...asides))
-}
-
-function errorOf (state: BridgeState): string | undefined {
-  return state.state === 'connected' ? undefined : state.error?.code
 }
 
 /** As it can go along a wire. */
