@@ -1,3 +1,4 @@
+import stylistic from '@stylistic/eslint-plugin'
 import tseslint from 'typescript-eslint'
 import { walls } from './scripts/rooms.mjs'
 
@@ -28,6 +29,26 @@ const isPure = pure.map(file => file.replaceAll('.', '\\.').replace('*', '[^/]+'
 export default tseslint.config(
   { ignores: ['dist/', 'examples/', 'node_modules/', 'bench/node_modules/', '.node-red/', '.cache/'] },
   ...tseslint.configs.recommended,
+  stylistic.configs.customize({ braceStyle: '1tbs', commaDangle: 'never' }),
+  {
+    rules: {
+      '@stylistic/space-before-function-paren': ['error', 'always'],
+      '@stylistic/arrow-parens': ['error', 'as-needed'],
+      '@stylistic/generator-star-spacing': ['error', 'both'],
+      '@stylistic/yield-star-spacing': ['error', 'both'],
+      '@stylistic/quotes': ['error', 'single', { avoidEscape: true, allowTemplateLiterals: 'always' }],
+      // Texts and patterns stay in one piece, so that they are found.
+      '@stylistic/max-len': ['error', { code: 180, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true }],
+      // What reads best differs from place to place.
+      '@stylistic/indent-binary-ops': 'off',
+      '@stylistic/list-style': 'off',
+      '@stylistic/max-statements-per-line': 'off',
+      '@stylistic/multiline-ternary': 'off',
+      '@stylistic/operator-linebreak': 'off',
+      '@stylistic/quote-props': 'off',
+      '@stylistic/type-generic-spacing': 'off'
+    }
+  },
   {
     rules: {
       eqeqeq: 'error',

@@ -42,7 +42,7 @@ registerNode<BrokerConfig, 'users'>('platziverse-broker', { defaults, upgrade },
   label () { return this.name || text('platziverse-broker.label.canvas', { port: this.port }) },
   labelStyle () { return this.name ? 'node_label_italic' : '' },
   inputLabels: () => text('platziverse-broker.input.control'),
-  outputLabels: (output) => output === 0 ? text('platziverse-broker.output.clients') : text('platziverse-broker.output.statistics'),
+  outputLabels: output => output === 0 ? text('platziverse-broker.output.clients') : text('platziverse-broker.output.statistics'),
   onadd () { offerToWaiting(this, ['agent-in', 'agent-out', 'platziverse-bridge']) },
   oneditprepare () { prepare(this) },
   oneditsave () {

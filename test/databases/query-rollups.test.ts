@@ -61,7 +61,7 @@ for (const hourDays of [0, 2]) {
     const retention = new Retention(store, { ...kept, hourDays })
     const now = start + 10 * day
     // Once it is deleted, everything older comes late.
-  await model.report('a', start - day, { cpu: -1 })
+    await model.report('a', start - day, { cpu: -1 })
     await retention.runOnce(now)
     for (let i = 0; i < 72; i++) {
       await model.report('a', start + i * hour + 5, { cpu: i })

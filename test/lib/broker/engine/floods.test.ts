@@ -40,7 +40,7 @@ const floods: Record<string, Flood> = {
   'UNSUBSCRIBE with 1,000 filters': { packet: { cmd: 'unsubscribe', messageId: 7, unsubscriptions: filters(1_000).map(({ topic }) => topic) } },
   'SUBSCRIBE to # with 2,000 retained messages': { packet: { cmd: 'subscribe', messageId: 7, subscriptions: [{ topic: '#', qos: 0 }] }, retained: 2_000 },
   'PUBLISH to 5 clients with 1,000 filters each that match': { packet: { cmd: 'publish', topic: levels(() => 'x'), payload: 'x', qos: 0, dup: false, retain: false }, subscribers: 5 },
-  'PUBLISH': { packet: { cmd: 'publish', topic: 'flood', payload: 'x', qos: 0, dup: false, retain: false }, connections: 20 },
+  'PUBLISH': { packet: { cmd: 'publish', topic: 'flood', payload: 'x', qos: 0, dup: false, retain: false }, connections: 20 }
 }
 
 const roles: Record<string, () => void> = {
