@@ -48,14 +48,16 @@ const steps = {
     checkWill,
     prepareQueue
   ],
-  // aedes sets the keepalive timer, restores the session's subscriptions, stores the will, and registers the client.
+  // aedes sets the keepalive timer, restores the session's subscriptions, and stores the will. It registers the client once the former
+  // connection with the client id, if there is one, has ended:
   register: [
     confirmSubscriptions,
     confirmSession,
     begin
   ]
-  // aedes sends CONNACK, and then the session's queue.
+  // aedes sends CONNACK and then the session's queue, without waiting for the end of a former connection.
 } satisfies { letIn: Array<Step<LoginRefusal>>, register: Array<Step<StepRefusal>> }
+
 function firstRefusal<R> (steps: Array<Step<R>>, newcomer: Newcomer): R | undefined {
   for (const step of steps) {
     const refusal = step(newcomer)

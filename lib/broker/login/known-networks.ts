@@ -1,9 +1,9 @@
-/** Networks that are remembered of all users together, as long as that is more than `leastPerUser` for each. */
+/** Networks remembered for all users together, as long as that leaves each user more than `leastPerUser`. */
 const mostNetworks = 10_000
-/** Networks that are remembered of one user, however many users there are. */
+/** Networks remembered for one user, however many users there are. */
 const leastPerUser = 16
 
-/** From which networks each user got in, and a value for each. Each user has a share of its own, so that none pushes out another's. */
+/** The networks from which each user got in, with a value for each. Each user has a share of its own, so that none pushes out another's. */
 export class KnownNetworks<Value> {
   /** The latest network last. */
   #byUser = new Map<string, Map<string, Value>>()
@@ -23,10 +23,7 @@ export class KnownNetworks<Value> {
     networks.delete(network)
     networks.set(network, value)
     const most = Math.max(leastPerUser, Math.floor(mostNetworks / this.#byUser.size))
-    for (const first of networks.keys()) {
-      if (networks.size <= most) break
-      networks.delete(first)
-    }
+    if (networks.size > most) forgetOldest(networks, Math.max(leastPerUser, Math.floor(most * 7 / 8)))
   }
 
   delete (username: string, network: string): void {
@@ -36,5 +33,13 @@ export class KnownNetworks<Value> {
   /** The user does not exist any more. */
   forget (username: string): void {
     this.#byUser.delete(username)
+  }
+}
+
+/** Many at a time, because a Map passes over everything deleted before on its way to the oldest entry. */
+function forgetOldest (networks: Map<string, unknown>, most: number): void {
+  for (const network of networks.keys()) {
+    if (networks.size <= most) return
+    networks.delete(network)
   }
 }
