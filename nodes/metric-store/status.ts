@@ -20,7 +20,7 @@ export function statusOf (RED: RED, { store, retention }: DatabaseNode): NodeSta
   ]
   if (state.state === 'waiting') {
     const text = RED._('metric-store.status.waiting', { message: state.error.code, queued })
-    return { ...bad(joined(text, ...asides)), shape: 'dot' }
+    return bad(joined(text, ...asides))
   }
   if (state.state === 'ready') return good(joined(RED._('metric-store.status.stored', { count: metrics }), ...asides))
   return pending(RED._('metric-store.status.opening'))

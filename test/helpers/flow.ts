@@ -13,7 +13,7 @@ import broker from '../../nodes/platziverse-broker/platziverse-broker.ts'
 import database from '../../nodes/platziverse-database/platziverse-database.ts'
 import { closeAll } from '../../nodes/shared/broker.ts'
 import { until } from './events.ts'
-import { loadNodes } from './loaded-nodes.ts'
+import { loadNodes, type Status } from './loaded-nodes.ts'
 
 const require = createRequire(import.meta.url)
 const changeNode: unknown = require('@node-red/nodes/core/function/15-change.js')
@@ -29,7 +29,7 @@ export interface TestFlow {
   /** What nodes logged as errors or warnings. */
   log (): string[]
   /** The last status that a node showed. */
-  status (id: string): { fill?: string, text?: string } | undefined
+  status (id: string): Status | undefined
   url (brokerId: string): Promise<string>
 }
 
@@ -59,7 +59,7 @@ export function useNodeRed (): (flow: object[], credentials?: object) => Promise
         .map(([{ msg }]) => String((msg as Error | undefined)?.message ?? msg)),
       status: id => {
         // The test helper spies on the method that all nodes share.
-        const node = helper.getNode(id) as unknown as { status: { getCalls (): Array<{ thisValue: unknown, args: [{ fill?: string, text?: string }] }> } }
+        const node = helper.getNode(id) as unknown as { status: { getCalls (): Array<{ thisValue: unknown, args: [Status] }> } }
         return node.status.getCalls().filter(({ thisValue }) => thisValue === node).at(-1)?.args[0]
       },
       url: async brokerId => await until(() => brokerUrl(brokerId), url => url !== undefined) as string

@@ -179,7 +179,7 @@ test('a database that cannot be opened: red status, one error, nothing acknowled
   let acknowledged = false
   sender.publish('agent/message', reading(), { qos: 1 }, error => { acknowledged = !error })
   const status = await until(() => flow.status('store'), status => status?.fill === 'red' && /waiting/.test(status.text ?? '') && !/ 0 /.test(status.text ?? ''))
-  assert.ok(status)
+  assert.equal(status?.shape, 'ring')
   assert.equal(acknowledged, false)
   assert.equal(flow.log().filter(line => line.startsWith('STORE_CANNOT_OPEN')).length, 1)
   await import('node:fs/promises').then(fs => fs.mkdir(folder))
