@@ -26,6 +26,7 @@ export function upgradeBy<Config extends object> (defaults: Config, migrations: 
 }
 
 function filled (saved: Saved, properties: Saved): Saved {
-  const missing = Object.entries(properties).filter(([name]) => saved[name] === undefined)
+  // null is what a program may have written.
+  const missing = Object.entries(properties).filter(([name]) => saved[name] === undefined || saved[name] === null)
   return missing.length === 0 ? saved : { ...saved, ...Object.fromEntries(missing) }
 }

@@ -58,6 +58,13 @@ test('a node of today stays as it is', () => {
   }
 })
 
+test('null, as a program may have written it, counts as missing', () => {
+  for (const [type, { upgrade, defaults }] of Object.entries(nodes)) {
+    const saved: Saved = Object.fromEntries(Object.keys(defaults).map(name => [name, null]))
+    assert.deepEqual(upgrade(saved), upgrade({}), type)
+  }
+})
+
 test('steps are taken in their order, and what none knows is as in a new node', () => {
   const upgrade = upgradeBy({ host: 'new', port: 1, secure: true }, [
     { to: '0.2.0', migrate: adds({ address: 'old:7', secure: false }) },

@@ -13,7 +13,8 @@ export interface Part {
  */
 export function showMissing<Config extends object> (node: EditorNode & Config, upgraded: Config): void {
   for (const [name, value] of Object.entries(upgraded)) {
-    if (node[name as keyof Config] !== undefined) continue
+    const saved = node[name as keyof Config]
+    if (saved !== undefined && saved !== null) continue
     const field = $(`#node-input-${name}, #node-config-input-${name}`)
     if (typeof value === 'boolean') field.prop('checked', value)
     // An empty text is there already, and would empty the select that Node-RED makes of a config node's field.

@@ -145,7 +145,7 @@ export function registerNode<Config extends object, Credentials extends string =
     const { validate, ...property }: Omit<Property<unknown, EditorNode & Config>, 'value'> = properties[name] ?? {}
     if (validate === undefined) return [name, { value: defaults[name], ...property }]
     const check: Validator<EditorNode & Config> = function (value, options) {
-      return validate.call(this, value === undefined ? upgrade(this)[name] : value, options)
+      return validate.call(this, value ?? upgrade(this)[name], options)
     }
     return [name, { value: defaults[name], ...property, validate: check }]
   })
