@@ -124,6 +124,8 @@ export class Intake implements Taker {
       if (entry.claims > 0 || entry.since >= before) continue
       entry.since = performance.now()
       entry.last = undefined
+      // The flow may have changed it the first time.
+      entry.delivery.id = entry.id
       this.#handler?.message(messageOf(entry), entry.delivery)
     }
   }
@@ -233,7 +235,7 @@ export class Intake implements Taker {
         this.#unsettled--
         this.#settle(turn, error)
       }
-      const entry: Entry = { delivery, owner: this, since: performance.now(), claims: 0, bytes: turn.bytes, topic: message.topic, source: payload, rules: this.#options.rules, end }
+      const entry: Entry = { id: '', delivery, owner: this, since: performance.now(), claims: 0, bytes: turn.bytes, topic: message.topic, source: payload, rules: this.#options.rules, end }
       addUnsettled(entry)
     }
     this.#handler?.message(message, delivery)
@@ -266,7 +268,7 @@ export class Intake implements Taker {
     const message = messageOf(first)
     const count = `${late.length} ${late.length === 1 ? 'message was' : 'messages were'}`
     const error = hasStrayed(message.payload.agent.uuid, first.since)
-      ? new PlatziverseError('DELIVERY_LOST', `${count} stored without msg.delivery and msg._msgid.`)
+      ? new PlatziverseError('DELIVERY_LOST', `${count} stored without msg.delivery and msg._msgid as agent-in sent them.`)
       : new PlatziverseError('DELIVERY_UNSETTLED', `${count} not stored within ${timeLimit / 1000} s.`)
     for (const entry of late) endDelivery(entry, error)
     this.#handler?.unsettled(error, late.length, message, first.delivery)

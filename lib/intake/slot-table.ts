@@ -1,5 +1,5 @@
-/** Something that a `SlotTable` can hold; `id` is set when it is added. */
-export interface Slotted { id?: string }
+/** Something that a `SlotTable` can hold; it gets its `id` when it is added. */
+export interface Slotted { id: string }
 
 /**
  * Values by an id that carries the number of its slot: finding, adding and removing one takes the same time however many there are.
@@ -38,7 +38,7 @@ export class SlotTable<Value extends Slotted> {
 
   /** @returns whether the value was there */
   delete (value: Value): boolean {
-    const slot = slotOf(value.id ?? '')
+    const slot = slotOf(value.id)
     if (this.#slots[slot] !== value) return false
     this.#slots[slot] = undefined
     this.#free.push(slot)
@@ -48,7 +48,7 @@ export class SlotTable<Value extends Slotted> {
   /** The values that `isWanted` accepts, in the order in which they were added. */
   filter (isWanted: (value: Value) => boolean): Value[] {
     const found = this.#slots.filter(value => value !== undefined && isWanted(value)) as Value[]
-    const aged = found.map(value => ({ value, age: Number(value.id?.split('-')[1]) }))
+    const aged = found.map(value => ({ value, age: Number(value.id.split('-')[1]) }))
     return aged.sort((a, b) => a.age - b.age).map(({ value }) => value)
   }
 }

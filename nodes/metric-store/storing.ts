@@ -46,7 +46,8 @@ export function storing ({ id, store, outbox, warnings }: StoringOptions): (msg:
       const same = claim !== undefined && payload.seq === claim.delivery.fingerprint ? claim.countSame(id, payload.metrics) : 0
       if (same > 0) payload.seq = fingerprint(`${payload.seq}/${same}`)
     }
-    if (delivery === undefined) strayStored(message.payload.agent.uuid)
+    // agent-in gave both the same id: a flow that changed one of them made the message nobody's.
+    if (claim === undefined && (carried === undefined || carried.id !== msg._msgid)) strayStored(message.payload.agent.uuid)
     store.write(message, receivedAt, (error, stored) => {
       if (error === null) {
         msg.payload = message.payload

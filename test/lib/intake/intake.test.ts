@@ -373,3 +373,22 @@ test('an agent-in that moves to another broker leaves the first one', async t =>
   await (await second.client()).publishAsync('agent/message', reading(), { qos: 1 })
   assert.equal(heard.length, 1)
 })
+
+test('a delivery whose id the flow overwrote ends at the time limit, and is sent again under its own id', async t => {
+  const broker = await openBroker(t)
+  const { heard, intake } = openIntake(t, broker.id, { timeLimit: 500 })
+  const client = await broker.client()
+  const sent = publish(client, 'agent/message', reading())
+  await until(() => heard.length, n => n === 1)
+  const { delivery } = heard[0]?.incoming ?? assert.fail()
+  const { id } = delivery
+  delivery.id = 'overwritten'
+  flowsStarted()
+  await until(() => heard.length, n => n === 2)
+  assert.equal(heard[1]?.incoming?.delivery.id, id)
+  delivery.id = 'overwritten'
+  await once(client, 'close')
+  assert.equal(sent.acknowledged, false)
+  assert.equal(intake.statistics().timedOut, 1)
+  assert.equal(claimDelivery(id), undefined)
+})

@@ -5,7 +5,7 @@ import { SlotTable, type Slotted } from '../../../lib/intake/slot-table.ts'
 interface Named extends Slotted { name: string }
 
 function named (...names: string[]): Named[] {
-  return names.map(name => ({ name }))
+  return names.map(name => ({ id: '', name }))
 }
 
 function namesOf (values: Named[]): string {

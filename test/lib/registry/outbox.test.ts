@@ -28,7 +28,7 @@ function attach (id: string, fails?: Error): Instance {
 function delivered () {
   const ends: Array<Error | undefined> = []
   const delivery: Delivery = { id: '', clientId: 'c', username: undefined, qos: 1, retain: false, receivedAt: 0 }
-  const entry: Unsettled = { delivery, owner: {}, since: 0, claims: 0, end: error => { ends.push(error) } }
+  const entry: Unsettled = { id: '', delivery, owner: {}, since: 0, claims: 0, end: error => { ends.push(error) } }
   addUnsettled(entry)
   return { ends, entry, claim: claimDelivery(delivery.id) }
 }
