@@ -22,7 +22,7 @@ export function checkMetrics (metrics: readonly unknown[]): { good: Metric[], ba
     const type = (metric as Partial<Metric> | null | undefined)?.type
     const parsed = parse(topics.message, { agent: { uuid: '-' }, metrics: [metric], timestamp: 0 }, 0)
     if (!parsed.ok) bad.push(metricFailed(type, parsed.detail.replace(/^metrics\[0\]\.?/, '').trimStart()))
-    else if (good.has(type!)) bad.push(metricFailed(type, 'it is there twice'))
+    else if (good.has(type!)) bad.push(metricFailed(type, 'it is given twice'))
     else good.set(type!, { type: type!, value: (metric as Metric).value })
   }
   return { good: [...good.values()], bad }

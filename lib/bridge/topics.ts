@@ -110,6 +110,6 @@ function leastOf (routes: Route[]): Route[] {
 function parse (prefix: string, filter: string, i: number): Filter {
   if (/[+#]/.test(prefix)) throw invalid(`A prefix of topic ${i + 1} has a wildcard: ${prefix}.`)
   const parsed = parseFilter(prefix + filter)
-  if (parsed === undefined) throw invalid(`Topic ${i + 1} is no topic filter: ${prefix + filter || 'it is empty'}.`)
+  if (parsed === undefined) throw invalid(`Topic ${i + 1} is not a topic filter: ${prefix + filter || 'it is empty'}.`)
   return parsed
 }

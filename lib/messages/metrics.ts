@@ -56,7 +56,7 @@ function isGood (metric: unknown): metric is Metric {
 function whyBad (metric: unknown, index: number): Omit<BadMetric, 'index'> {
   const detail = validator.Check(metric) ? problemOf(metric, index) : flawOf(metric, index)
   if (detail !== undefined) return { reason: 'FIELD_INVALID', detail }
-  return { reason: 'METRIC_TYPE_REPEATED', detail: `metrics[${index}]: the type ${show((metric as Metric).type)} is there twice: send one metric of a type per message.` }
+  return { reason: 'METRIC_TYPE_REPEATED', detail: `metrics[${index}]: the type ${show((metric as Metric).type)} is given twice: send one metric of a type per message.` }
 }
 
 /** Sentences by how a metric breaks the schema: finding the words takes a thousand times as long as the check. */

@@ -120,7 +120,7 @@ function timed (value: Given, receivedAt: number, bad: BadMetric[], rules: Rules
       notice = { kind: 'receipt', detail: `${detail}, and the time of receipt was taken.` }
     } else {
       timestamp = time.ms
-      if (time.unit !== undefined) notice = { kind: time.unit, detail: `The timestamp ${show(given)} was taken as ${time.unit}, for it is no time in ms: ${new Date(timestamp).toISOString()}.` }
+      if (time.unit !== undefined) notice = { kind: time.unit, detail: `The timestamp ${show(given)} was taken as ${time.unit}, because it is not a time in ms: ${new Date(timestamp).toISOString()}.` }
     }
   }
   const metrics = rules.numericText ? numbersFromTexts(value.metrics) : value.metrics

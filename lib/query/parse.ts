@@ -61,7 +61,7 @@ function text (input: QueryInput, name: Name): string {
   const value = given(input, name)
   if (value === undefined) throw invalid(name, 'is missing')
   // No database has a longer one, and PostgreSQL takes no NUL.
-  if (value.length > 255 || value.includes('\0')) throw invalid(name, 'is no text of at most 255 characters')
+  if (value.length > 255 || value.includes('\0')) throw invalid(name, 'is not a text of at most 255 characters')
   return value
 }
 
@@ -81,7 +81,7 @@ function limit (input: QueryInput): number | undefined {
   if (value === undefined) return undefined
   // Number() takes 0x10 as well.
   const limit = /^\s*\d+\s*$/.test(value) ? Number(value) : Number.NaN
-  if (!Number.isSafeInteger(limit) || limit < 1) throw invalid('limit', 'is no whole number from 1 up')
+  if (!Number.isSafeInteger(limit) || limit < 1) throw invalid('limit', 'is not a whole number from 1 up')
   return limit
 }
 
@@ -89,7 +89,7 @@ function time (input: QueryInput, name: Name, now: number): number | undefined {
   const value = given(input, name)
   if (value === undefined) return undefined
   const time = toTime(value.trim(), now)
-  if (time === undefined) throw invalid(name, 'is no time: ms since 1970, ISO 8601, now, or such as -24h')
+  if (time === undefined) throw invalid(name, 'is not a time: ms since 1970, ISO 8601, now, or such as -24h')
   return time
 }
 
@@ -104,7 +104,7 @@ function bucketRange (input: QueryInput, now: number): BucketRange {
   const { from, to } = range({ ...input, to: given(input, 'to') ?? now }, now)
   if (from === undefined) throw invalid('from', 'is missing')
   const bucket = toDuration(given(input, 'bucket')?.trim() ?? '')
-  if (bucket === undefined) throw invalid('bucket', 'is no span of time: ms, or such as 5m, 1h, 1d')
+  if (bucket === undefined) throw invalid('bucket', 'is not a span of time: ms, or such as 5m, 1h, 1d')
   return { from, to: to as number, bucket, aggregates: wantedAggregates(input), fill: choice(input, 'fill', ['null', 'skip'], 'null'), order: order(input) }
 }
 
@@ -112,7 +112,7 @@ function bucketRange (input: QueryInput, now: number): BucketRange {
 function wantedAggregates (input: QueryInput): Aggregate[] {
   const names: unknown[] = Array.isArray(input.aggregates) ? input.aggregates : (given(input, 'aggregates') ?? 'avg').split(',').map(name => name.trim())
   const unknown = names.find(name => !aggregates.some(aggregate => aggregate === name))
-  if (unknown !== undefined || names.length === 0) throw invalid('aggregates', `is no list of ${aggregates.join(', ')}`)
+  if (unknown !== undefined || names.length === 0) throw invalid('aggregates', `is not a list of ${aggregates.join(', ')}`)
   return aggregates.filter(aggregate => names.includes(aggregate))
 }
 
@@ -122,7 +122,7 @@ function wantedAggregates (input: QueryInput): Aggregate[] {
  */
 export function changeQuery (input: QueryInput, changes: unknown): QueryInput {
   if (changes === undefined || changes === null) return input
-  if (typeof changes !== 'object' || Array.isArray(changes)) throw new PlatziverseError('QUERY_INVALID', 'The query is no object.')
+  if (typeof changes !== 'object' || Array.isArray(changes)) throw new PlatziverseError('QUERY_INVALID', 'The query is not an object.')
   const unknown = Object.keys(changes).find(name => !properties.some(property => property === name))
   if (unknown !== undefined) throw new PlatziverseError('QUERY_INVALID', `Queries have no property ${JSON.stringify(unknown)}.`)
   const said = Object.entries(changes).filter(([, value]) => value !== undefined)

@@ -14,7 +14,7 @@ export function dialectOf (options: DatabaseOptions): Dialect {
     case 'sqlite': return sqliteDialect(options.filename, options.driver)
     case 'postgresql': return complete(options, postgresqlDialect(options))
     case 'mysql': return complete(options, mysqlDialect(options))
-    default: throw new PlatziverseError('STORE_OPTION_INVALID', `${JSON.stringify((options as { client?: unknown }).client)} is no kind of database.`)
+    default: throw new PlatziverseError('STORE_OPTION_INVALID', `${JSON.stringify((options as { client?: unknown }).client)} is not a kind of database.`)
   }
 }
 

@@ -60,7 +60,7 @@ function jsonOf (text: string, number: number): GivenRecord {
   try {
     return JSON.parse(text) as GivenRecord
   } catch {
-    throw invalid(number, 'it is no JSON')
+    throw invalid(number, 'it is not JSON')
   }
 }
 
@@ -107,7 +107,7 @@ function metricOf (fields: string[], number: number, isWhole: boolean): Transfer
   if (value !== '' && text !== '') throw invalid(number, 'it has a value and a text')
   if (value === '' && !isWhole) throw invalid(number, 'its text may be cut off: no line break is at its end')
   const numberOf = (column: string, digits: string): number => {
-    if (!decimal.test(digits)) throw invalid(number, `its ${column} is no number`)
+    if (!decimal.test(digits)) throw invalid(number, `its ${column} is not a number`)
     return Number(digits)
   }
   const metric = { uuid: restored(uuid), type: restored(type), timestamp: numberOf('timestamp', timestamp), value: value === '' ? restored(text) : numberOf('value', value) }
@@ -116,7 +116,7 @@ function metricOf (fields: string[], number: number, isWhole: boolean): Transfer
 
 /** By the contract that messages keep to: an import brings nothing in that an agent could not. */
 function checked (record: GivenRecord, number: number): TransferRecord {
-  if (!isObject(record) || ('series' in record && !isObject(record.series))) throw invalid(number, 'it is no object')
+  if (!isObject(record) || ('series' in record && !isObject(record.series))) throw invalid(number, 'it is not an object')
   if ('agent' in record) {
     const given: Partial<AgentRecord> = record.agent ?? {}
     const agent = Object.fromEntries((['uuid', ...descriptionFields] as const).map(field => [field, given[field]]).filter(([, value]) => value !== null))
@@ -127,7 +127,7 @@ function checked (record: GivenRecord, number: number): TransferRecord {
   }
   const { uuid, type } = 'series' in record ? record.series : record
   const { latest } = 'series' in record ? record.series : {}
-  if (latest !== undefined && !isObject(latest)) throw invalid(number, 'its latest is no object')
+  if (latest !== undefined && !isObject(latest)) throw invalid(number, 'its latest is not an object')
   const { timestamp, value, seq } = 'timestamp' in record ? record : { timestamp: 0, value: 0, seq: 0, ...latest }
   const parsed = parseMessage('agent/message', { agent: { uuid }, metrics: [{ type, value }], timestamp, seq }, 0)
   if (!parsed.ok) throw invalid(number, parsed.detail)
@@ -152,7 +152,7 @@ function isObject (value: unknown): boolean {
 }
 
 function time (ms: unknown, number: number): number {
-  if (!Number.isSafeInteger(ms) || (ms as number) < 0) throw invalid(number, 'a time is no whole number of ms')
+  if (!Number.isSafeInteger(ms) || (ms as number) < 0) throw invalid(number, 'a time is not a whole number of ms')
   return ms as number
 }
 

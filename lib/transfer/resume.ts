@@ -19,7 +19,7 @@ const header = `${csvColumns.join(',')}\n`
 export async function endOf (file: string, format: 'ndjson' | 'csv', series: SeriesOfAgent[]): Promise<End | undefined> {
   if (file !== standard && !existsSync(file)) return undefined
   const found = file === standard ? undefined : await stat(file)
-  if (!found?.isFile()) throw new PlatziverseError('TRANSFER_RESUME_IMPOSSIBLE', `${file} is no file that can be read back.`)
+  if (!found?.isFile()) throw new PlatziverseError('TRANSFER_RESUME_IMPOSSIBLE', `${file} is not a file that can be read back.`)
   const end = found.size === 0 ? undefined : await (format === 'csv' ? endOfCsv(file) : endOfJson(file, found.size))
   if (end !== undefined && !series.some(({ uuid, type }) => uuid === end.last.uuid && type === end.last.type)) throw impossible(file)
   if (end !== undefined && format === 'ndjson') await refuseDeleted(file, series)

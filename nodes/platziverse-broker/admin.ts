@@ -27,7 +27,7 @@ export function registerAdmin (RED: RED): void {
       permission: 'read',
       answer ({ rules }) {
         if (!isRuleList(rules)) {
-          throw new PlatziverseError('RULES_INVALID', `rules is no array of at most ${mostEntries} rules {subject, username, access, topic}.`)
+          throw new PlatziverseError('RULES_INVALID', `rules is not an array of at most ${mostEntries} rules {subject, username, access, topic}.`)
         }
         return { text: formatRulesFile(rules) }
       }
@@ -36,11 +36,11 @@ export function registerAdmin (RED: RED): void {
 }
 
 function checkPassword (password: unknown): string {
-  if (!isPassword(password)) throw new PlatziverseError('PASSWORD_INVALID', `password is no string of 1 to ${longestPassword} bytes.`)
+  if (!isPassword(password)) throw new PlatziverseError('PASSWORD_INVALID', `password is not a string of 1 to ${longestPassword} bytes.`)
   return password
 }
 
 function checkText (text: unknown): string {
-  if (!isText(text)) throw new PlatziverseError('TEXT_INVALID', `text is no string of at most ${longestText} characters.`)
+  if (!isText(text)) throw new PlatziverseError('TEXT_INVALID', `text is not a string of at most ${longestText} characters.`)
   return text
 }

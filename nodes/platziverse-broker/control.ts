@@ -37,7 +37,7 @@ export async function obey (broker: RegisteredBroker, logins: LoginQuestions, co
         return { username: user, agents }
       }
       if (typeof uuid !== 'string' || uuid === '') {
-        throw invalidCommand('The payload needs the uuid of the agent that is to be forgotten, or the username whose agents are.')
+        throw invalidCommand('The payload needs the uuid of the agent to forget, or the username whose agents to forget.')
       }
       const username = await broker.forgetAgent(uuid)
       if (username === undefined) throw invalidCommand(`The agent ${JSON.stringify(uuid)} belongs to nobody.`)
@@ -57,6 +57,6 @@ export async function obey (broker: RegisteredBroker, logins: LoginQuestions, co
     case 'login':
       return logins.answer(payload)
     default:
-      throw invalidCommand(`${JSON.stringify(command)} is no command.`)
+      throw invalidCommand(`${JSON.stringify(command)} is not a command.`)
   }
 }

@@ -140,7 +140,7 @@ describe('the database\'s form', { skip: skipWithoutEditor(5) }, () => {
     await addOverride(page, 1, ['door', '1', '1', '1'])
     assert.equal(await marked('keeping'), 1)
     assert.deepEqual(await page.locator('.platziverse-row .input-error').evaluateAll(inputs => inputs.map(input => (input as HTMLInputElement).title)),
-      ['door: Every metric: must not be kept for longer than "By hour" (0 = for ever)', 'The type "door" is there twice'])
+      ['door: Every metric: must not be kept for longer than "By hour" (0 = for ever)', 'The type "door" is listed twice'])
     await update(editor)
     assert.deepEqual(await editor.property(id, 'validationErrors'), ['door: Every metric: must not be kept for longer than "By hour" (0 = for ever)'])
   }))
@@ -192,7 +192,7 @@ describe('the database\'s test button', { skip: skipWithoutEditor(5) }, () => {
     await writeFile(join(nodeRed.running().userDir, 'notes.txt'), 'Buy milk. '.repeat(100))
     await fill(page, { filename: 'notes.txt' })
     await press(page)
-    assert.match(await answer(page, 'bad'), /^The file is no SQLite database, or is damaged\.\nSTORE_NOT_A_DATABASE: /)
+    assert.match(await answer(page, 'bad'), /^The file is not a SQLite database, or is damaged\.\nSTORE_NOT_A_DATABASE: /)
     await fill(page, { filename: '${NO_SUCH_VARIABLE}' })
   }))
 

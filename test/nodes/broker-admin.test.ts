@@ -107,7 +107,7 @@ test('every refusal says its code, what is wrong and what to do', async () => {
   for (const [path, body] of [['hash', {}], ['users/parse', {}], ['rules/parse', {}], ['rules/format', {}]] as const) {
     const { body: { ok, code, detail, help, ...others } } = await post(path, body)
     assert.deepEqual([ok, help, others], [false, errorHelp[code as keyof typeof errorHelp], {}], path)
-    assert.match(String(detail), /^(password|text|rules) is no /)
+    assert.match(String(detail), /^(password|text|rules) is not an? /)
   }
 })
 

@@ -269,7 +269,7 @@ test('the endpoint answers of a kind of database that is inherited as of any unk
   for (const client of ['__proto__', 'constructor', 'toString', 'hasOwnProperty', '', 7, null]) {
     const { detail = '', ...rest } = await ask({ client } as object)
     assert.deepEqual(rest, { ok: false, code: unknown.code, help: unknown.help }, String(client))
-    assert.match(detail, /is no kind of database/)
+    assert.match(detail, /is not a kind of database/)
   }
 })
 

@@ -65,13 +65,13 @@ async function readUsers (given: unknown, now: readonly UserRecord[]): Promise<U
   if (typeof given === 'string') {
     const { users } = readFile('users', given, parsePasswordFile)
     // Most likely somebody is writing the file.
-    if (users.length === 0) throw invalidCommand('users: the text has no user. If nobody is to log in any more, send an empty list.')
+    if (users.length === 0) throw invalidCommand('users: the text has no user. To let nobody log in, send an empty list.')
     return users
   }
   const list = readList('users', given).map(readUser)
   const names = new Set<string>()
   for (const [i, { username }] of list.entries()) {
-    if (names.has(username)) throw invalidCommand(`users, entry ${i + 1}: the username is there twice.`)
+    if (names.has(username)) throw invalidCommand(`users, entry ${i + 1}: the username is given twice.`)
     names.add(username)
   }
   const hashes = new Map(now.map(({ username, hash }) => [username, hash]))
@@ -87,10 +87,10 @@ function readUser (entry: object, i: number): GivenUser {
   if (typeof username !== 'string' || username === '') throw wrong('the username is missing.')
   if ((hash === undefined) === (password === undefined)) throw wrong('it needs a hash or a password, and not both.')
   if (hash === undefined) {
-    if (!isPassword(password)) throw wrong('the password is to be a string of 1 to 65535 bytes.')
+    if (!isPassword(password)) throw wrong('the password must be a string of 1 to 65,535 bytes.')
     return { username, password }
   }
-  if (typeof hash !== 'string' || !isHash(hash)) throw wrong('the hash is none that can be checked: $scrypt$, $7$ and $6$ are.')
+  if (typeof hash !== 'string' || !isHash(hash)) throw wrong('the hash is of a kind that is not supported: $scrypt$, $7$ and $6$ are.')
   return { username, hash }
 }
 
@@ -116,8 +116,8 @@ function readFile<File extends { problems: Array<{ line: number, text: string }>
 }
 
 function readList (name: string, given: unknown): object[] {
-  if (!Array.isArray(given) || given.length > mostEntries) throw invalidCommand(`${name} is to be a text or a list of at most ${mostEntries} entries.`)
+  if (!Array.isArray(given) || given.length > mostEntries) throw invalidCommand(`${name} must be a text or a list of at most ${mostEntries} entries.`)
   const bad = given.findIndex(entry => !isObject(entry))
-  if (bad >= 0) throw invalidCommand(`${name}, entry ${bad + 1}: it is no object.`)
+  if (bad >= 0) throw invalidCommand(`${name}, entry ${bad + 1}: it is not an object.`)
   return given as object[]
 }

@@ -9,9 +9,9 @@ export interface UserRecord {
 
 /** What can be wrong with a line of a password file, in English. The form has a text for each key in every language. */
 export const passwordFileTexts = {
-  lineUnknown: () => 'The line is no "username:hash".',
+  lineUnknown: () => 'The line is not "username:hash".',
   userMissing: () => 'The line has no username.',
-  userRepeated: (username: string) => `The user "${username}" is repeated: the last line holds.`,
+  userRepeated: (username: string) => `The user "${username}" is repeated: the last line counts.`,
   passwordMissing: (username: string) => `The user "${username}" has no password.`,
   // "mosquitto_passwd -U" would hash the lines that are hashed already once more.
   passwordPlain: (username: string) => `The password of "${username}" is plain text: hash it with "mosquitto_passwd <file> <username>", ` +
@@ -77,7 +77,7 @@ export async function verifyPassword (password: Buffer, hash: string): Promise<b
 
 /**
  * The users of a Mosquitto password file, and the lines that have none. As in Mosquitto, `#` in the first column begins a comment,
- * blanks around name and hash do not count, and the last line of a repeated username holds.
+ * blanks around name and hash do not count, and the last line of a repeated username counts.
  */
 export function parsePasswordFile (text: string): { users: UserRecord[], problems: PasswordFileProblem[] } {
   const users = new Map<string, UserRecord>()

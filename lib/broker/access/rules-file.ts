@@ -3,9 +3,9 @@ import { checkRule, ruleTexts, type Rule } from './rules.ts'
 /** What can be wrong with a line or its rule, in English. The form has a text for each key in every language. */
 export const rulesFileTexts = {
   ...ruleTexts,
-  sectionUnknown: 'It is not known whom this line is about: see the user line above it.',
+  sectionUnknown: 'This line belongs to no known user: correct the user line above it.',
   keywordUnknown: 'A line starts with user, topic, pattern or #.',
-  rulesMissing: 'There is no rule: Mosquitto refuses everything then, whereas no rules here allow everything.'
+  rulesMissing: 'The file has no rules: Mosquitto would then refuse everything, this broker would allow everything.'
 } as const
 
 export interface RulesFileProblem {

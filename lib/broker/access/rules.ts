@@ -34,14 +34,14 @@ const accessBits = { read: 1, write: 2, readwrite: 3, deny: 0 } as const satisfi
 
 /** What can be wrong with a row of the table, in English. The form has a text for each key in every language. */
 export const ruleTexts = {
-  subjectUnknown: 'The subject is to be everyone, anonymous or user.',
+  subjectUnknown: 'The subject must be everyone, anonymous or user.',
   usernameMissing: 'The username is missing.',
   usernameUnwritable: 'The username has a control character, or a space at its start or end.',
-  accessUnknown: 'The access is to be read, write, readwrite or deny.',
+  accessUnknown: 'The access must be read, write, readwrite or deny.',
   topicMissing: 'The topic is missing.',
   topicUnwritable: 'The topic has a control character, or a space at its start or end.',
   topicShared: 'A shared subscription is checked by its filter: leave out "$share" and the group.',
-  topicNoFilter: 'The topic is no filter: + and # stand alone between slashes, # at the end; 65,535 bytes are the most.',
+  topicNoFilter: 'The topic is not a filter: + and # stand alone between slashes, # at the end; at most 65,535 bytes.',
   placeholderMixed: 'In the topic, %u and %c stand alone between slashes.'
 } as const
 

@@ -215,7 +215,7 @@ function usernameOf (socket: Socket, certificates: ListenerOptions['certificates
 
 /** The address to bind to; undefined stands for all of them. */
 async function bindAddress ({ host, port }: ListenerOptions, open: boolean): Promise<string | undefined> {
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new PlatziverseError('BROKER_PORT_INVALID', `${port} is no port.`)
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new PlatziverseError('BROKER_PORT_INVALID', `${port} is not a port.`)
   if (host === '') return open ? undefined : loopback
   const address = isIP(host) > 0 ? host : await lookup(host).then(({ address }) => address, cause => {
     throw new PlatziverseError('BROKER_HOST_INVALID', `The host ${host} is unknown.`, { cause })
@@ -229,6 +229,6 @@ function explain (error: unknown, { host, port }: ListenerOptions): PlatziverseE
   const { code } = error as NodeJS.ErrnoException
   if (code === 'EADDRINUSE') return new PlatziverseError('BROKER_PORT_TAKEN', `Port ${port} is taken.`, { cause: error })
   if (code === 'EACCES') return new PlatziverseError('BROKER_PORT_DENIED', `Port ${port} may not be opened.`, { cause: error })
-  if (code === 'EADDRNOTAVAIL') return new PlatziverseError('BROKER_HOST_INVALID', `${host} is no address of this machine.`, { cause: error })
+  if (code === 'EADDRNOTAVAIL') return new PlatziverseError('BROKER_HOST_INVALID', `${host} is not an address of this machine.`, { cause: error })
   return new PlatziverseError('BROKER_LISTEN_FAILED', `${reasonOf(error)}.`, { cause: error })
 }

@@ -47,7 +47,7 @@ export class LoginQuestions {
   answer (payload: unknown): void {
     const { id, allow } = isObject(payload) ? payload : {}
     if (typeof id !== 'string') throw invalidCommand('The payload needs the id of the question.')
-    if (typeof allow !== 'boolean') throw invalidCommand('allow is to be true or false.')
+    if (typeof allow !== 'boolean') throw invalidCommand('allow must be true or false.')
     const end = this.#open.get(id)
     if (end === undefined) throw invalidCommand('No question with this id is open: it was answered before, or too late.')
     end(allow)

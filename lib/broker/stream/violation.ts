@@ -15,7 +15,7 @@ export interface Violation {
 
 /** The violations whose text never varies. */
 export const violations = {
-  notConnect: { code: 'first-packet', clause: 'MQTT-3.1.0-1', reason: 'the first packet is no CONNECT' },
+  notConnect: { code: 'first-packet', clause: 'MQTT-3.1.0-1', reason: 'the first packet is not a CONNECT' },
   secondConnect: { code: 'second-connect', clause: 'MQTT-3.1.0-2', reason: 'a second CONNECT' },
   longLength: { code: 'length', reason: 'the remaining length has more than four bytes' },
   /** The parser would take the missing bytes out of the next packet. */

@@ -39,7 +39,7 @@ export function checkRetention (options: RetentionOptions): void {
 function checkDays (kept: KeptDays, whose: string): void {
   for (const field of fields) {
     const isValid = Number.isInteger(kept[field]) && kept[field] >= 0 && kept[field] <= mostDays
-    if (!isValid) throw invalid(`${field}${whose} is no whole number from 0 to ${mostDays}.`)
+    if (!isValid) throw invalid(`${field}${whose} is not a whole number from 0 to ${mostDays}.`)
   }
   for (const [i, coarse] of fields.entries()) {
     const fine = fields[i - 1]

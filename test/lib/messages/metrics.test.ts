@@ -21,7 +21,7 @@ const bad: Array<[string, string, RejectReason, RegExp]> = [
   ['no type', '{"value":1}', 'FIELD_INVALID', /^metrics\[1\].*type/],
   ['an empty type', '{"type":"","value":1}', 'FIELD_INVALID', /^metrics\[1\]\.type/],
   ['half a surrogate pair in its type', '{"type":"\\ud800","value":1}', 'FIELD_INVALID', /^metrics\[1\] must be Unicode/],
-  ['the type of one before', '{"type":"first","value":2}', 'METRIC_TYPE_REPEATED', /^metrics\[1\]: the type "first" is there twice/],
+  ['the type of one before', '{"type":"first","value":2}', 'METRIC_TYPE_REPEATED', /^metrics\[1\]: the type "first" is given twice/],
   ['null in its place', 'null', 'FIELD_INVALID', /^metrics\[1\] /],
   ['a number in its place', '7', 'FIELD_INVALID', /^metrics\[1\] /],
   ['an array in its place', '[]', 'FIELD_INVALID', /^metrics\[1\] /],

@@ -26,7 +26,7 @@ test('a query that makes no sense is refused, and the property named', () => {
     [{}, /"query" is none of agents, /], [{ query: 'everything' }, /"query"/], [{ query: { toString: () => 'agents' } }, /"query"/],
     [{ query: 'agent' }, /"uuid" is missing/], [{ query: 'agent', uuid: ['a'] }, /"uuid"/], [{ query: 'agent', uuid: 'a'.repeat(256) }, /"uuid"/], [{ query: 'agent', uuid: 'a\0' }, /"uuid"/],
     [{ query: 'agentsOf' }, /"username"/], [{ query: 'series', uuid: 'a' }, /"type"/],
-    [{ query: 'series', uuid: 'a', type: 'cpu', from: 'yesterday' }, /"from" is no time/], [{ query: 'series', uuid: 'a', type: 'cpu', from: 5, to: 5 }, /"from" is not before/],
+    [{ query: 'series', uuid: 'a', type: 'cpu', from: 'yesterday' }, /"from" is not a time/], [{ query: 'series', uuid: 'a', type: 'cpu', from: 5, to: 5 }, /"from" is not before/],
     [{ query: 'series', uuid: 'a', type: 'cpu', limit: 0 }, /"limit"/], [{ query: 'series', uuid: 'a', type: 'cpu', limit: '1.5' }, /"limit"/], [{ query: 'series', uuid: 'a', type: 'cpu', limit: '0x10' }, /"limit"/], [{ query: 'series', uuid: 'a', type: 'cpu', order: 'desc; --' }, /"order"/],
     [{ ...bucketed, from: '' }, /"from" is missing/], [{ ...bucketed, from: '+1h' }, /"from" is not before/], [{ ...bucketed, bucket: '' }, /"bucket"/], [{ ...bucketed, bucket: '0h' }, /"bucket"/],
     [{ ...bucketed, aggregates: 'avg,median' }, /"aggregates"/], [{ ...bucketed, aggregates: [] }, /"aggregates"/], [{ ...bucketed, aggregates: { 0: 'avg' } }, /"aggregates"/], [{ ...bucketed, fill: 0 }, /"fill"/]

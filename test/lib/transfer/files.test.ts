@@ -142,7 +142,7 @@ test('an import goes on in the database where it began, and begins in another or
   const good = lines(4_000)
   const fail = async (into: string) => {
     await writeFile(file, good.with(3_000, 'x\n').join(''))
-    await assert.rejects(load(into, file), /Line 3001: it is no JSON/)
+    await assert.rejects(load(into, file), /Line 3001: it is not JSON/)
     await writeFile(file, good.join(''))
   }
   await fail(filename)
@@ -163,7 +163,7 @@ test('an import of CSV goes on at the line that was mended', async t => {
   const place = await temporaryFolder(t)
   const [filename, file] = [join(place, 'to.sqlite'), join(place, 'x.csv')]
   const before = `\ufeff${header}${'a,t,1,1,,"é\n\n"\na,t,2,1,5,\n'.replaceAll('\n', '\r\n')}`
-  await assert.rejects(loadText(filename, file, `${before}a,t,3,1,x,\n`), /Line 6: its value is no number/)
+  await assert.rejects(loadText(filename, file, `${before}a,t,3,1,x,\n`), /Line 6: its value is not a number/)
   await writeFile(file, `${before}a,t,3,1,7,\na,t,4,1,8\n`)
   await assert.rejects(load(filename, file), /Line 7: it has 5 columns/)
   await writeFile(file, `${before}a,t,3,1,7,\na,t,4,1,8,\n`)

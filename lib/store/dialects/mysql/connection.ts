@@ -153,7 +153,7 @@ interface Address {
 function addressOf ({ url, host, port, user, password, database, tls }: ServerOptions): Address {
   const address = { host: host || 'localhost', port: port || 3306, user, password, database, tls }
   if (!url) return address
-  const invalid = new PlatziverseError('STORE_OPTION_INVALID', 'The URL of the database is none such as mysql://user@host:3306/database.')
+  const invalid = new PlatziverseError('STORE_OPTION_INVALID', 'The URL of the database is not one such as mysql://user@host:3306/database.')
   if (!URL.canParse(url)) throw invalid
   const parsed = new URL(url)
   if (!urlSchemes.mysql.includes(parsed.protocol)) throw invalid

@@ -60,7 +60,7 @@ function addressOf ({ url, host, port, user, password, database, tls }: ServerOp
   if (!url) return { host, port, user, password, database, ssl: tls ?? false } as Knex.PgConnectionConfig
   const address = parse(url)
   if (address === undefined || !urlSchemes.postgresql.includes(address.protocol)) {
-    throw new PlatziverseError('STORE_OPTION_INVALID', 'The URL of the database is none such as postgres://user@host:5432/database.')
+    throw new PlatziverseError('STORE_OPTION_INVALID', 'The URL of the database is not one such as postgres://user@host:5432/database.')
   }
   address.username ||= encodeURIComponent(user ?? '')
   address.password ||= encodeURIComponent(password ?? '')

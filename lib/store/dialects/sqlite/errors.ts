@@ -9,7 +9,7 @@ const codes: Record<string, [ErrorCode, string]> = {
   SQLITE_PERM: ['STORE_READ_ONLY', 'may not be written.'],
   SQLITE_CANTOPEN: ['STORE_CANNOT_OPEN', 'cannot be opened.'],
   SQLITE_FULL: ['STORE_DISK_FULL', 'has no room: the disk is full.'],
-  SQLITE_NOTADB: ['STORE_NOT_A_DATABASE', 'is no SQLite database.'],
+  SQLITE_NOTADB: ['STORE_NOT_A_DATABASE', 'is not a SQLite database.'],
   SQLITE_CORRUPT: ['STORE_NOT_A_DATABASE', 'is damaged.']
 }
 

@@ -113,7 +113,7 @@ test('each line of a password file that gives no user is a problem, and no secre
   assert.deepEqual(users, [])
   assert.deepEqual(problems.map(({ line }) => line), lines.map((_, index) => index + 1))
   const expected = [/"ana" is plain text: .*mosquitto_passwd -U/, /"bob" is plain text/, /"carol" is hashed in a way that is not supported/, /"dora" has no password/,
-    /no "username:hash"/, /no username/, /"eva" has a damaged hash/, /"__proto__" is plain text/, /"finn" has a hash that would take too long/, /"gil" .* not supported/]
+    /not "username:hash"/, /no username/, /"eva" has a damaged hash/, /"__proto__" is plain text/, /"finn" has a hash that would take too long/, /"gil" .* not supported/]
   for (const [index, pattern] of expected.entries()) assert.match(problems[index]?.text ?? '', pattern)
   assert.deepEqual(problems.map(({ problem, username }) => [problem, username]), [
     ['passwordPlain', 'ana'], ['passwordPlain', 'bob'], ['hashUnknown', 'carol'], ['passwordMissing', 'dora'], ['lineUnknown', ''], ['userMissing', ''],
@@ -122,12 +122,12 @@ test('each line of a password file that gives no user is a problem, and no secre
   assert.doesNotMatch(JSON.stringify(problems), /ecr3t/)
 })
 
-test('of a repeated username the last line holds, as in Mosquitto, and it is a problem', () => {
+test('of a repeated username the last line counts, as in Mosquitto, and it is a problem', () => {
   const [[, first], [, second]] = vectors
   const { users, problems } = parsePasswordFile(`ana:${first}\nana:${second}\n`)
   assert.deepEqual(users, [{ username: 'ana', hash: second }])
   assert.deepEqual(problems.map(({ line, problem, username }) => [line, problem, username]), [[2, 'userRepeated', 'ana']])
-  assert.match(problems[0]?.text ?? '', /"ana" is repeated: the last line holds/)
+  assert.match(problems[0]?.text ?? '', /"ana" is repeated: the last line counts/)
 })
 
 function skipWithoutMosquitto (): string | false {

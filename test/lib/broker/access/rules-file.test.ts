@@ -25,7 +25,7 @@ topic readwrite read
 
 test('an ACL file is read as Mosquitto reads it', () => {
   const { rules, problems } = parseRulesFile(example)
-  assert.deepEqual(problems, [{ line: 11, problem: 'accessUnknown', text: 'The access is to be read, write, readwrite or deny.' }])
+  assert.deepEqual(problems, [{ line: 11, problem: 'accessUnknown', text: 'The access must be read, write, readwrite or deny.' }])
   assert.deepEqual(rules, [
     { subject: 'anonymous', access: 'read', topic: 'public/#' },
     { subject: 'anonymous', access: 'deny', topic: 'public/hidden' },
@@ -42,7 +42,7 @@ test('an ACL file is read as Mosquitto reads it', () => {
 
 test('what cannot be read is told with its line, and left out', () => {
   const problems = (text: string) => parseRulesFile(text).problems
-  assert.match(problems('topic read a/#/b')[0]?.text ?? '', /no filter/)
+  assert.match(problems('topic read a/#/b')[0]?.text ?? '', /not a filter/)
   assert.match(problems('topic')[0]?.text ?? '', /topic is missing/)
   assert.equal(problems('topics a')[0]?.problem, 'keywordUnknown')
   assert.match(problems('topics a')[0]?.text ?? '', /A line starts with/)
