@@ -10,7 +10,7 @@ export interface AgentOwnership {
    * @param username proved; undefined: the user is not known, and owns nothing
    */
   claim (uuid: string, username: string | undefined): Ownership
-  /** Whether an agent is the user's, so that the user may say that it is gone; undefined: it is nobody's. */
+  /** Whether an agent is the user's, who may then say that it disconnected; undefined: it is nobody's. */
   mayEnd (uuid: string, username: string | undefined): boolean | undefined
   /**
    * Let the agent belong to the next user that speaks for it. Resolves after the commit.

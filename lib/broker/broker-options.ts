@@ -35,7 +35,7 @@ export interface Login {
 /** Whether a client may come in under the username that it gives; undefined: nobody decided. May take any time. */
 export type Decide = (login: Login) => Promise<boolean | undefined>
 
-/** All that an embedded broker is to be. Plain data but for `decide`: what is equal stays as it is, with its clients. */
+/** Everything that describes an embedded broker. Plain data except for `decide`: what is equal stays as it is, with its clients. */
 export interface EmbeddedBrokerOptions extends Access {
   /** The state of the first one is shown as the broker's. */
   listeners: ListenerOptions[]
@@ -50,5 +50,5 @@ export interface EmbeddedBrokerOptions extends Access {
   sys: number
 }
 
-/** All that a broker is to be. Each engine has options of its own; so far there is one. */
+/** Everything that describes a broker. Each engine has options of its own; so far there is one. */
 export type BrokerOptions = EmbeddedBrokerOptions

@@ -99,7 +99,7 @@ export interface Broker extends EventEmitter<BrokerEvents>, Partial<ClientHost> 
   readonly owners: AgentOwnership
   /** What the engine cannot know is 0. */
   statistics (): BrokerStatistics
-  /** Be as the options say: what did not change is not touched, and clients whose rights did not change stay. */
+  /** Put options in force. What did not change is not touched, and clients whose rights did not change stay. */
   configure (options: BrokerOptions): void
   /**
    * Give a message to every subscriber; resolves when the broker took it.

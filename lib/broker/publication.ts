@@ -45,7 +45,7 @@ export interface Taker {
   take (publication: Publication, settle: Settle): void
   /**
    * The client went, cleanly or not; its last will was taken before.
-   * @param comesBack whether it is to be expected that it comes back and sends again what was not acknowledged; absent: it is
+   * @param comesBack whether to expect that it comes back and sends again what was not acknowledged; absent: yes
    */
   gone (connection: Connection, comesBack?: boolean): void
 }

@@ -1,4 +1,4 @@
-/** Bytes that each client and each session has for itself, so that clients that ask for little are served whatever the others take. */
+/** Bytes that each client and each session may take without being counted, so that clients that ask for little are served whatever the others take. */
 const ownBytes = 4_096
 /** About the bytes that a filter takes besides its text, and that each of its levels takes. */
 const bytesOfFilter = 1_000
@@ -35,14 +35,14 @@ export class StateShare {
     return this.#all.hasRoomFor(counted(this.#bytes + bytes) - counted(this.#bytes))
   }
 
-  /** @param bytes below 0 for what is let go of */
+  /** @param bytes negative to give some back */
   add (bytes: number): void {
     if (this.#ended) return
     this.#all.add(counted(this.#bytes + bytes) - counted(this.#bytes))
     this.#bytes += bytes
   }
 
-  /** Everything is let go of, and later changes do not count. */
+  /** Give everything back; later changes do not count. */
   end (): void {
     this.add(-this.#bytes)
     this.#ended = true

@@ -11,7 +11,7 @@ import { corkPerTurn } from '../stream/cork.ts'
 import type { IncomingBytes } from '../stream/incoming-bytes.ts'
 import { readToTheEnd } from '../stream/last-bytes.ts'
 import { PacketGuard, type GuardLimits } from '../stream/packet-guard.ts'
-import { Pieces } from '../stream/pieces.ts'
+import { mostMessages, Pieces } from '../stream/pieces.ts'
 import { strangerIn } from '../stream/strangers.ts'
 import { Turn, type Turns } from '../stream/turns.ts'
 import { violations, type Violation } from '../stream/violation.ts'
@@ -22,11 +22,6 @@ const mostAhead = 262_144
 
 /** Up to this size, in bytes, what is left over is copied to join what follows, rather than handed on alone. */
 const mostJoined = 16_384
-
-/** WebSocket messages that a client may cut its packets into, because each takes work: some to begin with, some for each packet, and one for some bytes. */
-const mostMessages = 20_000
-const messagesPerPacket = 32
-const bytesPerMessage = 16
 
 const key = Symbol('state')
 type Stated = { [key]: ClientState }
@@ -278,8 +273,7 @@ export class ClientState {
   }
 
   #cutUp (): Violation | undefined {
-    const most = mostMessages + messagesPerPacket * this.guard.packets + this.#bytes / bytesPerMessage
-    return (this.arrival.messages?.count ?? 0) > most ? violations.cutUp : undefined
+    return (this.arrival.messages?.count ?? 0) > mostMessages(this.guard.packets, this.#bytes) ? violations.cutUp : undefined
   }
 
   /** aedes would make every other client wait until this one has read. Instead this one may fall behind, up to a limit. */

@@ -45,7 +45,7 @@ export class Connections implements ConnectionObserver {
       counters.refusedBy('incomingBytes')
       const state = [...this.#here].find(({ arrival }) => arrival.messages === messages)
       messages.unread = 0
-      state?.cutOff('all clients together have more of incomplete WebSocket messages coming in than the limit incomingBytes')
+      state?.cutOff('all clients together have more bytes of incomplete WebSocket messages coming in than the limit incomingBytes')
     })
   }
 

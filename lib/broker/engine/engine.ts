@@ -33,7 +33,7 @@ export class Engine {
   #rules: Rules
   #emit: (event: ClientEvent) => void
 
-  /** @param emit gives an event to those who listen to the broker */
+  /** @param emit emits a client event on the broker */
   constructor (taker: Taker, options: BrokerOptions, persistence: BrokerPersistence, aedes: RoutingAedes, emit: (event: ClientEvent) => void) {
     this.taker = taker
     this.persistence = persistence
@@ -90,7 +90,7 @@ export class Engine {
     }
   }
 
-  /** Count and report a client that was refused. @param by the name under which it is counted */
+  /** Count and report a client that was refused. @param by the name under which that is counted */
   refused (by: string, reason: string, { clientId, username, address }: RefusedClient): void {
     this.counters.refused(by)
     this.tell({

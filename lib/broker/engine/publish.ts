@@ -34,7 +34,7 @@ export class PublishHandler {
     this.#taker = engine.taker
   }
 
-  /** What comes in without a connection of its own: see `Broker.bring`. */
+  /** For a message that came in without a connection of its own: see `Broker.bring`. */
   async bring (publication: Publication, origin?: string): Promise<void> {
     const { topic, payload, connection } = publication
     this.#counters.publishReceived(payload.length)
@@ -85,7 +85,7 @@ export class PublishHandler {
         done(error ?? null)
       } catch (fault) {
         // The taker may be settling other clients' publications in the same loop.
-        client?.emit('error', fault as Error)
+        client.emit('error', fault as Error)
       }
     }
     // A client that left before it was let in may have a will, but has no connection.

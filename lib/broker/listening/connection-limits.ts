@@ -1,7 +1,7 @@
 import type { Limits } from '../limits.ts'
 import { networkOf } from '../network-address.ts'
 
-/** The most addresses whose rate is remembered. Those of the current second are never forgotten for others. */
+/** The most addresses whose rate is remembered. Those of the current second are never forgotten to make room. */
 const mostAddresses = 50_000
 
 interface Address {
@@ -35,7 +35,7 @@ export class ConnectionLimits {
   /** Connections that were let in and have not left. */
   get open (): number { return this.#open }
 
-  /** Let a connection in, or say why not. One that was let in has to leave once. */
+  /** Let a connection in, or say why not. One that was let in has to `leave`, once. */
   enter (address: string): ConnectionRefusal | undefined {
     const now = this.#now()
     const from = this.#find(networkOf(address), now)

@@ -6,7 +6,7 @@ export type TlsError = Error & { code?: string, reason?: string }
 
 /** OpenSSL does not distinguish the two. */
 const unknownIssuer = 'has an issuer that is not known here: it is of another authority than this listener\'s, or the client does not send the intermediate certificate'
-const plain = 'the client does not speak TLS, and this port takes TLS alone'
+const plain = 'the client does not speak TLS, and this port takes only TLS'
 
 /** Why a client certificate is refused, by the codes of OpenSSL (verify(1)). */
 const certificateReasons: Record<string, string> = {
@@ -25,7 +25,7 @@ const certificateReasons: Record<string, string> = {
 const handshakeReasons: Record<string, string> = {
   ERR_SSL_WRONG_VERSION_NUMBER: plain,
   ERR_SSL_PACKET_LENGTH_TOO_LONG: plain,
-  ERR_SSL_HTTP_REQUEST: 'an HTTP request without TLS, and this port takes TLS alone',
+  ERR_SSL_HTTP_REQUEST: 'an HTTP request without TLS, and this port takes only TLS',
   ERR_TLS_HANDSHAKE_TIMEOUT: 'the handshake did not end in time'
 }
 

@@ -17,7 +17,7 @@ export interface AskedLoginsOptions {
   failuresAllowed?: number
 }
 
-/** Logins that somebody else decides, and is asked about each time: nobody is asked about what is slowed. */
+/** Logins that are decided outside the broker, with a question for each. Nothing is asked about attempts that are slowed. */
 export class AskedLogins {
   /** Remembers the digest of the credentials that were right last. */
   readonly #defence: LoginDefence<Buffer>

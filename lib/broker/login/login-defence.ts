@@ -12,7 +12,7 @@ export interface Attempt {
   username: string
   /** Stands for the credentials in memory. */
   digest: Buffer
-  /** Where it comes from, who comes from there, and exactly these credentials from there. */
+  /** Keys: the network, the user on that network, and exactly these credentials on it. */
   network: string
   userThere: string
   credentialsThere: string
@@ -27,24 +27,24 @@ export interface LoginDefenceOptions {
   isUser: (username: string) => boolean
 }
 
-/** As many times more wrong passwords a user is allowed, wherever they come from, as a network. */
+/** How many times more wrong passwords a user is allowed, over all networks, than one network. */
 const guessesPerFailure = 4
 
 /**
- * Slows down who guesses passwords, at a cost that strangers cannot raise. Failures slow down the network they come from, and no
- * success lifts that; a user who got in from there before still gets in with the password that was right then, so that one bad client
- * behind a router does not keep the others out. Wrong passwords of one user slow down that user everywhere but where it got in before:
- * many networks guess no faster than a few, and nobody is kept out of the place that they always come from.
+ * Slows down password guessing, at a cost that strangers cannot raise. Failures slow down the network they come from, and no success
+ * lifts that. A user who got in from there before still gets in with the password that was right then, so that one bad client behind a
+ * router does not keep the others out. Wrong passwords of one user slow down that user on every network where it has not got in before:
+ * many networks guess no faster than a few, and no user is kept out of the network it always comes from.
  */
 export class LoginDefence<Welcome> {
-  /** From where each user got in, and what is remembered of that. */
+  /** The networks where each user got in, and what is remembered of that. */
   readonly welcome = new KnownNetworks<Welcome>()
   /** Of this process alone: what is remembered is worth nothing outside it. */
   readonly #secret = randomBytes(32)
   readonly #networks: FailureBackoff
   /** The same wrong password again is no new guess: it slows down itself, not its neighbours. */
   readonly #credentials: FailureBackoff
-  /** Wrong guesses at remembered passwords from a slowed network, by user: the way around the slowdown is no way to guess faster. */
+  /** Wrong guesses at remembered passwords from a slowed network, by user: otherwise the way around the slowdown would be a way to guess faster. */
   readonly #guesses: FailureBackoff
   readonly #guessing: PasswordGuesses
 
@@ -77,13 +77,13 @@ export class LoginDefence<Welcome> {
     return this.#networks.slows(network)
   }
 
-  /** Whether a user is slowed where it comes from: wrong passwords came for it, and it never got in from there. All such attempts get the same answer. */
+  /** Whether a user is slowed on this network, because wrong passwords came for it and it never got in from here. All such attempts get the same answer. */
   isGuessedElsewhere ({ username, network }: Attempt): boolean {
     return this.#guessing.slows(username) && this.welcome.get(username, network) === undefined
   }
 
   /**
-   * Whether a user of a slowed network is looked at all the same. All that are not get the same answer.
+   * Whether an attempt from a slowed network is looked at all the same. All that are not get the same answer.
    * @param known whether the credentials are those that were right before; undefined: none are remembered
    */
   isWelcome ({ username, network, userThere, credentialsThere }: Attempt, known: boolean | undefined): boolean {

@@ -53,7 +53,7 @@ export class LoginQuestions {
     end(allow)
   }
 
-  /** Ends every open question undecided, and asks no more. */
+  /** Leave every open question undecided, and ask no more. */
   close (): void {
     this.#closed = true
     for (const end of this.#open.values()) end()

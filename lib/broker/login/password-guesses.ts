@@ -1,6 +1,9 @@
 import { FailureBackoff } from './failure-backoff.ts'
 
-/** The most ms for which a guess slows a user down: so long for each guess is enough against many places, and a user in a new place waits but is not locked out. */
+/**
+ * The most ms for which a guess slows a user down: long enough that guessing from many networks is useless, and short enough that a user on
+ * a new network waits instead of being locked out.
+ */
 const longestDelay = 30_000
 
 export interface PasswordGuessesOptions {
@@ -13,7 +16,7 @@ export interface PasswordGuessesOptions {
 
 /**
  * Wrong passwords by user, wherever they come from. Each password counts once: forty devices with an old password make one guess.
- * Names that somebody invents push out nothing that was counted for a user.
+ * Invented names push out nothing that was counted for a user.
  */
 export class PasswordGuesses {
   #users: FailureBackoff

@@ -19,7 +19,7 @@ interface PasswordAttempt extends Attempt {
   hash: string | undefined
 }
 
-/** Who may log in with a password of the broker's own. One that was right is known again without computing its hash. */
+/** The users in the broker's own table. A password that was right is recognised again without computing its hash. */
 export class Users {
   #hashes = new Map<string, string>()
   #decoys: string[] = []
@@ -129,12 +129,12 @@ export class Users {
     } finally {
       const next = this.#queue.shift()
       if (next === undefined) this.#running--
-      // Only after a failure of this one was counted.
+      // Later, so that a failure of this attempt is counted first.
       else setImmediate(next)
     }
   }
 
-  /** A user's hash for a name that nobody has: so an unknown name takes as long as a known one, whatever kinds of hashes there are. */
+  /** The hash of some user for a name that nobody has, so that an unknown name takes as long as a known one, whatever kinds of hashes there are. */
   #decoyFor (username: string): string {
     return this.#decoys[this.#defence.sign(username).readUInt32BE() % this.#decoys.length] ?? ''
   }

@@ -7,14 +7,14 @@ interface Owner { username: string, agents: number }
 export interface AgentOwnersOptions {
   /** Agents of one user; none is ever forgotten to make room for another. 0: no limit. */
   mostPerUser: number
-  /** Whether clients prove who they are at all. Otherwise no owner could come back. */
+  /** Whether clients can prove a username at all. Otherwise no owner could prove itself again. */
   enforced: boolean
 }
 
 /**
- * Which user each agent belongs to: the first one that proved its name and spoke for the agent. This holds until somebody forgets it, because
- * one user's claims never push out another's. All are in memory; a new one is also written to the journal, and nobody waits for that: a kill
- * forgets those that were on their way to the disk.
+ * Which user each agent belongs to: the first one that proved its name and spoke for the agent. This holds until an operator has it
+ * forgotten, because one user's claims never push out another's. All are in memory. A new one is also written to the journal, and nothing
+ * waits for that: if the process is killed, claims on their way to the disk are lost.
  */
 export class AgentOwners implements AgentOwnership {
   #context: Pick<Context, 'journal'>
@@ -26,7 +26,6 @@ export class AgentOwners implements AgentOwnership {
     this.#context = context
   }
 
-  /** Agents that one user may speak for; 0: any number. */
   get mostPerUser (): number { return this.#options.mostPerUser }
 
   /** What is there already stays. */
@@ -41,10 +40,6 @@ export class AgentOwners implements AgentOwnership {
     this.#byAgent.set(uuid, { owner: this.#ownerCalled(username), record })
   }
 
-  /**
-   * Somebody speaks for an agent. If it belongs to nobody, it is theirs from now on.
-   * @param username proved; undefined: nobody knows who speaks, and nothing becomes theirs
-   */
   claim (uuid: string, username: string | undefined): Ownership {
     const known = this.mayEnd(uuid, username)
     if (known !== undefined) return known ? 'theirs' : 'another'
@@ -58,16 +53,11 @@ export class AgentOwners implements AgentOwnership {
     return 'theirs'
   }
 
-  /** Whether an agent belongs to the user, who may then say that it disconnected; undefined: it belongs to nobody. */
   mayEnd (uuid: string, username: string | undefined): boolean | undefined {
     const owner = this.#options.enforced ? this.#byAgent.get(uuid)?.owner : undefined
     return owner === undefined ? undefined : owner.username === username
   }
 
-  /**
-   * Let the agent belong to whoever speaks for it next. Resolves after the commit.
-   * @returns the user it belonged to; undefined: nobody
-   */
   async forget (uuid: string): Promise<string | undefined> {
     const known = this.#byAgent.get(uuid)
     if (known === undefined) return undefined
@@ -76,7 +66,6 @@ export class AgentOwners implements AgentOwnership {
     return known.owner.username
   }
 
-  /** `forget` for all agents of a user. @returns how many they were */
   async forgetUser (username: string): Promise<number> {
     const { agents = 0 } = this.#byUser.get(username) ?? {}
     if (agents === 0) return 0

@@ -66,7 +66,7 @@ export class Queues {
   async update (client: Client, packet: Packet | Release): Promise<void> {
     const session = this.#sessions.get(client.id)
     const queued = 'brokerCounter' in packet && packet.cmd !== 'pubrel' ? session?.find(packet) : session?.findSent(packet.messageId)
-    // A retained message, or one that a full queue did not take: aedes sends those, too, and nothing is to be done.
+    // A retained message, or one that a full queue did not take: aedes sends those, too, and there is nothing to do.
     if (session === undefined || queued === undefined) return
     if (packet.cmd === 'pubrel') {
       if (queued.packet.cmd === 'pubrel') return
@@ -82,7 +82,7 @@ export class Queues {
     if (packet.cmd === 'pubrel' || (packet as Packet).qos === 2) await this.#context.journal.committed()
   }
 
-  /** PUBACK or PUBCOMP has come. Nobody waits for an answer to that. */
+  /** PUBACK or PUBCOMP has come. It needs no answer, so nothing waits for the commit. */
   async clear (client: Client, packet: Release | Packet): Promise<Packet | Release | undefined> {
     const session = this.#sessions.get(client.id)
     if (session === undefined) return undefined

@@ -173,7 +173,7 @@ export class ReceivedMessages {
     if (received.record !== undefined) return
     const { journal } = this.#context
     received.record = journal.next()
-    // From here on nobody asks more than whether it came.
+    // From here on only whether it came matters.
     received.packet = { cmd: 'publish', messageId }
     journal.put(received.record, { kind: 'received', client, messageId, ...received.sum === undefined ? {} : { sum: received.sum } })
   }

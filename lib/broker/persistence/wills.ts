@@ -12,7 +12,7 @@ export type Will = Content & { brokerId?: string, clientId?: string, owner?: Ses
 interface StoredWill {
   will: Will
   record: number
-  /** Whose will it is; absent: a client of a former run. */
+  /** The client whose will it is; absent: one of a former run. */
   client?: Client
 }
 
@@ -25,7 +25,7 @@ export function formerWill (packet: object): Will | undefined {
 export class Wills {
   #context: Context
   #byClient = new Map<string, StoredWill>()
-  /** Of former runs. Meanwhile anybody may have their client ids. */
+  /** Of former runs. Other clients may have their client ids by now. */
   #former = new Map<string, StoredWill>()
 
   constructor (context: Context) {
@@ -36,7 +36,7 @@ export class Wills {
     this.#former.set(clientId, { will, record })
   }
 
-  /** Somebody is let in with the client id: a will of a former run is not published if it is their own. */
+  /** A client is let in: its own will of a former run is no longer published. */
   cameBack (clientId: string, owner: SessionOwner | undefined): void {
     const kept = this.#former.get(clientId)
     if (kept === undefined || kept.will.owner !== owner) return

@@ -8,7 +8,7 @@ interface Corking {
   packetsSent: number
   /** What waits for the end of the turn, in order. */
   pieces: Array<Buffer | string> | undefined
-  /** Bytes of the pieces at most: a text counts as the most that it may take. */
+  /** The most bytes that the pieces may take: a text counts three for each character. */
   piecesSize: number
   /** What was written in small turns while the stream was full, and how many bytes of it are used. */
   aside: Buffer | undefined

@@ -27,7 +27,7 @@ export class IncomingBytes<W extends Writer> {
   #held = 0
   /** Connections that have room, and the bytes kept for the rest of their packet: none for the one that may exceed the limit. */
   #favoured = new Map<W, number>()
-  /** Connections that wait, the first to come first. */
+  /** Connections that wait, in order of arrival. */
   #line = new Set<W>()
   #wakes = false
   #looks: NodeJS.Timeout | undefined

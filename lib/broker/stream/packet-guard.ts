@@ -57,6 +57,8 @@ export const largestConnect = 12 + 5 * 65_537
 /**
  * Walks over what one client sends, chunk by chunk, wherever the chunks are cut. It keeps a few numbers and not one byte, so it does not
  * grow whatever a stranger sends. It understands MQTT 3.1 and 3.1.1; of a client of level 5 it checks only the sizes.
+ *
+ * It is one automaton, because packet, field and character all advance with the same byte and may all be cut by the end of a chunk.
  */
 export class PacketGuard {
   /** Packets that were seen to their end. */

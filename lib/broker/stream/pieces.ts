@@ -1,6 +1,16 @@
 /** Bytes up to which pieces are joined. More is handed on, except for a packet's first piece, which would keep the packets before it in its chunk in memory. */
 const most = 16_384
 
+/** WebSocket messages that a client may cut its packets into, because each takes work: some to begin with, some for each packet, and one for some bytes. */
+const messagesAtFirst = 20_000
+const messagesPerPacket = 32
+const bytesPerMessage = 16
+
+/** The most WebSocket messages that a client may have sent, by the packets and bytes in them. */
+export function mostMessages (packets: number, bytes: number): number {
+  return messagesAtFirst + messagesPerPacket * packets + bytes / bytesPerMessage
+}
+
 /** Joins the pieces of a packet, so that many small pieces take no more memory than their bytes. */
 export class Pieces {
   #bytes: Buffer | undefined

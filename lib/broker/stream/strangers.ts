@@ -7,7 +7,7 @@ export function strangerIn (bytes: Uint8Array): string | undefined {
   // RFC 8446, 5.1: a record of a handshake, version 3.x.
   if (bytes[0] === 0x16 && bytes[1] === 3) return 'a TLS handshake, and this port has no TLS'
   const text = Buffer.from(bytes.subarray(0, 16)).toString('latin1')
-  if (proxyHeader.test(text)) return 'a header of the PROXY protocol, which the proxy is not to send'
+  if (proxyHeader.test(text)) return 'a header of the PROXY protocol, which the proxy must not send'
   if (requestLine.test(text)) return 'an HTTP request, and this port takes neither HTTP nor WebSocket'
   return undefined
 }

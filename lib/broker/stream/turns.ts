@@ -29,7 +29,7 @@ export class Turns {
   #began = -Infinity
   /** Rises from turn to turn. */
   #number = 0
-  /** Connections that wait for a later turn, the first to come first. */
+  /** Connections that wait for a later turn, in order of arrival. */
   #line = new Set<Turn>()
   #ends = false
 

@@ -46,7 +46,7 @@ export const violations = {
   willQosAlone: { code: 'connect-flags', clause: 'MQTT-3.1.2-13', reason: 'the QoS of a will without a will' },
   willRetainAlone: { code: 'connect-flags', clause: 'MQTT-3.1.2-15', reason: 'a retained will without a will' },
   willQos: { code: 'connect-flags', clause: 'MQTT-3.1.2-14', reason: 'a will of QoS 3' },
-  /** Of a clean session in MQTT 3.1.1 it may be empty; in MQTT 3.1 never. */
+  /** It may be empty for a clean session of MQTT 3.1.1, and never in MQTT 3.1. */
   noClientId: { code: 'client-id', clause: 'MQTT-3.1.3-8', reason: 'no client id, and a session to keep', returnCode: 2 },
   cutUp: { code: 'cut-up', reason: 'packets in WebSocket messages of a few bytes each' }
 } as const satisfies Record<string, Violation>
