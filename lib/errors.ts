@@ -5,7 +5,7 @@
 export const errorHelp = {
   ADMIN_FAILED: 'Look at the cause, and at the log of Node-RED.',
   ADMIN_NOT_JSON: 'Send JSON, with the content type application/json.',
-  AGENT_BUFFER_FULL: 'The agent was offline for longer than its buffer lasts: raise "buffer", or lower the reporting rate. For messages of other agents: a deploy took long, and at most 8 MB are kept meanwhile.',
+  AGENT_BUFFER_FULL: 'The agent was offline for longer than its buffer lasts: raise "buffer", or lower the reporting rate. For messages of other agents: during a deploy more than 8 MB of them were waiting.',
   AGENT_CLOSED: 'Give disconnect() more time, or find out why the broker does not acknowledge.',
   AGENT_METRIC_FAILED: 'Correct the value, or the function that measures it: it has to give a finite number, a boolean or a string of at most 1 KiB, in time. The other metrics were sent.',
   AGENT_OPTION_INVALID: 'Correct the named option.',
