@@ -6,10 +6,11 @@ import { watchFlows } from '../shared/broker.ts'
 import { checkLogin } from '../shared/login.ts'
 import { outboxHandlerOf } from '../shared/outbox.ts'
 import type { RED } from '../shared/red.ts'
-import { bad, good, joined, pending, statusLine } from '../shared/status.ts'
+import { bad, statusLine } from '../shared/status.ts'
 import type { AgentConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
 import { agentOptionsOf, type Credentials } from './options.ts'
+import { statusOf } from './status.ts'
 
 type SavedConfig = AgentConfig & NodeDef & { wires?: string[][] }
 
@@ -23,8 +24,6 @@ export default function (RED: RED): void {
   RED.nodes.registerType<Node<Credentials>, SavedConfig, unknown, Credentials>('platziverse-agent', function (this, saved) {
     RED.nodes.createNode(this, saved)
     const config = upgrade(saved)
-    const text = (key: string, values?: Record<string, string | number>): string => RED._(`platziverse-agent.status.${key}`, values)
-    const status = statusLine(this)
     const handler = outboxHandlerOf(RED, this)
 
     let agent: Agent
@@ -33,34 +32,32 @@ export default function (RED: RED): void {
       const surroundings = { id: saved.id, userDir: RED.settings.userDir, listen: saved.wires?.[0]?.length !== 0 }
       agent = attachAgent(this.id, agentOptionsOf(config, this.credentials ?? {}, surroundings), handler)
     } catch (error) {
-      this.status(bad(text('error', { detail: error instanceof PlatziverseError ? error.detail : reasonOf(error) })))
+      const detail = error instanceof PlatziverseError ? error.detail : reasonOf(error)
+      this.status(bad(RED._('platziverse-agent.status.error', { detail })))
       this.error(reasonOf(error))
       this.on('input', (_msg, _send, done) => done(error as Error))
       return
     }
 
+    const status = statusLine(this)
+    const show = (problem?: PlatziverseError): void => { status.show(statusOf(RED, agent, problem)) }
     let failures = 0
     let lastWarning = ''
-    const show = (look: typeof good, main: string): void => {
-      const { pending: waiting, dropped } = agent.counters
-      const isWaiting = waiting > 0 && !agent.connected
-      status.show(look(joined(main, isWaiting && text('waiting', { pending: waiting }), dropped > 0 && text('dropped', { dropped }))))
-    }
-    const showConnected = (): void => {
-      failures = 0
-      show(good, text('connected', { sent: agent.counters.sent }))
-    }
     agent.on('connected', () => {
+      failures = 0
       lastWarning = ''
-      showConnected()
+      show()
     })
-    agent.on('message', showConnected)
+    agent.on('message', () => {
+      failures = 0
+      show()
+    })
     agent.on('disconnected', reason => {
-      show(pending, text('connecting'))
+      show()
       if (reason) this.log(reason.message)
     })
     agent.on('problem', problem => {
-      if (!agent.connected) show(bad, text('error', { detail: problem.detail }))
+      if (!agent.connected) show(problem)
       // The broker may start a moment later than this node, and each further attempt fails alike: one warning an outage.
       if (problem.code === 'AGENT_UNREACHABLE' ? ++failures !== 2 : problem.message === lastWarning) return
       lastWarning = problem.message
@@ -76,8 +73,7 @@ export default function (RED: RED): void {
         done()
       })
     })
-    if (agent.connected) showConnected()
-    else show(pending, text('connecting'))
+    show()
   }, { credentials: { user: { type: 'text' }, password: { type: 'password' } } })
 }
 
