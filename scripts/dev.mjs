@@ -37,6 +37,7 @@ for (const folder of ['nodes', 'icons', 'flows']) {
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.on(signal, () => {
     tsc.kill()
+    if (!isRunning()) process.exit(0)
     nodeRed.kill(signal)
     nodeRed.once('exit', () => process.exit(0))
   })
@@ -44,6 +45,10 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 
 function start () {
   return startNodeRed({ 'editorTheme.page.scripts': [editors.script] })
+}
+
+function isRunning () {
+  return nodeRed.exitCode === null && nodeRed.signalCode === null
 }
 
 function plan () {
@@ -54,7 +59,7 @@ function plan () {
 async function restart () {
   const [code] = await once(spawn(node24, ['scripts/build.ts'], { cwd: root, stdio: 'inherit' }), 'exit')
   if (code !== 0) return
-  if (nodeRed.exitCode === null && nodeRed.signalCode === null) {
+  if (isRunning()) {
     nodeRed.kill()
     await once(nodeRed, 'exit')
   }
