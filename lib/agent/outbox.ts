@@ -87,7 +87,7 @@ function pending (payload: MessagePayload): Pending {
   const settled = new Promise<void>((resolve, reject) => {
     settle = error => { if (error) reject(error); else resolve() }
   })
-  // Nobody may be waiting, and a drop is told by other means.
+  // Perhaps nobody waits, and a drop is reported in another way.
   settled.catch(() => {})
   return { payload, settled, settle }
 }

@@ -39,7 +39,7 @@ export class LoopGuard {
    * @param topic its topic at the other broker
    * @param publisher who published it here
    * @param patience how often it may come round
-   * @returns whether it circles: it comes again and again, and not from the one who published it first
+   * @returns whether it circles: it comes again and again, and not from its first publisher
    */
   leaves (topic: string, payload: Buffer, publisher: string, patience = usualPatience): boolean {
     const memory = this.#recall(keyOf(topic, payload))

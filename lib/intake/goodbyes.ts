@@ -16,7 +16,7 @@ export class Goodbyes {
   readonly #window: InFlightWindow
   readonly #say: (uuid: string, goodbye: Goodbye) => void
   #due = new Map<string, Goodbye>()
-  /** Goes through those that are due, as long as there are any: to begin anew for each would pass by all that were said. */
+  /** Iterates over those that are due. There is one for all of them, because a new one would step over every entry deleted so far. */
   #saying: Iterator<[string, Goodbye]> | undefined
 
   /** @param say says one; its place in the window, of the source `itself` and of `goodbyeBytes`, is taken, and to be left by the caller */
@@ -32,7 +32,7 @@ export class Goodbyes {
     if (this.#saying === undefined) this.#sayAll()
   }
 
-  /** An agent needs none any more. */
+  /** An agent does not need one any more. */
   delete (uuid: string): void {
     this.#due.delete(uuid)
   }
@@ -60,7 +60,7 @@ export class Goodbyes {
   /** It has its place in the window. */
   #sayNext (): void {
     const next = this.#saying?.next()
-    // All agents that were left came back meanwhile.
+    // The remaining agents came back meanwhile.
     if (next?.done !== false) return this.#window.leave(itself, goodbyeBytes)
     const [uuid, goodbye] = next.value
     this.#due.delete(uuid)

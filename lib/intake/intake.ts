@@ -42,7 +42,7 @@ const refusals: Record<Exclude<Ownership, 'theirs'>, Pick<Rejected, 'reason' | '
 }
 
 const removed = new Error('agent-in was removed')
-const abandoned = new Error('its client went before its turn came')
+const abandoned = new Error('its client left before its turn came')
 const sweepEvery = 1_000
 /** How many waiting publications of clients that went are kept, and for how many ms. */
 const mostKept = 10_000
@@ -138,7 +138,7 @@ export class Intake implements Taker {
     const meant = this.#nearTopics.look(topic)
     if (meant === undefined) return
     this.#counters.nearTopics++
-    this.#handler?.noticed?.('topic', `The topic ${JSON.stringify(topic)} is not ${meant}: what comes on it goes to subscribers, and is not stored.`, clientId)
+    this.#handler?.noticed?.('topic', `The topic ${JSON.stringify(topic)} is not ${meant}: messages on it go to subscribers, and are not stored.`, clientId)
   }
 
   take (publication: Publication, settle: Settle): void {
@@ -157,7 +157,7 @@ export class Intake implements Taker {
 
   gone (connection: Connection, comesBack = true): void {
     this.#window.forget(connection.number, comesBack)
-    // Its agents went after their last message.
+    // Its agents are gone only after their last message.
     if (this.#window.waits(connection.number)) return
     this.#goodbyes.add(this.#presence.gone(connection), connection)
   }
@@ -247,7 +247,7 @@ export class Intake implements Taker {
     settle(qos === 0 ? undefined : error)
   }
 
-  /** Say for an agent that its client went. */
+  /** Say for an agent that its client is gone. */
   #sayGoodbye (uuid: string, { connection: { clientId, username, origin }, receivedAt }: Goodbye): void {
     const delivery: Delivery = { id: '', clientId, username, qos: 0, retain: false, receivedAt }
     if (origin !== undefined) delivery.origin = origin
@@ -282,7 +282,7 @@ function limitsOf ({ clientWindow, totalWindow, clientBytes = 8_000_000, totalBy
 function messageOf ({ source, topic, delivery, rules }: Entry): Message {
   if (!Buffer.isBuffer(source)) return structuredClone(source)
   const parsed = parse(topic, source, delivery.receivedAt, undefined, rules)
-  if (!parsed.ok) throw new TypeError('A message that was taken is none any more.')
+  if (!parsed.ok) throw new TypeError('A message that was accepted cannot be parsed any more.')
   const { message } = parsed
   if (parsed.untimed && message.kind === 'message' && delivery.fingerprint !== undefined) message.payload.seq = delivery.fingerprint
   return message

@@ -3,7 +3,7 @@ import { kindOf, topics, type AgentTopic } from './topics.ts'
 
 const longest = 22
 const shortest = 10
-/** Foreign topics that are remembered; one that is forgotten is looked at anew. */
+/** Foreign topics that are remembered; one that is forgotten is looked at again. */
 const mostRemembered = 1_000
 /** Foreign topics that are looked at in one second: comparing costs more than a lookup, and a stranger can invent topics. */
 const mostLooks = 100

@@ -97,7 +97,7 @@ export async function detachAgent (nodeId: string, handler: OutboxHandler): Prom
 }
 
 /**
- * The flows run, or will not soon: agents that no node took up say goodbye.
+ * The flows run, or will not run soon: agents that have no node say goodbye.
  * @param report gets what could not be sent
  */
 export async function closeOrphanAgents (report: (problem: PlatziverseError) => void): Promise<void> {

@@ -106,7 +106,7 @@ export async function detachBridge (nodeId: string): Promise<void> {
 }
 
 /**
- * The flows run, or will not soon: bridges that no node took up are closed.
+ * The flows run, or will not run soon: closes the bridges that have no node.
  * @param isKept whether a node may come again, because it was disabled or its flows are stopped; what waits with any other node is dropped
  */
 export async function closeOrphanBridges (isKept: (nodeId: string) => boolean): Promise<void> {

@@ -30,24 +30,24 @@ interface LocalSubscription { filter: string, subscriber: Subscriber, end?: () =
 
 const closed: ListenerState = { state: 'closed' }
 
-/** As long as there is no broker yet that knows the owners: agents are nobody's. */
+/** Until there is a broker, which knows the owners: agents belong to nobody. */
 const nobodys: AgentOwnership = { mostPerUser: 0, claim: () => 'theirs', mayEnd: () => undefined, forget: async () => undefined, forgetUser: async () => 0 }
 
 /**
  * One broker, by the id of its node. It outlives the node, and so does the broker in it: that is why a
- * deploy does not hang up on clients. Others find the broker here, and never keep it.
+ * deploy does not hang up on clients. Other parts find the broker here, and never keep it.
  */
 export class BrokerSlot extends EventEmitter<SlotEvents> {
   readonly intakes = new SlotIntakes()
-  /** Whether a node stands for the broker now. */
+  /** Whether there is a node for the broker now. */
   attached = false
   /** Which user each agent belongs to, as the current or the last broker knows it: what a broker left in the intakes is still checked. */
   owners: AgentOwnership = nobodys
   #broker: Broker | undefined
-  /** What is in force: what was deployed, with what was reloaded since. */
+  /** The options in force: those that were deployed, with what was reloaded since. */
   #options: BrokerOptions | undefined
   #deployed: BrokerOptions | undefined
-  /** Ends with the last reload that was asked for. */
+  /** Settles with the last reload that was asked for. */
   #reloading: Promise<unknown> = Promise.resolve()
   #opening: Promise<void> | undefined
   /** Resolves when the last broker that was closed has freed its ports and its folder. */
@@ -81,7 +81,7 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
     return this.listenerStates[0] ?? closed
   }
 
-  /** False when nobody could receive what is published now; true while the broker is not there, so that it is missed. */
+  /** False when nobody could receive what is published now. True without a broker: then publishing fails, instead of passing for done. */
   get hasSubscribers (): boolean {
     return this.#broker?.hasSubscribers ?? true
   }
@@ -97,7 +97,7 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
     return this.listenerStates.flatMap(listener => listener.state === 'listening' ? [listener.port] : [])
   }
 
-  /** Be as the node says: where another broker is not needed, nobody is hung up on. */
+  /** Apply the options of the node. Clients stay connected, unless the options need another broker. */
   async open (options: BrokerOptions): Promise<void> {
     if (this.#opening !== undefined && this.#options !== undefined && needsAnotherBroker(this.#options, options)) void this.close()
     this.#deployed = options

@@ -39,7 +39,7 @@ export class KeptByNode<Options, Thing extends Kept<Options>> {
     for (const thing of this.#things.values()) thing.attached = false
   }
 
-  /** Take out what no node took up, for the caller to close. */
+  /** Remove the things that have no node; the caller closes them. */
   takeOrphans (): Array<[nodeId: string, thing: Thing]> {
     const orphans = [...this.#things].filter(([, { attached }]) => !attached)
     for (const [nodeId] of orphans) this.#things.delete(nodeId)

@@ -195,7 +195,7 @@ export function stopOutboxes (): void {
   for (const outbox of outboxes.values()) outbox.stop()
 }
 
-/** The flows run again, or will not soon: outboxes that no node took up are closed. */
+/** The flows run again, or will not run soon: closes the outboxes that have no node. */
 export function startOutboxes (): void {
   running = true
   for (const [nodeId, outbox] of outboxes) {

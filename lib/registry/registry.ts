@@ -85,7 +85,7 @@ export function flowsStarted (): void {
   }, 250).unref()
 }
 
-/** The flows run, or will not soon: brokers and intakes that no node took up are closed. */
+/** The flows run, or will not run soon: closes the brokers and intakes that have no node. */
 export async function closeOrphanBrokers (): Promise<void> {
   await Promise.all([...slots].map(async ([id, slot]) => {
     // The broker first: without its intakes it would acknowledge messages that nobody stores.

@@ -1,17 +1,10 @@
-/** When the publisher gets its acknowledgement: after the commit, or as soon as the message is here. */
-export const acknowledgeModes = ['stored', 'arrival'] as const
-export type AcknowledgeMode = typeof acknowledgeModes[number]
-
-/** Reject the message, or take the time of receipt. */
-export const outsideModes = ['reject', 'receipt'] as const
-export type OutsideMode = typeof outsideModes[number]
-
 /** What an agent-in node saves. */
 export interface AgentInConfig {
   name: string
   /** Id of the platziverse-broker. */
   broker: string
-  acknowledge: AcknowledgeMode
+  /** When the publisher gets its acknowledgement: after the commit, or as soon as the message is here. */
+  acknowledge: 'stored' | 'arrival'
   /** Seconds that a delivery may wait for a metric-store to take it. */
   timeLimit: number | string
   /** Most unsettled deliveries of one client. */
@@ -26,8 +19,8 @@ export interface AgentInConfig {
   pastDays: number | string
   /** Days that a time may be in the future; 0: any. */
   futureDays: number | string
-  /** What becomes of a message whose time is further away. */
-  outside: OutsideMode
+  /** What becomes of a message whose time is further away: it is rejected, or gets the time of receipt. */
+  outside: 'reject' | 'receipt'
   /** Whether texts that are decimal numbers are taken as numbers. */
   numericText: boolean
 }

@@ -19,7 +19,7 @@ export interface StoringOptions {
 
 type Done = (error?: Error) => void
 
-/** For what any node but agent-in sends: no clock of a device that was never set, and nothing that stays the newest for ever. */
+/** For messages that do not come from agent-in: no times of a clock that was never set, and none in the future, which would stay the newest. */
 const directRules: Rules = { past: Date.now() - Date.UTC(2000, 0), future: day, outside: 'reject', numericText: false }
 
 /** Makes the function that stores one message: it settles the delivery after the commit, and then gives the message to the outbox. */
@@ -33,7 +33,7 @@ export function storing ({ id, store, outbox, warnings }: StoringOptions): (msg:
     const parsed = parse(msg.topic, msg.payload, receivedAt, undefined, delivery === undefined ? directRules : undefined)
     if (!parsed.ok) {
       const error = new Error(`${parsed.reason}: ${parsed.detail}`)
-      // agent-in lets only good messages through, so the flow broke it: the sender keeps it until the flow is mended.
+      // agent-in lets only good messages through, so the flow broke it: the sender keeps it until the flow is repaired.
       claim?.settle(error)
       return done(error)
     }
@@ -42,7 +42,7 @@ export function storing ({ id, store, outbox, warnings }: StoringOptions): (msg:
     if (message.kind === 'message') {
       const { payload } = message
       if (parsed.untimed) payload.seq ??= delivery?.fingerprint ?? nextSeq()
-      // The number is agent-in's, not the sender's: what the flow made of one message is told apart, each time alike.
+      // The number is agent-in's, not the sender's: messages that the flow made of one get different numbers, the same ones at each redelivery.
       const same = claim !== undefined && payload.seq === claim.delivery.fingerprint ? claim.countSame(id, payload.metrics) : 0
       if (same > 0) payload.seq = fingerprint(`${payload.seq}/${same}`)
     }

@@ -1,9 +1,8 @@
 import { join } from 'node:path'
 import { hostMetricGroups } from '../../lib/agent/agent.ts'
 import type { AgentNodeOptions } from '../../lib/registry/agents.ts'
+import type { Credentials } from '../shared/login.ts'
 import { agentDefaults as defaults, type AgentConfig } from './config.ts'
-
-export interface Credentials { user?: string, password?: string }
 
 /** What the runtime needs to know beyond what the node saved. */
 export interface Surroundings {

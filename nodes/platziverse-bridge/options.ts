@@ -1,10 +1,9 @@
 import type { BridgeTopic } from '../../lib/bridge/bridge.ts'
 import type { BridgeNodeOptions } from '../../lib/registry/bridges.ts'
 import type { TlsOptions } from '../../lib/tls.ts'
+import type { Credentials } from '../shared/login.ts'
 import { wholeNumber } from '../shared/red.ts'
 import { bridgeDefaults as defaults, type BridgeConfig } from './config.ts'
-
-export interface Credentials { user?: string, password?: string }
 
 /** What a node saved, as the bridge wants it. */
 export function bridgeOptionsOf (id: string, config: BridgeConfig, { user, password }: Credentials, tls?: TlsOptions): BridgeNodeOptions {

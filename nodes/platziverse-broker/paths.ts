@@ -7,7 +7,7 @@ import { acceptWebSockets, pathOf } from '../../lib/broker/listening/web-socket.
 import { isLoopback } from '../../lib/broker/loopback.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
 
-/** Each path that is served, with a mark of who serves it. */
+/** The paths that are served, each with a mark of the node that serves it. */
 const taken = new Map<string, object>()
 
 export interface PathOptions {

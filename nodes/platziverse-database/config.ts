@@ -1,14 +1,10 @@
-/** The databases that a platziverse-database can be. */
-export const databaseClients = ['sqlite', 'postgresql', 'mysql'] as const
-export type DatabaseClient = typeof databaseClients[number]
-
 /** For how long metrics of one type are kept, where it differs; days, 0 = for ever. */
 export interface SavedOverride { type: string, rawDays: number | string, hourDays: number | string, dayDays: number | string }
 
 /** What a platziverse-database node saves. Numbers may come as text. */
 export interface DatabaseConfig {
   name: string
-  client: DatabaseClient
+  client: 'sqlite' | 'postgresql' | 'mysql'
   /** The SQLite file; relative to Node-RED's user directory. */
   filename: string
   /** How the server is given: by the fields below, or by a URL, which is a credential. */
@@ -60,5 +56,5 @@ export const usualPorts = { postgresql: 5432, mysql: 3306 } as const
 /** The driver that a server needs; it is not installed with this package. */
 export const driverPackages = { postgresql: 'pg', mysql: 'mysql2' } as const
 
-/** What the editor has, and sends, in place of a secret that was saved and that it is not told. */
+/** Stands for a saved secret in the editor, which never gets the secret itself, and in what the editor sends. */
 export const keptSecret = '__PWRD__'

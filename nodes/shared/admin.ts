@@ -50,8 +50,8 @@ type Request = { is (type: string): string | false | null }
 type Response = { status (code: number): { json (body: object): unknown } }
 
 /**
- * Answers 415 to all but JSON. A form of any website can send anything else to this machine's Node-RED, in the name of the person who
- * looks at it; for JSON the browser asks first, and Node-RED says no.
+ * Answers 415 to everything but JSON. A form on any website can send anything else to this machine's Node-RED in the name of its
+ * visitor; for JSON the browser asks Node-RED first, which says no.
  */
 function jsonOnly (request: Request, response: Response, next: () => void): void {
   if (request.is('application/json')) next()

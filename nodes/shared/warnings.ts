@@ -9,10 +9,10 @@ export interface Warnings {
 interface Minute { more: number, last: string, timer: NodeJS.Timeout }
 
 const aMinute = 60_000
-/** Kinds that are told apart within a minute; bounded, because a stranger may choose them. */
+/** The most kinds in one minute; further ones count as one kind, because a stranger may choose them. */
 const mostKinds = 20
 
-/** Warnings of a node about what strangers send: however often it comes, it must not fill the log. */
+/** Warnings of a node about what strangers send, which must not fill the log however often it comes. */
 export function warningsOf (node: RedNode, every = aMinute): Warnings {
   const minutes = new Map<string, Minute>()
 

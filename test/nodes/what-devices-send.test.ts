@@ -116,6 +116,6 @@ test('topics that are nearly one of the three are told', async t => {
   for (const topic of ['agent/mesage', 'agent/mesage', 'other/topic', 'agent/a1/cpu']) await sender.publishAsync(topic, 'x', { qos: 1 })
   await sender.publishAsync('Agent/Message', 'x', { qos: 0 })
   await sender.publishAsync('other', '', { qos: 1 })
-  assert.deepEqual(warnings(), ['Client "c1": The topic "agent/mesage" is not agent/message: what comes on it goes to subscribers, and is not stored.'])
+  assert.deepEqual(warnings(), ['Client "c1": The topic "agent/mesage" is not agent/message: messages on it go to subscribers, and are not stored.'])
   assert.equal(findBroker('broker').statistics().nearTopics, 2)
 })

@@ -49,7 +49,7 @@ export function prepareImport<Answer extends { problems: Problem[] }> ({ place, 
   add.on('click', () => { void read(String(paste.val() ?? '')) })
   file.on('change', () => {
     const [chosen] = file[0]?.files ?? []
-    // The same file, mended, may be chosen again.
+    // The same file may be chosen again, corrected.
     void chosen?.text().then(read).finally(() => { file.val('') })
   })
 }
