@@ -2,6 +2,8 @@ import { agentColumnNames, agentColumnTypes, agentTuple, changesOfAgents, type A
 import type { LatestRow, MessageRow, SeriesRow } from '../dialect.ts'
 import { metricColumns, metricKey, newestColumns, valueAndText } from '../metric-columns.ts'
 
+const newestChanges = Object.entries(newestColumns).map(([of, column]) => `${column} = newest.${of}`).join(', ')
+
 /**
  * One statement, and so one trip and one commit, for everything that a steady stream of metrics writes. It locks agents,
  * then series, then metrics, which is also how a batch of new agents goes, and each table's rows in the order of their
@@ -19,7 +21,7 @@ export const additions = (writer: string): string => `
     where (select here from writer) = 1
     order by ${metricKey}
   ), newest as (
-    update series set ${Object.entries(newestColumns).map(([of, column]) => `${column} = newest.${of}`).join(', ')}
+    update series set ${newestChanges}
     from (
       select series.id, ts, seq, value, text
       from unnest(?::int[], ?::bigint[], ?::bigint[], ?::float8[], ?::text[]) as latest (id, ts, seq, value, text) join series using (id)
