@@ -65,7 +65,7 @@ export class Connections {
     this.#isMissed = false
   }
 
-  /** The same as a question; where it is not, the connection counts as lost. */
+  /** Whether it still is; if not, the connection counts as lost. */
   isThere (): boolean {
     if (this.#writer === undefined || this.#isClosing) return true
     try {
@@ -104,7 +104,7 @@ export class Connections {
     }
   }
 
-  /** From now on nobody gets a pool. */
+  /** Give out no more pools. */
   close (): void {
     this.#isClosing = true
   }
@@ -126,14 +126,14 @@ export class Connections {
     return pool
   }
 
-  /** Where the database was replaced, its readers end with what they are reading. */
+  /** Close the pools if the database was replaced; what is being read is read to its end. */
   #leaveReplaced (): void {
-    // Whoever asked already is still waiting for the database to be opened.
+    // Pools that were asked for already still wait for the database to be opened.
     if (!this.#wasOpened) return
     try {
       this.#dialect.check?.()
       return
-    } catch { /* nobody shall read it any more */ }
+    } catch { /* it must not be read any more */ }
     void this.destroyPools()
     this.#pools.clear()
   }

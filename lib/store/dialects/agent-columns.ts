@@ -1,4 +1,4 @@
-/** What agents say of themselves; null: never said. */
+/** What an agent says about itself; null: it never said. */
 export interface AgentDescription {
   username: string | null
   name: string | null
@@ -51,9 +51,9 @@ export const agentColumnTypes = columns.map(({ type }) => type)
 /** The fields of a description, and of its columns too: they have the same names. */
 export const descriptionFields = fields.filter((field): field is keyof AgentDescription => agentColumns[field].merge === 'said')
 
-// The functions below name each field instead of looping over the list: they run for every agent that connects, `isDescribed` for every message.
+// The functions below name each field instead of looping over the list, because they run for every agent that connects, and `isDescribed` for every message.
 
-/** A row's values in the order of its columns, and then when it is written (UTC ms). */
+/** A row's values in the order of its columns, and then the time of writing (UTC ms). */
 export function agentTuple ({ uuid, username, name, hostname, pid, connected, connectedAt, lastSeenAt, instance }: AgentRow, now: number): Array<string | number | boolean | null> {
   return [uuid, username, name, hostname, pid, connected, connectedAt, lastSeenAt, instance, now]
 }
@@ -82,7 +82,7 @@ interface MergeWords {
   later (there: string, given: string): string
 }
 
-/** SQL of what a row that is there becomes: the assignments of an update. */
+/** The assignments that update the row of an agent that is there already. */
 export function changesOfAgents ({ given, there, later }: MergeWords): string {
   // A column that depends on another one comes first: in MySQL an assignment sees the values that those before it assigned.
   const ordered = [...columns.filter(({ merge }) => merge === 'whileConnected'), ...columns.filter(({ merge }) => merge !== 'key' && merge !== 'whileConnected')]
@@ -95,7 +95,7 @@ export function changesOfAgents ({ given, there, later }: MergeWords): string {
   return [...changes, `updated_at = ${given('updated_at')}`].join(', ')
 }
 
-/** What is known of an agent: what it says and, where it says nothing, what it said before. */
+/** What is known about an agent: what it says now and, where it says nothing, what it said before. */
 export function describeAgent (said: Partial<AgentDescription>, before?: AgentDescription): AgentDescription {
   return {
     username: said.username ?? before?.username ?? null,
@@ -105,7 +105,7 @@ export function describeAgent (said: Partial<AgentDescription>, before?: AgentDe
   }
 }
 
-/** Whether an agent says nothing of itself that is not known. */
+/** Whether everything that an agent says about itself is known already. */
 export function isDescribed (known: AgentDescription, { username, name, hostname, pid }: { [Field in keyof AgentDescription]?: unknown }): boolean {
   return (username === undefined || username === known.username) &&
     (name === undefined || name === known.name) &&

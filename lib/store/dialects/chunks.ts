@@ -30,7 +30,7 @@ export interface Timescale {
    * @returns how many
    */
   lock (db: Knex, end: number, patience: number): Promise<number>
-  /** Drop the chunks that end by then, and record in `retention` from when on each series has metrics. */
+  /** Drop the chunks that end by then, and record in `retention` the time from which each series has metrics. */
   drop (db: Knex, end: number): Promise<void>
   /** Whether a drop failed because a lock was not free in time, or because of a deadlock. */
   couldNotLock (error: unknown): boolean

@@ -18,7 +18,7 @@ export interface DatabaseKind {
   /** Held while the tables are made: Knex's own lock is a table, which two processes may make at once. It ends with the connection. */
   migrationLock?: { lock: string, unlock: string }
   /**
-   * For a kind that came after migrations were released, which never change and do not know it. `create` makes the tables as the
+   * For a kind that came after some migrations were released: those never change, and so do not know it. `create` makes the tables as the
    * migrations up to and including `migration` would leave them; those are not run.
    */
   schema?: { migration: string, create (knex: Knex): Promise<void> }

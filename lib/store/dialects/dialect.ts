@@ -74,6 +74,6 @@ export interface Dialect {
   refusesData (error: unknown): boolean
   /** Whether the same again may succeed at once: a deadlock, a serialization failure. */
   isTransient (error: unknown): boolean
-  /** Any error of this database in our words, without secrets. */
+  /** Any error of this database as one of the package's, without secrets. */
   explain (error: unknown): PlatziverseError
 }

@@ -14,13 +14,13 @@ export type NewestRow = Record<typeof newestColumns[keyof typeof newestColumns],
  */
 export const negativeZero = '-0'
 
-/** A metric's two columns; what comes out of a database may be the text of a number. */
+/** The two columns of a metric's value. */
 export function valueAndText (value: number | string): [number | null, string | null] {
   if (typeof value === 'string') return [null, value]
   return Object.is(value, -0) ? [0, negativeZero] : [value, null]
 }
 
-/** The value in a metric's two columns; null where there is none. */
+/** The value in a metric's two columns; null where there is none. A database may give a number as text. */
 export function valueOf (value: unknown, text: unknown): number | string | null {
   if (value === null) return text as string | null
   return text === null ? Number(value) : -0

@@ -5,13 +5,13 @@ export interface SqliteOptions {
   client: 'sqlite'
   /** Absolute. */
   filename: string
-  /** Absent: what there is. */
+  /** Absent: the one that is installed. */
   driver?: SqliteDriver
 }
 
 export interface ServerOptions {
   client: 'postgresql' | 'mysql'
-  /** Such as `postgres://user:password@host:5432/database`; what it says goes before the fields below. */
+  /** Such as `postgres://user:password@host:5432/database`; it takes precedence over the fields below. */
   url?: string | undefined
   host?: string | undefined
   port?: number | undefined
@@ -28,5 +28,5 @@ export interface ServerOptions {
 
 export type DatabaseOptions = SqliteOptions | ServerOptions
 
-/** By which URLs name each kind of server, as `URL` has them. */
+/** The protocols in the URLs of each kind of server, written as `URL` has them. */
 export const urlSchemes = { postgresql: ['postgres:', 'postgresql:'], mysql: ['mysql:', 'mariadb:'] } satisfies Record<ServerOptions['client'], string[]>

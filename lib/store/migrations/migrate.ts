@@ -23,7 +23,7 @@ const released: Migration[] = [
   { name: '0006-writers', up: writers.up, down: irreversible }
 ]
 
-/** Of a kind that came later, `schema` takes the place of the last migration that does not know it; those before do nothing. */
+/** For a kind that came later, `schema` takes the place of the last migration that does not know it; those before do nothing. */
 export function migrationsFor ({ schema }: Pick<DatabaseKind, 'schema'>): Migration[] {
   const last = released.findIndex(({ name }) => name === schema?.migration)
   if (schema === undefined) return released
@@ -50,7 +50,7 @@ export async function migrate (knex: Knex): Promise<void> {
   const kind = kindOf(knex)
   const { migrationLock, afterMigrations } = kind
   const isDone = await pendingMigrations(knex) === 0
-  // Knex would write its lock, which a user who may only read cannot, and lose the code of the error.
+  // Knex would write its lock, fail if the user may only read, and lose the code of the error.
   if (isDone && afterMigrations === undefined) return
   if (migrationLock !== undefined) await knex.raw(migrationLock.lock)
   try {

@@ -26,9 +26,9 @@ export interface Task {
 type Finished = (count: number) => void
 
 export interface GroupCommitOptions {
-  /** The process, which the agents that it has connected are written with. */
+  /** This process; agents that are connected to it are written with this name. */
   instance: string
-  /** By which the database is recognised as the one whose ids are remembered. */
+  /** The row by which the database is recognised as the one whose ids are remembered. */
   mark (): WriterMark
   /** Called after each commit. */
   committed (): void
@@ -149,7 +149,7 @@ export class GroupCommit {
     this.#most = Math.min(mostMessages, this.#most * 2)
   }
 
-  /** Take half as many. */
+  /** Take half as many messages into a transaction. */
   shrink (): void {
     this.#most = Math.max(1, Math.floor(this.#most / 2))
   }

@@ -86,7 +86,7 @@ export class Spooling {
     else if (this.#spool.size === 0) this.#isOn = false
   }
 
-  /** A spool that failed is not read again. */
+  /** From now on a spool that failed is not read again. */
   stop (): void {
     this.#isClosing = true
     clearTimeout(this.#timer)
@@ -101,7 +101,7 @@ export class Spooling {
     return this.#spool.close()
   }
 
-  /** Messages in the spool wait until somebody mends it, or until the disk has room; new ones need not wait with them. */
+  /** The spool has to be repaired, or the disk needs room, before its messages can be stored; new ones do not wait for that. */
   #leave (): void {
     this.#isOn = false
     clearTimeout(this.#timer)

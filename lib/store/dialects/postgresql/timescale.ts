@@ -9,7 +9,7 @@ const uncompressed = 7 * day
 /** The schema that TimescaleDB's functions are in, ready for a statement. */
 const extension = "select extnamespace::regnamespace::text as schema from pg_extension where extname = 'timescaledb'"
 
-/** Those of a view's rows that are of `metrics`. */
+/** Selects the rows of a view that concern `metrics`. */
 const ofMetrics = `(hypertable_schema, hypertable_name) = (
   select nspname, relname from pg_class join pg_namespace on pg_namespace.oid = relnamespace where pg_class.oid = to_regclass('metrics'))`
 
@@ -62,13 +62,13 @@ async function state (db: Knex): Promise<TimescaleState | undefined> {
   const [fact] = await rowsOf<{ version: string, apache: boolean | null, found: boolean, allowed: boolean | null }>(db, facts)
   if (fact === undefined) return undefined
   const { version, apache, found, allowed } = fact
-  const state = { version, isApache: apache === true }
+  const edition = { version, isApache: apache === true }
   if (await isHypertable(db)) {
     const [job] = await rowsOf<{ after: string }>(db, policy)
-    return { ...state, metrics: 'hypertable', ...job && { compressedAfter: Number(job.after) } }
+    return { ...edition, metrics: 'hypertable', ...job && { compressedAfter: Number(job.after) } }
   }
-  if (found && await db('metrics').first('ts') !== undefined) return { ...state, metrics: 'plain' }
-  return { ...state, metrics: allowed === true ? 'next' : 'forbidden' }
+  if (found && await db('metrics').first('ts') !== undefined) return { ...edition, metrics: 'plain' }
+  return { ...edition, metrics: allowed === true ? 'next' : 'forbidden' }
 }
 
 /** All of it or, where the server refuses a part of it, nothing. */

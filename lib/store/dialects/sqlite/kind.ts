@@ -1,8 +1,9 @@
 import type { Knex } from 'knex'
 import type { DatabaseKind } from '../database-kind.ts'
 
-/** Pages of the log before they are moved into the file: usually, when batches write the same pages again; and while rows are deleted, each on another page. */
+/** Pages of the log before they are moved into the file: many, because batches write the same pages again and again. */
 export const pagesInLog = 2_000
+/** The same while rows are deleted, each of which is on another page. */
 const pagesInLogOfDeletion = 500
 
 /** SQLite, whatever its driver. */

@@ -17,7 +17,7 @@ import { addAll, additions, disconnectAgents, existingMetrics, jsonOf, jsonOfNew
 /** Each takes one of Node's four threads for files and DNS while it reads. */
 const mostReaders = 2
 
-/** Run on each connection of the writer's first. */
+/** The first statements on the writer's connection. */
 const preparations = (isNew: boolean): string[] => [
   // Works in a new file only, and lets deleted metrics give their space back.
   ...isNew ? ['pragma auto_vacuum = incremental'] : [],
@@ -33,7 +33,7 @@ const preparations = (isNew: boolean): string[] => [
  * SQLite through `sqlite3`: WAL and synchronous=FULL, so that a commit is on the disk; a batch is bound as JSON text,
  * which costs the main thread a microsecond per row and leaves the rest to SQLite's own thread.
  * @param filename absolute
- * @param driver absent: what there is
+ * @param driver absent: the one that is installed
  */
 export function sqliteDialect (filename: string, driver?: SqliteDriver): Dialect {
   const file = new WatchedFile(filename)
