@@ -33,7 +33,7 @@ export function connectedAgents (db: Knex): Reading<StoredAgent> {
   return listOf(db, { connected: true })
 }
 
-/** The agents of a username; none when nobody has it. */
+/** The agents with a username. */
 export function agentsOf (db: Knex, username: string): Reading<StoredAgent> {
   return listOf(db, { username })
 }

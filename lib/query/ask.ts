@@ -10,16 +10,16 @@ import { allRows, type About, type Reading } from './reading.ts'
 import { series } from './series.ts'
 
 export interface Answer {
-  /** An array of rows or points; of the query `agent` that agent, but for `parts`. */
+  /** An array of rows or points; for the query `agent` that agent, except with `parts`. */
   payload: unknown
-  /** How many rows there were up to now. */
+  /** How many rows there were so far. */
   rows: number
   about: About
-  /** Of `parts` alone. The last one says how many there were. */
+  /** Only for `parts`. The last one says how many there were. */
   part?: { index: number, count?: number }
 }
 
-/** Each but the last met a pass of retention, which deletes once an hour. */
+/** Attempts at an answer: each but the last met a pass of retention, which deletes once an hour. */
 const mostAttempts = 10
 
 /**

@@ -72,7 +72,7 @@ function startsOf (hours: NonNullable<Dirty['hours']>, length: Length): Map<numb
   return starts
 }
 
-/** A row of dirty_hours may be anywhere in its hour: so are those that are being rolled up. */
+/** The time of a row of dirty_hours may be anywhere in its hour, as it is while the hour is being rolled up. */
 function isClean (row: string, length: Length, { hours }: Dirty): string {
   if (hours === undefined) {
     return `not exists (select 1 from dirty_hours d where d.series_id = ${row}.series_id and d.ts >= ${row}.ts and d.ts < ${row}.ts + :${length} and d.ts >= :dirtyFrom and d.ts < :dirtyTo)`
@@ -81,14 +81,14 @@ function isClean (row: string, length: Length, { hours }: Dirty): string {
   return `(${clean.join(' and ')})`
 }
 
-/** Rows of `series_id`, `start` and `stop`, which are never added to: PostgreSQL takes a small literal for an integer of four bytes. */
+/** Rows of `series_id`, `start` and `stop`. Nothing may be added to these, because PostgreSQL takes a small literal for an integer of four bytes. */
 function dirtySpans (within: Within, length: Length, { hours }: Dirty): string {
   if (hours === undefined) return `(select distinct d.series_id, d.ts - d.ts % :${length} as start, d.ts - d.ts % :${length} + :${length} as stop from dirty_hours d where ${within('d', 'dirty')})`
   const spans = [...startsOf(hours, length)].flatMap(([id, starts]) => [...starts].map(start => `select ${id} as series_id, ${start} as start, ${start + lengths[length]} as stop`))
   return `(${spans.join(' union all ')})`
 }
 
-/** Of the hour that `raw_from` is in only some metrics were deleted. */
+/** The hour that `raw_from` is in, of which only some metrics were deleted. */
 const rawHour = 'k.raw_from - k.raw_from % :hour'
 
 const hours = (within: Within, last: string, dirty: Dirty | undefined): string => `

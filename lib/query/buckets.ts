@@ -111,7 +111,7 @@ function * slicesOf (series: FoundSeries[], from: number, to: number, width: num
   }
 }
 
-/** Looked at after reading: what is there now was there then, because `retention` says what was deleted in the transaction that deletes. */
+/** Called after reading: what is there now was there then, because the transaction that deletes also writes so in `retention`. */
 async function refuseDeleted (db: Knex, { series, from }: Slice, source: Source): Promise<void> {
   if (source === 'days') return
   const gone = await db('retention').whereIn('series_id', series.map(({ id }) => id)).where(source === 'raw' ? 'raw_from' : 'hours_from', '>', from).first('series_id')

@@ -6,6 +6,6 @@ export type QueryName = typeof queryNames[number]
 export const resultKinds = ['objects', 'parts', 'chart'] as const
 export type ResultKind = typeof resultKinds[number]
 
-/** What a bucket says of its metrics. */
+/** What a bucket says about its metrics. */
 export const aggregates = ['avg', 'min', 'max', 'sum', 'count', 'last'] as const
 export type Aggregate = typeof aggregates[number]

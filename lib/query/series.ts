@@ -72,7 +72,7 @@ export function series (db: Knex, { uuid, type, from, to, limit = Number.POSITIV
   }
 }
 
-/** The key goes on: a page costs the same wherever it is, and no row is read twice. */
+/** Pages go on after the key of the last row: each costs the same wherever it is, and no row is read twice. */
 function continueAfter (query: Knex.QueryBuilder, { ts, seq }: Row, order: 'asc' | 'desc'): void {
   const [onwards, beyond] = order === 'asc' ? ['>=', '>'] : ['<=', '<']
   // The database searches its index by the first condition alone.

@@ -4,7 +4,7 @@ import { kindOf } from '../store/dialects/database-kind.ts'
 import { countOf, type OpenDatabase } from './database.ts'
 import { rowsOf, seriesTables, type SeriesTable } from './rows.ts'
 
-/** The tables whose rows have a number, its column, and the one that says which of two states of a row is the newer. */
+/** The tables whose rows have a number: its column, and the column by which the newer of two states of a row is known. */
 const tables = { agents: ['id', 'last_seen_at'], series: ['id', 'last_ts'], retention: ['series_id', 'raw_from'] } as const
 
 export type Counts = Record<string, { from: number, to: number }>
@@ -26,7 +26,7 @@ export async function copyDatabase (from: OpenDatabase, to: OpenDatabase, progre
   return await compare(from.knex, to.knex)
 }
 
-/** What is in the target has to come from the source, or both would be mixed. */
+/** Refuse a target with rows that do not come from the source: the two would be mixed. */
 async function refuseOthers (from: Knex, to: Knex): Promise<void> {
   const agents = (knex: Knex) => knex('agents').select('id', 'uuid as name') as Promise<Named[]>
   const series = (knex: Knex) => knex('series').select('id', 'agent_id as agent', 'type as name') as Promise<Named[]>

@@ -25,7 +25,7 @@ type RollupRow = RollupColumns & { ts: number }
  * Write what a database holds at one moment into a file, a page at a time.
  * @param file a path, also of a pipe; `-` is standard output, which stays open
  * @returns rows written, those of a resumed file's beginning not counted
- * @throws PlatziverseError TRANSFER_RESUME_IMPOSSIBLE when the end of the file is nothing of this database, nobody can read it, or retention deleted something since
+ * @throws PlatziverseError TRANSFER_RESUME_IMPOSSIBLE when the end of the file is not from this database or cannot be read, or when retention deleted something since
  */
 export async function exportTo (knex: Knex, file: string, options: ExportOptions): Promise<number> {
   // Otherwise retention could delete metrics that are not written yet, of hours that the file has as complete.

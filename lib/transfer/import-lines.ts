@@ -17,10 +17,10 @@ const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
 export interface Place { at: number, line: number }
 export const beginning: Place = { at: 0, line: 0 }
 
-/** A record as a line says it. */
+/** A record as a line has it, before it is checked. */
 type GivenRecord = Exclude<TransferRecord, MetricRecord> | (Omit<MetricRecord, 'seq'> & { seq?: number })
 
-/** A record, the number that an editor would give its (last) line, and where the next begins. */
+/** A record, the number that an editor gives its (last) line, and where the next one begins. */
 export interface Line { record: TransferRecord, number: number, end: number }
 
 /** The lines as they are, with their line breaks. */
@@ -96,7 +96,7 @@ function fieldsOf (line: string, number: number): string[] {
   try {
     return (parseCsv(line, { record_delimiter: '\n' }) as string[][])[0] ?? []
   } catch {
-    throw invalid(number, 'a quote is where none may be')
+    throw invalid(number, 'a quote is out of place')
   }
 }
 
@@ -105,7 +105,7 @@ function metricOf (fields: string[], number: number, isWhole: boolean): Transfer
   if (fields.length !== csvColumns.length) throw invalid(number, `it has ${fields.length} columns and not ${csvColumns.length}`)
   const [uuid, type, timestamp, seq, value, text] = fields as [string, string, string, string, string, string]
   if (value !== '' && text !== '') throw invalid(number, 'it has a value and a text')
-  if (value === '' && !isWhole) throw invalid(number, 'its text may be cut off: no line break is at its end')
+  if (value === '' && !isWhole) throw invalid(number, 'its text may be cut off, because no line break follows it')
   const numberOf = (column: string, digits: string): number => {
     if (!decimal.test(digits)) throw invalid(number, `its ${column} is not a number`)
     return Number(digits)
@@ -114,7 +114,7 @@ function metricOf (fields: string[], number: number, isWhole: boolean): Transfer
   return checked(seq === '' ? metric : { ...metric, seq: numberOf('seq', seq) }, number)
 }
 
-/** By the contract that messages keep to: an import brings nothing in that an agent could not. */
+/** Check a record by the contract for messages: an import brings in nothing that an agent could not. */
 function checked (record: GivenRecord, number: number): TransferRecord {
   if (!isObject(record) || ('series' in record && !isObject(record.series))) throw invalid(number, 'it is not an object')
   if ('agent' in record) {

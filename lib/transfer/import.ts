@@ -34,7 +34,7 @@ export async function importFrom (database: OpenDatabase, file: string, { format
     const last = batch.at(-1)
     if (last === undefined) return
     fresh += await importer.write(batch.map(({ record }) => record))
-    // After the commit: killed in between, the batch is read again and found there.
+    // After the commit: a crash in between makes the import read the batch again, and find it stored.
     if (place !== undefined) await keep(place, file, importer, last)
     rows += batch.length
     progress(batch.length)
@@ -58,7 +58,7 @@ async function keep (place: string, file: string, { name }: Importer, { record, 
   await rename(`${place}.new`, place)
 }
 
-/** Where an import of the same file into the same database was when it ended. */
+/** How far an earlier import of the same file into the same database came. */
 async function placeIn (place: string, file: string, importer: Importer): Promise<Place> {
   let kept: Place & { before: string, into: string, record: TransferRecord }
   try {
@@ -72,7 +72,7 @@ async function placeIn (place: string, file: string, importer: Importer): Promis
   return kept.into === importer.name && await importer.has(kept.record) ? kept : beginning
 }
 
-/** Of the bytes before a place, so that a file is known again although a line after it was mended. */
+/** A hash of the bytes before a place: it recognises a file of which a later line was corrected. */
 async function printBefore (file: string, at: number): Promise<string> {
   const bytes = Buffer.alloc(Math.min(at, 4_096))
   const handle = await open(file)

@@ -10,7 +10,7 @@ import type { OpenDatabase } from './database.ts'
 import type { AgentRecord, MetricRecord, RollupRecord, TransferRecord } from './records.ts'
 import { seriesOf } from './rows.ts'
 
-/** Which database it is, without its password. */
+/** Tells one database apart from others, without its password. */
 function nameOf (options: DatabaseOptions): string {
   if ('filename' in options) return options.filename
   const { client, url, host, port, database } = options
@@ -21,14 +21,14 @@ function nameOf (options: DatabaseOptions): string {
 /** Writes batches of records, each in one transaction. */
 export class Importer {
   #database: OpenDatabase
-  /** Ids of series by `uuid` and type; a batch of another file's order asks the database for them again. */
+  /** Ids of series by `uuid` and type. */
   #series = new Map<string, number>()
 
   constructor (database: OpenDatabase) {
     this.#database = database
   }
 
-  /** Of the database. */
+  /** The database's name, without its password. */
   get name (): string { return nameOf(this.#database.options) }
 
   /** Whether a record is there, or is so old that retention may have deleted it. */
@@ -95,7 +95,7 @@ export class Importer {
     for (const { id, agentId, type } of await this.#database.dialect.upsertSeries(db, rows)) draft.set(keyOf(names.get(agentId) as string, type), id)
   }
 
-  /** From when on the source had raw metrics and hours: before that, what comes late is added to what is there. And its newest metric, which may be deleted. */
+  /** The times from which the source had raw metrics and hours, before which late metrics are added to the rollups; and its newest metric, which may be deleted. */
   async #edges (db: Knex, records: TransferRecord[], idOf: (series: { uuid: string, type: string }) => number): Promise<void> {
     const series = records.flatMap(record => 'series' in record ? [{ ...record.series, id: idOf(record.series) }] : [])
     await addRows(db, series.map(({ id }) => id))

@@ -49,11 +49,11 @@ export const csvColumns = ['uuid', 'type', 'timestamp', 'seq', 'value', 'text'] 
 const formula = /^'*[=+\-@\t\r\n＝＋－＠]/
 
 /** A text as CSV has it. */
-export function neutralised (text: string): string {
+function neutralised (text: string): string {
   return formula.test(text) ? `'${text}` : text
 }
 
-/** A text of CSV as it was. */
+/** The text that `neutralised` was given. */
 export function restored (text: string): string {
   return text.startsWith("'") && formula.test(text) ? text.slice(1) : text
 }

@@ -14,7 +14,7 @@ const header = `${csvColumns.join(',')}\n`
 
 /**
  * Where an unfinished export goes on; undefined: at the beginning, because no metric was written yet.
- * @throws PlatziverseError TRANSFER_RESUME_IMPOSSIBLE when the end of the file is nothing of this database, nobody can read it, or retention deleted something since
+ * @throws PlatziverseError TRANSFER_RESUME_IMPOSSIBLE when the end of the file is not from this database or cannot be read, or when retention deleted something since
  */
 export async function endOf (file: string, format: 'ndjson' | 'csv', series: SeriesOfAgent[]): Promise<End | undefined> {
   if (file !== standard && !existsSync(file)) return undefined
@@ -26,7 +26,7 @@ export async function endOf (file: string, format: 'ndjson' | 'csv', series: Ser
   return end
 }
 
-/** The file says from when on each series has metrics and hours: what is written now would not be of that state. */
+/** Refuse to go on if retention deleted something since: the file records the times from which each series has metrics and hours. */
 async function refuseDeleted (file: string, series: SeriesOfAgent[]): Promise<void> {
   const now = new Map(series.map(one => [JSON.stringify([one.uuid, one.type]), one]))
   for await (const { record } of jsonLines(createReadStream(file), beginning)) {
@@ -42,7 +42,7 @@ function impossible (file: string, cause?: unknown): PlatziverseError {
   return new PlatziverseError('TRANSFER_RESUME_IMPOSSIBLE', `${file} does not end with a line of this database.`, { cause })
 }
 
-/** A line break in quotes ends no record, and only from the beginning on is known which are: any agent can send a text that looks like a line. */
+/** Reads the file from its beginning, because a line break in quotes ends no record, and an agent can send a text that looks like a line. */
 async function endOfCsv (file: string): Promise<End | undefined> {
   let [start, end, at, inQuotes] = [0, 0, 0, false]
   for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
