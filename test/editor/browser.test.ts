@@ -33,9 +33,9 @@ for (const version of [5, 4] as const) {
       await editor.deploy()
       await statusOf(editor, broker, `${port} · 0 clients`)
 
-      const listener = await connectAsync(`mqtt://127.0.0.1:${port}`)
-      const heard = new Promise<string>(resolve => { listener.on('message', topic => resolve(topic)) })
-      await listener.subscribeAsync('agent/#')
+      const subscriber = await connectAsync(`mqtt://127.0.0.1:${port}`)
+      const heard = new Promise<string>(resolve => { subscriber.on('message', topic => resolve(topic)) })
+      await subscriber.subscribeAsync('agent/#')
       const client = await connectAsync(`mqtt://127.0.0.1:${port}`)
       const agent = { uuid: 'chip-1', username: 'ana', name: 'press', hostname: 'plant', pid: 1 }
       // Resolves with the PUBACK.
@@ -47,7 +47,7 @@ for (const version of [5, 4] as const) {
       await statusOf(editor, broker, `${port} · 2 clients`)
       await shoot(editor.page, `flow-${version}`)
       await client.endAsync()
-      await listener.endAsync()
+      await subscriber.endAsync()
     }))
 
     test('the forms open and close without an error and without a change', () => withEditor({}, async editor => {

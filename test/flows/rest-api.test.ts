@@ -17,9 +17,9 @@ const start = Date.now() - Date.now() % hour - 3 * hour
 interface Operation { responses: Record<string, { headers?: Record<string, unknown>, content: Record<string, { schema: object }> }> }
 type OpenApi = { paths: Record<string, { get: Operation }>, components: object }
 
-/** The example in a real Node-RED whose database has two agents, and what answers requests to it. */
 interface OpenOptions { env?: Record<string, string>, settings?: Record<string, unknown>, tab?: Record<string, unknown> }
 
+/** The example in a real Node-RED whose database has two agents, and what answers requests to it. */
 async function open (t: TestContext, version: NodeRedVersion, { tab = {}, ...options }: OpenOptions = {}) {
   const nodeRed = await startNodeRed({ version, flows: await exampleFlow('REST API', { tab }), ...options })
   t.after(() => nodeRed.stop())

@@ -9,10 +9,10 @@ import { once, until } from '../../helpers/events.ts'
 import { reading } from '../../helpers/messages.ts'
 
 /** Claims what an intake handed on. */
-function hold (heard: Heard | undefined): Claim {
-  const hold = claimDelivery(heard?.incoming?.delivery.id)
-  assert.ok(hold, 'the delivery is settled or unknown')
-  return hold
+function claim (heard: Heard | undefined): Claim {
+  const claim = claimDelivery(heard?.incoming?.delivery.id)
+  assert.ok(claim, 'the delivery is settled or unknown')
+  return claim
 }
 
 /** Publishes, and says whether the acknowledgement came. */
@@ -34,7 +34,7 @@ for (const qos of [1, 2] as const) {
     // A ping goes the same way; its answer shows that the broker had time to acknowledge.
     await (await broker.client()).publishAsync('other', '', { qos: 1 })
     assert.equal(sent.acknowledged, false)
-    hold(heard[0]).settle()
+    claim(heard[0]).settle()
     await sent.done
     assert.equal(sent.acknowledged, true)
   })
@@ -46,7 +46,7 @@ test('a delivery that failed is not acknowledged, and its sender hangs up to sen
   const client = await broker.client({ clientId: 'c1' })
   const sent = publish(client, 'agent/message', reading())
   await until(() => heard.length, n => n === 1)
-  hold(heard[0]).settle(new Error('no'))
+  claim(heard[0]).settle(new Error('no'))
   await once(client, 'close')
   assert.equal(sent.acknowledged, false)
   await until(() => broker.events, events => events.some(event => event.event === 'disconnected' && event.reason === 'not acknowledged: no'))
@@ -59,7 +59,7 @@ test('messages that a flow makes of one are counted for each store and metric ty
   await until(() => heard.length, n => n === 1)
   const metrics = (type: string) => [{ type, value: 1 }]
   const claim = (store: string, type: string) => {
-    const claimed = hold(heard.at(-1))
+    const claimed = claim(heard.at(-1))
     return { claimed, count: claimed.countSame(store, metrics(type)) }
   }
   const first = [claim('s1', 'a'), claim('s1', 'b'), claim('s2', 'a'), claim('s1', 'a')]
@@ -80,7 +80,7 @@ test('each store that holds a delivery has to settle it', async t => {
   const { heard } = openIntake(t, broker.id)
   const sent = publish(await broker.client(), 'agent/message', reading())
   await until(() => heard.length, n => n === 1)
-  const [one, two] = [hold(heard[0]), hold(heard[0])]
+  const [one, two] = [claim(heard[0]), claim(heard[0])]
   one.settle()
   one.settle()
   await (await broker.client()).publishAsync('other', '', { qos: 1 })
@@ -160,7 +160,7 @@ test('the time limit does not count while a store has the delivery', async t => 
   const { heard } = openIntake(t, broker.id, { timeLimit: 50 })
   const sent = publish(await broker.client(), 'agent/message', reading())
   await until(() => heard.length, n => n === 1)
-  const held = hold(heard[0])
+  const held = claim(heard[0])
   const other = publish(await broker.client(), 'agent/message', reading())
   await until(() => heard.some(({ kind }) => kind === 'unsettled'), Boolean)
   assert.equal(other.acknowledged, false)
@@ -178,7 +178,7 @@ test('a full window keeps further publications waiting, and they come in order',
   assert.deepEqual([heard.length, intake.statistics().unsettled], [2, 2])
   for (let i = 0; i < 5; i++) {
     await until(() => heard.length, n => n > i)
-    hold(heard[i]).settle()
+    claim(heard[i]).settle()
   }
   await Promise.all(sent.map(({ done }) => done))
   assert.deepEqual(heard.map(({ incoming }) => (incoming?.payload as { seq: number }).seq), [1, 2, 3, 4, 5])
@@ -194,7 +194,7 @@ test('a window counts the memory that messages take, and further ones wait', asy
   assert.equal(heard.length, 3)
   for (let i = 0; i < 6; i++) {
     await until(() => heard.length, n => n > i)
-    hold(heard[i]).settle()
+    claim(heard[i]).settle()
   }
   await Promise.all(sent.map(({ done }) => done))
   assert.ok(sent.every(({ acknowledged }) => acknowledged))
@@ -209,7 +209,7 @@ test('the window of all clients together holds too', async t => {
   assert.equal(heard.length, 3)
   for (let i = 0; i < 6; i++) {
     await until(() => heard.length, n => n > i)
-    hold(heard[i]).settle()
+    claim(heard[i]).settle()
   }
   await Promise.all(sent.map(({ done }) => done))
 })
@@ -228,7 +228,7 @@ for (const [how, end] of Object.entries(breaks)) {
     await until(() => intake.statistics().waiting, n => n === 4)
     end(client, broker)
     await until(() => intake.statistics().abandoned, n => n === 3)
-    hold(heard[0]).settle()
+    claim(heard[0]).settle()
     await until(() => heard.some(({ incoming }) => incoming?.payload.agent.uuid === 'nobody sends it again'), Boolean)
     assert.equal(intake.statistics().abandoned, 3)
   })
@@ -248,7 +248,7 @@ for (const [how, end] of Object.entries<(client: MqttClient) => void>({ 'DISCONN
       await until(() => broker.place.statistics().clients, n => n === 0)
       for (let i = 0; i < 4; i++) {
         await until(() => heard.length, n => n > i)
-        hold(heard[i]).settle()
+        claim(heard[i]).settle()
       }
       await until(() => heard.length, n => n === 5)
       assert.deepEqual(heard.map(({ kind, incoming }) => [kind, (incoming?.payload as { seq?: number }).seq]), [['message', 1], ['message', 2], ['message', 3], ['message', 4], ['disconnected', undefined]])
@@ -286,7 +286,7 @@ test('what comes late of a client that went takes an agent from no other connect
   await until(() => heard.length, n => n === 2)
   for (let i = 0; i < 3; i++) {
     await until(() => heard.length, n => n > i)
-    hold(heard[i]).settle()
+    claim(heard[i]).settle()
   }
   await until(() => intake.statistics().waiting + intake.statistics().unsettled, n => n === 0)
   assert.deepEqual([heard.map(({ kind }) => kind), intake.statistics().agents], [['message', 'message', 'message'], 1])
@@ -305,8 +305,8 @@ test('during a deploy clients stay, and what they send waits for the next agent-
   attach()
   await until(() => heard.length, n => n === 3)
   assert.deepEqual(heard.map(({ incoming }) => (incoming?.payload as { seq: number }).seq), [1, 1, 2])
-  hold(heard[1]).settle()
-  hold(heard[2]).settle()
+  claim(heard[1]).settle()
+  claim(heard[2]).settle()
   await Promise.all([before.done, during.done])
   assert.deepEqual([before.acknowledged, during.acknowledged, client.connected], [true, true, true])
 })
@@ -317,10 +317,10 @@ test('a delivery that a closing store gave back, or that a deploy lost on a wire
   const client = await broker.client()
   const sent = [publish(client, 'agent/message', reading()), publish(client, 'agent/message', reading())]
   await until(() => heard.length, n => n === 2)
-  hold(heard[0]).release()
+  claim(heard[0]).release()
   flowsStarted()
   await until(() => heard.length, n => n === 4)
-  for (const again of heard.slice(2)) hold(again).settle()
+  for (const again of heard.slice(2)) claim(again).settle()
   await Promise.all(sent.map(({ done }) => done))
   assert.ok(sent.every(({ acknowledged }) => acknowledged))
 })
@@ -335,7 +335,7 @@ test('what is sent again is what came, whatever the flow made of it the first ti
   flowsStarted()
   await until(() => heard.length, n => n === 2)
   assert.deepEqual(heard[1]?.incoming?.payload, before)
-  hold(heard[1]).settle()
+  claim(heard[1]).settle()
   await sent.done
 })
 
@@ -356,9 +356,9 @@ test('two agent-ins on one broker both get the message, and both have to settle'
   const [one, two] = [openIntake(t, broker.id), openIntake(t, broker.id)]
   const sent = publish(await broker.client(), 'agent/message', reading())
   await until(() => one.heard.length + two.heard.length, n => n === 2)
-  hold(one.heard[0]).settle()
+  claim(one.heard[0]).settle()
   assert.equal(sent.acknowledged, false)
-  hold(two.heard[0]).settle()
+  claim(two.heard[0]).settle()
   await sent.done
   assert.equal(sent.acknowledged, true)
 })

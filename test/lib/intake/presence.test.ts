@@ -93,14 +93,14 @@ test('a gateway may speak for many agents, and all go with it', async t => {
 test('an agent that comes back before its goodbye was said is connected in the end', async t => {
   const broker = await openBroker(t)
   const { heard, intake } = openIntake(t, broker.id, { clientWindow: 2, totalWindow: 3 })
-  const hold = (from = 0): void => { for (const { incoming } of heard.slice(from)) claimDelivery(incoming?.delivery.id)?.settle() }
+  const settle = (from = 0): void => { for (const { incoming } of heard.slice(from)) claimDelivery(incoming?.delivery.id)?.settle() }
   const uuids = Array.from({ length: 50 }, (_, i) => `a${i}`)
   const speak = async (clientId: string, uuids: string[]) => {
     const client = await broker.client({ clientId })
     const all = Promise.all(uuids.map(uuid => client.publishAsync('agent/connected', `{"agent":{"uuid":"${uuid}"}}`, { qos: 1 })))
     return { client, all }
   }
-  const settling = setInterval(() => { hold() }, 1)
+  const settling = setInterval(() => { settle() }, 1)
   t.after(() => { clearInterval(settling) })
   const old = await speak('old', uuids)
   await old.all
@@ -109,7 +109,7 @@ test('an agent that comes back before its goodbye was said is connected in the e
   await until(() => heard.length, n => n > 50)
   const next = await speak('next', uuids.toReversed())
   await until(() => intake.statistics().waiting, n => n > 1)
-  const again = setInterval(() => { hold(50) }, 1)
+  const again = setInterval(() => { settle(50) }, 1)
   t.after(() => { clearInterval(again) })
   await next.all
   await until(() => intake.statistics(), ({ unsettled, waiting }) => unsettled + waiting === 0)

@@ -13,10 +13,10 @@ import { until, waitFor } from '../../helpers/events.ts'
 
 const reading = (uuid = 'a1', rest = {}): string => JSON.stringify({ agent: { uuid }, metrics: [{ type: 't', value: 1 }], timestamp: 1_700_000_000_000, ...rest })
 
-function hold (heard: Heard | undefined): Claim {
-  const hold = claimDelivery(heard?.incoming?.delivery.id)
-  assert.ok(hold)
-  return hold
+function claim (heard: Heard | undefined): Claim {
+  const claim = claimDelivery(heard?.incoming?.delivery.id)
+  assert.ok(claim)
+  return claim
 }
 
 interface TestBridge { id: string, bridge: Bridge, options: BridgeNodeOptions, remove (): Promise<void> }
@@ -56,10 +56,10 @@ test('what a bridge brings on the topics of agents goes through agent-in, and is
   await remove()
   attachBridge(id, options)
   await until(() => heard.filter(({ kind }) => kind === 'message').length, n => n === 2)
-  hold(heard.findLast(({ kind }) => kind === 'message')).settle()
+  claim(heard.findLast(({ kind }) => kind === 'message')).settle()
   await publisher.publishAsync('agent/message', reading('a1', { seq: 2 }), { qos: 1 })
   await until(() => heard.filter(({ kind }) => kind === 'message').length, n => n === 3)
-  hold(heard.findLast(({ kind }) => kind === 'message')).settle()
+  claim(heard.findLast(({ kind }) => kind === 'message')).settle()
   assert.deepEqual(got, [])
 })
 
@@ -82,7 +82,7 @@ test('a message that nobody stores is given again, and not acknowledged', async 
   const again = () => heard.filter(({ kind }) => kind === 'message')
   await until(again, ({ length }) => length === 2)
   assert.equal(bridge.statistics().received, 0)
-  hold(again()[1]).settle()
+  claim(again()[1]).settle()
   await until(() => bridge.statistics().received, n => n === 1)
 })
 
@@ -147,7 +147,7 @@ test('a broker returns nothing to a bridge of what came from it, nor of what age
   await until(() => heard.length, n => n === 1)
   const { clientId } = heard[0]?.incoming?.delivery ?? {}
   await remote.place.publish({ topic: 'agent/message', payload: reading(), qos: 1, retain: false }, `client:${clientId}`)
-  hold(heard[0]).settle()
+  claim(heard[0]).settle()
   await remote.place.publish({ topic: 'end', payload: '', qos: 1, retain: false })
   await until(() => bridge.statistics().received, n => n > 0)
   assert.deepEqual([bridge.statistics().received, bridge.statistics().sent], [1, 2])

@@ -35,9 +35,9 @@ function trapped (trap: Trap, name: LimitName): Limits {
   })
 }
 
-/** A broker whose parts fail at the topic or filter `fault`. */
 interface Opened { broker: Broker & ClientHost, come (clientId: string, options?: IClientOptions): Promise<MqttClient> }
 
+/** A broker whose parts fail at the topic or filter `fault`. */
 async function open (t: TestContext, taker: Partial<Taker>, options: TestOptions = {}, limits?: Limits): Promise<Opened> {
   const made = brokerOptions(options)
   const broker = await openEmbeddedBroker({ takes: () => false, take: fault, gone: () => undefined, ...taker }, { ...made, limits: limits ?? made.limits })

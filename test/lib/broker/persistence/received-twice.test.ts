@@ -65,9 +65,9 @@ function messagesOf (t: TestContext, brokerId: string, options: Parameters<typeo
 }
 
 function settle (heard: Heard | undefined, error?: Error): void {
-  const hold = claimDelivery(heard?.incoming?.delivery.id)
-  assert.ok(hold, 'the delivery is settled or unknown')
-  hold.settle(error)
+  const claim = claimDelivery(heard?.incoming?.delivery.id)
+  assert.ok(claim, 'the delivery is settled or unknown')
+  claim.settle(error)
 }
 
 /** Everything that was sent before has been read: its own PINGREQ was. */
