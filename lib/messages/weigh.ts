@@ -1,5 +1,3 @@
-import type { Message } from './parse.ts'
-
 /** Most bytes of memory that one payload may unfold to. */
 export const mostUnfolded = 8_000_000
 
@@ -50,7 +48,7 @@ export function weigh (json: Uint8Array): Weight {
 }
 
 /** Bytes that a message takes that is an object already. Counting ends beyond the most that a payload may take. */
-export function weighMessage ({ payload }: Message): number {
+export function weighMessage ({ payload }: { payload: object }): number {
   let bytes = 0
   const open: unknown[] = [payload]
   const add = (value: unknown): void => {

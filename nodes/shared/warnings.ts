@@ -13,7 +13,7 @@ const aMinute = 60_000
 const mostKinds = 20
 
 /** Warnings of a node about what strangers send, which must not fill the log however often it comes. */
-export function warningsOf (node: RedNode, every = aMinute): Warnings {
+export function warningsOf (node: Pick<RedNode, 'warn'>, every = aMinute): Warnings {
   const minutes = new Map<string, Minute>()
 
   function say (kind: string, text: string): void {

@@ -243,9 +243,8 @@ describe('the broker\'s form', { skip: skipWithoutEditor(5) }, () => {
     await done.waitFor({ state: 'detached' })
     release()
     await page.waitForFunction(id => {
-      const { RED } = globalThis as unknown as { RED: { nodes: { node (id: string): { changed?: boolean, credentials?: { users?: string } } } } }
-      const { changed, credentials } = RED.nodes.node(id)
-      return changed === true && credentials?.users?.includes('ana') === true
+      const node = RED.nodes.node(id)
+      return node?.changed === true && node.credentials?.users?.includes('ana') === true
     }, id)
     await editor.deploy()
     const [user] = await savedUsers(nodeRed.running())

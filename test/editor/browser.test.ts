@@ -66,10 +66,9 @@ for (const version of [5, 4] as const) {
       for (const label of labels) await editor.importExample(label)
       const invalid = await editor.page.evaluate(() => {
         const found: unknown[] = []
-        const { nodes } = (globalThis as unknown as { RED: { nodes: Record<'eachNode' | 'eachConfig', (see: (node: { type: string, valid: boolean, validationErrors: string[] }) => void) => void> } }).RED
-        const see = ({ type, valid, validationErrors }: { type: string, valid: boolean, validationErrors: string[] }) => { if (!valid) found.push({ type, validationErrors }) }
-        nodes.eachNode(see)
-        nodes.eachConfig(see)
+        const see = ({ type, valid, validationErrors }: { type: string, valid: boolean, validationErrors?: string[] }) => { if (!valid) found.push({ type, validationErrors }) }
+        RED.nodes.eachNode(see)
+        RED.nodes.eachConfig(see)
         return found
       })
       assert.deepEqual(invalid, [])
@@ -87,7 +86,7 @@ for (const version of [5, 4] as const) {
         assert.match(url ?? '', new RegExp(`/${type}\\.svg$`))
         const response = await page.request.get(url ?? '')
         assert.match(await response.text(), /^<svg/)
-        assert.match(await page.evaluate(type => (globalThis as unknown as { RED: { nodes: { getNodeHelp (type: string): string } } }).RED.nodes.getNodeHelp(type), type), /<p>/)
+        assert.match(await page.evaluate(type => RED.nodes.getNodeHelp(type), type), /<p>/)
       }
       await shoot(editor.page, `palette-${version}`)
     }))
@@ -158,10 +157,6 @@ describe('the form', { skip: skipWithoutEditor(5) }, () => {
       { id: 'i1', type: 'agent-in', z: flow.id, name: '', broker: 'b1', acknowledge: 'arrival', x: 100, y: 200, wires: [[], [], [], []] }]
   }, async editor => {
     const { broker, chosen } = await editor.page.evaluate(() => {
-      const { RED } = globalThis as unknown as { RED: {
-        view: { importNodes (nodes: object[], options: object): void }
-        nodes: { createCompleteNodeSet (): object[], filterNodes (filter: object): Array<{ id: string, broker: string }> }
-      } }
       RED.view.importNodes(RED.nodes.createCompleteNodeSet(), { generateIds: true, addFlow: true })
       return {
         broker: RED.nodes.filterNodes({ type: 'platziverse-broker' }).find(({ id }) => id !== 'b1')?.id,
@@ -332,7 +327,7 @@ describe('the form', { skip: skipWithoutEditor(5) }, () => {
     test(`of every node is whole and readable in ${look}`, () => withEditor(options, async editor => {
       const { page } = editor
       assert.equal(await page.locator('html.nr-theme-dark').count(), options.theme === 'dark' ? 1 : 0)
-      assert.match(await page.evaluate(() => (globalThis as unknown as { RED: { nodes: { getNodeHelp (type: string): string } } }).RED.nodes.getNodeHelp('platziverse-broker')), palette)
+      assert.match(await page.evaluate(() => RED.nodes.getNodeHelp('platziverse-broker')), palette)
       const ids = await dragAll(editor)
       await page.mouse.move(700, 600)
       await shoot(editor.page, `canvas-${look}`)
@@ -374,21 +369,17 @@ async function dragAll (editor: Editor): Promise<Record<string, string>> {
 
 function propertiesOf (editor: Editor, id: string): Promise<unknown> {
   return editor.page.evaluate(id => {
-    const { RED } = globalThis as unknown as { RED: { nodes: {
-      node (id: string): { _def: { defaults: object } } & Record<string, unknown>
-      convertNode (node: object, credentials: boolean): Record<string, unknown>
-    } } }
     const { x: _x, y: _y, ...properties } = RED.nodes.convertNode(RED.nodes.node(id), false)
     return properties
   }, id)
 }
 
 function isValid (id: string): boolean {
-  return (globalThis as unknown as { RED: { nodes: { node (id: string): { valid: boolean } | null } } }).RED.nodes.node(id)?.valid === true
+  return RED.nodes.node(id)?.valid === true
 }
 
 function isInvalid (id: string): boolean {
-  return (globalThis as unknown as { RED: { nodes: { node (id: string): { valid: boolean } | null } } }).RED.nodes.node(id)?.valid === false
+  return RED.nodes.node(id)?.valid === false
 }
 
 async function undo (editor: Editor): Promise<void> {

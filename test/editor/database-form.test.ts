@@ -319,7 +319,6 @@ async function savedNode (nodeRed: NodeRed): Promise<Record<string, unknown>> {
 /** As the sidebar of configuration nodes does. */
 async function openForm ({ page }: Editor): Promise<void> {
   await page.evaluate(id => {
-    const { RED } = globalThis as unknown as { RED: { editor: { editConfig (name: string, type: string, id: string): void } } }
     RED.editor.editConfig('', 'platziverse-database', id)
   }, id)
   await formShown(page, '#node-config-dialog-edit-form')

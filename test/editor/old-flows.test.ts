@@ -42,8 +42,7 @@ async function openAndCancelDatabase (editor: Editor, nodes: SavedNode[]): Promi
 
 async function propertiesOf (editor: Editor, { id, type }: SavedNode): Promise<unknown> {
   return editor.page.evaluate(([id, type]) => {
-    const { RED } = globalThis as unknown as { RED: { nodes: { node (id: string): Record<string, unknown>, getType (type: string): { defaults: object } } } }
     const node = RED.nodes.node(id)
-    return JSON.stringify(Object.keys(RED.nodes.getType(type).defaults).map(name => [name, node[name]]))
+    return JSON.stringify(Object.keys(RED.nodes.getType(type).defaults).map(name => [name, node?.[name]]))
   }, [id, type] as const)
 }

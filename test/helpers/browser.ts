@@ -22,6 +22,36 @@ export function openBrowser (): Promise<Browser> {
   })
 }
 
+/** A node as the editor knows it: what is saved of it, and how it looks. */
+interface EditorNode extends Record<string, unknown> {
+  id: string
+  type: string
+  broker?: string
+  valid: boolean
+  validationErrors?: string[]
+  changed?: boolean
+  credentials?: { users?: string }
+}
+
+declare global {
+  /** Node-RED's editor. It is there in the browser alone: for the functions that `page.evaluate` takes there. */
+  const RED: {
+    nodes: {
+      node (id: string): EditorNode | null
+      eachNode (see: (node: EditorNode) => void): void
+      eachConfig (see: (node: EditorNode) => void): void
+      filterNodes (filter: { type: string }): EditorNode[]
+      getType (type: string): { defaults: object }
+      getNodeHelp (type: string): string
+      /** What is saved of a node. */
+      convertNode (node: EditorNode | null, withCredentials: boolean): Record<string, unknown>
+      createCompleteNodeSet (): object[]
+    }
+    view: { importNodes (nodes: object[], options: { generateIds: boolean, addFlow: boolean }): void }
+    editor: { editConfig (name: string, type: string, id: string): void }
+  }
+}
+
 export interface EditorOptions {
   language?: 'en-US' | 'es-ES' | 'pt-BR'
   /** Node-RED 5 only. */
@@ -103,7 +133,6 @@ export async function openEditor (browser: Browser, nodeRed: Pick<NodeRed, 'url'
       await page.mouse.move(chart.x + x, chart.y + y, { steps: 5 })
       await page.mouse.up()
       const added = await page.waitForFunction(before => {
-        const { RED } = globalThis as unknown as { RED: { nodes: { eachNode (see: (node: { id: string }) => void): void } } }
         let added: string | undefined
         RED.nodes.eachNode(({ id }) => { if (!before.includes(id)) added = id })
         return added
@@ -161,10 +190,7 @@ export async function openEditor (browser: Browser, nodeRed: Pick<NodeRed, 'url'
       await ok.click()
       await page.locator('#red-ui-clipboard-dialog').waitFor({ state: 'hidden' })
     },
-    property: (id, name) => page.evaluate(([id, name]) => {
-      const { RED } = globalThis as unknown as { RED: { nodes: { node (id: string): Record<string, unknown> | null } } }
-      return RED.nodes.node(id)?.[name]
-    }, [id, name] as const),
+    property: (id, name) => page.evaluate(([id, name]) => RED.nodes.node(id)?.[name], [id, name] as const),
     status: async id => (await node(id).locator('.red-ui-flow-node-status-label').textContent() ?? '').trim(),
     close: () => page.close()
   }
@@ -192,7 +218,6 @@ async function openExamples (page: Page): Promise<Locator> {
 
 function nodeIds (page: Page): Promise<string[]> {
   return page.evaluate(() => {
-    const { RED } = globalThis as unknown as { RED: { nodes: { eachNode (see: (node: { id: string }) => void): void } } }
     const ids: string[] = []
     RED.nodes.eachNode(({ id }) => { ids.push(id) })
     return ids

@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events'
 import { createRequire } from 'node:module'
 import { after, afterEach, before } from 'node:test'
 import type { Node, NodeMessage } from 'node-red'
@@ -13,17 +12,19 @@ import broker from '../../nodes/platziverse-broker/platziverse-broker.ts'
 import database from '../../nodes/platziverse-database/platziverse-database.ts'
 import { closeAll } from '../../nodes/shared/broker.ts'
 import { until } from './events.ts'
-import { loadNodes, type Status } from './loaded-nodes.ts'
+import { callsOf, loadNodes, type Status } from './loaded-nodes.ts'
 
 const require = createRequire(import.meta.url)
 const changeNode: unknown = require('@node-red/nodes/core/function/15-change.js')
 const functionNode: unknown = require('@node-red/nodes/core/function/10-function.js')
 const splitNodes: unknown = require('@node-red/nodes/core/sequence/17-split.js')
 
+type Received = NodeMessage & Record<string, unknown>
+
 export interface TestFlow {
   /** What reached a helper node, in order. */
-  received (id: string): Array<NodeMessage & Record<string, unknown>>
-  node (id: string): Node
+  received<Message = Received> (id: string): Message[]
+  node<T = Node> (id: string): T
   /** Gives a message to a node. */
   receive (id: string, message: object): void
   /** What nodes logged as errors or warnings. */
@@ -43,25 +44,21 @@ export function useNodeRed (): (flow: object[], credentials?: object) => Promise
     await closeAll()
   })
   return async (flow, credentials = {}) => {
-    const received = new Map<string, Array<NodeMessage & Record<string, unknown>>>()
+    const received = new Map<string, Received[]>()
     await loadNodes([broker, bridge, agentIn, database, metricStore, metricQuery, agentOut, changeNode, functionNode, splitNodes], flow, credentials)
     for (const { id, type } of flow as Array<{ id: string, type: string }>) {
       if (type !== 'helper') continue
-      const messages: Array<NodeMessage & Record<string, unknown>> = []
+      const messages: Received[] = []
       received.set(id, messages)
-      ;(helper.getNode(id) as unknown as EventEmitter).on('input', (message: NodeMessage & Record<string, unknown>) => { messages.push(message) })
+      helper.getNode(id).on('input', message => { messages.push(message as Received) })
     }
     return {
-      received: id => received.get(id) ?? [],
-      node: id => helper.getNode(id) as Node,
+      received: <Message>(id: string) => (received.get(id) ?? []) as Message[],
+      node: <T>(id: string) => helper.getNode(id) as T,
       receive: (id, message) => { helper.getNode(id).receive(message as NodeMessage) },
       log: () => (helper.log().args as Array<[{ level: number, msg: unknown }]>).filter(([{ level }]) => level <= 30 && level > 0)
         .map(([{ msg }]) => String((msg as Error | undefined)?.message ?? msg)),
-      status: id => {
-        // The test helper spies on the method that all nodes share.
-        const node = helper.getNode(id) as unknown as { status: { getCalls (): Array<{ thisValue: unknown, args: [Status] }> } }
-        return node.status.getCalls().filter(({ thisValue }) => thisValue === node).at(-1)?.args[0]
-      },
+      status: id => callsOf<Status>(helper.getNode(id), 'status').at(-1),
       url: async brokerId => await until(() => brokerUrl(brokerId), url => url !== undefined) as string
     }
   }

@@ -12,13 +12,20 @@ export function loadNodes (nodes: unknown, flow: readonly object[], credentials:
   return helper.load(nodes as never, flow as never, credentials as never)
 }
 
-/** The first argument of the first call of a node's method that passes `check`; the test helper spies on them. */
-export async function called<First> (node: Node, method: 'status' | 'warn' | 'error' | 'log', check: (first: First) => boolean): Promise<First> {
+type Method = 'status' | 'warn' | 'error' | 'log'
+
+/** The first arguments of the calls of a node's method. The test helper spies on the methods, which all nodes share. */
+export function callsOf<First> (node: Node, method: Method): First[] {
   const spy = node[method] as unknown as Spy
+  return spy.getCalls().filter(({ thisValue }) => thisValue === node).map(({ args: [first] }) => first as First)
+}
+
+/** The first argument of the first call of a node's method that passes `check`. */
+export async function called<First> (node: Node, method: Method, check: (first: First) => boolean): Promise<First> {
   const signal = AbortSignal.timeout(10_000)
   for (;;) {
-    const found = spy.getCalls().find(({ thisValue, args: [first] }) => thisValue === node && check(first as First))
-    if (found) return found.args[0] as First
+    const found = callsOf<First>(node, method).find(check)
+    if (found !== undefined) return found
     await once(node, `call:${method}`, { signal })
   }
 }

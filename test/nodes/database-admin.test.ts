@@ -27,7 +27,7 @@ const deployed = 'Tr0ub4dor'
 
 // Node-RED 5 does not run on Node 20.
 const nodeRed = Number.parseInt(process.versions.node) >= 22 ? 'node-red' : 'node-red-4'
-helper.init(createRequire(import.meta.url).resolve(nodeRed), { userDir: folder } as never)
+helper.init(createRequire(import.meta.url).resolve(nodeRed), { userDir: folder } as Parameters<typeof helper.init>[1])
 /** How many endpoints a second load of the module registered. */
 let again = -1
 before(async () => {

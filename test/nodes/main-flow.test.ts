@@ -192,7 +192,7 @@ test('the status tells of metrics that were deleted', async t => {
   const { flow } = await mainFlow(t, { database: { rawDays: '1', hourDays: '0', dayDays: '0' } })
   flow.receive('store', { topic: 'agent/message', payload: JSON.parse(reading('a', { timestamp: Date.now() - 3 * day })) })
   await until(() => flow.received('stored'), messages => messages.length === 1)
-  const { retention } = flow.node('database') as unknown as DatabaseNode
+  const { retention } = flow.node<DatabaseNode>('database')
   assert.ok(retention)
   await retention.runOnce(Date.now())
   await until(() => flow.status('store'), status => /deleted/.test(status?.text ?? ''))

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+import type { DatabaseNode } from '../../nodes/platziverse-database/platziverse-database.ts'
 import { until } from '../helpers/events.ts'
 import { useNodeRed, type TestFlow } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
@@ -30,7 +31,7 @@ async function queryFlow (t: TestContext, changes: object = {}) {
 }
 
 function answersOf (flow: TestFlow): Message[] {
-  return flow.received('answers') as unknown as Message[]
+  return flow.received<Message>('answers')
 }
 
 /** Sends one message; the first answer to it. */
@@ -98,7 +99,7 @@ test('what goes wrong goes to a catch node, with its code, and shows', async t =
 
 test('with a database that was closed every question is an error', async t => {
   const flow = await queryFlow(t)
-  await (flow.node('database') as unknown as { store: { close (): Promise<void> } }).store.close()
+  await flow.node<DatabaseNode>('database').store.close()
   flow.receive('query', {})
   const [closed] = await until(() => flow.received('caught'), messages => messages.length === 1)
   assert.match((closed?.error as { message: string }).message, /^DATABASE_MISSING: The database was closed/)
@@ -115,10 +116,10 @@ test('without a database every question is an error, and the node says so', asyn
 
 test('a node that is closed sends no further parts', async t => {
   const flow = await queryFlow(t, { query: 'series', result: 'parts', most: 1 })
-  flow.node('answers').on('input', () => { void (flow.node('query') as unknown as { close (): Promise<void> }).close() })
+  flow.node('answers').on('input', () => { void flow.node<{ close (): Promise<void> }>('query').close() })
   await ask(flow)
   // The database answers another question after those that would have been asked.
-  await (await (flow.node('database') as unknown as { store: { read (): Promise<{ raw (sql: string): Promise<void> }> } }).store.read()).raw('select 1')
+  await (await flow.node<DatabaseNode>('database').store.read()).raw('select 1')
   await new Promise(resolve => setImmediate(resolve))
   assert.equal(answersOf(flow).length, 1)
 })

@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { after, afterEach, before, test, type TestContext } from 'node:test'
+import type { NodeMessage } from 'node-red'
 import helper from 'node-red-node-test-helper'
 import agentNode from '../../nodes/platziverse-agent/platziverse-agent.ts'
 import brokerNode from '../../nodes/platziverse-broker/platziverse-broker.ts'
@@ -83,8 +84,8 @@ test('what other agents say comes out', async t => {
   const { out } = await load({ t, config: { url: broker.url } })
   await broker.arrived('agent/connected')
   const other = makeAgent(t, { mqtt: { url: broker.url } })
-  const heard: { topic: string, payload: unknown }[] = []
-  const three = new Promise<void>(resolve => out.on('input', message => { if (heard.push(message as never) === 3) resolve() }))
+  const heard: NodeMessage[] = []
+  const three = new Promise<void>(resolve => out.on('input', message => { if (heard.push(message as NodeMessage) === 3) resolve() }))
   other.connect()
   await other.report({ type: 'a', value: 1 })
   await other.disconnect()
@@ -131,8 +132,7 @@ test('an agent whose flows do not start again says agent/disconnected', async t 
 })
 
 test('user and password log in', async t => {
-  const authenticate = (_client: unknown, user: unknown, password: unknown, callback: (error: null, ok: boolean) => void) => callback(null, user === 'ana' && String(password) === 'secret')
-  const broker = await startBroker(t, { authenticate: authenticate as never })
+  const broker = await startBroker(t, { authenticate: (_client, user, password, callback) => { callback(null, user === 'ana' && String(password) === 'secret') } })
   await load({ t, config: { url: broker.url }, credentials: { user: 'ana', password: 'secret' } })
   await broker.arrived('agent/connected')
 })

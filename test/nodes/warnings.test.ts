@@ -5,7 +5,7 @@ import { until } from '../helpers/events.ts'
 
 test('of many warnings of a kind the first comes at once, and one for the others after a while', async t => {
   const said: string[] = []
-  const warnings = warningsOf({ warn: (text: string) => { said.push(text) } } as never, 50)
+  const warnings = warningsOf({ warn: (text: string) => { said.push(text) } }, 50)
   t.after(() => { warnings.close() })
   for (const text of ['a', 'b', 'c']) warnings.warn('one', text)
   warnings.warn('another', 'x')

@@ -55,8 +55,7 @@ for (const args of [['--nonsense'], ['--only', 'cpu,teapot'], ['--interval', 'so
 }
 
 test('it reports this host until SIGTERM, through a loss of the connection', async t => {
-  const authenticate = (_client: unknown, username: unknown, password: unknown, callback: (error: null, ok: boolean) => void) => callback(null, username === 'ana' && String(password) === 'secret')
-  const broker = await startBroker(t, { authenticate: authenticate as never })
+  const broker = await startBroker(t, { authenticate: (_client, username, password, callback) => { callback(null, username === 'ana' && String(password) === 'secret') } })
   const agent = await run(t, ['--url', broker.url, '--name', 'Shed', '--username', 'ana', '--interval', '100', '--only', 'memory, disk', '--verbose'], { PLATZIVERSE_PASSWORD: 'secret' })
   const [message] = await broker.arrived('agent/message')
   assert.deepEqual(message?.payload.metrics?.map(({ type }) => type), ['memoryUsed', 'memoryUsedPercent', 'diskUsedPercent'])
@@ -96,10 +95,12 @@ test('it keeps trying where no broker answers, and ends with 0 on SIGINT', async
 
 test('an encoded password in the address is decoded', async t => {
   const seen: string[] = []
-  const broker = await startBroker(t, { authenticate: ((_client: unknown, username: unknown, password: unknown, callback: (error: null, ok: boolean) => void) => {
-    seen.push(`${String(username)} ${String(password)}`)
-    callback(null, true)
-  }) as never })
+  const broker = await startBroker(t, {
+    authenticate (_client, username, password, callback) {
+      seen.push(`${String(username)} ${String(password)}`)
+      callback(null, true)
+    }
+  })
   const { ended } = await run(t, ['--url', broker.url.replace('//', '//a%3Ab:p%3Ass%40w%25@'), '--once', '--only', 'memory'])
   assert.equal(await ended, 0)
   assert.deepEqual(seen, ['a:b p:ss@w%'])

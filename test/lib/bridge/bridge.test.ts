@@ -12,6 +12,7 @@ import { Bridge, type BridgeOptions, type LocalBroker } from '../../../lib/bridg
 import { BridgeBuffer } from '../../../lib/bridge/buffer.ts'
 import { LoopGuard } from '../../../lib/bridge/loops.ts'
 import { BridgeTopics, type BridgeTopic } from '../../../lib/bridge/topics.ts'
+import { internalsOf } from '../../../lib/broker/aedes/aedes-internals.ts'
 import { PlatziverseError } from '../../../lib/errors.ts'
 import { makeAuthority, withoutOpenssl } from '../../helpers/certificates.ts'
 import { until, waitFor } from '../../helpers/events.ts'
@@ -78,12 +79,12 @@ async function aedesBroker (t: TestContext, options: AedesOptions = {}, greet: (
       return () => { aedes.unsubscribe(filter, hear, () => undefined) }
     },
     async * retained (filters) {
-      const { persistence } = aedes as never as { persistence: { createRetainedStreamCombi (filters: string[]): AsyncIterable<AedesPublishPacket> } }
+      const { persistence } = aedes as unknown as { persistence: { createRetainedStreamCombi (filters: string[]): AsyncIterable<AedesPublishPacket> } }
       for await (const packet of persistence.createRetainedStreamCombi(filters)) {
         yield { ...packet, payload: Buffer.from(packet.payload), clientId: undefined, origin: undefined }
       }
     },
-    hasClient: clientId => (aedes as never as { clients: Record<string, unknown> }).clients[clientId] !== undefined
+    hasClient: clientId => internalsOf(aedes).clients[clientId] !== undefined
   }
 }
 

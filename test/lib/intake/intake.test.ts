@@ -58,17 +58,17 @@ test('messages that a flow makes of one are counted for each store and metric ty
   const sent = publish(await broker.client(), 'agent/message', reading())
   await until(() => heard.length, n => n === 1)
   const metrics = (type: string) => [{ type, value: 1 }]
-  const claim = (store: string, type: string) => {
+  const claimFor = (store: string, type: string) => {
     const claimed = claim(heard.at(-1))
     return { claimed, count: claimed.countSame(store, metrics(type)) }
   }
-  const first = [claim('s1', 'a'), claim('s1', 'b'), claim('s2', 'a'), claim('s1', 'a')]
+  const first = [claimFor('s1', 'a'), claimFor('s1', 'b'), claimFor('s2', 'a'), claimFor('s1', 'a')]
   assert.deepEqual(first.map(({ count }) => count), [0, 0, 0, 1])
   for (const { claimed } of first) claimed.release()
-  assert.equal(claim('s1', 'a').claimed.release(), undefined)
+  assert.equal(claimFor('s1', 'a').claimed.release(), undefined)
   flowsStarted()
   await until(() => heard.length, n => n === 2)
-  const again = [claim('s1', 'a'), claim('s1', 'a')]
+  const again = [claimFor('s1', 'a'), claimFor('s1', 'a')]
   assert.deepEqual(again.map(({ count }) => count), [0, 1])
   for (const { claimed } of again) claimed.settle()
   await sent.done

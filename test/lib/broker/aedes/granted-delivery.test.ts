@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
-import { once, type EventEmitter } from 'node:events'
 import { Readable } from 'node:stream'
 import { test, type TestContext } from 'node:test'
 import { connect, type IPublishPacket, type MqttClient } from 'mqtt'
 import { Queues } from '../../../../lib/broker/persistence/queues.ts'
 import { openBroker, type TestBroker } from '../../../helpers/broker.ts'
-import { until } from '../../../helpers/events.ts'
+import { once, until } from '../../../helpers/events.ts'
 
 type Qos = 0 | 1 | 2
 
@@ -32,7 +31,7 @@ async function back (t: TestContext, broker: TestBroker, clientId: string): Prom
   const client = connect(broker.url, { clientId, clean: false, reconnectPeriod: 0 })
   t.after(() => { client.end(true) })
   const heard = hear(client)
-  await once(client as unknown as EventEmitter, 'connect')
+  await once(client, 'connect')
   return { client, ...heard }
 }
 
@@ -111,8 +110,8 @@ test('while a session\'s queue cannot be read, a few megabytes are held for it; 
   // Of a disk that takes its time.
   const stream = t.mock.method(Queues.prototype, 'stream', () => new Readable({ objectMode: true, read () { /* not yet */ } }))
   const stalled = connect(broker.url, { clientId: 'kept', clean: false, reconnectPeriod: 0 })
-  const ended = once(stalled as unknown as EventEmitter, 'close')
-  await once(stalled as unknown as EventEmitter, 'connect')
+  const ended = once(stalled, 'close')
+  await once(stalled, 'connect')
   for (let i = 0; i < 30; i++) await publisher.publishAsync('a/b', Buffer.alloc(200_000, i), { qos: 1 })
   await ended
   stream.mock.restore()

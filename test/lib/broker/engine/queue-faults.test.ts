@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { Readable } from 'node:stream'
 import { after, before, test, type TestContext } from 'node:test'
-import type { Client } from 'aedes'
 import { generate, parser as packetParser, type IPublishPacket, type Packet } from 'mqtt-packet'
 import { GrantedDelivery } from '../../../../lib/broker/aedes/granted-delivery.ts'
 import { Queues } from '../../../../lib/broker/persistence/queues.ts'
@@ -34,8 +33,8 @@ function strikeOnce <This, Result> (t: TestContext, prototype: This, name: keyof
 function streamOnce (t: TestContext, other: (all: AsyncIterable<object>) => AsyncGenerator<object>): { struck: () => boolean } {
   const real = Queues.prototype.stream
   let calls = 0
-  t.mock.method(Queues.prototype, 'stream', function (this: Queues, client: Client): Readable {
-    const stream = real.call(this, client as never)
+  t.mock.method(Queues.prototype, 'stream', function (this: Queues, client: Parameters<Queues['stream']>[0]): Readable {
+    const stream = real.call(this, client)
     return calls++ > 0 ? stream : Readable.from(other(stream as AsyncIterable<object>))
   })
   return { struck: () => calls > 0 }

@@ -8,7 +8,9 @@ import { connectAsync, type MqttClient } from 'mqtt'
 import sqlite3 from 'sqlite3'
 import { hashPassword, type UserRecord } from '../../../../lib/broker/access/passwords.ts'
 import type { Rule } from '../../../../lib/broker/access/rules.ts'
+import { limitDefaults } from '../../../../lib/broker/limits.ts'
 import { LoginQuestions } from '../../../../lib/broker/login/login-questions.ts'
+import { AgentOwners } from '../../../../lib/broker/persistence/agent-owners.ts'
 import { openDiskJournal } from '../../../../lib/broker/persistence/journal.ts'
 import { openPersistence } from '../../../../lib/broker/persistence/persistence.ts'
 import type { StoredRecord } from '../../../../lib/broker/persistence/records.ts'
@@ -59,6 +61,20 @@ if (process.argv[2] === 'be killed') await beKilled(JSON.parse(process.argv[3]!)
 else defineTests()
 
 function defineTests (): void {
+  test('an agent belongs to the user that spoke for it first', () => {
+    const owners = new AgentOwners()
+    assert.deepEqual([owners.claim('one', 'a'), owners.claim('one', 'b'), owners.claim('one', 'a'), owners.claim('two', 'b')], ['theirs', 'another', 'theirs', 'theirs'])
+  })
+
+  test('agents whose user is remembered are bounded for each user, and none is forgotten for another', () => {
+    const owners = new AgentOwners()
+    owners.configure({ mostPerUser: limitDefaults.agentsPerUser, enforced: true })
+    owners.claim('mine', 'b')
+    for (let i = 0; i < 100_000; i++) assert.equal(owners.claim(String(i), 'a'), 'theirs')
+    assert.deepEqual([owners.claim('100000', 'a'), owners.claim('mine', 'a'), owners.claim('0', 'b')], ['tooMany', 'another', 'another'])
+    assert.deepEqual([owners.claim('100000', 'b'), owners.claim('0', 'a')], ['theirs', 'theirs'])
+  })
+
   test('on disk, the user that an agent belongs to is known after a kill, and so is who was forgotten', async t => {
     const options = { folder: await temporaryFolder(t), users: await makeUsers() }
     const child = fork(program, ['be killed', JSON.stringify(options)])
