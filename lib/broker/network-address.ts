@@ -2,7 +2,7 @@ import { isIPv6 } from 'node:net'
 
 /**
  * What counts as one client's address: of IPv6 the /64 that one client usually has to itself; IPv4 in IPv6 as IPv4.
- * Anything that is no address stands for itself, cut to 64 characters.
+ * Anything that is not an address stands for itself, cut to 64 characters.
  */
 export function networkOf (address: string | undefined): string {
   const bare = (address ?? 'unknown').replace(/%.*$/, '').replace(/^::ffff:(?=\d+\.)/i, '').slice(0, 64)

@@ -21,12 +21,17 @@ export function parseFilter (text: string): Filter | undefined {
   return { levels, rest }
 }
 
+/** Whether a subscription is a shared one: `$share/group/filter`. */
+export function isShared (text: string): boolean {
+  return text.startsWith('$share/')
+}
+
 /**
  * The filter that a subscription asks for: that of `$share/group/filter` is `filter`.
  * @returns undefined when there is none, or the group has no proper name [MQTT-4.8.2-1, MQTT-4.8.2-2]
  */
 export function parseSubscription (text: string): Filter | undefined {
-  if (!text.startsWith('$share/')) return parseFilter(text)
+  if (!isShared(text)) return parseFilter(text)
   const shared = /^\$share\/[^/+#]+\/(.+)$/s.exec(text)
   return parseFilter(shared?.[1] ?? '')
 }

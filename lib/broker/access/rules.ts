@@ -1,4 +1,4 @@
-import { covers, matches, overlaps, parseFilter, parseSubscription, type Filter } from '../../mqtt/topic-filters.ts'
+import { covers, isShared, matches, overlaps, parseFilter, parseSubscription, type Filter } from '../../mqtt/topic-filters.ts'
 
 /** One row of the table of access rules. */
 export interface Rule {
@@ -57,7 +57,7 @@ export function checkRule ({ subject, username, access, topic }: { [Field in key
   if (typeof access !== 'string' || !Object.hasOwn(accessBits, access)) return 'accessUnknown'
   if (typeof topic !== 'string' || topic === '') return 'topicMissing'
   if (!isWritable(topic)) return 'topicUnwritable'
-  if (topic.startsWith('$share/')) return 'topicShared'
+  if (isShared(topic)) return 'topicShared'
   const filter = parseFilter(topic)
   if (filter === undefined) return 'topicNoFilter'
   if (subject === 'everyone' && filter.levels.some(level => /%[uc]/.test(level) && !isPlaceholder(level))) return 'placeholderMixed'

@@ -1,5 +1,5 @@
 import type { AedesPublishPacket, Client } from 'aedes'
-import { matches, parseSubscription, type Filter } from '../../mqtt/topic-filters.ts'
+import { isShared, matches, parseSubscription, type Filter } from '../../mqtt/topic-filters.ts'
 import type { BrokerPersistence } from '../persistence/broker-persistence.ts'
 import { internalsOf, type ClientInternals, type Deliver, type DeliveredPacket as Packet } from './aedes-internals.ts'
 import { subscriptionsOf, type Decline, type RoutingAedes } from './routing-aedes.ts'
@@ -170,7 +170,7 @@ export class GrantedDelivery {
       if (filter === undefined || !matches(filter, levels)) continue
       const { qos } = subscriptions[text]!
       if (grant.qos === undefined || qos > grant.qos) grant.qos = qos
-      if (qos > 0 && !text.startsWith('$share/')) grant.shared = false
+      if (qos > 0 && !isShared(text)) grant.shared = false
     }
     return grant
   }

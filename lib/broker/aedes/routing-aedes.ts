@@ -1,4 +1,5 @@
 import { Aedes, type AedesOptions, type Client, type PublishPacket } from 'aedes'
+import { isShared } from '../../mqtt/topic-filters.ts'
 import { internalsOf, type AedesInternals, type ClientInternals } from './aedes-internals.ts'
 import { flatten } from './flat-emitter.ts'
 
@@ -164,8 +165,8 @@ export class RoutingAedes extends Aedes {
 }
 
 /** The filter in `$share/group/filter`; undefined: the subscription is not shared. */
-export function sharedFilter (filter: string): string | undefined {
-  return filter.startsWith('$share/') ? filter.slice(filter.indexOf('/', 7) + 1) : undefined
+function sharedFilter (filter: string): string | undefined {
+  return isShared(filter) ? filter.slice(filter.indexOf('/', 7) + 1) : undefined
 }
 
 /** A client's subscriptions, by filter. */

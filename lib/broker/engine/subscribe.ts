@@ -29,7 +29,7 @@ export class SubscribeHandler {
     this.#counters = engine.counters
   }
 
-  /** aedes' hook for each filter of a SUBSCRIBE. `done` is called with null where SUBACK is to say that it failed. */
+  /** aedes' hook for each filter of a SUBSCRIBE. `done` is called with null if SUBACK has to say that it failed. */
   authorize (client: Client, subscription: Subscription, done: (error: Error | null, subscription?: Subscription | null) => void): void {
     let granted
     try {

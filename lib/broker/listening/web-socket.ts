@@ -32,7 +32,7 @@ type Receiving = WebSocket & { _receiver: { _maxPayload: number } }
 export type AcceptWebSocket = (stream: Duplex, socket: Socket, messages: WebSocketMessages, direct: boolean) => void
 
 export interface WebSocketOptions {
-  /** Web origins whose pages may connect, beside those of the same host. */
+  /** Web origins whose pages may connect, besides those of the same host. */
   origins: readonly string[]
   accept: AcceptWebSocket
   /** A page may not connect. */

@@ -42,7 +42,7 @@ export class LoginDefence<Welcome> {
   /** Of this process alone: what is remembered is worth nothing outside it. */
   readonly #secret = randomBytes(32)
   readonly #networks: FailureBackoff
-  /** The same wrong password again is no new guess: it slows down itself, not its neighbours. */
+  /** The same wrong password again is not a new guess: it slows down itself, and not its neighbours. */
   readonly #credentials: FailureBackoff
   /** Wrong guesses at remembered passwords from a slowed network, by user: otherwise the way around the slowdown would be a way to guess faster. */
   readonly #guesses: FailureBackoff

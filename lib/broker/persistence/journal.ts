@@ -21,7 +21,7 @@ export interface Journal {
 }
 
 /** Called when the disk stops taking changes, and with undefined when it takes them again. */
-export type OnFailure = (failure: PlatziverseError | undefined) => void
+type OnFailure = (failure: PlatziverseError | undefined) => void
 
 const done = Promise.resolve()
 /** The format of the records. 2: sessions have owners, and agents users. */

@@ -64,7 +64,7 @@ export function sizeOf ({ topic, payload }: Pick<Content, 'topic' | 'payload'>):
 }
 
 /** Bytes to be kept, in a buffer of their own: a slice would keep the whole chunk that the client sent in memory. */
-export function ownedBytes (bytes: Buffer): Buffer {
+function ownedBytes (bytes: Buffer): Buffer {
   if (bytes.buffer.byteLength <= 2 * bytes.length + 256) return bytes
   const own = Buffer.allocUnsafeSlow(bytes.length)
   own.set(bytes)
