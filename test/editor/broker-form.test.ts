@@ -173,7 +173,7 @@ describe('the broker\'s form', { skip: skipWithoutEditor(5) }, () => {
     await second.locator('select').first().selectOption('tls')
     assert.equal(await titleOfError(second.locator('input').nth(1)), undefined)
     await first.locator('input').nth(0).fill('0.0.0.0')
-    assert.match(await titleOfError(first.locator('input').nth(0)) ?? '', /there must be users/)
+    assert.match(await titleOfError(first.locator('input').nth(0)) ?? '', /add users/)
     assert.match(await tls.getAttribute('class') ?? '', /input-error/)
     assert.equal(await page.locator('#red-ui-tab-platziverse-broker-listeners-tab.platziverse-wrong').count(), 1)
     await first.locator('select').first().selectOption('path')
