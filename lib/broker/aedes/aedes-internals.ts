@@ -21,7 +21,7 @@ export interface EmitterInternals {
   _messageQueue: EmitterQueue<PublishPacket>
   _messageCallbacks: EmitterQueue<() => void>
   /** Ends a subscription, a turn of the event loop later. */
-  removeListener (filter: string, hear: (packet: AedesPublishPacket, done: () => void) => void): unknown
+  removeListener (filter: string, handler: (packet: AedesPublishPacket, done: () => void) => void): unknown
 }
 
 /** The part of an array that the emitter uses. */

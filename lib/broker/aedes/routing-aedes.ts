@@ -11,8 +11,8 @@ export function markTaken (packet: PublishPacket): void {
 }
 
 type Done = (error?: Error) => void
-type Hear = Parameters<Aedes['subscribe']>[1]
-type HeardPacket = Parameters<Hear>[0]
+type Handler = Parameters<Aedes['subscribe']>[1]
+type RoutedPacket = Parameters<Handler>[0]
 
 /** Why a member of a shared subscription declines a message: the name under which that is counted. */
 export type Decline = 'rules' | 'slowReader'
@@ -26,7 +26,7 @@ export interface Offer {
 
 /** The members of `$share/group/filter`. They get the messages in turn, except for those that may not or cannot receive now. */
 class Share {
-  readonly members: Hear[] = []
+  readonly members: Handler[] = []
   #aedes: RoutingAedes
   #next = 0
 
@@ -34,7 +34,7 @@ class Share {
     this.#aedes = aedes
   }
 
-  readonly hear = (packet: HeardPacket, done: () => void): void => {
+  readonly handle = (packet: RoutedPacket, done: () => void): void => {
     const offer: Offer = { isLast: false, declined: undefined }
     if (this.#isTaken(offer, packet, done)) return
     if (packet.qos > 0 && offer.declined === 'slowReader') {
@@ -45,11 +45,11 @@ class Share {
     done()
   }
 
-  #isTaken (offer: Offer, packet: HeardPacket, done: () => void): boolean {
+  #isTaken (offer: Offer, packet: RoutedPacket, done: () => void): boolean {
     const { members } = this
     let declined: Decline | undefined
     for (let i = members.length; i > 0; i--) {
-      const member = members[this.#next++ % members.length] as Hear
+      const member = members[this.#next++ % members.length] as Handler
       offer.declined = undefined
       this.#aedes.offer = offer
       try {
@@ -99,43 +99,43 @@ export class RoutingAedes extends Aedes {
     super.publish.call(this, packet, ...rest as [Done])
   }
 
-  override subscribe (filter: string, hear: Hear, done: () => void): void {
+  override subscribe (filter: string, handler: Handler, done: () => void): void {
     this.subscriptions++
     this.changes++
     const shared = sharedFilter(filter)
-    if (shared === undefined) return super.subscribe(filter, hear, done)
+    if (shared === undefined) return super.subscribe(filter, handler, done)
     let share = this.#shares.get(filter)
     if (share === undefined) {
       share = new Share(this)
       this.#shares.set(filter, share)
-      super.subscribe(shared, share.hear, done)
+      super.subscribe(shared, share.handle, done)
     } else {
       setImmediate(done)
     }
-    share.members.push(hear)
+    share.members.push(handler)
   }
 
   /**
    * `done` is called at once, because in it aedes forgets the subscription. Any later, a SUBSCRIBE in between would be forgotten, too, and
    * would be delivered to for ever. The limit of levels is not checked: it may be lower now than at the SUBSCRIBE.
    */
-  override unsubscribe (filter: string, hear: Hear, done?: () => void): void {
+  override unsubscribe (filter: string, handler: Handler, done?: () => void): void {
     this.subscriptions--
     const shared = sharedFilter(filter)
-    if (shared === undefined) this.mq.removeListener(filter, hear)
-    else this.#leaveShare(filter, shared, hear)
+    if (shared === undefined) this.mq.removeListener(filter, handler)
+    else this.#leaveShare(filter, shared, handler)
     done?.()
     this.changes++
   }
 
-  #leaveShare (filter: string, shared: string, hear: Hear): void {
+  #leaveShare (filter: string, shared: string, handler: Handler): void {
     const share = this.#shares.get(filter)
-    const at = share?.members.indexOf(hear) ?? -1
+    const at = share?.members.indexOf(handler) ?? -1
     if (share === undefined || at < 0) return
     share.members.splice(at, 1)
     if (share.members.length > 0) return
     this.#shares.delete(filter)
-    this.mq.removeListener(shared, share.hear)
+    this.mq.removeListener(shared, share.handle)
   }
 
   /** A connected client. */

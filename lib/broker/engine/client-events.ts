@@ -19,7 +19,7 @@ export function observe (engine: Engine, connect: ConnectHandler): void {
 
   on(engine, 'client', client => {
     const connection = connect.register(client)
-    if (connection !== undefined) engine.tell({ event: 'connected', ...identityOf(connection), clean: client.clean })
+    if (connection !== undefined) engine.report({ event: 'connected', ...identityOf(connection), clean: client.clean })
   })
 
   on(engine, 'clientDisconnect', client => {
@@ -27,7 +27,7 @@ export function observe (engine: Engine, connect: ConnectHandler): void {
     if (state?.connection === undefined) return
     state.connection.gone = true
     persistence.clientWent(client.id)
-    engine.tell({ event: 'disconnected', ...identityOf(state.connection), reason: reasonFor(client, state) })
+    engine.report({ event: 'disconnected', ...identityOf(state.connection), reason: reasonFor(client, state) })
     taker.gone(state.connection, comesBack(client, state))
   })
 
@@ -48,13 +48,13 @@ export function observe (engine: Engine, connect: ConnectHandler): void {
     const granted = subscriptions.flatMap(({ topic, qos }) => qos < subackFailure ? [topic] : [])
     for (const topic of granted) state?.filters?.add(topic)
     state?.charge(persistence.countRetained(granted))
-    engine.tell({ event: 'subscribed', clientId: client.id, subscriptions: subscriptions.map(({ topic, qos }) => ({ topic, qos })) })
+    engine.report({ event: 'subscribed', clientId: client.id, subscriptions: subscriptions.map(({ topic, qos }) => ({ topic, qos })) })
   })
 
   on(engine, 'unsubscribe', (client, topics: string[]) => {
     if (client.closed) return
     connections.stateOf(client)?.filters?.left(client, topics)
-    engine.tell({ event: 'unsubscribed', clientId: client.id, topics })
+    engine.report({ event: 'unsubscribed', clientId: client.id, topics })
   })
 
   // Missing from aedes' types: the persistence failed. It concerns one packet; the broker goes on.

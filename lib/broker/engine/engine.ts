@@ -82,7 +82,7 @@ export class Engine {
   }
 
   /** Emit a client event. A listener that throws must not stop what comes after the event. */
-  tell (event: ClientEvent): void {
+  report (event: ClientEvent): void {
     try {
       this.#emit(event)
     } catch {
@@ -93,7 +93,7 @@ export class Engine {
   /** Count and report a client that was refused. @param by the name under which that is counted */
   refused (by: string, reason: string, { clientId, username, address }: RefusedClient): void {
     this.counters.refused(by)
-    this.tell({
+    this.report({
       event: 'refused',
       ...clientId ? { clientId } : {},
       ...username === undefined ? {} : { username },

@@ -37,7 +37,7 @@ export class LocalClient {
     const { aedes, counters } = this.#engine
     const isWild = filter.startsWith('+') || filter.startsWith('#')
     let ended = false
-    const hear = (packet: AedesPublishPacket, done: () => void): void => {
+    const handle = (packet: AedesPublishPacket, done: () => void): void => {
       // aedes ends a subscription a turn of the event loop later. [MQTT-4.7.2-1]
       if (ended || (isWild && packet.topic.startsWith('$'))) return done()
       let result: unknown
@@ -50,13 +50,13 @@ export class LocalClient {
       if (result instanceof Promise) result.then(done, done)
       else done()
     }
-    aedes.subscribe(filter, hear, () => undefined)
+    aedes.subscribe(filter, handle, () => undefined)
     this.subscriptions++
     return () => {
       if (ended) return
       ended = true
       this.subscriptions--
-      aedes.unsubscribe(filter, hear, () => undefined)
+      aedes.unsubscribe(filter, handle, () => undefined)
     }
   }
 
