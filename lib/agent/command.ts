@@ -119,7 +119,7 @@ function run (agent: Agent, metrics: HostMetric[], verbose = false): void {
   })
   agent.on('problem', problem => {
     const unreachable = problem.code === 'AGENT_UNREACHABLE'
-    // Every attempt fails alike: the first says it.
+    // Every attempt fails in the same way: only the first is reported.
     if (!unreachable || !offline || verbose) console.error(problem.message)
     offline ||= unreachable
   })

@@ -6,7 +6,7 @@ import { topics } from '../messages/topics.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
 import { invalid, type AgentSettings } from './options.ts'
 
-/** Connections in a row that were ended shortly after they began before that is reported. */
+/** How many connections in a row have to end shortly after they began before that is reported. */
 const reportedAfter = 3
 
 export interface ConnectionEvents {

@@ -36,7 +36,7 @@ export class Inward {
    * Take what comes over a client's connections.
    *
    * MQTT.js acknowledges a message when `handleMessage` calls back (README, "mqtt.Client#handleMessage"). For QoS 2 it calls
-   * that at PUBREL, which is too late: PUBREC made the message ours already.
+   * that at PUBREL, which is too late: since PUBREC this broker is responsible for the message.
    */
   receiveFrom (client: MqttClient): void {
     client.on('packetreceive', packet => { if (packet.cmd === 'pubrel') this.#taken.delete(packet.messageId ?? 0) })

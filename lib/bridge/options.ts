@@ -15,7 +15,7 @@ export interface BridgeOptions {
   password?: string
   /** For mqtts and wss; without it the certificate is checked against the authorities that Node knows. */
   tls?: TlsOptions
-  /** Default: made of the host's name and `id`, so that the other broker recognises the session. */
+  /** Default: made from the host's name and `id`, so that the other broker recognises the session. */
   clientId?: string
   /** Seconds. Default: 60. */
   keepalive?: number

@@ -109,14 +109,14 @@ export class Outward {
       if (!sessionPresent && topics.remote.length > 0) await pause(retainedDelay, undefined, { signal })
       let read = 0
       for await (const { topic, origin } of local.retained(topics.local.map(({ filter }) => filter), signal)) {
-        // Reading never waits, and would keep everything else from its turn.
+        // Reading never waits: without a pause nothing else would get its turn.
         if (++read % 500 === 0) await nextTurn()
         const target = topics.outward(topic)
         if (target === undefined || origin === here || (sessionPresent && topics.inward(target.topic) !== undefined)) continue
         due.add(topic)
       }
       for (const topic of due) {
-        // What is published meanwhile goes first, and finds as much room in the buffer as without this.
+        // Messages that are published meanwhile go first, and find as much room in the buffer as without this.
         while (this.#buffer.size >= window && !signal.aborted) await new Promise<void>(resolve => { this.#roomed = resolve })
         for await (const message of local.retained([topic], signal)) {
           if (!signal.aborted && due.delete(topic)) this.#carry(message)

@@ -10,7 +10,7 @@ interface Source {
   open: number
   bytes: number
   waiting: Waiting[]
-  /** When it went, in ms of `performance.now()`. */
+  /** When it was gone, in ms of `performance.now()`. */
   goneAt: number | undefined
 }
 
@@ -21,7 +21,7 @@ export interface InFlightLimits {
   /** In bytes. Something larger has its turn when nothing else is open. */
   sourceBytes: number
   totalBytes: number
-  /** How many may wait from sources that went, and together take up to `totalBytes`. */
+  /** How many may wait from sources that are gone, and together take up to `totalBytes`. */
   left: number
 }
 
@@ -34,7 +34,7 @@ export class InFlightWindow {
   #total = 0
   #bytes = 0
   #queued = 0
-  /** What waits from sources that went. */
+  /** What waits from sources that are gone. */
   #left = { size: 0, bytes: 0 }
   #paused = false
   /** Whether the remaining room is kept for the first in line, which needs more. */
@@ -61,7 +61,7 @@ export class InFlightWindow {
   }
 
   /**
-   * Run `work` once it has a place, or `forgotten` if its source went and the work is not kept.
+   * Run `work` once it has a place, or `forgotten` if its source is gone and the work is not kept.
    * @param comesAgain whether a source that comes back sends it again
    */
   wait (id: number, work: () => void, forgotten?: () => void, bytes = 0, comesAgain = true): void {
@@ -90,7 +90,7 @@ export class InFlightWindow {
   }
 
   /**
-   * A source went: forget its waiting work that comes again, and what is too much to keep.
+   * A source is gone: forget its waiting work that comes again, and what is too much to keep.
    * @param comesBack whether the source does
    * @returns how many are forgotten
    */
@@ -108,7 +108,7 @@ export class InFlightWindow {
     })
   }
 
-  /** Forget what waits from sources that went before `before` (ms of `performance.now()`). @returns how many */
+  /** Forget what waits from sources that are gone before `before` (ms of `performance.now()`). @returns how many */
   expire (before: number): number {
     if (this.#left.size === 0) return 0
     let forgotten = 0
@@ -147,13 +147,13 @@ export class InFlightWindow {
     return forgotten.length
   }
 
-  /** Work of a source that went is no longer kept. */
+  /** Work of a source that is gone is no longer kept. */
   #took (bytes: number): void {
     this.#left.size--
     this.#left.bytes -= bytes
   }
 
-  /** Forget a source that went and has nothing here any more. */
+  /** Forget a source that is gone and has nothing here any more. */
   #drop (id: number, { open, waiting, goneAt }: Source): void {
     if (goneAt !== undefined && open === 0 && waiting.length === 0) this.#sources.delete(id)
   }

@@ -1,11 +1,14 @@
 /** Most bytes of memory that one payload may unfold to. */
 export const mostUnfolded = 8_000_000
 
-/** Payloads of up to so many bytes are not looked through: they can be neither deep nor large. */
+/** Bytes up to which a payload is not looked through: it can be neither deep nor large. */
 export const shortPayload = 1_000
-/** What a short one counts, as a multiple of its length. Usual ones take half of that; those made to take more take three times as much, and their number is limited. */
+/**
+ * What a short payload counts, as a multiple of its length. Usual ones take half of that. One that is made to be expensive takes three
+ * times as much; the number of payloads is limited as well.
+ */
 const shortWeight = 8
-/** Beyond so many bytes, to limit their number is not enough. */
+/** Bytes beyond which limiting the number of payloads is not enough. */
 const fairlyShort = 400
 const fairlyShortWeight = 16
 
