@@ -1,7 +1,8 @@
-// `npm run rooms`: prints which room imports which, and fails on an arrow that points up, leads round in a circle, or is not in the list.
+// `npm run rooms`: prints which room imports which, and fails on an arrow that points up or is not in the list, and on files that import
+// each other in a circle, in one room or across rooms.
 // With --write it brings the table in docs/architecture.md up to date.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { mostFiles, roomOf, rooms } from './rooms.mjs'
 
@@ -15,6 +16,7 @@ const files = readdirSync(join(root, 'lib'), { recursive: true, withFileTypes: t
 
 const inRoom = new Map(rooms.map(({ path }) => [path, 0]))
 const arrows = new Map(rooms.map(({ path }) => [path, new Map()]))
+const importsOf = new Map()
 for (const file of files) {
   const room = roomOf(file)
   if (room === undefined) {
@@ -22,13 +24,26 @@ for (const file of files) {
     continue
   }
   inRoom.set(room.path, inRoom.get(room.path) + 1)
-  for (const [, specifier] of readFileSync(file, 'utf8').matchAll(/(?:from |import\(?)'(\.[^']+)'/g)) {
-    const there = roomOf(join(dirname(file), specifier))
+  importsOf.set(file, [...readFileSync(file, 'utf8').matchAll(/(?:from |import ?\(?)'(\.[^']+)'/g)].map(([, specifier]) => join(dirname(file), specifier)))
+  for (const target of importsOf.get(file)) {
+    const there = roomOf(target)
     if (there === undefined || there === room) continue
     const from = arrows.get(room.path)
     from.set(there.path, (from.get(there.path) ?? 0) + 1)
   }
 }
+
+/** Follows the imports of a file. @param way the files that lead to it, itself the last one */
+const seen = new Set()
+function follow (way) {
+  for (const target of importsOf.get(way.at(-1)) ?? []) {
+    const start = way.indexOf(target)
+    if (start >= 0) problems.push(`These import each other in a circle: ${[...way.slice(start), target].map(file => relative(root, file)).join(' → ')}.`)
+    else if (!seen.has(target)) follow([...way, target])
+  }
+  seen.add(way.at(-1))
+}
+for (const file of files) if (!seen.has(file)) follow([file])
 
 const floor = new Map(rooms.map(({ path }, i) => [path, i]))
 for (const { path, imports } of rooms) {

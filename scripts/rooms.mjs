@@ -40,9 +40,9 @@ export const rooms = [
 /** Most files in a room. */
 export const mostFiles = 14
 
-/** The room of a file, by its path from the repository's root or from anywhere; undefined: none. */
+/** The room of a file, by its absolute path; undefined: none. */
 export function roomOf (file) {
-  const path = dirname(relative(root, join(root, relative(root, file)))).split(sep).join('/')
+  const path = dirname(relative(root, file)).split(sep).join('/')
   return rooms.find(room => room.path === path)
 }
 

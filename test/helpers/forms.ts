@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before } from 'node:test'
@@ -46,7 +45,7 @@ export function runningNodeRed (version: NodeRedVersion) {
         await use(editor)
         assert.deepEqual(editor.errors, [])
       } catch (error) {
-        await shoot(editor.page, `failed-${Date.now()}`)
+        await shootFailure(editor.page)
         throw error
       } finally {
         await editor.close()
@@ -55,16 +54,19 @@ export function runningNodeRed (version: NodeRedVersion) {
   }
 }
 
-let screenshots = process.env['SCREENSHOTS']
+const screenshots = process.env['SCREENSHOTS']
 
-/** Into the folder SCREENSHOTS, or a temporary one whose name is told. */
+/** A picture in the folder SCREENSHOTS, where that is set. Without it the page settles, too: the test goes on at the same point. */
 export async function shoot (page: Page, name: string): Promise<void> {
-  if (screenshots === undefined) {
-    screenshots = mkdtempSync(join(tmpdir(), 'platziverse-screenshots-'))
-    console.log(`screenshots: ${screenshots}`)
-  }
   await settled(page)
-  await page.screenshot({ path: join(screenshots, `${name}.png`) })
+  if (screenshots !== undefined) await page.screenshot({ path: join(screenshots, `${name}.png`) })
+}
+
+/** A picture of the page as it failed, in the folder SCREENSHOTS or else in that for temporary files; its name is told. */
+async function shootFailure (page: Page): Promise<void> {
+  const path = join(screenshots ?? tmpdir(), `platziverse-failed-${process.pid}-${Date.now()}.png`)
+  // What failed may be the page itself, and the test's own error says more.
+  await page.screenshot({ path }).then(() => { console.log(`screenshot: ${path}`) }, () => undefined)
 }
 
 /** Forms slide in; only then do they stay where they are. */

@@ -263,10 +263,11 @@ test(`${mysqlName}: TLS checks who signed the server's certificate, and for whom
   const named = await mysqlDialect({ ...options, host: '127.0.0.1', tls: { ca, servername: 'localhost' } }).connect()
   await named.destroy()
   const unchecked = await mysqlDialect({ ...options, tls: { rejectUnauthorized: false } }).connect()
-  // What the driver cannot read ends this connection, and not the process.
-  const connection = await unchecked.client.acquireConnection() as { packetParser: { execute (data: Buffer): void } }
-  t.mock.method(connection.packetParser, 'execute', () => { throw new Error('no packet') })
-  await assert.rejects(unchecked.raw('select 1').connection(connection), /cannot be read: no packet/)
+  // What the driver cannot read ends this connection, and not the process. No version of it can read null.
+  const connection = await unchecked.client.acquireConnection() as { stream: Socket }
+  const emit = connection.stream.emit.bind(connection.stream) as (event: string, ...values: unknown[]) => boolean
+  t.mock.method(connection.stream, 'emit', (event: string, ...values: unknown[]) => event === 'data' ? emit(event, null) : emit(event, ...values))
+  await assert.rejects(unchecked.raw('select 1').connection(connection), /the server's answer cannot be read: .*null/)
   await unchecked.client.releaseConnection(connection)
   await unchecked.destroy()
   assert.equal((await refusal({ ...options, tls: {} })).code, 'STORE_TLS_FAILED', 'signed by a stranger')
