@@ -33,8 +33,8 @@ for (const file of files) {
   }
 }
 
-/** Follows the imports of a file. @param way the files that lead to it, itself the last one */
 const seen = new Set()
+/** Follows the imports of a file. @param way the files that lead to it, and itself at the end */
 function follow (way) {
   for (const target of importsOf.get(way.at(-1)) ?? []) {
     const start = way.indexOf(target)
