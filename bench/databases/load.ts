@@ -4,7 +4,7 @@ import { messageOf, sampler, type Sample } from './messages.ts'
 
 const next = sampler()
 
-/** @param done told the time (ms) when it is committed */
+/** @param done called with the time (ms) when it is committed */
 function write (store: Store, sample: Sample, done: (now: number) => void): void {
   store.write(messageOf(sample), sample.ts, error => {
     if (error !== null) throw error
@@ -16,7 +16,7 @@ function write (store: Store, sample: Sample, done: (now: number) => void): void
 export interface Flood { messages: number, seconds: number }
 
 /**
- * Full load: so many messages are always in flight, each followed by another one when it is committed.
+ * Full load: this many messages are always in flight, each followed by another one when it is committed.
  * Resolves when all are.
  */
 export function flood (store: Store, { inFlight, seconds }: { inFlight: number, seconds: number }): Promise<Flood> {

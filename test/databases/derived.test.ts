@@ -37,7 +37,7 @@ async function newest (query: Knex): Promise<Record<string, [number, number | st
   return Object.fromEntries(rows.map(row => [`${row.uuid} ${row.type}`, [Number(row.last_ts), row.last_value ?? row.last_text]]))
 }
 
-onEachDatabase('who leaves and comes back within a batch is connected since then, and who speaks and leaves was heard then', async (t, database) => {
+onEachDatabase('an agent that leaves and comes back within a batch is connected since then, and one that speaks and leaves was heard then', async (t, database) => {
   const { write } = open(t, database)
   await write([connected('a', 1_000), connected('b', 1_000)])
   await write([disconnected('a', 5_000), connected('a', 6_000)])

@@ -156,7 +156,7 @@ for (const [what, fault] of Object.entries(faults)) {
 /** Logins of Kerberos, of Windows, and one that nobody has thought of yet: the driver knows none of them. */
 for (const login of [7, 9, 99]) {
   for (const secure of [false, true]) {
-    test(`a PostgreSQL that asks for a login of kind ${login}${secure ? ' over TLS' : ''} is not understood, and is told so`, { skip: secure && withoutOpenssl }, async t => {
+    test(`a PostgreSQL that asks for a login of kind ${login}${secure ? ' over TLS' : ''} is not understood, and the error says so`, { skip: secure && withoutOpenssl }, async t => {
       const pair = secure ? makeAuthority(await temporaryFolder(t)).issue('server') : undefined
       const sockets = new Set<Socket>()
       const ask = (socket: Socket): void => {
@@ -203,7 +203,7 @@ onEachServer('a server that is killed while anything is asked, or nothing, is wa
   await assertStoredOnce(database, platform)
 })
 
-onEachDatabase('a store that is closed in the middle of everything ends, and what comes later is told so', async (t, database) => {
+onEachDatabase('a store that is closed in the middle of everything ends, and what comes later fails with STORE_CLOSED', async (t, database) => {
   for (const delay of [0, 1, 5, 20, 60]) {
     const platform = open(t, database.options)
     const { store, work } = platform

@@ -281,7 +281,7 @@ function randomOf (seed: number): () => number {
   }
 }
 
-onEachDatabase('who asks before the database is open is answered once it is', async (t, { options }) => {
+onEachDatabase('a question from before the database is open is answered once it is', async (t, { options }) => {
   const store = new Store(dialectOf(options), { instance: 'test' })
   t.after(() => store.close())
   assert.deepEqual(await Promise.all([rows(store, { query: 'agents' }), rows(store, { query: 'agents' })]), [[], []])

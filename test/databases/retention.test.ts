@@ -308,7 +308,7 @@ onEachServer('two processes write and delete at once', async (t, database) => {
     now += hour
     const batches = [first, second].map(() => Array.from({ length: 20 }, (): Sent => ['agent', `type-${random(4)}`, now - random(3 * day), random(100)]))
     sent.push(...batches.flat())
-    // One that fails is told why, and the next goes on.
+    // One that fails gets the reason, and the next goes on.
     const passes = [first, second].map(({ retention }) => retention.runOnce(now).catch(() => undefined))
     await Promise.all([first.write(batches[0] as Sent[]), second.write(batches[1] as Sent[])])
     await Promise.all(passes)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { allRows } from '../../../lib/query/reading.ts'
 
-test('an answer of a million rows fits where so many may be', async () => {
+test('an answer of a million rows fits where the limit allows it', async () => {
   const rows = Array.from({ length: 1_000_000 }, (_, i) => i)
   assert.deepEqual(await allRows({ about: {}, async * pages () { yield rows } }, rows.length), rows)
 })

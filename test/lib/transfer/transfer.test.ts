@@ -168,7 +168,7 @@ test('the command says what it did, and what is wrong without the password', asy
   assert.equal((await failed('import', join(place, 'missing.ndjson'))).code, 1)
 })
 
-test('an address is none of a file because it is mistyped, and its password is not repeated', () => {
+test('a mistyped address is not taken for a file, and its password is not repeated', () => {
   for (const address of ['', 'postgres:/me:s3cret@host/db', 'mysql:me:s3cret@host/db', 'postgres+ssl://me:s3cret@host/db']) {
     assert.throws(() => databaseAt(address), (error: Error) => /^TRANSFER_OPTION_INVALID/.test(error.message) && !error.message.includes('s3cret'), address)
   }
@@ -184,7 +184,7 @@ test('the command takes no file that is not there for an empty database, and no 
   assert.deepEqual(await readdir(place), [])
 })
 
-test('whoever reads the answer of the command may stop reading', async t => {
+test('a reader of what the command prints may stop reading', async t => {
   const { filename } = await filled(t, 30)
   const child = spawn(process.execPath, [command, 'status', '--database', filename], { stdio: ['ignore', 'pipe', 'pipe'] })
   child.stdout.destroy()

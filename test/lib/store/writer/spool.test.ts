@@ -69,7 +69,7 @@ test('what comes while the spool is emptied does not overtake what is in it', as
   assert.equal((await knex('metrics').count('* as n'))[0]?.n, 15_000)
 })
 
-test('a full spool is told once, and what does not fit waits and is stored later', async t => {
+test('a full spool is reported once, and what does not fit waits and is stored later', async t => {
   const { folder, store, away, write, rows } = await open(t, 2_000)
   await away
   const problems: string[] = []
@@ -143,7 +143,7 @@ test('a spool that cannot be emptied does not keep the database from storing, an
   assert.deepEqual((await rows()).map(({ ts }) => ts), [1, 2])
 })
 
-test('a spool that cannot be read is told, and does not keep the database from storing', async t => {
+test('a spool that cannot be read is reported, and does not keep the database from storing', async t => {
   const place = await temporaryFolder(t)
   await writeFile(join(place, 'spool.sqlite'), 'this is no database, and long enough to be taken for one: '.repeat(100))
   await mkdir(join(place, 'away'))
@@ -164,7 +164,7 @@ test('unknown fields of a message wait nowhere', async t => {
   assert.deepEqual((JSON.parse(entry ?? '') as unknown[])[0], { kind: 'message', topic: 'agent/message', payload: { agent: { uuid: 'a' }, metrics: [{ type: 'a', value: 1 }], timestamp: 5 } })
 })
 
-test('a message that is damaged in the spool is told and set aside, and the others are stored', async t => {
+test('a message that is damaged in the spool is reported and set aside, and the others are stored', async t => {
   const { place, folder, store, away, write } = await open(t)
   await away
   await Promise.all([1, 2, 3, 4, 5].map(ts => write(at(ts))))

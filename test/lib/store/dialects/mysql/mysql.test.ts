@@ -102,7 +102,7 @@ onServer('a migration that died at any statement goes on where it was', async (t
   assert.ok(deaths > 10, `${deaths}`)
 })
 
-onServer('what is wrong with a connection is told, without the password', async (_t, server) => {
+onServer('what is wrong with a connection is reported, without the password', async (_t, server) => {
   const options = await server.fresh()
   const { host, port, user, database } = options
   const code = async (changes: Partial<ServerOptions>) => (await refusal({ ...options, ...changes })).code
@@ -301,7 +301,7 @@ onServer('agents that come back use no new ids', async (t, server) => {
   assert.equal((await write({ agent: { uuid: 'b' } }, 'agent/connected')).agentId, 2)
 })
 
-onServer('a server that acknowledges before its disk has it is told of', async (t, server) => {
+onServer('a server that acknowledges before the data is on its disk causes a warning', async (t, server) => {
   const options = await server.fresh()
   t.after(() => server.administer('set global innodb_flush_log_at_trx_commit = 1'))
   await server.administer('set global innodb_flush_log_at_trx_commit = 2')
@@ -312,7 +312,7 @@ onServer('a server that acknowledges before its disk has it is told of', async (
   assert.match(warning.message, /innodb_flush_log_at_trx_commit = 2/)
 })
 
-test(`${mysqlName}: a server whose binary log its disk gets later is told of`, { skip: withoutMariadb ?? false }, async t => {
+test(`${mysqlName}: a server whose binary log reaches its disk later causes a warning`, { skip: withoutMariadb ?? false }, async t => {
   const server = await startMariadb(['--log-bin=log', '--server-id=1', '--sync-binlog=0'])
   t.after(() => server.end())
   const told = once(process, 'warning')

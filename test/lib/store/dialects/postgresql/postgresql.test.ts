@@ -87,7 +87,7 @@ test('a URL goes before the fields, which fill its gaps', { skip }, async t => {
   }
 })
 
-test('a user who may not make tables is told so, and let in once he may', { skip }, async t => {
+test('a user who may not make tables gets an error that says so, and is let in once allowed', { skip }, async t => {
   const { options, query } = await fresh(t)
   await query.raw("revoke all on schema public from public; create role guest login password 'secret'")
   const { store, write } = open(t, { ...options, user: 'guest' })

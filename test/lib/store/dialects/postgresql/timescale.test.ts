@@ -42,7 +42,7 @@ if (server?.timescale !== undefined) {
   console.warn('NOT TESTED: TimescaleDB. Set PLATZIVERSE_POSTGRESQL_BIN to the programs of a PostgreSQL that has it.')
 }
 
-onEachDatabase('the state of TimescaleDB is told of PostgreSQL alone, and asking for it changes nothing', async (t, { options, query, server, dialect }) => {
+onEachDatabase('only PostgreSQL has a state of TimescaleDB, and asking for it changes nothing', async (t, { options, query, server, dialect }) => {
   const isServer = options.client === 'postgresql'
   const line = (state: string) => isServer ? `TimescaleDB: ${server?.timescale === undefined ? 'not there' : `${server.timescale}, ${state}`}` : undefined
   const knex = await dialect.connect()
@@ -128,7 +128,7 @@ function registerTests (version: string, fresh: () => Promise<ServerOptions>): v
     assert.equal((await jobs(query)).length, 1)
   })
 
-  test('TimescaleDB: its state is told to who may only read, and a policy that was removed or changed is seen', async t => {
+  test('TimescaleDB: a user who may only read gets its state, with a policy that was removed or changed', async t => {
     const { options, query } = await database(t)
     const knex = await dialectOf(options).connect()
     t.after(() => knex.destroy())
@@ -287,7 +287,7 @@ function registerTests (version: string, fresh: () => Promise<ServerOptions>): v
     assert.deepEqual(await query('retention').pluck('raw_from'), [today + day])
   })
 
-  test('TimescaleDB: who reads or writes a day keeps it from being dropped, and senders hardly wait', async t => {
+  test('TimescaleDB: a day that is being read or written is not dropped, and senders hardly wait', async t => {
     const opened = await database(t)
     const { query } = opened
     const { retention, write } = open(t, opened, oneDay)

@@ -89,7 +89,7 @@ for (const [how, replace] of Object.entries(replacements)) {
     assert.deepEqual(acknowledged.filter(key => !found.includes(key)), [])
     assert.equal(new Set(found).size, found.length)
     if (how.startsWith('moved away')) {
-      // Alone: whoever looks into a copy later has no log beside it.
+      // Alone, because a copy that is looked at later has no log beside it.
       const old = how.endsWith('folder') ? join(`${place.away}-folder`, 'test.sqlite') : place.away
       const there = await contents(old, here)
       assert.deepEqual(before.filter(key => !there.includes(key)), [])
