@@ -13,15 +13,15 @@ Usage: platziverse-agent [options]
   --name <text>        the agent's name; default: the host's name
   --username <text>    the user that the agent reports for; with a password also the broker's login
   --password <text>    the broker's password; better in the environment: PLATZIVERSE_PASSWORD
-  --interval <ms>      between two reports; default 5000
-  --uuid <text>        who the agent is; default: made once for each name and kept under the user's data folder
+  --interval <ms>      time between two reports; default 5000
+  --uuid <text>        the agent's uuid; default: made once for each name and kept in the user's data folder
   --only <groups>      some of ${hostMetricGroups.join(',')}; default: all
-  --once               report once, wait until the broker acknowledged it, and end
-  --verbose            print each report, and each attempt that failed
+  --once               report once, wait until the broker has acknowledged it, and exit
+  --verbose            print each report and each failed attempt
   --version            print the version
   --help               print this
 
-Ends with 0 when stopped by SIGINT or SIGTERM, 1 when --once could not report, 2 when an option is wrong.`
+Exits with 0 when stopped by SIGINT or SIGTERM, 1 when --once could not report, 2 when an option is wrong.`
 
 const options = {
   url: { type: 'string' },

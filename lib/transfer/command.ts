@@ -17,29 +17,29 @@ import { importFrom } from './import.ts'
 import { Progress } from './progress.ts'
 import { standard } from './records.ts'
 
-const help = `platziverse-store: look after the database of platziverse
+const help = `platziverse-store: look after a Platziverse database
 
 Usage: platziverse-store <command> [options]
 
   status                   what is in the database
   migrate                  bring its tables to this version
-  migrate --to <address>   copy all of it into another database, and compare the counts; stop Node-RED before.
-                           Interrupted and started again it goes on where it was
+  migrate --to <address>   copy everything into another database, and compare the counts; stop Node-RED first.
+                           After an interruption, run it again: it continues where it stopped
   export <file>            write everything into a file of JSON lines, or, when its name ends with .csv, the metrics
-  import <file>            read such a file; what is there already stays. Started again it goes on where it was.
-                           - as the file of both is standard output and input
+  import <file>            read such a file; what is already there stays. It continues like migrate.
+                           For both, - as the file is standard output or input
 
   --database <address>     a SQLite file, postgres://user:password@host/database, mysql://… or mariadb://…;
                            better in the environment: PLATZIVERSE_DATABASE; default platziverse.sqlite
   --to <address>           the other database; better in the environment: PLATZIVERSE_TO
-  --tls                    speak TLS with servers
+  --tls                    use TLS with servers
   --ca <file>              … and trust the authority in this PEM file
-  --resume                 export: go on at the end of a file that was not finished
-  --quiet                  no progress
+  --resume                 export: continue a file that was not finished
+  --quiet                  show no progress
   --version                print the version
   --help                   print this
 
-Ends with 0, with 1 when something failed, with 2 when an option is wrong.`
+Exits with 0; with 1 when something failed, with 2 when an option is wrong.`
 
 const options = {
   database: { type: 'string' },
