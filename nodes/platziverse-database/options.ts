@@ -29,7 +29,9 @@ export interface ReadOptions {
 export function databaseOptionsOf (
   saved: Partial<DatabaseConfig>, credentials: DatabaseCredentials, { id, userDir = '.', tls }: Surroundings
 ): ReadOptions {
-  const config = upgrade(saved)
+  // As saved: a kind of null is an unknown one, and must not become SQLite.
+  const { client = defaults.client } = saved
+  const config = { ...upgrade(saved), client }
   const spool = {
     filename: resolve(userDir, join('platziverse-spool', `${id}.sqlite`)),
     mostBytes: wholeNumber(config.spool, Number(defaults.spool)) * 1_000_000

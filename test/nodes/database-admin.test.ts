@@ -266,7 +266,7 @@ async function createUser ({ query, options, server }: OpenDatabase, user: strin
 test('the endpoint answers of a kind of database that is inherited as of any unknown one', async () => {
   const unknown = await ask({ client: 'oracle' })
   assert.deepEqual([unknown.ok, unknown.code], [false, 'STORE_OPTION_INVALID'])
-  for (const client of ['__proto__', 'constructor', 'toString', 'hasOwnProperty', '', 7]) {
+  for (const client of ['__proto__', 'constructor', 'toString', 'hasOwnProperty', '', 7, null]) {
     const { detail = '', ...rest } = await ask({ client } as object)
     assert.deepEqual(rest, { ok: false, code: unknown.code, help: unknown.help }, String(client))
     assert.match(detail, /is not a kind of database/)
