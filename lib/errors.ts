@@ -41,7 +41,7 @@ export const errorHelp = {
   BROKER_USERS_INVALID: 'Open the broker\'s form, check its users, and deploy again. Until then nobody gets in with a password.',
   CREDENTIALS_LOST: 'Restore flows_cred.json and its credentialSecret, or enter user and password in the node\'s form again and deploy. Until then the node does not connect.',
   DATABASE_MISSING: 'Choose a platziverse-database in this node, check that it is enabled, and deploy.',
-  DELIVERY_LOST: 'A node between agent-in and metric-store makes new messages without msg.delivery: let it pass on msg.delivery, or msg itself. Until then every message comes again.',
+  DELIVERY_LOST: 'A node between agent-in and metric-store makes new messages without msg.delivery, or changes msg.delivery.id: let it pass on msg.delivery as it came, or msg itself. Until then every message comes again.',
   DELIVERY_UNSETTLED: 'Nobody stored the message within the time limit: wire a metric-store behind agent-in, or let agent-in acknowledge on arrival.',
   PASSWORD_INVALID: 'Use a password of 1 to 65,535 bytes.',
   PUBLISH_FAILED: 'The broker could not take the message: see the cause.',
