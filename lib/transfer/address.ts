@@ -7,7 +7,7 @@ import type { TlsOptions } from '../tls.ts'
 const clients = Object.keys(urlSchemes) as Array<ServerOptions['client']>
 
 /**
- * A database as a command line names it: `postgres://…`, `mysql://…`, `mariadb://…`, or a SQLite file.
+ * A database as a command line names it: the URL of a server, or a SQLite file.
  * @param security `tls`: speak TLS; `ca`: a PEM file with the authority
  * @throws PlatziverseError TRANSFER_OPTION_INVALID
  */
@@ -18,7 +18,7 @@ export function databaseAt (address: string, { tls = false, ca }: { tls?: boolea
   if (scheme === undefined) return { client: 'sqlite', filename: resolve(address) }
   const client = scheme.endsWith('//') ? clients.find(client => urlSchemes[client].includes(scheme.slice(0, -2).toLowerCase())) : undefined
   // Not the address itself: it has a password.
-  if (client === undefined) throw new PlatziverseError('TRANSFER_OPTION_INVALID', `${scheme} is none of postgres://, mysql://, mariadb://.`)
+  if (client === undefined) throw new PlatziverseError('TRANSFER_OPTION_INVALID', `${scheme} is none of ${Object.values(urlSchemes).flat().map(known => `${known}//`).join(', ')}.`)
   return { client, url: address.replace(/^mariadb:/i, 'mysql:'), poolSize: 1, tls: tls || ca !== undefined ? authority(ca) : undefined }
 }
 

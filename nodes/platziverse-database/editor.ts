@@ -2,7 +2,7 @@ import { isFilled } from '../shared/editor/fields.ts'
 import { markTab, prepareTabs, type Part } from '../shared/editor/form.ts'
 import { registerNode, type Validator } from '../shared/editor/red.ts'
 import { numberProblem } from '../shared/editor/validate.ts'
-import { databaseDefaults as defaults, type DatabaseConfig, type SavedOverride } from './config.ts'
+import { databaseDefaults as defaults, usualPorts, type DatabaseConfig, type SavedOverride } from './config.ts'
 import { connectionProblem, prepareConnection } from './editor/connection.ts'
 import { fieldOf, text, valueIn, type DatabaseNode } from './editor/form.ts'
 import { daysProblem, overrideProblems, prepareKeeping } from './editor/keeping.ts'
@@ -46,7 +46,7 @@ registerNode<DatabaseConfig, 'user' | 'password' | 'url'>('platziverse-database'
 
 /** Without a name: what tells databases apart, and no secret; of a URL the editor knows nothing. */
 function labelOf ({ client, filename, connection, host, database }: DatabaseConfig): string {
-  if (client !== 'postgresql' && client !== 'mysql') return filename
+  if (!(client in usualPorts)) return filename
   return connection === 'url' ? text(`platziverse-database.form.${client}`) : `${host}/${database}`
 }
 
