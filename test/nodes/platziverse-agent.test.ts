@@ -9,9 +9,9 @@ import helper from 'node-red-node-test-helper'
 import agentNode from '../../nodes/platziverse-agent/platziverse-agent.ts'
 import brokerNode from '../../nodes/platziverse-broker/platziverse-broker.ts'
 import { closeAll } from '../../nodes/shared/broker.ts'
+import { makeAgent, startBroker } from '../helpers/agent-broker.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { called, loadNodes, withText } from '../helpers/loaded-nodes.ts'
-import { makeAgent, startBroker } from '../lib/agent/broker.ts'
 
 // Node-RED 5 does not run on Node 20.
 const nodeRed = Number.parseInt(process.versions.node) >= 22 ? 'node-red' : 'node-red-4'

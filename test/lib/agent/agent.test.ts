@@ -3,9 +3,9 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Agent } from '../../../lib/agent/agent.ts'
-import { temporaryFolder } from '../../helpers/folder.ts'
+import { makeAgent, next, problem, startBroker } from '../../helpers/agent-broker.ts'
 import { until } from '../../helpers/events.ts'
-import { makeAgent, next, problem, startBroker } from './broker.ts'
+import { temporaryFolder } from '../../helpers/folder.ts'
 
 const never = () => new Promise<undefined>(() => {})
 

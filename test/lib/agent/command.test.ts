@@ -4,9 +4,9 @@ import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { startBroker } from '../../helpers/agent-broker.ts'
 import { until } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
-import { startBroker } from './broker.ts'
 
 const command = fileURLToPath(new URL('../../../lib/agent/command.ts', import.meta.url))
 

@@ -5,8 +5,8 @@ import { beforeEach, test, type TestContext } from 'node:test'
 import { PlatziverseError } from '../../../lib/errors.ts'
 import { attachAgent, closeAllAgents, closeOrphanAgents, detachAgent, type AgentNodeOptions } from '../../../lib/registry/agents.ts'
 import { startOutboxes, stopOutboxes, type OutboxHandler } from '../../../lib/registry/outbox.ts'
+import { makeAgent, problem, startBroker } from '../../helpers/agent-broker.ts'
 import { until } from '../../helpers/events.ts'
-import { makeAgent, problem, startBroker } from '../agent/broker.ts'
 
 beforeEach(startOutboxes)
 

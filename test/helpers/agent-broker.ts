@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import { Aedes, type AedesOptions } from 'aedes'
-import { Agent, type AgentOptions, type PlatziverseError } from '../../../lib/agent/agent.ts'
+import { Agent, type AgentOptions, type PlatziverseError } from '../../lib/agent/agent.ts'
 
 export interface Arrival {
   connection: number

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { MqttClient } from 'mqtt'
-import { hashPassword } from '../../../lib/broker/access/passwords.ts'
-import type { Rule } from '../../../lib/broker/access/rules.ts'
-import { LoginQuestions } from '../../../lib/broker/login/login-questions.ts'
-import type { PlatziverseError } from '../../../lib/errors.ts'
-import { attachBroker, findBroker, type RegisteredBroker } from '../../../lib/registry/registry.ts'
-import { obey } from '../../../nodes/platziverse-broker/control.ts'
-import { brokerOptions, openBroker, type TestBroker } from '../../helpers/broker.ts'
-import { once, until } from '../../helpers/events.ts'
+import { hashPassword } from '../../lib/broker/access/passwords.ts'
+import type { Rule } from '../../lib/broker/access/rules.ts'
+import { LoginQuestions } from '../../lib/broker/login/login-questions.ts'
+import type { PlatziverseError } from '../../lib/errors.ts'
+import { attachBroker, findBroker, type RegisteredBroker } from '../../lib/registry/registry.ts'
+import { obey } from '../../nodes/platziverse-broker/control.ts'
+import { brokerOptions, openBroker, type TestBroker } from '../helpers/broker.ts'
+import { once, until } from '../helpers/events.ts'
 
 const hashes = await Promise.all(['ana', 'bob', 'carl'].map(name => hashPassword(`${name}'s secret`)))
 const [ana, bob, carl] = ['ana', 'bob', 'carl'].map((username, i) => ({ username, hash: hashes[i] ?? '' })) as [User, User, User]
