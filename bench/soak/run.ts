@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -6,10 +5,10 @@ import type { DeployType } from '../../test/helpers/node-red.ts'
 import { percentiles, type Percentiles } from '../percentiles.ts'
 import { checkLedgers, isDuring, missedBy, readConnected, readStored, Violations, type Missed, type Violation } from './audit.ts'
 import { kinds, type KindName } from './kinds.ts'
-import type { MemorySample } from './memory-probe.ts'
+import { megabytes, memoryOf, type MemoryReport } from './memory.ts'
 import type { SoakPart } from './parts.ts'
 import { between, randomOf } from './random.ts'
-import { heapLimit, isFatal, startTarget, type Outage, type Target } from './target.ts'
+import { isFatal, startTarget, type Outage, type Target } from './target.ts'
 import { timeOf } from './time.ts'
 import { startWorker, type Worker } from './worker.ts'
 import type { FloodReport, FloodsOrder, FloodsReport } from './workers/floods.ts'
@@ -64,7 +63,7 @@ export interface SoakReport {
   latency: Record<'ping' | 'publish' | 'editor' | 'own', Percentiles & { count: number }>
   /** Of the ping, while each flood was under way. */
   underFlood: Array<{ name: string, sent: number, ping: Percentiles }>
-  memory: { rssMost: number, heapMost: number, heapPerMinute: number, loopMost: number, samples: MemorySample[] }
+  memory: MemoryReport
   guests?: GuestsReport
   storms?: StormsReport
   floods?: Omit<FloodsReport, 'floods'>
@@ -277,28 +276,3 @@ function checkLatency (latency: SoakReport['latency'], bounds: SoakBounds, viola
     if (max - latency.own.max > bounds.worst) violations.add('an honest client does not wait', `${what}: ${Math.round(max)} ms at worst, ${bounds.worst} ms allowed`)
   }
 }
-
-function memoryOf (file: string, outages: readonly Outage[]): SoakReport['memory'] {
-  const samples = readFileSync(file, 'utf8').split('\n').filter(line => line.endsWith('}')).map(line => JSON.parse(line) as MemorySample)
-  // From the last start on, without the first third, in which it grows to its size.
-  const last = outages.at(-1)?.to ?? 0
-  const steady = samples.filter(({ at }) => at > last)
-  return {
-    rssMost: Math.max(...samples.map(({ rss }) => rss)),
-    heapMost: Math.max(...samples.map(({ heapUsed }) => heapUsed)),
-    heapPerMinute: slope(steady.slice(Math.floor(steady.length / 3)).map(({ at, heapUsed }) => [at / 60_000, heapUsed])),
-    loopMost: Math.max(...samples.map(({ loop }) => loop)),
-    samples
-  }
-}
-
-/** Least squares. */
-function slope (points: Array<[number, number]>): number {
-  const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
-  const [middleX, middleY] = [mean(points.map(([x]) => x)), mean(points.map(([, y]) => y))]
-  const [above, below] = points.reduce(([a, b], [x, y]) => [a + (x - middleX) * (y - middleY), b + (x - middleX) ** 2], [0, 0])
-  return below > 0 ? above / below : 0
-}
-
-export const megabytes = (bytes: number): string => `${Math.round(bytes / 1e6)} MB`
-export { heapLimit }

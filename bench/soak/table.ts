@@ -1,5 +1,7 @@
 import type { Percentiles } from '../percentiles.ts'
-import { heapLimit, megabytes, type SoakReport } from './run.ts'
+import { megabytes } from './memory.ts'
+import type { SoakReport } from './run.ts'
+import { heapLimit } from './target.ts'
 
 const ms = ({ p50, p99, max }: Percentiles): string => [p50, p99, max].map(value => Number.isNaN(value) ? '–' : value < 10 ? value.toFixed(1) : String(Math.round(value))).join(' | ')
 
