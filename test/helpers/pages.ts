@@ -3,38 +3,32 @@ import { execFile, spawnSync } from 'node:child_process'
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { delimiter, join } from 'node:path'
-import { after, type TestContext } from 'node:test'
+import type { TestContext } from 'node:test'
 import { temporaryFolder } from './folder.ts'
 import { packageDir, skipped } from './node-red.ts'
 
 /** A page of docs/, whose commands a test runs. */
 export interface Page {
-  /** The commands below a heading: a script of each block of indented lines. */
+  /** The headings below which there are commands: indented lines. */
+  readonly headings: string[]
+  /** The commands below a heading: a script of each block of them. */
   commands (heading: string): string[]
   /** What stands between ``` and ``` below a heading, or the one with this number, from 0. */
   file (heading: string, number?: number): string
 }
 
-/** Opens a page of docs/. Once the tests of a file ran, each of its commands was handed out, or that is an error. */
+/** Opens a page of docs/. The tests of the documents see to it that a heading with commands is in the page's own test. */
 export async function openPage (name: string): Promise<Page> {
   const text = await readFile(join(packageDir, 'docs', name), 'utf8')
   const sections = new Map(text.split(/^#+ /m).slice(1).map(section => {
     const [heading = ''] = section.split('\n', 1)
     return [heading, section.slice(heading.length)] as const
   }))
-  const outside = (section: string): string => section.replace(/^```[^]*?^```$/gm, '')
-  const scriptsOf = (section: string): string[] => [...outside(section).matchAll(/(?:^ {4}.*\n?)+/gm)].map(([block]) => block.replace(/^ {4}/gm, ''))
-  const open = new Set([...sections].filter(([, section]) => scriptsOf(section).length > 0).map(([heading]) => heading))
-  after(() => { assert.deepEqual([...open], [], `commands of ${name} that nothing ran`) })
-
-  function section (heading: string): string {
-    return sections.get(heading) ?? assert.fail(`${name} has no heading "${heading}"`)
-  }
+  const section = (heading: string): string => sections.get(heading) ?? assert.fail(`${name} has no heading "${heading}"`)
+  const commands = (heading: string): string[] => [...section(heading).replace(/^```[^]*?^```$/gm, '').matchAll(/(?:^ {4}.*\n?)+/gm)].map(([block]) => block.replace(/^ {4}/gm, ''))
   return {
-    commands (heading) {
-      open.delete(heading)
-      return scriptsOf(section(heading))
-    },
+    headings: [...sections.keys()].filter(heading => commands(heading).length > 0),
+    commands,
     file: (heading, number = 0) => [...section(heading).matchAll(/^```\w*\n([^]*?)^```$/gm)][number]?.[1] ?? assert.fail(`"${heading}" in ${name} has no such file`)
   }
 }

@@ -95,7 +95,7 @@ describe('servers are copied beside a writer, and restored', () => {
   const postgresql = newestPostgresql()
   for (const { name, number, skip, open, env } of [
     { name: 'PostgreSQL', number: 0, skip: postgresql.without, open: postgresql.start, env: inEnvironment },
-    { name: 'MariaDB', number: 1, skip: withoutMariadb ?? withoutPrograms(['mariadb-dump', 'mariadb'], 'mariadb-client-core'), open: startMariadb, env: inFile }
+    { name: 'MariaDB', number: 1, skip: withoutMariadb ?? withoutPrograms(['mariadb-dump', 'mariadb'], 'mariadb-client'), open: startMariadb, env: inFile }
   ]) {
     test(name, { skip: skip ?? false }, async t => {
       const server = await open()

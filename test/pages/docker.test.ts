@@ -21,6 +21,14 @@ const yaml = createRequire(require.resolve('@node-red/nodes/package.json'))('js-
 
 interface Stage { from: string, name: string | undefined, steps: Array<{ does: string, what: string }> }
 
+interface Service {
+  build?: { context: string, dockerfile: string }
+  volumes?: string[]
+  ports?: string[]
+  environment?: Record<string, string>
+  healthcheck?: { test: string[] }
+}
+
 const stages: Stage[] = []
 for (const line of (await readFile(join(folder, 'Dockerfile'), 'utf8')).split('\n')) {
   const [, does = '', what = ''] = /^([A-Z]+) (.*)$/.exec(line) ?? []
@@ -96,9 +104,9 @@ describe('Docker, without a container engine', () => {
     await until(() => sender.acknowledged.size, n => n > 10)
     await sender.stop()
     await sending
-    const inside = lines.filter(line => line.includes(' exec ')).map(line => line.replace(/^docker .* exec (?:-T )?node-red /, `cd ${place}; `))
+    const inside = lines.filter(line => line.includes(' exec ')).map(line => within(line.replace(/^docker .* exec (?:-T )?node-red /, ''), root))
     assert.equal(inside.length, 2)
-    const answers = await Promise.all(inside.map(async line => await shell.run(within(line, root).replace('> metrics', `> ${shell.home}/metrics`))))
+    const answers = await Promise.all(inside.map(async line => await shell.run(`cd ${place}\n${line.replace('> metrics', '> ~/metrics')}`)))
     assert.match(answers[0] ?? '', /^metrics +\d+$/m)
     assert.match(await shell.run('gunzip --stdout ~/metrics.ndjson.gz'), /"sensor-1"/)
     await shell.run(`cd ${place}; node -e "require('pg')"`)
@@ -109,7 +117,6 @@ describe('Docker, without a container engine', () => {
   })
 
   test('the compose files name what there is', async () => {
-    type Service = { build?: { context: string, dockerfile: string }, volumes?: string[], ports?: string[], environment?: Record<string, string>, healthcheck?: { test: string[] }, stop_grace_period?: string }
     const files = ['compose.yaml', 'compose.postgresql.yaml']
     const [first, second] = await Promise.all(files.map(async file => yaml.load(await readFile(join(folder, file), 'utf8')) as { services: Record<string, Service>, volumes: Record<string, null> }))
     const services = { ...first?.services, ...second?.services }
