@@ -6,11 +6,11 @@ import { join } from 'node:path'
 import { hostname } from 'node:os'
 import { describe, test, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
+import { startBroker } from '../helpers/agent-broker.ts'
 import { until } from '../helpers/events.ts'
 import { freePort, nodeFor, packageDir, packageName, skipWithoutNodeRed } from '../helpers/node-red.ts'
 import { cloneIsHere, openPage, openShell, withoutPrograms } from '../helpers/pages.ts'
 import { offerBuiltSqlite3 } from '../helpers/tarball.ts'
-import { startBroker } from '../lib/agent/broker.ts'
 
 const page = await openPage('systemd.md')
 const run = promisify(execFile)
