@@ -10,7 +10,7 @@ import { node24, prepare, root } from './setup.mjs'
 /** ms without a change after which what was saved is built: editors and `git` write many files at once. */
 const pause = 300
 
-prepare()
+await prepare()
 makeHome()
 const editors = await serveEditors()
 let nodeRed = start()

@@ -3,13 +3,21 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join, resolve } from 'node:path'
+import { translated } from './flow-texts.mjs'
 import { memoryFlags, node24, root } from './setup.mjs'
+import { language, locale } from './texts.mjs'
 
 export const port = process.env.PORT || '1880'
-export const mqttPort = process.env.MQTT_PORT || '8083'
 export const home = resolve(process.env.PLATZIVERSE_HOME || join(root, '.node-red'))
+const flowFile = join(home, 'flows.json')
+/** The broker of "Monitor agents". */
+const brokerId = '00c5546d19359103'
+const usualPort = '8083'
 
-/** Makes the user directory; files that are there already stay as they are. */
+/**
+ * Makes the user directory; files that are there already stay as they are, but for the ports in the flow, which are those of this start.
+ * @returns the port of the flow's broker; undefined: it was taken out, or disabled
+ */
 export function makeHome () {
   const modules = join(home, 'node_modules', '@platziverse')
   const link = join(modules, 'node-red-platziverse')
@@ -23,12 +31,16 @@ export function makeHome () {
 module.exports = {
   uiHost: '127.0.0.1',
   uiPort: process.env.PORT || 1880,
-  flowFile: 'flows.json'
+  flowFile: 'flows.json',
+  lang: process.env.PLATZIVERSE_LANG,
+  // Without the dialogs that would cover the flow at the first start: the tour, and the question about update checks.
+  telemetry: { enabled: false, updateNotification: false },
+  editorTheme: { tours: false }
 }
 `)
   const flow = JSON.parse(readFileSync(join(root, 'flows', 'Monitor agents.json'), 'utf8'))
-  for (const node of flow) if (node.type === 'platziverse-broker') node.port = '${MQTT_PORT}'
-  writeOnce('flows.json', JSON.stringify(flow, null, 2) + '\n')
+  writeOnce('flows.json', JSON.stringify(translated(flow, language), null, 4) + '\n')
+  return setPorts()
 }
 
 function writeOnce (name, text) {
@@ -36,26 +48,54 @@ function writeOnce (name, text) {
   if (!existsSync(file)) writeFileSync(file, text)
 }
 
+/** Gives the broker the port of `MQTT_PORT`, if there is one, and names the broker's port and the editor's in the comments beside it. */
+function setPorts () {
+  const saved = readFileSync(flowFile, 'utf8')
+  const flow = JSON.parse(saved)
+  const broker = flow.find(({ id }) => id === brokerId)
+  if (broker === undefined || broker.d === true || flow.some(({ id, disabled }) => id === broker.z && disabled === true)) return undefined
+  const before = isPort(broker.port) ? String(broker.port) : usualPort
+  const wished = process.env.MQTT_PORT || before
+  // Whoever asked for it is told.
+  if (!isPort(wished) || !isPort(port)) return wished
+  broker.port = Number(wished)
+  const renamed = (text = '') => text
+    .replace(new RegExp(`\\b${before}\\b`, 'g'), wished)
+    .replace(/http:\/\/127\.0\.0\.1:\d+\//g, `http://127.0.0.1:${port}/`)
+  for (const node of flow) if (node.type === 'comment' && node.z === broker.z) Object.assign(node, { name: renamed(node.name), info: renamed(node.info) })
+  if (JSON.stringify(flow) !== JSON.stringify(JSON.parse(saved))) writeFileSync(flowFile, JSON.stringify(flow, null, 4) + '\n')
+  return wished
+}
+
+export function isPort (value) {
+  return /^\d+$/.test(value) && value >= 1 && value <= 65_535
+}
+
 /** @param settings overwrite those of the user directory, by their paths: see `node-red --help`, `-D` */
 export function startNodeRed (settings = {}) {
   const overwritten = Object.entries(settings).flatMap(([path, value]) => ['-D', `${path}=${JSON.stringify(value)}`])
   return spawn(node24, [...memoryFlags, join(root, 'node_modules', 'node-red', 'red.js'), '--userDir', home, ...overwritten], {
     cwd: home,
-    env: { ...process.env, PORT: port, MQTT_PORT: mqttPort },
+    env: { ...process.env, PORT: port, PLATZIVERSE_LANG: locale },
     stdio: ['ignore', 'inherit', 'inherit']
   })
 }
 
-/** Resolves with true once something listens on the port of this machine, and with false when Node-RED ended before. */
-export async function answers (port, nodeRed) {
-  while (nodeRed.exitCode === null && nodeRed.signalCode === null) {
-    const open = await new Promise(resolve => {
-      const socket = connect({ host: '127.0.0.1', port: Number(port) }, () => resolve(true))
-      socket.on('error', () => resolve(false))
-      socket.on('connect', () => socket.destroy())
-    })
-    if (open) return true
+/** Resolves with true once something listens on the port of this machine, and with false when Node-RED ended before, or `patience` ms. */
+export async function answers (port, nodeRed, patience = Infinity) {
+  const until = Date.now() + patience
+  while (nodeRed.exitCode === null && nodeRed.signalCode === null && Date.now() < until) {
+    if (await isOpen(port)) return true
     await new Promise(resolve => setTimeout(resolve, 200))
   }
   return false
+}
+
+/** Whether something listens on the port of this machine. */
+export function isOpen (port) {
+  return new Promise(resolve => {
+    const socket = connect({ host: '127.0.0.1', port: Number(port) }, () => resolve(true))
+    socket.on('error', () => resolve(false))
+    socket.on('connect', () => socket.destroy())
+  })
 }

@@ -1,8 +1,9 @@
 // What `npm start` and `npm test` share. Plain JavaScript: it runs before anything is installed, on any Node from 20.19.
-import { spawnSync } from 'node:child_process'
-import { existsSync, statSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { text } from './texts.mjs'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -16,13 +17,52 @@ export const node24 = join(root, 'node_modules', '.bin', process.platform === 'w
  */
 export const memoryFlags = ['--no-allocation-site-pretenuring', '--max-semi-space-size=24', '--heap-growing-percent=40']
 
-/** Install what package-lock.json asks for, unless that was done already, and build. Ends the process when a step fails. */
-export function prepare () {
+/** What the build reads. */
+const sources = ['lib', 'nodes', 'icons', 'flows', 'docs/openapi.json', 'scripts/build.ts', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json']
+/** ms between two signs of life of a step that takes long. */
+const signEvery = 15_000
+
+/** Install what package-lock.json asks for, and build, unless that was done already. Ends the process when a step fails. */
+export async function prepare () {
   const installed = join(root, 'node_modules', '.package-lock.json')
   if (!existsSync(installed) || statSync(installed).mtimeMs < statSync(join(root, 'package-lock.json')).mtimeMs) {
-    run('npm', ['install', '--no-audit', '--no-fund'])
+    // Not the warnings: one of them says that Node-RED 5 does not run on the Node that npm runs on, and it need not.
+    await step(text.install, 'npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'])
   }
-  run('npm', ['run', '--silent', 'build'])
+  if (!isBuilt()) await step(text.build, 'npm', ['run', '--silent', 'build'])
+}
+
+/** Whether nothing changed since the last build, whose last step makes the examples. */
+function isBuilt () {
+  const built = join(root, 'examples')
+  return existsSync(built) && newestOf(sources.map(path => join(root, path))) < statSync(built).mtimeMs
+}
+
+/** When the newest of these files and folders, and of what is in them, was changed; a folder also changes when a file of it goes. */
+function newestOf (paths) {
+  return Math.max(0, ...paths.filter(existsSync).map(path => {
+    const { mtimeMs } = statSync(path)
+    return statSync(path).isDirectory() ? Math.max(mtimeMs, newestOf(readdirSync(path).map(name => join(path, name)))) : mtimeMs
+  }))
+}
+
+/** Runs a command, and says what it is, that it still runs, and how long it took. Ends the process when it fails. */
+async function step (name, command, args) {
+  const since = Date.now()
+  const time = () => `${((Date.now() - since) / 1000).toFixed(0)} s`
+  console.log(`${name}…`)
+  const signs = setInterval(() => { console.log(`  ${time()}…`) }, signEvery)
+  const child = spawn(command, args, { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' })
+  const status = await new Promise(resolve => {
+    child.once('error', error => {
+      console.error(`${command}: ${error.message}`)
+      resolve(1)
+    })
+    child.once('exit', code => { resolve(code ?? 1) })
+  })
+  clearInterval(signs)
+  console.log(`  ${status === 0 ? text.done(time()) : text.failed(time())}`)
+  if (status !== 0) process.exit(status)
 }
 
 export function run (command, args, env = {}) {

@@ -1,20 +1,31 @@
 // `npm start`: Node-RED 5 with this package, the flow "Monitor agents" deployed, in a user directory of its own.
-import { answers, makeHome, mqttPort, port, startNodeRed } from './node-red.mjs'
+import { answers, makeHome, port, startNodeRed } from './node-red.mjs'
+import { portProblems } from './ports.mjs'
 import { prepare } from './setup.mjs'
+import { text } from './texts.mjs'
 
-prepare()
-makeHome()
+/** ms that the broker may take longer than the editor. */
+const brokerPatience = 30_000
+
+const mqttPort = makeHome()
+const problems = await portProblems(port, mqttPort)
+if (problems.length > 0) {
+  for (const problem of problems) console.error(problem)
+  process.exit(1)
+}
+await prepare()
+
+console.log(`${text.start}…`)
 const nodeRed = startNodeRed()
 nodeRed.on('exit', (code, signal) => { process.exitCode = code ?? (signal === null ? 1 : 0) })
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => nodeRed.kill(signal))
 
-const open = await Promise.all([answers(port, nodeRed), answers(mqttPort, nodeRed)])
-if (open.every(Boolean)) {
-  console.log(`
-  Editor   http://127.0.0.1:${port}/
-  Broker   mqtt://127.0.0.1:${mqttPort}
-
-  Listen   mosquitto_sub -p ${mqttPort} -t 'agent/#' -v
-  Stop     Ctrl+C
-`)
+if (await answers(port, nodeRed)) {
+  const hasBroker = mqttPort !== undefined && await answers(mqttPort, nodeRed, brokerPatience)
+  const lines = [
+    [text.editor, `http://127.0.0.1:${port}/`],
+    ...hasBroker ? [[text.broker, `mqtt://127.0.0.1:${mqttPort}`], [text.listen, `mosquitto_sub -p ${mqttPort} -t 'agent/#' -v`]] : [],
+    [text.stop, 'Ctrl+C']
+  ]
+  console.log(`\n${lines.map(([name, what]) => `  ${name.padEnd(9)} ${what}\n`).join('')}`)
 }
