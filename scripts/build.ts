@@ -20,6 +20,8 @@ for (const [node, entry] of Object.entries(manifest['node-red'].nodes)) {
   await writeFile(join(target, `${node}.html`), parts.join('\n'))
 
   await replace(join(source, 'locales'), join(target, 'locales'))
+  // Where Node-RED looks for `es-MX`, and for `LANG=es_MX.UTF-8`.
+  for (const [locale, language] of [['es-ES', 'es'], ['pt-BR', 'pt']] as const) await replace(join(source, 'locales', locale), join(target, 'locales', language))
   // Only the node's own icon: Node-RED would list every icon once for each folder it is found in.
   await rm(join(target, 'icons'), { recursive: true, force: true })
   await cp(join(root, 'icons', `${node}.svg`), join(target, 'icons', `${node}.svg`))
