@@ -9,8 +9,10 @@ export type Publications = { ok: true, publications: TopicAndPayload[] } | { ok:
 /**
  * What to publish for one message.
  * @param template topic to publish to instead of the message's own; with `{type}` in it each metric is published alone
+ * @param isValue whether only metrics are published, each as its value alone
  */
-export function publicationsOf (topic: unknown, payload: unknown, template: string): Publications {
+export function publicationsOf (topic: unknown, payload: unknown, template: string, isValue = false): Publications {
+  if (isValue && !template.includes('{type}')) return refuse(`The template ${template} needs {type}: a value alone does not say of which metric it is.`)
   if (template === '') return checked([{ topic: topic as string, payload }])
   if (!template.includes('{')) return checked([{ topic: template, payload }])
   const parsed = parse(topic, payload, Date.now())
@@ -18,11 +20,12 @@ export function publicationsOf (topic: unknown, payload: unknown, template: stri
   const [bad] = parsed.bad
   if (bad !== undefined) return refuse(`The template ${template} needs a message of the contract: ${bad.detail}`)
   const { message } = parsed
+  if (isValue && message.kind !== 'message') return checked([])
   const filled = fillTemplate(template, message)
   if (!filled.ok) return refuse(filled.detail)
   if (message.kind !== 'message' || !template.includes('{type}')) return checked(filled.topics.map(topic => ({ topic, payload: message.payload })))
   const { metrics } = message.payload
-  return checked(filled.topics.map((topic, i) => ({ topic, payload: { ...message.payload, metrics: [metrics[i]] } })))
+  return checked(filled.topics.map((topic, i) => ({ topic, payload: isValue ? String(metrics[i]?.value) : { ...message.payload, metrics: [metrics[i]] } })))
 }
 
 function checked (candidates: TopicAndPayload[]): Publications {

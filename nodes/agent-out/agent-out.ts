@@ -1,13 +1,17 @@
 import type { NodeDef } from 'node-red'
+import type { OutgoingPublication } from '../../lib/broker/publication.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
 import { originOf, type Delivery } from '../../lib/intake/pending-deliveries.ts'
 import { encodePayload, publicationsOf, type TopicAndPayload } from '../../lib/messages/publications.ts'
+import { agentStatesOf, dropAgentStates, type StateChange } from '../../lib/registry/agent-states.ts'
+import { onAgentForgotten } from '../../lib/registry/forgotten-agents.ts'
 import { findBroker } from '../../lib/registry/registry.ts'
 import { messageArrived } from '../../lib/registry/travel.ts'
 import { watchFlows } from '../shared/broker.ts'
+import { tellPlainly } from '../shared/plain-errors.ts'
 import type { RED, RedMessage, RedNode } from '../shared/red.ts'
-import { bad, good, liveStatus } from '../shared/status.ts'
-import type { AgentOutConfig } from './config.ts'
+import { bad, good, liveStatus, problemText } from '../shared/status.ts'
+import { valueTopic, type AgentOutConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
 
 /** ms until the first status: the broker's node may be made after this one. */
@@ -19,19 +23,24 @@ export default function (RED: RED): void {
 
   function AgentOutNode (this: RedNode, saved: NodeDef & AgentOutConfig): void {
     RED.nodes.createNode(this, saved)
+    tellPlainly(RED, this)
     const config = upgrade(saved)
     const qos = Number(config.qos) === 0 ? 0 : Number(config.qos) === 2 ? 2 : 1
     const retain = config.retain === true
+    const isValue = config.payload === 'value'
+    const template = config.topic || (isValue ? valueTopic : '')
+    const states = config.status === true ? agentStatesOf(this.id) : undefined
     let sent = 0
 
     this.on('input', (msg: RedMessage, _send, done) => {
       messageArrived(msg._msgid)
       const broker = config.broker ? findBroker(config.broker) : undefined
       if (broker === undefined) return done(new PlatziverseError('BROKER_MISSING', 'No broker is chosen.'))
-      const publications = publicationsOf(msg.topic, msg.payload, config.topic)
+      const publications = publicationsOf(msg.topic, msg.payload, template, isValue)
       if (!publications.ok) return done(publications.error)
       const count = publications.publications.length
-      if (!broker.hasSubscribers && !retain) {
+      const change = states?.changeBy(msg.topic, msg.payload)
+      if (!broker.hasSubscribers && !retain && change === undefined) {
         sent += count
         return done()
       }
@@ -39,21 +48,37 @@ export default function (RED: RED): void {
       const publish = async ({ topic, payload }: TopicAndPayload): Promise<void> => {
         await broker.publish({ topic, payload: encodePayload(payload), qos, retain }, origin)
       }
-      Promise.all(publications.publications.map(publish)).then(() => {
+      const published = publications.publications.map(publish)
+      if (change !== undefined) published.push(broker.publish(retained(change), origin).catch((error: unknown) => {
+        // The agent's next message publishes it again.
+        states?.forget(change.uuid)
+        throw error
+      }))
+      Promise.all(published).then(() => {
         sent += count
         done()
       }, done)
     })
 
+    const end = states && onAgentForgotten(uuid => {
+      // Nobody waits for it; a broker that is away has nothing retained.
+      if (config.broker) findBroker(config.broker).publish(retained(states.forget(uuid))).catch(() => undefined)
+    })
     const status = liveStatus(this, () => {
-      if (!config.broker || findBroker(config.broker).listener.state === 'closed') return bad('BROKER_MISSING')
+      if (!config.broker || findBroker(config.broker).listener.state === 'closed') return bad(problemText(RED, 'BROKER_MISSING'))
       return good(RED._('agent-out.status.sent', { count: sent }))
     }, firstStatus)
-    this.on('close', (done: () => void) => {
+    this.on('close', (removed: boolean, done: () => void) => {
+      end?.()
+      if (removed) dropAgentStates(this.id)
       status.close()
       done()
     })
   }
 
   RED.nodes.registerType('agent-out', AgentOutNode)
+}
+
+function retained ({ topic, payload }: StateChange): OutgoingPublication {
+  return { topic, payload, qos: 1, retain: true }
 }

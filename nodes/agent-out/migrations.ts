@@ -1,5 +1,7 @@
-import { upgradeBy } from '../shared/migrations.ts'
+import { adds, upgradeBy } from '../shared/migrations.ts'
 import { agentOutDefaults } from './config.ts'
 
 /** The node as any version saved it, as it is saved today. */
-export const upgrade = upgradeBy(agentOutDefaults, [])
+export const upgrade = upgradeBy(agentOutDefaults, [
+  { to: '0.2.0', migrate: adds({ payload: 'message', status: false }) }
+])

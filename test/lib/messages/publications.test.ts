@@ -67,3 +67,11 @@ test('a fingerprint is a whole number below 2^48, and tells payloads apart', () 
   assert.equal(fingerprint(Buffer.from(JSON.stringify(payload))), one)
   assert.notEqual(fingerprint(JSON.stringify({ ...payload, timestamp: 6 })), one)
 })
+
+test('as values, each metric goes out alone and as text, and the other kinds do not', () => {
+  const values = publicationsOf('agent/message', { agent, metrics: [{ type: 't', value: 21.5 }, { type: 'on', value: false }, { type: 'door', value: 'open' }] }, 'agent/{uuid}/{type}', true)
+  assert.deepEqual(values, { ok: true, publications: [{ topic: 'agent/a1/t', payload: '21.5' }, { topic: 'agent/a1/on', payload: 'false' }, { topic: 'agent/a1/door', payload: 'open' }] })
+  assert.deepEqual(publicationsOf('agent/connected', { agent }, 'agent/{uuid}/{type}', true), { ok: true, publications: [] })
+  const refused = publicationsOf('agent/message', payload, 'fixed', true)
+  assert.match(refused.ok ? '' : refused.error.message, /PUBLISH_TOPIC_INVALID: The template fixed needs \{type\}/)
+})
