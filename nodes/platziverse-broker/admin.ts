@@ -4,6 +4,7 @@ import { formatRulesFile, parseRulesFile } from '../../lib/broker/access/rules-f
 import { PlatziverseError } from '../../lib/errors.ts'
 import { serveAdmin } from '../shared/admin.ts'
 import type { RED } from '../shared/red.ts'
+import { networkAddresses } from './addresses.ts'
 
 /**
  * What the form asks of the runtime, below `platziverse/broker/` of the admin API (see shared/admin.ts):
@@ -12,6 +13,7 @@ import type { RED } from '../shared/red.ts'
  * - `users/parse` `{text}` → `{users, problems}`, of a Mosquitto password file
  * - `rules/parse` `{text}` → `{rules, problems}`, of a Mosquitto ACL file
  * - `rules/format` `{rules}` → `{text}`
+ * - `addresses` → `{addresses}`, under which devices reach this machine
  *
  * A problem is `{line, problem, text}`, in a password file with a `username`: the key of the form's text, and the English sentence.
  */
@@ -21,6 +23,7 @@ export function registerAdmin (RED: RED): void {
       permission: 'write',
       answer: async ({ password }) => ({ hash: await hashPassword(checkPassword(password)) })
     },
+    'addresses': { permission: 'read', answer: () => ({ addresses: networkAddresses() }) },
     'users/parse': { permission: 'write', answer: ({ text }) => parsePasswordFile(checkText(text)) },
     'rules/parse': { permission: 'write', answer: ({ text }) => parseRulesFile(checkText(text)) },
     'rules/format': {

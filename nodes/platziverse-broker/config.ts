@@ -56,6 +56,13 @@ export interface SavedRule {
   topic: string
 }
 
+/** An address under which devices reach this machine. */
+export interface NetworkAddress {
+  address: string
+  /** What the system calls the network, such as `eth0`. */
+  network: string
+}
+
 export interface BrokerCredentials {
   /** JSON: an array of `{username, hash}`, the hashes made by `POST /platziverse/broker/hash`. */
   users?: string

@@ -5,6 +5,7 @@ import type { List } from '../shared/editor/list.ts'
 import { RED, registerNode, type EditorNode } from '../shared/editor/red.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
 import { brokerDefaults as defaults, type BrokerConfig, type SavedListener } from './config.ts'
+import { prepareAddresses } from './editor/addresses.ts'
 import { isOpen, text, type BrokerNode } from './editor/form.ts'
 import { limitProblems, prepareLimits } from './editor/limits.ts'
 import { hasTls, listenerProblems, prepareListeners, type ListenerProblem } from './editor/listeners.ts'
@@ -65,6 +66,7 @@ function prepare (node: BrokerNode): void {
   const listeners = prepareListeners(node, value => problemsOf(node, value), () => { $('#node-input-tls').trigger('change') })
   parts = { listeners, users, rules: prepareRules(node), limits: prepareLimits(node) }
 
+  const showAddresses = prepareAddresses()
   const show = () => {
     const anonymous = box.prop('checked') === true
     const byFlow = isByFlow(node)
@@ -76,6 +78,7 @@ function prepare (node: BrokerNode): void {
     $('#platziverse-broker-closed').toggle(!known && !anonymous)
     const address = String(host.val() ?? '').trim()
     const port = String($('#node-input-port').val() ?? '').trim() || String(defaults.port)
+    showAddresses({ host: address, port, isOpen: anonymous || known })
     $('#platziverse-broker-in-clear').toggle(known && !anonymous && (address === '' || !isOfThisMachine(address)))
       .find('span').text(text('platziverse-broker.form.inClear', { host: address || text('platziverse-broker.form.hostOpen'), port }))
     host.attr('placeholder', anonymous || known ? text('platziverse-broker.form.hostOpen') : text('platziverse-broker.form.hostClosed'))

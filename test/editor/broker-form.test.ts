@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Locator, Page } from 'playwright-core'
 import { verifyPassword } from '../../lib/broker/access/passwords.ts'
+import { networkAddresses } from '../../nodes/platziverse-broker/addresses.ts'
 import type { BrokerConfig } from '../../nodes/platziverse-broker/config.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { flawsOf, flow, looks, openTab, runningNodeRed, shoot, skipWithoutEditor, tlsConfig } from '../helpers/forms.ts'
@@ -18,6 +19,28 @@ type Tab = typeof tabs[number]
 for (const version of [5, 4] as const) {
   describe(`the broker's form in Node-RED ${version}`, { skip: skipWithoutEditor(version) }, () => {
     const nodeRed = runningNodeRed(version)
+
+    test('says which address to write into a device, and what large limits are', () => nodeRed.withEditor({ flows: [flow, { ...before01, port: 8083 }] }, async editor => {
+      const { page } = editor
+      await editor.edit(id)
+      const reach = page.locator('#platziverse-broker-addresses')
+      assert.equal((await reach.innerText()).trim(), 'Programs of this machine connect to 127.0.0.1, port 8083.')
+      await page.locator('#node-input-anonymous').check()
+      const addresses = networkAddresses().map(({ address, network }) => `${address} (${network})`).join(', ')
+      if (addresses === '') await reach.waitFor({ state: 'hidden' })
+      else await page.waitForFunction(text => document.querySelector('#platziverse-broker-addresses')?.textContent?.trim() === text, `Devices connect to ${addresses}, port 8083.`)
+      await editor.fill('#node-input-host', '192.0.2.9')
+      await editor.fill('#node-input-port', '1883')
+      assert.equal((await reach.innerText()).trim(), 'Devices connect to 192.0.2.9, port 1883.')
+      await shoot(page, `broker-addresses-${version}`)
+      await open(page, 'limits')
+      const unitOf = async (name: string) => (await page.locator(`.form-row:has(#platziverse-broker-limit-${name}) > span`).innerText()).trim()
+      assert.deepEqual(await Promise.all(['packetBytes', 'byteRate', 'sessionExpiry', 'packetTimeout', 'keepalive', 'sessions'].map(unitOf)),
+        ['bytes (2 MiB)', 'bytes a second (16 MiB/s)', 'seconds (7 days)', 'seconds (1 minute)', 'seconds', 'at one time'])
+      await page.locator('#platziverse-broker-limit-packetBytes').fill('1572864')
+      assert.equal(await unitOf('packetBytes'), 'bytes (1.5 MiB)')
+      await editor.cancel()
+    }))
 
     test('keeps what every tab says, and no password in clear', () => nodeRed.withEditor({ flows: [flow, tlsConfig, before01] }, async editor => {
       const { page } = editor

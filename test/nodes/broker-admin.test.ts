@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
+import type { NetworkInterfaceInfo } from 'node:os'
 import { after, before, mock, test } from 'node:test'
 import helper from 'node-red-node-test-helper'
 import { verifyPassword } from '../../lib/broker/access/passwords.ts'
 import { errorHelp } from '../../lib/errors.ts'
+import { networkAddresses } from '../../nodes/platziverse-broker/addresses.ts'
 import { registerAdmin } from '../../nodes/platziverse-broker/admin.ts'
 import type { RED } from '../../nodes/shared/red.ts'
 import { loadNodes } from '../helpers/loaded-nodes.ts'
@@ -38,7 +40,16 @@ async function post (path: string, body: unknown): Promise<{ status: number, bod
 }
 
 test('the endpoints are registered once, however often the module is loaded', () => {
-  assert.deepEqual(registered, [4, 0])
+  assert.deepEqual(registered, [5, 0])
+})
+
+test('the addresses under which devices reach this machine: its networks first, those of containers last, none of its own', async () => {
+  const { status, body } = await post('addresses', {})
+  assert.equal(status, 200)
+  assert.deepEqual(body['addresses'], networkAddresses())
+  const info = (address: string, internal = false) => ({ address, internal, family: address.includes(':') ? 'IPv6' : 'IPv4', netmask: '', mac: '', cidr: null }) as NetworkInterfaceInfo
+  const found = networkAddresses({ lo: [info('127.0.0.1', true)], docker0: [info('172.17.0.1')], wlan0: [info('fe80::1'), info('2001:db8::7'), info('192.0.2.7')], none: undefined })
+  assert.deepEqual(found, [{ address: '192.0.2.7', network: 'wlan0' }, { address: '2001:db8::7', network: 'wlan0' }, { address: '172.17.0.1', network: 'docker0' }])
 })
 
 test('a password is hashed, each time with a salt of its own', async () => {

@@ -5,6 +5,7 @@ import { numberProblem } from '../../shared/editor/validate.ts'
 import type { BrokerConfig } from '../config.ts'
 import { upgrade } from '../migrations.ts'
 import { text, type BrokerNode } from './form.ts'
+import { inLargeUnits } from './large-units.ts'
 
 type Unit = 'clients' | 'aSecond' | 'bytesASecond' | 'seconds' | 'bytes' | 'levels' | 'filters' | 'messages' | 'agents'
 
@@ -37,6 +38,13 @@ const units: Record<LimitName, Unit> = {
 }
 const names = Object.keys(units) as LimitName[]
 
+/** The unit, and beside it a large value in one that people read, such as 2 MiB or 7 days. */
+function unitText (unit: Unit, value: string | number): string {
+  const name = text(`platziverse-broker.unit.${unit}`)
+  const also = inLargeUnits(unit, Number(value), document.documentElement.lang || 'en')
+  return also === undefined ? name : text('platziverse-broker.unit.also', { unit: name, value: also })
+}
+
 /** What is wrong with a limit; empty: the default. */
 function limitProblem (name: LimitName, value: unknown): string | undefined {
   if (value === undefined || value === '') return undefined
@@ -54,7 +62,8 @@ export function prepareLimits (node: BrokerNode): Part {
     const label = text(`platziverse-broker.limit.${name}`)
     const field = input(saved[name], label).attr({ id, placeholder: limitDefaults[name] })
     const unit = units[name]
-    const shown = $('<span>').text(text(`platziverse-broker.unit.${unit}`))
+    const shown = $('<span>')
+    field.on('input change', () => { shown.text(unitText(unit, valueOf(field) || limitDefaults[name])) }).trigger('change')
     $('<div class="form-row">').append($('<label>').attr('for', id).text(label), field, ' ', shown).appendTo('#platziverse-broker-limits')
     return { name, field }
   })
