@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { extname, resolve } from 'node:path'
 import { parseArgs, type ParseArgsConfig } from 'node:util'
@@ -35,6 +35,7 @@ Usage: platziverse-store <command> [options]
   --tls                    use TLS with servers
   --ca <file>              … and trust the authority in this PEM file
   --resume                 export: continue a file that was not finished
+  --force                  export: replace a file that is there
   --quiet                  show no progress
   --version                print the version
   --help                   print this
@@ -47,6 +48,7 @@ const options = {
   tls: { type: 'boolean' },
   ca: { type: 'string' },
   resume: { type: 'boolean' },
+  force: { type: 'boolean' },
   quiet: { type: 'boolean' },
   version: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' }
@@ -70,7 +72,8 @@ try {
   else if (rest.length > 0) throw invalid(`${rest.join(' ')} is too much.`)
   else await run(command, file, values)
 } catch (error) {
-  console.error(reasonOf(error))
+  // What the errors of a running store end with: this command has ended.
+  console.error(reasonOf(error).replace(/(?: Nothing is lost; t| T)he store keeps trying\.$/, ''))
   process.exitCode = error instanceof PlatziverseError && ['TRANSFER_OPTION_INVALID', 'STORE_OPTION_INVALID'].includes(error.code) ? 2 : 1
 }
 
@@ -111,6 +114,9 @@ async function run (command: string | undefined, file: string | undefined, value
         refuseMissing(database)
         if ('filename' in database && resolve(file) === database.filename) throw invalid(`${file} is the database itself.`)
         const to = file === '/dev/stdout' ? standard : file
+        if (isFilled(to) && values.resume !== true && values.force !== true) {
+          throw invalid(`${file} is there already: replace it with --force, or go on at its end with --resume.`)
+        }
         const rows = await withDatabase(database, ({ knex }) => exportTo(knex, to, { format, resume: values.resume === true, progress: rows => { counter.add(rows) } }))
         counter.end()
         // Standard output is for the export alone.
@@ -127,7 +133,7 @@ async function run (command: string | undefined, file: string | undefined, value
         return
       }
       default:
-        throw invalid(`${command ?? 'Nothing'} is none of status, migrate, export, import; see --help.`)
+        throw invalid(`${command === undefined ? 'Say what to do' : `There is no command ${JSON.stringify(command)}`}: status, migrate, export or import; see --help.`)
     }
   } finally {
     counter.end()
@@ -137,6 +143,12 @@ async function run (command: string | undefined, file: string | undefined, value
 /** Opening it would make the file, and an empty database would pass for the one that was meant. */
 function refuseMissing (database: DatabaseOptions): void {
   if ('filename' in database && !existsSync(database.filename)) throw invalid(`${database.filename} is not there.`)
+}
+
+/** Whether there is such a file, with something in it. */
+function isFilled (file: string): boolean {
+  const stats = file === standard ? undefined : statSync(file, { throwIfNoEntry: false })
+  return stats?.isFile() === true && stats.size > 0
 }
 
 async function printStatus (knex: Knex): Promise<void> {

@@ -166,6 +166,29 @@ test('the command says what it did, and what is wrong without the password', asy
   assert.match(wrong.stderr, /TRANSFER_OPTION_INVALID: oracle:/)
   assert.doesNotMatch(wrong.stderr, /secret/)
   assert.equal((await failed('import', join(place, 'missing.ndjson'))).code, 1)
+  assert.match((await failed()).stderr, /^TRANSFER_OPTION_INVALID: Say what to do: status, migrate, export or import; see --help\./)
+  assert.match((await failed('fly')).stderr, /There is no command "fly": status, migrate, export or import/)
+})
+
+test('the command that ended does not say that it goes on', async t => {
+  const file = join(await temporaryFolder(t), 'text.sqlite')
+  await writeFile(file, 'no database '.repeat(1000))
+  const { stderr } = await run(process.execPath, [command, 'status', '--database', file]).then(() => assert.fail('it went well'), (error: { stderr: string }) => error)
+  assert.match(stderr, /^STORE_NOT_A_DATABASE: /)
+  assert.doesNotMatch(stderr, /keeps trying/)
+})
+
+test('an export replaces a file only when it is told to', async t => {
+  const { place, filename } = await filled(t, 30)
+  const file = join(place, 'precious.csv')
+  const exported = (...args: string[]) => run(process.execPath, [command, 'export', file, '--database', filename, ...args])
+  await writeFile(file, 'precious')
+  const { code, stderr } = await exported().then(() => assert.fail('it went well'), (error: { code: number, stderr: string }) => error)
+  assert.deepEqual([code, await readFile(file, 'utf8')], [2, 'precious'])
+  assert.match(stderr, /precious\.csv is there already: replace it with --force/)
+  assert.match((await exported('--force')).stdout, /^51 lines written/)
+  await writeFile(file, '')
+  assert.match((await exported()).stdout, /^51 lines written/, 'an empty file is none')
 })
 
 test('a mistyped address is not taken for a file, and its password is not repeated', () => {
