@@ -5,12 +5,14 @@ import { test, type TestContext } from 'node:test'
 import knexFactory, { type Knex } from 'knex'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { hashPassword } from '../../lib/broker/access/passwords.ts'
+import { makeAuthority, withoutOpenssl } from '../helpers/certificates.ts'
 import { until } from '../helpers/events.ts'
+import { temporaryFolder } from '../helpers/folder.ts'
 import { exampleFlow } from '../helpers/main-flow.ts'
 import { reading } from '../helpers/messages.ts'
 import { freePort, packageDir, skipWithoutNodeRed, startNodeRed, type NodeRedVersion } from '../helpers/node-red.ts'
 
-interface Running { subscriber: MqttClient, heard: Map<string, string>, knex: Knex, sender: MqttClient }
+interface Running { heard: Map<string, string>, knex: Knex, sender: MqttClient }
 
 /** Runs an example in a real Node-RED, with its ports changed to free ones, and listens to everything on its broker. */
 async function runExample (t: TestContext, name: string, version: NodeRedVersion): Promise<Running> {
@@ -29,7 +31,7 @@ async function runExample (t: TestContext, name: string, version: NodeRedVersion
   await subscriber.subscribeAsync('#', { qos: 1 })
   const knex = knexFactory({ client: 'sqlite3', connection: { filename: join(nodeRed.userDir, 'platziverse.sqlite') }, useNullAsDefault: true })
   t.after(() => knex.destroy())
-  return { subscriber, heard, knex, sender: await connect() }
+  return { heard, knex, sender: await connect() }
 }
 
 const seriesOf = async (knex: Knex, uuid: string) => await knex('series').join('agents', 'agents.id', 'agent_id').where({ uuid }).pluck('type') as string[]
@@ -39,10 +41,11 @@ for (const version of [5, 4] as const) {
 
   test(`Monitor agents runs unchanged in Node-RED ${version}: its agent is stored, and heard by subscribers`, options, async t => {
     const { heard, knex, sender } = await runExample(t, 'Monitor agents', version)
-    const report = JSON.parse(await until(() => heard.get('agent/message'), text => text !== undefined, 20_000) as string)
+    const report = JSON.parse(await until(() => heard.get('agent/message'), text => text?.includes('cpuLoad') === true, 20_000) as string)
     const types = report.metrics.map(({ type }: { type: string }) => type)
     assert.ok(['cpuLoad', 'memoryUsedPercent', 'diskUsedPercent'].every(type => types.includes(type)), types.join())
-    assert.deepEqual((await seriesOf(knex, report.agent.uuid)).sort(), [...types].sort())
+    const series = await seriesOf(knex, report.agent.uuid)
+    assert.deepEqual(types.filter((type: string) => !series.includes(type)), [])
 
     await sender.publishAsync('agent/connected', JSON.stringify({ agent: { uuid: 'other' } }), { qos: 1 })
     await sender.publishAsync('agent/message', reading('other'), { qos: 1 })
@@ -52,26 +55,45 @@ for (const version of [5, 4] as const) {
     assert.deepEqual(await knex('agents').where('uuid', 'other').pluck('connected'), [0])
   })
 
-  test(`Use any MQTT client runs unchanged in Node-RED ${version}: every metric has its topic`, options, async t => {
+  test(`Use any MQTT client runs unchanged in Node-RED ${version}: every value has its topic, and the agent its state`, options, async t => {
     const { heard, knex } = await runExample(t, 'Use any MQTT client', version)
-    await until(() => [...heard.keys()], topics => topics.includes('agent/sensor-01/temperature') && topics.includes('agent/sensor-01/door'), 20_000)
+    await until(() => [...heard.keys()], topics => ['agent/sensor-01/temperature', 'agent/sensor-01/door', 'agent/message'].every(topic => topics.includes(topic)), 20_000)
     assert.deepEqual((await seriesOf(knex, 'sensor-01')).sort(), ['door', 'temperature'])
-    assert.equal(JSON.parse(heard.get('agent/sensor-01/door') ?? '').metrics[0].value, 'closed')
+    assert.equal(heard.get('agent/sensor-01/door'), 'closed')
+    assert.match(heard.get('agent/sensor-01/temperature') ?? '', /^[\d.]+$/)
+    assert.equal(heard.get('agent/sensor-01/status'), 'connected')
+    assert.equal(JSON.parse(heard.get('agent/message') ?? '').metrics.length, 2)
   })
 }
 
+/** Gives the listeners beside the first another port, on this machine alone. */
+function moveListeners (flow: Array<Record<string, unknown>>, port: number): void {
+  for (const node of flow) {
+    if (Array.isArray(node['listeners'])) node['listeners'] = (node['listeners'] as object[]).map(listener => ({ ...listener, host: '127.0.0.1', port }))
+  }
+}
+
 for (const version of [5, 4] as const) {
-  test(`Secure broker with users in Node-RED ${version}: sensors, an application and an operator do what its rules grant`, { timeout: 120_000, skip: skipWithoutNodeRed(version) }, async t => {
+  test(`Secure broker in Node-RED ${version}: agents report over TLS with a user, and everybody does what the rules grant`, { timeout: 120_000, skip: withoutOpenssl || skipWithoutNodeRed(version) }, async t => {
     const port = await freePort()
-    const names = ['sensor-1', 'sensor-2', 'application', 'operator']
+    const tlsPort = await freePort()
+    const names = ['sensor-1', 'sensor-2', 'application', 'operator', 'this-machine']
     const users = await Promise.all(names.map(async username => ({ username, hash: await hashPassword(`${username}!`) })))
-    const flow = await exampleFlow('Secure broker', { 'platziverse-broker': { port, host: '127.0.0.1', sys: 1, credentials: { users: JSON.stringify(users) } } })
+    const authority = makeAuthority(await temporaryFolder(t))
+    const { cert, key } = authority.issue('broker')
+    const flow = await exampleFlow('Secure broker', {
+      'platziverse-broker': { port, sys: 1, userCount: users.length, credentials: { users: JSON.stringify(users) } },
+      'platziverse-agent': { interval: 1, hasLogin: true, credentials: { user: 'this-machine', password: 'this-machine!' } },
+      'tls-config': { credentials: { certdata: cert, keydata: key, cadata: '', passphrase: '' } }
+    })
+    moveListeners(flow, tlsPort)
     const nodeRed = await startNodeRed({ version })
     t.after(() => nodeRed.stop())
     await nodeRed.deploy(flow)
     const heard: string[] = []
-    const [sensor, other, application, operator] = await Promise.all(names.map(async username => {
-      const connect = () => connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0, username, password: `${username}!` }).catch(() => undefined)
+    const [sensor, other, application, operator] = await Promise.all(names.slice(0, 4).map(async username => {
+      const options = { reconnectPeriod: 0, username, password: `${username}!`, ca: authority.cert, servername: 'localhost' }
+      const connect = () => connectAsync(`mqtts://127.0.0.1:${tlsPort}`, options).catch(() => undefined)
       const client = await until(connect, client => client !== undefined) as MqttClient
       t.after(() => { client.end(true) })
       client.on('message', (topic, payload) => { heard.push(`${username} heard ${topic} ${topic.startsWith('$SYS') ? '' : payload}`) })
@@ -81,14 +103,44 @@ for (const version of [5, 4] as const) {
     await sensor.subscribeAsync('config_change/sensor-1', { qos: 1 })
     await operator.subscribeAsync('$SYS/broker/clients/connected')
     await assert.rejects(other.subscribeAsync('config_change/sensor-1'))
+    await assert.rejects(other.subscribeAsync('agent/#'))
     await assert.rejects(application.subscribeAsync('$SYS/#'))
     await other.publishAsync('sensor_data/sensor-1', 'a lie', { qos: 1 })
     await sensor.publishAsync('config_change/sensor-1', 'a lie', { qos: 1 })
     await sensor.publishAsync('sensor_data/sensor-1', '21.5', { qos: 1 })
     await operator.publishAsync('config_change/sensor-1', 'interval=5', { qos: 1 })
-    await until(() => new Set(heard).size, size => size === 3)
+    await until(() => new Set(heard).size, size => size >= 3)
     assert.deepEqual([...new Set(heard)].sort(), ['application heard sensor_data/sensor-1 21.5', 'operator heard $SYS/broker/clients/connected ', 'sensor-1 heard config_change/sensor-1 interval=5'])
+
+    await application.subscribeAsync('agent/#', { qos: 1 })
+    await sensor.publishAsync('agent/message', reading('sensor-1', { agent: { uuid: 'sensor-1' } }), { qos: 1 })
+    await until(() => heard.some(line => line.startsWith('application heard agent/message') && line.includes('"sensor-1"')), Boolean)
+    const knex = knexFactory({ client: 'sqlite3', connection: { filename: join(nodeRed.userDir, 'platziverse.sqlite') }, useNullAsDefault: true })
+    t.after(() => knex.destroy())
+    assert.deepEqual((await seriesOf(knex, 'sensor-1')).sort(), ['cpu', 'on', 'state'])
+    // The agent of the flow logged in, too.
+    await until(async () => await knex('series').where({ type: 'cpuLoad' }).count({ n: '*' }).first() as { n: number }, row => row.n === 1, 20_000)
+    // Nobody else speaks for an agent.
+    await other.publishAsync('agent/message', reading('sensor-1', { agent: { uuid: 'sensor-1' }, metrics: [{ type: 'lie', value: 1 }] }), { qos: 1 })
+    assert.deepEqual((await seriesOf(knex, 'sensor-1')).sort(), ['cpu', 'on', 'state'])
     await assert.rejects(connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0 }))
+  })
+
+  test(`Secure broker in Node-RED ${version}, as it is imported: it says that a certificate is missing, and the rest runs`, { timeout: 120_000, skip: skipWithoutNodeRed(version) }, async t => {
+    const port = await freePort()
+    const flows = await exampleFlow('Secure broker', { 'platziverse-broker': { port } })
+    moveListeners(flows, await freePort())
+    const nodeRed = await startNodeRed({ version, flows })
+    t.after(() => nodeRed.stop())
+    await nodeRed.waitForLog(/\(BROKER_CERTIFICATE_MISSING\)/)
+    const connect = () => connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0 }).catch(() => undefined)
+    const sender = await until(connect, client => client !== undefined) as MqttClient
+    t.after(() => { sender.end(true) })
+    await sender.publishAsync('agent/message', reading('a1'), { qos: 1 })
+    await assert.rejects(sender.subscribeAsync('agent/#'), 'who has no user reads nothing')
+    const knex = knexFactory({ client: 'sqlite3', connection: { filename: join(nodeRed.userDir, 'platziverse.sqlite') }, useNullAsDefault: true })
+    t.after(() => knex.destroy())
+    assert.deepEqual((await seriesOf(knex, 'a1')).sort(), ['cpu', 'on', 'state'])
   })
 }
 
@@ -139,14 +191,21 @@ for (const version of [5, 4] as const) {
   })
 }
 
-test('example flows have only nodes of this package and of the core, and ids of their own', async () => {
+/** One database for all: Node-RED takes an equal one that is there already instead of importing a second. */
+const sharedDatabase = '906961032e715eb7'
+
+test('example flows have only nodes of this package and of the core, ids of their own, and one database', async () => {
   const own = Object.keys((await import('../../package.json', { with: { type: 'json' } })).default['node-red'].nodes)
-  const core = ['tab', 'comment', 'debug', 'inject', 'function', 'catch', 'http in', 'http response', 'mqtt-broker', 'mqtt in', 'mqtt out']
+  const core = ['tab', 'comment', 'debug', 'inject', 'function', 'catch', 'http in', 'http response', 'tls-config', 'mqtt-broker', 'mqtt in', 'mqtt out']
   const ids = new Set<string>()
   for (const file of await readdir(join(packageDir, 'flows'))) {
-    for (const { id, type } of await exampleFlow(file.replace(/\.json$/, ''))) {
+    for (const { id, type, ...saved } of await exampleFlow(file.replace(/\.json$/, ''))) {
       assert.ok(own.includes(type) || core.includes(type), `${file}: ${type}`)
       assert.match(id, /^[0-9a-f]{16}$/)
+      if (type === 'platziverse-database') {
+        assert.deepEqual({ id, ...saved }, { id: sharedDatabase, name: '', client: 'sqlite', filename: 'platziverse.sqlite' }, file)
+        continue
+      }
       assert.ok(!ids.has(id), `${id} is in two places`)
       ids.add(id)
     }

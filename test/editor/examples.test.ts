@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import type { Page } from 'playwright-core'
+import { runningNodeRed, shoot, skipWithoutEditor } from '../helpers/forms.ts'
+import { packageDir } from '../helpers/node-red.ts'
+
+/** A node on the canvas, by its edges. */
+interface Box { label: string, left: number, right: number, top: number, bottom: number, isComment: boolean }
+
+const labels = (await readdir(join(packageDir, 'flows'))).filter(file => file.endsWith('.json')).map(file => file.slice(0, -'.json'.length))
+/** What the palette and the sidebar leave of the window, in px. */
+const canvasWidth = 880
+/** Lines of a comment are at most so long. */
+const longestLine = 60
+
+describe('the examples in a window of 1,400 px', { skip: skipWithoutEditor(5) }, () => {
+  const { withEditor } = runningNodeRed(5)
+
+  for (const label of labels) {
+    test(`${label} fits, its nodes stand in columns, and none covers another`, () => withEditor({}, async editor => {
+      await editor.importExample(label)
+      await showFlow(editor.page, label)
+      const boxes = await boxesOf(editor.page)
+      // What was imported is said in front of the flow.
+      await editor.page.evaluate(() => { for (const notice of document.querySelectorAll('.red-ui-notification')) notice.remove() })
+      await shoot(editor.page, `example-${label}`)
+      assert.deepEqual(boxes.filter(({ right }) => right > canvasWidth).map(({ label }) => label), [])
+      const columns = new Map<number, number>()
+      for (const { left } of boxes) columns.set(left, (columns.get(left) ?? 0) + 1)
+      assert.ok(columns.size <= 5, `left edges: ${[...columns.keys()].join()}`)
+      for (const { label, isComment } of boxes) if (isComment) for (const line of label.split('\\n ')) assert.ok(line.length <= longestLine, line)
+      const covered = boxes.flatMap((a, i) => boxes.slice(i + 1).filter(b => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom).map(b => `${a.label} and ${b.label}`))
+      assert.deepEqual(covered, [])
+    }))
+  }
+
+  test('all together have one database', () => withEditor({}, async editor => {
+    for (const label of labels) await editor.importExample(label)
+    const databases = await editor.page.evaluate(() => {
+      const { RED } = globalThis as unknown as { RED: { nodes: { eachConfig (see: (node: { type: string, id: string }) => void): void } } }
+      const ids: string[] = []
+      RED.nodes.eachConfig(({ type, id }) => { if (type === 'platziverse-database') ids.push(id) })
+      return ids
+    })
+    assert.equal(databases.length, 1, databases.join())
+  }))
+})
+
+/** Waits until the nodes are drawn: only then are they as wide as their labels. */
+async function showFlow (page: Page, label: string): Promise<void> {
+  await page.locator('#red-ui-workspace-tabs .red-ui-tab-label', { hasText: label }).click()
+  await page.waitForFunction(label => {
+    const { RED } = globalThis as unknown as { RED: { nodes: { workspace (id: string): { label: string } | null }, workspaces: { active (): string } } }
+    return RED.nodes.workspace(RED.workspaces.active())?.label === label && document.querySelectorAll('#red-ui-workspace-chart .red-ui-flow-node-label').length > 0
+  }, label)
+}
+
+/** Of the nodes of the flow that is shown. */
+function boxesOf (page: Page): Promise<Box[]> {
+  return page.evaluate(() => {
+    interface Node { type: string, name?: string, z: string, x: number, y: number, w: number, h: number }
+    const { RED } = globalThis as unknown as { RED: { nodes: { eachNode (see: (node: Node) => void): void }, workspaces: { active (): string } } }
+    const boxes: Box[] = []
+    RED.nodes.eachNode(({ type, name, z, x, y, w, h }) => {
+      if (z !== RED.workspaces.active()) return
+      boxes.push({ label: name || type, left: x - w / 2, right: x + w / 2, top: y - h / 2, bottom: y + h / 2, isComment: type === 'comment' })
+    })
+    return boxes
+  })
+}
