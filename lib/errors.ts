@@ -7,7 +7,6 @@ export const errorHelp = {
   ADMIN_NOT_JSON: 'Send JSON, with the content type application/json.',
   AGENT_BUFFER_FULL: 'The agent was offline for longer than its buffer lasts: raise "buffer", or lower the reporting rate. For messages of other agents: during a deploy more than 8 MB of them were waiting.',
   AGENT_CLOSED: 'Give disconnect() more time, or find out why the broker does not acknowledge.',
-  AGENT_COMMANDS_REFUSED: 'Let the agent\'s user read config_change/{uuid} and config_change/all, and write config_change/{uuid}/state; or switch commands off. The agent reports as it was configured.',
   AGENT_METRIC_FAILED: 'Correct the value, or the function that measures it: it has to give a finite number, a boolean or a string of at most 1 KiB, in time. The other metrics were sent.',
   AGENT_OPTION_INVALID: 'Correct the named option.',
   AGENT_TAKEN_OVER: 'Most likely another agent runs with the same uuid: give each its own uuid or uuidFile. The agent keeps trying, less and less often.',
@@ -40,10 +39,6 @@ export const errorHelp = {
   BROKER_RULE_INVALID: 'Correct the named rule, and deploy. Until then clients may publish and read nothing.',
   BROKER_USERS_LOST: 'Restore flows_cred.json and its credentialSecret, or add the users in the broker\'s form again and deploy. Until then nobody gets in.',
   BROKER_USERS_INVALID: 'Open the broker\'s form, check its users, and deploy again. Until then nobody gets in with a password.',
-  COMMAND_INTERVAL_INVALID: 'Send the interval in ms. What was in force stays in force.',
-  COMMAND_INVALID: 'Send JSON such as {"interval": 60000, "metrics": ["cpuLoad"]}, or nothing to clear what was asked. What was in force stays in force.',
-  COMMAND_METRIC_UNKNOWN: 'Name metrics of the list "available" on config_change/{uuid}/state. What was in force stays in force.',
-  COMMAND_TOO_LARGE: 'Send a shorter command. What was in force stays in force.',
   CREDENTIALS_LOST: 'Restore flows_cred.json and its credentialSecret, or enter user and password in the node\'s form again and deploy. Until then the node does not connect.',
   DATABASE_MISSING: 'Choose a platziverse-database in this node, check that it is enabled, and deploy.',
   DELIVERY_LOST: 'A node between agent-in and metric-store makes new messages without msg.delivery, or changes msg.delivery.id: let it pass on msg.delivery as it came, or msg itself. Until then every message comes again.',
@@ -83,9 +78,6 @@ export const errorHelp = {
   STORE_TOO_MANY_CONNECTIONS: 'The database server has no connection to spare: close others, raise its limit, or lower the pool size. The store keeps trying.',
   STORE_TOO_OLD: 'The database server is too old: update it to at least PostgreSQL 13, MySQL 8.0.17 or MariaDB 10.6. The store keeps trying.',
   STORE_UNAVAILABLE: 'The database did not take the messages: see the cause. Nothing is lost; the store keeps trying.',
-  TERMINAL_OPTION_INVALID: 'Correct the named option; --help explains them.',
-  TERMINAL_SUBSCRIPTION_REFUSED: 'Check what the rules of the broker let this user read.',
-  TERMINAL_UNREACHABLE: 'Check that the broker runs, its address and port, and the credentials.',
   TEXT_INVALID: 'Send the text of a Mosquitto file, at most 1,048,576 characters.',
   TRANSFER_COUNTS_DIFFER: 'The copy is not complete, or somebody wrote meanwhile: stop Node-RED and run the same command again; if the error comes again, copy into an empty database.',
   TRANSFER_LINE_INVALID: 'Correct the named line and run the same command again: a file continues there, a pipe begins again.',
@@ -114,6 +106,12 @@ export class PlatziverseError extends Error {
   override toString (): string {
     return this.message
   }
+}
+
+/** An error as people read it: what happened and what to do, with the code at the end. Undefined: it has no code. */
+export function sentenceOf (error: unknown): string | undefined {
+  const [, code, sentence] = error instanceof Error ? /^([A-Z]+(?:_[A-Z]+)+): ([^]+)$/.exec(error.message) ?? [] : []
+  return code === undefined ? undefined : `${sentence} (${code})`
 }
 
 /** The text of anything that was thrown. */

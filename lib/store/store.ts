@@ -105,7 +105,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   }
 
   statistics (): StoreStatistics {
-    return { ...this.#commit.counters, retries: this.#loop.retries + this.#connections.retries, queued: this.#commit.size, spooled: this.#spooling?.size ?? 0 }
+    return { ...this.#commit.counters, retries: this.#loop.retries + this.#connections.retries, queued: this.#commit.messages, spooled: this.#spooling?.size ?? 0 }
   }
 
   /**

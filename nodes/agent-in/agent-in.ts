@@ -1,10 +1,11 @@
 import type { NodeDef } from 'node-red'
-import { PlatziverseError } from '../../lib/errors.ts'
+import { PlatziverseError, type ErrorCode } from '../../lib/errors.ts'
 import type { IntakeHandler } from '../../lib/intake/intake-handler.ts'
 import { attachIntake, detachIntake } from '../../lib/registry/registry.ts'
 import { watchFlows } from '../shared/broker.ts'
+import { tellPlainly } from '../shared/plain-errors.ts'
 import type { RED, RedMessage, RedNode } from '../shared/red.ts'
-import { bad, liveStatus } from '../shared/status.ts'
+import { bad, liveStatus, problemText } from '../shared/status.ts'
 import { warningsOf } from '../shared/warnings.ts'
 import type { AgentInConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
@@ -24,12 +25,13 @@ export default function (RED: RED): void {
 
   function AgentInNode (this: RedNode, saved: NodeDef & AgentInConfig): void {
     RED.nodes.createNode(this, saved)
+    tellPlainly(RED, this)
     const config = upgrade(saved)
     const { broker } = config
     if (!broker) {
       const missing = new PlatziverseError('BROKER_MISSING', 'No broker is chosen.')
-      this.error(missing.message)
-      this.status(bad(missing.code))
+      this.error(missing)
+      this.status(bad(problemText(RED, missing.code)))
       return
     }
     const warnings = warningsOf(this)
@@ -44,7 +46,7 @@ export default function (RED: RED): void {
         this.error(error)
       }
     }
-    let failure = { code: '', until: 0 }
+    let failure: { code: ErrorCode, until: number } = { code: 'DELIVERY_UNSETTLED', until: 0 }
     const handler: IntakeHandler = {
       message: ({ kind, topic, payload }, delivery) => { emit(kind, { _msgid: delivery.id, topic, payload, delivery }) },
       rejected: (payload, delivery) => {
@@ -58,12 +60,12 @@ export default function (RED: RED): void {
       noticed: (kind, detail, clientId) => { warnings.warn(`${kind} ${clientId}`, `Client ${JSON.stringify(clientId)}: ${detail}`) },
       unsettled: (error, _count, { topic, payload }, delivery) => {
         failure = { code: error.code, until: Date.now() + showFailureFor }
-        this.error(error.message, { topic, payload, delivery } as RedMessage)
+        this.error(error, { topic, payload, delivery } as RedMessage)
       }
     }
     const intake = attachIntake(this.id, broker, handler, intakeOptionsOf(config))
     const status = liveStatus(this, () => {
-      return Date.now() < failure.until ? { ...bad(failure.code), shape: 'dot' } : statusOf(RED, broker, intake)
+      return Date.now() < failure.until ? { ...bad(problemText(RED, failure.code)), shape: 'dot' } : statusOf(RED, broker, intake)
     })
 
     this.on('close', (done: () => void) => {

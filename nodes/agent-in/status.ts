@@ -8,12 +8,10 @@ import { good, joined, pending } from '../shared/status.ts'
 export function statusOf (RED: RED, broker: string, intake: Intake): NodeStatus {
   if (findBroker(broker).listener.state !== 'listening') return pending(RED._('agent-in.status.waiting'))
   const { agents, unsettled, waiting, rejected, rejectedMetrics, timesConverted, timesReplaced } = intake.statistics()
-  // Shown as soon as there is any of it.
-  const counted = { rejected: rejected + rejectedMetrics, converted: timesConverted, replaced: timesReplaced }
-  const asides = (['rejected', 'converted', 'replaced'] as const).map(name => {
-    return counted[name] > 0 && RED._(`agent-in.status.${name}`, { count: counted[name] })
-  })
-  if (waiting === 0) return good(joined(RED._('agent-in.status.agents', { count: agents, agents }), ...asides))
+  // Of what is unusual, what matters most.
+  const aside = ([['rejected', rejected + rejectedMetrics], ['converted', timesConverted], ['replaced', timesReplaced]] as const)
+    .filter(([, count]) => count > 0).map(([name, count]) => RED._(`agent-in.status.${name}`, { count }))[0]
+  if (waiting === 0) return good(joined(RED._('agent-in.status.agents', { count: agents, agents }), aside))
   const text = RED._('agent-in.status.unsettled', { count: agents, agents, unsettled: unsettled + waiting })
-  return { ...pending(joined(text, ...asides)), shape: 'dot' }
+  return { ...pending(text), shape: 'dot' }
 }

@@ -3,6 +3,7 @@ import { PlatziverseError } from '../../lib/errors.ts'
 import { ask, type Answer } from '../../lib/query/ask.ts'
 import { changeQuery, parseQuery, parseResult, type QueryInput } from '../../lib/query/parse.ts'
 import { databaseOf } from '../shared/database.ts'
+import { tellPlainly } from '../shared/plain-errors.ts'
 import { wholeNumber, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
 import { bad, good, statusLine } from '../shared/status.ts'
 import { metricQueryDefaults as defaults, type MetricQueryConfig } from './config.ts'
@@ -12,6 +13,7 @@ import { upgrade } from './migrations.ts'
 export default function (RED: RED): void {
   function MetricQueryNode (this: RedNode, saved: NodeDef & MetricQueryConfig): void {
     RED.nodes.createNode(this, saved)
+    tellPlainly(RED, this)
     const config = upgrade(saved)
     const database = databaseOf(RED, this, config.database)
     if (database === undefined) return

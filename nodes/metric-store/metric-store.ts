@@ -6,6 +6,7 @@ import type { StoreState } from '../../lib/store/store.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { databaseOf } from '../shared/database.ts'
 import { outboxHandlerOf } from '../shared/outbox.ts'
+import { tellPlainly } from '../shared/plain-errors.ts'
 import { milliseconds, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
 import { liveStatus } from '../shared/status.ts'
 import { warningsOf } from '../shared/warnings.ts'
@@ -20,6 +21,7 @@ export default function (RED: RED): void {
 
   function MetricStoreNode (this: RedNode, saved: NodeDef & MetricStoreConfig): void {
     RED.nodes.createNode(this, saved)
+    tellPlainly(RED, this)
     const config = upgrade(saved)
     const database = databaseOf(RED, this, config.database)
     if (database === undefined) return
@@ -35,9 +37,9 @@ export default function (RED: RED): void {
     let reported = ''
     const onState = (state: StoreState): void => {
       status.show()
-      const message = state.state === 'waiting' ? state.error.message : ''
-      if (message !== '' && message !== reported) this.error(message)
-      reported = message
+      const error = state.state === 'waiting' ? state.error : undefined
+      if (error !== undefined && error.message !== reported) this.error(error)
+      reported = error?.message ?? ''
     }
     store.on('state', onState)
     onState(store.state)

@@ -1,12 +1,13 @@
 import type { Node, NodeDef } from 'node-red'
 import type { Agent, Metric } from '../../lib/agent/agent.ts'
-import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
+import { PlatziverseError, reasonOf, sentenceOf } from '../../lib/errors.ts'
 import { attachAgent, detachAgent } from '../../lib/registry/agents.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { checkLogin, type Credentials } from '../shared/login.ts'
 import { outboxHandlerOf } from '../shared/outbox.ts'
+import { tellPlainly } from '../shared/plain-errors.ts'
 import type { RED } from '../shared/red.ts'
-import { bad, statusLine } from '../shared/status.ts'
+import { bad, problemText, statusLine } from '../shared/status.ts'
 import type { AgentConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
 import { agentOptionsOf } from './options.ts'
@@ -23,6 +24,7 @@ export default function (RED: RED): void {
 
   RED.nodes.registerType<Node<Credentials>, SavedConfig, unknown, Credentials>('platziverse-agent', function (this, saved) {
     RED.nodes.createNode(this, saved)
+    tellPlainly(RED, this)
     const config = upgrade(saved)
     const handler = outboxHandlerOf(RED, this)
 
@@ -32,9 +34,8 @@ export default function (RED: RED): void {
       const surroundings = { id: saved.id, userDir: RED.settings.userDir, listen: saved.wires?.[0]?.length !== 0 }
       agent = attachAgent(this.id, agentOptionsOf(config, this.credentials ?? {}, surroundings), handler)
     } catch (error) {
-      const detail = error instanceof PlatziverseError ? error.detail : reasonOf(error)
-      this.status(bad(RED._('platziverse-agent.status.error', { detail })))
-      this.error(reasonOf(error))
+      this.status(bad(error instanceof PlatziverseError ? problemText(RED, error.code) : reasonOf(error)))
+      this.error(error)
       this.on('input', (_msg, _send, done) => done(error as Error))
       return
     }
@@ -52,7 +53,6 @@ export default function (RED: RED): void {
       failures = 0
       show()
     })
-    agent.on('config', () => show())
     agent.on('disconnected', reason => {
       show()
       if (reason) this.log(reason.message)
@@ -62,7 +62,7 @@ export default function (RED: RED): void {
       // The broker may start a moment later than this node, and each further attempt fails alike: one warning an outage.
       if (problem.code === 'AGENT_UNREACHABLE' ? ++failures !== 2 : problem.message === lastWarning) return
       lastWarning = problem.message
-      this.warn(problem.message)
+      this.warn(sentenceOf(problem))
     })
 
     this.on('input', (msg, _send, done) => {

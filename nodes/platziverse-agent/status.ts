@@ -2,7 +2,7 @@ import type { NodeStatus } from 'node-red'
 import type { Agent } from '../../lib/agent/agent.ts'
 import type { PlatziverseError } from '../../lib/errors.ts'
 import type { RED } from '../shared/red.ts'
-import { bad, good, joined, pending } from '../shared/status.ts'
+import { bad, good, joined, pending, problemText } from '../shared/status.ts'
 
 /**
  * The status of the node, by its agent's connection and what it counts.
@@ -15,8 +15,7 @@ export function statusOf (RED: RED, agent: Agent, problem?: PlatziverseError): N
     waiting > 0 && !agent.connected && text('waiting', { pending: waiting }),
     dropped > 0 && text('dropped', { dropped })
   ]
-  const { commandedInterval: interval } = agent
-  if (agent.connected) return good(joined(text('connected', { sent }), interval !== undefined && text('commanded', { seconds: interval / 1000 }), ...asides))
-  if (problem !== undefined) return bad(joined(text('error', { detail: problem.detail }), ...asides))
+  if (agent.connected) return good(joined(text('connected', { sent }), ...asides))
+  if (problem !== undefined) return bad(joined(problemText(RED, problem.code), ...asides))
   return pending(joined(text('connecting'), ...asides))
 }

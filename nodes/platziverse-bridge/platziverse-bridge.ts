@@ -1,12 +1,13 @@
 import type { Node, NodeDef } from 'node-red'
 import type { Bridge, BridgeState } from '../../lib/bridge/bridge.ts'
-import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
+import { PlatziverseError, reasonOf, sentenceOf } from '../../lib/errors.ts'
 import { attachBridge, detachBridge } from '../../lib/registry/bridges.ts'
 import { findBroker } from '../../lib/registry/registry.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { checkLogin, type Credentials } from '../shared/login.ts'
+import { tellPlainly } from '../shared/plain-errors.ts'
 import { milliseconds, type RED } from '../shared/red.ts'
-import { bad, liveStatus } from '../shared/status.ts'
+import { bad, liveStatus, problemText } from '../shared/status.ts'
 import { tlsSettingsOf } from '../shared/tls.ts'
 import { bridgeDefaults as defaults, type BridgeConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
@@ -17,6 +18,8 @@ type SavedConfig = BridgeConfig & NodeDef
 
 /** ms until a broker counts as missing: its node may be made after this one. */
 const brokerPatience = 1_000
+/** ms that the other broker may be away before that is worth a warning. */
+const otherPatience = 3_000
 
 /** Carries messages between a broker and another one. Out: its states and its statistics. */
 export default function (RED: RED): void {
@@ -24,6 +27,7 @@ export default function (RED: RED): void {
 
   RED.nodes.registerType<Node<Credentials>, SavedConfig, unknown, Credentials>('platziverse-bridge', function (this, saved) {
     RED.nodes.createNode(this, saved)
+    tellPlainly(RED, this)
     const config = upgrade(saved)
 
     let bridge: Bridge
@@ -32,8 +36,8 @@ export default function (RED: RED): void {
       checkLogin(config, this.credentials)
       bridge = attachBridge(this.id, bridgeOptionsOf(saved.id, config, this.credentials ?? {}, tlsSettingsOf(RED, config.tls)))
     } catch (error) {
-      this.status(bad(error instanceof PlatziverseError ? error.code : reasonOf(error)))
-      this.error(reasonOf(error))
+      this.status(bad(error instanceof PlatziverseError ? problemText(RED, error.code) : reasonOf(error)))
+      this.error(error)
       return
     }
 
@@ -51,7 +55,14 @@ export default function (RED: RED): void {
       status.show()
       this.send({ topic: 'state', payload: plain(state) })
     }
-    const onProblem = (problem: PlatziverseError): void => { this.warn(problem.message) }
+    let late: NodeJS.Timeout | undefined
+    const onProblem = (problem: PlatziverseError): void => {
+      const warn = (): void => { this.warn(sentenceOf(problem)) }
+      if (problem.code !== 'BRIDGE_UNREACHABLE') return warn()
+      // The other broker may start with this one, or be back at once.
+      clearTimeout(late)
+      late = setTimeout(() => { if (bridge.state.state !== 'connected') warn() }, otherPatience).unref()
+    }
     bridge.on('state', onState)
     bridge.on('problem', onProblem)
 
@@ -59,6 +70,7 @@ export default function (RED: RED): void {
     const reporting = every > 0 ? setInterval(() => { this.send({ topic: 'statistics', payload: bridge.statistics() }) }, every) : undefined
     this.on('close', (done: () => void) => {
       clearInterval(reporting)
+      clearTimeout(late)
       bridge.off('state', onState)
       bridge.off('problem', onProblem)
       status.close()

@@ -38,14 +38,14 @@ function inWords (event: ClientEvent): string {
 }
 
 /** Reports what is wrong with listeners: once for a port that stays taken, however often it is tried. */
-export function listenerErrors (report: (message: string) => void): (states: readonly ListenerState[]) => void {
+export function listenerErrors (report: (error: Error) => void): (states: readonly ListenerState[]) => void {
   const reported: string[] = []
   return states => {
     for (const [i, state] of states.entries()) {
       if (state.state === 'starting') continue
-      const message = state.state === 'failed' ? state.error.message : ''
-      if (message !== '' && message !== reported[i]) report(message)
-      reported[i] = message
+      const error = state.state === 'failed' ? state.error : undefined
+      if (error !== undefined && error.message !== reported[i]) report(error)
+      reported[i] = error?.message ?? ''
     }
   }
 }

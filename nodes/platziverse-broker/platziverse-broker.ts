@@ -5,8 +5,9 @@ import { LoginQuestions } from '../../lib/broker/login/login-questions.ts'
 import type { PlatziverseError } from '../../lib/errors.ts'
 import { attachBroker, detachBroker, findBroker } from '../../lib/registry/registry.ts'
 import { watchFlows } from '../shared/broker.ts'
+import { tellPlainly } from '../shared/plain-errors.ts'
 import { milliseconds, type RED, type RedMessage } from '../shared/red.ts'
-import { bad, pending, statusLine } from '../shared/status.ts'
+import { bad, pending, problemText, statusLine } from '../shared/status.ts'
 import { tlsSettingsOf } from '../shared/tls.ts'
 import { registerAdmin } from './admin.ts'
 import { brokerDefaults as defaults, type BrokerConfig, type BrokerCredentials } from './config.ts'
@@ -29,18 +30,19 @@ export default function (RED: RED): void {
 
   function BrokerNode (this: BrokerNode, saved: SavedConfig): void {
     RED.nodes.createNode(this, saved)
+    tellPlainly(RED, this)
     const config = upgrade(saved)
     const broker = findBroker(this.id)
-    const report = (error: Error): void => { this.error(error.message) }
+    const report = (error: Error): void => { this.error(error) }
 
     /** Why nobody can log in. */
     let shut: PlatziverseError | undefined
     const status = statusLine(this)
     const show = (): void => {
-      const now = shut === undefined ? statusOf(RED, broker) : bad(shut.code)
+      const now = shut === undefined ? statusOf(RED, broker) : bad(problemText(RED, shut.code))
       if (now !== undefined) status.show(now)
     }
-    const reportListeners = listenerErrors(message => { this.error(message) })
+    const reportListeners = listenerErrors(report)
     const onListener = (): void => {
       show()
       reportListeners(broker.listenerStates)

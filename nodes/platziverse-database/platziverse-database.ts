@@ -4,12 +4,14 @@ import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Node, NodeDef } from 'node-red'
-import { reasonOf } from '../../lib/errors.ts'
+import { sentenceOf } from '../../lib/errors.ts'
 import { sqliteDriver } from '../../lib/sqlite/driver.ts'
 import { dialectOf } from '../../lib/store/dialect-of.ts'
+import { MetricCount } from '../../lib/store/metric-count.ts'
 import { Retention } from '../../lib/store/retention/retention.ts'
 import { Store } from '../../lib/store/store.ts'
 import { Spool, type SpoolOptions } from '../../lib/store/writer/spool.ts'
+import { tellPlainly } from '../shared/plain-errors.ts'
 import type { RED } from '../shared/red.ts'
 import { tlsSettingsOf } from '../shared/tls.ts'
 import { registerAdmin } from './admin.ts'
@@ -28,6 +30,7 @@ type SavedConfig = NodeDef & DatabaseConfig
 export interface DatabaseNode extends Node<DatabaseCredentials> {
   store: Store
   retention: Retention | undefined
+  count: MetricCount
   /** The same text for the same database, whatever node stands for it. */
   database: string
 }
@@ -37,19 +40,21 @@ export default function (RED: RED): void {
 
   function DatabaseNode (this: DatabaseNode, config: SavedConfig): void {
     RED.nodes.createNode(this, config)
+    tellPlainly(RED, this)
     const { userDir } = RED.settings
     const surroundings = { id: this.id, userDir, tls: tlsSettingsOf(RED, config.tls) }
     const { database, identity, spool, retention } = databaseOptionsOf(config, this.credentials ?? {}, surroundings)
     this.database = identity
     this.store = new Store(dialectOf(database), { instance, home: homeOf(userDir), spool: spool && openSpool(spool) })
-    this.store.on('problem', error => { this.error(error.message) })
+    this.count = new MetricCount(this.store, () => this.retention?.statistics().deleted.metrics ?? 0)
+    this.store.on('problem', error => { this.error(error) })
     if (database.client === 'sqlite' && isOnNodeSqlite()) this.warn(RED._('platziverse-database.status.nodeSqlite'))
     try {
       this.retention = new Retention(this.store, retention)
-      this.retention.start(problem => { this.error(RED._('platziverse-database.status.retention', { message: problem.message })) })
+      this.retention.start(problem => { this.error(RED._('platziverse-database.status.retention', { message: sentenceOf(problem) ?? problem.message })) })
     } catch (error) {
       // Deleting by a guess cannot be undone.
-      this.error(reasonOf(error))
+      this.error(error)
     }
     this.on('close', (done: (error?: Error) => void) => {
       // Together: a slice of the retention may wait for a database that is away, and ends when the store closes.

@@ -1,5 +1,6 @@
 import type { NodeStatus } from 'node-red'
-import type { RedNode } from './red.ts'
+import type { ErrorCode } from '../../lib/errors.ts'
+import type { RED, RedNode } from './red.ts'
 
 export interface StatusLine {
   /** Shows `status` soon; of several within a short time, only the last. */
@@ -23,6 +24,16 @@ export const good = (text: string): NodeStatus => ({ fill: 'green', shape: 'dot'
 export const pending = (text: string): NodeStatus => ({ fill: 'yellow', shape: 'ring', text })
 /** It does not work. */
 export const bad = (text: string): NodeStatus => ({ fill: 'red', shape: 'ring', text })
+
+/** The texts that several nodes share are the broker's. */
+const catalogue = '@platziverse/node-red-platziverse/platziverse-broker'
+
+/** A few words for what is wrong; the code of an error that has none. Node-RED writes all about it into the debug sidebar. */
+export function problemText (RED: RED, code: ErrorCode): string {
+  const key = `shared.problem.${code}`
+  const text = RED._(`${catalogue}:${key}`)
+  return text.endsWith(key) ? code : text
+}
 
 /** Joins the parts that there are into one line. */
 export function joined (...parts: Array<string | false | undefined>): string {

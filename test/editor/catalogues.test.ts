@@ -4,9 +4,14 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { passwordFileTexts } from '../../lib/broker/access/passwords.ts'
 import { rulesFileTexts } from '../../lib/broker/access/rules-file.ts'
+import { errorHelp } from '../../lib/errors.ts'
 import { packageDir } from '../helpers/node-red.ts'
 
 const languages = ['en-US', 'es-ES', 'pt-BR'] as const
+/** Errors that are told, and no state of a node. */
+const notInStatus = [
+  'BRIDGE_BUFFER_FULL', 'BRIDGE_LOCAL_REFUSED', 'BRIDGE_LOOP', 'BRIDGE_SUBSCRIPTION_REFUSED', 'BROKER_COMMAND_INVALID', 'BROKER_PATH_INVALID', 'BROKER_RULE_INVALID', 'STORE_CLOSED'
+]
 type Language = typeof languages[number]
 type Catalogue = Map<string, string>
 
@@ -96,6 +101,19 @@ test('the problems of an imported file have a text in every language, in English
       if (language === 'en-US') assert.equal(text, english.get(key), key)
       else assert.notEqual(text, english.get(key), `${language} ${key} is not translated`)
     }
+  }
+})
+
+test('what a status may say of an error is short, and in words', () => {
+  const shown = Object.keys(errorHelp).filter(code => /^(?:STORE|BROKER|BRIDGE)_/.test(code)).filter(code => !notInStatus.includes(code))
+  for (const language of languages) {
+    const root = 'shared.problem.'
+    const said = new Map([...catalogueOf('platziverse-broker', language)].filter(([key]) => key.startsWith(root)).map(([key, text]) => [key.slice(root.length), text]))
+    for (const [code, text] of said) {
+      assert.ok(code in errorHelp, `${code} is no error`)
+      assert.ok(text.length <= 28, `${language} ${code}: ${text}`)
+    }
+    assert.deepEqual(shown.filter(code => !said.has(code)), [], language)
   }
 })
 

@@ -225,6 +225,6 @@ test('whatever comes in at any edge, Node-RED lives on, nothing is left uncaught
     })
   }
   // Each answer that is none is told to the flow.
-  assert.match(nodeRed.log, /BROKER_COMMAND_INVALID: allow must be true or false/)
-  assert.match(nodeRed.log, /BROKER_COMMAND_INVALID: No question with this id is open/)
+  assert.match(nodeRed.log, /allow must be true or false.*\(BROKER_COMMAND_INVALID\)/)
+  assert.match(nodeRed.log, /No question with this id is open.*\(BROKER_COMMAND_INVALID\)/)
 })

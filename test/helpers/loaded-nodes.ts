@@ -16,7 +16,8 @@ type Method = 'status' | 'warn' | 'error' | 'log'
 
 /** The first arguments of the calls of a node's method. The test helper spies on the methods, which all nodes share. */
 export function callsOf<First> (node: Node, method: Method): First[] {
-  const spy = node[method] as unknown as Spy
+  // A node may have a method of its own in front of it.
+  const spy = (Object.getPrototypeOf(node) as Node)[method] as unknown as Spy
   return spy.getCalls().filter(({ thisValue }) => thisValue === node).map(({ args: [first] }) => first as First)
 }
 

@@ -74,7 +74,7 @@ test('a broker whose users were lost with the credentials lets nobody in, and sa
   await assert.rejects(connect(t, url), /Not authorized/i)
   await assert.rejects(connect(t, url, { username: 'ana', password: 'right' }))
   await assert.rejects(connect(t, url, { username: '', password: '' }))
-  assert.match(flow.log().join('\n'), /BROKER_USERS_LOST: .* 2 users/)
+  assert.match(flow.log().join('\n'), / 2 users.*\(BROKER_USERS_LOST\)/)
   await until(() => flow.status('broker')?.text, text => text === 'BROKER_USERS_LOST')
 })
 
@@ -82,7 +82,7 @@ test('a rule that cannot be read denies everything and is told', async t => {
   const flow = await brokerFlow({ rules: [{ subject: 'everyone', username: '', access: 'deny', topic: 'a#' }, { subject: 'everyone', username: '', access: 'readwrite', topic: '#' }] })
   const client = await connect(t, await flow.url('broker'))
   await assert.rejects(client.subscribeAsync('anything'))
-  assert.match(flow.log().join('\n'), /BROKER_RULE_INVALID.*"a#"/)
+  assert.match(flow.log().join('\n'), /"a#".*\(BROKER_RULE_INVALID\)/)
 })
 
 test('the input lists clients, hangs up on one and clears what is retained', async t => {

@@ -5,6 +5,7 @@ import { test, type TestContext } from 'node:test'
 import knexFactory from 'knex'
 import { connectAsync } from 'mqtt'
 import { fingerprint } from '../../lib/messages/fingerprint.ts'
+import { agentForgotten } from '../../lib/registry/forgotten-agents.ts'
 import type { DatabaseNode } from '../../nodes/platziverse-database/platziverse-database.ts'
 import { once, until } from '../helpers/events.ts'
 import { useNodeRed } from '../helpers/flow.ts'
@@ -117,7 +118,7 @@ test('a taken port: red status, one error, and it opens once the port is free', 
   other.close()
   await flow.url('broker')
   await until(() => flow.status('broker'), status => status?.fill === 'green')
-  assert.equal(flow.log().filter(line => line.startsWith('BROKER_PORT_TAKEN')).length, 1)
+  assert.equal(flow.log().filter(line => line.endsWith('(BROKER_PORT_TAKEN)')).length, 1)
 })
 
 test('nodes without a broker or a database say so, and their messages end as errors', async t => {
@@ -152,6 +153,33 @@ test('agent-out publishes by its template, with its QoS and as retained', async 
   assert.ok(packets.every(({ qos, retain }) => qos === 2 && retain))
 })
 
+test('agent-out publishes values alone, and keeps the state of each agent for subscribers that come later', async t => {
+  const { flow } = await mainFlow(t, { out: { payload: 'value', retain: true, status: true } })
+  const url = await flow.url('broker')
+  const sender = await connect(t, url)
+  await sender.publishAsync('agent/message', reading('a1', { metrics: [{ type: 't', value: 21.5 }, { type: 'door', value: 'open' }] }), { qos: 1 })
+  await sender.publishAsync('agent/connected', '{"agent":{"uuid":"a2"}}', { qos: 1 })
+  await until(() => flow.received('stored').length, n => n === 2)
+  const retained = async () => {
+    const later = await connectAsync(url)
+    const heard: Record<string, string> = {}
+    later.on('message', (topic, payload) => { heard[topic] = payload.toString() })
+    await later.subscribeAsync('agent/#', { qos: 1 })
+    await later.subscribeAsync('end', { qos: 1 })
+    await later.publishAsync('end', 'end', { qos: 1 })
+    await until(() => heard['end'], text => text === 'end')
+    await later.endAsync()
+    delete heard['end']
+    return heard
+  }
+  assert.deepEqual(await retained(), { 'agent/a1/t': '21.5', 'agent/a1/door': 'open', 'agent/a1/status': 'connected', 'agent/a2/status': 'connected' })
+  await sender.publishAsync('agent/disconnected', '{"agent":{"uuid":"a2"}}', { qos: 1 })
+  await until(() => flow.received('stored').length, n => n === 3)
+  assert.equal((await retained())['agent/a2/status'], 'disconnected')
+  agentForgotten('a2')
+  await until(retained, heard => !('agent/a2/status' in heard))
+})
+
 test('metric-store stores what any other node sends, and refuses what breaks the contract', async t => {
   const { flow } = await mainFlow(t)
   flow.receive('store', { topic: 'agent/message', payload: reading('b') })
@@ -181,7 +209,7 @@ test('a database that cannot be opened: red status, one error, nothing acknowled
   const status = await until(() => flow.status('store'), status => status?.fill === 'red' && /waiting/.test(status.text ?? '') && !/ 0 /.test(status.text ?? ''))
   assert.equal(status?.shape, 'ring')
   assert.equal(acknowledged, false)
-  assert.equal(flow.log().filter(line => line.startsWith('STORE_CANNOT_OPEN')).length, 1)
+  assert.equal(flow.log().filter(line => line.endsWith('(STORE_CANNOT_OPEN)')).length, 1)
   await import('node:fs/promises').then(fs => fs.mkdir(folder))
   await until(() => acknowledged, Boolean)
   await until(() => flow.status('store'), status => status?.fill === 'green')

@@ -50,6 +50,8 @@ export class GroupCommit {
   readonly #known = new KnownAgents()
   readonly #writer: BatchWriter
   #queue: Array<Write | Task> = []
+  /** Tasks in the queue. */
+  #tasks = 0
   /** Most messages in the next transaction: fewer after a failure, because a slow server may not have managed that many in time. */
   #most = mostMessages
 
@@ -62,10 +64,14 @@ export class GroupCommit {
   /** Messages and tasks that wait. */
   get size (): number { return this.#queue.length }
 
+  /** Messages that wait. */
+  get messages (): number { return this.#queue.length - this.#tasks }
+
   /** Most messages in the next transaction. */
   get most (): number { return this.#most }
 
   push (next: Write | Task): void {
+    if ('run' in next) this.#tasks++
     this.#queue.push(next)
   }
 
@@ -81,6 +87,7 @@ export class GroupCommit {
         first.done(this.#dialect.explain(error))
       }
       this.#queue.shift()
+      this.#tasks--
       return
     }
     // Not splice(): in a long-lived array it keeps young objects alive until the next full garbage collection.
@@ -133,6 +140,7 @@ export class GroupCommit {
 
   /** End everything that waits. @param why makes the error of each */
   giveUp (why: () => PlatziverseError): void {
+    this.#tasks = 0
     for (const next of this.#queue.splice(0)) {
       if ('run' in next) next.done(why())
       else this.end(next, why())
