@@ -80,7 +80,7 @@ export default tseslint.config(
     }
   },
   {
-    files: ['scripts/**', 'bench/**', 'test/**', 'lib/agent/command.ts', 'lib/transfer/command.ts'],
+    files: ['scripts/**', 'bench/**', 'test/**', 'lib/transfer/command.ts'],
     rules: { 'no-console': 'off' }
   },
   {

@@ -7,6 +7,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** From the top down: a room imports only from rooms below it, and from `lib` itself, which everybody may. */
 export const rooms = [
   { path: 'lib/transfer', about: 'the command `platziverse-store`: export, import, migrate, status', imports: ['lib/store', 'lib/store/rollup', 'lib/store/slices', 'lib/store/migrations', 'lib/store/dialects', 'lib/messages'] },
+  { path: 'lib/terminal', about: 'the command `platziverse-agent`: reports, watches, publishes, subscribes', imports: ['lib/agent', 'lib/messages', 'lib/mqtt'] },
   { path: 'lib/query', about: 'the queries that `metric-query` asks', imports: ['lib/store/rollup', 'lib/store/dialects', 'lib/messages'] },
   { path: 'lib/store/retention', about: 'deletes metrics and totals that are older than the retention period', imports: ['lib/store/rollup', 'lib/store/slices', 'lib/store', 'lib/store/dialects'] },
   { path: 'lib/store/rollup', about: 'totals by hour and by day', imports: ['lib/store/slices', 'lib/store', 'lib/store/dialects'] },
@@ -21,7 +22,7 @@ export const rooms = [
   { path: 'lib/registry', about: 'what outlives a deploy, by the id of its node: brokers, intakes, bridges, agents, outboxes', imports: ['lib/intake', 'lib/bridge', 'lib/agent', 'lib/broker/engine', 'lib/broker', 'lib/messages'] },
   { path: 'lib/intake', about: 'takes the three topics off the broker, checks the messages, and acknowledges them once they are settled', imports: ['lib/broker', 'lib/messages'] },
   { path: 'lib/bridge', about: 'an MQTT client that carries topics to and from another broker', imports: ['lib/broker', 'lib/messages', 'lib/mqtt'] },
-  { path: 'lib/agent', about: 'the agent, and its command', imports: ['lib/messages', 'lib/mqtt'] },
+  { path: 'lib/agent', about: 'the agent: measures, reports, obeys commands', imports: ['lib/messages', 'lib/mqtt'] },
   { path: 'lib/broker/engine', about: 'the broker, made of aedes', imports: ['lib/broker/aedes', 'lib/broker/listening', 'lib/broker/login', 'lib/broker/watching', 'lib/broker', 'lib/broker/access', 'lib/broker/persistence', 'lib/broker/stream'] },
   { path: 'lib/broker/aedes', about: 'aedes and what it lacks: types of its private members, shared subscriptions, one delivery of each message', imports: ['lib/broker/persistence', 'lib/mqtt'] },
   { path: 'lib/broker/listening', about: 'ports, TLS, WebSocket, and how many may connect', imports: ['lib/broker', 'lib/broker/stream'] },

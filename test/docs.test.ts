@@ -4,13 +4,14 @@ import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { describe, test } from 'node:test'
 import { packageDir } from './helpers/node-red.ts'
+import { openPage } from './helpers/pages.ts'
 
 const pages = [
   ...['README.md', 'README.es.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'bench/README.md'],
   ...(await readdir(join(packageDir, 'docs'), { recursive: true })).filter(file => file.endsWith('.md')).map(file => `docs/${file}`)
 ]
-/** A topic of the Paho suite. */
-const notFiles = ['test/nosubscribe']
+/** A topic of the Paho suite, and a file that its reader makes. */
+const notFiles = ['test/nosubscribe', 'docs/docker/.env']
 const inTheRepository = 'https://raw.githubusercontent.com/platziverse/node-red-platziverse/HEAD/'
 
 describe('the pages', () => {
@@ -63,6 +64,16 @@ describe('the pages', () => {
     }
   })
 })
+
+for (const file of await readdir(join(packageDir, 'test', 'pages'))) {
+  const name = file.replace('.test.ts', '.md')
+  test(`the commands of docs/${name} are run by its test`, async () => {
+    const source = await read(`test/pages/${file}`)
+    const { headings } = await openPage(name)
+    assert.ok(headings.length > 0)
+    assert.deepEqual(headings.filter(heading => !source.includes(`'${heading.replaceAll('\'', '\\\'')}'`)), [])
+  })
+}
 
 test('every decision has a date and a status, and the index repeats both', async () => {
   const files = (await readdir(join(packageDir, 'docs', 'decisions'))).filter(file => /^\d{4}-/.test(file)).sort()

@@ -5,6 +5,7 @@ import { PlatziverseError } from '../errors.ts'
 import { parse } from '../messages/parse.ts'
 import type { Agent as Identity, ConnectedPayload, DisconnectedPayload, MessagePayload, Metric } from '../messages/schema.ts'
 import { topics } from '../messages/topics.ts'
+import { Commands, type InForce } from './commands.ts'
 import { keepConnected, type Connection } from './connection.ts'
 import type { AgentEvents } from './events.ts'
 import { Meters, type MetricFunction, type Round } from './meters.ts'
@@ -13,6 +14,7 @@ import { resolveAgentOptions, type AgentOptions, type AgentSettings } from './op
 import { Outbox } from './outbox.ts'
 
 export { PlatziverseError } from '../errors.ts'
+export type { InForce } from './commands.ts'
 export { hostMetricGroups, type HostMetricGroup } from './host-metric-groups.ts'
 export { hostMetrics, type HostMetric } from './host-metrics.ts'
 export type { AgentEvents } from './events.ts'
@@ -32,6 +34,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly identity: Identity
   readonly #settings: AgentSettings
   readonly #meters: Meters
+  readonly #commands: Commands
   readonly #outbox: Outbox
   #connection: Connection | undefined
   #client: MqttClient | undefined
@@ -50,6 +53,10 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#settings = resolveAgentOptions(options)
     this.identity = this.#settings.identity
     this.#meters = new Meters(this.#settings.metricTimeout, this.#settings.interval, round => this.#report(round))
+    this.#commands = new Commands(this.uuid, this.#settings.interval, {
+      changed: inForce => this.#obey(inForce),
+      failed: problem => this.emit('problem', problem)
+    })
     this.#outbox = new Outbox(this.#settings.buffer, Math.min(window, this.#settings.buffer))
   }
 
@@ -66,6 +73,17 @@ export class Agent extends EventEmitter<AgentEvents> {
     return { sent: this.#sent, pending: this.#outbox.size, dropped: this.#dropped }
   }
 
+  /** What the agent does: as it was configured, or as a command has it. */
+  get inForce (): InForce {
+    return this.#commands.inForce
+  }
+
+  /** Ms between two rounds, where a command asked for others than were configured. */
+  get commandedInterval (): number | undefined {
+    const { interval } = this.inForce
+    return interval === this.#settings.interval ? undefined : interval
+  }
+
   /** Connections that the broker ended shortly after it accepted them: most likely another agent has the same uuid. */
   get takenOver (): number {
     return this.#takenOver
@@ -74,12 +92,15 @@ export class Agent extends EventEmitter<AgentEvents> {
   /** Measure `type` with `fn` in each round, instead of what measured it before. */
   addMetric (type: string, fn: MetricFunction): this {
     this.#meters.set(type, fn)
+    this.#commands.available = this.#meters.types
     return this
   }
 
   /** Whether the metric was there. */
   removeMetric (type: string): boolean {
-    return this.#meters.delete(type)
+    const wasThere = this.#meters.delete(type)
+    this.#commands.available = this.#meters.types
+    return wasThere
   }
 
   /**
@@ -95,6 +116,7 @@ export class Agent extends EventEmitter<AgentEvents> {
         opened: client => this.#opened(client),
         lost: reason => {
           this.#client = undefined
+          this.#commands.lost()
           this.#outbox.rewind()
           this.emit('disconnected', reason)
         },
@@ -105,7 +127,7 @@ export class Agent extends EventEmitter<AgentEvents> {
         },
         message: (topic, payload) => this.#received(topic, payload)
       })
-      this.#rounds = setInterval(() => this.#measure(), this.#settings.interval)
+      this.#startRounds()
       this.#measure()
     }
     return this.#opening.promise
@@ -148,13 +170,30 @@ export class Agent extends EventEmitter<AgentEvents> {
   #opened (client: MqttClient): void {
     this.#client = client
     client.publish(topics.connected, JSON.stringify({ agent: this.identity }), { qos: 1 })
+    if (this.#settings.commands) this.#commands.opened(client)
     this.#pump()
     this.#opening?.resolve(true)
     this.emit('connected', this.identity)
   }
 
+  #startRounds (): void {
+    clearInterval(this.#rounds)
+    this.#rounds = setInterval(() => this.#measure(), this.#commands.inForce.interval)
+  }
+
+  #obey (inForce: InForce): void {
+    this.#meters.chosen = inForce.metrics
+    if (inForce.interval !== this.#meters.interval) {
+      this.#meters.interval = inForce.interval
+      if (this.#rounds !== undefined) this.#startRounds()
+    }
+    if (this.connected) this.emit('config', inForce)
+  }
+
   async #close (connection: Connection, limit: number): Promise<void> {
     clearInterval(this.#rounds)
+    this.#rounds = undefined
+    this.#commands.lost(true)
     await connection.stop(async client => {
       await this.#outbox.drained()
       await client.publishAsync(topics.disconnected, JSON.stringify({ agent: { uuid: this.uuid } }), { qos: 1 })
@@ -222,6 +261,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   #received (topic: string, payload: Buffer): void {
+    if (this.#commands.received(topic, payload)) return
     const parsed = parse(topic, payload, Date.now())
     if (!parsed.ok || parsed.message.payload.agent.uuid === this.uuid) return
     this.emit(parsed.message.topic, parsed.message.payload as never)

@@ -1,5 +1,6 @@
 import type { PlatziverseError } from '../errors.ts'
 import type { Agent as Identity, ConnectedPayload, DisconnectedPayload, MessagePayload } from '../messages/schema.ts'
+import type { InForce } from './commands.ts'
 
 export interface AgentEvents {
   /** The broker accepted the connection; again after each loss. */
@@ -8,7 +9,12 @@ export interface AgentEvents {
   disconnected: [reason?: PlatziverseError]
   /** The broker acknowledged a message of this agent. */
   message: [payload: MessagePayload]
-  /** Something went wrong and the agent goes on: AGENT_UNREACHABLE, AGENT_TAKEN_OVER, AGENT_METRIC_FAILED, AGENT_BUFFER_FULL, AGENT_CLOSED, AGENT_OPTION_INVALID. */
+  /** A command, or another metric, changed what the agent does. */
+  config: [inForce: InForce]
+  /**
+   * Something went wrong and the agent goes on: AGENT_UNREACHABLE, AGENT_TAKEN_OVER, AGENT_METRIC_FAILED, AGENT_BUFFER_FULL, AGENT_CLOSED,
+   * AGENT_OPTION_INVALID, AGENT_COMMANDS_REFUSED, COMMAND_….
+   */
   problem: [error: PlatziverseError]
   /** What other agents say. */
   'agent/connected': [payload: ConnectedPayload]

@@ -26,12 +26,13 @@ export interface Round {
 /** The functions that measure, by metric type. */
 export class Meters {
   readonly #limit: number
-  readonly #prompt: number
-  readonly #patience: number
+  #prompt = 0
+  #patience = Infinity
   /** Those that a round does not wait for. */
   readonly #slow = new Set<string>()
   readonly #late: (round: Round) => void
   readonly #measures = new Map<string, () => Promise<unknown> | undefined>()
+  #chosen: ReadonlySet<string> | undefined
   #busy = false
 
   /**
@@ -41,9 +42,28 @@ export class Meters {
    */
   constructor (limit: number, interval: number, late: (round: Round) => void) {
     this.#limit = limit
-    this.#prompt = interval / 2
-    this.#patience = limit <= interval ? Infinity : Math.min(limit, Math.max(this.#prompt, leastPatience))
     this.#late = late
+    this.interval = interval
+  }
+
+  /** Ms between two rounds. */
+  get interval (): number {
+    return 2 * this.#prompt
+  }
+
+  set interval (interval: number) {
+    this.#prompt = interval / 2
+    this.#patience = this.#limit <= interval ? Infinity : Math.min(this.#limit, Math.max(this.#prompt, leastPatience))
+  }
+
+  /** What can be measured. */
+  get types (): string[] {
+    return [...this.#measures.keys()]
+  }
+
+  /** What is measured from the next round on. */
+  set chosen (types: readonly string[]) {
+    this.#chosen = new Set(types)
   }
 
   /** @throws PlatziverseError AGENT_METRIC_FAILED when `fn` is no function */
@@ -58,7 +78,7 @@ export class Meters {
     return this.#measures.delete(type)
   }
 
-  /** Measure everything once, side by side; undefined while an earlier round still runs. */
+  /** Measure everything that is chosen once, side by side; undefined while an earlier round still runs. */
   async round (): Promise<Round | undefined> {
     if (this.#busy) return undefined
     this.#busy = true
@@ -66,7 +86,7 @@ export class Meters {
     let isOver = false
     // In the order of the functions, whichever answers first.
     const measured: Array<Measured | undefined> = []
-    const answers = [...this.#measures].map(([type, measure], i) => {
+    const answers = [...this.#measures].filter(([type]) => this.#chosen?.has(type) ?? true).map(([type, measure], i) => {
       const begun = performance.now()
       const answer = async (): Promise<void> => {
         const result = await resultOf(type, measure)

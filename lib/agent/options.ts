@@ -5,6 +5,7 @@ import { parse } from '../messages/parse.ts'
 import type { Agent as Identity } from '../messages/schema.ts'
 import { topics } from '../messages/topics.ts'
 import { wholeOption } from '../whole-option.ts'
+import { canHaveCommands } from './commands.ts'
 import { defaultUuidFile, keptUuid } from './identity.ts'
 
 /** Options of MQTT.js that the agent decides itself; all others can be set. */
@@ -29,6 +30,11 @@ export interface AgentOptions {
   metricTimeout?: number
   /** Whether to subscribe to what other agents say. Default: true. */
   listen?: boolean
+  /**
+   * Whether to obey `config_change/{uuid}` and `config_change/all`, and to answer on `config_change/{uuid}/state`.
+   * Default: true, unless the uuid is `all` or has a slash, + or #.
+   */
+  commands?: boolean
   /** Ms before the first and, doubling, the later attempts to connect again. Default: 1000 and 30,000. */
   reconnect?: { min?: number, max?: number }
 }
@@ -42,6 +48,7 @@ export interface AgentSettings {
   buffer: number
   metricTimeout: number
   listen: boolean
+  commands: boolean
   reconnect: { min: number, max: number }
 }
 
@@ -51,15 +58,19 @@ export const invalid = errorsOf('AGENT_OPTION_INVALID')
 export function resolveAgentOptions (options: AgentOptions): AgentSettings {
   const { url = 'mqtt://127.0.0.1:8083', ...mqtt } = options.mqtt ?? {}
   if (typeof url === 'string') checkUrl(url)
+  const identity = identityOf(options)
+  const { commands = canHaveCommands(identity.uuid) } = options
+  if (commands && !canHaveCommands(identity.uuid)) throw invalid(`commands must be false: the uuid ${JSON.stringify(identity.uuid)} is no level of a topic of its own.`)
   const min = wholeOption('reconnect.min', options.reconnect?.min, { fallback: 1000 }, invalid)
   return {
-    identity: identityOf(options),
+    identity,
     interval: wholeOption('interval', options.interval, { fallback: 5000 }, invalid),
     url,
     mqtt,
     buffer: wholeOption('buffer', options.buffer, { fallback: 10_000 }, invalid),
     metricTimeout: wholeOption('metricTimeout', options.metricTimeout, { fallback: 5000 }, invalid),
     listen: options.listen ?? true,
+    commands,
     reconnect: { min, max: Math.max(min, wholeOption('reconnect.max', options.reconnect?.max, { fallback: 30_000 }, invalid)) }
   }
 }

@@ -62,7 +62,7 @@ class AgentSlot implements Kept<ResolvedOptions> {
 }
 
 /** The events that the node handles. */
-const nodeEvents = ['connected', 'disconnected', 'message', 'problem'] as const
+const nodeEvents = ['connected', 'disconnected', 'message', 'config', 'problem'] as const
 
 const agents = new KeptByNode<ResolvedOptions, AgentSlot>()
 /** Agents that are saying goodbye, by their node. */

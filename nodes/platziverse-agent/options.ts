@@ -16,13 +16,16 @@ export interface Surroundings {
 export function agentOptionsOf (
   config: AgentConfig, { user, password }: Credentials, { id, userDir, listen }: Surroundings
 ): AgentNodeOptions {
-  const { name, username, broker, url } = config
+  const { name, username, broker, url, uuid } = config
   return {
     name,
     username,
     listen,
+    // Left out, the agent decides by its uuid whether it can have commands.
+    ...config.commands ? {} : { commands: false },
     interval: Math.round(Number(config.interval || defaults.interval) * 1000),
     groups: hostMetricGroups.filter(group => config[group]),
+    ...uuid.trim() === '' ? {} : { uuid: uuid.trim() },
     // By node and installation: kept by a deploy and a restart, another one where the same flow is imported elsewhere.
     ...userDir === undefined ? {} : { uuidFile: join(userDir, 'platziverse', 'agents', `${id}.uuid`) },
     broker,

@@ -53,6 +53,7 @@ export default function (RED: RED): void {
       failures = 0
       show()
     })
+    agent.on('config', () => show())
     agent.on('disconnected', reason => {
       show()
       if (reason) this.log(reason.message)

@@ -15,7 +15,8 @@ export function statusOf (RED: RED, agent: Agent, problem?: PlatziverseError): N
     waiting > 0 && !agent.connected && text('waiting', { pending: waiting }),
     dropped > 0 && text('dropped', { dropped })
   ]
-  if (agent.connected) return good(joined(text('connected', { sent }), ...asides))
+  const { commandedInterval: interval } = agent
+  if (agent.connected) return good(joined(text('connected', { sent }), interval !== undefined && text('commanded', { seconds: interval / 1000 }), ...asides))
   if (problem !== undefined) return bad(joined(problemText(RED, problem.code), ...asides))
   return pending(joined(text('connecting'), ...asides))
 }

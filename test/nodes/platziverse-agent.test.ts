@@ -10,6 +10,8 @@ import agentNode from '../../nodes/platziverse-agent/platziverse-agent.ts'
 import brokerNode from '../../nodes/platziverse-broker/platziverse-broker.ts'
 import { closeAll } from '../../nodes/shared/broker.ts'
 import { makeAgent, startBroker } from '../helpers/agent-broker.ts'
+import { openBroker } from '../helpers/broker.ts'
+import { until } from '../helpers/events.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { called, loadNodes, withText } from '../helpers/loaded-nodes.ts'
 
@@ -92,6 +94,24 @@ test('what other agents say comes out', async t => {
   await three
   assert.deepEqual(heard.map(({ topic }) => topic), ['agent/connected', 'agent/message', 'agent/disconnected'])
   assert.deepEqual(heard[0]?.payload, { agent: other.identity })
+})
+
+test('a command changes what the node reports and is shown, unless the node takes none', async t => {
+  const broker = await openBroker(t)
+  const operator = await broker.client()
+  const states: Array<{ topic: string, metrics: string[] }> = []
+  operator.on('message', (topic, payload) => { states.push({ topic, ...JSON.parse(String(payload)) }) })
+  await operator.subscribeAsync('config_change/+/state', { qos: 1 })
+  await operator.publishAsync('config_change/all', '{"interval": 90000, "metrics": ["memoryUsed"]}', { qos: 1, retain: true })
+  const { node } = await load({ t, config: { url: broker.url, memory: true } })
+  await called(node, 'status', withText(/status\.connected.*status\.commanded/))
+  await until(() => states.length, length => length > 0)
+  assert.deepEqual(states.map(({ metrics }) => metrics), [['memoryUsed']])
+  await operator.publishAsync('config_change/all', '{"interval": 1}', { qos: 1, retain: true })
+  assert.match(await called(node, 'warn', () => true), /^COMMAND_INTERVAL_INVALID/)
+  await helper.unload()
+  const deaf = await load({ t, config: { url: broker.url, memory: true, commands: false } })
+  await called(deaf.node, 'status', withText(/status\.connected$/))
 })
 
 test('the uuid survives a deploy and is another one in another installation', async t => {

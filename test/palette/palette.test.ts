@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { access, mkdir, readFile, readdir, rm } from 'node:fs/promises'
+import { access, readFile, readdir, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { mkdtemp } from 'node:fs/promises'
@@ -12,6 +12,7 @@ import knexFactory from 'knex'
 import { exampleFlow } from '../helpers/main-flow.ts'
 import { freePort, packageDir, packageName, skipWithoutNodeRed, startNodeRed } from '../helpers/node-red.ts'
 import { reading } from '../helpers/messages.ts'
+import { offerBuiltSqlite3, pack } from '../helpers/tarball.ts'
 import { until } from '../helpers/events.ts'
 
 const run = promisify(execFile)
@@ -26,8 +27,7 @@ let tarball = ''
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'platziverse-palette-'))
   // Built by the test command already.
-  const { stdout } = await run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], { cwd: packageDir })
-  tarball = join(folder, (JSON.parse(stdout) as Array<{ filename: string }>)[0]?.filename.replace('@', '').replace('/', '-') ?? '')
+  tarball = await pack(folder)
   await access(tarball)
 })
 after(() => rm(folder, { recursive: true, force: true }))
@@ -36,7 +36,7 @@ test('the tarball has what runs and what is shown, and nothing else', async () =
   const { stdout } = await run('tar', ['-tzf', tarball])
   const files = new Set(stdout.trim().split('\n').map(file => file.replace(/^package\//, '')))
   const expected = [
-    'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/lib/agent/agent.js', 'dist/lib/agent/agent.d.ts', 'dist/lib/agent/command.js',
+    'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'dist/lib/agent/agent.js', 'dist/lib/agent/agent.d.ts', 'dist/lib/terminal/command.js',
     ...examples.map(name => `examples/${name}.json`),
     ...types.flatMap(type => [`dist/nodes/${type}/${type}.js`, `dist/nodes/${type}/${type}.html`]),
     ...types.map(type => `dist/nodes/${type}/icons/${type}.svg`),
@@ -47,20 +47,9 @@ test('the tarball has what runs and what is shown, and nothing else', async () =
   assert.deepEqual([...files].filter(file => /^dist\/.*\.ts$/.test(file) && !file.endsWith('.d.ts')), [])
 })
 
-/** Lets npm install sqlite3 without compiling it again: the binary that this repository's install made, in the package's own prebuilt form. */
-async function offerBuiltSqlite3 (): Promise<Record<string, string>> {
-  const sqlite3 = join(packageDir, 'node_modules', 'sqlite3')
-  const { version } = JSON.parse(await readFile(join(sqlite3, 'package.json'), 'utf8')) as { version: string }
-  const prebuilds = join(folder, 'prebuilds')
-  await mkdir(prebuilds, { recursive: true })
-  const name = `sqlite3-v${version}-napi-v6-${process.platform}-${process.arch}.tar.gz`
-  await run('tar', ['-czf', join(prebuilds, name), '-C', sqlite3, 'build/Release/node_sqlite3.node'])
-  return { npm_config_sqlite3_local_prebuilds: prebuilds }
-}
-
 for (const version of [5, 4] as const) {
   test(`Node-RED ${version} installs the tarball from its palette and runs the main flow`, { timeout: 600_000, skip: skipWithoutNodeRed(version) }, async t => {
-    const nodeRed = await startNodeRed({ version, linked: false, env: await offerBuiltSqlite3() })
+    const nodeRed = await startNodeRed({ version, linked: false, env: await offerBuiltSqlite3(folder) })
     t.after(() => nodeRed.stop())
     const form = new FormData()
     form.append('tarball', new Blob([await readFile(tarball)], { type: 'application/gzip' }), basename(tarball))

@@ -262,7 +262,7 @@ test('two agents hear each other and not themselves', async t => {
 
 test('an agent that does not listen does not subscribe', async t => {
   const broker = await startBroker(t, { authorizeSubscribe: (_client, _subscription, callback) => callback(new Error('forbidden')) })
-  const agent = makeAgent(t, { mqtt: { url: broker.url }, listen: false })
+  const agent = makeAgent(t, { mqtt: { url: broker.url }, listen: false, commands: false })
   agent.connect()
   await agent.report({ type: 'a', value: 1 })
 })

@@ -1,0 +1,163 @@
+import type { Agent as Identity, ConnectedPayload, DisconnectedPayload, MessagePayload, Metric } from '../messages/schema.ts'
+
+/** What a board keeps at the most: about 100 MB. */
+export const boardLimits = { agents: 10_000, typesOfAgent: 64, points: 20, textLength: 64 } as const
+
+const { points } = boardLimits
+const texts = new Map<string, string>()
+/** Names of metrics that are kept once, however many agents have them. */
+const mostTexts = 10_000
+
+export interface ShownMetric {
+  type: string
+  value: Metric['value']
+  /** The last values, the oldest first; of a text none. */
+  history: number[]
+}
+
+/** What is known of one agent. */
+export class ShownAgent {
+  readonly uuid: string
+  name = ''
+  hostname = ''
+  connected = true
+  /** UTC ms. */
+  seenAt = 0
+  /** Metrics of its last message for which there is no room. */
+  hidden = 0
+  #types: string[] = []
+  #values: Array<Metric['value']> = []
+  /** `points` numbers for each type, each a ring. */
+  #history = new Float32Array(0)
+  #counts: number[] = []
+
+  constructor (uuid: string) {
+    this.uuid = uuid
+  }
+
+  get size (): number {
+    return this.#types.length
+  }
+
+  identify ({ name, hostname }: Identity): void {
+    if (name !== undefined && name !== this.name) this.name = short(name)
+    if (hostname !== undefined && hostname !== this.hostname) this.hostname = short(hostname)
+  }
+
+  measured (metrics: readonly Metric[]): void {
+    this.hidden = 0
+    if (this.size === 0) this.#history = new Float32Array(Math.min(boardLimits.typesOfAgent, metrics.length) * points)
+    for (const { type, value } of metrics) {
+      const place = this.#placeOf(short(type))
+      if (place < 0) {
+        this.hidden++
+        continue
+      }
+      this.#values[place] = typeof value === 'string' ? short(value) : value
+      if (typeof value === 'string') continue
+      const count = this.#counts[place] ?? 0
+      this.#history[place * points + count % points] = Number(value)
+      this.#counts[place] = count + 1
+    }
+  }
+
+  /** @param from the first one, @param most of them */
+  metrics (from = 0, most = Infinity): ShownMetric[] {
+    return this.#types.slice(from, from + most).map((type, i) => ({ type, value: this.#values[from + i]!, history: this.#historyOf(from + i) }))
+  }
+
+  #historyOf (place: number): number[] {
+    const count = this.#counts[place] ?? 0
+    const length = Math.min(count, points)
+    return Array.from({ length }, (_, i) => this.#history[place * points + (count - length + i) % points]!)
+  }
+
+  #placeOf (type: string): number {
+    const place = this.#types.indexOf(type)
+    if (place >= 0 || this.#types.length === boardLimits.typesOfAgent) return place
+    this.#types.push(once(type))
+    this.#counts.push(0)
+    if (this.#types.length * points > this.#history.length) {
+      const history = new Float32Array(Math.min(boardLimits.typesOfAgent, Math.ceil(this.#types.length * 1.5)) * points)
+      history.set(this.#history)
+      this.#history = history
+    }
+    return this.#types.length - 1
+  }
+}
+
+/** What agents say, as far as a screen can show it: so much and no more, whatever they send. */
+export class Board {
+  /** The one that was seen last is the last. */
+  readonly #agents = new Map<string, ShownAgent>()
+  #sorted: ShownAgent[] | undefined
+  #messages = 0
+  #forgotten = 0
+
+  /** How many messages came. */
+  get messages (): number {
+    return this.#messages
+  }
+
+  /** Agents for which there was no room any more. */
+  get forgotten (): number {
+    return this.#forgotten
+  }
+
+  /** The agents by name. */
+  get agents (): readonly ShownAgent[] {
+    return this.#sorted ??= [...this.#agents.values()].sort((a, b) => compare(a.name, b.name) || compare(a.uuid, b.uuid))
+  }
+
+  connected ({ agent }: ConnectedPayload, now: number): void {
+    this.#seen(agent, now)
+  }
+
+  disconnected ({ agent: { uuid } }: DisconnectedPayload): void {
+    const agent = this.#agents.get(uuid)
+    if (agent !== undefined) agent.connected = false
+  }
+
+  message ({ agent, metrics }: MessagePayload, now: number): void {
+    this.#messages++
+    this.#seen(agent, now).measured(metrics)
+  }
+
+  #seen (identity: Identity, now: number): ShownAgent {
+    const known = this.#agents.get(identity.uuid)
+    const agent = known ?? new ShownAgent(identity.uuid)
+    const { name } = agent
+    agent.identify(identity)
+    agent.connected = true
+    agent.seenAt = now
+    if (known === undefined || name !== agent.name) this.#sorted = undefined
+    this.#agents.delete(identity.uuid)
+    this.#agents.set(identity.uuid, agent)
+    if (this.#agents.size > boardLimits.agents) {
+      for (const [oldest] of this.#agents) {
+        this.#agents.delete(oldest)
+        break
+      }
+      this.#forgotten++
+      this.#sorted = undefined
+    }
+    return agent
+  }
+}
+
+function compare (a: string, b: string): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}
+
+/** A text of which not more is kept than a line of the screen has: a part of a string would keep all of it. */
+function short (text: string): string {
+  return text.length <= boardLimits.textLength ? text : Buffer.from(text.slice(0, boardLimits.textLength)).toString()
+}
+
+function once (text: string): string {
+  const known = texts.get(text)
+  if (known !== undefined) return known
+  if (texts.size < mostTexts) texts.set(text, text)
+  return text
+}

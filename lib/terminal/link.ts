@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs'
+import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
+import { connectionFault } from '../connection-fault.ts'
+import { PlatziverseError, reasonOf } from '../errors.ts'
+import { readMqttAddress } from '../mqtt/address.ts'
+import { invalid } from './texts.ts'
+
+/** The options that every part of the command has which connects on its own. */
+export const linkOptions = {
+  host: { type: 'string', short: 'h' },
+  port: { type: 'string', short: 'p' },
+  url: { type: 'string' },
+  cafile: { type: 'string' },
+  username: { type: 'string', short: 'u' },
+  password: { type: 'string', short: 'P' },
+  pw: { type: 'string' },
+  id: { type: 'string', short: 'i' },
+  lang: { type: 'string' },
+  help: { type: 'boolean' }
+} as const
+
+export interface LinkValues { host?: string, port?: string, url?: string, cafile?: string, username?: string, password?: string, pw?: string, id?: string }
+
+export interface Address {
+  /** Without a login. */
+  url: string
+  options: IClientOptions
+}
+
+const defaultUrl = 'mqtt://127.0.0.1:8083'
+
+/** @throws PlatziverseError TERMINAL_OPTION_INVALID */
+export function addressOf (values: LinkValues): Address {
+  const { host, port, cafile, id } = values
+  if (values.url !== undefined && (host !== undefined || port !== undefined)) throw invalid('--url stands instead of --host and --port: give it alone.')
+  if (port !== undefined && !(/^\d+$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535)) throw invalid(`--port must be a whole number from 1 to 65535, and is "${port}".`)
+  const given = values.url ?? (host === undefined && port === undefined ? defaultUrl : `mqtt://${host?.includes(':') === true ? `[${host}]` : host ?? '127.0.0.1'}:${port ?? 8083}`)
+  if (!URL.canParse(given) || !/^(mqtts?|tcp|ssl|tls|wss?)(\+unix)?:$/.test(new URL(given).protocol)) throw invalid(`${values.url === undefined ? '--host' : '--url'} gives no address such as mqtt://192.0.2.1:1883.`)
+  const { url, ...login } = readMqttAddress(given)
+  const username = values.username ?? login.username
+  const password = values.password ?? values.pw ?? login.password ?? (username === undefined ? undefined : process.env.PLATZIVERSE_PASSWORD)
+  if (password !== undefined && username === undefined) throw invalid('A password needs a user: --username.')
+  return {
+    url,
+    options: {
+      ...username === undefined ? {} : { username },
+      ...password === undefined ? {} : { password },
+      ...id === undefined ? {} : { clientId: id },
+      ...cafile === undefined ? {} : { ca: read(cafile) }
+    }
+  }
+}
+
+/** A number of an option, or its default. @throws PlatziverseError TERMINAL_OPTION_INVALID */
+export function numberOf (name: string, text: string | undefined, { least, most }: { least: number, most: number }): number | undefined {
+  if (text === undefined) return undefined
+  const number = Number(text)
+  if (text.trim() !== '' && Number.isInteger(number) && number >= least && number <= most) return number
+  throw invalid(`--${name} must be a whole number from ${least} to ${most}, and is "${text}".`)
+}
+
+export type QoS = 0 | 1 | 2
+
+export function qosOf (text: string | undefined): QoS {
+  return (numberOf('qos', text, { least: 0, most: 2 }) ?? 0) as QoS
+}
+
+/** A client that keeps trying, and has to subscribe on each connection. */
+export function keepLinked ({ url, options }: Address): MqttClient {
+  return mqtt.connect(url, { ...options, protocolVersion: 4, clean: true, connectTimeout: 10_000, reconnectPeriod: 1_000, resubscribe: false })
+}
+
+/**
+ * Connect, do something and go.
+ * @throws PlatziverseError TERMINAL_UNREACHABLE, or what `work` throws
+ */
+export async function linked (address: Address, work: (client: MqttClient) => Promise<void>): Promise<void> {
+  const client = mqtt.connect(address.url, { ...address.options, protocolVersion: 4, clean: true, connectTimeout: 10_000, reconnectPeriod: 0 })
+  const gone = new Promise<never>((_resolve, reject) => {
+    client.once('error', error => { reject(unreachable(error)) })
+    client.once('close', () => { reject(unreachable(new Error('the broker closed the connection'))) })
+  })
+  // Whoever waits has it; at the end nobody does.
+  gone.catch(() => undefined)
+  try {
+    await Promise.race([new Promise(resolve => { client.once('connect', resolve) }), gone])
+    await Promise.race([work(client), gone])
+    client.removeAllListeners('close')
+    await client.endAsync()
+  } finally {
+    client.end(true)
+  }
+}
+
+export function unreachable (cause: unknown): PlatziverseError {
+  return new PlatziverseError('TERMINAL_UNREACHABLE', `No connection: ${connectionFault(cause).text}.`, { cause })
+}
+
+function read (file: string): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (error) {
+    throw invalid(`--cafile cannot be read: ${reasonOf(error)}.`, error)
+  }
+}

@@ -1,0 +1,48 @@
+import { createInterface } from 'node:readline'
+import { buffer } from 'node:stream/consumers'
+import type { MqttClient } from 'mqtt'
+import { topicProblem } from '../messages/topic-template.ts'
+import { addressOf, linked, linkOptions, qosOf } from './link.ts'
+import { readOptions } from './read-options.ts'
+import { invalid, languageOf, textsIn } from './texts.ts'
+
+const options = {
+  ...linkOptions,
+  topic: { type: 'string', short: 't' },
+  message: { type: 'string', short: 'm' },
+  'null-message': { type: 'boolean', short: 'n' },
+  'stdin-file': { type: 'boolean', short: 's' },
+  'stdin-line': { type: 'boolean', short: 'l' },
+  qos: { type: 'string', short: 'q' },
+  retain: { type: 'boolean', short: 'r' }
+} as const
+
+/** `platziverse-agent pub`. @throws PlatziverseError TERMINAL_… */
+export async function publish (args: string[]): Promise<void> {
+  const values = readOptions(args, options)
+  const texts = textsIn(languageOf(values.lang))
+  if (values.help === true) return void process.stdout.write(`${texts.pubHelp}\n${texts.linkHelp}\n`)
+  const { topic } = values
+  if (topic === undefined) throw invalid('--topic is missing.')
+  const problem = topicProblem(topic)
+  if (problem !== undefined) throw invalid(problem)
+  const ways = [values.message !== undefined, values['null-message'], values['stdin-file'], values['stdin-line']]
+  if (ways.filter(way => way === true).length !== 1) throw invalid('Give one of --message, --null-message, --stdin-file and --stdin-line.')
+  const how = { qos: qosOf(values.qos), retain: values.retain === true }
+  const address = addressOf(values)
+  // Before the connection: a broker ends one that says nothing.
+  const whole = values['stdin-line'] === true ? undefined : values['stdin-file'] === true ? await buffer(process.stdin) : values.message ?? ''
+  try {
+    await linked(address, async client => {
+      if (whole !== undefined) await client.publishAsync(topic, whole, how)
+      else await publishLines(client, topic, how)
+    })
+  } finally {
+    process.stdin.destroy()
+  }
+}
+
+/** One after the other: a file may be longer than memory. */
+async function publishLines (client: MqttClient, topic: string, how: { qos: 0 | 1 | 2, retain: boolean }): Promise<void> {
+  for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) await client.publishAsync(topic, line, how)
+}

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { Board, boardLimits } from '../../../lib/terminal/board.ts'
+import { frame, type Around, type Place } from '../../../lib/terminal/frame.ts'
+import { showSpan, showValue } from '../../../lib/terminal/numbers.ts'
+import { widthOf } from '../../../lib/terminal/plain.ts'
+import { sparkline } from '../../../lib/terminal/sparkline.ts'
+import { languages, textsIn, type Language } from '../../../lib/terminal/texts.ts'
+
+const around = (language: Language = 'en', more: Partial<Around> = {}): Around => ({
+  address: 'mqtt://127.0.0.1:8083', link: 'connected', isLinked: true, rate: 12, now: 60_000, texts: textsIn(language), language, colours: false, ...more
+})
+const atTop = (): Place => ({ chosen: 0, top: 0, opened: undefined, line: 0 })
+
+function boardWith (agents: number, metrics: number): Board {
+  const board = new Board()
+  for (let i = 0; i < agents; i++) {
+    board.message({ agent: { uuid: `uuid-${i}`, name: `agent ${String(i).padStart(5, '0')}` }, timestamp: 1, metrics: Array.from({ length: metrics }, (_, j) => ({ type: `metric ${j}`, value: i + j })) }, 50_000)
+  }
+  return board
+}
+
+test('agents stand by name, with their metrics, and how long ago they spoke', () => {
+  const board = new Board()
+  for (const value of [1, 2, 3]) board.message({ agent: { uuid: 'u1', name: 'roof', hostname: 'pi' }, timestamp: 1, metrics: [{ type: 'cpuLoad', value }, { type: 'door', value: 'open' }, { type: 'on', value: true }] }, 55_000)
+  board.connected({ agent: { uuid: 'u2', name: 'cellar' } }, 60_000)
+  board.disconnected({ agent: { uuid: 'u2' } })
+  assert.deepEqual(frame(board, atTop(), { columns: 100, rows: 10 }, around()).map(line => line.trimEnd()), [
+    `Platziverse  mqtt://127.0.0.1:8083  connected${' '.repeat(17)}2 agents · 1 connected · 12 messages/s`,
+    '',
+    `○ cellar  u2${' '.repeat(81)}0 s ago`,
+    '  no metrics yet',
+    `● roof  pi  u1${' '.repeat(79)}5 s ago`,
+    '  cpuLoad                  3 ▁▅█        door             open',
+    '  on                    true ▄▄▄',
+    '', '',
+    '↑↓ choose · Enter all metrics · q quit'
+  ])
+})
+
+test('every line fits, in every size and language, whatever the names are', () => {
+  const board = boardWith(30, 70)
+  board.message({ agent: { uuid: '\x1b[2J', name: '\u202E台所🚪\x1b]0;x\x07'.repeat(8), hostname: '\r\n'.repeat(30) }, timestamp: 1, metrics: [{ type: '\x9b31m\b\b', value: '\x1b[31mred' }, { type: 'n', value: 1e300 }, { type: 'm', value: -5e-324 }] }, 0)
+  for (const language of languages) {
+    for (const columns of [20, 44, 60, 80, 122, 123, 200, 300]) {
+      for (const rows of [1, 5, 6, 24, 60]) {
+        for (const opened of [undefined, board.agents[0], board.agents[5]]) {
+          const place = { ...atTop(), chosen: 999, line: 999, opened }
+          const lines = frame(board, place, { columns, rows }, around(language))
+          assert.equal(lines.length, rows)
+          for (const line of lines) {
+            assert.ok(widthOf(line) <= columns, `${widthOf(line)} columns of ${columns}: ${line}`)
+            assert.doesNotMatch(line, /[\p{C}\p{Zl}\p{Zp}]/u)
+          }
+        }
+      }
+    }
+  }
+})
+
+test('the chosen agent is always seen whole', () => {
+  const board = boardWith(200, 5)
+  const place = atTop()
+  for (const chosen of [0, 1, 2, 50, 49, 48, 199, 0, 120]) {
+    place.chosen = chosen
+    const lines = frame(board, place, { columns: 80, rows: 24 }, around())
+    const at = lines.findIndex(line => line.includes(`agent ${String(chosen).padStart(5, '0')}`))
+    assert.ok(at >= 2 && at + 3 < 23, `agent ${chosen} at line ${at}`)
+  }
+})
+
+test('more metrics than there is room for are counted, and all are there in the opened agent', () => {
+  const board = boardWith(1, 70)
+  assert.ok(frame(board, atTop(), { columns: 80, rows: 24 }, around()).some(line => line.includes('… 65 more')))
+  const place = { ...atTop(), opened: board.agents[0], line: 999 }
+  const lines = frame(board, place, { columns: 80, rows: 24 }, around())
+  assert.ok(lines.some(line => line.includes('metric 63 ')), lines.join('\n'))
+  assert.ok(lines.some(line => line.includes('… 6 more')), lines.join('\n'))
+})
+
+test('ten thousand agents with fifty metrics each take bounded memory, and a picture of them little time', () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const used = (): number => {
+    collect()
+    const { heapUsed, external } = process.memoryUsage()
+    return (heapUsed + external) / 1e6
+  }
+  const before = used()
+  const board = new Board()
+  const metrics = Array.from({ length: 50 }, (_, j) => ({ type: `metric-${j}`, value: 1 }))
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < 12_000; i++) {
+      for (const metric of metrics) metric.value = Math.random()
+      board.message(JSON.parse(JSON.stringify({ agent: { uuid: `uuid-${i}`, name: `agent ${i}` }, timestamp: 1, metrics })), 0)
+    }
+  }
+  assert.equal(board.agents.length, boardLimits.agents)
+  const megabytes = used() - before
+  assert.ok(megabytes < 150, `${megabytes} MB`)
+  const place = { ...atTop(), chosen: 9_999 }
+  frame(board, place, { columns: 200, rows: 60 }, around())
+  const begun = performance.now()
+  for (let i = 0; i < 10; i++) frame(board, place, { columns: 200, rows: 60 }, around())
+  assert.ok((performance.now() - begun) / 10 < 100, `${(performance.now() - begun) / 10} ms`)
+})
+
+test('an agent with metrics of ever new types keeps as many as it may', () => {
+  const board = new Board()
+  for (let i = 0; i < 2_000; i++) board.message({ agent: { uuid: 'u' }, timestamp: 1, metrics: [{ type: `t${i}`.repeat(20), value: 'x'.repeat(1000) }] }, 0)
+  assert.equal(board.agents[0]?.size, boardLimits.typesOfAgent)
+  assert.ok(board.agents[0].metrics().every(({ type, value }) => type.length <= boardLimits.textLength && String(value).length <= boardLimits.textLength))
+})
+
+test('a line of blocks goes from the lowest number to the highest', () => {
+  assert.equal(sparkline([0, 1, 2, 3, 4, 5, 6, 7]), '▁▂▃▄▅▆▇█')
+  assert.equal(sparkline([5, 5, 5]), '▄▄▄')
+  assert.equal(sparkline([]), '')
+  assert.equal(sparkline([1, Number.NaN, 2]), '▁ █')
+})
+
+test('numbers are shown to be read', () => {
+  const shown = [0, 21.456, 0.1234, 99_999, 1_523_412_992, -2e6, 1e300, 1e-9, 2 ** 53].map(value => showValue(value, 'en'))
+  assert.deepEqual(shown, ['0', '21.46', '0.123', '99999', '1.52 G', '-2 M', '1.00e+300', '1.00e-9', '9.01 P'])
+  assert.equal(showValue(21.456, 'es'), '21,46')
+  assert.equal(showValue('a\nb', 'en'), 'a\uFFFDb')
+  assert.deepEqual([500, 5_000, 119_000, 180_000, 7.5e6, 1e9].map(ms => showSpan(ms, 'en')), ['0.5 s', '5 s', '119 s', '3 min', '2 h', '11 d'])
+})
