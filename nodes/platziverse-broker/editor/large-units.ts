@@ -9,7 +9,7 @@ export function inLargeUnits (unit: string, value: number, language: string): st
   const number = new Intl.NumberFormat(language, { maximumFractionDigits: 1 })
   if (unit === 'bytes' || unit === 'bytesASecond') {
     const [name, size] = binary.find(([, size]) => value >= size) ?? []
-    return size === undefined ? undefined : `${number.format(value / size)} ${name}${unit === 'bytes' ? '' : '/s'}`
+    return size === undefined ? undefined : `${number.format(value / size)} ${name}`
   }
   const [span, seconds] = unit === 'seconds' ? spans.find(([, seconds]) => value >= seconds) ?? [] : []
   if (seconds === undefined) return undefined
