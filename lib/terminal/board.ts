@@ -19,6 +19,8 @@ export interface ShownMetric {
 export class ShownAgent {
   readonly uuid: string
   name = ''
+  /** By which it stands among the others. */
+  order = ''
   hostname = ''
   connected = true
   /** UTC ms. */
@@ -40,7 +42,10 @@ export class ShownAgent {
   }
 
   identify ({ name, hostname }: Identity): void {
-    if (name !== undefined && name !== this.name) this.name = short(name)
+    if (name !== undefined && name !== this.name) {
+      this.name = short(name)
+      this.order = this.name.toLowerCase()
+    }
     if (hostname !== undefined && hostname !== this.hostname) this.hostname = short(hostname)
   }
 
@@ -106,7 +111,7 @@ export class Board {
 
   /** The agents by name. */
   get agents (): readonly ShownAgent[] {
-    return this.#sorted ??= [...this.#agents.values()].sort((a, b) => compare(a.name, b.name) || compare(a.uuid, b.uuid))
+    return this.#sorted ??= [...this.#agents.values()].sort((a, b) => compare(a.order, b.order) || compare(a.uuid, b.uuid))
   }
 
   connected ({ agent }: ConnectedPayload, now: number): void {

@@ -59,11 +59,16 @@ function headOf (board: Board, { columns }: Size, { address, link, isLinked, rat
   const connected = agents.reduce((count, agent) => count + (agent.connected ? 1 : 0), 0)
   const counts = texts.counts(showCount(agents.length, language), showCount(connected, language), showCount(rate, language))
   const right = forgotten > 0 ? `${counts} · ${texts.forgotten(showCount(forgotten, language))}` : counts
-  const left = cutTo(`Platziverse  ${plain(address)}  ${plain(link)}`, columns)
-  const space = columns - widthOf(left) - widthOf(right)
-  const [name, ...rest] = left.split('  ')
-  const painted = [paint('bold', name ?? ''), ...rest.map((text, i) => i === 1 ? paint(isLinked ? 'green' : 'red', text) : text)].join('  ')
-  return space >= 2 ? `${painted}${' '.repeat(space)}${right}` : painted
+  const title = 'Platziverse'
+  const where = plain(address)
+  const state = cutTo(plain(link), columns - title.length - 2)
+  const room = columns - title.length - 2 - widthOf(state)
+  const left = [paint('bold', title), paint(isLinked ? 'green' : 'red', state)]
+  // What there is no room for is left out: first the address, then the counts.
+  if (room < widthOf(right) + 2) return left.join('  ')
+  const withAddress = room >= widthOf(right) + widthOf(where) + 4
+  if (withAddress) left.splice(1, 0, where)
+  return `${left.join('  ')}${' '.repeat(room - widthOf(right) - (withAddress ? widthOf(where) + 2 : 0))}${right}`
 }
 
 function listOf (agents: readonly ShownAgent[], place: Place, size: Size, around: Around, paint: Paint): string[] {

@@ -37,7 +37,8 @@ export function openScreen (output: WriteStream, input: ReadStream, draw: (size:
     // A terminal that is slower than this, as over a bad line, gets fewer pictures and no queue of them.
     if (output.writableNeedDrain) return
     const lines = draw({ columns: output.columns || 80, rows: output.rows || 24 })
-    const changed = lines.map((line, i) => line === shown[i] ? '' : `\x1b[${i + 1};1H${line}\x1b[K`).join('')
+    // Erased first: after a line that fills its row the cursor is still on its last column.
+    const changed = lines.map((line, i) => line === shown[i] ? '' : `\x1b[${i + 1};1H\x1b[2K${line}`).join('')
     shown = lines
     if (changed !== '') output.write(changed)
   }

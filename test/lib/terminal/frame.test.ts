@@ -40,6 +40,13 @@ test('agents stand by name, with their metrics, and how long ago they spoke', ()
   ])
 })
 
+test('where there is no room for all of the first line, the address goes first, and the counts then', () => {
+  const first = (columns: number): string => frame(boardWith(2, 1), atTop(), { columns, rows: 10 }, around())[0] ?? ''
+  assert.equal(first(90), `Platziverse  mqtt://127.0.0.1:8083  connected${' '.repeat(7)}2 agents · 2 connected · 12 messages/s`)
+  assert.equal(first(70), `Platziverse  connected${' '.repeat(10)}2 agents · 2 connected · 12 messages/s`)
+  assert.equal(first(50), 'Platziverse  connected')
+})
+
 test('every line fits, in every size and language, whatever the names are', () => {
   const board = boardWith(30, 70)
   board.message({ agent: { uuid: '\x1b[2J', name: '\u202E台所🚪\x1b]0;x\x07'.repeat(8), hostname: '\r\n'.repeat(30) }, timestamp: 1, metrics: [{ type: '\x9b31m\b\b', value: '\x1b[31mred' }, { type: 'n', value: 1e300 }, { type: 'm', value: -5e-324 }] }, 0)
