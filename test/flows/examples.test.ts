@@ -120,6 +120,11 @@ for (const version of [5, 4] as const) {
     assert.deepEqual((await seriesOf(knex, 'sensor-1')).sort(), ['cpu', 'on', 'state'])
     // The agent of the flow logged in, too.
     await until(async () => await knex('series').where({ type: 'cpuLoad' }).count({ n: '*' }).first() as { n: number }, row => row.n === 1, 20_000)
+    // And it obeys the operator.
+    await operator.subscribeAsync('config_change/+/state', { qos: 1 })
+    await operator.publishAsync('config_change/this-machine', '{"interval":2000}', { qos: 1, retain: true })
+    await until(() => heard.some(line => line.startsWith('operator heard config_change/this-machine/state {"interval":2000,')), Boolean)
+    await assert.rejects(sensor.subscribeAsync('config_change/this-machine'))
     // Nobody else speaks for an agent.
     await other.publishAsync('agent/message', reading('sensor-1', { agent: { uuid: 'sensor-1' }, metrics: [{ type: 'lie', value: 1 }] }), { qos: 1 })
     assert.deepEqual((await seriesOf(knex, 'sensor-1')).sort(), ['cpu', 'on', 'state'])
