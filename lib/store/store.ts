@@ -3,10 +3,12 @@ import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
 import { fingerprint } from '../messages/fingerprint.ts'
 import type { Message } from '../messages/parse.ts'
+import { topics } from '../messages/topics.ts'
 import { weighMessage } from '../messages/weigh.ts'
 import { within } from '../within.ts'
 import { closedError, Connections } from './connections.ts'
 import type { Dialect } from './dialects/dialect.ts'
+import { Feed } from './feed.ts'
 import { WriterLoop } from './writer-loop.ts'
 import { GroupCommit, type Write, type WriteDone } from './writer/group-commit.ts'
 import type { Spool } from './writer/spool.ts'
@@ -54,6 +56,8 @@ export interface StoreOptions {
   instance: string
   /** Where it runs, the same after a restart; at most 64 characters. */
   home?: string
+  /** Tells what is stored; several stores of one database may share it. Absent: one of its own. */
+  feed?: Feed
   /** Where messages wait, acknowledged, while the database is away. Absent: in memory, not acknowledged. Closed with the store. */
   spool?: Spool | undefined
   /** ms until a spool that failed is read again. */
@@ -66,6 +70,7 @@ export interface StoreOptions {
  */
 export class Store extends EventEmitter<{ state: [StoreState], problem: [PlatziverseError] }> {
   state: StoreState = { state: 'opening' }
+  readonly feed: Feed
   readonly #dialect: Dialect
   readonly #writers: Writers
   readonly #connections: Connections
@@ -76,13 +81,19 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   #checkTimer: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
 
-  constructor (dialect: Dialect, { instance, home = instance, spool, spoolPatience = 60_000 }: StoreOptions) {
+  constructor (dialect: Dialect, { instance, home = instance, feed = new Feed(), spool, spoolPatience = 60_000 }: StoreOptions) {
     super()
     this.setMaxListeners(0)
     this.#dialect = dialect
+    this.feed = feed
     this.#writers = new Writers(instance, home)
     this.#connections = new Connections(dialect, this.#writers, () => this.#opened())
-    this.#commit = new GroupCommit(dialect, { instance, mark: () => this.#writers.mark, committed: () => { this.#loop.succeeded() } })
+    this.#commit = new GroupCommit(dialect, {
+      instance,
+      mark: () => this.#writers.mark,
+      committed: () => { this.#loop.succeeded() },
+      stored: batch => { if (feed.isHeard) feed.tell(batch) }
+    })
     if (spool !== undefined) {
       this.#spooling = new Spooling(spool, spoolPatience, this.#commit, {
         start: () => { this.#loop.start() },
@@ -170,7 +181,9 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
         if (agents.length > 0) await this.#dialect.disconnectAgents(knex, agents, instance ?? '', Date.now())
         uuids.push(...agents)
       }
-      if (uuids.length > 0) this.#commit.forget()
+      if (uuids.length === 0) return uuids
+      this.#commit.forget()
+      this.feed.tell(uuids.map(uuid => ({ message: { kind: 'disconnected', topic: topics.disconnected, payload: { agent: { uuid } } } })))
       return uuids
     }, true)
   }

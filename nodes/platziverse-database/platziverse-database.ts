@@ -7,6 +7,7 @@ import type { Node, NodeDef } from 'node-red'
 import { sentenceOf } from '../../lib/errors.ts'
 import { sqliteDriver } from '../../lib/sqlite/driver.ts'
 import { dialectOf } from '../../lib/store/dialect-of.ts'
+import { feedOf } from '../../lib/store/feed.ts'
 import { MetricCount } from '../../lib/store/metric-count.ts'
 import { Retention } from '../../lib/store/retention/retention.ts'
 import { Store } from '../../lib/store/store.ts'
@@ -45,7 +46,7 @@ export default function (RED: RED): void {
     const surroundings = { id: this.id, userDir, tls: tlsSettingsOf(RED, config.tls) }
     const { database, identity, spool, retention } = databaseOptionsOf(config, this.credentials ?? {}, surroundings)
     this.database = identity
-    this.store = new Store(dialectOf(database), { instance, home: homeOf(userDir), spool: spool && openSpool(spool) })
+    this.store = new Store(dialectOf(database), { instance, home: homeOf(userDir), feed: feedOf(identity), spool: spool && openSpool(spool) })
     this.count = new MetricCount(this.store, () => this.retention?.statistics().deleted.metrics ?? 0)
     this.store.on('problem', error => { this.error(error) })
     if (database.client === 'sqlite' && isOnNodeSqlite()) this.warn(RED._('platziverse-database.status.nodeSqlite'))

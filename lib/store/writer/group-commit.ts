@@ -32,6 +32,8 @@ export interface GroupCommitOptions {
   mark (): WriterMark
   /** Called after each commit. */
   committed (): void
+  /** Called with each batch once its senders are answered. */
+  stored (batch: readonly ReceivedMessage[]): void
 }
 
 /**
@@ -46,7 +48,7 @@ export class GroupCommit {
   /** Closed while the database owed an answer, which no longer matters. */
   isAbandoned = false
   readonly #dialect: Dialect
-  readonly #committed: () => void
+  readonly #options: Pick<GroupCommitOptions, 'committed' | 'stored'>
   readonly #known = new KnownAgents()
   readonly #writer: BatchWriter
   #queue: Array<Write | Task> = []
@@ -55,9 +57,9 @@ export class GroupCommit {
   /** Most messages in the next transaction: fewer after a failure, because a slow server may not have managed that many in time. */
   #most = mostMessages
 
-  constructor (dialect: Dialect, { instance, mark, committed }: GroupCommitOptions) {
+  constructor (dialect: Dialect, { instance, mark, ...options }: GroupCommitOptions) {
     this.#dialect = dialect
-    this.#committed = committed
+    this.#options = options
     this.#writer = new BatchWriter(dialect, this.#known, instance, mark)
   }
 
@@ -111,7 +113,7 @@ export class GroupCommit {
       await this.#bisect(knex, batch, finished, error)
       return
     }
-    this.#committed()
+    this.#options.committed()
     finished(batch.length)
     // Not at once: the database gets the next batch first, and works on it while the senders of this one are answered.
     setImmediate(() => {
@@ -122,6 +124,7 @@ export class GroupCommit {
         this.counters.duplicates += stored.duplicates
         this.end(batch[i] as Write, null, stored)
       }
+      this.#options.stored(batch)
     })
   }
 
