@@ -8,7 +8,18 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 export const rooms = [
   { path: 'lib/transfer', about: 'the command `platziverse-store`: export, import, migrate, status', imports: ['lib/store', 'lib/store/rollup', 'lib/store/slices', 'lib/store/migrations', 'lib/store/dialects', 'lib/messages'] },
   { path: 'lib/terminal', about: 'the command `platziverse-agent`: reports, watches, publishes, subscribes', imports: ['lib/agent', 'lib/messages', 'lib/mqtt'] },
-  { path: 'lib/query', about: 'the queries that `metric-query` asks', imports: ['lib/store/rollup', 'lib/store/dialects', 'lib/messages'] },
+  { path: 'lib/query/live', about: 'questions that are asked again when something new is stored', imports: ['lib/query', 'lib/query/series', 'lib/messages'] },
+  {
+    path: 'lib/query',
+    about: 'the queries that `metric-query` asks',
+    imports: ['lib/query/buckets', 'lib/query/series', 'lib/store/dialects', 'lib/messages']
+  },
+  {
+    path: 'lib/query/buckets',
+    about: 'series by spans of time, as wide as the calendar says or a chart has points for',
+    imports: ['lib/query/series', 'lib/store/rollup', 'lib/store/dialects']
+  },
+  { path: 'lib/query/series', about: 'which series a question is about, their metrics and their latest values', imports: ['lib/store/rollup', 'lib/store/dialects'] },
   { path: 'lib/store/retention', about: 'deletes metrics and totals that are older than the retention period', imports: ['lib/store/rollup', 'lib/store/slices', 'lib/store', 'lib/store/dialects'] },
   { path: 'lib/store/rollup', about: 'totals by hour and by day', imports: ['lib/store/slices', 'lib/store', 'lib/store/dialects'] },
   { path: 'lib/store/slices', about: 'long work in slices, so that senders do not notice it', imports: ['lib/store', 'lib/store/dialects'] },

@@ -1,8 +1,7 @@
 import type { Knex } from 'knex'
-import { PlatziverseError } from '../errors.ts'
 import { agentColumns, type AgentDescription } from '../store/dialects/agent-columns.ts'
-import { newestColumns, newestIn, type NewestMetric, type NewestRow } from '../store/dialects/metric-columns.ts'
-import type { Reading } from './reading.ts'
+import { unknownAgent } from './series/find-series.ts'
+import type { Reading } from './series/reading.ts'
 
 /** An agent as the database has it; times are UTC ms. */
 export interface StoredAgent extends AgentDescription {
@@ -11,9 +10,6 @@ export interface StoredAgent extends AgentDescription {
   connectedAt: number | null
   lastSeenAt: number | null
 }
-
-/** The newest metric of a type. */
-export interface LatestMetric extends NewestMetric { type: string }
 
 type Row = Record<string, unknown> & { id: number }
 
@@ -41,39 +37,6 @@ export function agentsOf (db: Knex, username: string): Reading<StoredAgent> {
 /** @throws PlatziverseError QUERY_AGENT_UNKNOWN */
 export async function agent (db: Knex, uuid: string): Promise<StoredAgent> {
   return storedAgent(await agentRow(db, uuid))
-}
-
-/**
- * The types of metrics that an agent ever reported, in alphabetical order.
- * @throws PlatziverseError QUERY_AGENT_UNKNOWN
- */
-export async function types (db: Knex, uuid: string): Promise<Reading<string>> {
-  const { pages } = await latest(db, uuid)
-  return { about: {}, async * pages (size) { for await (const page of pages(size)) yield page.map(({ type }) => type) } }
-}
-
-/**
- * The newest metric of each type of an agent, in the order of the types.
- * @throws PlatziverseError QUERY_AGENT_UNKNOWN
- */
-export async function latest (db: Knex, uuid: string): Promise<Reading<LatestMetric>> {
-  const { id } = await agentRow(db, uuid)
-  return {
-    about: {},
-    async * pages (size) {
-      for (let after = ''; ;) {
-        const rows = await db('series').where('agent_id', id).where('type', '>', after).whereNotNull('last_ts')
-          .orderBy('type').limit(size).select<Array<NewestRow & { type: string }>>('type', ...Object.values(newestColumns))
-        if (rows.length > 0) yield rows.map(row => ({ type: row.type, ...newestIn(row) as NewestMetric }))
-        if (rows.length < size) return
-        after = rows.at(-1)?.type as string
-      }
-    }
-  }
-}
-
-export function unknownAgent (uuid: string): PlatziverseError {
-  return new PlatziverseError('QUERY_AGENT_UNKNOWN', `There is no agent ${JSON.stringify(uuid)}.`)
 }
 
 async function agentRow (db: Knex, uuid: string): Promise<Row> {

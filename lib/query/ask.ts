@@ -1,13 +1,14 @@
 import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import { withoutStatement } from '../store/dialects/without-statement.ts'
-import { agent, agents, agentsOf, connectedAgents, latest, types } from './agents.ts'
-import { buckets, typeBuckets } from './buckets.ts'
+import { agent, agents, agentsOf, connectedAgents } from './agents.ts'
+import { buckets } from './buckets/buckets.ts'
 import { chartPoints } from './chart.ts'
-import type { ResultKind } from './names.ts'
+import { latest, latestOfAll, types } from './series/latest.ts'
+import type { ResultKind } from './series/names.ts'
 import type { Query } from './parse.ts'
-import { allRows, type About, type Reading } from './reading.ts'
-import { series } from './series.ts'
+import { allRows, type About, type Reading } from './series/reading.ts'
+import { series } from './series/series.ts'
 
 export interface Answer {
   /** An array of rows or points; for the query `agent` that agent, except with `parts`. */
@@ -27,7 +28,8 @@ const mostAttempts = 10
  * @param db only read from
  * @param most rows that one answer may have
  * @returns one answer, or, for `parts`, as many as there are pages: each is read when it is asked for
- * @throws PlatziverseError QUERY_AGENT_UNKNOWN, QUERY_DATA_DELETED once the first part is given, QUERY_FAILED, QUERY_INVALID, QUERY_RANGE_TOO_LARGE, QUERY_SERIES_UNKNOWN
+ * @throws PlatziverseError QUERY_AGENT_UNKNOWN, QUERY_DATA_DELETED once the first part is given, QUERY_FAILED, QUERY_INVALID, QUERY_RANGE_TOO_LARGE,
+ *   QUERY_SERIES_TEXT, QUERY_SERIES_UNKNOWN
  */
 export async function * ask (db: Knex, query: Query, options: { result: ResultKind, most: number }): AsyncGenerator<Answer> {
   for (let attempt = 1, begun = false; ; attempt++) {
@@ -67,9 +69,10 @@ async function read (db: Knex, query: Query): Promise<Reading<unknown>> {
     case 'agent': return readingOf([await agent(db, query.uuid)])
     case 'types': return await types(db, query.uuid)
     case 'latest': return await latest(db, query.uuid)
-    case 'series': return series(db, query)
-    case 'buckets': return await buckets(db, query)
-    case 'typeBuckets': return await typeBuckets(db, query)
+    case 'latestOfAll': return latestOfAll(db, query.type)
+    case 'series': return await series(db, query)
+    case 'buckets': return await buckets(db, { uuid: query.uuid, type: query.type }, query)
+    case 'typeBuckets': return await buckets(db, { type: query.type }, query)
   }
 }
 

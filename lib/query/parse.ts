@@ -1,27 +1,41 @@
 import { PlatziverseError } from '../errors.ts'
-import type { BucketRange } from './buckets.ts'
-import { aggregates, queryNames, resultKinds, type Aggregate, type ResultKind } from './names.ts'
-import type { SeriesQuery } from './series.ts'
+import { longestTimer } from '../time.ts'
+import type { BucketRange } from './buckets/buckets.ts'
+import { isCalendarUnit, isTimeZone } from './buckets/calendar.ts'
+import { mostNames, type Names } from './series/choice.ts'
+import type { Width } from './buckets/grid.ts'
+import { aggregates, queryNames, resultKinds, type Aggregate, type ResultKind } from './series/names.ts'
+import type { SeriesQuery } from './series/series.ts'
 import { toDuration, toTime } from './times.ts'
+import { mostPoints, widthFor } from './buckets/widths.ts'
 
 /** A query as somebody wrote it: a form, a message, a URL. Null and empty text mean that it says nothing. */
 export type QueryInput = Partial<Record<typeof properties[number], unknown>>
 
-const properties = ['query', 'uuid', 'type', 'username', 'from', 'to', 'limit', 'order', 'bucket', 'aggregates', 'fill', 'result'] as const
+const properties = [
+  'query', 'uuid', 'type', 'username', 'from', 'to', 'limit', 'order', 'bucket', 'points', 'timezone', 'aggregates', 'fill', 'result', 'follow'
+] as const
 
 /** A query that was checked; times are UTC ms. */
 export type Query =
   | { query: 'agents' | 'connectedAgents' }
   | { query: 'agentsOf', username: string }
-  | { query: 'agent' | 'types' | 'latest', uuid: string }
+  | { query: 'agent' | 'types', uuid: string }
+  | { query: 'latest', uuid: Names }
+  | { query: 'latestOfAll', type?: Names }
   | { query: 'series' } & SeriesQuery
-  | { query: 'buckets', uuid: string, type: string } & BucketRange
-  | { query: 'typeBuckets', type: string } & BucketRange
+  | { query: 'buckets', uuid: Names, type: Names } & BucketRange
+  | { query: 'typeBuckets', type: Names } & BucketRange
+
+/** ms from one answer of a live question to the next: asked more often, a busy database would do nothing else. */
+const shortestFollow = 100
+/** ms, where a question is to be followed and does not say how often. */
+const usualFollow = 1_000
 
 /**
  * Check a query. Properties that it does not use are not looked at.
  * @param now UTC ms, which times such as `-24h` count from
- * @throws PlatziverseError QUERY_INVALID
+ * @throws PlatziverseError QUERY_INVALID, QUERY_RANGE_TOO_LARGE
  */
 export function parseQuery (input: QueryInput, now: number): Query {
   const query = choice(input, 'query', queryNames)
@@ -30,12 +44,26 @@ export function parseQuery (input: QueryInput, now: number): Query {
     case 'connectedAgents': return { query }
     case 'agentsOf': return { query, username: text(input, 'username') }
     case 'agent':
-    case 'types':
-    case 'latest': return { query, uuid: text(input, 'uuid') }
-    case 'series': return { query, uuid: text(input, 'uuid'), type: text(input, 'type'), ...range(input, now), limit: limit(input), order: order(input) }
-    case 'buckets': return { query, uuid: text(input, 'uuid'), type: text(input, 'type'), ...bucketRange(input, now) }
-    case 'typeBuckets': return { query, type: text(input, 'type'), ...bucketRange(input, now) }
+    case 'types': return { query, uuid: text(input, 'uuid') }
+    case 'latest': return { query, uuid: names(input, 'uuid') }
+    case 'latestOfAll': return { query, ...Array.isArray(input.type) || given(input, 'type') !== undefined ? { type: names(input, 'type') } : {} }
+    case 'series': return { query, uuid: names(input, 'uuid'), type: names(input, 'type'), ...range(input, now), limit: limit(input), order: order(input) }
+    case 'buckets': return { query, uuid: names(input, 'uuid'), type: names(input, 'type'), ...bucketRange(input, now) }
+    case 'typeBuckets': return { query, type: names(input, 'type'), ...bucketRange(input, now) }
   }
+}
+
+/**
+ * How a question is followed: ms from one answer to the next at the least; undefined: it is answered once; `end`: it only ends the one
+ * before it.
+ * @throws PlatziverseError QUERY_INVALID
+ */
+export function parseFollow ({ follow }: QueryInput): number | 'end' | undefined {
+  if (follow === undefined || follow === null || follow === '') return undefined
+  if (typeof follow === 'boolean') return follow ? usualFollow : 'end'
+  const every = typeof follow === 'string' || typeof follow === 'number' ? toDuration(typeof follow === 'string' ? follow.trim() : follow) : undefined
+  if (every === undefined || every < shortestFollow || every > longestTimer) throw invalid('follow', `is not a span of time from ${shortestFollow} ms up, such as 1s, and neither true nor false`)
+  return every
 }
 
 /** @throws PlatziverseError QUERY_INVALID */
@@ -44,6 +72,15 @@ export function parseResult (input: QueryInput): ResultKind {
 }
 
 type Name = typeof properties[number]
+
+/** Names that are neither empty nor more than can be. */
+function names (input: QueryInput, name: 'uuid' | 'type'): Names {
+  const value = input[name]
+  if (!Array.isArray(value)) return text(input, name)
+  if (value.length === 0) throw invalid(name, 'is an empty list')
+  if (value.length > mostNames) throw invalid(name, `is a list of more than ${mostNames}`)
+  return [...new Set(value.map((one: unknown) => text({ [name]: one }, name)))]
+}
 
 function invalid (name: Name, what: string): PlatziverseError {
   return new PlatziverseError('QUERY_INVALID', `"${name}" ${what}.`)
@@ -77,12 +114,16 @@ function order (input: QueryInput): 'asc' | 'desc' {
 }
 
 function limit (input: QueryInput): number | undefined {
-  const value = given(input, 'limit')
+  return wholeNumber(input, 'limit', 1)
+}
+
+function wholeNumber (input: QueryInput, name: 'limit' | 'points', least: number, most = Number.MAX_SAFE_INTEGER): number | undefined {
+  const value = given(input, name)
   if (value === undefined) return undefined
   // Number() takes 0x10 as well.
-  const limit = /^\s*\d+\s*$/.test(value) ? Number(value) : Number.NaN
-  if (!Number.isSafeInteger(limit) || limit < 1) throw invalid('limit', 'is not a whole number from 1 up')
-  return limit
+  const number = /^\s*\d+\s*$/.test(value) ? Number(value) : Number.NaN
+  if (Number.isSafeInteger(number) && number >= least && number <= most) return number
+  throw invalid(name, most === Number.MAX_SAFE_INTEGER ? `is not a whole number from ${least} up` : `is not a whole number from ${least} to ${most}`)
 }
 
 function time (input: QueryInput, name: Name, now: number): number | undefined {
@@ -103,9 +144,37 @@ function range (input: QueryInput, now: number): { from: number | undefined, to:
 function bucketRange (input: QueryInput, now: number): BucketRange {
   const { from, to } = range({ ...input, to: given(input, 'to') ?? now }, now)
   if (from === undefined) throw invalid('from', 'is missing')
-  const bucket = toDuration(given(input, 'bucket')?.trim() ?? '')
-  if (bucket === undefined) throw invalid('bucket', 'is not a span of time: ms, or such as 5m, 1h, 1d')
-  return { from, to: to as number, bucket, aggregates: wantedAggregates(input), fill: choice(input, 'fill', ['null', 'skip'], 'null'), order: order(input) }
+  const timezone = timeZone(input)
+  const bucket = width(input, { from, to: to as number }, timezone)
+  return {
+    from,
+    to: to as number,
+    bucket,
+    ...typeof bucket === 'number' ? {} : { timezone: timezone ?? 'UTC' },
+    aggregates: wantedAggregates(input),
+    fill: choice(input, 'fill', ['null', 'skip'], 'null'),
+    order: order(input)
+  }
+}
+
+/** As narrow as `points` allows, or what `bucket` says. */
+function width (input: QueryInput, range: { from: number, to: number }, timezone: string | undefined): Width {
+  const points = wholeNumber(input, 'points', 2, mostPoints)
+  if (points !== undefined) return widthFor(points, range, timezone)
+  const given = bucketIn(input)
+  const bucket = isCalendarUnit(given) ? given : toDuration(given)
+  if (bucket === undefined) throw invalid('bucket', 'is not a span of time: ms, such as 5m, 1h, 1d, or day, week, month, year')
+  return bucket
+}
+
+function bucketIn (input: QueryInput): string {
+  return given(input, 'bucket')?.trim() ?? ''
+}
+
+function timeZone (input: QueryInput): string | undefined {
+  const value = given(input, 'timezone')?.trim()
+  if (value !== undefined && !isTimeZone(value)) throw invalid('timezone', 'is not a time zone that this machine knows, such as Europe/Madrid')
+  return value
 }
 
 /** A list, or names with commas between them. */
@@ -125,6 +194,8 @@ export function changeQuery (input: QueryInput, changes: unknown): QueryInput {
   if (typeof changes !== 'object' || Array.isArray(changes)) throw new PlatziverseError('QUERY_INVALID', 'The query is not an object.')
   const unknown = Object.keys(changes).find(name => !properties.some(property => property === name))
   if (unknown !== undefined) throw new PlatziverseError('QUERY_INVALID', `Queries have no property ${JSON.stringify(unknown)}.`)
-  const said = Object.entries(changes).filter(([, value]) => value !== undefined)
-  return { ...input, ...Object.fromEntries(said) }
+  const said: QueryInput = Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined))
+  // A message that says how wide buckets are does not mean those that the node would choose.
+  const others = bucketIn(said) !== '' && said.points === undefined ? { ...input, points: '' } : input
+  return { ...others, ...said }
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { latest } from '../../lib/query/agents.ts'
-import { allRows } from '../../lib/query/reading.ts'
-import { series } from '../../lib/query/series.ts'
+import { latest } from '../../lib/query/series/latest.ts'
+import { allRows } from '../../lib/query/series/reading.ts'
+import { series } from '../../lib/query/series/series.ts'
 import { dialectOf } from '../../lib/store/dialect-of.ts'
 import type { MessageRow } from '../../lib/store/dialects/dialect.ts'
 import { Store, type Stored } from '../../lib/store/store.ts'
@@ -55,7 +55,7 @@ onEachDatabase('a number is read back to the last bit', async (t, { options, ser
       await dialect.append(knex, { messages, latest: [], seen: [], dirtyHours: [] })
     }
   })
-  const found = await allRows(series(await store.read(), { uuid: 'a', type: 't', from: 2, order: 'asc' }), count)
+  const found = await allRows(await series(await store.read(), { uuid: 'a', type: 't', from: 2, order: 'asc' }), count)
   assert.deepEqual(different(found.map(({ value }) => value), values), [])
 })
 

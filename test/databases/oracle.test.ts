@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { ask, type Answer } from '../../lib/query/ask.ts'
-import type { Bucket } from '../../lib/query/buckets.ts'
-import type { Aggregate, ResultKind } from '../../lib/query/names.ts'
+import type { Bucket } from '../../lib/query/buckets/buckets.ts'
+import type { Aggregate, ResultKind } from '../../lib/query/series/names.ts'
 import { parseQuery, type QueryInput } from '../../lib/query/parse.ts'
 import { dialectOf } from '../../lib/store/dialect-of.ts'
 import { Retention } from '../../lib/store/retention/retention.ts'
@@ -146,6 +146,10 @@ class History {
         this.asked++
         const where = `${name}: ${JSON.stringify({ ...input, result, most, now: this.now })}`
         const answers: Answer[] = []
+        if (typeof verify === 'string') {
+          await assert.rejects(ask(await store.read(), parseQuery(input, this.now), { result, most }).next(), { code: verify }, where)
+          return
+        }
         for await (const answer of ask(await store.read(), parseQuery(input, this.now), { result, most })) answers.push(answer)
         assert.ok(answers.every(({ payload }) => !Array.isArray(payload) || payload.length <= most), where)
         const rows = answers.flatMap(({ payload }) => payload as unknown[])
@@ -155,8 +159,8 @@ class History {
     }
   }
 
-  /** A question and what is said of its answer. */
-  #question (): [QueryInput, (rows: unknown[], answer: Answer, where: string) => void] {
+  /** A question and what is said of its answer; or the code of the error that it is. */
+  #question (): [QueryInput, 'QUERY_SERIES_TEXT' | ((rows: unknown[], answer: Answer, where: string) => void)] {
     const { oracle } = this
     const random = this.#random
     const uuid = random.of(oracle.uuids)
@@ -178,6 +182,7 @@ class History {
       const aggregates = random.is(0.5) ? names : names.filter(() => random.is(0.4))
       if (aggregates.length === 0) aggregates.push('avg')
       const asked = query === 'buckets' ? [uuid] : oracle.uuidsOf(type)
+      if (asked.every(uuid => oracle.isText(uuid, type))) return [{ query, uuid, type, ...range, fill, order, aggregates }, 'QUERY_SERIES_TEXT']
       return [{ query, uuid, type, ...range, fill, order, aggregates }, (rows, { about }, where) => {
         const source = oracle.sourceOf(asked, type, range)
         assert.deepEqual(about, source, where)

@@ -1,5 +1,5 @@
-import type { Bucket } from '../../lib/query/buckets.ts'
-import type { Aggregate } from '../../lib/query/names.ts'
+import type { Bucket } from '../../lib/query/buckets/buckets.ts'
+import type { Aggregate } from '../../lib/query/series/names.ts'
 
 /** Nothing here comes from the code that it judges. */
 const hour = 60 * 60 * 1000
@@ -46,6 +46,11 @@ export class Oracle {
   /** In the order in which agents reported first. */
   uuidsOf (type: string): string[] {
     return this.#uuids.filter(uuid => this.#of(uuid, type).length > 0)
+  }
+
+  /** Whether it never had a number. */
+  isText (uuid: string, type: string): boolean {
+    return this.#of(uuid, type).every(({ value }) => typeof value === 'string')
   }
 
   types (uuid: string): string[] {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { ask, type Answer } from '../../lib/query/ask.ts'
-import type { ResultKind } from '../../lib/query/names.ts'
+import type { ResultKind } from '../../lib/query/series/names.ts'
 import { parseQuery, type QueryInput } from '../../lib/query/parse.ts'
 import { dialectOf } from '../../lib/store/dialect-of.ts'
 import { Retention } from '../../lib/store/retention/retention.ts'

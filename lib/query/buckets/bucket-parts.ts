@@ -1,19 +1,27 @@
-import { partsOfRollup, partsOfValue } from '../store/rollup/large-sums.ts'
-import { deletedPart } from '../store/rollup/rollup.ts'
-import { day, floor, hour } from '../time.ts'
-import type { Source } from './reading.ts'
+import { partsOfRollup, partsOfValue } from '../../store/rollup/large-sums.ts'
+import { deletedPart } from '../../store/rollup/rollup.ts'
+import { day, floor, hour } from '../../time.ts'
+import type { Source } from '../series/reading.ts'
 
 /** From when (included) to when (not included); UTC ms. */
 export interface Span { from: number, to: number }
 
-/** Series by their ids, a span of whole buckets, the buckets' width in ms, and whether the last values are asked for. */
-export interface Scope extends Span { ids: number[], width: number, withLast: boolean }
+/** Series by their ids, and a span of whole buckets. */
+export interface Scope extends Span {
+  ids: number[]
+  /** The SQL expression for the start of the bucket that a time is in. */
+  bucketOf (time: string): string
+  /** Whether the last values are asked for. */
+  withLast: boolean
+  /** Where buckets begin inside an hour: the metrics of that hour are read, which are all there. */
+  cuts: readonly number[]
+}
 
 /** Hours that are not rolled up, or got metrics since. */
 export interface Dirty {
   /** From the first to the end of the last. */
   span: Span
-  /** Each of them (UTC ms); absent where there are too many to name them in a statement. */
+  /** Each of them (UTC ms), and those that are cut; absent where there are too many to name them in a statement. */
   hours?: Array<{ seriesId: number, ts: number }>
 }
 
@@ -34,7 +42,7 @@ const lengths = { hour, day }
  * are in `deletedPart`. A day is made of its hours, so the same goes for days, down to where the hours were deleted (`hours_from`).
  * @param dirty the hours to take for dirty; absent: none
  */
-export function partsOf (source: Source, { ids, from, to, width, withLast }: Scope, dirty: Dirty | undefined): Statement {
+export function partsOf (source: Source, { ids, from, to, bucketOf, withLast, cuts }: Scope, dirty: Dirty | undefined): Statement {
   const binds = ids.map((_, i) => `:id${i}`).join(', ')
   const within: Within = (table, span) => `${table}.series_id in (${binds}) and ` +
     (span === 'dirty' ? `${table}.ts >= :dirtyFrom and ${table}.ts < :dirtyTo` : `${table}.ts >= :from and ${table}.ts < :to`)
@@ -42,14 +50,15 @@ export function partsOf (source: Source, { ids, from, to, width, withLast }: Sco
   const last = withLast ? ', coalesce(r.last_seq, 0) as newest_seq, r.last' : ''
   const withLastOf = (sql: string): string => withLast ? lastOf(sql) : sql
   const parts = {
-    raw: () => [withLastOf(metrics(within))],
-    hours: () => [hours(within, last, dirty), ...dirty === undefined ? [] : [withLastOf(dirtyMetrics(within, dirty)), deletedParts(within, last, dirty)]],
+    raw: () => [withLastOf(metrics(within, bucketOf('m.ts')))],
+    hours: () => [hours(within, last, dirty), ...dirty === undefined ? [] : [withLastOf(dirtyMetrics(within, dirty, { from, to, cuts })), deletedParts(within, last, dirty)]],
     days: () => [
       days(within, last, dirty),
-      ...dirty === undefined ? [] : [hoursOfDirtyDays(within, last, dirty), withLastOf(dirtyMetrics(within, dirty)), deletedParts(within, last, dirty)]
+      ...dirty === undefined ? [] : [hoursOfDirtyDays(within, last, dirty), withLastOf(dirtyMetrics(within, dirty, { from, to, cuts })), deletedParts(within, last, dirty)]
     ]
   }[source]()
-  const bindings = { from, to, dirtyFrom: dirty?.span.from ?? 0, dirtyTo: dirty?.span.to ?? 0, width, hour, day, deletedPart, ...Object.fromEntries(ids.map((id, i) => [`id${i}`, id])) }
+  // A day of the calendar may begin before 1970, where \`deletedPart\` is, and no metric.
+  const bindings = { from: Math.max(0, from), to, dirtyFrom: dirty?.span.from ?? 0, dirtyTo: dirty?.span.to ?? 0, hour, day, deletedPart, ...Object.fromEntries(ids.map((id, i) => [`id${i}`, id])) }
   return { sql: parts.join(' union all '), bindings }
 }
 
@@ -60,8 +69,8 @@ const ofRollup = partsOfRollup('r.')
 /** @param newest the time of the last metric where an older version did not keep it */
 const rolledUp = (newest: string): string => `r.n, ${ofRollup.small} as small, ${ofRollup.large} as large, r.min, r.max, coalesce(r.last_ts, ${newest}) as newest`
 
-const metrics = (within: Within): string => `
-  select m.series_id, m.ts - m.ts % :width as start, ${added}
+const metrics = (within: Within, start: string): string => `
+  select m.series_id, ${start} as start, ${added}
   from metrics m where ${within('m')} and m.value is not null
   group by m.series_id, start`
 
@@ -109,11 +118,11 @@ const hoursOfDirtyDays = (within: Within, last: string, dirty: Dirty): string =>
   where ${within('r')} and x.start >= coalesce(k.hours_from, 0) and (r.ts < ${rawHour} or ${isClean('r', 'hour', dirty)})`
 
 /** Hour by hour where they are few: a tenth of the time of one statement that has to sort all of their metrics. */
-function dirtyMetrics (within: Within, dirty: Dirty): string {
+function dirtyMetrics (within: Within, dirty: Dirty, scope: Pick<Scope, 'from' | 'to' | 'cuts'>): string {
   if (dirty.hours !== undefined) {
-    const selects = [...startsOf(dirty.hours, 'hour')].flatMap(([id, starts]) => [...starts].map(start => `
-      select ${id} as series_id, ${start} as start, ${added}
-      from metrics m where m.series_id = ${id} and m.ts >= ${start} and m.ts < ${start + hour} and m.value is not null
+    const selects = [...startsOf(dirty.hours, 'hour')].flatMap(([id, starts]) => [...starts].flatMap(start => spansOf(start, scope)).map(({ from, to }) => `
+      select ${id} as series_id, ${from} as start, ${added}
+      from metrics m where m.series_id = ${id} and m.ts >= ${from} and m.ts < ${to} and m.value is not null
       having count(*) > 0`))
     return `select * from (${selects.join(' union all ')}) h`
   }
@@ -123,6 +132,13 @@ function dirtyMetrics (within: Within, dirty: Dirty): string {
     join metrics m on m.series_id = x.series_id and m.ts >= x.start and m.ts < x.stop
     where ${within('m', 'dirty')} and m.value is not null
     group by x.series_id, x.start`
+}
+
+/** The parts of an hour that are in the scope: both sides of where it is cut. */
+function spansOf (start: number, { from, to, cuts }: Pick<Scope, 'from' | 'to' | 'cuts'>): Span[] {
+  const cut = cuts.find(cut => cut > start && cut < start + hour)
+  if (cut === undefined) return [{ from: start, to: start + hour }]
+  return [{ from: start, to: cut }, { from: cut, to: start + hour }].filter(span => span.from >= from && span.to <= to)
 }
 
 const deletedParts = (within: Within, last: string, dirty: Dirty): string => `

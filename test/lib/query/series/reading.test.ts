@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { allRows } from '../../../lib/query/reading.ts'
+import { allRows } from '../../../../lib/query/series/reading.ts'
 
 test('an answer of a million rows fits where the limit allows it', async () => {
   const rows = Array.from({ length: 1_000_000 }, (_, i) => i)

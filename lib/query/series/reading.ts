@@ -1,4 +1,5 @@
-import { PlatziverseError } from '../errors.ts'
+import { PlatziverseError } from '../../errors.ts'
+import type { CalendarUnit } from './names.ts'
 
 /** Where buckets were computed from. */
 export type Source = 'raw' | 'hours' | 'days'
@@ -7,8 +8,10 @@ export type Source = 'raw' | 'hours' | 'days'
 export interface About {
   /** Absent: the query has no buckets. */
   source?: Source
-  /** The width of the buckets in ms; wider than what was asked for where retention deleted what that needs. */
-  bucket?: number
+  /** The width of the buckets in ms, or a unit of the calendar; wider than what was asked for where retention deleted what that needs. */
+  bucket?: number | CalendarUnit
+  /** Of buckets of the calendar. */
+  timezone?: string
   /** The range that was read, `from` included and `to` not; UTC ms. */
   from?: number | undefined
   to?: number | undefined
