@@ -1,15 +1,20 @@
 import type { NodeDef } from 'node-red'
 import { PlatziverseError } from '../../lib/errors.ts'
-import { ask, type Answer } from '../../lib/query/ask.ts'
-import { changeQuery, parseQuery, parseResult, type QueryInput } from '../../lib/query/parse.ts'
+import { ask } from '../../lib/query/ask.ts'
+import { interestOf } from '../../lib/query/live/interest.ts'
+import { LiveQuestions } from '../../lib/query/live/live-questions.ts'
+import { changeQuery, parseFollow, parseQuery, parseResult, type QueryInput } from '../../lib/query/parse.ts'
 import { databaseOf } from '../shared/database.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import { wholeNumber, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
-import { bad, good, statusLine } from '../shared/status.ts'
+import { bad, good, joined, statusLine } from '../shared/status.ts'
 import { metricQueryDefaults as defaults, type MetricQueryConfig } from './config.ts'
+import { messageOf, partsOf, queryOf } from './messages.ts'
 import { upgrade } from './migrations.ts'
 
-/** Answers each message from a database, in `msg.payload`. */
+type Send = (msg: RedMessage) => void
+
+/** Answers each message from a database, in `msg.payload`; and again when something new is stored, where it is to follow. */
 export default function (RED: RED): void {
   function MetricQueryNode (this: RedNode, saved: NodeDef & MetricQueryConfig): void {
     RED.nodes.createNode(this, saved)
@@ -21,55 +26,64 @@ export default function (RED: RED): void {
     const status = statusLine(this)
     const query = queryOf(config)
     const most = Math.max(1, wholeNumber(config.most, Number(defaults.most)))
+    const live = new LiveQuestions(store.feed)
     let closed = false
 
-    const answer = async (msg: RedMessage, send: (msg: RedMessage) => void): Promise<void> => {
+    const answer = async (msg: RedMessage, asked: QueryInput, send: Send, isWanted: () => boolean): Promise<void> => {
       const started = performance.now()
-      const asked = changeQuery(query, msg.query)
       const result = parseResult(asked)
       const id = RED.util.generateId()
       let rows = 0
       for await (const answer of ask(await store.read(), parseQuery(asked, Date.now()), { result, most })) {
-        if (closed) throw new PlatziverseError('QUERY_FAILED', 'A deploy replaced the node before it had answered.')
+        if (!isWanted()) return
         rows = answer.rows
-        const parts = answer.part === undefined ? {} : { parts: partsOf(msg, id, most, answer.part) }
-        send({ ...messageOf(msg, answer, result === 'chart'), ...parts })
+        send({ ...messageOf(msg, answer, result === 'chart'), ...partsOf(msg, answer, id, most) })
         // The nodes that take the parts get a turn before the next part is read.
         if (answer.part !== undefined) await new Promise(resolve => setImmediate(resolve))
       }
-      const ms = Math.round(performance.now() - started)
-      status.show(good(RED._('metric-query.status.answered', { count: rows, ms })))
+      const answered = RED._('metric-query.status.answered', { count: rows, ms: Math.round(performance.now() - started) })
+      status.show(good(joined(answered, live.size > 0 && RED._('metric-query.status.live', { count: live.size }))))
+    }
+
+    const handle = async (msg: RedMessage, send: Send): Promise<void> => {
+      const asked = changeQuery(query, msg.query)
+      const every = parseFollow(asked)
+      const topic = typeof msg.topic === 'string' ? msg.topic : ''
+      live.end(topic)
+      if (every === undefined) {
+        return await answer(msg, asked, send, () => {
+          if (closed) throw new PlatziverseError('QUERY_FAILED', 'A deploy replaced the node before it had answered.')
+          return true
+        })
+      }
+      if (every === 'end') return status.show(good(RED._('metric-query.status.ended')))
+      // Nodes behind this one may change what they get.
+      const kept = RED.util.cloneMessage({ ...msg, payload: undefined })
+      await live.start(topic, {
+        interest: interestOf(parseQuery(asked, Date.now())),
+        every,
+        ask: isWanted => answer(RED.util.cloneMessage(kept), asked, send, isWanted),
+        failed: error => { this.error(failure(error as PlatziverseError), kept) }
+      })
+    }
+
+    const failure = (error: PlatziverseError): PlatziverseError => {
+      const reason = error.code === 'STORE_CLOSED' ? new PlatziverseError('DATABASE_MISSING', 'The database was closed.') : error
+      status.show(bad(reason.code))
+      return reason
     }
 
     this.on('input', (msg: RedMessage, send, done) => {
-      answer(msg, send).then(() => { done() }, (error: PlatziverseError) => {
-        const reason = error.code === 'STORE_CLOSED' ? new PlatziverseError('DATABASE_MISSING', 'The database was closed.') : error
-        status.show(bad(reason.code))
-        done(reason)
-      })
+      handle(msg, send).then(() => { done() }, (error: PlatziverseError) => { done(failure(error)) })
     })
 
     this.on('close', (done: () => void) => {
       closed = true
+      live.close()
       status.close()
       done()
     })
   }
 
   RED.nodes.registerType('metric-query', MetricQueryNode)
-}
-
-function queryOf (config: MetricQueryConfig): QueryInput {
-  const { query, uuid, metricType: type, username, from, to, limit, order, bucket, aggregates, fill, result } = config
-  return { query, uuid, type, username, from, to, limit, order, bucket, aggregates, fill, result }
-}
-
-function messageOf (msg: RedMessage, { payload, rows, about }: Answer, isChart: boolean): RedMessage {
-  // A chart shows only this answer, without the ones before it.
-  return { ...msg, payload, answer: { rows, ...about }, ...isChart ? { action: 'replace' } : {} }
-}
-
-/** The same properties that a split node sets, so that a join node puts the parts together; `parts` that were there are kept inside. */
-function partsOf (msg: RedMessage, id: string, len: number, part: object): object {
-  return { id, type: 'array', len, ...part, ...msg.parts === undefined ? {} : { parts: msg.parts } }
 }

@@ -12,12 +12,13 @@ import { sqliteKind } from '../../lib/store/dialects/sqlite/kind.ts'
 import { migrate } from '../../lib/store/migrations/migrate.ts'
 import { registerAdmin } from '../../nodes/platziverse-database/admin.ts'
 import type { DatabaseConfig, DatabaseCredentials } from '../../nodes/platziverse-database/config.ts'
-import database from '../../nodes/platziverse-database/platziverse-database.ts'
+import database, { type DatabaseNode } from '../../nodes/platziverse-database/platziverse-database.ts'
 import type { RED } from '../../nodes/shared/red.ts'
 import { onEachServer, type OpenDatabase } from '../helpers/databases.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { loadNodes } from '../helpers/loaded-nodes.ts'
 import type { Mariadb } from '../helpers/mariadb.ts'
+import { message } from '../helpers/messages.ts'
 import { freePort, skipWithoutNodeRed, startNodeRed } from '../helpers/node-red.ts'
 
 const id = 'da7aba5e00000002'
@@ -155,6 +156,27 @@ test('the endpoint answers whatever it is sent', async () => {
   for (const config of [{ client: 'oracle' }, { client: 'sqlite', filename: 7 }, { client: 'sqlite', filename: '/dev/null/x', overrides: 'none' }]) {
     assert.equal((await ask(config)).ok, false, JSON.stringify(config))
   }
+})
+
+test('the endpoint for names has those of a database that is deployed, and says what it does not take', async () => {
+  const { store } = helper.getNode(id) as unknown as DatabaseNode
+  for (const uuid of ['kitchen', 'attic']) {
+    await new Promise<void>((resolve, reject) => {
+      store.write(message('agent/message', { agent: { uuid, name: `The ${uuid}` }, metrics: [{ type: `${uuid} cpu`, value: 1 }], timestamp: 1 }), 1, error => { if (error === null) resolve(); else reject(error) })
+    })
+  }
+  const names = async (body: object) => {
+    const { status, body: answer } = await helper.request().post('/platziverse/database/names').send({ id, ...body })
+    const { names, code } = answer as { names?: Array<{ name: string, label?: string }>, code?: string }
+    return [status, names ?? code]
+  }
+  assert.deepEqual(await names({ of: 'agents', text: 'The KIT' }), [200, [{ name: 'kitchen', label: 'The kitchen' }]])
+  assert.deepEqual(await names({ of: 'types' }), [200, [{ name: 'attic cpu' }, { name: 'kitchen cpu' }]])
+  assert.deepEqual(await names({ of: 'types', text: 'cpu', uuids: ['attic'] }), [200, [{ name: 'attic cpu' }]])
+  for (const wrong of [{ text: 7 }, { text: 'a'.repeat(256) }, { text: 'a\0' }, { uuids: 'attic' }, { uuids: [7] }, { uuids: Array.from({ length: 1_001 }, () => 'a') }]) {
+    assert.deepEqual(await names({ of: 'types', ...wrong }), [400, 'QUERY_INVALID'], JSON.stringify(wrong))
+  }
+  assert.deepEqual(await names({ id: 'nowhere', of: 'agents' }), [400, 'DATABASE_MISSING'])
 })
 
 onEachServer('the test endpoint says who answers, and that the tables are there once they are', async (t, { options, query, dialect }) => {

@@ -123,3 +123,97 @@ test('a node that is closed sends no further parts', async t => {
   await new Promise(resolve => setImmediate(resolve))
   assert.equal(answersOf(flow).length, 1)
 })
+
+/** The next report of an agent, through metric-store; resolves once it is stored. */
+async function report (flow: TestFlow, uuid: string, i: number, type = 'cpu'): Promise<void> {
+  const stored = flow.received('stored').length
+  flow.receive('store', { topic: 'agent/message', payload: { agent: { uuid, name: uuid.toUpperCase() }, metrics: [{ type, value: i }], timestamp: start + i * 1000 } })
+  await until(() => flow.received('stored').length, n => n > stored)
+}
+
+test('one question is about several agents and types, of the form or of the message, and a chart gets a series each', async t => {
+  const flow = await queryFlow(t, { query: 'buckets', uuid: ['a', 'b'], points: '2', to: start + 10_000 })
+  assert.deepEqual((await ask(flow)).payload, ['a', 'b'].flatMap(uuid => [2, 7].map((avg, i) => ({ uuid, name: uuid.toUpperCase(), ts: start + i * 5_000, avg }))))
+  const { payload, answer } = await ask(flow, { uuid: 'b', type: ['cpu', 'memory'], bucket: '10s', result: 'chart' })
+  assert.deepEqual([payload, answer.bucket], [[{ series: 'cpu', x: start, y: 4.5 }], 10_000])
+  const latest = (await ask(flow, { query: 'latestOfAll' })).payload
+  assert.deepEqual(latest, ['a', 'b'].map(uuid => ({ uuid, name: uuid.toUpperCase(), type: 'cpu', ts: start + 9_000, value: 9 })))
+})
+
+test('days of a time zone begin there', async t => {
+  const flow = await queryFlow(t, { query: 'buckets', bucket: 'day', timezone: 'America/Bogota', aggregates: ['count'] })
+  const { payload, answer } = await ask(flow)
+  assert.deepEqual(payload, [{ ts: start - 19 * 3_600_000, count: 10 }])
+  assert.deepEqual([answer.bucket, answer.timezone, answer.source], ['day', 'America/Bogota', 'hours'])
+})
+
+test('a question that is followed is answered again when something new is stored, with its own message', async t => {
+  const flow = await queryFlow(t, { query: 'latest', follow: '100ms' })
+  const first = await ask(flow, undefined, { topic: 'wall', payload: 'not kept', viewer: { id: 7 } })
+  assert.deepEqual(first.payload, [{ type: 'cpu', ts: start + 9_000, value: 9 }])
+  ;(first.viewer as { id: number }).id = 8
+  await until(() => flow.status('query'), status => /live/.test(status?.text ?? ''))
+  await report(flow, 'b', 11)
+  await report(flow, 'a', 12)
+  const [, second] = await until(() => answersOf(flow), messages => messages.length >= 2)
+  assert.deepEqual([second?.payload, second?.topic, second?.viewer, second?._msgid], [[{ type: 'cpu', ts: start + 12_000, value: 12 }], 'wall', { id: 7 }, first._msgid])
+  // What another one is told of is no reason.
+  await report(flow, 'b', 13)
+  await report(flow, 'a', 14)
+  const third = await until(() => answersOf(flow)[2], message => message !== undefined)
+  assert.deepEqual(third?.payload, [{ type: 'cpu', ts: start + 14_000, value: 14 }])
+})
+
+test('a live question ends with the next one of its topic, or when it is told to', async t => {
+  const flow = await queryFlow(t, { query: 'latest', follow: '100ms' })
+  const of = (topic: string): Message[] => answersOf(flow).filter(message => message.topic === topic)
+  await ask(flow, undefined, { topic: 'one' })
+  await ask(flow, { uuid: 'b' }, { topic: 'one' })
+  await ask(flow, { uuid: 'a' }, { topic: 'two' })
+  await ask(flow, { follow: '' }, { topic: 'three' })
+  await report(flow, 'a', 20)
+  await until(() => of('two').length, n => n === 2)
+  await report(flow, 'b', 21)
+  await until(() => of('one').length, n => n === 3)
+  assert.deepEqual(of('one').map(({ payload }) => (payload as Array<{ value: number }>)[0]?.value), [9, 9, 21], 'only the newer one is followed')
+  flow.receive('query', { topic: 'one', query: { follow: false } })
+  await until(() => flow.status('query'), status => /ended/.test(status?.text ?? ''))
+  await report(flow, 'b', 22)
+  await report(flow, 'a', 23)
+  await until(() => of('two').length, n => n === 3)
+  assert.deepEqual([of('one').length, of('three').length], [3, 1])
+})
+
+test('a live question about an agent that is yet to come says so once, and is answered when it comes', async t => {
+  const flow = await queryFlow(t, { query: 'latest', uuid: 'c', follow: '100ms' })
+  flow.receive('query', { topic: 'early' })
+  const [caught] = await until(() => flow.received('caught'), messages => messages.length === 1)
+  assert.match((caught?.error as { message: string }).message, /^QUERY_AGENT_UNKNOWN/)
+  await report(flow, 'c', 30)
+  const [answer] = await until(() => answersOf(flow), messages => messages.length === 1)
+  assert.deepEqual([answer?.topic, answer?.payload], ['early', [{ type: 'cpu', ts: start + 30_000, value: 30 }]])
+})
+
+test('a live question ends with its node', async t => {
+  const flow = await queryFlow(t, { query: 'latest', follow: '100ms' })
+  await ask(flow)
+  const { feed } = (flow.node('database') as unknown as { store: { feed: { isHeard: boolean } } }).store
+  assert.equal(feed.isHeard, true)
+  await (flow.node('query') as unknown as { close (): Promise<void> }).close()
+  assert.equal(feed.isHeard, false)
+})
+
+test('what is stored through another node of the same database is followed too', async t => {
+  const folder = await temporaryFolder(t)
+  const database = { type: 'platziverse-database', client: 'sqlite', filename: join(folder, 'shared.sqlite') }
+  const flow = await load([
+    { id: 'tab', type: 'tab' }, { ...database, id: 'first' }, { ...database, id: 'second' },
+    { id: 'store', type: 'metric-store', database: 'first', z: 'tab', wires: [['stored']] },
+    { id: 'query', type: 'metric-query', database: 'second', query: 'latestOfAll', follow: '100ms', z: 'tab', wires: [['answers']] },
+    ...['stored', 'answers'].map(id => ({ id, type: 'helper', z: 'tab' }))
+  ])
+  assert.deepEqual((await ask(flow)).payload, [])
+  await report(flow, 'a', 1)
+  const [, second] = await until(() => answersOf(flow), messages => messages.length >= 2)
+  assert.deepEqual(second?.payload, [{ uuid: 'a', name: 'A', type: 'cpu', ts: start + 1_000, value: 1 }])
+})
