@@ -40,12 +40,14 @@ async function open (t: TestContext, version: NodeRedVersion, { tab = {}, ...opt
     assert.ok(Compile({ ...schema, components: openApi.components }).Check(body), `${path} ${JSON.stringify(body)} is not as described`)
     return { status: response.status, body: body as never }
   }
-  return { nodeRed, get, knex }
+  return { nodeRed, get, knex, openApi }
 }
 
 async function fill (knex: Knex): Promise<void> {
   await knex('agents').insert([1, 2].map(id => ({ id, uuid: `a${id}`, username: 'u', connected: id === 1, connected_at: 5, last_seen_at: 6, created_at: 1, updated_at: 1 })))
   await knex('series').insert({ id: 1, agent_id: 1, type: 'cpu load', last_ts: start + 2 * hour, last_value: 3 })
+  await knex('series').insert({ id: 2, agent_id: 2, type: 'state', last_ts: start, last_text: 'ok' })
+  await knex('metrics').insert({ series_id: 2, ts: start, seq: 0, text: 'ok' })
   await knex('metrics').insert([0, 1, 2].map(i => ({ series_id: 1, ts: start + i * hour, seq: i, value: i + 1 })))
   await knex('dirty_hours').insert([0, 1, 2].map(i => ({ series_id: 1, ts: start + i * hour })))
 }
@@ -62,7 +64,7 @@ const restart = async (nodeRed: NodeRed): Promise<void> => { await nodeRed.deplo
 
 for (const version of [5, 4] as const) {
   test(`REST API runs unchanged in Node-RED ${version}: agents and metrics, and problems as problem details`, { timeout: 120_000, skip: skipWithoutNodeRed(version) }, async t => {
-    const { get } = await open(t, version)
+    const { get, openApi } = await open(t, version)
     const agent = { uuid: 'a1', username: 'u', name: null, hostname: null, pid: null, connected: true, connectedAt: 5, lastSeenAt: 6 }
     const list = await get('/api/agents')
     assert.deepEqual(list, { status: 200, body: [agent, { ...agent, uuid: 'a2', connected: false }] })
@@ -73,13 +75,19 @@ for (const version of [5, 4] as const) {
     assert.deepEqual((await get('/api/metrics/a1/cpu%20load')).body, [0, 1, 2].map(i => ({ ts: start + i * hour, value: i + 1 })))
     assert.deepEqual((await get('/api/metrics/a1/cpu%20load?order=desc&limit=1')).body, [{ ts: start + 2 * hour, value: 3 }])
     assert.deepEqual((await get(`/api/metrics/a1/cpu%20load?from=${start + 3 * hour}`)).body, [])
-    // As JSONP any website could read it in the browser of somebody who may ask.
-    assert.deepEqual(await get('/api/agents?callback=steal'), list)
+    assert.deepEqual((await get('/api/metrics')).body, [{ uuid: 'a1', name: null, type: 'cpu load', ts: start + 2 * hour, value: 3 }, { uuid: 'a2', name: null, type: 'state', ts: start, value: 'ok' }])
+    assert.deepEqual((await get('/api/metrics?type=state&type=nothing')).body, [{ uuid: 'a2', name: null, type: 'state', ts: start, value: 'ok' }])
+    assert.deepEqual((await get('/api/openapi.json')).body, openApi)
     const byHour = await get(`/api/metrics/a1/cpu%20load?from=${start - hour}&to=${start + 2 * hour}&bucket=1h&aggregates=min,max,count&fill=skip`)
     assert.deepEqual(byHour.body, [{ ts: start, min: 1, max: 1, count: 1 }, { ts: start + hour, min: 2, max: 2, count: 1 }])
 
     const repeated = await get(`/api/metrics/a1/cpu%20load?from=${start}&to=${start + hour}&bucket=1h&aggregates=min&aggregates=max`)
     assert.deepEqual(repeated.body, [{ ts: start, min: 1, max: 1 }])
+
+    const points = await get(`/api/metrics/a1/cpu%20load?from=${start}&to=${start + 3 * hour}&points=3&aggregates=count`)
+    assert.deepEqual(points.body, [0, 1, 2].map(i => ({ ts: start + i * hour, count: 1 })))
+    const year = await get(`/api/metrics/a1/cpu%20load?from=${start}&bucket=year&timezone=Europe/Madrid&aggregates=max&fill=skip`)
+    assert.equal((year.body as Array<{ max: number }>).at(-1)?.max, 3)
 
     const problem = async (path: string) => {
       const { status, body } = await get(path) as { status: number, body: { status: number, code: string, detail: string } }
@@ -92,9 +100,13 @@ for (const version of [5, 4] as const) {
     assert.equal(await problem('/api/metrics/a1/unknown'), '404 QUERY_SERIES_UNKNOWN')
     assert.equal(await problem('/api/metrics/a1/cpu%20load?from=yesterday'), '400 QUERY_INVALID')
     assert.equal(await problem('/api/metrics/a1/cpu%20load?bucket=1ms&from=-30d'), '400 QUERY_RANGE_TOO_LARGE')
-    assert.equal(await problem('/api/agent/nobody?callback=steal'), '404 QUERY_AGENT_UNKNOWN')
+    assert.equal(await problem('/api/metrics/a2/state?bucket=1h'), '400 QUERY_SERIES_TEXT')
     for (const question of [
       'agents?connected=false', 'agents?connected=true&connected=true', 'agents?connected=true&username=u', 'agents?username=u&username=v', 'agents?username[toString]=u',
+      // As JSONP any website could read an answer in the browser of somebody who may ask.
+      'agents?callback=steal', 'agent/a1?callback=steal', 'metrics?callback=steal', 'metrics/a1?callback=steal', 'metrics/a1/cpu%20load?callback=steal', 'openapi.json?callback=steal',
+      'agents?connectd=true', 'agent/a1?from=-1h', 'metrics/a1?type=cpu', 'metrics/a1/cpu%20load?buckets=1h', 'metrics/a1/cpu%20load?__proto__[x]=1&From=-1h',
+      'metrics/a1/cpu%20load?aggregates=max', 'metrics/a1/cpu%20load?bucket=1h&limit=5', 'metrics/a1/cpu%20load?points=1', 'metrics/a1/cpu%20load?bucket=day&timezone=Madrid', 'metrics?type[toString]=x',
       'metrics/a1/cpu%20load?limit=1&limit=2', 'metrics/a1/cpu%20load?from[toString]=now', 'metrics/a1/cpu%20load?bucket=1h&aggregates[toString]=avg'
     ]) assert.equal(await problem(`/api/${question}`), '400 QUERY_INVALID', question)
     assert.equal(await problem(`/api/metrics/a1/${encodeURIComponent('\' or 1=1 --')}`), '404 QUERY_SERIES_UNKNOWN')
@@ -137,4 +149,10 @@ test('REST API says so while the database is away', { timeout: 120_000, skip: sk
   await restart(nodeRed)
   const { status, body } = await get('/api/agents') as { status: number, body: { code: string } }
   assert.deepEqual([status, body.code], [503, 'STORE_NOT_A_DATABASE'])
+})
+
+test('the description that REST API serves is the one of the package', async () => {
+  const [served] = (await exampleFlow('REST API')).filter(({ name }) => name === 'openapi.json')
+  const own = JSON.parse(await readFile(join(packageDir, 'docs', 'openapi.json'), 'utf8')) as unknown
+  assert.deepEqual(JSON.parse(String(served?.template)), own, 'copy docs/openapi.json into the node "openapi.json" of the flow')
 })
