@@ -8,7 +8,8 @@ const texts = {
     'c256f149305337c3': {
       name: '1. Los agentes reportan a este broker.\\n Escucha en 127.0.0.1:8083.',
       info: 'El broker corre dentro de Node-RED. Su primera salida dice qué pasa con los clientes; la segunda envía estadísticas si en sus propiedades hay un intervalo.\n\n'
-        + 'Para dejar entrar agentes de la red, abre el broker, marca **Permitir el acceso anónimo desde la red** y despliega.'
+        + 'Para dejar entrar agentes de la red, abre el broker, marca **Permitir el acceso anónimo desde la red** y despliega.\n\n'
+        + 'Los nodos link junto al broker llevan al ejemplo *Live dashboard*, si está.'
     },
     '5f8fd202578ab969': {
       name: '2. Lo que reportan se comprueba y se guarda,\\n y solo entonces se confirma y se reenvía.',
@@ -17,14 +18,17 @@ const texts = {
         + `O míralo con cualquier cliente MQTT:\n\n    ${listen}\n\nLos números están en el archivo platziverse.sqlite del directorio de usuario de Node-RED.`
     },
     '2d7c54f0b1e69a83': { name: 'guardado' },
-    '04cc58ef9ea0005b': { name: 'rechazado' }
+    '04cc58ef9ea0005b': { name: 'rechazado' },
+    '106672a206018b81': { name: 'al broker' },
+    '74525649e481d36a': { name: 'del broker' }
   },
   pt: {
     'fcd38fcaa65459df': { label: 'Monitorar agentes' },
     'c256f149305337c3': {
       name: '1. Os agentes reportam a este broker.\\n Ele escuta em 127.0.0.1:8083.',
       info: 'O broker roda dentro do Node-RED. Sua primeira saída diz o que acontece com os clientes; a segunda envia estatísticas quando há um intervalo em suas propriedades.\n\n'
-        + 'Para deixar entrar agentes da rede, abra o broker, marque **Permitir acesso anônimo pela rede** e implante.'
+        + 'Para deixar entrar agentes da rede, abra o broker, marque **Permitir acesso anônimo pela rede** e implante.\n\n'
+        + 'Os nós link ao lado do broker levam ao exemplo *Live dashboard*, se houver.'
     },
     '5f8fd202578ab969': {
       name: '2. O que reportam é verificado e gravado,\\n e só então confirmado e reenviado.',
@@ -33,7 +37,9 @@ const texts = {
         + `Ou veja com qualquer cliente MQTT:\n\n    ${listen}\n\nOs números estão no arquivo platziverse.sqlite do diretório de usuário do Node-RED.`
     },
     '2d7c54f0b1e69a83': { name: 'gravado' },
-    '04cc58ef9ea0005b': { name: 'rejeitado' }
+    '04cc58ef9ea0005b': { name: 'rejeitado' },
+    '106672a206018b81': { name: 'ao broker' },
+    '74525649e481d36a': { name: 'do broker' }
   }
 }
 

@@ -1,8 +1,9 @@
-// What `npm start` and `npm run dev` share: a Node-RED in a user directory of its own, with this package and the flow "Monitor agents".
+// What `npm start` and `npm run dev` share: a Node-RED in a user directory of its own, with this package, FlowFuse Dashboard, and the flows
+// "Monitor agents" and "Live dashboard".
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { translated } from './flow-texts.mjs'
 import { memoryFlags, node24, root } from './setup.mjs'
 import { language, locale } from './texts.mjs'
@@ -19,12 +20,9 @@ const usualPort = '8083'
  * @returns the port of the flow's broker; undefined: it was taken out, or disabled
  */
 export function makeHome () {
-  const modules = join(home, 'node_modules', '@platziverse')
-  const link = join(modules, 'node-red-platziverse')
-  mkdirSync(modules, { recursive: true })
-  rmSync(link, { recursive: true, force: true })
-  symlinkSync(root, link, process.platform === 'win32' ? 'junction' : 'dir')
-  const manifest = { name: 'platziverse-home', private: true, dependencies: { '@platziverse/node-red-platziverse': '*' } }
+  link('@platziverse/node-red-platziverse', root)
+  link('@flowfuse/node-red-dashboard', join(root, 'node_modules', '@flowfuse', 'node-red-dashboard'))
+  const manifest = { name: 'platziverse-home', private: true, dependencies: { '@platziverse/node-red-platziverse': '*', '@flowfuse/node-red-dashboard': '*' } }
   writeOnce('package.json', JSON.stringify(manifest, null, 2) + '\n')
   // The editor has no password until somebody sets one, so it listens on this machine only.
   writeOnce('settings.js', `// Node-RED's settings: https://nodered.org/docs/user-guide/runtime/configuration
@@ -38,9 +36,23 @@ module.exports = {
   editorTheme: { tours: false }
 }
 `)
-  const flow = JSON.parse(readFileSync(join(root, 'flows', 'Monitor agents.json'), 'utf8'))
+  const flows = ['Monitor agents', 'Live dashboard'].flatMap(name => JSON.parse(readFileSync(join(root, 'flows', `${name}.json`), 'utf8')))
+  // They share a database.
+  const flow = [...new Map(flows.map(node => [node.id, node])).values()]
   writeOnce('flows.json', JSON.stringify(translated(flow, language), null, 4) + '\n')
   return setPorts()
+}
+
+/** The path of the dashboard; undefined where the flows have none, as those of an older user directory. */
+export function dashboardPath () {
+  return JSON.parse(readFileSync(flowFile, 'utf8')).find(({ type }) => type === 'ui-base')?.path
+}
+
+function link (name, target) {
+  const place = join(home, 'node_modules', ...name.split('/'))
+  mkdirSync(dirname(place), { recursive: true })
+  rmSync(place, { recursive: true, force: true })
+  symlinkSync(target, place, process.platform === 'win32' ? 'junction' : 'dir')
 }
 
 function writeOnce (name, text) {

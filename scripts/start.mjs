@@ -1,5 +1,5 @@
-// `npm start`: Node-RED 5 with this package, the flow "Monitor agents" deployed, in a user directory of its own.
-import { answers, makeHome, port, startNodeRed } from './node-red.mjs'
+// `npm start`: Node-RED 5 with this package, the flows "Monitor agents" and "Live dashboard" deployed, in a user directory of its own.
+import { answers, dashboardPath, makeHome, port, startNodeRed } from './node-red.mjs'
 import { portProblems } from './ports.mjs'
 import { prepare } from './setup.mjs'
 import { text } from './texts.mjs'
@@ -22,8 +22,10 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => nodeRed.kil
 
 if (await answers(port, nodeRed)) {
   const hasBroker = mqttPort !== undefined && await answers(mqttPort, nodeRed, brokerPatience)
+  const dashboard = dashboardPath()
   const lines = [
     [text.editor, `http://127.0.0.1:${port}/`],
+    ...dashboard === undefined ? [] : [[text.dashboard, `http://127.0.0.1:${port}${dashboard}`]],
     ...hasBroker ? [[text.broker, `mqtt://127.0.0.1:${mqttPort}`], [text.listen, `mosquitto_sub -p ${mqttPort} -t 'agent/#' -v`]] : [],
     [text.stop, 'Ctrl+C']
   ]

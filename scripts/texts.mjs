@@ -12,6 +12,7 @@ const texts = {
     portDenied: port => `Port ${port} is only for administrators: choose one from 1024 to 65535.`,
     portInvalid: (name, value) => `${name} is "${value}": it has to be a port from 1 to 65535.`,
     editor: 'Editor',
+    dashboard: 'Dashboard',
     broker: 'Broker',
     listen: 'Listen',
     stop: 'Stop'
@@ -27,6 +28,7 @@ const texts = {
     portDenied: port => `El puerto ${port} es solo para administradores: elige uno de 1024 a 65535.`,
     portInvalid: (name, value) => `${name} es «${value}»: tiene que ser un puerto de 1 a 65535.`,
     editor: 'Editor',
+    dashboard: 'Panel',
     broker: 'Broker',
     listen: 'Escuchar',
     stop: 'Parar'
@@ -42,6 +44,7 @@ const texts = {
     portDenied: port => `A porta ${port} é só para administradores: escolha uma de 1024 a 65535.`,
     portInvalid: (name, value) => `${name} é "${value}": tem de ser uma porta de 1 a 65535.`,
     editor: 'Editor',
+    dashboard: 'Painel',
     broker: 'Broker',
     listen: 'Ouvir',
     stop: 'Parar'

@@ -60,7 +60,7 @@ test('npm start announces the ports that it was given; they are in the flow, its
   const mqttPort = await freePort()
   const { output, home, ended } = await start(t, { PORT: String(port), MQTT_PORT: String(mqttPort), LANG: 'es_ES.UTF-8' })
   await Promise.race([until(output, text => text.includes('Ctrl+C'), 60_000), ended])
-  assert.match(output(), new RegExp(`Editor +http://127.0.0.1:${port}/\\s+Broker +mqtt://127.0.0.1:${mqttPort}\\s+Escuchar +\\S.*-p ${mqttPort} `))
+  assert.match(output(), new RegExp(`Editor +http://127.0.0.1:${port}/\\s+Panel +http://127.0.0.1:${port}/dashboard\\s+Broker +mqtt://127.0.0.1:${mqttPort}\\s+Escuchar +\\S.*-p ${mqttPort} `))
   assert.match(output(), /Arrancando Node-RED…[^]*Flujos iniciados/)
   const flow = await flowOf(home)
   assert.equal(flow.find(({ type }) => type === 'platziverse-broker')?.['port'], mqttPort)
@@ -68,6 +68,7 @@ test('npm start announces the ports that it was given; they are in the flow, its
   assert.match(comments, new RegExp(String(mqttPort)))
   assert.doesNotMatch(comments, /8083|:1880/)
   assert.match(comments, /Los agentes reportan/)
+  assert.equal((await fetch(`http://127.0.0.1:${port}/dashboard`)).status, 200)
   const settings = await (await fetch(`http://127.0.0.1:${port}/settings`)).json() as { editorTheme: { tours?: boolean }, telemetryEnabled?: boolean }
   assert.equal(settings.editorTheme.tours, false)
   assert.ok(settings.telemetryEnabled !== undefined, 'without an answer the editor would ask')
