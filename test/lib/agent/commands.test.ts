@@ -249,3 +249,17 @@ test('a thousand commands in a row leave the last one in force', async t => {
   await operator.state(agent, ({ interval }) => interval === 1_999)
   assert.equal(agent.inForce.interval, 1_999)
 })
+
+// Koenkk/zigbee2mqtt#9629: Mosquitto without persistence.
+test('a broker that restarted and forgot what was retained is told again what is in force', async t => {
+  const broker = await startBroker(t)
+  const agent = measuring(t, broker.url)
+  await agent.connect()
+  const topic = `config_change/${agent.uuid}/state`
+  const [first] = await broker.arrived(topic)
+  assert.equal(first?.payload['interval'], 60_000)
+  await broker.stop()
+  const again = await startBroker(t, {}, broker.port)
+  const [second] = await again.arrived(topic)
+  assert.deepEqual(second?.payload, first?.payload)
+})
