@@ -67,10 +67,11 @@ registerNode<MetricQueryConfig>('metric-query', { defaults, upgrade }, {
   outputLabels: () => text('metric-query.output.answer'),
   onadd () { chooseDatabase(this) },
   oneditprepare () {
-    $('#metric-query-aggregates input').each((_, box) => { $(box).prop('checked', this.aggregates.some(name => name === $(box).val())) })
-    showMissing(this, upgrade(this))
+    const node = upgrade(this)
+    showMissing(this, node)
+    $('#metric-query-aggregates input').each((_, box) => { $(box).prop('checked', node.aggregates.some(name => name === $(box).val())) })
     for (const name of listed) {
-      $(`#metric-query-${name}`).val(textOf(this[name] ?? ''))
+      $(`#metric-query-${name}`).val(textOf(node[name]))
       complete($(`#metric-query-${name}`), namesOf(name))
     }
     complete($('#node-input-timezone'), timeZones)

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { connectAsync } from 'mqtt'
+import { metricQueryDefaults } from '../../nodes/metric-query/config.ts'
 import { flawsOf, flow, looks, runningNodeRed, shoot, skipWithoutEditor } from '../helpers/forms.ts'
 import { freePort } from '../helpers/node-red.ts'
 import { until } from '../helpers/events.ts'
 
 const database = { id: 'da7aba5e00000003', type: 'platziverse-database', name: '', client: 'sqlite', filename: 'names.sqlite' }
-const query = { id: '9e3b0c5a00000001', type: 'metric-query', z: flow.id, name: '', database: database.id, uuid: 'a, b', x: 160, y: 80, wires: [[]] }
+const query = { ...metricQueryDefaults, id: '9e3b0c5a00000001', type: 'metric-query', z: flow.id, database: database.id, uuid: 'a, b', x: 160, y: 80, wires: [[]] }
+/** As a version before points, time zones and live questions saved it. */
+const older = { ...query, points: undefined, timezone: undefined, follow: undefined }
 const pipeline = (port: number): object[] => [
   { id: 'b20ce2000000001', type: 'platziverse-broker', z: flow.id, name: '', host: '127.0.0.1', port, x: 160, y: 160, wires: [[], []] },
   { id: 'a9e27100000001', type: 'agent-in', z: flow.id, broker: 'b20ce2000000001', x: 160, y: 240, wires: [['570e000000000003'], ['570e000000000003'], ['570e000000000003'], []] },
@@ -67,7 +70,7 @@ for (const version of [5, 4] as const) {
 describe('the form of metric-query', { skip: skipWithoutEditor(5) }, () => {
   const nodeRed = runningNodeRed(5)
   for (const look of looks) {
-    test(`is whole and readable with all its fields in ${look.language}`, () => nodeRed.withEditor({ flows: [flow, database, query], ...look }, async editor => {
+    test(`is whole and readable with all its fields in ${look.language}`, () => nodeRed.withEditor({ flows: [flow, database, older], ...look }, async editor => {
       await editor.edit(query.id)
       for (const asked of ['buckets', 'latestOfAll']) {
         await editor.page.locator('#node-input-query').selectOption(asked)

@@ -179,6 +179,15 @@ test('the endpoint for names has those of a database that is deployed, and says 
   assert.deepEqual(await names({ id: 'nowhere', of: 'agents' }), [400, 'DATABASE_MISSING'])
 })
 
+test('the endpoint for names needs the permission to see flows', { skip: skipWithoutNodeRed(5) }, async t => {
+  for (const [permissions, status] of [['read', 400], ['settings.read', 401]] as const) {
+    const nodeRed = await startNodeRed({ settings: { adminAuth: { type: 'credentials', users: [], default: { permissions } } } })
+    t.after(() => nodeRed.stop())
+    const { status: answered } = await fetch(new URL('platziverse/database/names', nodeRed.url), { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"id":"nowhere"}' })
+    assert.equal(answered, status)
+  }
+})
+
 onEachServer('the test endpoint says who answers, and that the tables are there once they are', async (t, { options, query, dialect }) => {
   const form = formOf(options as ServerOptions)
   const { server: name, timescale: _, ...rest } = await ask(...form)
