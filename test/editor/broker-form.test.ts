@@ -15,6 +15,8 @@ const id = 'b10c000000000001'
 const before01 = { id, type: 'platziverse-broker', z: flow.id, name: '', host: '', port: '0', anonymous: false, statistics: '0', x: 160, y: 80, wires: [[], []] }
 const tabs = ['general', 'listeners', 'users', 'rules', 'limits', 'storage'] as const
 type Tab = typeof tabs[number]
+/** A week, as the form says it. */
+const weeks = { 'en-US': /seconds \(7 days\)/, 'es-ES': /segundos \(7 días\)/, 'pt-BR': /segundos \(7 dias\)/ }
 
 for (const version of [5, 4] as const) {
   describe(`the broker's form in Node-RED ${version}`, { skip: skipWithoutEditor(version) }, () => {
@@ -411,6 +413,7 @@ describe('the broker\'s form', { skip: skipWithoutEditor(5) }, () => {
         await open(page, tab)
         widths.add(await page.locator('#dialog-form').evaluate(form => form.getBoundingClientRect().width))
         assert.deepEqual(await flawsOf(page), [], tab)
+        if (tab === 'limits') assert.match(await page.locator('#platziverse-broker-limits').innerText(), weeks[look.language ?? 'en-US'])
         await shoot(page, `broker-form-${tab}-${name}`)
       }
       assert.equal(widths.size, 1, 'the form stays as wide as it is')

@@ -41,7 +41,7 @@ const names = Object.keys(units) as LimitName[]
 /** The unit, and beside it a large value in one that people read, such as 2 MiB or 7 days. */
 function unitText (unit: Unit, value: string | number): string {
   const name = text(`platziverse-broker.unit.${unit}`)
-  const also = inLargeUnits(unit, Number(value), document.documentElement.lang || 'en')
+  const also = inLargeUnits(unit, Number(value), text('platziverse-broker.unit.language'))
   return also === undefined ? name : text('platziverse-broker.unit.also', { unit: name, value: also })
 }
 
