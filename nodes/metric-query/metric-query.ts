@@ -7,7 +7,7 @@ import { changeQuery, parseFollow, parseQuery, parseResult, type QueryInput } fr
 import { databaseOf } from '../shared/database.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import { wholeNumber, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
-import { bad, good, joined, statusLine } from '../shared/status.ts'
+import { bad, good, joined, problemText, statusLine } from '../shared/status.ts'
 import { metricQueryDefaults as defaults, type MetricQueryConfig } from './config.ts'
 import { messageOf, partsOf, queryOf } from './messages.ts'
 import { upgrade } from './migrations.ts'
@@ -69,7 +69,7 @@ export default function (RED: RED): void {
 
     const failure = (error: PlatziverseError): PlatziverseError => {
       const reason = error.code === 'STORE_CLOSED' ? new PlatziverseError('DATABASE_MISSING', 'The database was closed.') : error
-      status.show(bad(reason.code))
+      status.show(bad(problemText(RED, reason.code)))
       return reason
     }
 

@@ -105,7 +105,7 @@ test('the problems of an imported file have a text in every language, in English
 })
 
 test('what a status may say of an error is short, and in words', () => {
-  const shown = Object.keys(errorHelp).filter(code => /^(?:STORE|BROKER|BRIDGE)_/.test(code)).filter(code => !notInStatus.includes(code))
+  const shown = Object.keys(errorHelp).filter(code => /^(?:STORE|BROKER|BRIDGE|QUERY)_/.test(code)).filter(code => !notInStatus.includes(code))
   for (const language of languages) {
     const root = 'shared.problem.'
     const said = new Map([...catalogueOf('platziverse-broker', language)].filter(([key]) => key.startsWith(root)).map(([key, text]) => [key.slice(root.length), text]))

@@ -4,12 +4,16 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { runningNodeRed, shoot, skipWithoutEditor } from '../helpers/forms.ts'
+import { exampleFlow } from '../helpers/main-flow.ts'
 import { packageDir } from '../helpers/node-red.ts'
 
 /** A node on the canvas, by its edges. */
 interface Box { label: string, left: number, right: number, top: number, bottom: number, isComment: boolean }
 
-const labels = (await readdir(join(packageDir, 'flows'))).filter(file => file.endsWith('.json')).map(file => file.slice(0, -'.json'.length))
+const all = (await readdir(join(packageDir, 'flows'))).filter(file => file.endsWith('.json')).map(file => file.slice(0, -'.json'.length))
+/** Not those that need other modules, which this Node-RED lacks. */
+const needs = await Promise.all(all.map(async label => (await exampleFlow(label)).some(({ type }) => type === 'global-config')))
+const labels = all.filter((_, i) => !needs[i])
 /** What the palette and the sidebar leave of the window, in px. */
 const canvasWidth = 880
 /** Lines of a comment are at most so long. */
