@@ -23,7 +23,7 @@ export class ShownAgent {
   order = ''
   hostname = ''
   connected = true
-  /** UTC ms. */
+  /** UTC ms; 0: it has said nothing yet. */
   seenAt = 0
   /** Metrics of its last message for which there is no room. */
   hidden = 0
@@ -123,29 +123,39 @@ export class Board {
     if (agent !== undefined) agent.connected = false
   }
 
+  /** What the broker retained of an agent that has said nothing since. */
+  remembered (uuid: string, isConnected: boolean): void {
+    if (!this.#agents.has(uuid)) this.#add(uuid).connected = isConnected
+  }
+
   message ({ agent, metrics }: MessagePayload, now: number): void {
     this.#messages++
     this.#seen(agent, now).measured(metrics)
   }
 
   #seen (identity: Identity, now: number): ShownAgent {
-    const known = this.#agents.get(identity.uuid)
-    const agent = known ?? new ShownAgent(identity.uuid)
+    const agent = this.#agents.get(identity.uuid) ?? this.#add(identity.uuid)
     const { name } = agent
     agent.identify(identity)
     agent.connected = true
     agent.seenAt = now
-    if (known === undefined || name !== agent.name) this.#sorted = undefined
+    if (name !== agent.name) this.#sorted = undefined
     this.#agents.delete(identity.uuid)
     this.#agents.set(identity.uuid, agent)
-    if (this.#agents.size > boardLimits.agents) {
+    return agent
+  }
+
+  #add (uuid: string): ShownAgent {
+    if (this.#agents.size === boardLimits.agents) {
       for (const [oldest] of this.#agents) {
         this.#agents.delete(oldest)
         break
       }
       this.#forgotten++
-      this.#sorted = undefined
     }
+    const agent = new ShownAgent(uuid)
+    this.#agents.set(uuid, agent)
+    this.#sorted = undefined
     return agent
   }
 }

@@ -93,7 +93,7 @@ function listOf (agents: readonly ShownAgent[], place: Place, size: Size, around
 }
 
 function titleOf (agent: ShownAgent, isChosen: boolean, columns: number, { now, texts, language }: Around, paint: Paint): string {
-  const when = texts.ago(showSpan(Math.floor((now - agent.seenAt) / 1000) * 1000, language))
+  const when = agent.seenAt === 0 ? '' : texts.ago(showSpan(Math.floor((now - agent.seenAt) / 1000) * 1000, language))
   const name = cutTo(plain(agent.name || agent.uuid), Math.floor(columns / 2))
   const about = [agent.hostname === agent.name ? '' : plain(agent.hostname), agent.name === '' ? '' : plain(agent.uuid)].filter(text => text !== '').join('  ')
   const room = columns - 2 - widthOf(name) - 2 - widthOf(when) - 1

@@ -16,6 +16,8 @@ export interface WatchOptions {
 }
 
 interface Listener {
+  /** What agent-out retained of an agent, where it does. */
+  remembered (uuid: string, isConnected: boolean): void
   said (message: Message): void
   linked (): void
   /** Not connected, or not allowed to listen, in words. */
@@ -44,6 +46,7 @@ function onScreen ({ address, language }: WatchOptions, stdout: typeof process.s
       else if (kind === 'disconnected') board.disconnected(payload)
       else board.message(payload, Date.now())
     },
+    remembered (uuid, isConnected) { board.remembered(uuid, isConnected) },
     linked () { [link, isLinked] = [texts.connected, true] },
     failed (what) { [link, isLinked] = [what, false] }
   })
@@ -87,6 +90,7 @@ function lineByLine ({ address, language, json }: WatchOptions): Promise<void> {
   let failed = ''
   const client = listen(address, texts, {
     said (message) { process.stdout.write(`${json ? plainJson({ topic: message.topic, payload: message.payload }) : lineOf(message)}\n`) },
+    remembered () { /* A line is for what is said now. */ },
     linked () { failed = '' },
     failed (what) {
       // Each further attempt fails in the same way.
@@ -113,15 +117,19 @@ function lineOf ({ kind, payload }: Message): string {
 }
 
 /** Hears the agents at QoS 0: a broker drops for those that are slow, and nothing waits for somebody who only looks. */
-function listen (address: Address, texts: Texts, { said, linked, failed }: Listener): MqttClient {
+function listen (address: Address, texts: Texts, { said, remembered, linked, failed }: Listener): MqttClient {
   const client = keepLinked(address)
   let reason: Error | undefined
   client.on('connect', () => {
     reason = undefined
     linked()
     client.subscribe(Object.values(topics), { qos: 0 }, error => { if (error !== null && client.connected) failed(texts.notAllowed) })
+    // By a packet of its own: what it tells is welcome, and not needed.
+    client.subscribe('agent/+/status', { qos: 0 }, () => undefined)
   })
   client.on('message', (topic, payload) => {
+    const [, uuid] = /^agent\/([^/]{1,128})\/status$/.exec(topic) ?? []
+    if (uuid !== undefined) return remembered(uuid, payload.toString() === 'connected')
     const parsed = parse(topic, payload, Date.now())
     if (parsed.ok) said(parsed.message)
   })

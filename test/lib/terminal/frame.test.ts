@@ -47,6 +47,17 @@ test('where there is no room for all of the first line, the address goes first, 
   assert.equal(first(50), 'Platziverse  connected')
 })
 
+test('an agent of which only the retained state is known stands there without a time, until it speaks', () => {
+  const board = new Board()
+  board.remembered('u1', true)
+  board.remembered('u2', false)
+  const lines = (): string[] => frame(board, atTop(), { columns: 80, rows: 10 }, around()).map(line => line.trimEnd()).slice(2, 6)
+  assert.deepEqual(lines(), ['● u1', '  no metrics yet', '○ u2', '  no metrics yet'])
+  board.connected({ agent: { uuid: 'u2', name: 'roof' } }, 60_000)
+  board.remembered('u2', false)
+  assert.match(lines()[2] ?? '', /^● roof  u2 +0 s ago$/)
+})
+
 test('every line fits, in every size and language, whatever the names are', () => {
   const board = boardWith(30, 70)
   board.message({ agent: { uuid: '\x1b[2J', name: '\u202E台所🚪\x1b]0;x\x07'.repeat(8), hostname: '\r\n'.repeat(30) }, timestamp: 1, metrics: [{ type: '\x9b31m\b\b', value: '\x1b[31mred' }, { type: 'n', value: 1e300 }, { type: 'm', value: -5e-324 }] }, 0)

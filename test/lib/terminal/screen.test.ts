@@ -3,6 +3,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { makeAgent, startBroker } from '../../helpers/agent-broker.ts'
+import { openBroker } from '../../helpers/broker.ts'
 import { until } from '../../helpers/events.ts'
 
 const command = fileURLToPath(new URL('../../../lib/terminal/command.ts', import.meta.url))
@@ -66,6 +67,18 @@ for (const args of [['--watch'], ['sub', '-v', '-t', 'agent/#']]) {
     assert.doesNotMatch(foreign, /\x1b|\x07|\x9b|\u202E/)
   })
 }
+
+test('--watch shows at once the agents whose state agent-out retained', { skip }, async t => {
+  const broker = await openBroker(t)
+  const out = await broker.client()
+  await out.publishAsync('agent/\u009b2Ju7/status', 'connected', { qos: 1, retain: true })
+  await out.publishAsync('agent/u8/status', 'disconnected', { qos: 1, retain: true })
+  const watching = onTerminal(t, ['--watch', '--url', broker.url])
+  await watching.shows(/2 agents · 1 connected/)
+  await watching.shows(/\uFFFD2Ju7/)
+  watching.press('q')
+  assert.equal(await watching.ended, 0)
+})
 
 test('a window that is too small says so', { skip }, async t => {
   const broker = await startBroker(t)
