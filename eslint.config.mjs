@@ -19,6 +19,7 @@ const pure = [
   'lib/messages/template-fields.ts',
   'lib/messages/timestamp.ts',
   'lib/mqtt/*.ts',
+  'lib/overview/shown.ts',
   'lib/query/series/names.ts',
   'lib/query/times.ts',
   'lib/store/retention/most-days.ts',

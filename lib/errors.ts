@@ -5,6 +5,7 @@
 export const errorHelp = {
   ADMIN_FAILED: 'Look at the cause, and at the log of Node-RED.',
   ADMIN_NOT_JSON: 'Send JSON, with the content type application/json.',
+  ADMIN_REQUEST_INVALID: 'Correct the named part of the request.',
   AGENT_BUFFER_FULL: 'The agent was offline for longer than its buffer lasts: raise "buffer", or lower the reporting rate. For messages of other agents: during a deploy more than 8 MB of them were waiting.',
   AGENT_CLOSED: 'Give disconnect() more time, or find out why the broker does not acknowledge.',
   AGENT_COMMANDS_REFUSED: 'Let the agent\'s user read config_change/{uuid} and config_change/all, and write config_change/{uuid}/state; or switch commands off. The agent reports as it was configured.',

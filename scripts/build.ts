@@ -1,27 +1,29 @@
-// What `tsc` does not do: the editor's half of every node of package.json, and the example flows.
+// What `tsc` does not do: the editor's half of every node and plugin of package.json, and the example flows.
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { 'node-red': { nodes: Record<string, string> } }
+const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { 'node-red': Record<'nodes' | 'plugins', Record<string, string>> }
 /** Of all forms. */
 const style = await readFile(join(root, 'nodes', 'shared', 'editor', 'form.css'), 'utf8')
 
-for (const [node, entry] of Object.entries(manifest['node-red'].nodes)) {
+const { nodes, plugins } = manifest['node-red']
+for (const [node, entry] of Object.entries({ ...nodes, ...plugins })) {
   const source = join(root, 'nodes', node)
   const target = dirname(join(root, entry))
   await readFile(join(root, entry)) // tsc has put it there, or the build is wrong
 
   const script = await bundle(join(source, 'editor.ts'))
   const templates = await readFile(join(source, 'editor.html'), 'utf8')
-  const parts = [`<style>\n${style}</style>`, `<script type="text/javascript">\n${script}</script>`, templates]
+  const parts = [...node in nodes ? [`<style>\n${style}</style>`] : [], `<script type="text/javascript">\n${script}</script>`, templates]
   await writeFile(join(target, `${node}.html`), parts.join('\n'))
 
   await replace(join(source, 'locales'), join(target, 'locales'))
   // Where Node-RED looks for `es-MX`, and for `LANG=es_MX.UTF-8`.
   for (const [locale, language] of [['es-ES', 'es'], ['pt-BR', 'pt']] as const) await replace(join(source, 'locales', locale), join(target, 'locales', language))
+  if (!(node in nodes)) continue
   // Only the node's own icon: Node-RED would list every icon once for each folder it is found in.
   await rm(join(target, 'icons'), { recursive: true, force: true })
   await cp(join(root, 'icons', `${node}.svg`), join(target, 'icons', `${node}.svg`))

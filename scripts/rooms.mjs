@@ -7,6 +7,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 /** From the top down: a room imports only from rooms below it, and from `lib` itself, which everybody may. */
 export const rooms = [
   { path: 'lib/transfer', about: 'the command `platziverse-store`: export, import, migrate, status', imports: ['lib/store', 'lib/store/rollup', 'lib/store/slices', 'lib/store/migrations', 'lib/store/dialects', 'lib/messages'] },
+  { path: 'lib/overview', about: 'what there is to see now: brokers, clients, retained messages and agents, searched and in lists that end', imports: ['lib/query', 'lib/store/dialects', 'lib/broker'] },
   { path: 'lib/terminal', about: 'the command `platziverse-agent`: reports, watches, publishes, subscribes', imports: ['lib/agent', 'lib/messages', 'lib/mqtt'] },
   { path: 'lib/query/live', about: 'questions that are asked again when something new is stored', imports: ['lib/query', 'lib/query/series', 'lib/messages'] },
   {
@@ -21,6 +22,7 @@ export const rooms = [
   },
   { path: 'lib/query/series', about: 'which series a question is about, their metrics and their latest values', imports: ['lib/store/rollup', 'lib/store/dialects'] },
   { path: 'lib/store/retention', about: 'deletes metrics and totals that are older than the retention period', imports: ['lib/store/rollup', 'lib/store/slices', 'lib/store', 'lib/store/dialects'] },
+  { path: 'lib/store/forgetting', about: 'deletes agents with everything that they reported', imports: ['lib/store/slices', 'lib/store'] },
   { path: 'lib/store/rollup', about: 'totals by hour and by day', imports: ['lib/store/slices', 'lib/store', 'lib/store/dialects'] },
   { path: 'lib/store/slices', about: 'long work in slices, so that senders do not notice it', imports: ['lib/store', 'lib/store/dialects'] },
   { path: 'lib/store', about: 'the store: its states, its connections, and trying out a database', imports: ['lib/store/writer', 'lib/store/migrations', 'lib/store/dialects', 'lib/store/dialects/sqlite', 'lib/store/dialects/postgresql', 'lib/store/dialects/mysql', 'lib/messages'] },

@@ -15,7 +15,7 @@ type Row = Record<string, unknown> & { id: number }
 
 const { instance: _, ...shownColumns } = agentColumns
 const shown = Object.entries(shownColumns)
-const columns = ['id', ...shown.map(([, { column }]) => column)]
+export const storedAgentColumns = ['id', ...shown.map(([, { column }]) => column)]
 /** Some databases have no booleans, and some give numbers as text. */
 const readers = { text: (value: unknown) => value, integer: (value: unknown) => value === null ? null : Number(value), boolean: Boolean }
 
@@ -36,11 +36,11 @@ export function agentsOf (db: Knex, username: string): Reading<StoredAgent> {
 
 /** @throws PlatziverseError QUERY_AGENT_UNKNOWN */
 export async function agent (db: Knex, uuid: string): Promise<StoredAgent> {
-  return storedAgent(await agentRow(db, uuid))
+  return storedAgentOf(await agentRow(db, uuid))
 }
 
 async function agentRow (db: Knex, uuid: string): Promise<Row> {
-  const row = await db('agents').where({ uuid }).first<Row | undefined>(...columns)
+  const row = await db('agents').where({ uuid }).first<Row | undefined>(...storedAgentColumns)
   if (row === undefined) throw unknownAgent(uuid)
   return row
 }
@@ -50,8 +50,8 @@ function listOf (db: Knex, where: Record<string, string | boolean> = {}): Readin
     about: {},
     async * pages (size) {
       for (let after = 0; ;) {
-        const rows = await db('agents').where(where).where('id', '>', after).orderBy('id').limit(size).select<Row[]>(...columns)
-        if (rows.length > 0) yield rows.map(storedAgent)
+        const rows = await db('agents').where(where).where('id', '>', after).orderBy('id').limit(size).select<Row[]>(...storedAgentColumns)
+        if (rows.length > 0) yield rows.map(storedAgentOf)
         if (rows.length < size) return
         after = rows.at(-1)?.id as number
       }
@@ -59,6 +59,7 @@ function listOf (db: Knex, where: Record<string, string | boolean> = {}): Readin
   }
 }
 
-function storedAgent (row: Row): StoredAgent {
+/** The agent in a row of `storedAgentColumns`. */
+export function storedAgentOf (row: Record<string, unknown>): StoredAgent {
   return Object.fromEntries(shown.map(([field, { column, type }]) => [field, readers[type](row[column])])) as unknown as StoredAgent
 }

@@ -26,6 +26,11 @@ export function findBroker (brokerId: string): RegisteredBroker {
   return slotOf(brokerId)
 }
 
+/** The brokers that have a node now, by its id. */
+export function attachedBrokers (): Array<[id: string, broker: RegisteredBroker]> {
+  return [...slots].filter(([, { attached }]) => attached)
+}
+
 /** Open the broker of a node, or take over the one that a deploy left open. */
 export async function attachBroker (brokerId: string, options: BrokerOptions): Promise<void> {
   const slot = slotOf(brokerId)

@@ -39,7 +39,7 @@ export class Connections {
     try {
       await migrate(knex)
       await this.#dialect.prepare?.(knex)
-      await this.#writers.beat(knex)
+      await this.#writers.enter(knex)
     } catch (error) {
       await knex.destroy()
       throw error

@@ -7,8 +7,10 @@ import { topics } from '../messages/topics.ts'
 import { weighMessage } from '../messages/weigh.ts'
 import { within } from '../within.ts'
 import { closedError, Connections } from './connections.ts'
+import { kindOf } from './dialects/database-kind.ts'
 import type { Dialect } from './dialects/dialect.ts'
 import { Feed } from './feed.ts'
+import { mostTransientFailures, transientPause } from './transient-failure.ts'
 import { WriterLoop } from './writer-loop.ts'
 import { GroupCommit, type Write, type WriteDone } from './writer/group-commit.ts'
 import type { Spool } from './writer/spool.ts'
@@ -68,7 +70,7 @@ export interface StoreOptions {
  * Stores messages by group commit: one transaction at a time, and everything that comes meanwhile is in the next one. While the database
  * fails, messages wait in the queue or in the spool.
  */
-export class Store extends EventEmitter<{ state: [StoreState], problem: [PlatziverseError] }> {
+export class Store extends EventEmitter<{ state: [StoreState], problem: [PlatziverseError], forgotten: [uuid: string] }> {
   state: StoreState = { state: 'opening' }
   readonly feed: Feed
   readonly #dialect: Dialect
@@ -109,7 +111,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
       waiting: error => { this.#report({ state: 'waiting', error }) }
     })
     this.#beatTimer = setInterval(() => {
-      if (this.#closing === undefined && this.state.state === 'ready') this.#enqueue(knex => this.#writers.beat(knex), false).catch(() => undefined)
+      if (this.#closing === undefined && this.state.state === 'ready') this.#enqueue(knex => this.#beat(knex), false).catch(() => undefined)
     }, beatEvery).unref()
     if (dialect.check !== undefined) this.#checkTimer = setInterval(() => { this.#isThere() }, checkEvery).unref()
     this.#loop.start()
@@ -188,6 +190,39 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     }, true)
   }
 
+  /**
+   * Remove an agent's row, and tell so by the event `forgotten`. Its series belong to nobody from then on: `Forgetting` deletes them. The
+   * agent's next message makes a new agent of it.
+   * @returns whether it was there
+   * @throws PlatziverseError STORE_CLOSED, the reason why there is no database now, or whatever the database says
+   */
+  async removeAgent (uuid: string): Promise<boolean> {
+    for (let failures = 1; ; failures++) {
+      if (this.state.state === 'waiting') throw this.state.error
+      try {
+        const isRemoved = await this.#enqueue(knex => this.#remove(knex, uuid), false)
+        if (isRemoved) this.emit('forgotten', uuid)
+        return isRemoved
+      } catch (error) {
+        // Another process is writing.
+        const isTransient = error instanceof PlatziverseError && (error.code === 'STORE_LOCKED' || this.#dialect.isTransient(error.cause))
+        if (!isTransient || failures > mostTransientFailures) throw error
+        await transientPause(failures)
+      }
+    }
+  }
+
+  /** In the writer's place, so that no batch adds to series of an agent that is gone. */
+  async #remove (knex: Knex, uuid: string): Promise<boolean> {
+    const isRemoved = await kindOf(knex).transact(knex, async db => {
+      const count = await db('agents').where({ uuid }).delete()
+      if (count > 0) await this.#writers.startleOthers(db)
+      return count > 0
+    })
+    this.#commit.forgetAgent(uuid)
+    return isRemoved
+  }
+
   /** Store what is queued, then close the database. What it does not take in time fails with STORE_CLOSED. May be called twice. */
   close (): Promise<void> {
     this.#closing ??= this.#close()
@@ -223,6 +258,13 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
       this.#commit.push({ run, insists, done: reject })
       this.#loop.start()
     })
+  }
+
+  async #beat (knex: Knex): Promise<void> {
+    if (await this.#writers.beat(knex)) return
+    // Another process removed an agent, or the database was restored.
+    this.#commit.forget()
+    await this.#writers.enter(knex)
   }
 
   /** Resolves once the database was opened; rejects with the reason why it is not. */

@@ -51,7 +51,7 @@ async function tryRows (knex: Knex): Promise<void> {
   for (const table of ['agents', 'series', 'metrics', 'metrics_1h', 'metrics_1d', 'dirty_hours', 'retention', 'writers']) await knex(table).insert(knex(table).whereRaw('1 = 0'))
   for (const table of ['agents', 'series', 'writers']) await knex(table).whereRaw('1 = 0').update({ id: 0 })
   await knex('retention').whereRaw('1 = 0').update({ raw_from: 0 })
-  for (const table of ['metrics', 'metrics_1h', 'metrics_1d', 'dirty_hours', 'writers']) await knex(table).whereRaw('1 = 0').delete()
+  for (const table of ['agents', 'series', 'metrics', 'metrics_1h', 'metrics_1d', 'dirty_hours', 'retention', 'writers']) await knex(table).whereRaw('1 = 0').delete()
 }
 
 async function tryTable (knex: Knex): Promise<void> {

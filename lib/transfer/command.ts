@@ -153,7 +153,7 @@ function isFilled (file: string): boolean {
 
 async function printStatus (knex: Knex): Promise<void> {
   const tables = ['agents', 'series', 'metrics', 'metrics_1h', 'metrics_1d', 'dirty_hours']
-  for (const table of tables) console.log(`${table.padEnd(12)} ${await countOf(knex, table)}`)
+  for (const table of tables) console.log(`${table.padEnd(12)} ${await countOf(knex(table))}`)
   const [newest] = await knex('series').max('last_ts as ts') as Array<{ ts: number | null }>
   if (newest?.ts) console.log(`newest       ${new Date(Number(newest.ts)).toISOString()}`)
 }

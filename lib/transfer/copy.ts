@@ -18,7 +18,7 @@ export type Counts = Record<string, { from: number, to: number }>
 export async function copyDatabase (from: OpenDatabase, to: OpenDatabase, progress: (table: string, rows: number) => void): Promise<Counts> {
   await refuseOthers(from.knex, to.knex)
   for (const [table, [key, newest]] of Object.entries(tables)) await copyByKey(from, to, { table, key, newest }, progress)
-  const ids = await from.knex('series').orderBy('id').pluck<number[]>('id')
+  const ids = await owned(from.knex, 'series').orderBy('id').pluck<number[]>('id')
   for (const table of Object.keys(seriesTables) as SeriesTable[]) {
     for (const id of ids) await copySeries(from, to, table, id, progress)
   }
@@ -44,7 +44,7 @@ async function copyByKey (
   from: OpenDatabase, to: OpenDatabase, { table, key, newest }: { table: string, key: string, newest: string }, progress: (table: string, rows: number) => void
 ): Promise<void> {
   for (let last = 0; ;) {
-    const rows = await from.knex(table).where(key, '>', last).orderBy(key).limit(1_000) as Row[]
+    const rows = await owned(from.knex, table).where(key, '>', last).orderBy(key).limit(1_000) as Row[]
     if (rows.length === 0) return
     const there = new Map((await to.knex(table).whereBetween(key, [Number(rows[0]?.[key]), Number(rows.at(-1)?.[key])]) as Row[]).map(row => [row[key], Number(row[newest] ?? 0)]))
     // Since an interrupted copy, rows may have changed in the source; those that are newer in the target stay.
@@ -82,10 +82,22 @@ async function insert ({ knex }: OpenDatabase, table: string, rows: object[], ke
   })
 }
 
+/**
+ * The rows of a table that belong to an agent. What a forgotten one leaves until it is deleted stays behind: in the copy the agent's id
+ * may become another's.
+ */
+function owned (knex: Knex, table: string): Knex.QueryBuilder {
+  const agents = knex('agents').select('id')
+  if (table === 'agents') return knex(table)
+  if (table === 'series') return knex(table).whereIn('agent_id', agents)
+  return knex(table).whereIn('series_id', knex('series').whereIn('agent_id', agents).select('id'))
+}
+
 async function compare (from: Knex, to: Knex): Promise<Counts> {
   const counts: Counts = {}
+  const hasOwnerless = await from('series').whereNotIn('agent_id', from('agents').select('id')).first('id') !== undefined
   for (const table of [...Object.keys(tables), ...Object.keys(seriesTables)]) {
-    const [ours, theirs] = [await countOf(from, table), await countOf(to, table)]
+    const [ours, theirs] = [await countOf(hasOwnerless || table in tables ? owned(from, table) : from(table)), await countOf(to(table))]
     counts[table] = { from: ours, to: theirs }
   }
   const differing = Object.entries(counts).filter(([, { from, to }]) => from !== to).map(([table, { from, to }]) => `${table} ${from} → ${to}`)

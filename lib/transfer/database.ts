@@ -28,8 +28,8 @@ export async function withDatabase<Result> (options: DatabaseOptions, work: (dat
   }
 }
 
-/** Rows of a table, as a number in every database. */
-export async function countOf (knex: Knex, table: string): Promise<number> {
-  const [row] = await knex(table).count('* as n') as Array<{ n: number | string }>
+/** How many rows a query finds, as a number in every database. */
+export async function countOf (rows: Knex.QueryBuilder): Promise<number> {
+  const [row] = await rows.count('* as n') as Array<{ n: number | string }>
   return Number(row?.n ?? 0)
 }

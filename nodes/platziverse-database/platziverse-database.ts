@@ -5,13 +5,16 @@ import { dirname, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Node, NodeDef } from 'node-red'
 import { sentenceOf } from '../../lib/errors.ts'
+import { agentForgotten } from '../../lib/registry/forgotten-agents.ts'
 import { sqliteDriver } from '../../lib/sqlite/driver.ts'
 import { dialectOf } from '../../lib/store/dialect-of.ts'
 import { feedOf } from '../../lib/store/feed.ts'
+import { Forgetting } from '../../lib/store/forgetting/forgetting.ts'
 import { MetricCount } from '../../lib/store/metric-count.ts'
 import { Retention } from '../../lib/store/retention/retention.ts'
 import { Store } from '../../lib/store/store.ts'
 import { Spool, type SpoolOptions } from '../../lib/store/writer/spool.ts'
+import { databases } from '../shared/databases.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import type { RED } from '../shared/red.ts'
 import { tlsSettingsOf } from '../shared/tls.ts'
@@ -19,8 +22,8 @@ import { registerAdmin } from './admin.ts'
 import type { DatabaseConfig, DatabaseCredentials } from './config.ts'
 import { databaseOptionsOf } from './options.ts'
 
-/** ms that closing waits for a slice of the retention after the store was closed: a database that is away may never answer. */
-const retentionPatience = 300
+/** ms that closing waits for a slice of long work after the store was closed: a database that is away may never answer. */
+const slicePatience = 300
 
 /** Stands for this process. A name would not: a container gets a new host name with each start. */
 const instance = randomUUID()
@@ -32,6 +35,7 @@ export interface DatabaseNode extends Node<DatabaseCredentials> {
   store: Store
   retention: Retention | undefined
   count: MetricCount
+  forgetting: Forgetting
   /** The same text for the same database, whatever node stands for it. */
   database: string
 }
@@ -47,7 +51,7 @@ export default function (RED: RED): void {
     const { database, identity, spool, retention } = databaseOptionsOf(config, this.credentials ?? {}, surroundings)
     this.database = identity
     this.store = new Store(dialectOf(database), { instance, home: homeOf(userDir), feed: feedOf(identity), spool: spool && openSpool(spool) })
-    this.count = new MetricCount(this.store, () => this.retention?.statistics().deleted.metrics ?? 0)
+    this.count = new MetricCount(this.store, () => (this.retention?.statistics().deleted.metrics ?? 0) + this.forgetting.statistics().metrics)
     this.store.on('problem', error => { this.error(error) })
     if (database.client === 'sqlite' && isOnNodeSqlite()) this.warn(RED._('platziverse-database.status.nodeSqlite'))
     try {
@@ -57,10 +61,15 @@ export default function (RED: RED): void {
       // Deleting by a guess cannot be undone.
       this.error(error)
     }
+    this.store.on('forgotten', agentForgotten)
+    this.forgetting = new Forgetting(this.store)
+    this.forgetting.start(problem => { this.error(RED._('platziverse-database.status.forgetting', { message: sentenceOf(problem) ?? problem.message })) })
+    databases.add(this)
     this.on('close', (done: (error?: Error) => void) => {
-      // Together: a slice of the retention may wait for a database that is away, and ends when the store closes.
-      const stopped = this.retention?.stop()
-      const patience = () => Promise.race([stopped, pause(retentionPatience, undefined, { ref: false })])
+      databases.delete(this)
+      // Together: a slice may wait for a database that is away, and ends when the store closes.
+      const stopped = Promise.all([this.retention?.stop(), this.forgetting.stop()])
+      const patience = () => Promise.race([stopped, pause(slicePatience, undefined, { ref: false })])
       this.store.close().then(patience).then(() => { done() }, done)
     })
   }

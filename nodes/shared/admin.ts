@@ -18,18 +18,21 @@ export interface Endpoint {
 /** What is served already: a module may be loaded more than once. */
 const served = new WeakMap<object, Set<string>>()
 
+/** The first words of the permissions that an area's endpoints need. */
+const scopes = { broker: 'platziverse-broker', database: 'platziverse-database', sidebar: 'platziverse' } as const
+
 /**
  * Serves `POST platziverse/<what>/<path>` of Node-RED's admin API, JSON in and out: `{ok: true, …}`, or a `Refusal` with status 400 for
  * a body that is wrong, 415 for one that is not JSON, 500 for what must not happen. May be called often: each is registered once.
  * @param endpoints by path
  */
-export function serveAdmin (RED: RED, what: 'broker' | 'database', endpoints: Record<string, Endpoint>): void {
+export function serveAdmin (RED: RED, what: keyof typeof scopes, endpoints: Record<string, Endpoint>): void {
   const known = served.get(RED.httpAdmin) ?? new Set()
   served.set(RED.httpAdmin, known)
   if (known.has(what)) return
   known.add(what)
   for (const [path, { permission, answer }] of Object.entries(endpoints)) {
-    const isAllowed = RED.auth.needsPermission(`platziverse-${what}.${permission}`)
+    const isAllowed = RED.auth.needsPermission(`${scopes[what]}.${permission}`)
     RED.httpAdmin.post(`/platziverse/${what}/${path}`, isAllowed, jsonOnly, (request, response) => {
       Promise.resolve(isObject(request.body) ? request.body : {}).then(answer).then(
         result => { response.json({ ok: true, ...result }) },

@@ -20,7 +20,7 @@ function open (t: TestContext, { options }: OpenDatabase, instance: string, home
 /** As a process that is killed leaves it: its row is there, and changes no more. */
 async function killed (database: OpenDatabase, { store }: { store: Store }, instance: string, home: string): Promise<void> {
   await store.close()
-  await new Writers(instance, home).beat(database.query)
+  await new Writers(instance, home).enter(database.query)
 }
 
 async function connected (database: OpenDatabase): Promise<string[]> {

@@ -15,15 +15,16 @@ const notInStatus = [
 type Language = typeof languages[number]
 type Catalogue = Map<string, string>
 
-const manifest = JSON.parse(read('package.json')) as { 'node-red': { nodes: Record<string, string> }, repository: { url: string } }
+const manifest = JSON.parse(read('package.json')) as { 'node-red': Record<'nodes' | 'plugins', Record<string, string>>, repository: { url: string } }
 const nodes = Object.keys(manifest['node-red'].nodes)
+const plugins = Object.keys(manifest['node-red'].plugins)
 /** Of all nodes: they share texts; and of lib/, which names the texts of what it finds wrong. */
 const sources = ['nodes', 'lib'].flatMap(folder => readdirSync(join(packageDir, folder), { recursive: true, encoding: 'utf8' })
   .filter(file => file.endsWith('.ts')).map(file => read(folder, file)))
 /** Keys that the editor asks for by itself. */
 const editorKeys = ['palette.label.platziverse']
 
-for (const node of nodes) {
+for (const node of [...nodes, ...plugins]) {
   describe(`the texts of ${node}`, () => {
     const catalogues = Object.fromEntries(languages.map(language => [language, catalogueOf(node, language)])) as Record<Language, Catalogue>
     const keys = new Set([...catalogues['en-US'].keys()].map(baseOf))
@@ -76,7 +77,8 @@ for (const node of nodes) {
       }
     })
 
-    test('explain the node in every language, in the same parts', () => {
+    // A plugin has no help in the editor.
+    if (nodes.includes(node)) test('explain the node in every language, in the same parts', () => {
       const [english, ...others] = languages.map(language => read('nodes', node, 'locales', language, `${node}.html`))
       assert.match(english ?? '', new RegExp(`^<script type="text/html" data-help-name="${node}">`))
       for (const other of others) {

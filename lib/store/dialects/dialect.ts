@@ -24,7 +24,7 @@ export interface Additions { messages: MessageRow[], latest: LatestRow[], seen: 
 
 /** The ids that a writer remembers belong to another state of the database: adding by them would give metrics to other series. */
 export function writerMissing (database: string): PlatziverseError {
-  return new PlatziverseError('STORE_REPLACED', `${database} has another state than the one that was opened: it was restored, or somebody emptied the table writers.`)
+  return new PlatziverseError('STORE_REPLACED', `${database} has another state than the one that was opened: it was restored, another process forgot an agent, or somebody emptied the table writers.`)
 }
 
 /**

@@ -30,8 +30,10 @@ async function lockRows (db: Knex, ids: number[]): Promise<Map<number, LockedSer
 export async function addRows (db: Knex, ids: number[]): Promise<void> {
   for (let start = 0; start < ids.length; start += mostAdded) {
     const some = ids.slice(start, start + mostAdded)
-    const there = new Set((await db('retention').whereIn('series_id', some).pluck<Array<number | string>>('series_id')).map(Number))
-    const missing = some.filter(id => !there.has(id)).map(id => ({ series_id: id, raw_from: 0, hours_from: 0 }))
+    // The others were deleted since.
+    const exist = (await db('series').whereIn('id', some).pluck<Array<number | string>>('id')).map(Number)
+    const there = new Set((await db('retention').whereIn('series_id', exist).pluck<Array<number | string>>('series_id')).map(Number))
+    const missing = exist.filter(id => !there.has(id)).map(id => ({ series_id: id, raw_from: 0, hours_from: 0 }))
     // Another process may add them too.
     if (missing.length > 0) await db('retention').insert(missing).onConflict('series_id').ignore()
   }

@@ -155,6 +155,11 @@ export class GroupCommit {
     this.#known.clear()
   }
 
+  /** Forget what the database is known to hold of an agent. */
+  forgetAgent (uuid: string): void {
+    this.#known.forget(uuid)
+  }
+
   /** Take more messages into a transaction again. */
   grow (): void {
     this.#most = Math.min(mostMessages, this.#most * 2)

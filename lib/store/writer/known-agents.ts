@@ -45,6 +45,11 @@ export class KnownAgents {
     this.#agents.set(uuid, { ...agent, series })
   }
 
+  forget (uuid: string): void {
+    this.#series -= this.#agents.get(uuid)?.series.size ?? 0
+    this.#agents.delete(uuid)
+  }
+
   clear (): void {
     this.#agents.clear()
     this.#series = 0

@@ -33,11 +33,32 @@ export class Writers {
   /** The row as `beat` wrote it last. */
   get mark (): WriterMark { return { id: this.#id, beat: this.#beat } }
 
-  /** Give a sign of life. */
-  async beat (knex: Knex): Promise<void> {
-    const beat = (this.#beat + 1 + Math.floor(Math.random() * 1e6)) % Number.MAX_SAFE_INTEGER
+  /** Write the row: from now on this process writes. */
+  async enter (knex: Knex): Promise<void> {
+    const beat = this.#next()
     await knex('writers').insert({ id: this.#id, instance: this.#instance, home: this.#home, beat }).onConflict('id').merge()
     this.#beat = beat
+  }
+
+  /**
+   * Give a sign of life.
+   * @returns false when the row is not as this process wrote it last: ids that it remembers may be gone
+   */
+  async beat (knex: Knex): Promise<boolean> {
+    const beat = this.#next()
+    const changed = await knex('writers').where(this.mark).update({ beat })
+    if (changed === 0) return false
+    this.#beat = beat
+    return true
+  }
+
+  /** Make every other process forget the ids that it remembers: its next batch finds its row changed. */
+  async startleOthers (db: Knex): Promise<void> {
+    await db('writers').whereNot('id', this.#id).increment('beat', 1)
+  }
+
+  #next (): number {
+    return (this.#beat + 1 + Math.floor(Math.random() * 1e6)) % Number.MAX_SAFE_INTEGER
   }
 
   /** Remove the row: this process writes no more. */

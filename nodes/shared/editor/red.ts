@@ -86,6 +86,41 @@ export interface Annotation {
   tooltip (node: EditorNode): string | undefined
 }
 
+export interface SidebarTab {
+  id: string
+  /** On the tab, and in menus. */
+  label: string
+  name: string
+  content: HTMLElement
+  iconClass: string
+  /** Of Node-RED's list of actions: its keys are shown beside the name. */
+  action: string
+  /** Usable while a form is open. */
+  enableOnEdit: boolean
+}
+
+/** What adds to the editor, once it is there; of a type, if there is a use for it. */
+export interface Plugin {
+  type?: 'node-red-flow-suggestion-source'
+  onadd? (): void
+  /** What may follow; the editor asks the first plugin of the type alone. */
+  getSuggestions? (context: SuggestionContext): Promise<Suggestion[]>
+}
+
+/** Where the next node is to be: behind an output or before an input of a node, or anywhere. */
+export interface SuggestionContext {
+  source?: EditorNode
+  sourcePort?: number
+  /** 0: an output; 1: an input. */
+  sourcePortType?: 0 | 1
+}
+
+/** Nodes as they are exported; the first one is wired to the source. */
+export interface Suggestion {
+  label: string
+  nodes: Array<{ id: string, type: string, x: number, y: number, wires: string[][] }>
+}
+
 type EventName =
   | 'nodes:add' | 'nodes:remove' | 'nodes:change'
   | 'links:add' | 'links:remove'
@@ -116,10 +151,27 @@ interface Editor {
   history: { push (event: { t: 'add', nodes: string[], dirty: boolean }): void }
   tabs: { create (options: { id: string, onchange (tab: Tab): void }): { addTab (tab: Tab): void } }
   notify (text: string, type: 'error'): void
+  plugins: {
+    registerPlugin (id: string, definition: Plugin): void
+    getPluginsByType (type: Plugin['type']): Plugin[]
+  }
+  sidebar: {
+    addTab (tab: SidebarTab): void
+    show (id: string): void
+  }
+  comms: {
+    subscribe (topic: string, heard: (topic: string, data: unknown) => void): void
+    unsubscribe (topic: string, heard: (topic: string, data: unknown) => void): void
+  }
+  user: { hasPermission (permission: string): boolean }
+  actions: { add (name: `${string}:${string}`, act: () => void, options: { label: string }): void }
+  keyboard: Record<'enable' | 'disable', () => void>
+  i18n: { lang (): string }
   events: { on (event: EventName, listener: (subject: unknown) => void): void }
   utils: { getNodeLabel (node: EditorNode): string }
   view: {
     redraw (): void
+    reveal (id: string, select: boolean): void
     annotations: { register (id: string, annotation: Annotation): void }
   }
 }

@@ -47,3 +47,14 @@ test('a new series takes no more time of this process however many its agent has
   const many = await spent('many')
   assert.ok(many < 5 * few + 200, `${many} ms of the processor, and ${few} ms with one series`)
 })
+
+test('an agent that was forgotten takes its series along, and nothing of others', () => {
+  const known = new KnownAgents()
+  for (const [id, uuid] of [[1, 'kept'], [2, 'lost']] as const) {
+    known.learn(uuid, { username: null, name: null, hostname: null, pid: null, id, connected: true, lastSeenAt: 0, series: new Map([['load', { id, lastTs: 0, dirtyHour: 0 }]]) })
+  }
+  known.forget('lost')
+  known.forget('never')
+  assert.equal(known.agent('lost'), undefined)
+  assert.equal(known.agent('kept')?.series.get('load')?.id, 1)
+})

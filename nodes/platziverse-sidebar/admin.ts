@@ -1,0 +1,88 @@
+import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
+import { agentsIn } from '../../lib/overview/agents.ts'
+import { readAsked, readMost, readName, readSearch, type Asked } from '../../lib/overview/asked.ts'
+import { clientsOf } from '../../lib/overview/clients.ts'
+import { retainedOf } from '../../lib/overview/retained.ts'
+import { mostRows, type AgentsInDatabase, type Overview } from '../../lib/overview/shown.ts'
+import { attachedBrokers, type RegisteredBroker } from '../../lib/registry/registry.ts'
+import { refusalOf, serveAdmin } from '../shared/admin.ts'
+import type { RED } from '../shared/red.ts'
+import { brokerOverviews, databaseOverviews, databasesById } from './surroundings.ts'
+
+/**
+ * What the sidebar asks of the runtime, below `platziverse/sidebar/` of the admin API (see shared/admin.ts):
+ *
+ * - `look` `{parts, search, database, clients, agents, open}` → `Overview`; see `Asked`
+ * - `retained` `{broker, search, most}` → `{rows, more}`
+ * - `disconnect` `{broker, clientId}` → `{disconnected}`
+ * - `clear` `{broker, topic}` → `{cleared}`, of a retained message
+ * - `forget` `{database, uuid}` → `{forgotten}`: the agent with all its metrics, and whose it is at every broker
+ *
+ * @param looked called whenever somebody looks
+ */
+export function registerAdmin (RED: RED, looked: () => void): void {
+  serveAdmin(RED, 'sidebar', {
+    look: {
+      permission: 'read',
+      answer (body) {
+        const asked = readAsked(body)
+        looked()
+        return look(RED, asked)
+      }
+    },
+    retained: {
+      permission: 'read',
+      answer: ({ broker, search = '', most = mostRows }) => retainedOf(brokerOf(broker), { search: readSearch(search), most: readMost('most', most) })
+    },
+    disconnect: {
+      permission: 'write',
+      answer: ({ broker, clientId }) => ({ disconnected: brokerOf(broker).disconnect(readName('clientId', clientId)) })
+    },
+    clear: {
+      permission: 'write',
+      answer: async ({ broker, topic }) => ({ cleared: await brokerOf(broker).clearRetained(readName('topic', topic)) })
+    },
+    forget: {
+      permission: 'write',
+      answer: async ({ database, uuid }) => ({ forgotten: await forget(readName('database', database), readName('uuid', uuid)) })
+    }
+  })
+}
+
+async function look (RED: RED, { parts, search, database, clients, agents, open }: Asked): Promise<Overview> {
+  return {
+    now: Date.now(),
+    ...parts.includes('brokers') && { brokers: brokerOverviews(RED), databases: databaseOverviews() },
+    ...parts.includes('clients') && { clients: clientsOf(attachedBrokers(), { search, most: clients }) },
+    ...parts.includes('agents') && { agents: await lookAtAgents(database, { search, most: agents, open }) }
+  }
+}
+
+async function lookAtAgents (wanted: string, asked: { search: string, most: number, open: string[] }): Promise<AgentsInDatabase> {
+  const known = databasesById()
+  const node = known.get(wanted) ?? known.values().next().value
+  if (node === undefined) return {}
+  const { id, store } = node
+  try {
+    // It would wait for a database that is away.
+    if (store.state.state === 'waiting') throw store.state.error
+    return { database: id, list: await agentsIn(await store.read(), asked) }
+  } catch (error) {
+    return { database: id, refusal: refusalOf(error instanceof PlatziverseError ? error : new PlatziverseError('QUERY_FAILED', `${reasonOf(error)}.`)) }
+  }
+}
+
+async function forget (database: string, uuid: string): Promise<boolean> {
+  const node = databasesById().get(database)
+  if (node === undefined) throw new PlatziverseError('DATABASE_MISSING', 'There is no such database.')
+  const isForgotten = await node.forgetting.forget(uuid)
+  // A broker that is not open keeps what it knows.
+  await Promise.allSettled(attachedBrokers().map(([, broker]) => broker.forgetAgent(uuid)))
+  return isForgotten
+}
+
+function brokerOf (id: unknown): RegisteredBroker {
+  const broker = attachedBrokers().find(([known]) => known === id)?.[1]
+  if (broker === undefined) throw new PlatziverseError('BROKER_MISSING', 'There is no such broker.')
+  return broker
+}

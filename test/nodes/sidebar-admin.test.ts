@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { connectAsync, type MqttClient } from 'mqtt'
+import type { Overview, RetainedTopics } from '../../lib/overview/shown.ts'
+import { once, until } from '../helpers/events.ts'
+import { exampleFlow } from '../helpers/main-flow.ts'
+import { reading } from '../helpers/messages.ts'
+import { freePort, skipWithoutNodeRed, startNodeRed, type NodeRed } from '../helpers/node-red.ts'
+
+describe('the sidebar\'s half in the runtime', { skip: skipWithoutNodeRed(5) }, () => {
+  let nodeRed: NodeRed
+  let client: MqttClient
+  let broker = ''
+  let database = ''
+  before(async () => {
+    const port = await freePort()
+    const flows = await exampleFlow('Monitor agents', { 'platziverse-broker': { port, name: 'Plant' }, 'platziverse-database': { name: 'Metrics' } }, ['platziverse-agent'])
+    broker = flows.find(({ type }) => type === 'platziverse-broker')?.id as string
+    database = flows.find(({ type }) => type === 'platziverse-database')?.id as string
+    nodeRed = await startNodeRed({ flows })
+    client = await until(() => connectAsync(`mqtt://127.0.0.1:${port}`, { clientId: 'gateway', reconnectPeriod: 0 }).catch(() => undefined), client => client !== undefined) as MqttClient
+    for (const uuid of ['press', 'oven']) await client.publishAsync('agent/message', reading(uuid), { qos: 1 })
+    await client.publishAsync('plant/state', 'open', { qos: 1, retain: true })
+  })
+  after(async () => {
+    client?.end(true)
+    await nodeRed?.stop()
+  })
+  const ask = <Answer>(path: string, body: object = {}) => nodeRed.api<Answer & { ok: true }>(`platziverse/sidebar/${path}`, { body })
+
+  test('tells brokers, databases, clients and agents', async () => {
+    const { brokers, databases, clients, agents } = await ask<Overview>('look')
+    assert.deepEqual(brokers?.map(({ id, name, state, clients }) => [id, name, state, clients]), [[broker, 'Plant', 'listening', 1]])
+    assert.deepEqual(databases?.map(({ id, name, state, queued }) => [id, name, state, queued]), [[database, 'Metrics', 'ready', 0]])
+    assert.deepEqual(clients?.rows.map(({ broker: of, clientId }) => [of, clientId]), [[broker, 'gateway']])
+    assert.equal(agents?.database, database)
+    assert.deepEqual(agents?.list?.rows.map(({ uuid, connected, values }) => [uuid, connected, values.length]), [['oven', true, 3], ['press', true, 3]])
+    const { brokers: none, agents: found } = await ask<Overview>('look', { parts: ['agents'], search: 'PRESS' })
+    assert.deepEqual([none, found?.list?.total, found?.list?.found], [undefined, 2, 1])
+  })
+
+  test('refuses what is no question, and what is not there', async () => {
+    await assert.rejects(ask('look', { agents: 501 }), /^Error: 400 .*ADMIN_REQUEST_INVALID/)
+    await assert.rejects(ask('disconnect', { broker: 'none', clientId: 'gateway' }), /^Error: 400 .*BROKER_MISSING/)
+    await assert.rejects(ask('forget', { database: 'none', uuid: 'press' }), /^Error: 400 .*DATABASE_MISSING/)
+    await assert.rejects(ask('clear', { broker }), /^Error: 400 .*ADMIN_REQUEST_INVALID/)
+  })
+
+  test('shows and clears retained messages', async () => {
+    assert.deepEqual((await ask<RetainedTopics>('retained', { broker })).rows, [{ topic: 'plant/state', payload: 'open', bytes: 4, qos: 1 }])
+    assert.equal((await ask<{ cleared: boolean }>('clear', { broker, topic: 'plant/state' })).cleared, true)
+    assert.equal((await ask<{ cleared: boolean }>('clear', { broker, topic: 'plant/state' })).cleared, false)
+    assert.deepEqual((await ask<RetainedTopics>('retained', { broker })).rows, [])
+  })
+
+  test('forgets an agent, whose next message makes a new one of it', async () => {
+    assert.equal((await ask<{ forgotten: boolean }>('forget', { database, uuid: 'oven' })).forgotten, true)
+    assert.equal((await ask<{ forgotten: boolean }>('forget', { database, uuid: 'oven' })).forgotten, false)
+    const uuids = async () => (await ask<Overview>('look', { parts: ['agents'] })).agents?.list?.rows.map(({ uuid }) => uuid)
+    assert.deepEqual(await uuids(), ['press'])
+    await client.publishAsync('agent/message', reading('oven'), { qos: 1 })
+    assert.deepEqual(await uuids(), ['oven', 'press'])
+  })
+
+  test('disconnects a client', async () => {
+    const closed = once(client, 'close')
+    assert.equal((await ask<{ disconnected: boolean }>('disconnect', { broker, clientId: 'gateway' })).disconnected, true)
+    await closed
+    assert.equal((await ask<{ disconnected: boolean }>('disconnect', { broker, clientId: 'gateway' })).disconnected, false)
+  })
+})
+
+test('without platziverse.read the sidebar gets nothing, and without platziverse.write it changes nothing', { skip: skipWithoutNodeRed(5) }, async t => {
+  const paths = ['look', 'retained', 'disconnect', 'clear', 'forget']
+  for (const [permissions, refused] of [
+    [['platziverse.read'], ['disconnect', 'clear', 'forget']],
+    [['flows.read', 'flows.write', 'status.read', 'platziverse-broker.read'], paths]
+  ] as const) {
+    const nodeRed = await startNodeRed({ settings: { adminAuth: { type: 'credentials', users: [], default: { permissions: [...permissions, 'settings.read'] } } } })
+    t.after(() => nodeRed.stop())
+    for (const path of paths) {
+      const answer = nodeRed.api(`platziverse/sidebar/${path}`, { body: {} })
+      if ((refused as readonly string[]).includes(path)) await assert.rejects(answer, /^Error: 401/, `${path} with ${permissions.join()}`)
+      else if (path === 'look') await answer
+      else await assert.rejects(answer, /^Error: 400/, path)
+    }
+  }
+})
