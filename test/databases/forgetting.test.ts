@@ -141,6 +141,8 @@ onEachDatabase('a copy leaves behind what is still to be deleted: its numbers wo
 onEachDatabase('another process that wrote for the agent makes a new one of it, whether or not it was busy', async (t, database) => {
   const { query } = database
   const ours = open(t, database, 'ours')
+  // One makes the tables.
+  await ours.store.read()
   const theirs = open(t, database, 'theirs')
   const { agentId: before } = await theirs.write('shared', start)
   assert.equal(await ours.forgetting.forget('shared'), true)
