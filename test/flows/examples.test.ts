@@ -203,7 +203,7 @@ test('example flows have only nodes of this package and of the core, ids of thei
   const own = Object.keys((await import('../../package.json', { with: { type: 'json' } })).default['node-red'].nodes)
   const core = [
     'tab', 'comment', 'debug', 'inject', 'function', 'catch', 'change', 'switch', 'join', 'link in', 'link out', 'http in', 'http response', 'tls-config', 'mqtt-broker',
-    'mqtt in', 'mqtt out', 'global-config'
+    'mqtt in', 'mqtt out', 'template', 'global-config'
   ]
   const ids = new Set<string>()
   for (const file of await readdir(join(packageDir, 'flows'))) {
