@@ -202,16 +202,23 @@ const sharedDatabase = '906961032e715eb7'
 test('example flows have only nodes of this package and of the core, ids of their own, and one database', async () => {
   const own = Object.keys((await import('../../package.json', { with: { type: 'json' } })).default['node-red'].nodes)
   const core = [
-    'tab', 'comment', 'debug', 'inject', 'function', 'catch', 'change', 'switch', 'join', 'link in', 'link out', 'http in', 'http response', 'tls-config', 'mqtt-broker',
-    'mqtt in', 'mqtt out', 'template', 'global-config'
+    'tab', 'comment', 'debug', 'inject', 'function', 'template', 'catch', 'change', 'delay', 'switch', 'link in', 'link out', 'http in', 'http response', 'tls-config', 'mqtt-broker',
+    'mqtt in', 'mqtt out', 'global-config'
   ]
   const ids = new Set<string>()
+  /** The dashboard and its looks are those of every page. */
+  const dashboards = new Map<string, object>()
   for (const file of await readdir(join(packageDir, 'flows'))) {
     for (const { id, type, ...saved } of await exampleFlow(file.replace(/\.json$/, ''))) {
-      assert.ok(own.includes(type) || core.includes(type) || (file === 'Live dashboard.json' && type.startsWith('ui-')), `${file}: ${type}`)
+      assert.ok(own.includes(type) || core.includes(type) || type.startsWith('ui-'), `${file}: ${type}`)
       assert.match(id, /^[0-9a-f]{16}$/)
       if (type === 'platziverse-database') {
         assert.deepEqual({ id, ...saved }, { id: sharedDatabase, name: '', client: 'sqlite', filename: 'platziverse.sqlite' }, file)
+        continue
+      }
+      if (['ui-base', 'ui-theme'].includes(type)) {
+        assert.deepEqual(saved, dashboards.get(id) ?? saved, file)
+        dashboards.set(id, saved)
         continue
       }
       assert.ok(!ids.has(id), `${id} is in two places`)

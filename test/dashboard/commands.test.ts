@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Agent } from '../../lib/agent/agent.ts'
+import { openBrowser, skipWithoutChromium } from '../helpers/browser.ts'
+import { openDashboard } from '../helpers/dashboard.ts'
+import { until } from '../helpers/events.ts'
+import { shoot } from '../helpers/forms.ts'
+import { exampleFlow } from '../helpers/main-flow.ts'
+import { freePort, skipWithoutNodeRed, startNodeRed } from '../helpers/node-red.ts'
+
+test('Sensors and commands slows a real agent down, and shows what was asked and what is in force', { skip: skipWithoutChromium() || skipWithoutNodeRed(5), timeout: 180_000 }, async t => {
+  const port = await freePort()
+  const changes = { 'platziverse-broker': { port }, 'mqtt-broker': { port } }
+  const examples = await Promise.all(['Monitor agents', 'Live dashboard', 'Sensors and commands'].map(name => exampleFlow(name, changes, ['platziverse-agent'])))
+  const nodeRed = await startNodeRed({ flows: [...new Map(examples.flat().map(node => [node.id, node])).values()] })
+  t.after(() => nodeRed.stop())
+  const agent = new Agent({ uuid: 'press', name: 'Press', interval: 500, mqtt: { url: `mqtt://127.0.0.1:${port}` } })
+  t.after(() => agent.disconnect())
+  agent.addMetric('cpuLoad', () => 7)
+  agent.addMetric('diskUsedPercent', () => 61)
+  await agent.connect()
+
+  const browser = await openBrowser()
+  t.after(() => browser.close())
+  const { page, row, errors } = await openDashboard(browser, nodeRed, '/commands')
+  await row('Press').getByText('0.5 s', { exact: true }).waitFor()
+  await row('Press').click()
+  await page.locator('.nrdb-ui-form').getByText('Press (press)', { exact: true }).waitFor()
+  await page.getByLabel('Every … seconds').fill('2')
+  await page.getByLabel('CPU load').check()
+  await page.getByRole('button', { name: 'Ask', exact: true }).click()
+  await until(() => agent.inForce?.interval, interval => interval === 2000)
+  assert.deepEqual(agent.inForce?.metrics, ['cpuLoad'])
+  const cells = row('Press').locator('td')
+  await until(() => cells.allInnerTexts(), texts => texts.map(text => text.trim()).slice(1, 5).join('|') === '2 s|2 s|cpuLoad|cpuLoad')
+  await shoot(page, 'dashboard-commands')
+
+  await page.getByLabel('Every … seconds').fill('0.001')
+  await page.getByRole('button', { name: 'Ask', exact: true }).click()
+  await until(() => cells.last().innerText(), text => /interval/.test(text))
+  assert.equal(agent.inForce?.interval, 2000)
+  assert.deepEqual(errors, [])
+})
