@@ -35,7 +35,7 @@ export async function prepare () {
 /** Whether nothing changed since the last build, whose last step makes the examples. */
 function isBuilt () {
   const built = join(root, 'examples')
-  return existsSync(built) && newestOf(sources.map(path => join(root, path))) < statSync(built).mtimeMs
+  return existsSync(join(root, 'dist')) && existsSync(built) && newestOf(sources.map(path => join(root, path))) < statSync(built).mtimeMs
 }
 
 /** When the newest of these files and folders, and of what is in them, was changed; a folder also changes when a file of it goes. */
