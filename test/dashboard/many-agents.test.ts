@@ -44,7 +44,7 @@ test(`the dashboard shows ${agents} agents with ten metrics each, and takes less
     await sleep(seconds * 1000)
     return (await cpuOf(nodeRed.pid) - before) / seconds
   }
-  const alone = await mainThread(5)
+  const alone = await mainThread(4)
 
   const browser = await openBrowser()
   t.after(() => browser.close())
@@ -53,13 +53,13 @@ test(`the dashboard shows ${agents} agents with ten metrics each, and takes less
   await row('Agent 7').first().waitFor()
   const painted = performance.now() - opened
   await sleep(2000)
-  const watched = await mainThread(10)
+  const watched = await mainThread(6)
   await shoot(page, 'dashboard-many-agents')
 
   await page.goto(`${nodeRed.url}dashboard/agent?agent=agent-7`)
   await until(() => chart('CPU load, %'), points => points !== undefined && points.length > 0)
   await sleep(2000)
-  const agentWatched = await mainThread(10)
+  const agentWatched = await mainThread(6)
   const clicked = performance.now()
   await page.getByRole('button', { name: '24 h', exact: true }).click()
   await until(() => chart('CPU load, %'), points => points !== undefined && points.length > 280)
