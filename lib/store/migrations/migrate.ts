@@ -68,12 +68,22 @@ async function runMigrations (knex: Knex, migrationSource: Knex.MigrationSource<
       await knex.migrate.latest({ migrationSource })
       return
     } catch (error) {
-      if (!/already locked/i.test(reasonOf(error))) throw error
+      const reason = reasonOf(error)
+      const isLocked = /already locked/i.test(reason)
+      // Another process made Knex's own tables after Knex had looked for them.
+      if (!isLocked && !/table `?knex_migrations(_lock)?`? already exists/i.test(reason)) throw error
+      if (isLocked) await keepOneLock(knex)
       // Each migration is a transaction, so a lock that nobody holds any more hides nothing half done.
       if (performance.now() - started > lockPatience) await knex.migrate.forceFreeMigrationsLock({ migrationSource })
       else await new Promise(resolve => setTimeout(resolve, 200))
     }
   }
+}
+
+/** Two processes that make the tables of a new file at the same moment both write Knex's lock, and with two of them nobody gets it. */
+async function keepOneLock (knex: Knex): Promise<void> {
+  const [first] = await knex('knex_migrations_lock').orderBy('index').limit(1).pluck<number[]>('index')
+  if (first !== undefined) await knex('knex_migrations_lock').where('index', '>', first).delete()
 }
 
 /**

@@ -36,3 +36,18 @@ test('migrations after those that a later kind of database replaces are run as t
   assert.deepEqual(later.slice(4), all.slice(4))
   assert.ok(later.slice(0, 3).every(({ up }, i) => up !== all[i]?.up))
 })
+
+test('two locks, which two processes write that make the tables at the same moment, keep nobody waiting', async t => {
+  const knex = await sqliteDialect(join(await temporaryFolder(t), 'test.sqlite')).connect()
+  t.after(() => knex.destroy())
+  await migrate(knex)
+  const tables = await knex('sqlite_master').where('type', 'table').whereRaw("name not like 'knex%' and name not like 'sqlite%'").pluck<string[]>('name')
+  for (const table of tables) await knex.schema.dropTable(table)
+  await knex('knex_migrations').delete()
+  await knex('knex_migrations_lock').insert({ is_locked: 0 })
+  const started = performance.now()
+  await migrate(knex)
+  assert.ok(performance.now() - started < 2_000, `${performance.now() - started} ms`)
+  assert.equal(await pendingMigrations(knex), 0)
+  assert.deepEqual(await knex('knex_migrations_lock').pluck('is_locked'), [0])
+})
