@@ -8,7 +8,8 @@ export function agentForgotten (uuid: string): void {
 }
 
 /**
- * Be told of each agent that a database of this process forgets: what else is kept of it can go, such as its retained messages.
+ * Call `listener` for each agent that a database of this process forgets, so that whatever else is kept for it, such as retained messages,
+ * can be removed.
  * @returns ends this
  */
 export function onAgentForgotten (listener: (uuid: string) => void): () => void {

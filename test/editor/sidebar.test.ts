@@ -171,7 +171,7 @@ describe('the sidebar', { skip: skipWithoutEditor(5) }, () => {
     })
   }
 
-  test('is told of changes only while it is open, and stays quick with ten thousand agents', async t => {
+  test('hears of changes only while it is open, and stays quick with ten thousand agents', async t => {
     const { flows, connect } = await plant(t)
     const nodeRed = await startNodeRed({ flows })
     t.after(() => nodeRed.stop())

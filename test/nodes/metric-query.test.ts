@@ -157,7 +157,7 @@ test('a question that is followed is answered again when something new is stored
   await report(flow, 'a', 12)
   const [, second] = await until(() => answersOf(flow), messages => messages.length >= 2)
   assert.deepEqual([second?.payload, second?.topic, second?.viewer, second?._msgid], [[{ type: 'cpu', ts: start + 12_000, value: 12 }], 'wall', { id: 7 }, first._msgid])
-  // What another one is told of is no reason.
+  // News for another question is no reason.
   await report(flow, 'b', 13)
   await report(flow, 'a', 14)
   const third = await until(() => answersOf(flow)[2], message => message !== undefined)

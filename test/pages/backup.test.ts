@@ -72,7 +72,7 @@ test('SQLite and everything else are copied beside agents that report, and resto
   await run('Restore everything')
   const restored = await inside()
   const all = (await restored('metrics').count({ n: '*' }).first())?.n as number
-  assert.ok(all > copied, `${all} metrics, and ${copied} in the copy of before`)
+  assert.ok(all > copied, `${all} metrics, and ${copied} in the earlier copy`)
   const again = new Sender('sensor-2', `mqtt://127.0.0.1:${port}`)
   const sendingAgain = again.run()
   await until(() => again.acknowledged.size, n => n > 50)

@@ -13,8 +13,8 @@ export interface Followed {
 }
 
 /**
- * Asks again after what it was told of, no more often than it may: and when an answer takes longer than that, it rests for as long as the
- * answer took.
+ * Asks again when something new is stored, but not more often than it may. After an answer that took longer than that, it pauses for as
+ * long as the answer took.
  */
 export class LiveQuestion {
   readonly followed: Followed
