@@ -3,11 +3,12 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { createServer as createHttpsServer } from 'node:https'
 import { createServer, isIP, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
+import { createServer as createTlsServer, type Server as TlsServer, type TLSSocket } from 'node:tls'
+import { isDeepStrictEqual } from 'node:util'
 import { Backoff } from '../../backoff.ts'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
 import type { Arrival } from '../arrival.ts'
-import type { ListenerOptions } from '../broker-options.ts'
+import type { ListenerOptions, TlsMaterial } from '../broker-options.ts'
 import type { ListenerState } from '../broker.ts'
 import { isLoopback } from '../loopback.ts'
 import { strangerIn } from '../stream/strangers.ts'
@@ -36,6 +37,11 @@ export interface Door {
 }
 
 export interface Listener {
+  /**
+   * Show another certificate from now on, and refuse nobody meanwhile. Clients stay, unless other authorities than before vouch for theirs.
+   * @returns false: it does not listen, or the certificate is no good
+   */
+  renew (tls: TlsMaterial): boolean
   /** Stop listening, hang up on every client that came in here, and free the port. May be called twice. */
   close (): Promise<void>
 }
@@ -45,7 +51,8 @@ export interface Listener {
  * @param open whether clients from the network may come: anonymous access is allowed, or there are users
  * @param report gets every change of state
  */
-export function openListener (options: ListenerOptions, open: boolean, door: Door, report: (state: ListenerState) => void): Listener {
+export function openListener (given: ListenerOptions, open: boolean, door: Door, report: (state: ListenerState) => void): Listener {
+  let options = given
   const sockets = new Set<Socket>()
   let server: Server | undefined
   /** Listens on the other loopback address. */
@@ -112,7 +119,20 @@ export function openListener (options: ListenerOptions, open: boolean, door: Doo
   report({ state: 'starting' })
   attempt()
 
+  function hangUp (): void {
+    for (const socket of sockets) socket.destroy()
+  }
+
   return {
+    renew (tls) {
+      const renewed = { ...options, tls }
+      if (closed || server?.listening !== true || tlsProblem(renewed) !== undefined) return false
+      for (const each of [server, beside]) (each as TlsServer | undefined)?.setSecureContext(tlsOptions(renewed))
+      const areClientsKnown = !needsCertificates(options) || isDeepStrictEqual(authoritiesOf(options.tls), authoritiesOf(tls))
+      options = renewed
+      if (!areClientsKnown) hangUp()
+      return true
+    },
     async close () {
       if (closed) return
       closed = true
@@ -125,7 +145,7 @@ export function openListener (options: ListenerOptions, open: boolean, door: Doo
         }
       }))
       // close() waits for every client, even for one that says nothing.
-      for (const socket of sockets) socket.destroy()
+      hangUp()
       await Promise.all(closing)
       report({ state: 'closed' })
     }
@@ -195,14 +215,29 @@ function upgrading (server: HttpServer, webSockets: WebSocketOptions, door: Door
   return server
 }
 
-function tlsOptions ({ tls, certificates = 'none' }: ListenerOptions): object {
-  if (tls === undefined) throw new PlatziverseError('BROKER_CERTIFICATE_MISSING', 'The listener has no certificate.')
-  const problem = certificateProblem(tls)
+/** @throws PlatziverseError BROKER_CERTIFICATE_… */
+function tlsOptions (options: ListenerOptions): object {
+  const problem = tlsProblem(options)
   if (problem !== undefined) throw problem
-  const required = certificates !== 'none'
+  const required = needsCertificates(options)
+  return { ...options.tls, requestCert: required, rejectUnauthorized: required, minVersion: 'TLSv1.2' }
+}
+
+function tlsProblem (options: ListenerOptions): PlatziverseError | undefined {
+  const { tls } = options
+  if (tls === undefined) return new PlatziverseError('BROKER_CERTIFICATE_MISSING', 'The listener has no certificate.')
   // A PKCS#12 file may contain the authorities; one without them lets nobody in.
-  if (required && tls.ca === undefined && !('pfx' in tls)) throw new PlatziverseError('BROKER_CERTIFICATE_MISSING', 'Client certificates are asked for, and there is no CA certificate to check them against.')
-  return { ...tls, requestCert: required, rejectUnauthorized: required, minVersion: 'TLSv1.2' }
+  const lacksAuthority = needsCertificates(options) && tls.ca === undefined && !('pfx' in tls)
+  return certificateProblem(tls) ?? (lacksAuthority ? new PlatziverseError('BROKER_CERTIFICATE_MISSING', 'Client certificates are asked for, and there is no CA certificate to check them against.') : undefined)
+}
+
+function needsCertificates ({ certificates = 'none' }: ListenerOptions): boolean {
+  return certificates !== 'none'
+}
+
+/** What vouches for client certificates. */
+function authoritiesOf (tls: TlsMaterial | undefined): unknown {
+  return tls !== undefined && 'pfx' in tls ? [tls.pfx, tls.ca] : tls?.ca
 }
 
 function usernameOf (socket: Socket, certificates: ListenerOptions['certificates']): string | undefined {

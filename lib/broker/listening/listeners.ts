@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { ListenerOptions } from '../broker-options.ts'
+import type { ListenerOptions, TlsMaterial } from '../broker-options.ts'
 import type { ListenerState } from '../broker.ts'
 import { isLoopback } from '../loopback.ts'
 import { openListener, type Door, type Listener } from './listener.ts'
@@ -8,10 +8,12 @@ interface Opened {
   options: ListenerOptions
   open: boolean
   state: ListenerState
+  /** See `Listener`. */
+  renew (tls: TlsMaterial): boolean
   close (): Promise<void>
 }
 
-/** The listeners of one broker: one that is configured again with the same options stays open, with its clients. */
+/** The listeners of one broker: one that is configured again with the same options, or with another certificate alone, stays open, with its clients. */
 export class Listeners {
   #door: Door
   #report: (state: ListenerState, index: number) => void
@@ -32,6 +34,7 @@ export class Listeners {
     if (this.#closed) return
     const before = this.#opened
     const kept = wanted.map(options => before.find(opened => isSame(opened, options, open)))
+    for (const [i, options] of wanted.entries()) kept[i] ??= before.find(opened => !kept.includes(opened) && renewed(opened, options, open))
     for (const opened of before) if (!kept.includes(opened)) this.#free(opened)
     const freed = Promise.all(this.#freeing)
     this.#opened = wanted.map((options, i) => kept[i] ?? this.#open(options, open, freed))
@@ -50,6 +53,7 @@ export class Listeners {
       options,
       open,
       state: { state: 'starting' },
+      renew: tls => listener?.renew(tls) ?? false,
       async close () {
         closed = true
         await listener?.close()
@@ -76,4 +80,12 @@ export class Listeners {
 function isSame (opened: Opened, options: ListenerOptions, open: boolean): boolean {
   // On loopback it makes no difference who may come from the network.
   return isDeepStrictEqual(opened.options, options) && (opened.open === open || isLoopback(options.host))
+}
+
+/** Whether all that changed is the certificate, and the listener has the new one now. */
+function renewed (opened: Opened, options: ListenerOptions, open: boolean): boolean {
+  const { tls } = options
+  if (tls === undefined || opened.options.tls === undefined || !isSame(opened, { ...options, tls: opened.options.tls }, open) || !opened.renew(tls)) return false
+  opened.options = options
+  return true
 }
