@@ -7,6 +7,7 @@ import { findBroker } from '../../lib/registry/registry.ts'
 import { until } from '../helpers/events.ts'
 import { useNodeRed } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
+import { publishPacket, rawClient } from '../helpers/raw-client.ts'
 
 const load = useNodeRed()
 
@@ -118,4 +119,26 @@ test('topics that are nearly one of the three are told', async t => {
   await sender.publishAsync('other', '', { qos: 1 })
   assert.deepEqual(warnings(), ['Client "c1": The topic "agent/mesage" is not agent/message: messages on it go to subscribers, and are not stored.'])
   assert.equal(findBroker('broker').statistics().nearTopics, 2)
+})
+
+// https://github.com/espressif/esp-mqtt/issues/238 and https://github.com/agessaman/MeshCore/pull/23: a message of QoS 1 comes each second until PUBACK.
+test('what a device sends again and again while the database is locked is one metric, acknowledged once it is stored', async t => {
+  const { flow, knex, send, times } = await platform(t)
+  await send(now)
+  await knex.raw('begin immediate')
+  const device = await rawClient(t, Number(new URL(await flow.url('broker')).port), 'esp')
+  const answers: number[] = []
+  device.on('data', bytes => { answers.push(...bytes) })
+  const first = publishPacket('agent/message', '{"agent":{"uuid":"b"},"metrics":[{"type":"a","value":1}]}', 1, 5)
+  const copy = Buffer.from(first)
+  copy.writeUInt8(copy.readUInt8() | 8) // DUP
+  const ping = Buffer.from([0xc0, 0])
+  device.write(Buffer.concat([first, copy, copy, copy, ping]))
+  await until(() => answers, bytes => bytes.length > 0)
+  assert.deepEqual(answers, [0xd0, 0])
+  await knex.raw('commit')
+  await until(() => answers, bytes => bytes.length === 2 + 4 * 4)
+  assert.deepEqual(answers.slice(2), [1, 2, 3, 4].flatMap(() => [0x40, 2, 0, 5]))
+  assert.equal((await times()).length, 2)
+  assert.equal(flow.received('stored').length, 2)
 })

@@ -64,6 +64,10 @@ export interface ClientInternals {
   /** While the client is being let in. */
   _paused: boolean | undefined
   connackSent: boolean
+  /** Started anew with each packet; null: CONNECT asked for none. */
+  _keepaliveTimer: NodeJS.Timeout | null
+  /** ms; -1: none. */
+  _keepaliveInterval: number
   /** Whether DISCONNECT came. */
   _disconnected: boolean
   /** Handles every packet in the bytes that it is given. */
@@ -101,6 +105,8 @@ export const clientMembers: Readonly<Record<keyof ClientInternals, string>> = {
   _paused: 'boolean',
   _parser: 'object',
   connackSent: 'boolean',
+  _keepaliveTimer: 'object',
+  _keepaliveInterval: 'number',
   _disconnected: 'boolean'
 }
 

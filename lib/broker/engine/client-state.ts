@@ -133,6 +133,9 @@ export class ClientState {
   /** Whether aedes still reads what the client sends. */
   get isOpen (): boolean { return this.client?.closed === false }
 
+  /** Whether something arrived that this broker has not read yet. */
+  get isBehind (): boolean { return this.#rest !== undefined || this.stream.readableLength > 0 }
+
   /** Bytes written that the client has not read yet. */
   get unread (): number {
     const { socket } = this.arrival
@@ -206,7 +209,7 @@ export class ClientState {
    */
   stalls (now: number, longest: number): boolean {
     const { guard } = this
-    if (guard.begun === 0 || guard.packets !== this.#begun.after || this.#rest !== undefined || this.stream.readableLength > 0 || this.#incoming.holdsBack(this)) {
+    if (guard.begun === 0 || guard.packets !== this.#begun.after || this.isBehind || this.#incoming.holdsBack(this)) {
       this.#begun = { at: now, after: guard.begun === 0 ? -1 : guard.packets }
       return false
     }
@@ -218,7 +221,7 @@ export class ClientState {
     const client = internalsOf(this.client!)
     if (error) return void client.emit('error', error)
     if (client._parsingBatch > 0) client._parsingBatch--
-    if (this.#rest !== undefined || this.stream.readableLength > 0) return this.#pump()
+    if (this.isBehind) return this.#pump()
     // Usually nothing is left to read; the stream announces what comes later.
     if (client._parsingBatch > 0) return
     this.#ahead = 0

@@ -11,6 +11,7 @@ import type { Connection } from '../publication.ts'
 import { StateShare, textBytes } from '../state-bytes.ts'
 import type { ClientState } from './client-state.ts'
 import type { Engine } from './engine.ts'
+import { keepWhileUnread } from './keepalive.ts'
 import { prepareDelivery } from './subscribe.ts'
 
 /** A client on its way in. */
@@ -144,6 +145,7 @@ function begin ({ engine, client, state }: Newcomer): undefined {
   state.rights = engine.rightsOf(state)
   state.connectedAt = Date.now()
   state.clean = client.clean
+  keepWhileUnread(client, state)
 }
 
 /** The connection that has had the client id until now. */

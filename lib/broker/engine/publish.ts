@@ -9,6 +9,7 @@ import type { ClientState } from './client-state.ts'
 import type { Connections } from './connections.ts'
 import type { Engine } from './engine.ts'
 import type { LocalClient } from './local-client.ts'
+import { Unacknowledged } from './unacknowledged.ts'
 
 /** aedes' callback: acknowledges the publication, or hangs up on the client. */
 type Done = (error?: Error | null) => void
@@ -23,6 +24,8 @@ export class PublishHandler {
   #counters: Counters
   #persistence: BrokerPersistence
   #taker: Taker
+  /** What the taker has: all else is acknowledged at once. */
+  #unacknowledged = new Unacknowledged()
 
   constructor (engine: Engine, local: LocalClient) {
     this.#engine = engine
@@ -90,8 +93,8 @@ export class PublishHandler {
     }
     // A client that left before it was let in may have a will, but has no connection.
     const publisher = state?.connection ?? (state && { clientId: client.id, username: state.username, verified: state.verified })
-    if (qos !== 2 || will) return this.#pass(client, state, packet, will, finished, publisher)
-    const settle = this.#persistence.receive(client, packet, finished)
+    if (qos === 0 || will || (qos === 1 && !this.#taker.takes(topic))) return this.#pass(client, state, packet, will, finished, publisher)
+    const settle = (qos === 1 ? this.#unacknowledged : this.#persistence).receive(client, packet, finished)
     if (settle === undefined) markTaken(packet)
     else this.#pass(client, state, packet, will, settle, publisher)
   }

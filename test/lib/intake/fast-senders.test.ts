@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect as connectTcp, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { test, type TestContext } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { connect as connectTls } from 'node:tls'
 import { generate, type Packet } from 'mqtt-packet'
 import { createWebSocketStream, WebSocket } from 'ws'
@@ -142,6 +143,28 @@ test('a socket that broke has a reason, and is let go of', async t => {
   refused.resetAndDestroy()
   await until(() => broker.place.statistics().clients, count => count === 0)
   assert.ok(broker.events.some(({ event }) => event === 'refused'))
+})
+
+// https://github.com/vernemq/vernemq/issues/1716: "Keep Alive expires with large amounts of messages published in a loop".
+test('a client that sends is not taken for silent while the broker does not read what it sends, and is once it is silent', async t => {
+  const broker = await openBroker(t)
+  const { heard, intake } = openIntake(t, broker.id, { clientWindow: 10, timeLimit: 60_000 })
+  const gone = (): string[] => broker.events.flatMap(event => event.event === 'disconnected' ? [event.reason] : [])
+  const socket = await tcp(broker.port)
+  t.after(() => { socket.destroy() })
+  socket.resume().write(allAtOnce('busy', { count: 3_000, clean: false, more: { keepalive: 1 } }))
+  await until(() => intake.statistics().waiting, count => count > 100)
+  for (let ping = 0; ping < 6; ping++) {
+    socket.write(generate({ cmd: 'pingreq' }))
+    await pause(400)
+  }
+  assert.deepEqual(gone(), [])
+  let settled = 0
+  await until(() => {
+    while (settled < heard.length) claimDelivery(heard[settled++]?.incoming?.delivery.id)?.settle()
+    return settled
+  }, count => count === 3_000)
+  assert.deepEqual(await until(gone, reasons => reasons.length > 0, 10_000), ['keep alive timeout'])
 })
 
 test('more messages than aedes queues before CONNACK are taken', async t => {

@@ -33,8 +33,8 @@ else defineTests()
 
 interface Speaker { socket: Socket, packets: Packet[], send (dup: boolean, messageId?: number): void, release (messageId?: number): void, count (cmd: string): number }
 
-/** A client that sends one message of QoS 2 as often as it is told to, and releases it when it is told to. */
-async function speak (t: TestContext, port: number, { clean = false, topic = 'agent/message', payload = reading('a1'), clientId = 'device' } = {}): Promise<Speaker> {
+/** A client that sends one message as often as it is told to, and releases it when it is told to. */
+async function speak (t: TestContext, port: number, { clean = false, topic = 'agent/message', payload = reading('a1'), clientId = 'device', qos = 2 } = {}): Promise<Speaker> {
   const socket = await rawSocket(t, port)
   const packets: Packet[] = []
   const parsing = parser().on('packet', packet => { packets.push(packet) })
@@ -47,7 +47,7 @@ async function speak (t: TestContext, port: number, { clean = false, topic = 'ag
     socket,
     packets,
     count,
-    send: (dup, messageId = 7) => { write({ cmd: 'publish', topic, payload, qos: 2, messageId, dup, retain: false }) },
+    send: (dup, messageId = 7) => { write({ cmd: 'publish', topic, payload, qos, messageId, dup, retain: false }) },
     release: (messageId = 7) => { write({ cmd: 'pubrel', messageId }) }
   }
 }
@@ -303,5 +303,49 @@ function defineTests (): void {
     await until(() => client.count('pubrec'), n => n === 4)
     await read(client)
     assert.deepEqual(received, ['plain'])
+  })
+
+  // https://github.com/espressif/esp-mqtt/issues/238: the same bytes with DUP each second until PUBACK, over one connection.
+  test('a message of QoS 1 that is sent again before its acknowledgement is one message, and each copy is acknowledged with it', async t => {
+    const broker = await openBroker(t)
+    const heard = messagesOf(t, broker.id)
+    const client = await speak(t, broker.port, { qos: 1, payload: reading('a1', { timestamp: undefined }) })
+    client.send(false)
+    for (let copy = 0; copy < 3; copy++) client.send(true)
+    await read(client)
+    assert.deepEqual([heard.length, client.count('puback')], [1, 0])
+    settle(heard[0])
+    await until(() => client.count('puback'), n => n === 4)
+    // The id is free again.
+    client.send(true)
+    await until(() => heard.length, n => n === 2)
+  })
+
+  test('a message of QoS 1 that failed, and its copies, are not acknowledged', async t => {
+    const broker = await openBroker(t)
+    const heard = messagesOf(t, broker.id)
+    const client = await speak(t, broker.port, { qos: 1 })
+    client.send(false)
+    client.send(true)
+    await read(client)
+    settle(heard[0], new Error('no'))
+    await once(client.socket, 'close')
+    assert.deepEqual([heard.length, client.count('puback')], [1, 0])
+  })
+
+  test('another message of QoS 1 with an id that is not acknowledged yet is stored as well, and so is one without DUP', async t => {
+    const broker = await openBroker(t)
+    const heard = messagesOf(t, broker.id)
+    const payloads = ['a1', 'a2', 'a2'].map(uuid => ({ agent: { uuid }, metrics: [{ type: 'a', value: 1 }] }))
+    const client = await speak(t, broker.port, { qos: 1 })
+    for (const [i, payload] of payloads.entries()) {
+      client.socket.write(generate({ cmd: 'publish', topic: 'agent/message', payload: JSON.stringify(payload), qos: 1, messageId: 1, dup: i === 1, retain: false }))
+    }
+    await until(() => heard.length, n => n === 3)
+    // The first one's end leaves the id to the last.
+    settle(heard[0])
+    client.socket.write(generate({ cmd: 'publish', topic: 'agent/message', payload: JSON.stringify(payloads[2]), qos: 1, messageId: 1, dup: true, retain: false }))
+    await read(client)
+    assert.equal(heard.length, 3)
   })
 }
