@@ -1,5 +1,5 @@
 // What `npm start` and `npm run dev` share: a Node-RED in a user directory of its own, with this package, FlowFuse Dashboard, and the flows
-// "Monitor agents" and "Live dashboard".
+// "Monitor agents", "Live dashboard" and "Sensors and commands".
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
@@ -36,8 +36,8 @@ module.exports = {
   editorTheme: { tours: false }
 }
 `)
-  const flows = ['Monitor agents', 'Live dashboard'].flatMap(name => JSON.parse(readFileSync(join(root, 'flows', `${name}.json`), 'utf8')))
-  // They share a database.
+  const flows = ['Monitor agents', 'Live dashboard', 'Sensors and commands'].flatMap(name => JSON.parse(readFileSync(join(root, 'flows', `${name}.json`), 'utf8')))
+  // They share a database, and the pages of one dashboard.
   const flow = [...new Map(flows.map(node => [node.id, node])).values()]
   writeOnce('flows.json', JSON.stringify(translated(flow, language), null, 4) + '\n')
   return setPorts()
@@ -60,7 +60,7 @@ function writeOnce (name, text) {
   if (!existsSync(file)) writeFileSync(file, text)
 }
 
-/** Gives the broker the port of `MQTT_PORT`, if there is one, and names the broker's port and the editor's in the comments beside it. */
+/** Gives the broker, and what connects to it, the port of `MQTT_PORT`, if there is one, and names the broker's port and the editor's in the comments beside it. */
 function setPorts () {
   const saved = readFileSync(flowFile, 'utf8')
   const flow = JSON.parse(saved)
@@ -71,6 +71,7 @@ function setPorts () {
   // Whoever asked for it is told.
   if (!isPort(wished) || !isPort(port)) return wished
   broker.port = Number(wished)
+  for (const node of flow) if (node.type === 'mqtt-broker' && node.broker === '127.0.0.1' && String(node.port) === before) node.port = wished
   const renamed = (text = '') => text
     .replace(new RegExp(`\\b${before}\\b`, 'g'), wished)
     .replace(/http:\/\/127\.0\.0\.1:\d+\//g, `http://127.0.0.1:${port}/`)

@@ -1,4 +1,5 @@
-// `npm start`: Node-RED 5 with this package, the flows "Monitor agents" and "Live dashboard" deployed, in a user directory of its own.
+// `npm start`: Node-RED 5 with this package, the flows "Monitor agents", "Live dashboard" and "Sensors and commands" deployed, in a
+// user directory of its own.
 import { answers, dashboardPath, makeHome, port, startNodeRed } from './node-red.mjs'
 import { portProblems } from './ports.mjs'
 import { prepare } from './setup.mjs'

@@ -8,7 +8,7 @@ import { shoot } from '../helpers/forms.ts'
 import { exampleFlow } from '../helpers/main-flow.ts'
 import { freePort, skipWithoutNodeRed, startNodeRed } from '../helpers/node-red.ts'
 
-test('Sensors and commands slows a real agent down, and shows what was asked and what is in force', { skip: skipWithoutChromium() || skipWithoutNodeRed(5), timeout: 180_000 }, async t => {
+test('Sensors and commands slows a real agent down, and shows each viewer what was asked and what is in force', { skip: skipWithoutChromium() || skipWithoutNodeRed(5), timeout: 180_000 }, async t => {
   const port = await freePort()
   const changes = { 'platziverse-broker': { port }, 'mqtt-broker': { port } }
   const examples = await Promise.all(['Monitor agents', 'Live dashboard', 'Sensors and commands'].map(name => exampleFlow(name, changes, ['platziverse-agent'])))
@@ -23,7 +23,8 @@ test('Sensors and commands slows a real agent down, and shows what was asked and
   const browser = await openBrowser()
   t.after(() => browser.close())
   const { page, row, errors } = await openDashboard(browser, nodeRed, '/commands')
-  await row('Press').getByText('0.5 s', { exact: true }).waitFor()
+  await row('Press').getByText('0.5 s · cpuLoad, diskUsedPercent', { exact: true }).waitFor()
+  const other = await openDashboard(browser, nodeRed, '/commands', { locale: 'es-ES' })
   await row('Press').click()
   await page.locator('.nrdb-ui-form').getByText('Press (press)', { exact: true }).waitFor()
   await page.getByLabel('Every … seconds').fill('2')
@@ -32,12 +33,21 @@ test('Sensors and commands slows a real agent down, and shows what was asked and
   await until(() => agent.inForce?.interval, interval => interval === 2000)
   assert.deepEqual(agent.inForce?.metrics, ['cpuLoad'])
   const cells = row('Press').locator('td')
-  await until(() => cells.allInnerTexts(), texts => texts.map(text => text.trim()).slice(1, 5).join('|') === '2 s|2 s|cpuLoad|cpuLoad')
-  await shoot(page, 'dashboard-commands')
+  await until(() => cells.allInnerTexts(), texts => texts.map(text => text.trim()).slice(1, 3).join('|') === '2 s · cpuLoad|2 s · cpuLoad')
 
   await page.getByLabel('Every … seconds').fill('0.001')
   await page.getByRole('button', { name: 'Ask', exact: true }).click()
   await until(() => cells.last().innerText(), text => /interval/.test(text))
   assert.equal(agent.inForce?.interval, 2000)
+  const [place, view] = [await cells.last().boundingBox(), page.viewportSize()]
+  assert.ok(place !== null && view !== null && place.x + place.width <= view.width, 'why a command was refused can be seen')
+  await shoot(page, 'dashboard-commands')
   assert.deepEqual(errors, [])
+
+  // Each viewer is answered alone, in their own language.
+  await other.row('todos').waitFor()
+  await other.row('Press').getByText('0,001 s · cpuLoad', { exact: true }).waitFor()
+  await other.page.getByRole('button', { name: 'Pedir', exact: true }).waitFor()
+  await row('all').waitFor()
+  assert.deepEqual(other.errors, [])
 })

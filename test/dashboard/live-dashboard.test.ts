@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
 import type { Browser } from 'playwright-core'
 import { openBrowser, skipWithoutChromium } from '../helpers/browser.ts'
-import { openDashboard, type Dashboard, type DashboardOptions } from '../helpers/dashboard.ts'
+import { openDashboard, type Dashboard, type DashboardOptions, type Point } from '../helpers/dashboard.ts'
 import { until, waitFor } from '../helpers/events.ts'
 import { shoot } from '../helpers/forms.ts'
 import { exampleFlow } from '../helpers/main-flow.ts'
@@ -52,6 +52,16 @@ describe('the example Live dashboard', { skip: skipWithoutChromium() || skipWith
       await dashboard.close()
     }
   }
+
+  test('says that no agent has reported yet, without an empty chart', () => view('/agent', {}, async ({ page, chart }) => {
+    await page.getByText('No agent has reported yet.', { exact: true }).waitFor()
+    assert.equal(await page.locator('.nrdb-ui-chart-container:visible, .nrdb-ui-dropdown:visible').count(), 0)
+    await page.goto(`${nodeRed.url}dashboard/overview`)
+    // The traffic, however little there is: fifteen minutes.
+    const [first, last] = await until(() => chart(''), points => points !== undefined && points.length > 1) as Point[]
+    assert.ok(first !== undefined && last !== undefined)
+    assert.ok(Date.now() - first.x < 17 * minute && Date.now() - first.x > 14 * minute)
+  }))
 
   test('shows an agent as soon as it reports, and that it went', () => view('', {}, async ({ page, row }) => {
     const client = await connect('attic')

@@ -64,11 +64,13 @@ test('npm start announces the ports that it was given; they are in the flow, its
   assert.match(output(), /Arrancando Node-RED…[^]*Flujos iniciados/)
   const flow = await flowOf(home)
   assert.equal(flow.find(({ type }) => type === 'platziverse-broker')?.['port'], mqttPort)
+  assert.equal(Number(flow.find(({ type }) => type === 'mqtt-broker')?.['port']), mqttPort, 'the page Commands reaches the broker')
   const comments = flow.filter(({ type }) => type === 'comment').map(({ name, info }) => `${name} ${info}`).join()
   assert.match(comments, new RegExp(String(mqttPort)))
   assert.doesNotMatch(comments, /8083|:1880/)
   assert.match(comments, /Los agentes reportan/)
   assert.equal((await fetch(`http://127.0.0.1:${port}/dashboard`)).status, 200)
+  assert.deepEqual(flow.filter(({ type }) => type === 'ui-page').map(({ path }) => path), ['/overview', '/agent', '/broker', '/commands'])
   const settings = await (await fetch(`http://127.0.0.1:${port}/settings`)).json() as { editorTheme: { tours?: boolean }, telemetryEnabled?: boolean }
   assert.equal(settings.editorTheme.tours, false)
   assert.ok(settings.telemetryEnabled !== undefined, 'without an answer the editor would ask')
