@@ -15,6 +15,6 @@ process.once('exit', () => {
 export async function temporaryFolder (t: Pick<TestContext, 'after'>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'platziverse-'))
   folders.push(folder)
-  t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
+  t.after(() => { t.after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 })) })
   return folder
 }
