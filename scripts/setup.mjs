@@ -65,8 +65,9 @@ async function step (name, command, args) {
   if (status !== 0) process.exit(status)
 }
 
-export function run (command, args, env = {}) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...env }, shell: process.platform === 'win32' })
+/** Runs a command to its end, and says whether it ended well. */
+export function run (command, args) {
+  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' })
   if (error) console.error(`${command}: ${error.message}`)
-  if (status !== 0) process.exit(status ?? 1)
+  return status === 0
 }

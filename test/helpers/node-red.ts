@@ -124,14 +124,23 @@ export async function startNodeRed (options: NodeRedOptions = {}): Promise<NodeR
   }
 }
 
+/**
+ * The last port that was looked at: below those that systems give out by themselves, so that nobody is given it before it is used, and far
+ * from where other processes look.
+ */
+let lastPort = 11_000 + process.pid * 20 % 20_000
+
 /** A port that nothing listens on at this moment. */
 export async function freePort (host = '127.0.0.1'): Promise<number> {
+  while (!await canListen(++lastPort, host));
+  return lastPort
+}
+
+async function canListen (port: number, host: string): Promise<boolean> {
   const server = createServer()
-  await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(0, host, resolve) })
-  const address = server.address()
-  await new Promise(resolve => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('The system gave no port.')
-  return address.port
+  const free = await new Promise<boolean>(resolve => { server.once('error', () => { resolve(false) }).listen(port, host, () => { resolve(true) }) })
+  if (free) await new Promise(resolve => server.close(resolve))
+  return free
 }
 
 /** Installs the repository into a user directory the way `npm install <folder>` does: a link and a dependency. */

@@ -15,7 +15,7 @@ export async function pack (folder: string): Promise<string> {
 
 /**
  * What npm needs in its environment to install sqlite3 without compiling it again: the binary that this repository's install made, in the
- * package's own prebuilt form.
+ * package's own prebuilt form; and to ask the registry only for what it does not have.
  * @param folder where to put it
  */
 export async function offerBuiltSqlite3 (folder: string): Promise<Record<string, string>> {
@@ -25,5 +25,5 @@ export async function offerBuiltSqlite3 (folder: string): Promise<Record<string,
   await mkdir(prebuilds, { recursive: true })
   const name = `sqlite3-v${version}-napi-v6-${process.platform}-${process.arch}.tar.gz`
   await run('tar', ['-czf', join(prebuilds, name), '-C', sqlite3, 'build/Release/node_sqlite3.node'])
-  return { npm_config_sqlite3_local_prebuilds: prebuilds }
+  return { npm_config_sqlite3_local_prebuilds: prebuilds, npm_config_prefer_offline: 'true' }
 }

@@ -16,7 +16,8 @@ import { publishPacket, rawClient } from '../../../helpers/raw-client.ts'
 const version = '2.0.0-beta.1'
 const engine = `it is aedes ${version} that is tested`
 const hook = new URL('../../../helpers/aedes-2.ts', import.meta.url).href
-const contract = ['broker/aedes/aedes-2', 'broker/engine/broker', 'broker/access/access', 'broker/aedes/granted-delivery', 'intake/intake', 'intake/presence', 'broker/listening/listeners']
+const contract = ['broker/aedes/aedes-2.alone', 'broker/engine/broker', 'broker/access/access', 'broker/aedes/granted-delivery', 'intake/intake', 'intake/waiting', 'intake/deploys',
+  'intake/presence', 'intake/goodbyes.alone', 'broker/listening/listeners']
 
 /** What fails on it, and why. */
 const expected: Record<string, string> = {
