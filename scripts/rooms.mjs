@@ -8,7 +8,8 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 export const rooms = [
   { path: 'lib/transfer', about: 'the command `platziverse-store`: export, import, migrate, status', imports: ['lib/store', 'lib/store/rollup', 'lib/store/slices', 'lib/store/migrations', 'lib/store/dialects', 'lib/messages'] },
   { path: 'lib/overview', about: 'what there is to see now: brokers, clients, retained messages and agents, searched and in lists that end', imports: ['lib/query', 'lib/store/dialects', 'lib/broker'] },
-  { path: 'lib/terminal', about: 'the command `platziverse-agent`: reports, watches, publishes, subscribes', imports: ['lib/agent', 'lib/messages', 'lib/mqtt'] },
+  { path: 'lib/terminal', about: 'the command `platziverse-agent`: reports, watches, publishes, subscribes', imports: ['lib/terminal/texts', 'lib/agent', 'lib/messages', 'lib/mqtt'] },
+  { path: 'lib/terminal/texts', about: 'what that command says, in three languages', imports: ['lib/agent'] },
   { path: 'lib/query/live', about: 'questions that are asked again when something new is stored', imports: ['lib/query', 'lib/query/series', 'lib/messages'] },
   {
     path: 'lib/query',

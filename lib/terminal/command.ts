@@ -1,17 +1,15 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module'
-import { PlatziverseError, reasonOf } from '../errors.ts'
-import { addressOf } from './link.ts'
+import { PlatziverseError } from '../errors.ts'
 import { plain } from './plain.ts'
-import { publish } from './publish.ts'
 import { readOptions } from './read-options.ts'
-import { agentOf, groupsOf, report, reportOnce } from './report.ts'
-import { subscribe } from './subscribe.ts'
-import { invalid, languageOf, textsIn } from './texts.ts'
-import { watch } from './watch.ts'
+import { errorText } from './texts/error-text.ts'
+import { invalid, languageIn, languageOf, textsIn } from './texts/texts.ts'
+import { tlsOptions } from './tls-files.ts'
 
 const options = {
   url: { type: 'string' },
+  ...tlsOptions,
   name: { type: 'string' },
   username: { type: 'string' },
   password: { type: 'string' },
@@ -36,18 +34,22 @@ for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => { process.exit(error.code === 'EPIPE' ? 0 : 1) })
 }
 
+const given = process.argv.slice(2)
 try {
-  process.exitCode = await run(process.argv.slice(2))
+  process.exitCode = await run(given)
 } catch (error) {
-  process.stderr.write(`${plain(reasonOf(error), 2000)}\n`)
+  process.stderr.write(`${plain(errorText(error, languageIn(given)), 2000)}\n`)
   process.exitCode = error instanceof PlatziverseError && wrongOptions.includes(error.code) ? 2 : 1
 }
 
-/** @returns the exit code */
+/**
+ * Each part is loaded when it is asked for: a small machine takes a second for all of them.
+ * @returns the exit code
+ */
 async function run (args: string[]): Promise<number> {
   const [first, ...rest] = args
-  if (first === 'sub') return await subscribe(rest)
-  if (first === 'pub') await publish(rest)
+  if (first === 'sub') return await (await import('./subscribe.ts')).subscribe(rest)
+  if (first === 'pub') await (await import('./publish.ts')).publish(rest)
   else await runAgent(args)
   return 0
 }
@@ -60,8 +62,12 @@ async function runAgent (args: string[]): Promise<void> {
   if (values.json === true && values.watch !== true) throw invalid('--json is for --watch.')
   if (values.watch === true) {
     if (values.once === true) throw invalid('--once and --watch do not go together.')
-    return await watch({ address: addressOf(values), language, json: values.json === true })
+    const { addressOf } = await import('./link.ts')
+    const address = addressOf(values)
+    const { watch } = await import('./watch.ts')
+    return await watch({ address, language, json: values.json === true })
   }
+  const { agentOf, groupsOf, report, reportOnce } = await import('./report.ts')
   const groups = groupsOf(values.only)
   const agent = agentOf(values)
   if (values.once === true) await reportOnce(agent, groups)

@@ -2,7 +2,7 @@ import { boardLimits, type Board, type ShownAgent, type ShownMetric } from './bo
 import { showCount, showSpan, showValue } from './numbers.ts'
 import { cutTo, fit, plain, widthOf } from './plain.ts'
 import { sparkline } from './sparkline.ts'
-import type { Language, Texts } from './texts.ts'
+import type { Language, Texts } from './texts/texts.ts'
 
 /** Where somebody is on the screen. */
 export interface Place {

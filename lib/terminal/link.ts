@@ -1,16 +1,16 @@
-import { readFileSync } from 'node:fs'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import { connectionFault } from '../connection-fault.ts'
-import { PlatziverseError, reasonOf } from '../errors.ts'
+import { PlatziverseError } from '../errors.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
-import { invalid } from './texts.ts'
+import { invalid } from './texts/texts.ts'
+import { givenTls, tlsOf, tlsOptions, type TlsFiles } from './tls-files.ts'
 
 /** The options that every part of the command has which connects on its own. */
 export const linkOptions = {
   host: { type: 'string', short: 'h' },
   port: { type: 'string', short: 'p' },
   url: { type: 'string' },
-  cafile: { type: 'string' },
+  ...tlsOptions,
   username: { type: 'string', short: 'u' },
   password: { type: 'string', short: 'P' },
   pw: { type: 'string' },
@@ -19,7 +19,7 @@ export const linkOptions = {
   help: { type: 'boolean' }
 } as const
 
-export interface LinkValues { host?: string, port?: string, url?: string, cafile?: string, username?: string, password?: string, pw?: string, id?: string }
+export interface LinkValues extends TlsFiles { host?: string, port?: string, url?: string, username?: string, password?: string, pw?: string, id?: string }
 
 export interface Address {
   /** Without a login. */
@@ -27,15 +27,17 @@ export interface Address {
   options: IClientOptions
 }
 
-const defaultUrl = 'mqtt://127.0.0.1:8083'
+const usual = { host: '127.0.0.1', port: 8083 } as const
 
 /** @throws PlatziverseError TERMINAL_OPTION_INVALID */
 export function addressOf (values: LinkValues): Address {
-  const { host, port, cafile, id } = values
+  const { host, port, id } = values
   if (values.url !== undefined && (host !== undefined || port !== undefined)) throw invalid('--url stands instead of --host and --port: give it alone.')
-  if (port !== undefined && !(/^\d+$/.test(port) && Number(port) >= 1 && Number(port) <= 65_535)) throw invalid(`--port must be a whole number from 1 to 65535, and is "${port}".`)
-  const given = values.url ?? (host === undefined && port === undefined ? defaultUrl : `mqtt://${host?.includes(':') === true ? `[${host}]` : host ?? '127.0.0.1'}:${port ?? 8083}`)
-  if (!URL.canParse(given) || !/^(mqtts?|tcp|ssl|tls|wss?)(\+unix)?:$/.test(new URL(given).protocol)) throw invalid(`${values.url === undefined ? '--host' : '--url'} gives no address such as mqtt://192.0.2.1:1883.`)
+  const machine = host?.includes(':') === true ? `[${host}]` : host ?? usual.host
+  // As mosquitto_pub has it, files for TLS mean TLS.
+  const scheme = givenTls(values) === undefined ? 'mqtt' : 'mqtts'
+  const given = values.url ?? `${scheme}://${machine}:${numberOf('port', port, { least: 1, most: 65_535 }) ?? usual.port}`
+  checkUrl(given, values.url === undefined ? '--host' : '--url')
   const { url, ...login } = readMqttAddress(given)
   const username = values.username ?? login.username
   const password = values.password ?? values.pw ?? login.password ?? (username === undefined ? undefined : process.env.PLATZIVERSE_PASSWORD)
@@ -46,9 +48,14 @@ export function addressOf (values: LinkValues): Address {
       ...username === undefined ? {} : { username },
       ...password === undefined ? {} : { password },
       ...id === undefined ? {} : { clientId: id },
-      ...cafile === undefined ? {} : { ca: read(cafile) }
+      ...tlsOf(values, url)
     }
   }
+}
+
+/** @throws PlatziverseError TERMINAL_OPTION_INVALID */
+export function checkUrl (url: string, option: string): void {
+  if (!URL.canParse(url) || !/^(mqtts?|tcp|ssl|tls|wss?)(\+unix)?:$/.test(new URL(url).protocol)) throw invalid(`${option} gives no address such as mqtt://192.0.2.1:1883.`)
 }
 
 /** A number of an option, or its default. @throws PlatziverseError TERMINAL_OPTION_INVALID */
@@ -94,12 +101,4 @@ export async function linked (address: Address, work: (client: MqttClient) => Pr
 
 export function unreachable (cause: unknown): PlatziverseError {
   return new PlatziverseError('TERMINAL_UNREACHABLE', `No connection: ${connectionFault(cause).text}.`, { cause })
-}
-
-function read (file: string): Buffer {
-  try {
-    return readFileSync(file)
-  } catch (error) {
-    throw invalid(`--cafile cannot be read: ${reasonOf(error)}.`, error)
-  }
 }

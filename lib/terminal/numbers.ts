@@ -1,6 +1,6 @@
 import type { Metric } from '../messages/schema.ts'
 import { plain } from './plain.ts'
-import type { Language } from './texts.ts'
+import type { Language } from './texts/texts.ts'
 
 const prefixes = ['', 'k', 'M', 'G', 'T', 'P']
 const formats = new Map<string, Intl.NumberFormat>()

@@ -4,7 +4,7 @@ import type { MqttClient } from 'mqtt'
 import { topicProblem } from '../messages/topic-template.ts'
 import { addressOf, linked, linkOptions, qosOf } from './link.ts'
 import { readOptions } from './read-options.ts'
-import { invalid, languageOf, textsIn } from './texts.ts'
+import { invalid, languageOf, textsIn } from './texts/texts.ts'
 
 const options = {
   ...linkOptions,

@@ -1,6 +1,6 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { reasonOf } from '../errors.ts'
-import { invalid } from './texts.ts'
+import { invalid } from './texts/texts.ts'
 
 type Options = NonNullable<ParseArgsConfig['options']>
 
@@ -9,6 +9,6 @@ export function readOptions<const T extends Options> (args: string[], options: T
   try {
     return parseArgs({ args, options }).values
   } catch (error) {
-    throw invalid(`${reasonOf(error).replace(/\.$/, '')}; see --help.`, error)
+    throw invalid(`${reasonOf(error).replace(/\.$/, '').replaceAll('\n', ' ')}; see --help.`, error)
   }
 }

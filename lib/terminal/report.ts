@@ -1,10 +1,13 @@
 import { Agent, hostMetricGroups, hostMetrics, type AgentOptions, type HostMetricGroup, type Metric } from '../agent/agent.ts'
 import { PlatziverseError } from '../errors.ts'
+import { checkUrl } from './link.ts'
 import { showSpan } from './numbers.ts'
 import { plain } from './plain.ts'
-import { invalid, textsIn, type Language } from './texts.ts'
+import { errorText } from './texts/error-text.ts'
+import { invalid, textsIn, type Language } from './texts/texts.ts'
+import { tlsOf, type TlsFiles } from './tls-files.ts'
 
-export interface AgentValues {
+export interface AgentValues extends TlsFiles {
   url?: string
   name?: string
   username?: string
@@ -14,9 +17,11 @@ export interface AgentValues {
   'no-commands'?: boolean
 }
 
-/** @throws PlatziverseError AGENT_OPTION_INVALID */
+/** @throws PlatziverseError AGENT_OPTION_INVALID, TERMINAL_OPTION_INVALID */
 export function agentOf (values: AgentValues): Agent {
   const password = values.password ?? process.env.PLATZIVERSE_PASSWORD
+  const { url } = values
+  if (url !== undefined) checkUrl(url, '--url')
   const login = password === undefined ? {} : { ...given('username', values.username), password }
   return new Agent({
     ...given('name', values.name),
@@ -24,7 +29,7 @@ export function agentOf (values: AgentValues): Agent {
     ...given('uuid', values.uuid),
     ...given('interval', values.interval === undefined ? undefined : Number(values.interval)),
     ...values['no-commands'] === true ? { commands: false } : {},
-    mqtt: { ...given('url', values.url), ...login },
+    mqtt: { ...given('url', url), ...login, ...tlsOf(values, url ?? '') },
     listen: false
   })
 }
@@ -91,12 +96,12 @@ export function report (agent: Agent, groups: readonly HostMetricGroup[], { lang
   })
   agent.on('disconnected', reason => {
     offline = true
-    say(reason === undefined ? texts.disconnected : plain(texts.lost(reason.message), 2000))
+    say(reason === undefined ? texts.disconnected : plain(texts.lost(errorText(reason, language)), 2000))
   })
   agent.on('problem', problem => {
     const unreachable = problem.code === 'AGENT_UNREACHABLE'
     // Every attempt fails in the same way: only the first is reported.
-    if (!unreachable || !offline || verbose) process.stderr.write(`${plain(problem.message, 2000)}\n`)
+    if (!unreachable || !offline || verbose) process.stderr.write(`${plain(errorText(problem, language), 2000)}\n`)
     offline ||= unreachable
   })
   agent.on('message', ({ metrics }) => {

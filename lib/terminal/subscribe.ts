@@ -4,7 +4,8 @@ import { parseSubscription } from '../mqtt/topic-filters.ts'
 import { addressOf, keepLinked, linkOptions, numberOf, qosOf, unreachable, type QoS } from './link.ts'
 import { plain, plainJson } from './plain.ts'
 import { readOptions } from './read-options.ts'
-import { invalid, languageOf, textsIn, type Texts } from './texts.ts'
+import { errorText } from './texts/error-text.ts'
+import { invalid, languageOf, textsIn, type Language } from './texts/texts.ts'
 
 const options = {
   ...linkOptions,
@@ -24,7 +25,8 @@ const timedOut = 27
 /** `platziverse-agent sub`. Ends with the exit code. @throws PlatziverseError TERMINAL_… */
 export async function subscribe (args: string[]): Promise<number> {
   const values = readOptions(args, options)
-  const texts = textsIn(languageOf(values.lang))
+  const language = languageOf(values.lang)
+  const texts = textsIn(language)
   if (values.help === true) {
     process.stdout.write(`${texts.subHelp}\n${texts.linkHelp}\n`)
     return 0
@@ -40,7 +42,7 @@ export async function subscribe (args: string[]): Promise<number> {
 
   const client = keepLinked(addressOf(values))
   try {
-    return await listen(client, filters, qos, texts, { count, seconds, print })
+    return await listen(client, filters, qos, language, { count, seconds, print })
   } finally {
     client.end(true)
   }
@@ -50,7 +52,8 @@ type Print = (topic: string, payload: Buffer, packet: IPublishPacket) => void
 
 interface Ending { count: number, seconds: number | undefined, print: Print }
 
-function listen (client: MqttClient, filters: string[], qos: QoS, texts: Texts, { count, seconds, print }: Ending): Promise<number> {
+function listen (client: MqttClient, filters: string[], qos: QoS, language: Language, { count, seconds, print }: Ending): Promise<number> {
+  const texts = textsIn(language)
   let timer: NodeJS.Timeout | undefined
   let isOver = false
   let stop: () => void = () => undefined
@@ -78,14 +81,14 @@ function listen (client: MqttClient, filters: string[], qos: QoS, texts: Texts, 
       const named = filters.filter((_filter, i) => (codes[i] ?? 0) >= 128)
       const reason = new PlatziverseError('TERMINAL_SUBSCRIPTION_REFUSED', named.length === 0 ? `${error.message}.` : `The broker refused ${named.join(', ')}.`, { cause: error })
       // What the broker grants is worth printing.
-      if (named.length > 0 && named.length < filters.length) process.stderr.write(`${plain(reason.message, 2000)}\n`)
+      if (named.length > 0 && named.length < filters.length) process.stderr.write(`${plain(errorText(reason, language), 2000)}\n`)
       // A connection that ends is reported as such.
       else if (client.connected) reject(reason)
     }
     const lost = (reason: Error): void => {
       if (isOver || left <= 0) return
       if (!wasLinked) return reject(unreachable(reason))
-      if (!isLost) process.stderr.write(`${plain(texts.lost(reason.message))}\n`)
+      if (!isLost) process.stderr.write(`${plain(texts.lost(errorText(reason, language)))}\n`)
       isLost = true
     }
     client.on('error', lost)

@@ -7,7 +7,8 @@ import { frame, type Place } from './frame.ts'
 import { keepLinked, type Address } from './link.ts'
 import { plain, plainJson } from './plain.ts'
 import { openScreen, type Key } from './screen.ts'
-import { textsIn, type Language, type Texts } from './texts.ts'
+import { translated } from './texts/error-text.ts'
+import { textsIn, type Language } from './texts/texts.ts'
 
 export interface WatchOptions {
   address: Address
@@ -40,7 +41,7 @@ function onScreen ({ address, language }: WatchOptions, stdout: typeof process.s
   let isLinked = false
   const rate = rateOf(() => board.messages)
 
-  const client = listen(address, texts, {
+  const client = listen(address, language, {
     said ({ kind, payload }) {
       if (kind === 'connected') board.connected(payload, Date.now())
       else if (kind === 'disconnected') board.disconnected(payload)
@@ -86,9 +87,8 @@ function within (number: number, most: number): number {
 }
 
 function lineByLine ({ address, language, json }: WatchOptions): Promise<void> {
-  const texts = textsIn(language)
   let failed = ''
-  const client = listen(address, texts, {
+  const client = listen(address, language, {
     said (message) { process.stdout.write(`${json ? plainJson({ topic: message.topic, payload: message.payload }) : lineOf(message)}\n`) },
     remembered () { /* A line is for what is said now. */ },
     linked () { failed = '' },
@@ -117,7 +117,8 @@ function lineOf ({ kind, payload }: Message): string {
 }
 
 /** Hears the agents at QoS 0: a broker drops for those that are slow, and nothing waits for somebody who only looks. */
-function listen (address: Address, texts: Texts, { said, remembered, linked, failed }: Listener): MqttClient {
+function listen (address: Address, language: Language, { said, remembered, linked, failed }: Listener): MqttClient {
+  const texts = textsIn(language)
   const client = keepLinked(address)
   let reason: Error | undefined
   client.on('connect', () => {
@@ -134,7 +135,7 @@ function listen (address: Address, texts: Texts, { said, remembered, linked, fai
     if (parsed.ok) said(parsed.message)
   })
   client.on('error', error => { reason = error })
-  client.on('close', () => { failed(texts.notConnected(connectionFault(reason ?? new Error('the broker closed the connection')).text)) })
+  client.on('close', () => { failed(texts.notConnected(translated(connectionFault(reason ?? new Error('the broker closed the connection')).text, language))) })
   return client
 }
 

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { hashPassword } from '../../../lib/broker/access/passwords.ts'
+import { addressOf } from '../../../lib/terminal/link.ts'
 import { makeAgent, startBroker } from '../../helpers/agent-broker.ts'
 import { openBroker } from '../../helpers/broker.ts'
+import { makeAuthority, withoutOpenssl } from '../../helpers/certificates.ts'
 import { until } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 
@@ -47,7 +50,7 @@ test('--help and --version print and end with 0', async t => {
   assert.deepEqual(version.out, [JSON.parse(await readFile(new URL('../../../package.json', import.meta.url), 'utf8')).version])
 })
 
-for (const args of [['--nonsense'], ['--only', 'cpu,teapot'], ['--interval', 'soon'], ['--url', 'nowhere']]) {
+for (const args of [['--nonsense'], ['--only', 'cpu,teapot'], ['--interval', 'soon'], ['--url', 'nowhere'], ['--cafile', '/nowhere']]) {
   test(`${args.join(' ')} ends with 2 and a coded sentence`, async t => {
     const { ended, err, out } = await run(t, args)
     assert.equal(await ended, 2)
@@ -146,7 +149,67 @@ test('people who read Spanish have it in Spanish, by an option or by their envir
   assert.equal(await agent.line(/^informa/), 'informa cada 5 s: memoryUsed, memoryUsedPercent')
   const wrong = await run(t, ['--lang', 'tlh'])
   assert.equal(await wrong.ended, 2)
-  assert.match(wrong.err.join('\n'), /^TERMINAL_OPTION_INVALID: --lang knows en and es, and not "tlh"\. Correct/)
+  assert.match(wrong.err.join('\n'), /^TERMINAL_OPTION_INVALID: --lang knows en, es, pt, and not "tlh"\. Correct/)
+})
+
+test('whoever reads Portuguese has help, run lines and errors in Portuguese', async t => {
+  const broker = await startBroker(t)
+  const agent = await run(t, ['--url', broker.url, '--name', 'Cozinha', '--only', 'memory', '--interval', '100'], { LC_ALL: 'pt_BR.UTF-8' })
+  await agent.line(/^conectado como Cozinha/)
+  assert.equal(await agent.line(/^envia/), 'envia a cada 0,1 s: memoryUsed, memoryUsedPercent')
+  await broker.stop()
+  assert.match(await agent.line(/^conexão perdida/), /^conexão perdida, tentando de novo: AGENT_UNREACHABLE: Sem conexão: o broker fechou a conexão\. O broker não aceitou/)
+  for (const [args, expected] of [
+    [['pub', '--help'], /^platziverse-agent pub: publica uma mensagem/],
+    [['sub', '-p', '1', '-t', 'a'], /^TERMINAL_UNREACHABLE: Sem conexão: ninguém escuta em 127\.0\.0\.1:1 \(ECONNREFUSED\)\. Verifique/],
+    [['--watch', '--nonsense'], /^TERMINAL_OPTION_INVALID: Opção desconhecida: --nonsense; veja --help\./]
+  ] as const) {
+    const { ended, out, err } = await run(t, [...args, '--lang', 'pt'])
+    await ended
+    assert.match([...out, ...err].join('\n'), expected)
+  }
+  const watching = await run(t, ['--watch', '--url', 'mqtt://127.0.0.1:1', '--lang', 'es'])
+  await watching.line(/^sin conexión: nadie escucha en 127\.0\.0\.1:1/)
+})
+
+test('every part trusts the authority in --cafile, and is known by its certificate', { skip: withoutOpenssl }, async t => {
+  const folder = await temporaryFolder(t)
+  const authority = makeAuthority(folder)
+  const tls = { ...authority.issue('server'), ca: authority.cert }
+  const { cert, key } = authority.issue('sensor')
+  const file = async (name: string, text: string): Promise<string> => {
+    await writeFile(join(folder, name), text)
+    return join(folder, name)
+  }
+  const files = ['--cafile', join(folder, 'ca.crt'), '--cert', await file('sensor.crt', cert), '--key', await file('sensor.key', key)]
+  const broker = await openBroker(t, { listeners: [{ transport: 'tls', host: '127.0.0.1', port: 0, tls, certificates: 'username' }] })
+  const secure = `mqtts://localhost:${broker.port}`
+  const usernames = () => broker.events.flatMap(event => event.event === 'connected' ? [event.username] : [])
+
+  const watching = await run(t, ['--watch', '--json', '--url', secure, ...files])
+  const sub = await run(t, ['sub', '-h', 'localhost', '-p', String(broker.port), '-t', 'greeting', '-C', '1', ...files])
+  await until(() => broker.events.filter(({ event }) => event === 'subscribed').length, count => count >= 3)
+  const pub = await run(t, ['pub', '-h', 'localhost', '-p', String(broker.port), '-t', 'greeting', '-m', 'hello', ...files])
+  assert.equal(await pub.ended, 0, pub.err.join())
+  assert.equal(await sub.ended, 0)
+  assert.deepEqual(sub.out, ['hello'])
+  const once = await run(t, ['--once', '--uuid', 'u1', '--only', 'memory', '--url', secure, ...files])
+  assert.equal(await once.ended, 0, once.err.join())
+  await watching.line(/"uuid":"u1".*memoryUsed/)
+  assert.deepEqual(usernames(), Array(4).fill('sensor'))
+
+  const stranger = await run(t, ['--once', '--uuid', 'u1', '--url', secure])
+  assert.equal(await stranger.ended, 1)
+  assert.match(stranger.err.join('\n'), /^TERMINAL_UNREACHABLE: No connection: .*certificate/)
+
+  const [, ca = '', , mine = ''] = files
+  for (const [given, expected] of [
+    [{ cafile: ca, url: 'mqtt://localhost' }, /--cafile needs an address that begins with mqtts or wss\./],
+    [{ cert: mine, url: secure }, /--cert and --key go together\./],
+    [{ cafile: await file('none.crt', 'no certificate'), url: secure }, /--cafile cannot be read: /],
+    [{ cert: mine, key: join(folder, 'ca.key'), url: secure }, /TLS does not take these files: /]
+  ] as const) assert.throws(() => addressOf(given), expected)
+  assert.equal(addressOf({ cafile: ca, host: 'localhost', port: '1' }).url, 'mqtts://localhost:1')
 })
 
 test('--watch into a pipe is a line for each message, and no character that a terminal would obey', async t => {

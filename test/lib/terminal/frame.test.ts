@@ -7,7 +7,7 @@ import { frame, type Around, type Place } from '../../../lib/terminal/frame.ts'
 import { showSpan, showValue } from '../../../lib/terminal/numbers.ts'
 import { widthOf } from '../../../lib/terminal/plain.ts'
 import { sparkline } from '../../../lib/terminal/sparkline.ts'
-import { languages, textsIn, type Language } from '../../../lib/terminal/texts.ts'
+import { languages, textsIn, type Language } from '../../../lib/terminal/texts/texts.ts'
 
 const around = (language: Language = 'en', more: Partial<Around> = {}): Around => ({
   address: 'mqtt://127.0.0.1:8083', link: 'connected', isLinked: true, rate: 12, now: 60_000, texts: textsIn(language), language, colours: false, ...more

@@ -82,8 +82,8 @@ test('--watch shows at once the agents whose state agent-out retained', { skip }
 
 test('a window that is too small says so', { skip }, async t => {
   const broker = await startBroker(t)
-  const watching = onTerminal(t, ['--watch', '--url', broker.url], { columns: 30, rows: 4 })
-  await watching.shows(/This window is too small/)
+  const watching = onTerminal(t, ['--watch', '--url', broker.url], { columns: 20, rows: 4 })
+  await watching.shows(/Window too small\./)
   watching.press('\x03')
   assert.equal(await watching.ended, 0)
 })
