@@ -81,21 +81,24 @@ function startsOf (hours: NonNullable<Dirty['hours']>, length: Length): Map<numb
   return starts
 }
 
-/** The time of a row of dirty_hours may be anywhere in its hour, as it is while the hour is being rolled up. */
-function isClean (row: string, length: Length, { hours }: Dirty): string {
-  if (hours === undefined) {
-    return `not exists (select 1 from dirty_hours d where d.series_id = ${row}.series_id and d.ts >= ${row}.ts and d.ts < ${row}.ts + :${length} and d.ts >= :dirtyFrom and d.ts < :dirtyTo)`
-  }
-  const clean = [...startsOf(hours, length)].map(([id, starts]) => `(${row}.series_id <> ${id} or ${row}.ts not in (${[...starts].join(', ')}))`)
-  return `(${clean.join(' and ')})`
-}
-
-/** Rows of `series_id`, `start` and `stop`. Nothing may be added to these, because PostgreSQL takes a small literal for an integer of four bytes. */
+/**
+ * Rows of `series_id`, `start` and `stop`, each once, of the dirty hours, or of the days that have some. The time of a row of dirty_hours may
+ * be anywhere in its hour, as it is while the hour is being rolled up. Nothing may be added to the times, because PostgreSQL takes a small
+ * literal for an integer of four bytes.
+ */
 function dirtySpans (within: Within, length: Length, { hours }: Dirty): string {
   if (hours === undefined) return `(select distinct d.series_id, d.ts - d.ts % :${length} as start, d.ts - d.ts % :${length} + :${length} as stop from dirty_hours d where ${within('d', 'dirty')})`
   const spans = [...startsOf(hours, length)].flatMap(([id, starts]) => [...starts].map(start => `select ${id} as series_id, ${start} as start, ${start + lengths[length]} as stop`))
   return `(${spans.join(' union all ')})`
 }
+
+/** Whether the rollup `r` is clean. Every database makes an index of the list, whatever its length. */
+function isClean (within: Within, length: Length, dirty: Dirty): string {
+  return `(r.series_id, r.ts) not in (select x.series_id, x.start from ${dirtySpans(within, length, dirty)} x)`
+}
+
+/** Where the hours of a day begin in it; the first row finds none, and makes PostgreSQL count in eight bytes. */
+const hoursOfDay = `(select ${Number.MAX_SAFE_INTEGER} as ms union all ${Array.from({ length: day / hour }, (_, i) => `select ${i * hour}`).join(' union all ')})`
 
 /** The hour that `raw_from` is in, of which only some metrics were deleted. */
 const rawHour = 'k.raw_from - k.raw_from % :hour'
@@ -103,19 +106,19 @@ const rawHour = 'k.raw_from - k.raw_from % :hour'
 const hours = (within: Within, last: string, dirty: Dirty | undefined): string => `
   select r.series_id, r.ts as start, ${rolledUp('r.ts + :hour - 1')}${last}
   from metrics_1h r left join retention k on k.series_id = r.series_id
-  where ${within('r')} ${dirty === undefined ? '' : `and (r.ts < ${rawHour} or ${isClean('r', 'hour', dirty)})`}`
+  where ${within('r')} ${dirty === undefined ? '' : `and (r.ts < ${rawHour} or ${isClean(within, 'hour', dirty)})`}`
 
 const days = (within: Within, last: string, dirty: Dirty | undefined): string => `
   select r.series_id, r.ts as start, ${rolledUp('r.ts + :day - 1')}${last}
   from metrics_1d r left join retention k on k.series_id = r.series_id
-  where ${within('r')} ${dirty === undefined ? '' : `and (r.ts < k.hours_from or ${isClean('r', 'day', dirty)})`}`
+  where ${within('r')} ${dirty === undefined ? '' : `and (r.ts < k.hours_from or ${isClean(within, 'day', dirty)})`}`
 
 const hoursOfDirtyDays = (within: Within, last: string, dirty: Dirty): string => `
   select r.series_id, r.ts as start, ${rolledUp('r.ts + :hour - 1')}${last}
-  from ${dirtySpans(within, 'day', dirty)} x
-  left join retention k on k.series_id = x.series_id
-  join metrics_1h r on r.series_id = x.series_id and r.ts >= x.start and r.ts < x.stop
-  where ${within('r')} and x.start >= coalesce(k.hours_from, 0) and (r.ts < ${rawHour} or ${isClean('r', 'hour', dirty)})`
+  from ${dirtySpans(within, 'day', dirty)} x cross join ${hoursOfDay} h
+  join metrics_1h r on r.series_id = x.series_id and r.ts = x.start + h.ms and r.ts >= x.start and r.ts < x.stop
+  left join retention k on k.series_id = r.series_id
+  where ${within('r')} and x.start >= coalesce(k.hours_from, 0) and (r.ts < ${rawHour} or ${isClean(within, 'hour', dirty)})`
 
 /** Hour by hour where they are few: a tenth of the time of one statement that has to sort all of their metrics. */
 function dirtyMetrics (within: Within, dirty: Dirty, scope: Pick<Scope, 'from' | 'to' | 'cuts'>): string {
@@ -129,7 +132,7 @@ function dirtyMetrics (within: Within, dirty: Dirty, scope: Pick<Scope, 'from' |
   return `
     select x.series_id, x.start, ${added}
     from ${dirtySpans(within, 'hour', dirty)} x
-    join metrics m on m.series_id = x.series_id and m.ts >= x.start and m.ts < x.stop
+    join metrics m on m.series_id = x.series_id and m.ts >= x.start and m.ts < x.stop and m.ts - m.ts % :hour = x.start
     where ${within('m', 'dirty')} and m.value is not null
     group by x.series_id, x.start`
 }
