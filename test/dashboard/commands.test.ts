@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { connectAsync } from 'mqtt'
 import { Agent } from '../../lib/agent/agent.ts'
 import { openBrowser, skipWithoutChromium } from '../helpers/browser.ts'
 import { openDashboard } from '../helpers/dashboard.ts'
@@ -19,6 +20,12 @@ test('Sensors and commands slows a real agent down, and shows each viewer what w
   agent.addMetric('cpuLoad', () => 7)
   agent.addMetric('diskUsedPercent', () => 61)
   await agent.connect()
+  // What anybody may publish on an open broker, and what no table can draw.
+  const anybody = await connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0 })
+  t.after(() => { anybody.end(true) })
+  const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
+  for (const uuid of ['all', 'oven']) await anybody.publishAsync(`config_change/${uuid}/state`, `{"interval":{"toString":1},"refused":{"message":${deep}}}`, { qos: 1, retain: true })
+  await anybody.publishAsync('config_change/oven', `{"metrics":[{"toString":1},${deep}]}`, { qos: 1, retain: true })
 
   const browser = await openBrowser()
   t.after(() => browser.close())

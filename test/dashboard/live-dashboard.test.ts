@@ -8,6 +8,7 @@ import { until, waitFor } from '../helpers/events.ts'
 import { shoot } from '../helpers/forms.ts'
 import { exampleFlow } from '../helpers/main-flow.ts'
 import { freePort, skipWithoutNodeRed, startNodeRed, type NodeRed } from '../helpers/node-red.ts'
+import { openRawViewer } from '../helpers/raw-viewer.ts'
 
 const minute = 60_000
 const phone: DashboardOptions = { viewport: { width: 390, height: 844 } }
@@ -129,6 +130,16 @@ describe('the example Live dashboard', { skip: skipWithoutChromium() || skipWith
     assert.equal(await page.locator('img[src=x], h1, .nrdb-ui-text u, td i').count(), 0)
     client.end(true)
   }))
+
+  test('answers a browser that asks without end only so often, and the others all the same', async () => {
+    const flooding = await openRawViewer(nodeRed)
+    const viewer = (await exampleFlow('Live dashboard')).find(({ name }) => name === 'viewer')?.id
+    for (let n = 1; n <= 2000; n++) flooding.emit('widget-send', viewer, { topic: '/overview', payload: { n, state: null, query: {}, lang: 'en', timeZone: 'UTC', texts: true } })
+    await view('', {}, async ({ row }) => { await row('attic').waitFor() })
+    const tables = flooding.events.filter(({ args }) => JSON.stringify(args).includes('"attic"'))
+    assert.ok(tables.length > 0 && tables.length < 30, `${tables.length} answers to 2000 questions`)
+    flooding.close()
+  })
 
   test('speaks Spanish to browsers that do, and is dark where the system is', () => view('', { locale: 'es-ES', colorScheme: 'dark' }, async ({ page, row }) => {
     await row('attic').getByText('desconectado', { exact: true }).waitFor()
