@@ -5,13 +5,14 @@ import { watch, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { answers, home, makeHome, port, startNodeRed } from './node-red.mjs'
+import { needPorts } from './ports.mjs'
 import { node24, prepare, root } from './setup.mjs'
 
 /** ms without a change after which what was saved is built: editors and `git` write many files at once. */
 const pause = 300
 
+await needPorts(port, makeHome())
 await prepare()
-makeHome()
 const editors = await serveEditors()
 let nodeRed = start()
 let restarting = Promise.resolve()

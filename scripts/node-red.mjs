@@ -14,18 +14,8 @@ const flowFile = join(home, 'flows.json')
 /** The broker of "Monitor agents". */
 const brokerId = '00c5546d19359103'
 const usualPort = '8083'
-
-/**
- * Makes the user directory; files that are there already stay as they are, but for the ports in the flow, which are those of this start.
- * @returns the port of the flow's broker; undefined: it was taken out, or disabled
- */
-export function makeHome () {
-  link('@platziverse/node-red-platziverse', root)
-  link('@flowfuse/node-red-dashboard', join(root, 'node_modules', '@flowfuse', 'node-red-dashboard'))
-  const manifest = { name: 'platziverse-home', private: true, dependencies: { '@platziverse/node-red-platziverse': '*', '@flowfuse/node-red-dashboard': '*' } }
-  writeOnce('package.json', JSON.stringify(manifest, null, 2) + '\n')
-  // The editor has no password until somebody sets one, so it listens on this machine only.
-  writeOnce('settings.js', `// Node-RED's settings: https://nodered.org/docs/user-guide/runtime/configuration
+// The editor has no password until somebody sets one, so it listens on this machine only.
+const settings = `// Node-RED's settings: https://nodered.org/docs/user-guide/runtime/configuration
 module.exports = {
   uiHost: '127.0.0.1',
   uiPort: process.env.PORT || 1880,
@@ -35,9 +25,28 @@ module.exports = {
   telemetry: { enabled: false, updateNotification: false },
   editorTheme: { tours: false }
 }
-`)
+`
+const settingsUntil010 = `// Node-RED's settings: https://nodered.org/docs/user-guide/runtime/configuration
+module.exports = {
+  uiHost: '127.0.0.1',
+  uiPort: process.env.PORT || 1880,
+  flowFile: 'flows.json'
+}
+`
+
+/**
+ * Makes the user directory; files that are there already stay as they are, but for the ports in the flow, which are those of
+ * this start, and settings that an earlier version made and nobody changed.
+ * @returns the port of the flow's broker; undefined: it was taken out, or disabled
+ */
+export function makeHome () {
+  link('@platziverse/node-red-platziverse', root)
+  link('@flowfuse/node-red-dashboard', join(root, 'node_modules', '@flowfuse', 'node-red-dashboard'))
+  const manifest = { name: 'platziverse-home', private: true, dependencies: { '@platziverse/node-red-platziverse': '*', '@flowfuse/node-red-dashboard': '*' } }
+  writeOnce('package.json', JSON.stringify(manifest, null, 2) + '\n')
+  writeOnce('settings.js', settings, [settingsUntil010])
   const flows = ['Monitor agents', 'Live dashboard', 'Sensors and commands'].flatMap(name => JSON.parse(readFileSync(join(root, 'flows', `${name}.json`), 'utf8')))
-  // They share a database, and the pages of one dashboard.
+  // They share the pages of one dashboard.
   const flow = [...new Map(flows.map(node => [node.id, node])).values()]
   writeOnce('flows.json', JSON.stringify(translated(flow, language), null, 4) + '\n')
   return setPorts()
@@ -55,9 +64,10 @@ function link (name, target) {
   symlinkSync(target, place, process.platform === 'win32' ? 'junction' : 'dir')
 }
 
-function writeOnce (name, text) {
+/** @param former what earlier versions wrote: nobody has changed it, so it is replaced */
+function writeOnce (name, text, former = []) {
   const file = join(home, name)
-  if (!existsSync(file)) writeFileSync(file, text)
+  if (!existsSync(file) || former.includes(readFileSync(file, 'utf8'))) writeFileSync(file, text)
 }
 
 /** Gives the broker, and what connects to it, the port of `MQTT_PORT`, if there is one, and names the broker's port and the editor's in the comments beside it. */

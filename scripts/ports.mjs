@@ -4,13 +4,15 @@ import { isOpen, isPort } from './node-red.mjs'
 import { text } from './texts.mjs'
 
 /**
- * What is wrong with the ports, in sentences.
+ * Says what is wrong with the ports, and ends the process, if anything is.
  * @param mqttPort undefined: there is no broker
  */
-export async function portProblems (port, mqttPort) {
+export async function needPorts (port, mqttPort) {
   const problems = [await portProblem('PORT', port, text.editorTaken)]
   if (mqttPort !== undefined) problems.push(await portProblem('MQTT_PORT', mqttPort, text.brokerTaken))
-  return problems.filter(problem => problem !== undefined)
+  const said = problems.filter(problem => problem !== undefined)
+  for (const problem of said) console.error(problem)
+  if (said.length > 0) process.exit(1)
 }
 
 async function portProblem (name, value, taken) {

@@ -1,7 +1,7 @@
 // `npm start`: Node-RED 5 with this package, the flows "Monitor agents", "Live dashboard" and "Sensors and commands" deployed, in a
 // user directory of its own.
 import { answers, dashboardPath, makeHome, port, startNodeRed } from './node-red.mjs'
-import { portProblems } from './ports.mjs'
+import { needPorts } from './ports.mjs'
 import { prepare } from './setup.mjs'
 import { text } from './texts.mjs'
 
@@ -9,11 +9,7 @@ import { text } from './texts.mjs'
 const brokerPatience = 30_000
 
 const mqttPort = makeHome()
-const problems = await portProblems(port, mqttPort)
-if (problems.length > 0) {
-  for (const problem of problems) console.error(problem)
-  process.exit(1)
-}
+await needPorts(port, mqttPort)
 await prepare()
 
 console.log(`${text.start}…`)
@@ -26,7 +22,7 @@ if (await answers(port, nodeRed)) {
   const dashboard = dashboardPath()
   const lines = [
     [text.editor, `http://127.0.0.1:${port}/`],
-    ...dashboard === undefined ? [] : [[text.dashboard, `http://127.0.0.1:${port}${dashboard}`]],
+    [text.dashboard, dashboard === undefined ? text.noDashboard : `http://127.0.0.1:${port}${dashboard}`],
     ...hasBroker ? [[text.broker, `mqtt://127.0.0.1:${mqttPort}`], [text.listen, `mosquitto_sub -p ${mqttPort} -t 'agent/#' -v`]] : [],
     [text.stop, 'Ctrl+C']
   ]

@@ -1,4 +1,4 @@
-// What `npm start` says, in the language of the terminal.
+// What `npm start` and `npm run dev` say, in the language of the terminal.
 
 const texts = {
   en: {
@@ -13,6 +13,7 @@ const texts = {
     portInvalid: (name, value) => `${name} is "${value}": it has to be a port from 1 to 65535.`,
     editor: 'Editor',
     dashboard: 'Dashboard',
+    noDashboard: 'not in the flows of this user directory: the example Live dashboard adds it (Menu ▸ Import ▸ Examples)',
     broker: 'Broker',
     listen: 'Listen',
     stop: 'Stop'
@@ -29,6 +30,7 @@ const texts = {
     portInvalid: (name, value) => `${name} es «${value}»: tiene que ser un puerto de 1 a 65535.`,
     editor: 'Editor',
     dashboard: 'Panel',
+    noDashboard: 'no está en los flujos de este directorio de usuario: lo añade el ejemplo Live dashboard (Menú ▸ Importar ▸ Ejemplos)',
     broker: 'Broker',
     listen: 'Escuchar',
     stop: 'Parar'
@@ -45,6 +47,7 @@ const texts = {
     portInvalid: (name, value) => `${name} é "${value}": tem de ser uma porta de 1 a 65535.`,
     editor: 'Editor',
     dashboard: 'Painel',
+    noDashboard: 'não está nos fluxos deste diretório do usuário: o exemplo Live dashboard o acrescenta (Menu ▸ Importar ▸ Exemplos)',
     broker: 'Broker',
     listen: 'Ouvir',
     stop: 'Parar'

@@ -1,7 +1,7 @@
 import { calendarUnits } from '../../lib/query/series/names.ts'
 import { toDuration, toTime } from '../../lib/query/times.ts'
 import { complete } from '../shared/editor/complete.ts'
-import { chooseDatabase } from '../shared/editor/database-select.ts'
+import { chooseDatabase, replaceMissingDatabases } from '../shared/editor/database-select.ts'
 import { equal, showMissing } from '../shared/editor/form.ts'
 import { registerNode, textsOf, type Validator } from '../shared/editor/red.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
@@ -92,3 +92,5 @@ function showFields (this: HTMLElement): void {
   const used = fieldsOf[$(this).val() as MetricQueryConfig['query']] ?? []
   $('.metric-query-field').each((_, row) => { $(row).toggle(used.some(field => field === $(row).data('field'))) })
 }
+
+replaceMissingDatabases('metric-query')

@@ -1,4 +1,4 @@
-import { chooseDatabase } from '../shared/editor/database-select.ts'
+import { chooseDatabase, replaceMissingDatabases } from '../shared/editor/database-select.ts'
 import { registerNode, textsOf } from '../shared/editor/red.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
 import { metricStoreDefaults as defaults, type MetricStoreConfig } from './config.ts'
@@ -23,3 +23,5 @@ registerNode<MetricStoreConfig>('metric-store', { defaults, upgrade }, {
   outputLabels: () => text('metric-store.output.stored'),
   onadd () { chooseDatabase(this) }
 })
+
+replaceMissingDatabases('metric-store')

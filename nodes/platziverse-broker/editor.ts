@@ -114,7 +114,7 @@ function problemsOf (node: EditorNode & BrokerConfig, listeners: SavedListener[]
 function tlsProblem (node: EditorNode & BrokerConfig, id: string): string | undefined {
   if (!hasTls(parts !== undefined && isOpen(node) ? parts.listeners.value() : upgrade(node).listeners)) return undefined
   if (id === '' || id === '_ADD_') return text('platziverse-broker.validation.tlsMissing')
-  return RED.nodes.node(id) === null ? text('platziverse-broker.validation.tlsGone') : undefined
+  return RED.nodes.node(id) === undefined ? text('platziverse-broker.validation.tlsGone') : undefined
 }
 
 function originsProblem (origins: string): string | undefined {

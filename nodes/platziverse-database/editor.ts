@@ -44,10 +44,18 @@ registerNode<DatabaseConfig, 'user' | 'password' | 'url'>('platziverse-database'
   }
 })
 
-/** Without a name: what tells databases apart, and no secret; of a URL the editor knows nothing. */
+/** Without a name: which database, and where. No secret: the editor knows nothing of a URL. */
 function labelOf ({ client, filename, connection, host, database }: DatabaseConfig): string {
-  if (!(client in usualPorts)) return filename
-  return connection === 'url' ? text(`platziverse-database.form.${client}`) : `${host}/${database}`
+  if (client in usualPorts) {
+    const kind = text(`platziverse-database.form.${client}`)
+    return connection === 'url' ? text('platziverse-database.label.url', { kind }) : text('platziverse-database.label.server', { kind, database, host })
+  }
+  if (!filename) return ''
+  return isAbsolute(filename) ? text('platziverse-database.label.file', { file: filename }) : text('platziverse-database.label.here', { file: filename })
+}
+
+function isAbsolute (path: string): boolean {
+  return /^([\\/]|[a-z]:)/i.test(path)
 }
 
 function ofConnection (field: Parameters<typeof connectionProblem>[1]): Validator<DatabaseNode> {

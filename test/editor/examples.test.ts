@@ -3,7 +3,8 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import type { Page } from 'playwright-core'
-import { runningNodeRed, shoot, skipWithoutEditor } from '../helpers/forms.ts'
+import { databaseDefaults } from '../../nodes/platziverse-database/config.ts'
+import { flow, runningNodeRed, shoot, skipWithoutEditor } from '../helpers/forms.ts'
 import { exampleFlow } from '../helpers/main-flow.ts'
 import { packageDir } from '../helpers/node-red.ts'
 
@@ -16,11 +17,12 @@ const needs = await Promise.all(all.map(async label => (await exampleFlow(label)
 const labels = all.filter((_, i) => !needs[i])
 /** What the palette and the sidebar leave of the window, in px. */
 const canvasWidth = 880
+const ownDatabase = { id: 'da7aba5e000000aa', type: 'platziverse-database' }
 /** Lines of a comment are at most so long. */
 const longestLine = 60
 
 describe('the examples in a window of 1,400 px', { skip: skipWithoutEditor(5) }, () => {
-  const { withEditor } = runningNodeRed(5)
+  const { running, withEditor } = runningNodeRed(5)
 
   for (const label of labels) {
     test(`${label} fits, its nodes stand in columns, and none covers another`, () => withEditor({}, async editor => {
@@ -41,14 +43,21 @@ describe('the examples in a window of 1,400 px', { skip: skipWithoutEditor(5) },
   }
 
   test('all together have one database', () => withEditor({}, async editor => {
-    for (const label of labels) await editor.importExample(label)
-    const databases = await editor.page.evaluate(() => {
-      const { RED } = globalThis as unknown as { RED: { nodes: { eachConfig (see: (node: { type: string, id: string }) => void): void } } }
-      const ids: string[] = []
-      RED.nodes.eachConfig(({ type, id }) => { if (type === 'platziverse-database') ids.push(id) })
-      return ids
-    })
-    assert.equal(databases.length, 1, databases.join())
+    // The dashboard brings none: it comes first, and last.
+    for (const label of ['Live dashboard', ...labels, 'Live dashboard']) await editor.importExample(label)
+    assert.equal((await databasesOf(editor.page)).length, 1)
+    assert.deepEqual(await invalidOf(editor.page), [])
+  }))
+
+  test('Live dashboard takes the database that is there', () => withEditor({ flows: [flow, { ...ownDatabase, ...databaseDefaults, filename: 'plant.sqlite' }] }, async editor => {
+    await editor.importExample('Live dashboard')
+    const [database, ...others] = await databasesOf(editor.page)
+    assert.deepEqual([database?.id, others], [ownDatabase.id, []])
+    assert.equal(database?.users, (await exampleFlow('Live dashboard')).filter(({ type }) => type === 'metric-query').length)
+    assert.deepEqual(await invalidOf(editor.page), [])
+    await editor.deploy()
+    const saved = await running().api<Array<{ type: string, database?: string }>>('flows')
+    for (const { type, database } of saved) if (type === 'metric-query') assert.equal(database, ownDatabase.id)
   }))
 })
 
@@ -59,6 +68,24 @@ async function showFlow (page: Page, label: string): Promise<void> {
     const { RED } = globalThis as unknown as { RED: { nodes: { workspace (id: string): { label: string } | null }, workspaces: { active (): string } } }
     return RED.nodes.workspace(RED.workspaces.active())?.label === label && document.querySelectorAll('#red-ui-workspace-chart .red-ui-flow-node-label').length > 0
   }, label)
+}
+
+function databasesOf (page: Page): Promise<Array<{ id: string, users: number }>> {
+  return page.evaluate(() => {
+    const found: Array<{ id: string, users: number }> = []
+    RED.nodes.eachConfig(({ type, id, users }) => { if (type === 'platziverse-database') found.push({ id, users: (users as unknown[]).length }) })
+    return found
+  })
+}
+
+function invalidOf (page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const found: string[] = []
+    const see = ({ type, valid, validationErrors }: { type: string, valid: boolean, validationErrors?: string[] }): void => { if (!valid) found.push(`${type}: ${validationErrors?.join()}`) }
+    RED.nodes.eachNode(see)
+    RED.nodes.eachConfig(see)
+    return found
+  })
 }
 
 /** Of the nodes of the flow that is shown. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -15,11 +15,11 @@ const { translated } = await import(new URL('../../scripts/flow-texts.mjs', impo
 
 interface Start { output: () => string, ended: Promise<number | null>, home: string }
 
-/** What `npm start` runs, in a user directory of its own. */
-async function start (t: TestContext, env: Record<string, string>, home?: string): Promise<Start> {
+/** What `npm start` runs, or another script, in a user directory of its own. */
+async function start (t: TestContext, env: Record<string, string>, home?: string, script = 'start.mjs'): Promise<Start> {
   const folder = home ?? await temporaryFolder(t)
   const { LC_ALL: _all, LC_MESSAGES: _messages, MQTT_PORT: _port, ...inherited } = process.env
-  const child = spawn(process.execPath, [join(packageDir, 'scripts', 'start.mjs')], { env: { ...inherited, PLATZIVERSE_HOME: folder, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [join(packageDir, 'scripts', script)], { env: { ...inherited, PLATZIVERSE_HOME: folder, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   let output = ''
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => { output += text })
   const ended = once(child, 'close').then(([code]) => code as number | null)
@@ -40,7 +40,7 @@ async function takenPort (t: TestContext): Promise<number> {
 
 const flowOf = async (home: string) => JSON.parse(await readFile(join(home, 'flows.json'), 'utf8')) as Array<Record<string, string>>
 
-test('npm start says at once that a port is taken, and which other one to take', async t => {
+test('npm start and npm run dev say at once that a port is taken, and which other one to take', async t => {
   const taken = await takenPort(t)
   const free = await freePort()
   const editor = await start(t, { PORT: String(taken), MQTT_PORT: String(free), LANG: 'C.UTF-8' })
@@ -50,6 +50,9 @@ test('npm start says at once that a port is taken, and which other one to take',
   assert.equal(await broker.ended, 1)
   assert.match(broker.output(), new RegExp(`El puerto ${taken}, que necesita el broker MQTT, está ocupado.* MQTT_PORT=${taken + 10} npm start`))
   assert.doesNotMatch(editor.output() + broker.output(), /mqtt:\/\/|\[info\]/)
+  const dev = await start(t, { PORT: String(free), MQTT_PORT: String(taken), LANG: 'C.UTF-8' }, undefined, 'dev.mjs')
+  assert.equal(await dev.ended, 1)
+  assert.match(dev.output(), new RegExp(`Port ${taken}, which the MQTT broker needs, is taken`))
   const wrong = await start(t, { PORT: 'x', LANG: 'pt_BR.UTF-8' })
   assert.equal(await wrong.ended, 1)
   assert.match(wrong.output(), /PORT é "x"/)
@@ -74,6 +77,23 @@ test('npm start announces the ports that it was given; they are in the flow, its
   const settings = await (await fetch(`http://127.0.0.1:${port}/settings`)).json() as { editorTheme: { tours?: boolean }, telemetryEnabled?: boolean }
   assert.equal(settings.editorTheme.tours, false)
   assert.ok(settings.telemetryEnabled !== undefined, 'without an answer the editor would ask')
+})
+
+test('npm start renews the settings that an earlier version made, keeps those that somebody changed, and says where a missing dashboard is', { timeout: 120_000, skip: skipWithoutNodeRed(5) }, async t => {
+  const old = await readFile(new URL('../fixtures/home-0.1.0/settings.js', import.meta.url), 'utf8')
+  const home = await temporaryFolder(t)
+  await writeFile(join(home, 'settings.js'), old)
+  await writeFile(join(home, 'flows.json'), '[]\n')
+  const port = String(await freePort())
+  const { output, ended } = await start(t, { PORT: port, LANG: 'C.UTF-8' }, home)
+  await Promise.race([until(output, text => text.includes('Ctrl+C'), 60_000), ended])
+  assert.match(output(), /Dashboard +not in the flows .* Live dashboard adds it/)
+  const renewed = await readFile(join(home, 'settings.js'), 'utf8')
+  assert.match(renewed, /tours: false/)
+  const changed = await temporaryFolder(t)
+  await writeFile(join(changed, 'settings.js'), `${old}// mine\n`)
+  assert.equal(await (await start(t, { PORT: 'x' }, changed)).ended, 1)
+  assert.equal(await readFile(join(changed, 'settings.js'), 'utf8'), `${old}// mine\n`)
 })
 
 test('every text of the flow that npm start makes is there in Spanish and Portuguese', async () => {

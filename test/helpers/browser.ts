@@ -38,6 +38,7 @@ declare global {
   const RED: {
     nodes: {
       node (id: string): EditorNode | null
+      getWorkspaceOrder (): string[]
       eachNode (see: (node: EditorNode) => void): void
       eachConfig (see: (node: EditorNode) => void): void
       filterNodes (filter: { type: string }): EditorNode[]
@@ -79,6 +80,7 @@ export interface Editor {
   deploy (): Promise<void>
   /** What Import ▸ Examples offers of this package. */
   examples (): Promise<string[]>
+  /** Imports an example; as a copy, where Node-RED says that some of its nodes exist already. */
   importExample (label: string): Promise<void>
   /** Saved properties of a node, by id. */
   property (id: string, name: string): Promise<unknown>
@@ -187,8 +189,15 @@ export async function openEditor (browser: Browser, nodeRed: Pick<NodeRed, 'url'
         await items.getByText(label, { exact: true }).click()
         return await ok.isEnabled()
       }, Boolean)
+      const flows = await flowCount(page)
       await ok.click()
       await page.locator('#red-ui-clipboard-dialog').waitFor({ state: 'hidden' })
+      // A database that is there already.
+      const copy = page.locator('.red-ui-notification').getByRole('button', { name: /^(Import copy|Importar copia|Importar cópia)$/ })
+      await until(async () => {
+        if (await copy.isVisible()) await copy.click()
+        return await flowCount(page) > flows
+      }, Boolean)
     },
     property: (id, name) => page.evaluate(([id, name]) => RED.nodes.node(id)?.[name], [id, name] as const),
     status: async id => (await node(id).locator('.red-ui-flow-node-status-label').textContent() ?? '').trim(),
@@ -214,6 +223,10 @@ async function openExamples (page: Page): Promise<Locator> {
   const items = folder.locator('xpath=..').locator('ol .red-ui-treeList-label-text')
   await items.first().waitFor()
   return items
+}
+
+function flowCount (page: Page): Promise<number> {
+  return page.evaluate(() => RED.nodes.getWorkspaceOrder().length)
 }
 
 function nodeIds (page: Page): Promise<string[]> {

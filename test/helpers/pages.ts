@@ -13,6 +13,8 @@ export interface Page {
   readonly headings: string[]
   /** The commands below a heading: a script of each block of them. */
   commands (heading: string): string[]
+  /** All that is below a heading. */
+  text (heading: string): string
   /** What stands between ``` and ``` below a heading, or the one with this number, from 0. */
   file (heading: string, number?: number): string
 }
@@ -29,6 +31,7 @@ export async function openPage (name: string): Promise<Page> {
   return {
     headings: [...sections.keys()].filter(heading => commands(heading).length > 0),
     commands,
+    text: section,
     file: (heading, number = 0) => [...section(heading).matchAll(/^```\w*\n([^]*?)^```$/gm)][number]?.[1] ?? assert.fail(`"${heading}" in ${name} has no such file`)
   }
 }

@@ -4,7 +4,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { Page } from 'playwright-core'
-import { openBrowser, openEditor } from '../helpers/browser.ts'
+import { openBrowser, openEditor, type Editor } from '../helpers/browser.ts'
+import { openDashboard } from '../helpers/dashboard.ts'
 import { until } from '../helpers/events.ts'
 import { shoot, skipWithoutEditor } from '../helpers/forms.ts'
 import { freePort, nodeFor } from '../helpers/node-red.ts'
@@ -26,14 +27,17 @@ function inTerminal (t: TestContext, shell: Shell, script: string, env: NodeJS.P
 /** The last command of a script in place of the shell, so that a signal reaches it. */
 const exec = (script: string): string => script.trimEnd().replace(/.*$/, 'exec $&')
 
-test('a new user gets from nothing to an answer about a device of their own by the steps of the tutorial', { timeout: 600_000, skip }, async t => {
+/** The pictures are part of the page, which names the usual ports. */
+const pictured = process.env['SCREENSHOTS'] !== undefined
+
+test('a new user gets from nothing to a chart of a device of their own by the steps of the tutorial', { timeout: 900_000, skip }, async t => {
   const shell = await openShell(t)
   const prefix = join(shell.home, 'prefix')
   Object.assign(shell.env, await offerBuiltSqlite3(shell.home), { npm_config_prefix: prefix })
   shell.env['PATH'] += `:${join(prefix, 'bin')}`
   await shell.program('node', `exec "${nodeFor(5)}" "$@"`)
   await cloneIsHere(shell)
-  const [editorPort, brokerPort] = [await freePort(), await freePort()]
+  const [editorPort, brokerPort] = [await freePort(), pictured ? 8083 : await freePort()]
   const here = (text: string): string => text.replaceAll('8083', String(brokerPort)).replaceAll('1880', String(editorPort))
   const only = (heading: string, block = 0): string => here(page.commands(heading)[block] ?? assert.fail(`${heading}: no block ${block}`))
 
@@ -47,7 +51,7 @@ test('a new user gets from nothing to an answer about a device of their own by t
   const url = `http://127.0.0.1:${editorPort}/`
   const browser = await openBrowser()
   t.after(() => browser.close())
-  const editor = await openEditor(browser, { url })
+  const editor = await openEditor(browser, { url }, { height: 780 })
 
   await editor.importExample('Monitor agents')
   await editor.page.locator('#red-ui-workspace-tabs .red-ui-tab-label', { hasText: 'Monitor agents' }).click()
@@ -58,8 +62,10 @@ test('a new user gets from nothing to an answer about a device of their own by t
   await editor.deploy()
   await editor.page.locator('.red-ui-debug-msg', { hasText: 'agent/message' }).first().waitFor()
   const store = await idOf(editor.page, 'metric-store')
-  await until(() => editor.status(store), text => /[1-9]/.test(text))
-  await shoot(editor.page, 'tutorial-platform')
+  const stored = (): Promise<string> => until(() => editor.status(store), text => /[1-9]/.test(text))
+  await stored()
+  await until(() => editor.status(broker), text => /1 client/.test(text))
+  await picture(editor, 'tutorial-platform')
 
   await shell.run(only('4. A device of your own'))
   await writeFile(join(shell.home, '.node-red', 'balcony.mjs'), here(page.file('4. A device of your own')))
@@ -67,9 +73,9 @@ test('a new user gets from nothing to an answer about a device of their own by t
   await until(() => balcony.log(), log => log.includes('The balcony reports') || balcony.child.exitCode !== null)
   assert.equal(balcony.child.exitCode, null, balcony.log())
 
-  const inject = await editor.drag('inject', 160, 480)
-  const query = await editor.drag('metric-query', 380, 480)
-  const debug = await editor.drag('debug', 640, 480)
+  const inject = await editor.drag('inject', 160, 500)
+  const query = await editor.drag('metric-query', 380, 500)
+  const debug = await editor.drag('debug', 640, 500)
   await editor.wire(inject, 0, query)
   await editor.wire(query, 0, debug)
   await editor.edit(query)
@@ -80,9 +86,34 @@ test('a new user gets from nothing to an answer about a device of their own by t
   await editor.deploy()
   await editor.node(inject).locator('.red-ui-flow-node-button-button').click()
   await until(() => editor.status(query), text => /\b1 row\b/.test(text))
-  await editor.page.locator('.red-ui-debug-msg', { hasText: 'debug 1' }).getByText('array[1]').first().waitFor()
-  await shoot(editor.page, 'tutorial-question')
+  const answer = editor.page.locator('.red-ui-debug-msg', { hasText: 'debug 1' }).first()
+  await answer.getByText('array[1]').waitFor()
+  await stored()
+  await until(() => editor.status(broker), text => /2 clients/.test(text))
+  for (const closed of ['.red-ui-debug-msg-expandable', '.red-ui-debug-msg-object-entry .red-ui-debug-msg-expandable']) await answer.locator(closed).first().click()
+  await answer.getByText('"temperature"').waitFor()
+  await answer.evaluate(element => { element.scrollIntoView({ block: 'end' }) })
+  await picture(editor, 'tutorial-question')
+
+  await editor.importExample('Live dashboard')
+  await editor.page.getByRole('button', { name: 'Install all' }).click()
+  await editor.page.getByText('Successfully installed modules').waitFor({ timeout: 300_000 })
+  await editor.deploy()
+  const [, address = ''] = /<(http:[^>]*dashboard[^>]*)>/.exec(page.text('6. See it')) ?? []
+  const dashboard = await openDashboard(browser, { url }, new URL(address).pathname.replace('/dashboard', '') + new URL(address).search)
+  const drawn = await dashboard.charted('temperature', points => points.length > 1)
+  await dashboard.charted('temperature', points => points.length > drawn.length)
+  balcony.child.kill('SIGINT')
+  await dashboard.page.getByText('disconnected', { exact: true }).waitFor()
+  assert.deepEqual(dashboard.errors, [])
 })
+
+/** A picture without what covers the flow for a moment. */
+async function picture ({ page }: Editor, name: string): Promise<void> {
+  await page.evaluate(() => { for (const notice of document.querySelectorAll('.red-ui-notification')) notice.remove() })
+  await page.mouse.move(1000, 700)
+  await shoot(page, name)
+}
 
 async function idOf (page: Page, type: string): Promise<string> {
   const id = await page.evaluate(type => {

@@ -17,8 +17,9 @@ import { until } from '../helpers/events.ts'
 
 const run = promisify(execFile)
 const require = createRequire(import.meta.url)
-const manifest = require('../../package.json') as { version: string, 'node-red': { nodes: Record<string, string> } }
+const manifest = require('../../package.json') as { version: string, 'node-red': Record<'nodes' | 'plugins', Record<string, string>> }
 const types = Object.keys(manifest['node-red'].nodes)
+const plugins = Object.keys(manifest['node-red'].plugins)
 const examples = (await readdir(join(packageDir, 'flows'))).map(file => basename(file, '.json')).sort()
 
 let folder = ''
@@ -39,6 +40,8 @@ test('the tarball has what runs and what is shown, and nothing else', async () =
     'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'docs/openapi.json', 'dist/lib/agent/agent.js', 'dist/lib/agent/agent.d.ts', 'dist/lib/terminal/command.js',
     ...examples.map(name => `examples/${name}.json`),
     ...types.flatMap(type => [`dist/nodes/${type}/${type}.js`, `dist/nodes/${type}/${type}.html`]),
+    ...plugins.flatMap(plugin => [`dist/nodes/${plugin}/${plugin}.js`, `dist/nodes/${plugin}/${plugin}.html`]),
+    ...plugins.flatMap(plugin => ['en-US', 'es-ES', 'pt-BR'].map(language => `dist/nodes/${plugin}/locales/${language}/${plugin}.json`)),
     ...types.map(type => `dist/nodes/${type}/icons/${type}.svg`),
     ...types.flatMap(type => ['en-US', 'es-ES', 'pt-BR'].flatMap(language => ['json', 'html'].map(kind => `dist/nodes/${type}/locales/${language}/${type}.${kind}`)))
   ]
@@ -57,6 +60,14 @@ for (const version of [5, 4] as const) {
     assert.deepEqual([installed.name, installed.version], [packageName, manifest.version])
     assert.deepEqual(installed.nodes.filter(({ err, enabled }) => err !== undefined || !enabled), [])
     assert.deepEqual(installed.nodes.flatMap(({ types }) => types).sort(), [...types].sort())
+
+    const sets = await nodeRed.api<Array<{ id: string, module: string, version: string, enabled: boolean, err?: string }>>('plugins')
+    assert.deepEqual(sets.filter(({ module }) => module === packageName).map(({ id, enabled, err }) => ({ id, enabled, err })),
+      plugins.map(plugin => ({ id: `${packageName}/${plugin}`, enabled: true, err: undefined })))
+    // What an editor that is opened now gets of it, and what answers it.
+    assert.match(await nodeRed.api<string>('plugins', { headers: { accept: 'text/html' } }), /platziverse-sidebar/)
+    assert.match(JSON.stringify(await nodeRed.api('plugins/messages?lng=es-ES')), /platziverse-sidebar/)
+    assert.equal((await nodeRed.api<{ ok: boolean }>('platziverse/sidebar/look', { body: {} })).ok, true)
 
     const flows = await nodeRed.api<unknown>('library/examples/flows/@platziverse/node-red-platziverse')
     assert.match(JSON.stringify(flows), new RegExp(examples.join('.*')))

@@ -77,7 +77,7 @@ export function prepareUsers (node: BrokerNode): Part {
   }
   // Ctrl+Enter presses Done even when it is disabled: a hash that is still being made is saved when it arrives.
   const saveLate = (): void => {
-    if (rows.some(isTyped) || RED.nodes.node(node.id) === null) return
+    if (rows.some(isTyped) || RED.nodes.node(node.id) === undefined) return
     node.credentials = { ...node.credentials, users: json() }
     node.userCount = rows.length
     Object.assign(node, { changed: true, dirty: true })

@@ -3,7 +3,7 @@ import { chooser } from './chooser.ts'
 import { iconButton } from './dom.ts'
 import { itemRow } from './item.ts'
 import { Section } from './section.ts'
-import { agoText, line, numberText, text, timeText, valueText } from './words.ts'
+import { agoText, databaseText, line, numberText, text, timeText, valueText } from './words.ts'
 
 export interface AgentsOptions {
   /** See `SectionOptions`. */
@@ -64,7 +64,7 @@ export function agentsSection ({ asks, forget }: AgentsOptions): AgentsSection {
     // The last ones that were opened.
     asked: () => ({ database: chosen.value(), open: [...open].slice(-mostOpen) }),
     offer (databases) {
-      chosen.offer(databases.map(({ id, name }) => ({ value: id, label: name || text('platziverse-sidebar.database.unnamed') })))
+      chosen.offer(databases.map(database => ({ value: database.id, label: databaseText(database) })))
     },
     show ({ database: shown, list, refusal }, at, isSearch) {
       now = at

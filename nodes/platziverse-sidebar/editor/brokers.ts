@@ -3,7 +3,7 @@ import { RED } from '../../shared/editor/red.ts'
 import { iconButton } from './dom.ts'
 import { itemRow, type Tone } from './item.ts'
 import { Section } from './section.ts'
-import { line, numberText, text } from './words.ts'
+import { databaseText, line, numberText, text } from './words.ts'
 
 const tones: Record<BrokerOverview['state'] | DatabaseOverview['state'], Tone> = {
   listening: 'good', ready: 'good', starting: 'away', opening: 'away', closed: 'away', failed: 'bad', waiting: 'bad'
@@ -35,7 +35,7 @@ export function brokersSection (asks: () => void): { section: Section<BrokerOver
           ]
         }
       },
-      actions: broker => RED.nodes.node(first.id) === null
+      actions: broker => RED.nodes.node(first.id) === undefined
         ? []
         : [iconButton('crosshairs', text('platziverse-sidebar.action.reveal', { name: nameOf(broker()) }), () => { RED.view.reveal(broker().id, true) })]
     })
@@ -61,9 +61,9 @@ export function databasesSection (asks: () => void): { section: Section<Database
     keyOf: ({ id }) => id,
     asks,
     row: first => itemRow(first, {
-      say: ({ state, name, detail, code, counted, queued, spooled }) => ({
+      say: ({ id, state, name, detail, code, counted, queued, spooled }) => ({
         tone: tones[state],
-        name: name || text('platziverse-sidebar.database.unnamed'),
+        name: databaseText({ id, name }),
         glance: line(text(`platziverse-sidebar.state.${state}`), state === 'waiting' ? detail : counted && metricsText(counted)),
         facts: [
           ...code === undefined ? [] : [[text('platziverse-sidebar.fact.code'), code] as [string, string]],

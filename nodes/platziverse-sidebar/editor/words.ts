@@ -10,6 +10,13 @@ export function numberText (value: number): string {
   return value.toLocaleString(RED.i18n.lang(), { maximumSignificantDigits: 6 })
 }
 
+/** What a database is called: where it is, if it has no name and the editor knows its node. */
+export function databaseText ({ id, name }: { id: string, name: string }): string {
+  if (name !== '') return name
+  const node = RED.nodes.node(id)
+  return node === undefined ? text('platziverse-sidebar.database.unnamed') : RED.utils.getNodeLabel(node)
+}
+
 /** A metric's value. */
 export function valueText (value: number | string | null): string {
   return typeof value === 'number' ? numberText(value) : value ?? ''

@@ -27,7 +27,7 @@ export function chooseOnlyBroker (node: BrokerNode): void {
 export function offerToWaiting (broker: EditorNode, types: readonly string[]): void {
   if (!isNew(broker) || brokers().length > 0) return
   setTimeout(() => {
-    if (RED.nodes.node(broker.id) === null) return
+    if (RED.nodes.node(broker.id) === undefined) return
     RED.nodes.eachNode(node => {
       if (!types.includes(node.type) || (node as BrokerNode).broker !== '' || flowOf(node)?.locked === true) return
       (node as BrokerNode).broker = broker.id

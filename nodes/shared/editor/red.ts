@@ -135,8 +135,10 @@ interface Editor {
     ): void
     getType (type: string): Definition<Record<string, unknown>> | undefined
     id (): string
-    node (id: string): EditorNode | null
+    node (id: string): EditorNode | undefined
     add (node: object): void
+    /** Makes a node one of the `users` of the config nodes that it refers to. */
+    updateConfigNodeUsers (node: EditorNode, options: { action: 'add' }): void
     filterNodes (filter: { type?: string, z?: string }): EditorNode[]
     eachNode (callback: (node: EditorNode) => void): void
     eachConfig (callback: (node: EditorNode) => void): void

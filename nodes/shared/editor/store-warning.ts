@@ -52,7 +52,7 @@ export function outputsWithoutStore (node: EditorNode, flows: Flows = currentFlo
 
 function currentFlows (): Flows {
   return {
-    node: id => RED.nodes.node(id) as FlowNode | null ?? undefined,
+    node: id => RED.nodes.node(id) as FlowNode | undefined,
     wires: wiresOf(callback => RED.nodes.eachLink(callback)),
     subflow: id => RED.nodes.subflow(id) as ReturnType<Flows['subflow']>,
     disabled: flow => RED.nodes.workspace(flow)?.disabled === true
