@@ -125,7 +125,7 @@ export class Agent extends EventEmitter<AgentEvents> {
           this.#takenOver++
           if (reason !== undefined) this.emit('problem', reason)
         },
-        message: (topic, payload) => this.#received(topic, payload)
+        message: (topic, payload, retained) => this.#received(topic, payload, retained)
       })
       this.#startRounds()
       this.#measure()
@@ -260,8 +260,9 @@ export class Agent extends EventEmitter<AgentEvents> {
     }
   }
 
-  #received (topic: string, payload: Buffer): void {
-    if (this.#commands.received(topic, payload)) return
+  #received (topic: string, payload: Buffer, retained: boolean): void {
+    // What other agents said before this one listened is no news: who said it may be gone, and nobody knows when it was.
+    if (this.#commands.received(topic, payload) || retained) return
     const parsed = parse(topic, payload, Date.now())
     if (!parsed.ok || parsed.message.payload.agent.uuid === this.uuid) return
     this.emit(parsed.message.topic, parsed.message.payload as never)

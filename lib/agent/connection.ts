@@ -18,7 +18,8 @@ export interface ConnectionEvents {
   takenOver (reason: PlatziverseError | undefined): void
   /** An attempt failed, or the broker refused something. */
   failed (reason: PlatziverseError): void
-  message (topic: string, payload: Buffer): void
+  /** @param retained whether the broker had it before this agent subscribed */
+  message (topic: string, payload: Buffer, retained: boolean): void
 }
 
 export interface Connection {
@@ -79,7 +80,7 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
       if (settings.listen) link.subscribe(Object.values(topics), { qos: 1 }, error => open(link, error))
       else open(link)
     })
-    link.on('message', (topic, payload) => on.message(topic, payload))
+    link.on('message', (topic, payload, { retain }) => on.message(topic, payload, retain))
     // An acknowledgement, not the connection, shows that the broker works: one that acknowledges nothing closes again and again. Nor is
     // all well right after a connection was taken over: the other agent takes this one over as soon as it is back.
     link.on('packetreceive', packet => {

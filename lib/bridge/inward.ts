@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { IClientSubscribeOptions, IPublishPacket, MqttClient } from 'mqtt'
 import type { OutgoingPublication } from '../broker/publication.ts'
 import { PlatziverseError, reasonOf } from '../errors.ts'
+import { kindOf } from '../messages/topics.ts'
 import type { BridgeContext } from './context.ts'
 import { patienceWith } from './loops.ts'
 import { lowerQos } from './topics.ts'
@@ -19,6 +20,8 @@ export class Inward {
   #subscribed = false
   /** Packet ids of messages of QoS 2 that were taken, until the other broker releases them. */
   #taken: Set<number> = new Set()
+  /** Agents' topics of the other broker on which something came since this process subscribed. */
+  #heard: Set<string> = new Set()
 
   constructor (bridge: BridgeContext) {
     this.#bridge = bridge
@@ -71,6 +74,7 @@ export class Inward {
 
   #subscribe (client: MqttClient, done: () => void): void {
     const { settings, problems } = this.#bridge
+    this.#heard.clear()
     const wanted: Record<string, Pick<IClientSubscribeOptions, 'qos'>> = {}
     for (const { filter, qos } of settings.topics.remote) wanted[filter] = { qos }
     client.subscribe(wanted, error => {
@@ -103,7 +107,7 @@ export class Inward {
     if (target === undefined) return
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
     if (loops.returns(topic, bytes, patienceWith(target.topic))) return this.#bridge.circled(topic)
-    const publication: OutgoingPublication = { topic: target.topic, payload: bytes, qos: lowerQos(qos, target.qos), retain }
+    const publication: OutgoingPublication = { topic: target.topic, payload: bytes, qos: lowerQos(qos, target.qos), retain, replayed: this.#isReplayed(topic, target.topic, retain) }
     for (let attempt = 1; isWanted(); attempt++) {
       try {
         await local.publish(publication, origin)
@@ -121,5 +125,12 @@ export class Inward {
         await pause(code === 'DELIVERY_UNSETTLED' ? unsettledRetry : localRetry)
       }
     }
+  }
+
+  /** To a bridge, Mosquitto marks what it retained and what is retained from now on alike; but what it had comes first, and once. */
+  #isReplayed (topic: string, local: string, retain: boolean): boolean {
+    if (kindOf(local) === undefined || this.#heard.has(topic)) return false
+    this.#heard.add(topic)
+    return retain
   }
 }

@@ -29,6 +29,8 @@ export interface Publication {
   connection: Connection | undefined
   /** What published it; absent: `connection`. A last will may be of a client that never came in, or did not come back after a restart. */
   publisher?: Publisher | undefined
+  /** Whether it came because somebody subscribed to what another broker retained: it is no news, and its time is not known. */
+  replayed?: boolean
   /** When it came, in UTC ms, and the `seq` that it gets if it carries nothing that identifies it: set by the first taker, so that all agree. */
   receivedAt?: number
   seq?: number
@@ -55,6 +57,8 @@ export interface OutgoingPublication {
   payload: string | Buffer
   qos: 0 | 1 | 2
   retain: boolean
+  /** As in `Publication`. */
+  replayed?: boolean
 }
 
 /** A message as a subscriber inside this process sees it. */

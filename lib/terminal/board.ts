@@ -98,6 +98,7 @@ export class Board {
   #sorted: ShownAgent[] | undefined
   #messages = 0
   #forgotten = 0
+  #linkedAt = 0
 
   /** How many messages came. */
   get messages (): number {
@@ -123,9 +124,15 @@ export class Board {
     if (agent !== undefined) agent.connected = false
   }
 
-  /** What the broker retained of an agent that has said nothing since. */
+  /** From `now` on it is heard, perhaps after a while in which it was not, what agents say. */
+  linked (now: number): void {
+    this.#linkedAt = now
+  }
+
+  /** What the broker retained of an agent, unless it has been heard since. */
   remembered (uuid: string, isConnected: boolean): void {
-    if (!this.#agents.has(uuid)) this.#add(uuid).connected = isConnected
+    const agent = this.#agents.get(uuid) ?? this.#add(uuid)
+    if (agent.seenAt <= this.#linkedAt) agent.connected = isConnected
   }
 
   message ({ agent, metrics }: MessagePayload, now: number): void {

@@ -48,7 +48,10 @@ function onScreen ({ address, language }: WatchOptions, stdout: typeof process.s
       else board.message(payload, Date.now())
     },
     remembered (uuid, isConnected) { board.remembered(uuid, isConnected) },
-    linked () { [link, isLinked] = [texts.connected, true] },
+    linked () {
+      [link, isLinked] = [texts.connected, true]
+      board.linked(Date.now())
+    },
     failed (what) { [link, isLinked] = [what, false] }
   })
 
@@ -128,9 +131,16 @@ function listen (address: Address, language: Language, { said, remembered, linke
     // By a packet of its own: what it tells is welcome, and not needed.
     client.subscribe('agent/+/status', { qos: 0 }, () => undefined)
   })
-  client.on('message', (topic, payload) => {
+  client.on('message', (topic, payload, { retain }) => {
     const [, uuid] = /^agent\/([^/]{1,128})\/status$/.exec(topic) ?? []
-    if (uuid !== undefined) return remembered(uuid, payload.toString() === 'connected')
+    if (uuid !== undefined) {
+      const state = payload.toString()
+      // Another program may use such a topic for something else, and the state of an agent that was forgotten is cleared.
+      if (state === 'connected' || state === 'disconnected') remembered(uuid, state === 'connected')
+      return
+    }
+    // What the broker had before: the agent may be gone, and nobody knows since when.
+    if (retain) return
     const parsed = parse(topic, payload, Date.now())
     if (parsed.ok) said(parsed.message)
   })

@@ -6,6 +6,7 @@ import { connectAsync, type MqttClient } from 'mqtt'
 import { until } from '../helpers/events.ts'
 import { useNodeRed, type TestFlow } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
+import { openMosquitto, withoutMosquitto } from '../helpers/mosquitto.ts'
 import { freePort } from '../helpers/node-red.ts'
 
 const load = useNodeRed()
@@ -101,3 +102,38 @@ for (const [text, bridged, flows] of setups) {
     }
   })
 }
+
+// https://github.com/influxdata/telegraf/pull/7177 and https://github.com/node-red/node-red/issues/3285: what a broker retained came again, as if it
+// had just been measured, each time its reader subscribed.
+test('what the other broker retained of agents before the bridge subscribed is no news, and what it retains from then on is', { skip: withoutMosquitto }, async t => {
+  const { port } = await openMosquitto(t)
+  const device = await connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0 })
+  t.after(() => { device.end(true) })
+  const send = async (topic: string, payload: object): Promise<unknown> => await device.publishAsync(topic, JSON.stringify(payload), { qos: 1, retain: true })
+  const metric = (uuid: string, value: number): object => ({ agent: { uuid }, metrics: [{ type: 't', value }] })
+  await send('agent/connected', { agent: { uuid: 'gone' } })
+  await send('agent/message', metric('gone', 899))
+  await send('plant', { a: 1 })
+  const filename = join(await temporaryFolder(t), 'test.sqlite')
+  const flow = await load([
+    { id: 'broker', type: 'platziverse-broker', port: 0, wires: [[], []] },
+    { id: 'in', type: 'agent-in', broker: 'broker', wires: [['heard', 'store'], ['heard', 'store'], ['heard', 'store'], []] },
+    { id: 'heard', type: 'helper' },
+    { id: 'store', type: 'metric-store', database: 'database', wires: [[]] },
+    { id: 'database', type: 'platziverse-database', client: 'sqlite', filename },
+    { id: 'bridge', type: 'platziverse-bridge', broker: 'broker', url: `mqtt://127.0.0.1:${port}`, topics: [{ direction: 'in', filter: '#', qos: 1, localPrefix: '', remotePrefix: '' }], wires: [[]] }
+  ])
+  const subscriber = await connectAsync(await flow.url('broker'), { reconnectPeriod: 0 })
+  t.after(() => { subscriber.end(true) })
+  const plant = new Promise(resolve => { subscriber.once('message', resolve) })
+  await subscriber.subscribeAsync('plant')
+  await plant
+  await send('agent/message', metric('here', 1))
+  await send('agent/message', metric('here', 2))
+  const heard = await until(() => flow.received<{ topic: string, payload: { agent: { uuid: string } } }>('heard'), messages => messages.length >= 2)
+  const knex = knexFactory({ client: 'sqlite3', connection: { filename }, useNullAsDefault: true })
+  t.after(() => knex.destroy())
+  await until(async () => await knex('metrics').pluck<number[]>('value'), values => values.includes(2))
+  assert.deepEqual(heard.map(({ topic, payload }) => `${topic} ${payload.agent.uuid}`), ['agent/message here', 'agent/message here'])
+  assert.deepEqual(await knex('metrics').orderBy('ts').pluck<number[]>('value'), [1, 2])
+})

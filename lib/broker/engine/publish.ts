@@ -47,6 +47,8 @@ export class PublishHandler {
       throw new PlatziverseError('PUBLISH_FORBIDDEN', `The topic ${JSON.stringify(topic)} may not be published to.`)
     }
     if (!this.#taker.takes(topic)) return await this.#local.publish(publication, origin)
+    // Taken for news, an old metric would get the time of receipt, and an agent that is long gone would be connected.
+    if (publication.replayed === true) return
     await new Promise<void>((resolve, reject) => {
       this.#taker.take(publication, error => {
         if (error === undefined) resolve()

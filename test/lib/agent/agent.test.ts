@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { Agent } from '../../../lib/agent/agent.ts'
 import { makeAgent, next, problem, startBroker } from '../../helpers/agent-broker.ts'
+import { openBroker } from '../../helpers/broker.ts'
 import { until } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 
@@ -118,6 +119,24 @@ test('two agents hear each other and not themselves', async t => {
   await two.disconnect()
   assert.deepEqual(await disconnected, [{ agent: { uuid: two.uuid } }])
   assert.deepEqual(heard, [])
+})
+
+// https://github.com/mr-manuel/venus-os_dbus-mqtt-grid/issues/48: an old value came again at each restart, and was believed.
+test('what a broker retained of other agents is no news to one that listens', async t => {
+  const broker = await openBroker(t)
+  const device = await broker.client()
+  const send = async (topic: string, payload: object): Promise<unknown> => await device.publishAsync(topic, JSON.stringify(payload), { qos: 1, retain: true })
+  const metric = (uuid: string): object => ({ agent: { uuid }, metrics: [{ type: 'a', value: 1 }] })
+  await send('agent/connected', { agent: { uuid: 'gone' } })
+  await send('agent/message', metric('gone'))
+  const agent = makeAgent(t, { mqtt: { url: broker.url } })
+  const heard: string[] = []
+  for (const topic of ['agent/connected', 'agent/message'] as const) agent.on(topic, ({ agent: { uuid } }: { agent: { uuid: string } }) => { heard.push(`${topic} ${uuid}`) })
+  await agent.connect()
+  const message = next(agent, 'agent/message')
+  await send('agent/message', metric('here'))
+  await message
+  assert.deepEqual(heard, ['agent/message here'])
 })
 
 test('an agent that does not listen does not subscribe', async t => {

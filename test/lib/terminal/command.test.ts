@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { connectAsync } from 'mqtt'
 import { hashPassword } from '../../../lib/broker/access/passwords.ts'
 import { addressOf } from '../../../lib/terminal/link.ts'
 import { makeAgent, startBroker } from '../../helpers/agent-broker.ts'
@@ -12,6 +13,7 @@ import { openBroker } from '../../helpers/broker.ts'
 import { makeAuthority, withoutOpenssl } from '../../helpers/certificates.ts'
 import { until } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
+import { openMosquitto, withoutMosquitto } from '../../helpers/mosquitto.ts'
 
 const command = fileURLToPath(new URL('../../../lib/terminal/command.ts', import.meta.url))
 
@@ -227,6 +229,22 @@ test('--watch into a pipe is a line for each message, and no character that a te
     assert.equal(await ended, 0)
     assert.doesNotMatch(out.join(''), /\p{Cc}/u)
   }
+})
+
+// https://github.com/pinkywafer/PinkyLEDs/issues/6: what a device said when it came is retained, and that it went is not.
+test('--watch does not show what a foreign broker retained of agents as if they had just said it', { skip: withoutMosquitto }, async t => {
+  const { port } = await openMosquitto(t)
+  const device = await connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0 })
+  t.after(() => { device.end(true) })
+  const send = async (topic: string, payload: object): Promise<unknown> => await device.publishAsync(topic, JSON.stringify(payload), { qos: 1, retain: true })
+  await send('agent/connected', { agent: { uuid: 'gone' } })
+  await send('agent/message', { agent: { uuid: 'gone' }, metrics: [{ type: 'a', value: 1 }] })
+  const watching = await run(t, ['--watch', '--url', `mqtt://127.0.0.1:${port}`])
+  await until(async () => {
+    await send('agent/message', { agent: { uuid: 'here' }, metrics: [{ type: 'a', value: 2 }] })
+    return watching.out.length
+  }, count => count > 0)
+  for (const line of watching.out) assert.match(line, / here a 2$/)
 })
 
 test('--watch says once that no broker answers, and goes on when one does', async t => {

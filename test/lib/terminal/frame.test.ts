@@ -58,6 +58,16 @@ test('an agent of which only the retained state is known stands there without a 
   assert.match(lines()[2] ?? '', /^● roof  u2 +0 s ago$/)
 })
 
+// https://github.com/Koenkk/zigbee2mqtt/issues/3740: who was away does not learn which devices went meanwhile.
+test('an agent that went while nobody heard it is gone once the broker is there again, and one that spoke since is not', () => {
+  const board = new Board()
+  for (const uuid of ['u1', 'u2']) board.connected({ agent: { uuid } }, 50_000)
+  board.linked(55_000)
+  board.connected({ agent: { uuid: 'u2' } }, 56_000)
+  for (const uuid of ['u1', 'u2']) board.remembered(uuid, false)
+  assert.deepEqual(board.agents.map(({ uuid, connected }) => [uuid, connected]), [['u1', false], ['u2', true]])
+})
+
 test('every line fits, in every size and language, whatever the names are', () => {
   const board = boardWith(30, 70)
   board.message({ agent: { uuid: '\x1b[2J', name: '\u202E台所🚪\x1b]0;x\x07'.repeat(8), hostname: '\r\n'.repeat(30) }, timestamp: 1, metrics: [{ type: '\x9b31m\b\b', value: '\x1b[31mred' }, { type: 'n', value: 1e300 }, { type: 'm', value: -5e-324 }] }, 0)
