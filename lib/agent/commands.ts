@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { MqttClient } from 'mqtt'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../errors.ts'
+import { isLevel } from '../messages/topic-template.ts'
 import { mostCommandBytes, readCommand, type Command } from './command-payload.ts'
 
 /** Ms after which a broker that granted the subscriptions has no retained command: MQTT says when they begin, and not when they end. */
@@ -38,7 +39,7 @@ interface Given {
 
 /** Whether an agent can have commands: its uuid has to be one level of a topic. */
 export function canHaveCommands (uuid: string): boolean {
-  return uuid !== 'all' && !/[/+#]/.test(uuid)
+  return uuid !== 'all' && isLevel(uuid)
 }
 
 /**

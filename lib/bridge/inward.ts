@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { IClientSubscribeOptions, IPublishPacket, MqttClient } from 'mqtt'
 import type { OutgoingPublication } from '../broker/publication.ts'
 import { PlatziverseError, reasonOf } from '../errors.ts'
+import { topicProblem } from '../messages/topic-template.ts'
 import { kindOf } from '../messages/topics.ts'
 import type { BridgeContext } from './context.ts'
 import { patienceWith } from './loops.ts'
@@ -105,9 +106,12 @@ export class Inward {
     const target = settings.topics.inward(topic)
     // A session of earlier options may still be subscribed to more.
     if (target === undefined) return
+    const problem = topicProblem(target.topic)
+    if (problem !== undefined) return this.#drop(problem)
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
     if (loops.returns(topic, bytes, patienceWith(target.topic))) return this.#bridge.circled(topic)
-    const publication: OutgoingPublication = { topic: target.topic, payload: bytes, qos: lowerQos(qos, target.qos), retain, replayed: this.#isReplayed(topic, target.topic, retain) }
+    const replayed = this.#isReplayed(topic, target.topic, retain)
+    const publication: OutgoingPublication = { topic: target.topic, payload: bytes, qos: lowerQos(qos, target.qos), retain, replayed }
     for (let attempt = 1; isWanted(); attempt++) {
       try {
         await local.publish(publication, origin)
@@ -117,14 +121,15 @@ export class Inward {
       } catch (error) {
         const code = error instanceof PlatziverseError ? error.code : undefined
         if (code === 'BROKER_MISSING' || code === 'DELIVERY_UNSETTLED') problems.report('local', error as PlatziverseError)
-        else if (code === 'PUBLISH_FORBIDDEN' || attempt === localAttempts) {
-          counters.dropped++
-          problems.report('local', new PlatziverseError('BRIDGE_LOCAL_REFUSED', `${reasonOf(error)}.`, { cause: error }))
-          return
-        }
+        else if (code === 'PUBLISH_FORBIDDEN' || attempt === localAttempts) return this.#drop(`${reasonOf(error)}.`, error)
         await pause(code === 'DELIVERY_UNSETTLED' ? unsettledRetry : localRetry)
       }
     }
+  }
+
+  #drop (detail: string, cause?: unknown): void {
+    this.#bridge.counters.dropped++
+    this.#bridge.problems.report('local', new PlatziverseError('BRIDGE_LOCAL_REFUSED', detail, { cause }))
   }
 
   /** To a bridge, Mosquitto marks what it retained and what is retained from now on alike; but what it had comes first, and once. */

@@ -29,6 +29,11 @@ export function fillTemplate (template: string, message: Message): TemplateResul
   return special === undefined ? { ok: true, topics } : { ok: false, detail: `The template ${template} gives ${show(special)}, which begins with $.` }
 }
 
+/** Whether a text that is not empty is one level of a topic that can be published to. */
+export function isLevel (text: string): boolean {
+  return !/[/+#\0]/.test(text)
+}
+
 /** Why `topic` cannot be published to, or undefined when it can. [MQTT-3.3.2-2] [MQTT-4.7.3-1] [MQTT-4.7.3-2] [MQTT-4.7.3-3] */
 export function topicProblem (topic: unknown): string | undefined {
   if (typeof topic !== 'string' || topic === '') return 'The message has no topic.'

@@ -1,4 +1,5 @@
 import { isObject } from '../is-object.ts'
+import { isLevel } from '../messages/topic-template.ts'
 import { kindOf } from '../messages/topics.ts'
 import { RecentMap } from '../recent-map.ts'
 
@@ -8,7 +9,10 @@ const mostRemembered = 20_000
 /** An agent's state as it is published: retained, so that those who subscribe later know it. */
 export interface StateChange { uuid: string, topic: string, payload: 'connected' | 'disconnected' | '' }
 
-/** The state of each agent as a node published it last. */
+/**
+ * The state of each agent as a node published it last. Devices choose their uuids: one that is no level of a topic has no state, because a
+ * wildcard in a topic makes those who receive it hang up, and a slash would lead into topics that are none of the device's business.
+ */
 export class AgentStates {
   #states = new RecentMap<'connected' | 'disconnected'>(mostRemembered)
 
@@ -17,6 +21,7 @@ export class AgentStates {
     const kind = typeof topic === 'string' ? kindOf(topic) : undefined
     if (kind === undefined || !isObject(payload) || !isObject(payload.agent) || typeof payload.agent.uuid !== 'string') return undefined
     const { uuid } = payload.agent
+    if (!isLevel(uuid)) return undefined
     // Who reports is connected, whether it said so or not.
     const state = kind === 'disconnected' ? kind : 'connected'
     if (this.#states.get(uuid) === state) return undefined
@@ -24,10 +29,10 @@ export class AgentStates {
     return { uuid, topic: topicOf(uuid), payload: state }
   }
 
-  /** @returns what clears the state of an agent that was forgotten */
-  forget (uuid: string): StateChange {
+  /** @returns what clears the state of an agent that was forgotten; undefined: it has none */
+  forget (uuid: string): StateChange | undefined {
     this.#states.delete(uuid)
-    return { uuid, topic: topicOf(uuid), payload: '' }
+    return isLevel(uuid) ? { uuid, topic: topicOf(uuid), payload: '' } : undefined
   }
 }
 

@@ -61,8 +61,9 @@ export default function (RED: RED): void {
     })
 
     const end = states && onAgentForgotten(uuid => {
+      const change = states.forget(uuid)
       // Nobody waits for it; a broker that is away has nothing retained.
-      if (config.broker) findBroker(config.broker).publish(retained(states.forget(uuid))).catch(() => undefined)
+      if (config.broker && change !== undefined) findBroker(config.broker).publish(retained(change)).catch(() => undefined)
     })
     const status = liveStatus(this, () => {
       if (!config.broker || findBroker(config.broker).listener.state === 'closed') return bad(problemText(RED, 'BROKER_MISSING'))

@@ -11,6 +11,7 @@ import { once, until } from '../helpers/events.ts'
 import { useNodeRed } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { reading } from '../helpers/messages.ts'
+import { openMosquitto, withoutMosquitto } from '../helpers/mosquitto.ts'
 
 const load = useNodeRed()
 
@@ -178,6 +179,26 @@ test('agent-out publishes values alone, and keeps the state of each agent for su
   assert.equal((await retained())['agent/a2/status'], 'disconnected')
   agentForgotten('a2')
   await until(retained, heard => !('agent/a2/status' in heard))
+})
+
+// https://github.com/TheAgentK/tuya-mqtt/issues/48 and https://github.com/ioBroker/ioBroker.mqtt/issues/182: real names of devices, which in a topic had
+// brokers hang up again and again.
+test('an agent whose uuid is no level of a topic has no retained state, on which a Mosquitto that bridges from here would hang up', { skip: withoutMosquitto }, async t => {
+  const { flow } = await mainFlow(t, { out: { status: true } })
+  const url = await flow.url('broker')
+  const { port } = await openMosquitto(t, `allow_anonymous true\nconnection ours\naddress ${new URL(url).host}\ntopic # in 1`)
+  await until(() => flow.received('clients'), events => events.some(({ topic }) => topic === 'client/subscribed'))
+  const there = await connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0 })
+  t.after(() => { there.end(true) })
+  const heard: string[] = []
+  there.on('message', topic => { if (topic.endsWith('/status')) heard.push(topic) })
+  await there.subscribeAsync('#', { qos: 1 })
+  const sender = await connect(t, url)
+  for (const uuid of ['T2 candle 5W RGB+CW', 'SHSW-1#11490B#1', 'kitchen/lamp', 'lamp-7']) await sender.publishAsync('agent/message', reading(uuid), { qos: 1 })
+  await until(() => heard, topics => topics.length > 0)
+  assert.deepEqual(heard, ['agent/lamp-7/status'])
+  agentForgotten('SHSW-1#11490B#1')
+  assert.deepEqual(flow.received('caught'), [])
 })
 
 test('metric-store stores what any other node sends, and refuses what breaks the contract', async t => {

@@ -178,6 +178,20 @@ test('what this broker refuses is dropped and told, and what follows comes', asy
   assert.equal(bridge.statistics().dropped, 1)
 })
 
+// https://github.com/TheAgentK/tuya-mqtt/issues/48: a topic with a wildcard had each broker that got it hang up.
+test('a topic with a wildcard, which a lax broker sends, is dropped and told, and what follows comes', async t => {
+  const [local, remote] = [await aedesBroker(t), await aedesBroker(t)]
+  const here = await listen(t, local)
+  const bridge = await openBridge(t, local, remote, { topics: [row('in', '#')] })
+  const problem = waitFor<PlatziverseError>(bridge, 'problem')
+  for (const topic of ['T2 candle 5W RGB+CW', 'good']) await remote.publish({ topic, payload: '1', qos: 1, retain: false })
+  const { code, detail } = await problem
+  assert.deepEqual([code, detail], ['BRIDGE_LOCAL_REFUSED', 'The topic T2 candle 5W RGB+CW has a wildcard.'])
+  const texts = await until(() => here.texts(), texts => texts.includes('good 1'))
+  assert.deepEqual(texts.filter(text => text.endsWith(' 1')), ['good 1'])
+  assert.equal(bridge.statistics().dropped, 1)
+})
+
 for (const [name, options] of Object.entries({
   'no address': { url: 'nowhere' },
   'an address of another protocol': { url: 'http://192.0.2.1' },

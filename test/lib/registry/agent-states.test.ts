@@ -16,6 +16,13 @@ test('an agent\'s state is published when it changes, from its first message on'
   assert.equal(states.changeBy('agent/message', 'text'), undefined)
 })
 
+test('an agent whose uuid is no level of a topic has no state', () => {
+  for (const uuid of ['a/b', 'a+', '#', '/']) {
+    assert.equal(agentStatesOf('n3').changeBy('agent/message', of(uuid)), undefined)
+    assert.equal(agentStatesOf('n3').forget(uuid), undefined)
+  }
+})
+
 test('an agent that was forgotten is published anew, and a deploy forgets nothing', () => {
   agentStatesOf('n2').changeBy('agent/message', of('a'))
   assert.equal(agentStatesOf('n2').changeBy('agent/message', of('a')), undefined)
