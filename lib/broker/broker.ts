@@ -85,6 +85,8 @@ export interface ClientHost {
    * @returns whether it was there, and whether it had a session that outlives connections
    */
   endSession (clientId: string): Promise<{ disconnected: boolean, ended: boolean }>
+  /** Grows with each retained message that is stored, replaced or cleared: another number means that they are others. Cheap to read. */
+  readonly retainedChanges: number
   /** @returns whether there was one */
   clearRetained (topic: string): Promise<boolean>
 }

@@ -10,31 +10,40 @@ export interface Asked {
   parts: Part[]
   /** Rows have it somewhere in their names, in whatever case; empty: all rows. */
   search: string
-  /** Which database the agents are in; empty: the first. */
+  /** Which database the agents are in, and which broker retains the messages; empty: the first by name. */
   database: string
+  broker: string
   /** Most rows. */
   clients: number
   agents: number
+  retained: number
   /** Uuids of the agents whose metrics are asked for. */
   open: string[]
 }
 
 /** @throws PlatziverseError ADMIN_REQUEST_INVALID */
 export function readAsked (body: Record<string, unknown>): Asked {
-  const { parts: asked = parts, search = '', database = '', clients = mostRows, agents = mostRows, open = [] } = body
+  const { parts: asked = parts, search = '', database = '', broker = '', clients = mostRows, agents = mostRows, retained = mostRows, open = [] } = body
   if (!isListOf(asked, parts.length, (one): one is Part => parts.some(part => part === one))) throw invalid(`parts is no list of ${parts.join(', ')}.`)
   if (!isListOf(open, mostOpen, isName)) throw invalid(`open is no list of at most ${mostOpen} uuids.`)
-  return { parts: asked, search: readSearch(search), database: readName('database', database, true), clients: readMost('clients', clients), agents: readMost('agents', agents), open }
+  return {
+    parts: asked,
+    search: readSearch(search),
+    database: readName('database', database, true),
+    broker: readName('broker', broker, true),
+    clients: readMost('clients', clients),
+    agents: readMost('agents', agents),
+    retained: readMost('retained', retained),
+    open
+  }
 }
 
-/** @throws PlatziverseError ADMIN_REQUEST_INVALID */
-export function readSearch (value: unknown): string {
+function readSearch (value: unknown): string {
   if (typeof value !== 'string' || value.length > longestSearch || value.includes('\0')) throw invalid(`search is no text of at most ${longestSearch} characters.`)
   return value.trim()
 }
 
-/** @throws PlatziverseError ADMIN_REQUEST_INVALID */
-export function readMost (name: string, value: unknown): number {
+function readMost (name: string, value: unknown): number {
   if (!Number.isInteger(value) || Number(value) < 1 || Number(value) > mostRows) throw invalid(`${name} is no whole number from 1 to ${mostRows}.`)
   return Number(value)
 }

@@ -1,7 +1,7 @@
 // What is shown, as plain data; of the runtime and the editor.
 
 /** What is asked for and shown, each on its own. */
-export const parts = ['brokers', 'clients', 'agents'] as const
+export const parts = ['brokers', 'clients', 'agents', 'retained'] as const
 export type Part = typeof parts[number]
 
 /** Most rows of a list: past that one searches. And how many more are shown at a time. */
@@ -82,7 +82,16 @@ export interface AgentOverview {
 export interface AgentsInDatabase {
   database?: string
   list?: List<AgentOverview> & { connected: number }
-  refusal?: { code: string, detail: string, help: string }
+  refusal?: ShownRefusal
+}
+
+interface ShownRefusal { code: string, detail: string, help: string }
+
+/** The retained messages of the broker that was asked for, or of the first one; `refusal` while it is not open. None: there is no broker. */
+export interface RetainedInBroker {
+  broker?: string
+  list?: RetainedTopics
+  refusal?: ShownRefusal
 }
 
 /** What there is to see: the parts that were asked for. */
@@ -93,6 +102,7 @@ export interface Overview {
   databases?: DatabaseOverview[]
   clients?: List<ClientOverview>
   agents?: AgentsInDatabase
+  retained?: RetainedInBroker
 }
 
 export interface RetainedTopic {

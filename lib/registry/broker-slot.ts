@@ -257,6 +257,11 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
     return await owners.forgetUser(username)
   }
 
+  /** See `ClientHost`; 0 without a broker. */
+  get retainedChanges (): number {
+    return this.#broker?.retainedChanges ?? 0
+  }
+
   async clearRetained (topic: string): Promise<boolean> {
     return await this.#broker?.clearRetained?.(topic) ?? false
   }

@@ -1,9 +1,9 @@
 import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
 import { agentsIn } from '../../lib/overview/agents.ts'
-import { readAsked, readMost, readName, readSearch, type Asked } from '../../lib/overview/asked.ts'
+import { readAsked, readName, type Asked } from '../../lib/overview/asked.ts'
 import { clientsOf } from '../../lib/overview/clients.ts'
 import { retainedOf } from '../../lib/overview/retained.ts'
-import { mostRows, type AgentsInDatabase, type Overview } from '../../lib/overview/shown.ts'
+import type { AgentsInDatabase, Overview, RetainedInBroker } from '../../lib/overview/shown.ts'
 import { attachedBrokers, type RegisteredBroker } from '../../lib/registry/registry.ts'
 import { refusalOf, serveAdmin } from '../shared/admin.ts'
 import type { RED } from '../shared/red.ts'
@@ -12,8 +12,7 @@ import { brokerOverviews, databaseOverviews, databasesById } from './surrounding
 /**
  * What the sidebar asks of the runtime, below `platziverse/sidebar/` of the admin API (see shared/admin.ts):
  *
- * - `look` `{parts, search, database, clients, agents, open}` → `Overview`; see `Asked`
- * - `retained` `{broker, search, most}` → `{rows, more}`
+ * - `look` `{parts, search, database, broker, clients, agents, retained, open}` → `Overview`; see `Asked`
  * - `disconnect` `{broker, clientId}` → `{disconnected}`
  * - `clear` `{broker, topic}` → `{cleared}`, of a retained message
  * - `forget` `{database, uuid}` → `{forgotten}`: the agent with all its metrics, and whose it is at every broker
@@ -30,10 +29,6 @@ export function registerAdmin (RED: RED, looked: () => void): void {
         return look(RED, asked)
       }
     },
-    retained: {
-      permission: 'read',
-      answer: ({ broker, search = '', most = mostRows }) => retainedOf(brokerOf(broker), { search: readSearch(search), most: readMost('most', most) })
-    },
     disconnect: {
       permission: 'write',
       answer: ({ broker, clientId }) => ({ disconnected: brokerOf(broker).disconnect(readName('clientId', clientId)) })
@@ -49,18 +44,19 @@ export function registerAdmin (RED: RED, looked: () => void): void {
   })
 }
 
-async function look (RED: RED, { parts, search, database, clients, agents, open }: Asked): Promise<Overview> {
+async function look (RED: RED, { parts, search, database, broker, clients, agents, retained, open }: Asked): Promise<Overview> {
   return {
     now: Date.now(),
     ...parts.includes('brokers') && { brokers: brokerOverviews(RED), databases: databaseOverviews() },
     ...parts.includes('clients') && { clients: clientsOf(attachedBrokers(), { search, most: clients }) },
-    ...parts.includes('agents') && { agents: await lookAtAgents(database, { search, most: agents, open }) }
+    ...parts.includes('agents') && { agents: await lookAtAgents(database, { search, most: agents, open }) },
+    ...parts.includes('retained') && { retained: await lookAtRetained(RED, broker, { search, most: retained }) }
   }
 }
 
 async function lookAtAgents (wanted: string, asked: { search: string, most: number, open: string[] }): Promise<AgentsInDatabase> {
   const known = databasesById()
-  const node = known.get(wanted) ?? known.values().next().value
+  const node = known.get(wanted) ?? known.get(databaseOverviews()[0]?.id ?? '')
   if (node === undefined) return {}
   const { id, store } = node
   try {
@@ -69,6 +65,19 @@ async function lookAtAgents (wanted: string, asked: { search: string, most: numb
     return { database: id, list: await agentsIn(await store.read(), asked) }
   } catch (error) {
     return { database: id, refusal: refusalOf(error instanceof PlatziverseError ? error : new PlatziverseError('QUERY_FAILED', `${reasonOf(error)}.`)) }
+  }
+}
+
+async function lookAtRetained (RED: RED, wanted: string, asked: { search: string, most: number }): Promise<RetainedInBroker> {
+  const known = new Map(attachedBrokers())
+  const id = known.has(wanted) ? wanted : brokerOverviews(RED)[0]?.id
+  const broker = known.get(id ?? '')
+  if (id === undefined || broker === undefined) return {}
+  try {
+    return { broker: id, list: await retainedOf(broker, asked) }
+  } catch (error) {
+    if ((error as Error).name !== 'AbortError') throw error
+    return { broker: id, refusal: refusalOf(new PlatziverseError('BROKER_MISSING', 'The broker is not open.')) }
   }
 }
 

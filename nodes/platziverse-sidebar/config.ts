@@ -1,4 +1,4 @@
-/** What editors are told on when there is something else to see: `{changed: ['brokers', 'clients', 'agents']}`, or some of them. */
+/** What editors are told on when there is something else to see: `{changed: ['brokers', 'clients', 'agents', 'retained']}`, or some of them. */
 export const changeTopic = 'platziverse/changed'
 
 export const readPermission = 'platziverse.read'

@@ -44,7 +44,11 @@ export function marks (): Record<Part, string> {
   const brokers = attachedBrokers().map(([id, broker]) => {
     const { clients, connections, received, delivered, refused, dropped } = broker.statistics()
     const states = broker.listenerStates.map(({ state }) => state).join()
-    return { brokers: [id, states, clients, received, delivered, refused, dropped].join(), clients: [id, clients, connections].join() }
+    return {
+      brokers: [id, states, clients, received, delivered, refused, dropped].join(),
+      clients: [id, clients, connections].join(),
+      retained: [id, states, broker.retainedChanges].join()
+    }
   })
   const stores = [...databases].map(({ id, store, forgetting }) => {
     const { metrics, messages, queued, spooled } = store.statistics()
@@ -54,7 +58,8 @@ export function marks (): Record<Part, string> {
   return {
     brokers: [...brokers, ...stores].map(({ brokers }) => brokers).join(';'),
     clients: brokers.map(({ clients }) => clients).join(';'),
-    agents: stores.map(({ agents }) => agents).join(';')
+    agents: stores.map(({ agents }) => agents).join(';'),
+    retained: brokers.map(({ retained }) => retained).join(';')
   }
 }
 

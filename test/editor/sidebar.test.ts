@@ -5,14 +5,14 @@ import type { Browser, Locator, Page } from 'playwright-core'
 import { openBrowser, openEditor, type EditorOptions } from '../helpers/browser.ts'
 import { once, until } from '../helpers/events.ts'
 import { runningNodeRed, shoot, skipWithoutEditor } from '../helpers/forms.ts'
-import { exampleFlow } from '../helpers/main-flow.ts'
+import { besides, exampleFlow } from '../helpers/main-flow.ts'
 import { reading } from '../helpers/messages.ts'
 import { freePort, startNodeRed } from '../helpers/node-red.ts'
 
 /** The main flow without its own agent, and a client for it. */
-async function plant (t: { after (act: () => void): void }) {
+async function plant (t: { after (act: () => void): void }, name = 'Plant') {
   const port = await freePort()
-  const flows = await exampleFlow('Monitor agents', { 'platziverse-broker': { port, name: 'Plant' }, 'platziverse-database': { name: 'Metrics', filename: `sidebar-${port}.sqlite` } }, ['platziverse-agent'])
+  const flows = await exampleFlow('Monitor agents', { 'platziverse-broker': { port, name }, 'platziverse-database': { name: name === 'Plant' ? 'Metrics' : `Metrics of ${name}`, filename: `sidebar-${port}.sqlite` } }, ['platziverse-agent'])
   const connect = async (options: IClientOptions = {}): Promise<MqttClient> => {
     const client = await until(() => connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0, ...options }).catch(() => undefined), client => client !== undefined) as MqttClient
     client.on('error', () => undefined)
@@ -20,6 +20,10 @@ async function plant (t: { after (act: () => void): void }) {
     return client
   }
   return { flows, connect }
+}
+
+function idOf (flows: Array<{ id: string, type: string }>, type: string): string {
+  return flows.find(node => node.type === type)?.id ?? ''
 }
 
 async function openSidebar (page: Page): Promise<void> {
@@ -196,6 +200,60 @@ describe('the sidebar', { skip: skipWithoutEditor(5) }, () => {
     assert.equal(await section(page, 'Agents').getByRole('listitem').count(), 1)
   })
 
+  test('of two brokers and two databases, shows and changes what is chosen, and retained messages live', async t => {
+    const [gate, oven] = [await plant(t, 'Gate'), await plant(t, 'Oven')]
+    const nodeRed = await startNodeRed({ flows: [...oven.flows, ...besides(gate.flows)] })
+    t.after(() => nodeRed.stop())
+    const [atGate, atOven] = [await gate.connect({ clientId: 'gateway' }), await oven.connect({ clientId: 'gateway' })]
+    for (const [client, load] of [[atGate, 1], [atOven, 2]] as const) {
+      await client.publishAsync('agent/message', reading('press', { metrics: [{ type: 'load', value: load }] }), { qos: 1 })
+      await client.publishAsync('state', String(load), { qos: 1, retain: true })
+    }
+    const { page, close, errors } = await openEditor(browser, nodeRed)
+    t.after(close)
+    await openSidebar(page)
+    const press = row(page, 'Agents', 'Agent press')
+    await press.getByText(/load 1$/).waitFor()
+    assert.equal(await section(page, 'Agents').getByLabel('Database').inputValue(), idOf(besides(gate.flows), 'platziverse-database'))
+    await section(page, 'Agents').getByLabel('Database').selectOption({ label: 'Metrics of Oven' })
+    await press.getByText(/load 2$/).waitFor()
+
+    const retained = section(page, 'Retained messages')
+    await page.getByRole('button', { name: 'Retained messages' }).click()
+    await row(page, 'Retained messages', 'state').getByText('1', { exact: true }).waitFor()
+    await atGate.publishAsync('state', '11', { qos: 1, retain: true })
+    await row(page, 'Retained messages', 'state').getByText('11', { exact: true }).waitFor()
+    await atGate.publishAsync('gate', 'open', { qos: 1, retain: true })
+    await row(page, 'Retained messages', 'gate').waitFor()
+    await atGate.publishAsync('gate', '', { qos: 1, retain: true })
+    await row(page, 'Retained messages', 'gate').waitFor({ state: 'detached' })
+    await retained.getByLabel('Broker').selectOption({ label: 'Oven' })
+    await row(page, 'Retained messages', 'state').getByText('2', { exact: true }).waitFor()
+    await shoot(page, 'sidebar-two-brokers')
+    await retained.getByRole('button', { name: 'Clear the retained message of state' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Clear' }).click()
+    await retained.getByText('There are no retained messages.').waitFor()
+    await retained.getByLabel('Broker').selectOption({ label: 'Gate' })
+    await row(page, 'Retained messages', 'state').getByText('11', { exact: true }).waitFor()
+
+    assert.equal(await section(page, 'Clients').getByRole('listitem').count(), 2)
+    const closed = once(atOven, 'close')
+    await page.getByRole('button', { name: 'Disconnect gateway (Oven)' }).click()
+    await page.getByRole('alertdialog').getByText('Disconnect gateway (Oven)?').waitFor()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Disconnect' }).click()
+    await closed
+    await until(() => section(page, 'Clients').getByRole('listitem').count(), count => count === 1)
+    await row(page, 'Clients', 'gateway').getByText(/Gate$/).waitFor()
+    assert.ok(atGate.connected)
+
+    await page.getByRole('button', { name: 'Forget Agent press' }).click()
+    await page.getByRole('alertdialog').getByRole('button', { name: 'Forget' }).click()
+    await section(page, 'Agents').getByText('No agent has reported yet.').waitFor()
+    await section(page, 'Agents').getByLabel('Database').selectOption({ label: 'Metrics of Gate' })
+    await press.getByText(/load 1$/).waitFor()
+    assert.deepEqual(errors, [])
+  })
+
   test('is at home in the other sidebar, too', async t => {
     const nodeRed = await startNodeRed({ flows: [] })
     t.after(() => nodeRed.stop())
@@ -215,9 +273,9 @@ describe('the sidebar', { skip: skipWithoutEditor(5) }, () => {
     assert.deepEqual(errors, [])
   })
 
-  const looks: EditorOptions[] = [{ language: 'en-US' }, { language: 'es-ES', theme: 'dark' }, { language: 'pt-BR' }]
+  const looks: EditorOptions[] = [{ language: 'en-US' }, { language: 'es-ES', theme: 'dark' }, { language: 'pt-BR', theme: 'dark', width: 700, height: 450 }]
   for (const look of looks) {
-    test(`is whole in ${look.language}, ${look.theme ?? 'light'}`, async t => {
+    test(`is whole in ${look.language}, ${look.theme ?? 'light'}${look.width === undefined ? '' : ', at a zoom of 200 %'}`, async t => {
       const { flows, connect } = await plant(t)
       const nodeRed = await startNodeRed({ flows })
       t.after(() => nodeRed.stop())

@@ -12,3 +12,9 @@ export async function exampleFlow (name: string, changes: Record<string, Record<
   const nodes = JSON.parse(await readFile(join(packageDir, 'flows', `${name}.json`), 'utf8')) as FlowNode[]
   return nodes.filter(({ type }) => !without.includes(type)).map(node => ({ ...node, ...changes[node.type] }))
 }
+
+/** The same nodes with other ids, to be deployed beside them. */
+export function besides (nodes: FlowNode[]): FlowNode[] {
+  const text = nodes.reduce((text, { id }) => text.replaceAll(`"${id}"`, `"${id}-besides"`), JSON.stringify(nodes))
+  return JSON.parse(text) as FlowNode[]
+}

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
-import type { Overview, RetainedTopics } from '../../lib/overview/shown.ts'
+import type { Overview } from '../../lib/overview/shown.ts'
 import { once, until } from '../helpers/events.ts'
-import { exampleFlow } from '../helpers/main-flow.ts'
+import { besides, exampleFlow } from '../helpers/main-flow.ts'
 import { reading } from '../helpers/messages.ts'
 import { freePort, skipWithoutNodeRed, startNodeRed, type NodeRed } from '../helpers/node-red.ts'
 
@@ -40,6 +40,7 @@ describe('the sidebar\'s half in the runtime', { skip: skipWithoutNodeRed(5) }, 
   })
 
   test('refuses what is no question, and what is not there', async () => {
+    await assert.rejects(ask('look', { retained: 0 }), /^Error: 400 .*ADMIN_REQUEST_INVALID/)
     await assert.rejects(ask('look', { agents: 501 }), /^Error: 400 .*ADMIN_REQUEST_INVALID/)
     await assert.rejects(ask('disconnect', { broker: 'none', clientId: 'gateway' }), /^Error: 400 .*BROKER_MISSING/)
     await assert.rejects(ask('forget', { database: 'none', uuid: 'press' }), /^Error: 400 .*DATABASE_MISSING/)
@@ -47,10 +48,11 @@ describe('the sidebar\'s half in the runtime', { skip: skipWithoutNodeRed(5) }, 
   })
 
   test('shows and clears retained messages', async () => {
-    assert.deepEqual((await ask<RetainedTopics>('retained', { broker })).rows, [{ topic: 'plant/state', payload: 'open', bytes: 4, qos: 1 }])
+    const rows = async () => (await ask<Overview>('look', { parts: ['retained'], broker })).retained?.list?.rows
+    assert.deepEqual(await rows(), [{ topic: 'plant/state', payload: 'open', bytes: 4, qos: 1 }])
     assert.equal((await ask<{ cleared: boolean }>('clear', { broker, topic: 'plant/state' })).cleared, true)
     assert.equal((await ask<{ cleared: boolean }>('clear', { broker, topic: 'plant/state' })).cleared, false)
-    assert.deepEqual((await ask<RetainedTopics>('retained', { broker })).rows, [])
+    assert.deepEqual(await rows(), [])
   })
 
   test('forgets an agent, whose next message makes a new one of it', async () => {
@@ -70,8 +72,47 @@ describe('the sidebar\'s half in the runtime', { skip: skipWithoutNodeRed(5) }, 
   })
 })
 
+test('of several brokers and databases, what is asked for is shown, the first by name otherwise, and an action meets the right one', { skip: skipWithoutNodeRed(5) }, async t => {
+  const ports = [await freePort(), await freePort()] as const
+  const platform = (name: string, port: number) => exampleFlow('Monitor agents', { 'platziverse-broker': { port, name }, 'platziverse-database': { name, filename: `${name}.sqlite` } }, ['platziverse-agent'])
+  // Deployed first, and second by name.
+  const oven = await platform('Oven', ports[0])
+  const gate = besides(await platform('Gate', ports[1]))
+  const nodeRed = await startNodeRed({ flows: [...oven, ...gate] })
+  t.after(() => nodeRed.stop())
+  const ask = <Answer>(path: string, body: object = {}) => nodeRed.api<Answer & { ok: true }>(`platziverse/sidebar/${path}`, { body })
+  const idsOf = (type: string) => [oven, gate].map(nodes => nodes.find(node => node.type === type)?.id as string)
+  const [brokerOfOven, brokerOfGate] = idsOf('platziverse-broker')
+  const [databaseOfOven, databaseOfGate] = idsOf('platziverse-database')
+  const clients = await Promise.all(ports.map(port => until(() => connectAsync(`mqtt://127.0.0.1:${port}`, { clientId: 'gateway', reconnectPeriod: 0 }).catch(() => undefined), client => client !== undefined))) as [MqttClient, MqttClient]
+  t.after(() => { for (const client of clients) client.end(true) })
+  for (const [i, client] of clients.entries()) {
+    await client.publishAsync('agent/message', reading('press', { metrics: [{ type: 'load', value: i }] }), { qos: 1 })
+    await client.publishAsync('state', String(i), { qos: 1, retain: true })
+  }
+
+  const shown = async (database?: string, broker?: string) => {
+    const { agents, retained } = await ask<Overview>('look', { ...database && { database }, ...broker && { broker } })
+    return [agents?.database, agents?.list?.rows.map(({ values }) => values[0]?.value), retained?.broker, retained?.list?.rows.map(({ payload }) => payload)]
+  }
+  assert.deepEqual(await shown(), [databaseOfGate, [1], brokerOfGate, ['1']])
+  assert.deepEqual(await shown(databaseOfOven, brokerOfOven), [databaseOfOven, [0], brokerOfOven, ['0']])
+  assert.deepEqual(await shown('gone', 'gone'), [databaseOfGate, [1], brokerOfGate, ['1']])
+  const { clients: connected } = await ask<Overview>('look')
+  assert.deepEqual(connected?.rows.map(({ clientId, broker }) => [clientId, broker]).sort(), [['gateway', brokerOfOven], ['gateway', brokerOfGate]].sort())
+
+  await ask('clear', { broker: brokerOfGate, topic: 'state' })
+  await ask('forget', { database: databaseOfGate, uuid: 'press' })
+  assert.deepEqual(await shown(databaseOfGate, brokerOfGate), [databaseOfGate, [], brokerOfGate, []])
+  assert.deepEqual(await shown(databaseOfOven, brokerOfOven), [databaseOfOven, [0], brokerOfOven, ['0']])
+  const closed = once(clients[1], 'close')
+  await ask('disconnect', { broker: brokerOfGate, clientId: 'gateway' })
+  await closed
+  assert.ok(clients[0].connected)
+})
+
 test('without platziverse.read the sidebar gets nothing, and without platziverse.write it changes nothing', { skip: skipWithoutNodeRed(5) }, async t => {
-  const paths = ['look', 'retained', 'disconnect', 'clear', 'forget']
+  const paths = ['look', 'disconnect', 'clear', 'forget']
   for (const [permissions, refused] of [
     [['platziverse.read'], ['disconnect', 'clear', 'forget']],
     [['flows.read', 'flows.write', 'status.read', 'platziverse-broker.read'], paths]

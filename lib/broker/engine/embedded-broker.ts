@@ -97,6 +97,8 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker, Clien
 
   get owners (): AgentOwnership { return this.#persistence.owners }
 
+  get retainedChanges (): number { return this.#persistence.retainedChanges }
+
   statistics (): BrokerStatistics {
     return { clients: this.#aedes.connectedClients, ...this.#engine.counters.statistics(this.#persistence.dropped) }
   }

@@ -115,6 +115,8 @@ export interface BrokerPersistence extends AedesPersistence, EventEmitter<Persis
    * @returns what to call once the message is where it belongs, or failed; undefined: it is a copy and shares the first one's outcome
    */
   receive (client: Client, packet: ReceivedPacket, ended: Ended): Ended | undefined
+  /** Grows with each retained message that is stored, replaced or cleared. Cheap to read. */
+  readonly retainedChanges: number
   /** About how many retained messages match filters. */
   countRetained (filters: string[]): number
   /** A client is let in: its own last will of a former run is no longer published, another user's still is. */

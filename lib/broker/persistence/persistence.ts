@@ -84,6 +84,8 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
     return { offlineLimit: this.queues.dropped, retainedLimit: this.retained.refused }
   }
 
+  get retainedChanges (): number { return this.retained.changes }
+
   get counters (): PersistenceCounters {
     const { retained, sessions, queues } = this
     const away = sessions.away

@@ -11,6 +11,8 @@ export class RetainedMessages {
   bytes = 0
   /** Messages that were not retained. */
   refused = 0
+  /** How often a message was stored, replaced or cleared, but for what the broker says about itself. */
+  changes = 0
   #context: Context
   #byTopic = new TopicTree<{ packet: Packet, record: number | undefined }>()
 
@@ -66,8 +68,7 @@ export class RetainedMessages {
       this.#clear(packet.topic)
       return
     }
-    // What a broker says about itself is true in this run alone.
-    const ofItself = packet.topic.startsWith('$SYS/')
+    const ofItself = isOfItself(packet.topic)
     if (previous === undefined && !ofItself && this.size >= orInfinite(limits.retainedMessages)) {
       this.refused++
       return
@@ -82,6 +83,7 @@ export class RetainedMessages {
     const record = ofItself ? undefined : previous?.record ?? journal.next()
     this.bytes += added
     this.#byTopic.set(packet.topic, { packet: { ...packet, payload: ownPayload(packet.payload) }, record })
+    if (!ofItself) this.changes++
     if (record !== undefined) journal.put(record, { kind: 'retained', content: contentOf(packet) })
   }
 
@@ -90,7 +92,13 @@ export class RetainedMessages {
     if (retained === undefined) return false
     this.#byTopic.delete(topic)
     this.bytes -= sizeOf(retained.packet)
+    if (!isOfItself(topic)) this.changes++
     if (retained.record !== undefined) this.#context.journal.delete(retained.record)
     return true
   }
+}
+
+/** What a broker says about itself is true in this run alone. */
+function isOfItself (topic: string): boolean {
+  return topic.startsWith('$SYS/')
 }

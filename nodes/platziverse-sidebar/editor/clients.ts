@@ -10,7 +10,7 @@ export interface ClientsOptions {
   /** The name of a broker; undefined where there is one only. */
   brokerName (id: string): string | undefined
   /** Absent: the user may not. */
-  disconnect?: (client: ClientOverview) => void
+  disconnect?: (client: ClientOverview, name: string) => void
 }
 
 export interface ClientsSection {
@@ -20,6 +20,11 @@ export interface ClientsSection {
 
 /** The section of the clients. */
 export function clientsSection ({ asks, brokerName, disconnect }: ClientsOptions): ClientsSection {
+  /** Two brokers may have clients of one name. */
+  const nameOf = ({ broker, clientId }: ClientOverview): string => {
+    const name = brokerName(broker)
+    return name === undefined ? clientId : `${clientId} (${name})`
+  }
   const section = new Section<ClientOverview>({
     name: 'clients',
     isOpen: true,
@@ -40,7 +45,7 @@ export function clientsSection ({ asks, brokerName, disconnect }: ClientsOptions
       }),
       actions: client => disconnect === undefined
         ? []
-        : [iconButton('power-off', text('platziverse-sidebar.action.disconnectNamed', { name: first.clientId }), () => { disconnect(client()) })]
+        : [iconButton('power-off', text('platziverse-sidebar.action.disconnectNamed', { name: nameOf(first) }), () => { disconnect(client(), nameOf(client())) })]
     })
   })
   return {

@@ -3,7 +3,7 @@ import type { Refusal } from '../../shared/refusal.ts'
 import { text } from './words.ts'
 
 /** Asks an endpoint of the sidebar, see admin.ts. @throws Error that says to people what went wrong */
-export async function ask<Answer extends object> (path: 'look' | 'retained' | 'disconnect' | 'clear' | 'forget', body: object): Promise<Answer> {
+export async function ask<Answer extends object> (path: 'look' | 'disconnect' | 'clear' | 'forget', body: object): Promise<Answer> {
   try {
     return await post<Answer>(`sidebar/${path}`, body)
   } catch (failed) {

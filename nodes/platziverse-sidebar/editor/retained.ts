@@ -1,35 +1,36 @@
-import { rowsAtATime, type BrokerOverview, type RetainedTopic, type RetainedTopics } from '../../../lib/overview/shown.ts'
+import { rowsAtATime, type BrokerOverview, type RetainedInBroker, type RetainedTopic } from '../../../lib/overview/shown.ts'
 import { nameOf } from './brokers.ts'
 import { chooser } from './chooser.ts'
-import { element, icon, iconButton } from './dom.ts'
+import { iconButton } from './dom.ts'
 import { itemRow } from './item.ts'
-import { ask } from './requests.ts'
 import { Section } from './section.ts'
 import { numberText, text } from './words.ts'
 
 export interface RetainedOptions {
-  search (): string
+  /** See `SectionOptions`. */
+  asks (): void
   /** Absent: the user may not. */
   clear?: (topic: string, broker: string) => void
 }
 
 export interface RetainedSection {
   section: Section<RetainedTopic>
+  /** The broker to ask for, and how many. */
+  asked (): { broker: string, retained: number }
   offer (brokers: BrokerOverview[]): void
-  /** Ask for what there is now, if it can be seen. */
-  ask (): Promise<void>
+  show (retained: RetainedInBroker, isSearch: boolean): void
 }
 
-/** The section of the retained messages of one broker. It is asked for when it is opened, and not live: a broker may have very many. */
-export function retainedSection ({ search, clear }: RetainedOptions): RetainedSection {
-  let asked = 0
-  const again = (): void => { void askAgain() }
-  const chosen = chooser('platziverse-side-broker', text('platziverse-sidebar.choose.broker'), again)
+/** The section of the retained messages of one broker. */
+export function retainedSection ({ asks, clear }: RetainedOptions): RetainedSection {
+  /** Whose messages are shown. */
+  let broker = ''
+  const chosen = chooser('platziverse-side-broker', text('platziverse-sidebar.choose.broker'), asks)
   const section = new Section<RetainedTopic>({
     name: 'retained',
     isOpen: false,
     keyOf: ({ topic }) => topic,
-    asks: again,
+    asks,
     row: first => itemRow(first, {
       say: ({ topic, payload, bytes, qos }) => ({
         tone: 'plain',
@@ -43,39 +44,26 @@ export function retainedSection ({ search, clear }: RetainedOptions): RetainedSe
       }),
       actions: () => clear === undefined
         ? []
-        : [iconButton('eraser', text('platziverse-sidebar.action.clearNamed', { name: first.topic }), () => { clear(first.topic, chosen.value()) })]
+        : [iconButton('eraser', text('platziverse-sidebar.action.clearNamed', { name: first.topic }), () => { clear(first.topic, broker) })]
     })
   })
-  const refresh = element('button', { type: 'button', class: 'red-ui-button red-ui-button-small' }, icon('refresh'), ' ', text('platziverse-sidebar.action.refresh'))
-  refresh.addEventListener('click', again)
-  section.tools.append(chosen.element, refresh)
-
-  async function askAgain (): Promise<void> {
-    if (!section.isOpen) return
-    const number = ++asked
-    const broker = chosen.value()
-    if (broker === '') return section.fail(text('platziverse-sidebar.none.brokers'))
-    try {
-      const { rows, more } = await ask<RetainedTopics>('retained', { broker, search: search(), most: section.most })
-      if (number !== asked) return
+  section.tools.append(chosen.element)
+  return {
+    section,
+    asked: () => ({ broker: chosen.value(), retained: section.most }),
+    offer (brokers) {
+      chosen.offer(brokers.map(broker => ({ value: broker.id, label: nameOf(broker) })))
+    },
+    show ({ broker: shown, list, refusal }, isSearch) {
+      broker = shown ?? ''
+      if (list === undefined) return section.fail(refusal === undefined ? text('platziverse-sidebar.none.brokers') : `${refusal.detail} ${refusal.help}`)
+      const { rows, more } = list
       const count = numberText(rows.length)
       section.show(rows, {
         found: rows.length + (more ? rowsAtATime : 0),
         count: more ? `${count}+` : count,
-        none: text(search() === '' ? 'platziverse-sidebar.none.retained' : 'platziverse-sidebar.none.found')
+        none: text(isSearch ? 'platziverse-sidebar.none.found' : 'platziverse-sidebar.none.retained')
       })
-    } catch (error) {
-      if (number === asked) section.fail((error as Error).message)
     }
-  }
-
-  return {
-    section,
-    offer (brokers) {
-      const before = chosen.value()
-      chosen.offer(brokers.map(broker => ({ value: broker.id, label: nameOf(broker) })))
-      if (chosen.value() !== before) again()
-    },
-    ask: askAgain
   }
 }

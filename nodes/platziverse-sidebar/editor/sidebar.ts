@@ -51,16 +51,16 @@ function makeContent (mayWrite: boolean): HTMLElement {
   const clientsPart = clientsSection({
     asks,
     brokerName: broker => brokers.length < 2 ? undefined : brokers.filter(({ id }) => id === broker).map(brokerName)[0],
-    ...mayWrite && { disconnect: client => { void disconnect(client) } }
+    ...mayWrite && { disconnect: (client, name) => { void disconnect(client, name) } }
   })
-  const retainedPart = retainedSection({ search: searched, ...mayWrite && { clear: (topic, broker) => { void clear(topic, broker) } } })
+  const retainedPart = retainedSection({ asks, ...mayWrite && { clear: (topic, broker) => { void clear(topic, broker) } } })
 
   const live = new Live(async due => {
     const wanted = due.filter(part => isOpen(part))
     const asked = searched()
     if (wanted.length === 0) return
     try {
-      const answer = await ask<Overview>('look', { parts: wanted, search: asked, clients: clientsPart.section.most, agents: agentsPart.section.most, ...agentsPart.asked() })
+      const answer = await ask<Overview>('look', { parts: wanted, search: asked, clients: clientsPart.section.most, agents: agentsPart.section.most, ...agentsPart.asked(), ...retainedPart.asked() })
       show(answer, asked !== '')
       if (failed) say('')
       failed = false
@@ -74,10 +74,10 @@ function makeContent (mayWrite: boolean): HTMLElement {
   function isOpen (part: Part): boolean {
     // Their names are needed by the others.
     if (part === 'brokers') return true
-    return (part === 'agents' ? agentsPart : clientsPart).section.isOpen
+    return { agents: agentsPart, clients: clientsPart, retained: retainedPart }[part].section.isOpen
   }
 
-  function show ({ now, brokers: shown, databases, agents, clients }: Overview, isSearch: boolean): void {
+  function show ({ now, brokers: shown, databases, agents, clients, retained }: Overview, isSearch: boolean): void {
     if (shown !== undefined) {
       brokers = shown
       brokersPart.show(shown, now)
@@ -89,6 +89,7 @@ function makeContent (mayWrite: boolean): HTMLElement {
     }
     if (agents !== undefined) agentsPart.show(agents, now, isSearch)
     if (clients !== undefined) clientsPart.show(clients, isSearch)
+    if (retained !== undefined) retainedPart.show(retained, isSearch)
     if (isSearch && agents?.list !== undefined && clients !== undefined) {
       write(found, text('platziverse-sidebar.list.announced', { agents: numberText(agents.list.found), clients: numberText(clients.found) }))
     } else if (!isSearch) write(found, '')
@@ -104,10 +105,10 @@ function makeContent (mayWrite: boolean): HTMLElement {
     live.now()
   }
 
-  async function disconnect ({ broker, clientId: name }: ClientOverview): Promise<void> {
+  async function disconnect ({ broker, clientId }: ClientOverview, name: string): Promise<void> {
     if (!await confirmed(text('platziverse-sidebar.ask.disconnect', { name }), text('platziverse-sidebar.ask.disconnectWhat'), text('platziverse-sidebar.action.disconnect'))) return
     await act(async () => {
-      const { disconnected } = await ask<{ disconnected: boolean }>('disconnect', { broker, clientId: name })
+      const { disconnected } = await ask<{ disconnected: boolean }>('disconnect', { broker, clientId })
       return text(disconnected ? 'platziverse-sidebar.done.disconnected' : 'platziverse-sidebar.done.gone', { name })
     })
   }
@@ -125,7 +126,6 @@ function makeContent (mayWrite: boolean): HTMLElement {
     if (!await confirmed(text('platziverse-sidebar.ask.clear', { name: topic }), text('platziverse-sidebar.ask.clearWhat'), text('platziverse-sidebar.action.clear'))) return
     await act(async () => {
       const { cleared } = await ask<{ cleared: boolean }>('clear', { broker, topic })
-      await retainedPart.ask()
       return text(cleared ? 'platziverse-sidebar.done.cleared' : 'platziverse-sidebar.done.gone', { name: topic })
     })
   }
@@ -133,10 +133,7 @@ function makeContent (mayWrite: boolean): HTMLElement {
   let pause: ReturnType<typeof setTimeout> | undefined
   search.addEventListener('input', () => {
     clearTimeout(pause)
-    pause = setTimeout(() => {
-      live.now()
-      void retainedPart.ask()
-    }, typing)
+    pause = setTimeout(() => { live.now() }, typing)
   })
 
   const sections = [brokersPart, databasesPart, agentsPart, clientsPart, retainedPart].map(({ section }) => section.element)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Delivered } from '../../../lib/broker/publication.ts'
 import { retainedOf } from '../../../lib/overview/retained.ts'
+import { findBroker } from '../../../lib/registry/registry.ts'
 import { openBroker } from '../../helpers/broker.ts'
 
 test('the retained messages of a broker are found by their topics, with the beginnings of their payloads', async t => {
@@ -20,6 +21,26 @@ test('the retained messages of a broker are found by their topics, with the begi
   })
   const { rows, more } = await retainedOf(broker, { search: '', most: 2 })
   assert.deepEqual([rows.length, more], [2, true])
+})
+
+test('a broker that is not open is not waited for', async () => {
+  await assert.rejects(retainedOf(findBroker('not there'), { search: '', most: 10 }), { name: 'AbortError' })
+})
+
+test('what is retained grows the count of changes, and nothing else does', async t => {
+  const { place: broker } = await openBroker(t, { sys: 1 })
+  const counts: number[] = []
+  const say = async (topic: string, payload: string, retain: boolean): Promise<void> => {
+    await broker.publish({ topic, payload, qos: 1, retain })
+    counts.push(broker.retainedChanges)
+  }
+  await say('gate', 'open', true)
+  await say('gate', 'closed', true)
+  await say('gate', 'open', false)
+  await say('$SYS/other', 'x', true)
+  await say('gate', '', true)
+  await say('gate', '', true)
+  assert.deepEqual(counts, [1, 2, 2, 2, 3, 3])
 })
 
 test('of very many retained messages not all are looked at', async () => {
