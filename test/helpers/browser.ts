@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { chromium } from 'playwright-core'
-import type { Browser, Locator, Page } from 'playwright-core'
+import type { Browser, BrowserContext, Locator, Page } from 'playwright-core'
 import { until } from './events.ts'
 import { packageName, skipped } from './node-red.ts'
 import type { NodeRed } from './node-red.ts'
@@ -89,16 +89,19 @@ export interface Editor {
   close (): Promise<void>
 }
 
+/** Pages whose editors were closed. In them the browser has compiled the editor, which is half of what opening one costs. */
+const spares = new WeakMap<BrowserContext, Page[]>()
+
 /** Opens the editor of a running Node-RED in a page of its own, and resolves when the palette and the flows are there. */
 export async function openEditor (browser: Browser, nodeRed: Pick<NodeRed, 'url'>, options: EditorOptions = {}): Promise<Editor> {
   const { language = 'en-US', theme = 'light', width = 1400, height = 900 } = options
   // One context for all pages: they share what the browser has cached.
   const context = browser.contexts()[0] ?? await browser.newContext({ locale: 'en-US' })
-  const page = await context.newPage()
+  const page = spares.get(context)?.pop() ?? await context.newPage()
   await page.setViewportSize({ width, height })
-  await page.addInitScript(settings => {
-    for (const [key, value] of Object.entries(settings)) localStorage.setItem(key, value)
-  }, { 'editor-language': language, 'view-dark-theme': theme })
+  // The editor looks for them while it loads. An image is there without it.
+  await page.goto(new URL('red/images/node-red-icon.svg', nodeRed.url).href)
+  await page.evaluate(settings => { Object.assign(localStorage, settings) }, { 'editor-language': language, 'view-dark-theme': theme })
   page.setDefaultTimeout(60_000)
   const errors: string[] = []
   // Node-RED's own: its first tip is due after a second, also while the page is not there yet.
@@ -201,7 +204,15 @@ export async function openEditor (browser: Browser, nodeRed: Pick<NodeRed, 'url'
     },
     property: (id, name) => page.evaluate(([id, name]) => RED.nodes.node(id)?.[name], [id, name] as const),
     status: async id => (await node(id).locator('.red-ui-flow-node-status-label').textContent() ?? '').trim(),
-    close: () => page.close()
+    async close () {
+      if (page.isClosed()) return
+      for (const event of ['pageerror', 'console', 'request']) page.removeAllListeners(event as 'request')
+      await page.unrouteAll({ behavior: 'ignoreErrors' })
+      await page.goto('about:blank')
+      await page.mouse.up()
+      await page.mouse.move(0, 0)
+      spares.set(context, [...spares.get(context) ?? [], page])
+    }
   }
 }
 

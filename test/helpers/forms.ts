@@ -23,16 +23,24 @@ export interface WithEditorOptions extends EditorOptions {
   flows?: object[]
 }
 
-/** One browser and one Node-RED for the tests of a describe; each gets an editor of its own and fresh flows. */
+let starting: Promise<Browser> | undefined
+const startingNodeReds = new Map<NodeRedVersion, Promise<NodeRed>>()
+
+after(async () => {
+  await (await starting)?.close()
+  for (const nodeRed of startingNodeReds.values()) await (await nodeRed).stop()
+})
+
+/** The browser and the Node-RED of this version that the tests of a file share; each gets an editor of its own and fresh flows. */
 export function runningNodeRed (version: NodeRedVersion) {
   let browser: Browser
   let nodeRed: NodeRed
   before(async () => {
-    browser = await openBrowser()
-    nodeRed = await startNodeRed({ version, flows: [flow] })
+    browser = await (starting ??= openBrowser())
+    const started = startingNodeReds.get(version) ?? startNodeRed({ version, flows: [flow] })
+    startingNodeReds.set(version, started)
+    nodeRed = await started
   })
-  after(() => browser?.close())
-  after(() => nodeRed?.stop())
   return {
     running: () => nodeRed,
     /** Passes what `use` throws, or what the page did. */
