@@ -146,11 +146,13 @@ function defineTests (): void {
     const child = start('flood', String(port), name, String(connections))
     t.after(() => { child.kill('SIGKILL') })
     await waitFor(child, 'message')
-    // The least of three: other tests on the machine make them wait as well.
-    const rounds = [await ask(honest, port), await ask(honest, port), await ask(honest, port)]
+    const bound = Math.max(100, 10 * calm)
+    // The least of three, if the first is too much: other programs on the machine make them wait as well.
+    const rounds = [await ask(honest, port)]
+    while (rounds.length < 3 && Math.min(...rounds) >= bound) rounds.push(await ask(honest, port))
     const p99 = Math.min(...rounds)
     t.diagnostic(`p99 ${p99.toFixed(1)} ms, before ${calm.toFixed(1)} ms; rounds ${rounds.map(Math.round).join(', ')}`)
-    assert.ok(p99 < Math.max(100, 10 * calm), `the others waited ${p99} ms, before ${calm} ms`)
+    assert.ok(p99 < bound, `the others waited ${p99} ms, before ${calm} ms`)
   }
 
   for (const [name, { connections }] of Object.entries(floods)) {
