@@ -192,7 +192,13 @@ for (const version of [5, 4] as const) {
     await press('last 20 temperatures', /\[debug:answer\]\s+\[\s+\{ ts: \d+, value: [\d.]+ \}/)
     await press('the day by hour', /ts: \d+, avg: [\d.]+, min: [\d.]+, max: [\d.]+/)
     await press('all agents', /uuid: 'kitchen',\s+username: 'demo',\s+name: 'Kitchen'/)
+    await press('latest of all agents', /uuid: 'kitchen',\s+name: 'Kitchen',\s+type: 'door'/)
+    await press('days in Madrid', /ts: \d+, min: [\d.]+, max: [\d.]+ \}/)
     await press('points for a chart', /series: 'temperature',\s+x: \d+,\s+y: [\d.]+/)
+    await press('follow the latest values', /type: 'temperature',\s+ts: \d+/)
+    // Not asked again: what is stored is the reason.
+    await press('one temperature now', /\[debug:answer\][^]*type: 'temperature',\s+ts: \d+/)
+    await nodeRed.api(`inject/${flows.find(({ name }) => name === 'stop following')?.id}`, { method: 'POST' })
   })
 }
 
@@ -206,7 +212,7 @@ test('example flows have only nodes of this package and of the core, ids of thei
     'mqtt in', 'mqtt out', 'global-config'
   ]
   const ids = new Set<string>()
-  /** The dashboard and its looks are those of every page. */
+  /** The dashboard, its looks and its module are those of every page. */
   const dashboards = new Map<string, object>()
   for (const file of await readdir(join(packageDir, 'flows'))) {
     for (const { id, type, ...saved } of await exampleFlow(file.replace(/\.json$/, ''))) {
@@ -216,7 +222,7 @@ test('example flows have only nodes of this package and of the core, ids of thei
         assert.deepEqual({ id, ...saved }, { id: sharedDatabase, name: '', client: 'sqlite', filename: 'platziverse.sqlite' }, file)
         continue
       }
-      if (['ui-base', 'ui-theme'].includes(type)) {
+      if (['ui-base', 'ui-theme', 'global-config'].includes(type)) {
         assert.deepEqual(saved, dashboards.get(id) ?? saved, file)
         dashboards.set(id, saved)
         continue
