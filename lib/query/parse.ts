@@ -130,7 +130,7 @@ function time (input: QueryInput, name: Name, now: number): number | undefined {
   const value = given(input, name)
   if (value === undefined) return undefined
   const time = toTime(value.trim(), now)
-  if (time === undefined) throw invalid(name, 'is not a time: ms since 1970, ISO 8601, now, or such as -24h')
+  if (time === undefined) throw invalid(name, 'is not a time from 1970 on: ms, ISO 8601, now, or such as -24h')
   return time
 }
 

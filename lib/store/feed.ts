@@ -1,7 +1,12 @@
 import type { ReceivedMessage } from './writer/batch-writer.ts'
 
-/** Called with messages that were committed; must not throw. */
-export type FeedListener = (messages: ReadonlyArray<Pick<ReceivedMessage, 'message'>>) => void
+/** What must not throw. */
+export interface FeedListener {
+  /** Called with messages that were committed. */
+  stored (messages: ReadonlyArray<Pick<ReceivedMessage, 'message'>>): void
+  /** Called with the uuid of an agent that the database knows no longer. */
+  forgotten (uuid: string): void
+}
 
 /** Tells what this process has stored in a database, through whichever of its stores. */
 export class Feed {
@@ -16,8 +21,12 @@ export class Feed {
     return () => { this.#listeners.delete(listener) }
   }
 
-  tell (messages: Parameters<FeedListener>[0]): void {
-    for (const listener of this.#listeners) listener(messages)
+  tell (messages: Parameters<FeedListener['stored']>[0]): void {
+    for (const listener of this.#listeners) listener.stored(messages)
+  }
+
+  tellForgotten (uuid: string): void {
+    for (const listener of this.#listeners) listener.forgotten(uuid)
   }
 }
 

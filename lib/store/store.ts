@@ -201,7 +201,10 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
       if (this.state.state === 'waiting') throw this.state.error
       try {
         const isRemoved = await this.#enqueue(knex => this.#remove(knex, uuid), false)
-        if (isRemoved) this.emit('forgotten', uuid)
+        if (isRemoved) {
+          this.emit('forgotten', uuid)
+          this.feed.tellForgotten(uuid)
+        }
         return isRemoved
       } catch (error) {
         // Another process is writing.

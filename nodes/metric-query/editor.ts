@@ -76,6 +76,7 @@ registerNode<MetricQueryConfig>('metric-query', { defaults, upgrade }, {
     }
     complete($('#node-input-timezone'), timeZones)
     $('#node-input-query').on('change', showFields)
+    $('#node-input-follow').on('input change', function () { $('#metric-query-follow').toggle(String($(this).val()).trim() !== '') }).trigger('change')
     $('#node-input-result').on('change', function () { $('#metric-query-chart').toggle($(this).val() === 'chart') })
   },
   oneditsave () {

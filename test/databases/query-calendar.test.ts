@@ -91,6 +91,53 @@ onEachDatabase('days that begin at half past are exact as long as the metrics ar
   assert.deepEqual(madridInDays.payload, bucketsOf(['2026-03-27T00:00Z', '2026-03-28T00:00Z', '2026-03-29T00:00Z', '2026-03-30T00:00Z', '2026-03-31T00:00Z']))
 })
 
+/** Nights in which clocks did something odd, and the hours of the days around them; each begins with the day before. */
+const oddNights = [
+  { zone: 'Australia/Lord_Howe', from: '2026-10-02T13:30Z', days: [24, 23.5, 24] },
+  { zone: 'Australia/Lord_Howe', from: '2026-04-03T13:00Z', days: [24, 24.5, 24] },
+  { zone: 'Africa/Casablanca', from: '2026-02-13T23:00Z', days: [24, 25, 24] },
+  { zone: 'America/Sao_Paulo', from: '2018-11-03T03:00Z', days: [24, 23, 24] },
+  { zone: 'Pacific/Apia', from: '2011-12-28T10:00Z', days: [24, 24, 24] },
+  { zone: 'Asia/Pyongyang', from: '2018-05-03T15:30Z', days: [23.5, 24, 24] }
+]
+
+onEachDatabase('no metric is lost, or counted twice, where clocks do odd things', async (t, database) => {
+  const store = new Store(dialectOf(database.options), { instance: 'test' })
+  t.after(() => store.close())
+  const model = new QueryModel(store, database.query)
+  const retention = new Retention(store, { rawDays: 0, hourDays: 0, dayDays: 0, overrides: [] })
+  await Promise.all(oddNights.flatMap(({ from, days }, i) => {
+    const length = days.reduce((all, one) => all + one) * hour
+    return Array.from({ length: length / quarter }, (_, n) => model.report(`${i}`, Date.parse(from) + n * quarter, { n }))
+  }))
+  for (const pass of ['before a rollup', 'after']) {
+    for (const [i, { zone, from, days }] of oddNights.entries()) {
+      const range = { uuid: `${i}`, from: Date.parse(from), to: Date.parse(from) + days.reduce((all, one) => all + one) * hour, timezone: zone, aggregates: 'count,last' }
+      const { payload } = await answer(store, { ...range, bucket: 'day' })
+      let [start, count] = [Date.parse(from), 0]
+      const expected = days.map(hours => {
+        const bucket = { ts: start, count: hours * 4, last: count + hours * 4 - 1 }
+        start += hours * hour
+        count += hours * 4
+        return bucket
+      })
+      assert.deepEqual(payload, expected, `${zone}, ${pass}`)
+      // Whatever the buckets are, everything is in them.
+      for (const bucket of ['week', 'month', 'year']) {
+        const { payload } = await answer(store, { ...range, bucket })
+        assert.equal((payload as Array<{ count: number }>).reduce((all, { count }) => all + count, 0), count, `${zone}, ${bucket}, ${pass}`)
+      }
+    }
+    await retention.runOnce(Date.parse('2026-11-01T00:00Z'))
+  }
+  // More points than the range has seconds, or ms.
+  const [{ from }] = oddNights as [typeof oddNights[number]]
+  const few = await answer(store, { uuid: '0', from: Date.parse(from), to: Date.parse(from) + 10_000, points: 10_000, aggregates: 'count' })
+  assert.deepEqual([few.about.bucket, few.rows, (few.payload as Array<{ count: number }>)[0]?.count], [1_000, 10, 1])
+  const one = await answer(store, { uuid: '0', from: Date.parse(from), to: Date.parse(from) + 1, points: 2, aggregates: 'count' })
+  assert.deepEqual([one.about.bucket, one.payload], [1_000, [{ ts: Date.parse(from), count: 1 }]])
+})
+
 onEachDatabase('a year of days has more borders than one statement takes, and the first day may begin before 1970', async (t, database) => {
   const store = new Store(dialectOf(database.options), { instance: 'test' })
   t.after(() => store.close())

@@ -5,17 +5,17 @@ import { LiveQuestion, type Followed } from './live-question.ts'
 
 type Stored = ReadonlyArray<{ message: Message }>
 
-/** Tells what is stored. */
+/** Tells what is stored, and which agents are forgotten. */
 export interface Source {
   /** @returns call it to listen no longer */
-  listen (listener: (messages: Stored) => void): () => void
+  listen (listener: { stored (messages: Stored): void, forgotten (uuid: string): void }): () => void
 }
 
 /** Most live questions at once: each asks the database again and again. */
 const mostQuestions = 100
 
 /**
- * Questions that are asked again when something is stored that may change their answers. Without any of them nobody listens to what
+ * Questions that are asked again when something is stored, or an agent forgotten, that may change their answers. Without any of them nobody listens to what
  * is stored; with them a message costs one look-up by its agent.
  */
 export class LiveQuestions {
@@ -42,7 +42,10 @@ export class LiveQuestions {
     if (this.#questions.size >= mostQuestions) throw new PlatziverseError('QUERY_LIVE_TOO_MANY', `${mostQuestions} questions are followed already.`)
     const question: LiveQuestion = new LiveQuestion(followed, () => { if (this.#questions.get(key) === question) this.#wait(question) })
     this.#questions.set(key, question)
-    this.#stopListening ??= this.#source.listen(messages => { this.#stored(messages) })
+    this.#stopListening ??= this.#source.listen({
+      stored: messages => { this.#stored(messages) },
+      forgotten: uuid => { this.#forgotten(uuid) }
+    })
     try {
       await question.start()
     } catch (error) {
@@ -74,8 +77,16 @@ export class LiveQuestions {
     }
   }
 
+  /** Whatever such a question is about, the agent may be in its answer. */
+  #forgotten (uuid: string): void {
+    for (const question of [...this.#ofAny, ...this.#ofAgent.get(uuid) ?? []]) this.#wake(question)
+  }
+
   #tell (question: LiveQuestion, message: Message): void {
-    if (!interests(question.followed.interest, message)) return
+    if (interests(question.followed.interest, message)) this.#wake(question)
+  }
+
+  #wake (question: LiveQuestion): void {
     this.#stopWaiting(question)
     question.tell()
   }

@@ -36,6 +36,8 @@ test('a query that makes no sense is refused, and the property named', () => {
     [{ query: 'agent' }, /"uuid" is missing/], [{ query: 'agent', uuid: ['a'] }, /"uuid"/], [{ query: 'agent', uuid: 'a'.repeat(256) }, /"uuid"/], [{ query: 'agent', uuid: 'a\0' }, /"uuid"/],
     [{ query: 'agentsOf' }, /"username"/], [{ query: 'series', uuid: 'a' }, /"type"/],
     [{ query: 'series', uuid: 'a', type: 'cpu', from: 'yesterday' }, /"from" is not a time/], [{ query: 'series', uuid: 'a', type: 'cpu', from: 5, to: 5 }, /"from" is not before/],
+    ...['1969-12-31T23:59Z', -1, '-1', '0000-01-01', '+275760-09-13'].map((from): [QueryInput, RegExp] => [{ ...bucketed, from }, /"from" is not a time from 1970 on/]),
+    [{ ...bucketed, from: 0, to: 0 }, /"from" is not before/], [{ ...bucketed, from: 'now', to: 'now', points: 5 }, /"from" is not before/], [{ ...bucketed, from: '-9999w', to: '1970-01-01' }, /"from" is not before/],
     [{ query: 'series', uuid: 'a', type: 'cpu', limit: 0 }, /"limit"/], [{ query: 'series', uuid: 'a', type: 'cpu', limit: '1.5' }, /"limit"/], [{ query: 'series', uuid: 'a', type: 'cpu', limit: '0x10' }, /"limit"/], [{ query: 'series', uuid: 'a', type: 'cpu', order: 'desc; --' }, /"order"/],
     [{ ...bucketed, from: '' }, /"from" is missing/], [{ ...bucketed, from: '+1h' }, /"from" is not before/], [{ ...bucketed, bucket: '' }, /"bucket"/], [{ ...bucketed, bucket: '0h' }, /"bucket"/],
     [{ query: 'latest', uuid: [] }, /"uuid" is an empty list/], [{ query: 'latest', uuid: ['a', ''] }, /"uuid" is missing/], [{ query: 'latest', uuid: [['a']] }, /"uuid"/], [{ query: 'types', uuid: ['a', 'b'] }, /"uuid"/],

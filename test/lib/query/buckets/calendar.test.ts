@@ -20,6 +20,12 @@ test('a day whose midnight was skipped begins with its first moment, and one tha
   assert.deepEqual(startsOf('2025-11-01T12:00Z', '2025-11-02T12:00Z', 'day', 'America/Havana'), ['2025-11-01T04:00', '2025-11-02T04:00', '2025-11-03T05:00'])
 })
 
+test('days, weeks and months have no gap and no end of their own in Morocco, which changes its clocks around Ramadan', () => {
+  assert.deepEqual(startsOf('2026-02-14T12:00Z', '2026-02-15T12:00Z', 'day', 'Africa/Casablanca'), ['2026-02-13T23:00', '2026-02-14T23:00', '2026-02-16T00:00'])
+  assert.deepEqual(startsOf('2026-03-21T12:00Z', '2026-03-22T12:00Z', 'day', 'Africa/Casablanca'), ['2026-03-21T00:00', '2026-03-22T00:00', '2026-03-22T23:00'])
+  assert.deepEqual(startsOf('2026-02-09T12:00Z', '2026-03-23T00:00Z', 'month', 'Africa/Casablanca'), ['2026-01-31T23:00', '2026-03-01T00:00', '2026-03-31T23:00'])
+})
+
 test('a day that was skipped as a whole is not there', () => {
   // Samoa went over the date line and had no 30 December 2011.
   assert.deepEqual(startsOf('2011-12-29T12:00Z', '2011-12-31T12:00Z', 'day', 'Pacific/Apia'), ['2011-12-29T10:00', '2011-12-30T10:00', '2011-12-31T10:00', '2012-01-01T10:00'])

@@ -51,6 +51,17 @@ test('a question is asked at once, and again when what it is about is stored, an
   assert.deepEqual(['one', 'several'].map(times), [2, 3])
 })
 
+test('an agent that is forgotten is a reason to ask again where it may be in the answer', async t => {
+  const { feed, start, times, count } = follow(t)
+  await start('agents', { query: 'agents' })
+  await start('all', { query: 'typeBuckets', type: 'cpu' })
+  await start('one', { query: 'series', uuid: ['a', 'b'], type: 'cpu' })
+  await start('other', { query: 'latest', uuid: 'c' })
+  feed.tellForgotten('b')
+  await Promise.all(['agents', 'all', 'one'].map(key => count(key, 2)))
+  assert.equal(times('other'), 1)
+})
+
 test('whatever is stored, a question is asked no more often than it may be, and not while it is being asked', async t => {
   const { feed, start, asked, count } = follow(t)
   let atOnce = 0
