@@ -49,6 +49,8 @@ const leastFilters = 1_000
 const slash = 0x2f
 const plus = 0x2b
 const hash = 0x23
+/** `]` and `}`. */
+const jsonEnds: readonly number[] = [0x5d, 0x7d]
 const names = { 4: 'MQTT', 6: 'MQIsdp' } as const
 const sharePrefix = '$share/'
 /** A CONNECT has 12 bytes and at most five fields of 65,535 bytes, each with its length. */
@@ -192,6 +194,7 @@ export class PacketGuard {
   #first (byte: number): Violation | undefined {
     const type = byte >> 4
     const flags = byte & 0x0f
+    const former = this.#type
     this.#type = type
     this.#flags = flags
     this.#left = 0
@@ -210,7 +213,8 @@ export class PacketGuard {
     }
     if (!fromClient(type)) return violations.packetType
     const required = type === PUBREL || type === SUBSCRIBE || type === UNSUBSCRIBE ? 2 : 0
-    return flags === required ? undefined : violations.headerFlags
+    if (flags === required) return undefined
+    return former === PUBLISH && jsonEnds.includes(byte) ? violations.overhang : violations.headerFlags
   }
 
   /** The fixed header is complete. */

@@ -24,6 +24,8 @@ export const violations = {
   packetType: { code: 'packet-type', reason: 'a packet that no client sends' },
   /** Also MQTT-3.6.1-1, MQTT-3.8.1-1 and MQTT-3.10.1-1. */
   headerFlags: { code: 'header-flags', clause: 'MQTT-2.2.2-2', reason: 'reserved flags in a fixed header' },
+  /** Of programs that take the number of characters for the number of bytes, and send `°` for the first time. */
+  overhang: { code: 'header-flags', clause: 'MQTT-2.2.2-2', reason: 'JSON that goes on behind its PUBLISH, whose length has to count bytes rather than characters' },
   publishQos: { code: 'qos', clause: 'MQTT-3.3.1-4', reason: 'a PUBLISH of QoS 3' },
   publishDup: { code: 'dup', clause: 'MQTT-3.3.1-2', reason: 'a PUBLISH of QoS 0 with DUP' },
   packetId: { code: 'packet-id', clause: 'MQTT-2.3.1-1', reason: 'packet id 0' },

@@ -2,11 +2,13 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { connect, createServer, type AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
+import { generate, parser, type Packet } from 'mqtt-packet'
 import type { ListenerState } from '../../../../lib/broker/broker.ts'
 import { attachBroker, closeAllBrokers, closeOrphanBrokers, detachBroker, findBroker, flowsStarting, flowsStopped } from '../../../../lib/registry/registry.ts'
 import { brokerOptions, openBroker, removeBroker, type TestOptions } from '../../../helpers/broker.ts'
 import { once, until, waitFor } from '../../../helpers/events.ts'
+import { publishPacket, rawSocket } from '../../../helpers/raw-client.ts'
 
 const loopback = brokerOptions()
 
@@ -219,3 +221,66 @@ test('this process hears what is published, also by a broker that was made anew,
   await broker.place.publish({ topic: 'a/b', payload: 'four', qos: 1, retain: false })
   assert.deepEqual(heard, ['a/b one c1 -', 'a/b two - a bridge', 'a/b three - -'])
 })
+
+/** A device that says CONNECT and then what it is told to, with what the broker answers. */
+async function device (t: TestContext, port: number, connect: object = {}) {
+  const socket = await rawSocket(t, port)
+  const answers: Packet[] = []
+  const parsing = parser().on('packet', packet => { answers.push(packet) })
+  socket.on('data', bytes => { parsing.parse(bytes) })
+  socket.write(generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: 'device', keepalive: 0, clean: true, ...connect } as Packet))
+  await until(() => answers.length, count => count > 0)
+  return { socket, answers }
+}
+
+// https://github.com/eclipse-paho/paho.mqtt.c/issues/775 and https://github.com/Yakifo/amqtt/issues/154: Mosquitto and others refused such clients.
+test('a last will without a payload is published as one', async t => {
+  const broker = await openBroker(t)
+  const wills: string[] = []
+  broker.place.subscribe('lwt', ({ topic, payload }) => { wills.push(`${topic} ${payload.length}`) })
+  const { socket, answers } = await device(t, broker.port, { will: { topic: 'lwt', payload: Buffer.alloc(0), qos: 1, retain: true } })
+  assert.deepEqual(answers.map(answer => answer.cmd === 'connack' && answer.returnCode), [0])
+  socket.destroy()
+  assert.deepEqual(await until(() => wills, wills => wills.length > 0), ['lwt 0'])
+})
+
+// https://github.com/256dpi/arduino-mqtt/issues/90 and https://github.com/espressif/esp-mqtt/pull/183: half of a login.
+test('where nobody has to log in, half of a login is no reason to refuse a device', async t => {
+  const broker = await openBroker(t)
+  for (const login of [{ username: 'ana' }, { username: 'ana', password: Buffer.alloc(0) }, { username: '', password: Buffer.from('secret') }]) {
+    const { answers } = await device(t, broker.port, login)
+    assert.deepEqual(answers.map(answer => answer.cmd === 'connack' && answer.returnCode), [0])
+  }
+})
+
+for (const clean of [true, false]) {
+  // https://github.com/ioBroker/ioBroker.mqtt/pull/586: a device repeated its PUBREC until it got a PUBREL, and nothing else went on.
+  test(`acknowledgements of messages that the broker knows no more are answered, ${clean ? 'without' : 'with'} a session`, async t => {
+    const broker = await openBroker(t)
+    const { socket, answers } = await device(t, broker.port, { clean })
+    for (const [i, cmd] of (['pubrec', 'pubrel', 'puback', 'pubcomp'] as const).entries()) socket.write(generate({ cmd, messageId: i + 1 } as Packet))
+    socket.write(generate({ cmd: 'pingreq' }))
+    await until(() => answers, answers => answers.length === 4)
+    assert.deepEqual(answers.map(({ cmd, messageId }) => `${cmd} ${messageId ?? ''}`).sort(), ['connack ', 'pingresp ', 'pubcomp 2', 'pubrel 1'])
+  })
+}
+
+const overhanging = publishPacket('agent/message', '{"agent":{"uuid":"a"},"metrics":[{"type":"°C","value":1}]}', 0)
+overhanging.writeUInt8(overhanging.readUInt8(1) - 1, 1)
+const unnumbered = publishPacket('agent/message', '{}', 1, 1)
+unnumbered.writeUInt16BE(0, 2 + 2 + 'agent/message'.length)
+for (const [what, packet, reason] of [
+  // https://github.com/peterhinch/micropython-mqtt/issues/115, issues/157 and issues/66: the first `°` had a device reconnect for ever.
+  ['counts characters for bytes', overhanging, 'JSON that goes on behind its PUBLISH, whose length has to count bytes rather than characters'],
+  // https://github.com/eclipse-mosquitto/mosquitto/issues/2681: an inverter numbers from 0, and its owner looked for days.
+  ['numbers its messages from 0', unnumbered, 'packet id 0']
+] as const) {
+  test(`a device that ${what} is told why its connection ends`, async t => {
+    const broker = await openBroker(t)
+    const { socket } = await device(t, broker.port)
+    socket.write(packet)
+    await once(socket, 'close')
+    const gone = await until(() => broker.events.find(({ event }) => event === 'disconnected'), event => event !== undefined)
+    assert.equal(gone?.event === 'disconnected' && gone.reason, reason)
+  })
+}
