@@ -1,6 +1,7 @@
 // What `npm start` and `npm run dev` share: a Node-RED in a user directory of its own, with this package, FlowFuse Dashboard, and the flows
 // "Monitor agents", "Live dashboard" and "Sensors and commands".
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
@@ -15,15 +16,17 @@ const flowFile = join(home, 'flows.json')
 const brokerId = '00c5546d19359103'
 const usualPort = '8083'
 // The editor has no password until somebody sets one, so it listens on this machine only.
-const settings = `// Node-RED's settings: https://nodered.org/docs/user-guide/runtime/configuration
+const settings = () => `// Node-RED's settings: https://nodered.org/docs/user-guide/runtime/configuration
 module.exports = {
   uiHost: '127.0.0.1',
   uiPort: process.env.PORT || 1880,
   flowFile: 'flows.json',
+  // Of this user directory: what its credentials, such as passwords, are encrypted with.
+  credentialSecret: '${randomBytes(16).toString('hex')}',
   lang: process.env.PLATZIVERSE_LANG,
   // Without the dialogs that would cover the flow at the first start: the tour, and the question about update checks.
   telemetry: { enabled: false, updateNotification: false },
-  editorTheme: { tours: false }
+  editorTheme: { tours: false, projects: { enabled: false } }
 }
 `
 const settingsUntil010 = `// Node-RED's settings: https://nodered.org/docs/user-guide/runtime/configuration
@@ -44,7 +47,7 @@ export function makeHome () {
   link('@flowfuse/node-red-dashboard', join(root, 'node_modules', '@flowfuse', 'node-red-dashboard'))
   const manifest = { name: 'platziverse-home', private: true, dependencies: { '@platziverse/node-red-platziverse': '*', '@flowfuse/node-red-dashboard': '*' } }
   writeOnce('package.json', JSON.stringify(manifest, null, 2) + '\n')
-  writeOnce('settings.js', settings, [settingsUntil010])
+  writeOnce('settings.js', settings(), [settingsUntil010])
   const flows = ['Monitor agents', 'Live dashboard', 'Sensors and commands'].flatMap(name => JSON.parse(readFileSync(join(root, 'flows', `${name}.json`), 'utf8')))
   // They share the pages of one dashboard.
   const flow = [...new Map(flows.map(node => [node.id, node])).values()]

@@ -47,7 +47,7 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
   function attempt (): void {
     try {
       const url = typeof settings.url === 'function' ? settings.url() : settings.url
-      if (url === undefined) throw new Error('there is no address yet')
+      if (url === undefined) throw new Error('its broker does not listen yet')
       const { url: address, ...login } = readMqttAddress(url)
       follow(mqtt.connect(address, {
         // One id per agent, so that a broker drops the earlier, half-open connection now instead of sending its will later.

@@ -2,11 +2,13 @@ import type { NodeStatus } from 'node-red'
 import type { Intake } from '../../lib/intake/intake.ts'
 import { findBroker } from '../../lib/registry/registry.ts'
 import type { RED } from '../shared/red.ts'
-import { good, joined, pending } from '../shared/status.ts'
+import { bad, good, joined, pending, problemText } from '../shared/status.ts'
 
 /** The status of the node, by what its intake counts. */
 export function statusOf (RED: RED, broker: string, intake: Intake): NodeStatus {
-  if (findBroker(broker).listener.state !== 'listening') return pending(RED._('agent-in.status.waiting'))
+  const { state } = findBroker(broker).listener
+  if (state === 'closed') return bad(problemText(RED, 'BROKER_MISSING'))
+  if (state !== 'listening') return pending(RED._('agent-in.status.waiting'))
   const { agents, unsettled, waiting, rejected, rejectedMetrics, timesConverted, timesReplaced } = intake.statistics()
   // Of what is unusual, what matters most.
   const aside = ([['rejected', rejected + rejectedMetrics], ['converted', timesConverted], ['replaced', timesReplaced]] as const)

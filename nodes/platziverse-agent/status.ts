@@ -16,7 +16,7 @@ export function statusOf (RED: RED, agent: Agent, problem?: PlatziverseError): N
     dropped > 0 && text('dropped', { dropped })
   ]
   const { commandedInterval: interval } = agent
-  if (agent.connected) return good(joined(text('connected', { sent }), interval !== undefined && text('commanded', { seconds: interval / 1000 }), ...asides))
+  if (agent.connected) return good(joined(text('connected', { count: sent }), interval !== undefined && text('commanded', { seconds: interval / 1000 }), ...asides))
   if (problem !== undefined) return bad(joined(problemText(RED, problem.code), ...asides))
   return pending(joined(text('connecting'), ...asides))
 }

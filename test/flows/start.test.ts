@@ -65,6 +65,7 @@ test('npm start announces the ports that it was given; they are in the flow, its
   await Promise.race([until(output, text => text.includes('Ctrl+C'), 60_000), ended])
   assert.match(output(), new RegExp(`Editor +http://127.0.0.1:${port}/\\s+Panel +http://127.0.0.1:${port}/dashboard\\s+Broker +mqtt://127.0.0.1:${mqttPort}\\s+Escuchar +\\S.*-p ${mqttPort} `))
   assert.match(output(), /Arrancando Node-RED…[^]*Flujos iniciados/)
+  assert.doesNotMatch(output(), /system-generated key/, 'Node-RED would warn at length')
   const flow = await flowOf(home)
   assert.equal(flow.find(({ type }) => type === 'platziverse-broker')?.['port'], mqttPort)
   assert.equal(Number(flow.find(({ type }) => type === 'mqtt-broker')?.['port']), mqttPort, 'the page Commands reaches the broker')

@@ -132,6 +132,11 @@ test('nodes without a broker or a database say so, and their messages end as err
   assert.deepEqual(caught.map(({ error }) => (error as { message: string }).message.split(':')[0]).sort(), ['BROKER_MISSING', 'DATABASE_MISSING'])
 })
 
+test('nodes whose broker was deleted say so', async t => {
+  const { flow } = await mainFlow(t, { in: { broker: 'nowhere' }, out: { broker: 'nowhere' } })
+  await until(() => [flow.status('in')?.text, flow.status('out')?.text], ([intake, out]) => intake === 'BROKER_MISSING' && out === 'BROKER_MISSING')
+})
+
 test('agent-out refuses a topic with a wildcard, and a broker that is not there', async t => {
   const { flow } = await mainFlow(t, { out: { retain: true } })
   await flow.url('broker')

@@ -27,8 +27,8 @@ export const translatedHelp: Partial<Record<ErrorCode, Record<Other, string>>> =
     pt: 'O mais provável é que outro agente use o mesmo uuid: dê a cada um o seu próprio uuid ou uuidFile. O agente continua tentando, cada vez com menos frequência.'
   },
   AGENT_UNREACHABLE: {
-    es: 'El broker no aceptó la conexión: revisar la dirección, el puerto y las credenciales. El agente lo sigue intentando.',
-    pt: 'O broker não aceitou a conexão: verifique o endereço, a porta e as credenciais. O agente continua tentando.'
+    es: 'Revisar que el broker esté en marcha, su dirección y su puerto, y las credenciales. El agente lo sigue intentando.',
+    pt: 'Verifique se o broker está em execução, o endereço e a porta, e as credenciais. O agente continua tentando.'
   },
   COMMAND_INTERVAL_INVALID: {
     es: 'Enviar el intervalo en ms. Lo que estaba en vigor sigue en vigor.',
