@@ -31,7 +31,11 @@ const wrongOptions = ['AGENT_OPTION_INVALID', 'TERMINAL_OPTION_INVALID']
 
 // A reader such as `head` may close the pipe early: nobody is left to print for.
 for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => { process.exit(error.code === 'EPIPE' ? 0 : 1) })
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    if (stream === process.stdout) process.stderr.write(`${error.message}\n`)
+    process.exit(1)
+  })
 }
 
 const given = process.argv.slice(2)

@@ -40,11 +40,13 @@ const least: Size = { columns: 44, rows: 6 }
 
 type Paint = (style: keyof typeof styles, text: string) => string
 const styles = { bold: '1', dim: '2', green: '32', red: '31', inverse: '7', cyan: '36' } as const
+const colourful: ReadonlySet<string> = new Set(['green', 'red', 'cyan'])
 
 /** The lines of a screen, exactly `size.rows`; `place` is moved to where there is something to see. */
 export function frame (board: Board, place: Place, size: Size, around: Around): string[] {
   const { texts, colours } = around
-  const paint: Paint = (style, text) => colours ? `\x1b[${styles[style]}m${text}\x1b[0m` : text
+  // Without colours the chosen agent is still to be seen.
+  const paint: Paint = (style, text) => colours || !colourful.has(style) ? `\x1b[${styles[style]}m${text}\x1b[0m` : text
   if (size.columns < least.columns || size.rows < least.rows) return filled([cutTo(texts.tooSmall, size.columns)], size.rows)
   const room = size.rows - 3
   const { agents } = board

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import type { IPublishPacket, MqttClient } from 'mqtt'
 import { PlatziverseError } from '../errors.ts'
 import { parseSubscription } from '../mqtt/topic-filters.ts'
@@ -109,7 +110,7 @@ function listen (client: MqttClient, filters: string[], qos: QoS, language: Lang
 function printer (to: 'json' | 'terminal' | 'pipe', verbose: boolean): Print {
   const out = process.stdout
   switch (to) {
-    case 'json': return (topic, payload, { qos, retain }) => { out.write(`${plainJson({ topic, payload: payload.toString(), qos, retain })}\n`) }
+    case 'json': return (topic, payload, { qos, retain }) => { out.write(`${plainJson({ topic, ...isUtf8(payload) ? { payload: payload.toString() } : { base64: payload.toString('base64') }, qos, retain })}\n`) }
     case 'terminal': return (topic, payload) => { out.write(`${verbose ? `${plain(topic)} ` : ''}${plain(payload.toString(), mostShown)}\n`) }
     case 'pipe': return (topic, payload) => { out.write(Buffer.concat([Buffer.from(verbose ? `${topic} ` : ''), payload, Buffer.from('\n')])) }
   }

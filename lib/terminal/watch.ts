@@ -104,7 +104,8 @@ function lineByLine ({ address, language, json }: WatchOptions): Promise<void> {
   return new Promise(resolve => {
     const end = (): void => {
       process.off('SIGINT', end).off('SIGTERM', end)
-      client.end(true, () => { resolve() })
+      // Its end is not worth a line.
+      client.removeAllListeners('close').end(true, () => { resolve() })
     }
     process.on('SIGINT', end).on('SIGTERM', end)
   })

@@ -48,7 +48,7 @@ Usage: platziverse-agent sub -t <topic> [-t <topic> …] [options]
   -t, --topic <filter>     what to subscribe to, such as agent/# or config_change/+/state
   -q, --qos <0|1|2>        default 0
   -v, --verbose            the topic before the message
-  --json                   each message as a line of JSON: topic, payload, qos, retain
+  --json                   each message as a line of JSON: topic, payload (base64 where it is no text), qos, retain
   -C, --count <number>     exit after so many messages
   -W, --timeout <seconds>  exit after that time: with 27 where --count is not reached by then
 

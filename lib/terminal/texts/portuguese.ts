@@ -49,7 +49,7 @@ Uso: platziverse-agent sub -t <tópico> [-t <tópico> …] [opções]
   -t, --topic <filtro>     o que assinar, por exemplo agent/# ou config_change/+/state
   -q, --qos <0|1|2>        padrão: 0
   -v, --verbose            o tópico antes da mensagem
-  --json                   cada mensagem como uma linha de JSON: topic, payload, qos, retain
+  --json                   cada mensagem como uma linha de JSON: topic, payload (base64 se não é texto), qos, retain
   -C, --count <número>     terminar depois de tantas mensagens
   -W, --timeout <segundos> terminar depois desse tempo: com 27 se até lá não se chegou a --count
 

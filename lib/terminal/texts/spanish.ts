@@ -49,7 +49,7 @@ Uso: platziverse-agent sub -t <tema> [-t <tema> …] [opciones]
   -t, --topic <filtro>     a qué suscribirse, por ejemplo agent/# o config_change/+/state
   -q, --qos <0|1|2>        por defecto 0
   -v, --verbose            el tema delante del mensaje
-  --json                   cada mensaje como una línea de JSON: topic, payload, qos, retain
+  --json                   cada mensaje como una línea de JSON: topic, payload (base64 si no es texto), qos, retain
   -C, --count <número>     terminar después de tantos mensajes
   -W, --timeout <segundos> terminar después de ese tiempo: con 27 si para entonces no se llegó a --count
 

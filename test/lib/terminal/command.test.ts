@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { test, type TestContext } from 'node:test'
+import { buffer } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { connectAsync } from 'mqtt'
 import { hashPassword } from '../../../lib/broker/access/passwords.ts'
@@ -224,9 +225,10 @@ test('--watch into a pipe is a line for each message, and no character that a te
   assert.match(await json.line(/"load"/), /^\{"topic":"agent\/message","payload":\{"agent":\{"uuid":"u1","name":"Roof \\u001b\[2J",.+"type":"door\\u009b31m"/)
   await agent.disconnect()
   await watching.line(/ u1 disconnected$/)
-  for (const { child, ended, out } of [watching, json]) {
+  for (const { child, ended, out, err } of [watching, json]) {
     child.kill('SIGTERM')
     assert.equal(await ended, 0)
+    assert.deepEqual(err, [])
     assert.doesNotMatch(out.join(''), /\p{Cc}/u)
   }
 })
@@ -280,6 +282,26 @@ test('pub and sub do as those of Mosquitto', async t => {
   const json = await run(t, ['sub', '--url', broker.url, '-t', 'a/kept', '-C', '1', '--json'])
   assert.equal(await json.ended, 0)
   assert.deepEqual(json.out, ['{"topic":"a/kept","payload":"three\\nlines","qos":0,"retain":true}'])
+})
+
+test('a pipe gets the bytes of a thousand topics as they are, JSON has those that are no text in base64, and nothing is said to a reader that is gone', async t => {
+  const broker = await openBroker(t)
+  const client = await broker.client()
+  const payloads = Array.from({ length: 1000 }, (_, i) => Buffer.from([0, 255, i & 255]))
+  for (const [i, payload] of payloads.entries()) await client.publishAsync(`many/t${i}`, payload, { qos: 1, retain: true })
+  const every = ['sub', '--url', broker.url, '-t', 'many/#']
+  const [raw, json] = [await run(t, [...every, '-C', '1000']), await run(t, [...every, '-C', '1000', '--json'])]
+  const bytes = buffer(raw.child.stdout)
+  assert.equal(await raw.ended, 0)
+  const same = (parts: Buffer[]): string => Buffer.concat(parts).toString('hex')
+  assert.equal((await bytes).toString('hex'), same(payloads.flatMap(payload => [payload, Buffer.from('\n')])))
+  assert.equal(await json.ended, 0)
+  assert.equal(same(json.out.map(line => Buffer.from(JSON.parse(line).base64, 'base64'))), same(payloads))
+
+  const headless = await run(t, every)
+  headless.child.stdout.destroy()
+  assert.equal(await headless.ended, 0)
+  assert.deepEqual(headless.err, [])
 })
 
 test('pub reads standard input, as one message or line by line', async t => {

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Board, boardLimits } from '../../../lib/terminal/board.ts'
-import { frame, type Around, type Place } from '../../../lib/terminal/frame.ts'
+import { frame as styledFrame, type Around, type Place } from '../../../lib/terminal/frame.ts'
 import { showSpan, showValue } from '../../../lib/terminal/numbers.ts'
 import { widthOf } from '../../../lib/terminal/plain.ts'
 import { sparkline } from '../../../lib/terminal/sparkline.ts'
@@ -12,6 +12,8 @@ import { languages, textsIn, type Language } from '../../../lib/terminal/texts/t
 const around = (language: Language = 'en', more: Partial<Around> = {}): Around => ({
   address: 'mqtt://127.0.0.1:8083', link: 'connected', isLinked: true, rate: 12, now: 60_000, texts: textsIn(language), language, colours: false, ...more
 })
+/** As it is read: without its styles. */
+const frame = (...given: Parameters<typeof styledFrame>): string[] => styledFrame(...given).map(line => line.replace(/\x1b\[\d+m/g, ''))
 const atTop = (): Place => ({ chosen: 0, top: 0, opened: undefined, line: 0 })
 
 function boardWith (agents: number, metrics: number): Board {
@@ -38,6 +40,14 @@ test('agents stand by name, with their metrics, and how long ago they spoke', ()
     '', '',
     '↑↓ choose · Enter all metrics · q quit'
   ])
+})
+
+test('without colours the chosen agent is still told from the others', () => {
+  const place = { ...atTop(), chosen: 1 }
+  const lines = (colours: boolean): string[] => styledFrame(boardWith(2, 1), place, { columns: 80, rows: 10 }, around('en', { colours }))
+  assert.match(lines(false).find(line => line.includes('agent 00001')) ?? '', /^● \x1b\[7magent 00001\x1b\[0m/)
+  assert.doesNotMatch(lines(false).join(''), /\x1b\[3\dm/)
+  assert.match(lines(true).join(''), /\x1b\[32m●/)
 })
 
 test('where there is no room for all of the first line, the address goes first, and the counts then', () => {

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { makeAgent, startBroker } from '../../helpers/agent-broker.ts'
 import { openBroker } from '../../helpers/broker.ts'
 import { until } from '../../helpers/events.ts'
+import { temporaryFolder } from '../../helpers/folder.ts'
 
 const command = fileURLToPath(new URL('../../../lib/terminal/command.ts', import.meta.url))
 
@@ -19,9 +22,11 @@ function whyNoTerminal (): string | false {
 
 const skip = whyNoTerminal()
 
-/** The command on a terminal of that size. */
-function onTerminal (t: TestContext, args: string[], { columns = 100, rows = 24 } = {}) {
-  const line = `stty cols ${columns} rows ${rows}; exec '${process.execPath}' '${command}' ${args.map(arg => `'${arg}'`).join(' ')}`
+/** The command on a terminal of that size, which becomes another one once there is a file `when`. */
+function onTerminal (t: TestContext, args: string[], { columns = 100, rows = 24, later = { when: '', size: '' } } = {}) {
+  // A shell gives what runs beside it no terminal to read from.
+  const resize = later.when === '' ? '' : `(until [ -e '${later.when}' ]; do sleep 0.1; done; stty -F /dev/tty ${later.size}) & `
+  const line = `stty cols ${columns} rows ${rows}; ${resize}exec '${process.execPath}' '${command}' ${args.map(arg => `'${arg}'`).join(' ')}`
   const child = spawn('script', ['-qfec', line, '/dev/null'], { env: { ...process.env, LC_ALL: 'C', TERM: 'xterm' } })
   t.after(() => { child.kill('SIGKILL') })
   let written = ''
@@ -80,10 +85,13 @@ test('--watch shows at once the agents whose state agent-out retained', { skip }
   assert.equal(await watching.ended, 0)
 })
 
-test('a window that is too small says so', { skip }, async t => {
+test('a window that is too small says so, and shows the agents once it is large enough', { skip }, async t => {
   const broker = await startBroker(t)
-  const watching = onTerminal(t, ['--watch', '--url', broker.url], { columns: 20, rows: 4 })
+  const when = join(await temporaryFolder(t), 'when')
+  const watching = onTerminal(t, ['--watch', '--url', broker.url], { columns: 20, rows: 4, later: { when, size: 'cols 300 rows 20' } })
   await watching.shows(/Window too small\./)
+  await writeFile(when, '')
+  await watching.shows(/Nobody has reported yet/)
   watching.press('\x03')
   assert.equal(await watching.ended, 0)
 })
