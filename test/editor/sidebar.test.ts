@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import type { Browser, Locator, Page } from 'playwright-core'
 import { openBrowser, openEditor, type EditorOptions } from '../helpers/browser.ts'
+import { bringContrast, type WithContrast } from '../helpers/contrast.ts'
 import { once, until } from '../helpers/events.ts'
 import { runningNodeRed, shoot, skipWithoutEditor } from '../helpers/forms.ts'
 import { besides, exampleFlow } from '../helpers/main-flow.ts'
@@ -306,18 +307,10 @@ async function middleOf (locator: Locator): Promise<{ x: number, y: number }> {
 }
 
 /** Texts that the catalogue lacks, buttons without a name, and text that its background swallows (WCAG: 4.5). */
-function flawsOf (page: Page): Promise<string[]> {
-  return page.evaluate(() => {
-    const rgb = (color: string) => (color.match(/[\d.]+/g) ?? []).map(Number)
-    const luminance = (color: string) => {
-      const [r = 0, g = 0, b = 0] = rgb(color).map(part => part / 255).map(part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
-      return 0.2126 * r + 0.7152 * g + 0.0722 * b
-    }
-    const backgroundOf = (element: Element | null): string => {
-      if (element === null) return 'rgb(255, 255, 255)'
-      const { backgroundColor } = getComputedStyle(element)
-      return rgb(backgroundColor)[3] === 0 ? backgroundOf(element.parentElement) : backgroundColor
-    }
+async function flawsOf (page: Page): Promise<string[]> {
+  await bringContrast(page)
+  return await page.evaluate(() => {
+    const { contrastOf } = globalThis as unknown as WithContrast
     const flaws: string[] = []
     for (const element of document.querySelectorAll<HTMLElement>('.platziverse-side *')) {
       const own = [...element.childNodes].filter(({ nodeType }) => nodeType === Node.TEXT_NODE).map(({ textContent }) => textContent ?? '').join('')
@@ -327,8 +320,7 @@ function flawsOf (page: Page): Promise<string[]> {
       if (element.matches('button') && element.innerText.trim() === '' && element.ariaLabel === null) flaws.push(`${name} has no name`)
       if (element.getBoundingClientRect().right > window.innerWidth + 1) flaws.push(`${name} sticks out`)
       if (own.trim() === '' && !element.matches('i')) continue
-      const [light = 0, dark = 0] = [luminance(getComputedStyle(element).color), luminance(backgroundOf(element))].sort((a, b) => b - a)
-      const contrast = (light + 0.05) / (dark + 0.05)
+      const contrast = contrastOf(element)
       // What is no text needs less.
       if (contrast < (element.matches('i') ? 3 : 4.5)) flaws.push(`${name} has a contrast of ${contrast.toFixed(1)}`)
     }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { after, before } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import { openBrowser, openEditor, skipWithoutChromium, type Editor, type EditorOptions } from './browser.ts'
+import { bringContrast, type WithContrast } from './contrast.ts'
 import { skipWithoutNodeRed, startNodeRed, type NodeRed, type NodeRedVersion } from './node-red.ts'
 
 // What the tests of forms share.
@@ -93,18 +94,10 @@ export async function openTab (page: Page, id: string): Promise<void> {
  * What is not right to the eye in the open form: texts that the catalogue lacks, what sticks out, wraps or is cut off,
  * and text that its background swallows (WCAG: 4.5).
  */
-export function flawsOf (page: Page): Promise<string[]> {
-  return page.evaluate(() => {
-    const rgb = (color: string) => (color.match(/[\d.]+/g) ?? []).map(Number)
-    const luminance = (color: string) => {
-      const [r = 0, g = 0, b = 0] = rgb(color).map(part => part / 255).map(part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
-      return 0.2126 * r + 0.7152 * g + 0.0722 * b
-    }
-    const backgroundOf = (element: Element | null): string => {
-      if (element === null) return 'rgb(255, 255, 255)'
-      const { backgroundColor } = getComputedStyle(element)
-      return rgb(backgroundColor)[3] === 0 ? backgroundOf(element.parentElement) : backgroundColor
-    }
+export async function flawsOf (page: Page): Promise<string[]> {
+  await bringContrast(page)
+  return await page.evaluate(() => {
+    const { contrastOf } = globalThis as unknown as WithContrast
     const form = document.querySelector('#node-config-dialog-edit-form') ?? document.querySelector('#dialog-form')
     if (form === null) return ['no form is open']
     const flaws: string[] = []
@@ -125,8 +118,7 @@ export function flawsOf (page: Page): Promise<string[]> {
       if (isBox && element.scrollWidth > element.clientWidth + 1) flaws.push(`${name} is cut off`)
       // A button that was just pressed is in Node-RED's colours for what is under the mouse.
       if (!element.matches('label, input, select, .form-tips, span[data-i18n]') || element.matches('button:hover *')) continue
-      const [light = 0, dark = 0] = [luminance(getComputedStyle(element).color), luminance(backgroundOf(element))].sort((a, b) => b - a)
-      const contrast = (light + 0.05) / (dark + 0.05)
+      const contrast = contrastOf(element)
       if (contrast < 4.5) flaws.push(`${name} has a contrast of ${contrast.toFixed(1)}`)
     }
     return flaws
