@@ -127,7 +127,7 @@ test('QoS 2 messages of all clients that wait for their PUBREL take no more than
   await send(await rawClient(t, broker.port, 'next'), 150)
 })
 
-test('nothing counts of clients that are refused, or went', { timeout: 60_000 }, async t => {
+test('clients that were refused or left count for nothing', { timeout: 60_000 }, async t => {
   const broker = await openBroker(t, { limits: { stateBytes: 30_000, connectionRate: 0 }, decide: async () => true })
   const will = { topic: 'gone', payload: Buffer.alloc(8_000), qos: 1 as const, retain: false }
   for (let i = 0; i < 50; i++) {

@@ -32,7 +32,7 @@ async function granted (client: MqttClient, filter: string): Promise<number | un
   }
 }
 
-test('with users, only who gives the right password comes in, from this machine too', async t => {
+test('with users, a client needs the right password, from this machine too', async t => {
   const broker = await openBroker(t, { users })
   await broker.client({ ...as('sensor-1'), clientId: 'good' })
   await assert.rejects(broker.client({ ...as('sensor-1'), password: 'wrong', clientId: 'bad' }), /Bad username or password|Not authorized/i)

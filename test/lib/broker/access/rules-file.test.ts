@@ -40,7 +40,7 @@ test('an ACL file is read as Mosquitto reads it', () => {
   ])
 })
 
-test('what cannot be read is told with its line, and left out', () => {
+test('a line that cannot be read is reported with its number and left out', () => {
   const problems = (text: string) => parseRulesFile(text).problems
   assert.match(problems('topic read a/#/b')[0]?.text ?? '', /not a filter/)
   assert.match(problems('topic')[0]?.text ?? '', /topic is missing/)

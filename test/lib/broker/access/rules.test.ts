@@ -231,7 +231,7 @@ test('a hundred levels and a hundred rules take no time, whatever the topic', ()
   assert.ok(performance.now() - start < 1000)
 })
 
-test('a row of the table that cannot be right is told by the key of a sentence', () => {
+test('an impossible row of the table is reported by the key of a sentence', () => {
   const row = { subject: 'user', username: 'ada', access: 'read', topic: 'a/#' }
   const wrong: Array<[object, RegExp]> = [
     [{ subject: 'group' }, /subject/], [{ subject: undefined }, /subject/],

@@ -21,7 +21,7 @@ const contract = ['broker/aedes/aedes-2.alone', 'broker/engine/broker', 'broker/
 
 /** What fails on it, and why. */
 const expected: Record<string, string> = {
-  'a client that is taken over and one that speaks MQTT 5 are told with the reason':
+  'a client that is taken over, and one that speaks MQTT 5, are reported with the reason':
     'it speaks MQTT 5; with aedes 1.2 such a client is refused',
   'a client that speaks MQTT 5 is hung up on when its message was not stored, so that it sends it again':
     'it gets PUBACK with 0x87 (not authorized) and stays: for a client that is the end of the message [MQTT-4.4.0-2]',

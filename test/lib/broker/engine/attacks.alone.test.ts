@@ -90,7 +90,7 @@ attack('when clients together leave more unread than their limit, the one with t
   assert.deepEqual([cutOff(), broker.place.statistics().refusedBy], [['greedy'], { unreadBytes: 1 }])
 })
 
-attack('2,000 silent sockets get no further than the limits, and are hung up on when CONNECT does not come', { limits: { connectTimeout: 2, connectionsPerAddress: 500, connectionRate: 1000 } }, async (t, broker) => {
+attack('2,000 silent sockets get no further than the limits, and are disconnected when CONNECT does not come', { limits: { connectTimeout: 2, connectionsPerAddress: 500, connectionRate: 1000 } }, async (t, broker) => {
   const sockets: Socket[] = []
   for (let i = 0; i < 2000; i += 50) sockets.push(...await Promise.all(Array.from({ length: 50 }, () => rawSocket(t, broker.port))))
   await until(() => sockets.filter(socket => socket.destroyed).length, count => count === 2000)
@@ -99,7 +99,7 @@ attack('2,000 silent sockets get no further than the limits, and are hung up on 
   assert.ok(connectTimeout >= 400, `${connectTimeout} were let in`)
 })
 
-attack('50 sockets that announce 256 MB are hung up on before a byte of it', { limits: {} }, async (t, broker) => {
+attack('50 sockets that announce 256 MB are disconnected before a byte of it', { limits: {} }, async (t, broker) => {
   const announcement = Buffer.from([0x10, 0xff, 0xff, 0xff, 0x7f, 0, 4])
   const early = await Promise.all(Array.from({ length: 25 }, () => rawSocket(t, broker.port)))
   const late = await Promise.all(Array.from({ length: 25 }, (_, i) => rawClient(t, broker.port, `late ${i}`)))
@@ -108,7 +108,7 @@ attack('50 sockets that announce 256 MB are hung up on before a byte of it', { l
   await until(() => [...early, ...late].filter(socket => socket.destroyed).length, count => count === 50)
 })
 
-attack('clients that send a byte a second keep nobody waiting, and are hung up on in time', { limits: { connectTimeout: 2 } }, async (t, broker) => {
+attack('clients that send a byte a second keep nobody waiting, and are disconnected in time', { limits: { connectTimeout: 2 } }, async (t, broker) => {
   const slow = await Promise.all(Array.from({ length: 50 }, () => rawSocket(t, broker.port)))
   const connect = generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: 'slow', keepalive: 0, clean: true } as Packet)
   let next = 0

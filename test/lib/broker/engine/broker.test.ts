@@ -28,7 +28,7 @@ function portIsFree (port: number): Promise<boolean> {
   })
 }
 
-test('clients publish and subscribe, and each of their steps is told as plain data', async t => {
+test('clients publish and subscribe, and each step is reported as plain data', async t => {
   const broker = await openBroker(t)
   const client = await broker.client({ clientId: 'c1', username: 'u1' })
   await client.subscribeAsync('a/#', { qos: 1 })
@@ -48,7 +48,7 @@ test('clients publish and subscribe, and each of their steps is told as plain da
   assert.deepEqual({ connections, received, delivered, clients }, { connections: 1, received: 1, delivered: 1, clients: 0 })
 })
 
-test('a client that is taken over and one that speaks MQTT 5 are told with the reason', async t => {
+test('a client that is taken over, and one that speaks MQTT 5, are reported with the reason', async t => {
   const broker = await openBroker(t)
   const old = await broker.client({ clientId: 'same' })
   const closed = once(old, 'close')
@@ -144,7 +144,7 @@ test('a changed listener hangs up, and the new one has the port', async t => {
   assert.equal((await listening as { port: number }).port, broker.port)
 })
 
-test('a broker that no node stands for after a deploy is closed, and its port is free', async t => {
+test('a broker without a node after a deploy is closed, and its port is free', async t => {
   const broker = await openBroker(t)
   await removeBroker(broker.id)
   assert.ok(await portIsFree(broker.port))

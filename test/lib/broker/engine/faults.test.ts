@@ -125,7 +125,7 @@ test('a fault in letting a session in again ends that connection alone', async t
   await liveOn(other)
 })
 
-test('a fault in looking at who comes ends that connection alone', async t => {
+test('a fault while a connecting client is examined ends that connection alone', async t => {
   const { broker, come } = await open(t, {})
   const other = await come('other')
   const server = createServer(socket => {
@@ -159,7 +159,7 @@ test('a fault in sending a message ends the connection that it was for alone', a
   await liveOn(other)
 })
 
-test('a fault of what is told of clients ends nothing, and the taker is told all the same', async t => {
+test('a fault in an event listener ends no connection, and the intakes still learn that the client left', async t => {
   const gone: string[] = []
   const { broker, come } = await open(t, { gone: ({ clientId }) => { gone.push(clientId) } })
   broker.on('client', fault)
@@ -172,7 +172,7 @@ test('a fault of what is told of clients ends nothing, and the taker is told all
   assert.ok((broker.statistics().droppedBy['event'] ?? 0) >= 4)
 })
 
-test('a fault of the taker at a client\'s end is nobody else\'s', async t => {
+test('a fault while a client\'s end is handled affects nobody else', async t => {
   const { broker, come } = await open(t, { gone: fault })
   const [one, other] = [await come('one'), await come('other')]
   await one.endAsync()

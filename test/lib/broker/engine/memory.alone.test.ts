@@ -92,7 +92,7 @@ test('what waits for clients takes no more memory than its limit for all of them
   assert.equal(statistics.droppedBy['offlineLimit'], 130 - 67)
 })
 
-test('packets that are begun take no more memory than their limit, whoever holds them back; small ones and the next large one get through', { timeout: 60_000 }, async t => {
+test('incomplete packets take no more memory than their limit, whoever sends them; small ones and the next large one get through', { timeout: 60_000 }, async t => {
   const broker = await openBroker(t, { incomingBytes: 20_000_000, packetTimeout: 1 })
   const packet = publish('large', Buffer.alloc(2_000_000), false)
   const holders = await Promise.all(Array.from({ length: 40 }, (_, i) => rawClient(t, broker.port, `holder ${i}`)))
@@ -154,7 +154,7 @@ for (const how of ['stop', 'go on byte by byte']) {
   })
 }
 
-test('a packet that is begun keeps nothing else of what its client sent', { timeout: 60_000 }, async t => {
+test('an incomplete packet keeps nothing else of what its client sent in memory', { timeout: 60_000 }, async t => {
   const broker = await openBroker(t)
   const piece = publish('first', Buffer.alloc(60_000), false)
   const begun = publish('second', Buffer.alloc(100), false).subarray(0, 20)

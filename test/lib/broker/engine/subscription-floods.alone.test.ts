@@ -38,7 +38,7 @@ test('a long filter counts as several', async t => {
   await client.subscribeAsync('y')
 })
 
-test('who unsubscribes and subscribes in one go is delivered to once, and no more after its end', async t => {
+test('a client that unsubscribes and subscribes at once gets each message once, and none after it unsubscribed', async t => {
   const broker = await openBroker(t)
   const socket = await rawClient(t, broker.port, 'to and fro')
   let received = 0

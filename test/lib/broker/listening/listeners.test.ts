@@ -64,7 +64,7 @@ test('certificate and key may come in a PKCS#12 file with a passphrase, with the
   await assert.rejects(connectAsync(`mqtts://localhost:${known}`, { ca, reconnectPeriod: 0 }))
 })
 
-test('a PKCS#12 file that is damaged, locked or expired is told by a code', { skip: withoutOpenssl }, async t => {
+test('a PKCS#12 file that is damaged, locked or expired is an error with a code', { skip: withoutOpenssl }, async t => {
   const authority = makeAuthority(await temporaryFolder(t))
   authority.issue('server')
   authority.issue('old', -1)
@@ -136,7 +136,7 @@ test('any other common name is the username', { skip: withoutOpenssl }, async t 
   assert.deepEqual(broker.events.flatMap(event => event.event === 'connected' ? [event.username] : []), names)
 })
 
-test('a certificate that is no good fails its own listener with a code, and the others run on', { skip: withoutOpenssl }, async t => {
+test('a listener with a bad certificate fails with a code, and the others keep running', { skip: withoutOpenssl }, async t => {
   const authority = makeAuthority(await temporaryFolder(t))
   const good = authority.issue('server')
   const bad: Array<[string, ListenerOptions['tls'] | undefined]> = [
@@ -176,7 +176,7 @@ test('a listener other than the first is closed to the network as well, while th
   assert.equal(states[1]?.state === 'failed' && states[1].error.code, 'BROKER_NETWORK_CLOSED')
 })
 
-test('plain HTTP on a WebSocket port, and a WebSocket without the subprotocol mqtt, are told what is spoken here', async t => {
+test('plain HTTP on a WebSocket port, and a WebSocket without the subprotocol mqtt, get an answer that says what the port speaks', async t => {
   const broker = await openBroker(t, { listeners: [{ transport: 'ws', ...here }] })
   const [port] = await portsOf(broker.place)
   const status = await new Promise(resolve => { get({ port, host: '127.0.0.1' }, response => { resolve(response.resume().statusCode) }) })
@@ -233,7 +233,7 @@ test('a web page connects by WebSocket only from the same host or a listed origi
   assert.ok(broker.events.some(event => event.event === 'refused' && event.reason === 'the origin https://evil.example is not in the list of allowed origins'))
 })
 
-test('who comes by WebSocket through a proxy of this machine counts as a stranger', async t => {
+test('a client that comes by WebSocket through a proxy on this machine counts as a stranger', async t => {
   const broker = await openBroker(t, { listeners: [{ transport: 'ws', ...here }] })
   const [port] = await portsOf(broker.place)
   const come = async (headers: Record<string, string>): Promise<void> => {

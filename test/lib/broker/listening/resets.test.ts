@@ -113,7 +113,7 @@ for (const [transport, way] of Object.entries(ways) as Array<[keyof typeof ways,
   }
 }
 
-test('who a client was, its certificate says also when the connection was reset', { skip: withoutOpenssl }, async t => {
+test('a client is still known by its certificate when the connection was reset', { skip: withoutOpenssl }, async t => {
   const authority = makeAuthority(await temporaryFolder(t))
   const broker = await openBroker(t, { listeners: [{ transport: 'tls', host: '', port: 0, certificates: 'username', tls: { ...authority.issue('server'), ca: authority.cert } }] })
   const opened = openIntake(t, broker.id)

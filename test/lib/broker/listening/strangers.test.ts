@@ -38,7 +38,7 @@ for (const [name, bytes, reason] of [
   ['an HTTP request', 'GET / HTTP/1.1\r\n\r\n', /HTTP/],
   ['an HTTP 2 client', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', /HTTP/]
 ] as const) {
-  test(`${name} on the plain port is called what it is`, async t => {
+  test(`${name} on the plain port is named in the log`, async t => {
     const broker = await openBroker(t)
     const refusal = await refusalOf(broker, () => send(t, broker.port, bytes))
     assert.match(refusal.reason, reason)
@@ -46,7 +46,7 @@ for (const [name, bytes, reason] of [
   })
 }
 
-test('TLS on a port for plain WebSocket is called what it is', async t => {
+test('TLS on a port for plain WebSocket is named in the log', async t => {
   const broker = await openBroker(t, { listeners: [{ transport: 'ws', ...here }] })
   const { reason, address } = await refusalOf(broker, () => send(t, broker.port, hello))
   assert.match(reason, /TLS/)
@@ -54,7 +54,7 @@ test('TLS on a port for plain WebSocket is called what it is', async t => {
 })
 
 for (const transport of ['tls', 'wss'] as const) {
-  test(`what has no TLS or the wrong certificate is told why, with its address: ${transport}`, { skip: withoutOpenssl }, async t => {
+  test(`a client without TLS or with the wrong certificate is refused with a reason and its address: ${transport}`, { skip: withoutOpenssl }, async t => {
     const authority = makeAuthority(await temporaryFolder(t))
     const stranger = makeAuthority(await temporaryFolder(t))
     const tls: ListenerOptions['tls'] = { ...authority.issue('server'), ca: authority.cert }

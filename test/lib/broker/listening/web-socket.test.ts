@@ -147,7 +147,7 @@ test('a stranger sends no WebSocket message of more than 64 KiB', async t => {
   assert.ok(await closed(socket) < 4_000)
 })
 
-test('incomplete WebSocket messages share the limit of what may be coming in; the largest are disconnected, and a client that sends little is served', async t => {
+test('incomplete WebSocket messages count towards the limit of incoming bytes: the largest are disconnected, and a client that sends little is served', async t => {
   const { port, place } = await openWebSocketBroker(t, { incomingBytes: 2_000_000 })
   const enter = async (clientId: string): Promise<Socket> => {
     const { socket } = await rawWebSocket(t, port)
@@ -176,7 +176,7 @@ test('incomplete WebSocket messages share the limit of what may be coming in; th
   assert.equal(place.statistics().refusedBy['incomingBytes'], cutOff)
 })
 
-test('pings of a WebSocket are no part of a message that is incomplete, also between its fragments', async t => {
+test('pings between the fragments of a WebSocket message do not count as part of it', async t => {
   const { port, place } = await openWebSocketBroker(t, { incomingBytes: 5_000 })
   const { socket } = await rawWebSocket(t, port)
   let received = Buffer.alloc(0)

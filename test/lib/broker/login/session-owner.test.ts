@@ -153,7 +153,7 @@ test('a client that is refused does not make the broker forget what the one with
   assert.deepEqual(heard, ['x'])
 })
 
-test('whoever registers after another user took the client id up does not get the session', async () => {
+test('a client that registers after another user took the client id does not get the session', async () => {
   const limits = { retainedMessages: 0, retainedBytes: 0, offlineTotalBytes: 0, offlineMessages: 0, offlineBytes: 0, sessionExpiry: 0 }
   const persistence = await openPersistence({ folder: undefined, limits })
   assert.equal(persistence.claimSession('device', 'ada'), true)

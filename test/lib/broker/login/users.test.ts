@@ -75,7 +75,7 @@ test('a wrong password costs as much when the right one is remembered', async ()
   assert.equal(await wrong, 'refused')
 })
 
-test('two hashes are computed at a time, a bounded number wait, and who comes then is slowed at once', async () => {
+test('two hashes are computed at a time, a bounded number wait, and further logins are slowed at once', async () => {
   const { users, login } = usersWithClock([{ username: 'ana', hash: await hashPassword('secret') }], { waiting: 3 })
   const attempts = ['1', '2', '3', '4', 'secret'].map((password, i) => login('ana', password, `192.0.2.${i}`))
   assert.deepEqual([users.checking, users.waiting], [2, 3])

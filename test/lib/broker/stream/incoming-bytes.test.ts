@@ -10,7 +10,7 @@ import { publishPacket, rawClient } from '../../../helpers/raw-client.ts'
 
 interface NamedWriter extends Writer { name: string }
 
-test('what was being handled of clients that went is not counted after its end as what is coming in', { timeout: 30_000 }, async t => {
+test('packets of clients that left stop counting as incoming once they are handled', { timeout: 30_000 }, async t => {
   const settles: Settle[] = []
   const take = (_: unknown, settle: Settle): void => { settles.push(settle) }
   const broker = await openEmbeddedBroker({ takes: () => true, take, gone: () => undefined }, brokerOptions({ host: '127.0.0.1', limits: { incomingBytes: 100_000 } }))
@@ -41,7 +41,7 @@ test('what was being handled of clients that went is not counted after its end a
   await until(() => settles.length, count => count === 1)
 })
 
-test('when connections together hold too much of what comes in, those that hold little are read, and one of the others at a time', async () => {
+test('when incoming packets together take too much room, connections that hold little are still read, and one of the others at a time', async () => {
   const incoming = new IncomingBytes(100_000, new Set<Writer>(), () => undefined)
   const read: string[] = []
   const writerOf = (name: string) => {
@@ -65,7 +65,7 @@ test('when connections together hold too much of what comes in, those that hold 
   assert.equal(incoming.admits(a), true)
 })
 
-test('while others wait, those that leave a packet incomplete are hung up on after a while, those first that came on least, and as many as wait', async () => {
+test('when connections wait for room, as many that leave a packet incomplete are disconnected after a while, the slowest first', async () => {
   const writers = new Set<NamedWriter>()
   const gone: string[] = []
   const incoming = new IncomingBytes(100_000, writers, writer => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { UnreadBytes } from '../../../../lib/broker/stream/unread-bytes.ts'
 
-test('when clients together leave too much unread, those with the most are cut off, and what was read since does not count', () => {
+test('when clients together leave too much unread, those with the most are cut off; what they have read since does not count', () => {
   const readers = new Set(Array.from({ length: 10 }, (_, i) => ({ i, unread: 0, counted: 0 })))
   const gone: number[] = []
   const unread = new UnreadBytes(800, readers, reader => {

@@ -65,7 +65,7 @@ test('every number of the snapshot has its series', async () => {
   })
 })
 
-test('every metric says what it is, and a counter is told by its name', async () => {
+test('every metric has a description, and the names of counters end in _total', async () => {
   const lines = (await metrics.collect([{ id: 'id1', name: '', snapshot: snapshot() }])).split('\n')
   const names = new Set(lines.filter(line => /^\w/.test(line)).map(line => line.replace(/\{.*/, '')))
   assert.equal(names.size, 24)
@@ -76,7 +76,7 @@ test('every metric says what it is, and a counter is told by its name', async ()
   assert.equal(metrics.contentType, 'text/plain; version=0.0.4; charset=utf-8')
 })
 
-test('a broker is told by its name, and by its id where the name does not tell it', async () => {
+test('a broker is labelled with its name, and also with its id where the name is not unique', async () => {
   const state = snapshot()
   const all = await samples(['id1', 'Hall', state], ['id2', '', state], ['id3', 'Cellar', state], ['id4', 'Cellar', state])
   const connected = Object.keys(all).filter(series => series.startsWith('platziverse_broker_clients_connected'))
