@@ -4,7 +4,7 @@ import type { Settings } from './measure.ts'
 import { soakParts } from './soak/parts.ts'
 
 export const usage = `npm run bench -- [options]
-  --seconds <n>   full load, and again the steady load, of each contestant (10; with --delivery 1.5, with --databases 5)
+  --seconds <n>   full load, and again the steady load, of each contestant (10; with --delivery 1.5, with --databases and --dashboard 5)
   --runs <n>      rounds; every contestant once in each, the table shows the medians (3)
   --only <list>   letters or ids of contestants, such as a,c,d3 (a,b,c,d)
   --rate <n>      messages a second of the steady load (1000; with --delivery 2000)
@@ -13,6 +13,9 @@ export const usage = `npm run bench -- [options]
   --databases     instead: the store on each database that is there; --only sqlite3,node:sqlite,postgresql,mariadb chooses among them
   --shapes <list> with --delivery: 1-1, 50-1, 1-100 (both qualities; 1-1:0 one), ingest, idle (all);
                   with --databases: writer, queries, retention (all)
+  --dashboard     instead: the example Live dashboard in Chromium; 5 tries of each
+  --crowds <list> with --dashboard: numbers of agents (100,500,2000)
+  --viewers <list> with --dashboard: numbers of viewers (1,2,4,8)
   --soak          instead: everything at once against (c), and what promises it broke; --only ${soakParts.join(',')} chooses what
                   happens beside honest publishers and subscribers (all but kill), --rate 200
   --minutes <n>   with --soak: how long (30)
@@ -31,6 +34,11 @@ export interface Options extends Settings {
   databases: boolean
   shapes: string[]
   rows: number
+  dashboard: boolean
+  /** Numbers of agents. */
+  crowds: number[]
+  /** Numbers of people who look at once. */
+  viewers: number[]
   soak: boolean
   minutes: number
   seed: number
@@ -41,6 +49,7 @@ const standards = {
   stored: { seconds: '10', only: 'a,b,c,d', rate: '1000', shapes: '' },
   delivery: { seconds: '1.5', only: 'm,e,p,n', rate: '2000', shapes: '1-1,50-1,1-100,ingest,idle' },
   databases: { seconds: '5', only: 'sqlite3,node:sqlite,postgresql,mariadb', rate: '1000', shapes: 'writer,queries,retention' },
+  dashboard: { seconds: '5', only: '', rate: '1000', shapes: '' },
   soak: { seconds: '10', only: soakParts.filter(part => part !== 'kill').join(','), rate: '200', shapes: '' }
 }
 
@@ -50,7 +59,7 @@ export function readOptions (args: string[]): Options {
     args,
     options: {
       seconds: { type: 'string' },
-      runs: { type: 'string', default: '3' },
+      runs: { type: 'string' },
       only: { type: 'string' },
       rate: { type: 'string' },
       million: { type: 'boolean', default: false },
@@ -58,6 +67,9 @@ export function readOptions (args: string[]): Options {
       databases: { type: 'boolean', default: false },
       shapes: { type: 'string' },
       rows: { type: 'string', default: '10000000' },
+      dashboard: { type: 'boolean', default: false },
+      crowds: { type: 'string', default: '100,500,2000' },
+      viewers: { type: 'string', default: '1,2,4,8' },
       soak: { type: 'boolean', default: false },
       minutes: { type: 'string', default: '30' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000 + 1) },
@@ -66,11 +78,16 @@ export function readOptions (args: string[]): Options {
       profile: { type: 'boolean', default: false }
     }
   })
-  const chosen = { ...standards[values.delivery ? 'delivery' : values.databases ? 'databases' : values.soak ? 'soak' : 'stored'], ...values }
+  const chosen = { ...standards[values.delivery ? 'delivery' : values.databases ? 'databases' : values.dashboard ? 'dashboard' : values.soak ? 'soak' : 'stored'], ...values, runs: values.runs ?? (values.dashboard ? '5' : '3') }
   const positive = (name: 'seconds' | 'runs' | 'rate' | 'rows' | 'minutes' | 'seed'): number => {
     const value = Number(chosen[name])
     if (!(value > 0)) throw new TypeError(`--${name} must be a number above 0.`)
     return value
+  }
+  const counts = (name: 'crowds' | 'viewers'): number[] => {
+    const numbers = chosen[name].split(',').map(Number)
+    if (!numbers.every(number => Number.isInteger(number) && number > 0)) throw new TypeError(`--${name} must be whole numbers above 0, with commas between.`)
+    return numbers
   }
   const seconds = positive('seconds')
   return {
@@ -85,6 +102,9 @@ export function readOptions (args: string[]): Options {
     databases: values.databases,
     shapes: chosen.shapes.split(','),
     rows: positive('rows'),
+    dashboard: values.dashboard,
+    crowds: counts('crowds'),
+    viewers: counts('viewers'),
     soak: values.soak,
     minutes: positive('minutes'),
     seed: positive('seed'),

@@ -7,11 +7,12 @@ const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: '
 
 /** Seconds of user and system time, of the children too. */
 export function cpuSeconds (pid: number): number {
-  return sum(pid, member => {
-    // The name, second of all and in parentheses, may contain spaces: count from behind it.
-    const fields = readFileSync(`/proc/${member}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')
-    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
-  })
+  return sum(pid, member => ticksOf(`/proc/${member}/stat`)) / ticksPerSecond
+}
+
+/** Seconds of user and system time of the main thread alone. */
+export function threadSeconds (pid: number): number {
+  return ticksOf(`/proc/${pid}/task/${pid}/stat`) / ticksPerSecond
 }
 
 /** Seconds that all cores together were busy since the machine started, whoever with. */
@@ -27,6 +28,12 @@ export function memory (pid: number, what: 'VmRSS' | 'VmHWM'): number {
     if (line === null) throw new Error(`/proc/${member}/status has no ${what}.`)
     return Number(line[1]) * 1024
   })
+}
+
+function ticksOf (file: string): number {
+  // The name, second of all and in parentheses, may contain spaces: count from behind it.
+  const fields = readFileSync(file, 'utf8').replace(/^.*\) /s, '').split(' ')
+  return Number(fields[11]) + Number(fields[12])
 }
 
 function sum (pid: number, measure: (member: number) => number): number {

@@ -67,6 +67,14 @@ async function bench (options: Options): Promise<void> {
     if (soak.violations.length > 0) process.exitCode = 1
     return
   }
+  if (options.dashboard) {
+    // Only now: it needs the browser of the tests.
+    const [{ runDashboard }, { describeDashboard }] = await Promise.all([import('./dashboard/run.ts'), import('./dashboard/table.ts')])
+    const dashboard = await runDashboard(options)
+    await save({ dashboard })
+    console.log(describeDashboard(dashboard, machine, options, date.slice(0, 10)))
+    return
+  }
   if (options.databases) {
     // Only now: it looks for servers.
     const [{ runDatabases }, { describeDatabases }] = await Promise.all([import('./databases/run.ts'), import('./databases/table.ts')])

@@ -170,3 +170,31 @@ describe('the example Live dashboard', { skip: skipWithoutChromium() || skipWith
     })
   }
 })
+
+test('Live dashboard and Sensors and commands run on Node-RED 4.1: an agent appears, its chart moves, its client is disconnected', { skip: skipWithoutChromium() || skipWithoutNodeRed(4), timeout: 120_000 }, async t => {
+  const port = await freePort()
+  const changes = { 'platziverse-broker': { port }, 'mqtt-broker': { port } }
+  const flows = (await Promise.all(['Monitor agents', 'Live dashboard', 'Sensors and commands'].map(name => exampleFlow(name, changes, ['platziverse-agent'])))).flat()
+  const nodeRed = await startNodeRed({ version: 4, flows: [...new Map(flows.map(node => [node.id, node])).values()] })
+  t.after(() => nodeRed.stop())
+  const client = await connectAsync(`mqtt://127.0.0.1:${port}`, { clientId: 'loft', reconnectPeriod: 0 })
+  t.after(() => { client.end(true) })
+  const report = (value: number): Promise<unknown> => client.publishAsync('agent/message', JSON.stringify({ agent: { uuid: 'loft' }, metrics: [{ type: 'cpuLoad', value }] }), { qos: 1 })
+  await report(20)
+
+  const browser = await openBrowser()
+  t.after(() => browser.close())
+  const { page, row, charted, errors } = await openDashboard(browser, nodeRed, '/overview')
+  await row('loft').click()
+  await charted('CPU load, %', points => points.at(-1)?.y === 20)
+  await report(30)
+  await charted('CPU load, %', points => points.at(-1)?.y === 30)
+  await page.getByRole('link', { name: 'Commands' }).click()
+  await row('loft').waitFor()
+  await page.getByRole('link', { name: 'Broker' }).click()
+  await row('loft').getByRole('button', { name: 'Disconnect' }).click()
+  const gone = waitFor(client, 'close')
+  await page.locator('.nrdb-ui-notification').getByRole('button', { name: 'Disconnect' }).click()
+  await gone
+  assert.deepEqual(errors, [])
+})
