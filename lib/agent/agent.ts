@@ -41,6 +41,8 @@ export class Agent extends EventEmitter<AgentEvents> {
   #opening: { promise: Promise<boolean>, resolve: (connected: boolean) => void } | undefined
   #closing: Promise<void> | undefined
   #rounds: NodeJS.Timeout | undefined
+  /** When the last round was due, in ms of `performance.now()`. */
+  #roundAt = -Infinity
   // A random start keeps two runs of a program apart that measure within the same millisecond.
   #seq = randomInt(2 ** 47)
   #sent = 0
@@ -127,8 +129,8 @@ export class Agent extends EventEmitter<AgentEvents> {
         },
         message: (topic, payload, retained) => this.#received(topic, payload, retained)
       })
+      this.#roundAt = -Infinity
       this.#startRounds()
-      this.#measure()
     }
     return this.#opening.promise
   }
@@ -176,9 +178,20 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.emit('connected', this.identity)
   }
 
+  /** The next round is an interval after the last one: commands that keep changing the interval must not put it off each time. */
   #startRounds (): void {
-    clearInterval(this.#rounds)
-    this.#rounds = setInterval(() => this.#measure(), this.#commands.inForce.interval)
+    clearTimeout(this.#rounds)
+    const { interval } = this.#commands.inForce
+    const round = (): void => {
+      this.#roundAt = performance.now()
+      void this.#measure()
+    }
+    const wait = this.#roundAt + interval - performance.now()
+    if (wait <= 0) round()
+    this.#rounds = setTimeout(() => {
+      this.#rounds = setInterval(round, interval)
+      round()
+    }, wait <= 0 ? interval : wait)
   }
 
   #obey (inForce: InForce): void {

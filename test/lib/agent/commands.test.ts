@@ -239,6 +239,27 @@ for (const uuid of ['all', 'a/b', 'a+', '#']) {
   })
 }
 
+// https://github.com/arendst/Tasmota/issues/6842: whoever set the period again got no message.
+test('commands that change the interval before it is over do not put the next round off', async t => {
+  const broker = await openBroker(t)
+  const operator = await operatorAt(broker)
+  const agent = measuring(t, broker.url, { interval: 1_000 })
+  await agent.connect()
+  const [first] = await once(agent, 'message') as [{ timestamp: number }]
+  const second = once(agent, 'message') as Promise<[{ timestamp: number }]>
+  let isThere = false
+  const deadline = Date.now() + 15_000
+  void second.then(() => { isThere = true })
+  for (let i = 0; !isThere; i++) {
+    const interval = 1_000 + i % 2
+    await operator.ask(agent.uuid, { interval })
+    await operator.state(agent, state => state.interval === interval)
+    assert.ok(Date.now() < deadline, 'the second round never came')
+  }
+  const [{ timestamp }] = await second
+  assert.ok(timestamp - first.timestamp >= 900, `${timestamp - first.timestamp} ms`)
+})
+
 test('a thousand commands in a row leave the last one in force', async t => {
   const broker = await openBroker(t)
   const operator = await operatorAt(broker)

@@ -24,6 +24,8 @@ const reports: Array<[report: string, payload: string | Buffer, outcome: object 
   ['1technophile/OpenMQTTGateway#1533: the uptime as the time', message('2', '188'), 'TIMESTAMP_OUT_OF_RANGE'],
   ['arendst/Tasmota#8627: thirty years too late, for an epoch of 2000', message('2', String(now / 1_000 + 946_684_800)), 'TIMESTAMP_OUT_OF_RANGE'],
   ['influxdata/telegraf#6141: a date of its own kind', message('2', '"2019-07-19-14:57:54"'), 'TIMESTAMP_INVALID'],
+  ['home-assistant/core#32548: ° in Latin-1', Buffer.from(message('"21 °C"'), 'latin1'), 'PAYLOAD_NOT_UTF8'],
+  ['arendst/Tasmota#19763: keys that are there twice', message('1,"value":2'), { good: 1, a: 2 }],
   ['influxdata/telegraf#5752: a blank between date and time', message('2', '"2019-04-22 21:28:12"'), { good: 1, a: 2 }]
 ]
 for (const [report, payload, outcome] of reports) {
