@@ -110,6 +110,11 @@ const sentences: ReadonlyArray<{ en: string } & Record<Other, string>> = [
   { en: 'Option \'{1}\' argument missing; see --help.', es: 'A la opción {1} le falta el valor; véase --help.', pt: 'Falta o valor da opção {1}; veja --help.' },
   { en: 'Option \'{1}\' does not take an argument; see --help.', es: 'La opción {1} no lleva valor; véase --help.', pt: 'A opção {1} não leva valor; veja --help.' },
   {
+    en: 'Option \'{1}\' argument is ambiguous. {2} use \'{3}\' or \'{4}\'; see --help.',
+    es: 'A la opción {1} parece faltarle el valor. Un valor que empieza con un guion se da así: {3} o {4}; véase --help.',
+    pt: 'Parece faltar o valor da opção {1}. Um valor que começa com hífen é dado assim: {3} ou {4}; veja --help.'
+  },
+  {
     en: 'Option \'{1}\' argument is ambiguous. {2} use \'{3}\'; see --help.',
     es: 'A la opción {1} parece faltarle el valor. Un valor que empieza con un guion se da así: {3}; véase --help.',
     pt: 'Parece faltar o valor da opção {1}. Um valor que começa com hífen é dado assim: {3}; veja --help.'
