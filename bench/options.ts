@@ -12,7 +12,7 @@ export const usage = `npm run bench -- [options]
   --delivery      instead: brokers beside each other, publishers to receivers; --only m,e,p,n chooses among them
   --databases     instead: the store on each database that is there; --only sqlite3,node:sqlite,postgresql,mariadb chooses among them
   --shapes <list> with --delivery: 1-1, 50-1, 1-100 (both qualities; 1-1:0 one), ingest, idle (all);
-                  with --databases: writer, queries, retention (all)
+                  with --databases: writer, queries, retention, follow, forget, points (all)
   --dashboard     instead: the example Live dashboard in Chromium; 5 tries of each
   --crowds <list> with --dashboard: numbers of agents (100,500,2000)
   --viewers <list> with --dashboard: numbers of viewers (1,2,4,8)
@@ -48,7 +48,7 @@ export interface Options extends Settings {
 const standards = {
   stored: { seconds: '10', only: 'a,b,c,d', rate: '1000', shapes: '' },
   delivery: { seconds: '1.5', only: 'm,e,p,n', rate: '2000', shapes: '1-1,50-1,1-100,ingest,idle' },
-  databases: { seconds: '5', only: 'sqlite3,node:sqlite,postgresql,mariadb', rate: '1000', shapes: 'writer,queries,retention' },
+  databases: { seconds: '5', only: 'sqlite3,node:sqlite,postgresql,mariadb', rate: '1000', shapes: 'writer,queries,retention,follow,forget,points' },
   dashboard: { seconds: '5', only: '', rate: '1000', shapes: '' },
   soak: { seconds: '10', only: soakParts.filter(part => part !== 'kill').join(','), rate: '200', shapes: '' }
 }

@@ -1,5 +1,6 @@
 import { loadavg } from 'node:os'
 import type { Settings } from '../measure.ts'
+import { axes, measureAxes, type AxesResult } from './axes.ts'
 import { measureQueries, type QueryResults } from './queries.ts'
 import { measureRetention, type RetentionResult } from './retention.ts'
 import { targets, type RunningTarget, type Target } from './targets.ts'
@@ -13,11 +14,12 @@ export interface DatabasesResults {
   writers: WriterResult[]
   queries?: QueryResults
   retention: RetentionResult[]
+  axes: AxesResult[]
   /** Load average of the last minute, after the last run. */
   loadAfter: number
 }
 
-export const databaseParts = ['writer', 'queries', 'retention']
+export const databaseParts = ['writer', 'queries', 'retention', ...axes]
 
 /** Database after database, so that no server is there that is not measured. */
 export async function runDatabases (options: DatabasesOptions): Promise<DatabasesResults> {
@@ -25,7 +27,7 @@ export async function runDatabases (options: DatabasesOptions): Promise<Database
   if (chosen.length === 0) throw new TypeError(`--only names no database: ${options.only.join(',')}`)
   const unknown = options.shapes.find(part => !databaseParts.includes(part))
   if (unknown !== undefined) throw new TypeError(`--shapes names no part: ${unknown}`)
-  const results: DatabasesResults = { without: [], writers: [], retention: [], loadAfter: NaN }
+  const results: DatabasesResults = { without: [], writers: [], retention: [], axes: [], loadAfter: NaN }
   for (const target of chosen) {
     if (target.without !== undefined) {
       results.without.push({ name: target.name, reason: target.without })
@@ -49,6 +51,6 @@ async function measureOne (target: Target, running: RunningTarget, options: Data
     process.stderr.write(`${target.name}: queries\n`)
     results.queries = await measureQueries(await running.fresh(), { rows, seconds, runs }, options)
   }
-  if (!shapes.includes('retention')) return
-  results.retention.push(await measureRetention(target, await running.fresh(), { rows: rows / 2, seconds, rate }, options))
+  if (shapes.includes('retention')) results.retention.push(await measureRetention(target, await running.fresh(), { rows: rows / 2, seconds, rate }, options))
+  if (axes.some(axis => shapes.includes(axis))) results.axes.push(await measureAxes(target, running, { shapes, rows, seconds, rate }, options))
 }

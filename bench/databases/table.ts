@@ -1,6 +1,7 @@
 import type { Machine } from '../machine.ts'
 import { median } from '../percentiles.ts'
 import { describeMachineLine, milliseconds, whole } from '../table.ts'
+import { axesTables } from './axes-table.ts'
 import { dashboardEvery, dashboardRate, dashboardSeries, runsOfQuery, type DashboardFigures, type QueryResults } from './queries.ts'
 import { oldDays, retentionAim, type RetentionResult } from './retention.ts'
 import type { DatabasesOptions, DatabasesResults } from './run.ts'
@@ -13,7 +14,8 @@ const aims = { writer: 0.7, loss: 0.1 }
 /** The results as Markdown, fit for docs/performance.md. */
 export function describeDatabases (results: DatabasesResults, machine: Machine, options: DatabasesOptions, date: string): string {
   const aboutQueries = results.queries === undefined ? [] : [queries(results.queries), dashboard(results.queries)]
-  const parts = [ratios(results.writers), writers(results.writers), ...aboutQueries, retention(results.retention, options)]
+  const aboutAxes = axesTables(results.axes, { rate: options.steadyRate }, ms).map(table)
+  const parts = [ratios(results.writers), writers(results.writers), ...aboutQueries, retention(results.retention, options), ...aboutAxes]
   return [...parts, footer(results, machine, options, date)].filter(Boolean).join('\n\n')
 }
 
