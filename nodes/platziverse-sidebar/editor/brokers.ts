@@ -101,6 +101,8 @@ class Rates {
 
   text ({ id }: BrokerOverview): string | undefined {
     const rate = this.#before.get(id)?.rate
-    return rate === undefined ? undefined : text('platziverse-sidebar.broker.rate', { rate: numberText(rate < 10 ? Math.round(rate * 10) / 10 : Math.round(rate)) })
+    if (rate === undefined) return undefined
+    const count = rate < 10 ? Math.round(rate * 10) / 10 : Math.round(rate)
+    return text('platziverse-sidebar.broker.rate', { count, rate: numberText(count) })
   }
 }
