@@ -13,6 +13,8 @@ const localRetry = 200
 const localAttempts = 3
 /** Ms before the next attempt with a message that agent-in took and nobody stored. */
 const unsettledRetry = 2000
+/** Ms after subscribing in which the other broker sends what it had retained. */
+const replayTime = 10_000
 
 /** What the other broker publishes, on its way to this one; acknowledged once this one took it. */
 export class Inward {
@@ -21,8 +23,10 @@ export class Inward {
   #subscribed = false
   /** Packet ids of messages of QoS 2 that were taken, until the other broker releases them. */
   #taken: Set<number> = new Set()
-  /** Agents' topics of the other broker on which something came since this process subscribed. */
+  /** Agents' topics of the other broker on which something came since this process subscribed in a new session. */
   #heard: Set<string> = new Set()
+  /** Until when, by the monotonic clock, the other broker may send what it had retained. */
+  #replayUntil = 0
 
   constructor (bridge: BridgeContext) {
     this.#bridge = bridge
@@ -64,7 +68,7 @@ export class Inward {
    * @param done called once the other broker answered, or at once where it is not asked
    */
   connected (client: MqttClient, sessionPresent: boolean, done: () => void): void {
-    if (this.#bridge.settings.topics.remote.length > 0 && !(sessionPresent && this.#subscribed)) this.#subscribe(client, done)
+    if (this.#bridge.settings.topics.remote.length > 0 && !(sessionPresent && this.#subscribed)) this.#subscribe(client, sessionPresent, done)
     else done()
   }
 
@@ -73,9 +77,11 @@ export class Inward {
     this.#taken.clear()
   }
 
-  #subscribe (client: MqttClient, done: () => void): void {
+  #subscribe (client: MqttClient, sessionPresent: boolean, done: () => void): void {
     const { settings, problems } = this.#bridge
     this.#heard.clear()
+    // In a session that was kept, what came meanwhile comes first, and cannot be told from what was retained: nothing of it may be lost.
+    this.#replayUntil = sessionPresent ? 0 : performance.now() + replayTime
     const wanted: Record<string, Pick<IClientSubscribeOptions, 'qos'>> = {}
     for (const { filter, qos } of settings.topics.remote) wanted[filter] = { qos }
     client.subscribe(wanted, error => {
@@ -132,9 +138,9 @@ export class Inward {
     this.#bridge.problems.report('local', new PlatziverseError('BRIDGE_LOCAL_REFUSED', detail, { cause }))
   }
 
-  /** To a bridge, Mosquitto marks what it retained and what is retained from now on alike; but what it had comes first, and once. */
+  /** To a bridge, Mosquitto marks what it retained and what is retained from now on alike; but what it had comes first, once, and soon. */
   #isReplayed (topic: string, local: string, retain: boolean): boolean {
-    if (kindOf(local) === undefined || this.#heard.has(topic)) return false
+    if (kindOf(local) === undefined || performance.now() > this.#replayUntil || this.#heard.has(topic)) return false
     this.#heard.add(topic)
     return retain
   }

@@ -157,6 +157,26 @@ describe('with Mosquitto', { skip: withoutMosquitto }, () => {
     assert.deepEqual(real(here.texts()), Array.from({ length: 100 }, (_, i) => `a/b ${i}`))
   })
 
+  test('what agents retained there while this one is away is news when it is back, though it is marked as what was there before', async t => {
+    const [local, remote] = [await aedesBroker(t), await mosquitto(t)]
+    const taken: Array<{ payload: string, replayed: boolean | undefined }> = []
+    const recorded: LocalBroker = {
+      ...local,
+      async publish (publication, origin) {
+        taken.push({ payload: publication.payload.toString(), replayed: publication.replayed })
+        await local.publish(publication, origin)
+      }
+    }
+    const options = { id: `retaining-${process.pid}`, topics: [row('in', 'agent/#')] }
+    const first = await openBridge(t, local, remote, options)
+    assert.deepEqual(await first.close(), [])
+    const agent = await client(t, remote)
+    for (const i of [1, 2, 3]) await agent.publishAsync('agent/message', String(i), { qos: 1, retain: true })
+    makeBridge(t, recorded, remote, options).open()
+    await until(() => taken, ({ length }) => length >= 3)
+    assert.deepEqual(taken.slice(0, 3), ['1', '2', '3'].map(payload => ({ payload, replayed: false })))
+  })
+
   test('the other broker gets its acknowledgement only when this one took the message', async t => {
     const [local, remote] = [await aedesBroker(t), await mosquitto(t)]
     const taken: string[] = []
