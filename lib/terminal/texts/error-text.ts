@@ -137,6 +137,7 @@ const sentences: ReadonlyArray<{ en: string } & Record<Other, string>> = [
   { en: '{1} needs an address that begins with mqtts or wss.', es: '{1} necesita una dirección que empiece con mqtts o wss.', pt: '{1} precisa de um endereço que comece com mqtts ou wss.' },
   { en: 'A password needs a user: --username.', es: 'Una contraseña necesita un usuario: --username.', pt: 'Uma senha precisa de um usuário: --username.' },
   { en: '{1} cannot be read: {2}.', es: 'No se puede leer {1}: {2}.', pt: 'Não é possível ler {1}: {2}.' },
+  { en: 'ENOENT: no such file or directory, open {1}', es: 'no existe {1} (ENOENT)', pt: '{1} não existe (ENOENT)' },
   { en: 'TLS does not take these files: {1}.', es: 'TLS no acepta estos archivos: {1}.', pt: 'O TLS não aceita estes arquivos: {1}.' },
   { en: '--topic is missing.', es: 'Falta --topic.', pt: 'Falta --topic.' },
   { en: '--topic is no topic filter: {1}.', es: '--topic no es un filtro de temas: {1}.', pt: '--topic não é um filtro de tópicos: {1}.' },
