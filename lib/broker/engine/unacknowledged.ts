@@ -5,8 +5,8 @@ type Ended = (error?: Error) => void
 
 interface Open {
   payload: Buffer
-  /** Copies that came while the message was on its way. */
-  copies: Ended[]
+  /** Copies that came while the message was on its way; undefined: none. */
+  copies: Ended[] | undefined
 }
 
 /**
@@ -27,17 +27,17 @@ export class Unacknowledged {
     let byId = this.#byConnection.get(client)
     const known = dup ? byId?.get(messageId) : undefined
     if (known?.payload.equals(payload) === true) {
-      known.copies.push(ended)
+      (known.copies ??= []).push(ended)
       return undefined
     }
     if (byId === undefined) this.#byConnection.set(client, byId = new Map())
-    const open: Open = { payload, copies: [] }
+    const open: Open = { payload, copies: undefined }
     byId.set(messageId, open)
     return error => {
       // A device may have used the id again for another message.
       if (byId.get(messageId) === open) byId.delete(messageId)
       ended(error)
-      for (const copy of open.copies) copy(error)
+      if (open.copies !== undefined) for (const copy of open.copies) copy(error)
     }
   }
 }
