@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import { connectionFault } from '../connection-fault.ts'
 import { PlatziverseError } from '../errors.ts'
@@ -75,6 +76,14 @@ export function qosOf (text: string | undefined): QoS {
 /** A client that keeps trying, and has to subscribe on each connection. */
 export function keepLinked ({ url, options }: Address): MqttClient {
   return mqtt.connect(url, { ...options, protocolVersion: 4, clean: true, connectTimeout: 10_000, reconnectPeriod: 1_000, resubscribe: false })
+}
+
+/** Has a client take no message while `output` is full: the broker then sends no more, and what nobody reads fills no memory. */
+export function paceBy (client: MqttClient, output: Writable): void {
+  client.handleMessage = (_packet, next) => {
+    if (output.writableNeedDrain) output.once('drain', () => { next() })
+    else next()
+  }
 }
 
 /**

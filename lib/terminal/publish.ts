@@ -1,5 +1,4 @@
 import { createInterface } from 'node:readline'
-import { buffer } from 'node:stream/consumers'
 import type { MqttClient } from 'mqtt'
 import { topicProblem } from '../messages/topic-template.ts'
 import { addressOf, linked, linkOptions, qosOf } from './link.ts'
@@ -17,6 +16,9 @@ const options = {
   retain: { type: 'boolean', short: 'r' }
 } as const
 
+/** Bytes of a message that MQTT can carry, at most. [MQTT-2.2.3] */
+const mostBytes = 268_435_455
+
 /** `platziverse-agent pub`. @throws PlatziverseError TERMINAL_… */
 export async function publish (args: string[]): Promise<void> {
   const values = readOptions(args, options)
@@ -31,7 +33,7 @@ export async function publish (args: string[]): Promise<void> {
   const how = { qos: qosOf(values.qos), retain: values.retain === true }
   const address = addressOf(values)
   // Before the connection: a broker ends one that says nothing.
-  const whole = values['stdin-line'] === true ? undefined : values['stdin-file'] === true ? await buffer(process.stdin) : values.message ?? ''
+  const whole = values['stdin-line'] === true ? undefined : values['stdin-file'] === true ? await wholeInput() : values.message ?? ''
   try {
     await linked(address, async client => {
       if (whole !== undefined) await client.publishAsync(topic, whole, how)
@@ -40,6 +42,18 @@ export async function publish (args: string[]): Promise<void> {
   } finally {
     process.stdin.destroy()
   }
+}
+
+/** @throws PlatziverseError TERMINAL_OPTION_INVALID */
+async function wholeInput (): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  let bytes = 0
+  for await (const piece of process.stdin) {
+    bytes += (piece as Buffer).length
+    if (bytes > mostBytes) throw invalid('--stdin-file reads more than the 256 MB that a message of MQTT may have.')
+    pieces.push(piece as Buffer)
+  }
+  return Buffer.concat(pieces)
 }
 
 /** One after the other: a file may be longer than memory. */

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { IPublishPacket, MqttClient } from 'mqtt'
 import { PlatziverseError } from '../errors.ts'
 import { parseSubscription } from '../mqtt/topic-filters.ts'
-import { addressOf, keepLinked, linkOptions, numberOf, qosOf, unreachable, type QoS } from './link.ts'
+import { addressOf, keepLinked, linkOptions, numberOf, paceBy, qosOf, unreachable, type QoS } from './link.ts'
 import { plain, plainJson } from './plain.ts'
 import { readOptions } from './read-options.ts'
 import { errorText } from './texts/error-text.ts'
@@ -42,6 +42,7 @@ export async function subscribe (args: string[]): Promise<number> {
   const print = printer(values.json === true ? 'json' : process.stdout.isTTY ? 'terminal' : 'pipe', values.verbose === true)
 
   const client = keepLinked(addressOf(values))
+  paceBy(client, process.stdout)
   try {
     return await listen(client, filters, qos, language, { count, seconds, print })
   } finally {
@@ -96,6 +97,8 @@ function listen (client: MqttClient, filters: string[], qos: QoS, language: Lang
     client.on('close', () => { lost(new Error('the broker closed the connection')) })
   })
   const interrupted = (): void => {
+    // What nobody reads would keep the process.
+    if (process.stdout.writableNeedDrain) process.exit(0)
     isOver = true
     stop()
   }

@@ -4,7 +4,7 @@ import { parse, type Message } from '../messages/parse.ts'
 import { topics } from '../messages/topics.ts'
 import { Board } from './board.ts'
 import { frame, type Place } from './frame.ts'
-import { keepLinked, type Address } from './link.ts'
+import { keepLinked, paceBy, type Address } from './link.ts'
 import { plain, plainJson } from './plain.ts'
 import { openScreen, type Key } from './screen.ts'
 import { translated } from './texts/error-text.ts'
@@ -101,8 +101,11 @@ function lineByLine ({ address, language, json }: WatchOptions): Promise<void> {
       failed = what
     }
   })
+  paceBy(client, process.stdout)
   return new Promise(resolve => {
     const end = (): void => {
+      // What nobody reads would keep the process.
+      if (process.stdout.writableNeedDrain) process.exit(0)
       process.off('SIGINT', end).off('SIGTERM', end)
       // Its end is not worth a line.
       client.removeAllListeners('close').end(true, () => { resolve() })

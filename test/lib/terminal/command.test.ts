@@ -12,7 +12,7 @@ import { addressOf } from '../../../lib/terminal/link.ts'
 import { makeAgent, startBroker } from '../../helpers/agent-broker.ts'
 import { openBroker } from '../../helpers/broker.ts'
 import { makeAuthority, withoutOpenssl } from '../../helpers/certificates.ts'
-import { until } from '../../helpers/events.ts'
+import { once, until } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { openMosquitto, withoutMosquitto } from '../../helpers/mosquitto.ts'
 
@@ -318,6 +318,39 @@ test('pub reads standard input, as one message or line by line', async t => {
   await until(() => heard, heard => heard.length === 3)
   assert.deepEqual(heard, ['one\ntwo\n', 'one', 'two'])
 })
+
+test('pub refuses more than a message of MQTT may have, before it fills the memory', async t => {
+  const pub = await run(t, ['pub', '-t', 'a/file', '-s'])
+  pub.child.stdin.on('error', () => undefined)
+  const megabyte = Buffer.alloc(2 ** 20)
+  const feed = (): void => { while (pub.child.stdin.writable && pub.child.stdin.write(megabyte)); }
+  pub.child.stdin.on('drain', feed)
+  feed()
+  assert.equal(await pub.ended, 2)
+  assert.match(pub.err.join('\n'), /^TERMINAL_OPTION_INVALID: .*256 MB/)
+})
+
+for (const args of [['sub', '-t', 'agent/#'], ['--watch', '--json']]) {
+  test(`${args.join(' ')} into a pipe that nobody reads keeps its size, and ends when it is told to`, { skip: process.platform !== 'linux' && 'reads /proc' }, async t => {
+    const broker = await openBroker(t, { limits: { messageRate: 0, byteRate: 0 } })
+    const { child, ended } = await run(t, [...args, '--url', broker.url])
+    const publisher = await broker.client()
+    const message = JSON.stringify({ agent: { uuid: 'press' }, metrics: [{ type: 'a', value: 1 }], note: 'x'.repeat(200_000) })
+    const heard = once(child.stdout, 'data')
+    const timer = setInterval(() => { publisher.publish('agent/message', message) }, 100)
+    await heard
+    clearInterval(timer)
+    child.stdout.pause()
+    const megabytes = async (): Promise<number> => Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024
+    const before = await megabytes()
+    for (let i = 0; i < 600; i++) await publisher.publishAsync('agent/message', message, { qos: 1 })
+    const after = await megabytes()
+    assert.ok(after - before < 60, `${before.toFixed()} MB before and ${after.toFixed()} MB after 120 MB`)
+    child.kill('SIGTERM')
+    child.once('exit', () => { child.stdout.resume() })
+    assert.equal(await ended, 0)
+  })
+}
 
 test('sub ends with 27 when its time is over, and 1 where it may not subscribe or nobody answers', async t => {
   const broker = await openBroker(t, { rules: [{ subject: 'everyone', access: 'readwrite', topic: 'open/#' }] })
