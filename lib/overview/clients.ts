@@ -1,8 +1,9 @@
 import type { ClientInfo } from '../broker/broker.ts'
 import type { ClientOverview, List } from './shown.ts'
 
-/** Most subscriptions of a client that are told. */
+/** Most subscriptions of a client that are told, and most characters of each: clients choose how many there are, and how long. */
 const mostSubscriptions = 20
+const longestTopic = 200
 
 /**
  * The clients of some brokers that a search finds, by their client ids.
@@ -24,7 +25,7 @@ export function clientsOf (brokers: Iterable<[id: string, broker: { clients (): 
   const rows = found.slice(0, most).map(client => ({
     ...client,
     subscribed: client.subscriptions.length,
-    subscriptions: client.subscriptions.slice(0, mostSubscriptions)
+    subscriptions: client.subscriptions.slice(0, mostSubscriptions).map(({ topic, qos }) => ({ topic: topic.length > longestTopic ? `${topic.slice(0, longestTopic)}…` : topic, qos }))
   }))
   return { total, found: found.length, rows }
 }

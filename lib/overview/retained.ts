@@ -4,6 +4,8 @@ import type { RetainedTopic, RetainedTopics } from './shown.ts'
 /** Most retained messages that are looked at for a search, and most bytes of a payload that are shown. */
 const mostLooked = 20_000
 const mostShown = 200
+/** Most characters of the topics of an answer: each may have 65,535. */
+const mostCharacters = 500_000
 
 /**
  * The retained messages of a broker whose topics have `search` in them, in whatever case.
@@ -16,6 +18,7 @@ export async function retainedOf (
   const wanted = search.toLowerCase()
   const rows: RetainedTopic[] = []
   let looked = 0
+  let characters = 0
   let more = false
   for await (const { topic, payload, qos } of broker.retained(['#'], AbortSignal.abort())) {
     if (looked++ === mostLooked) {
@@ -23,7 +26,8 @@ export async function retainedOf (
       break
     }
     if (!topic.toLowerCase().includes(wanted)) continue
-    if (rows.length === most) {
+    characters += topic.length
+    if (rows.length === most || characters > mostCharacters) {
       more = true
       break
     }

@@ -22,3 +22,10 @@ test('of many subscriptions the first are told, and how many there are', () => {
   const [row] = clientsOf(brokers, { search: 'gate', most: 10 }).rows
   assert.deepEqual([row?.subscriptions.length, row?.subscribed], [20, 30])
 })
+
+test('of a long subscription the beginning is told: many clients with many of them would make an answer of megabytes', () => {
+  const long = client('long', { subscriptions: Array.from({ length: 1000 }, () => ({ topic: 't'.repeat(60_000), qos: 0 })) })
+  const answer = clientsOf([['b', { clients: () => Array.from({ length: 20 }, () => long) }]], { search: '', most: 500 })
+  assert.match(answer.rows[0]?.subscriptions[0]?.topic ?? '', /^t{200}…$/)
+  assert.ok(JSON.stringify(answer).length < 200_000)
+})

@@ -51,3 +51,12 @@ test('of very many retained messages not all are looked at', async () => {
   const { rows, more } = await retainedOf({ retained }, { search: 'nothing', most: 10 })
   assert.deepEqual([rows, more, looked < 30_000], [[], true, true])
 })
+
+test('of retained messages with long topics so many are told as fit into an answer', async () => {
+  async function * retained (): AsyncGenerator<Delivered> {
+    for (let i = 0; i < 500; i++) yield { topic: `${i}/${'x'.repeat(60_000)}`, payload: Buffer.from('x'), qos: 0, retain: true, clientId: undefined, origin: undefined }
+  }
+  const answer = await retainedOf({ retained }, { search: '', most: 500 })
+  assert.equal(answer.more, true)
+  assert.ok(answer.rows.length > 0 && JSON.stringify(answer).length < 1_000_000, `${answer.rows.length} rows`)
+})
