@@ -26,6 +26,13 @@ test('days, weeks and months have no gap and no end of their own in Morocco, whi
   assert.deepEqual(startsOf('2026-02-09T12:00Z', '2026-03-23T00:00Z', 'month', 'Africa/Casablanca'), ['2026-01-31T23:00', '2026-03-01T00:00', '2026-03-31T23:00'])
 })
 
+test('a clock that was changed for a week alone is not overlooked', () => {
+  const starts = startsOf('2000-09-20T12:00Z', '2000-11-01T12:00Z', 'day', 'America/Boa_Vista')
+  assert.equal(starts.length, 44)
+  const away = starts.filter(start => !start.endsWith('T04:00'))
+  assert.deepEqual(away, ['2000-10-09T03:00', '2000-10-10T03:00', '2000-10-11T03:00', '2000-10-12T03:00', '2000-10-13T03:00', '2000-10-14T03:00'])
+})
+
 test('a day that was skipped as a whole is not there', () => {
   // Samoa went over the date line and had no 30 December 2011.
   assert.deepEqual(startsOf('2011-12-29T12:00Z', '2011-12-31T12:00Z', 'day', 'Pacific/Apia'), ['2011-12-29T10:00', '2011-12-30T10:00', '2011-12-31T10:00', '2012-01-01T10:00'])
