@@ -6,6 +6,8 @@ import { mostCommandBytes, readCommand, type Command } from './command-payload.t
 
 /** Ms after which a broker that granted the subscriptions has no retained command: MQTT says when they begin, and not when they end. */
 const patience = 3_000
+/** Commands that are read at once, within so many ms; of more, the last of each topic is read when that time is over. */
+const burst = { most: 10, within: 3_000 }
 /** Connections in a row that ended before the broker answered the subscription; then one does without. */
 const mostUnanswered = 2
 
@@ -65,6 +67,10 @@ export class Commands {
   /** Refused subscriptions that were reported. */
   readonly #reported = new Set<string>()
   #retained: NodeJS.Timeout | undefined
+  /** Until the next burst: how many were read, and what waits for its end. */
+  #pause: NodeJS.Timeout | undefined
+  #read = 0
+  readonly #waiting = new Map<string, Buffer>()
 
   /** @param interval as it was configured, in ms */
   constructor (uuid: string, interval: number, on: CommandEvents) {
@@ -82,13 +88,14 @@ export class Commands {
   /** The types that the agent can measure are others now. */
   set available (types: string[]) {
     this.#available = types
-    for (const [topic, { payload }] of this.#given) this.#read(topic, payload)
+    for (const [topic, { payload }] of this.#given) this.#take(topic, payload)
     this.#settle()
   }
 
   /** The agent is connected. */
   opened (client: MqttClient): void {
     this.#heard.clear()
+    this.#waiting.clear()
     this.#answered = this.#isStated = false
     if (this.#unanswered >= mostUnanswered) {
       this.#unanswered = 0
@@ -119,15 +126,30 @@ export class Commands {
   received (topic: string, payload: Buffer): boolean {
     if (topic !== this.#own && topic !== this.#all) return false
     this.#heard.add(topic)
-    if (payload.length === 0) this.#given.delete(topic)
     // One byte more than allowed is enough of a long one.
-    else this.#read(topic, Buffer.from(payload.subarray(0, mostCommandBytes + 1)))
-    this.#settle()
-    this.#publish()
+    this.#waiting.set(topic, Buffer.from(payload.subarray(0, mostCommandBytes + 1)))
+    this.#pause ??= setTimeout(() => {
+      this.#pause = undefined
+      this.#read = 0
+      if (this.#waiting.size > 0) this.#obey()
+    }, burst.within).unref()
+    // Each may change what is reported, answered and written into a log.
+    if (this.#read++ < burst.most) this.#obey()
     return true
   }
 
-  #read (topic: string, payload: Buffer): void {
+  /** Do what the waiting commands ask for. */
+  #obey (): void {
+    for (const [topic, payload] of this.#waiting) {
+      if (payload.length === 0) this.#given.delete(topic)
+      else this.#take(topic, payload)
+    }
+    this.#waiting.clear()
+    this.#settle()
+    this.#publish()
+  }
+
+  #take (topic: string, payload: Buffer): void {
     const before = this.#given.get(topic)
     const read = readCommand(payload, this.#available, topic === this.#all)
     this.#given.set(topic, read.ok ? { payload, command: read.command } : { payload, command: before?.command ?? {}, refused: read.error })

@@ -284,3 +284,20 @@ test('a broker that restarted and forgot what was retained is told again what is
   const [second] = await again.arrived(topic)
   assert.deepEqual(second?.payload, first?.payload)
 })
+
+test('an agent that is asked for something else without end goes on measuring, answers a few times, and then obeys the last command', async t => {
+  const broker = await openBroker(t)
+  const operator = await operatorAt(broker)
+  const agent = measuring(t, broker.url, { interval: 500 })
+  let [problems, measured] = [0, 0]
+  agent.on('problem', () => { problems++ })
+  await agent.connect()
+  await once(agent, 'message')
+  agent.on('message', () => { measured++ })
+  const end = performance.now() + 3_000
+  for (let i = 0; performance.now() < end; i++) await operator.ask(agent.uuid, i % 2 === 0 ? { interval: 500 + i % 50 } : { [`nonsense${i}`]: 1 })
+  await operator.ask(agent.uuid, { interval: 750 })
+  assert.ok(measured > 1, `${measured} rounds`)
+  await operator.state(agent, ({ interval }) => interval === 750)
+  assert.ok(problems < 25 && operator.answers.length < 50, `${problems} problems, ${operator.answers.length} answers`)
+})
