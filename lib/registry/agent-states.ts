@@ -1,10 +1,10 @@
 import { isObject } from '../is-object.ts'
 import { isLevel } from '../messages/topic-template.ts'
 import { kindOf } from '../messages/topics.ts'
-import { RecentMap } from '../recent-map.ts'
 
-/** Agents whose state is remembered; of one that is not, it is published once more. */
-const mostRemembered = 20_000
+/** Agents whose state is kept, half of what a broker retains by default: devices choose their uuids, and leave room for what others retain. */
+const mostStates = 5_000
+const none: readonly StateChange[] = []
 
 /** An agent's state as it is published: retained, so that those who subscribe later know it. */
 export interface StateChange { uuid: string, topic: string, payload: 'connected' | 'disconnected' | '' }
@@ -14,24 +14,37 @@ export interface StateChange { uuid: string, topic: string, payload: 'connected'
  * wildcard in a topic makes those who receive it hang up, and a slash would lead into topics that are none of the device's business.
  */
 export class AgentStates {
-  #states = new RecentMap<'connected' | 'disconnected'>(mostRemembered)
+  readonly #connected = new Set<string>()
+  /** The one that went first is the first. */
+  readonly #gone = new Set<string>()
 
-  /** @returns what a message changes, which counts as published from then on; undefined: nothing */
-  changeBy (topic: unknown, payload: unknown): StateChange | undefined {
+  /** @returns what a message changes, which counts as published from then on */
+  changesBy (topic: unknown, payload: unknown): readonly StateChange[] {
     const kind = typeof topic === 'string' ? kindOf(topic) : undefined
-    if (kind === undefined || !isObject(payload) || !isObject(payload.agent) || typeof payload.agent.uuid !== 'string') return undefined
+    if (kind === undefined || !isObject(payload) || !isObject(payload.agent) || typeof payload.agent.uuid !== 'string') return none
     const { uuid } = payload.agent
-    if (!isLevel(uuid)) return undefined
+    if (!isLevel(uuid)) return none
     // Who reports is connected, whether it said so or not.
     const state = kind === 'disconnected' ? kind : 'connected'
-    if (this.#states.get(uuid) === state) return undefined
-    this.#states.set(uuid, state)
-    return { uuid, topic: topicOf(uuid), payload: state }
+    const [now, before] = state === 'connected' ? [this.#connected, this.#gone] : [this.#gone, this.#connected]
+    if (now.has(uuid)) return none
+    const change: StateChange = { uuid, topic: topicOf(uuid), payload: state }
+    if (before.delete(uuid) || this.#connected.size + this.#gone.size < mostStates) {
+      now.add(uuid)
+      return [change]
+    }
+    // Who has been gone for longest makes room; who is connected does not.
+    const [longest] = this.#gone
+    if (longest === undefined) return none
+    this.#gone.delete(longest)
+    now.add(uuid)
+    return [{ uuid: longest, topic: topicOf(longest), payload: '' }, change]
   }
 
   /** @returns what clears the state of an agent that was forgotten; undefined: it has none */
   forget (uuid: string): StateChange | undefined {
-    this.#states.delete(uuid)
+    this.#connected.delete(uuid)
+    this.#gone.delete(uuid)
     return isLevel(uuid) ? { uuid, topic: topicOf(uuid), payload: '' } : undefined
   }
 }

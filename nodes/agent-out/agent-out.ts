@@ -39,8 +39,8 @@ export default function (RED: RED): void {
       const publications = publicationsOf(msg.topic, msg.payload, template, isValue)
       if (!publications.ok) return done(publications.error)
       const count = publications.publications.length
-      const change = states?.changeBy(msg.topic, msg.payload)
-      if (!broker.hasSubscribers && !retain && change === undefined) {
+      const changes = states?.changesBy(msg.topic, msg.payload) ?? []
+      if (!broker.hasSubscribers && !retain && changes.length === 0) {
         sent += count
         return done()
       }
@@ -49,11 +49,13 @@ export default function (RED: RED): void {
         await broker.publish({ topic, payload: encodePayload(payload), qos, retain }, origin)
       }
       const published = publications.publications.map(publish)
-      if (change !== undefined) published.push(broker.publish(retained(change), origin).catch((error: unknown) => {
-        // The agent's next message publishes it again.
-        states?.forget(change.uuid)
-        throw error
-      }))
+      for (const change of changes) {
+        published.push(broker.publish(retained(change), origin).catch((error: unknown) => {
+          // The agent's next message publishes it again.
+          states?.forget(change.uuid)
+          throw error
+        }))
+      }
       Promise.all(published).then(() => {
         sent += count
         done()
