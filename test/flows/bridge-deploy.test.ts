@@ -21,13 +21,14 @@ async function clientOf (t: TestContext, port: number): Promise<MqttClient> {
   return client
 }
 
-/** A hundred messages a second, of QoS 1 and 2 in turn. */
-function publishing (client: MqttClient, topic: string): { stop: () => number } {
+/** A hundred messages a second, of QoS 1 and 2 in turn, until it is stopped or the test ends. */
+function publishing (t: TestContext, client: MqttClient, topic: string): { stop: () => number } {
   let sent = 0
   const timer = setInterval(() => {
     client.publish(topic, String(sent), { qos: sent % 2 === 0 ? 1 : 2 }, () => undefined)
     sent++
   }, 10)
+  t.after(() => { clearInterval(timer) })
   return { stop: () => { clearInterval(timer); return sent } }
 }
 
@@ -44,7 +45,7 @@ test('a bridge loses nothing through deploys of every kind, nor while the other 
   const [here, there] = [await hear(a, 'y/#'), await hear(b, 'x/#')]
   // Both directions are up.
   await until(async () => { await b.publishAsync('y/up', '-1', { qos: 1 }); return here.numbers.size }, size => size > 0)
-  const [out, back] = [publishing(a, 'x/1'), publishing(b, 'y/1')]
+  const [out, back] = [publishing(t, a, 'x/1'), publishing(t, b, 'y/1')]
   const moves: Array<[DeployType, { name?: string, buffer?: number }]> = [['full', bridge], ['nodes', bridge], ['full', broker], ['nodes', broker], ['flows', bridge], ['full', bridge]]
   for (const [i, [type, node]] of moves.entries()) {
     node.name = `again ${i}`
