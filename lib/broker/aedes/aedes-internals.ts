@@ -70,11 +70,13 @@ export interface ClientInternals {
   _keepaliveInterval: number
   /** Whether DISCONNECT came. */
   _disconnected: boolean
+  /** The message id of the next message of QoS 1 or 2 to the client. */
+  _nextId: number
   /** Handles every packet in the bytes that it is given. */
   _parser: { client: Client, parse (bytes: Buffer): number }
 }
 
-/** The `typeof` of each member. `_will` is that of a client without a will. */
+/** The `typeof` of each member. `_will` and `_keepaliveTimer` are those of a client without a will and without a keepalive. */
 export const emitterMembers: Readonly<Record<keyof EmitterInternals, string>> = {
   current: 'number',
   _do: 'function',
@@ -107,7 +109,8 @@ export const clientMembers: Readonly<Record<keyof ClientInternals, string>> = {
   connackSent: 'boolean',
   _keepaliveTimer: 'object',
   _keepaliveInterval: 'number',
-  _disconnected: 'boolean'
+  _disconnected: 'boolean',
+  _nextId: 'number'
 }
 
 /** A broker with the members that its types do not declare. */

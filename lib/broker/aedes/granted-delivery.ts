@@ -5,12 +5,16 @@ import { internalsOf, type ClientInternals, type Deliver, type DeliveredPacket a
 import { subscriptionsOf, type Decline, type RoutingAedes } from './routing-aedes.ts'
 
 type Qos = 0 | 1 | 2
-type SessionQueues = Pick<BrokerPersistence, 'outgoingEnqueue'>
+type Persistence = Pick<BrokerPersistence, 'outgoingClearMessageId' | 'outgoingEnqueue' | 'outgoingUpdate' | 'queueRetained' | 'retainedMessage'>
 
 /** Knows whether a client may and can receive now. */
 interface Receiver {
   /** @param isLast whether no other client takes the message */
   declines (topic: string, isLast: boolean): Decline | undefined
+  /** Call `then` once it has read what was written, or is gone. */
+  whenRead (then: () => void): void
+  /** Less waits than before. */
+  goOn (): void
 }
 
 /** How a client gets what is published on one topic. */
@@ -24,20 +28,28 @@ interface Grant {
 /** Topics whose grant is remembered for a client. Publishers choose topics, so long ones are not remembered. */
 const mostGrants = 1_000
 const mostTopicLength = 128
+/** Stands for the broker of retained messages in a session's queue, which have no number of a publication. */
+const retainedOnes = 'retained'
+/** Message ids are 1 to 65,535. */
+const mostMessageIds = 65_535
 /** Messages that may wait until a session's queue was sent, and their bytes. */
 const mostHeld = 10_000
 const mostHeldBytes = 4 * 1024 * 1024
+/** Bytes of retained messages that may be on their way to a client's session, and about what each takes beside its payload. */
+const mostKeptBytes = 65_536
+const bytesOfRetained = 512
 
 /**
  * Delivers each message once to a client, at the highest QoS that its matching subscriptions grant [MQTT-3.3.5-1] and no higher
- * [MQTT-3.8.4-6], after everything that waited in its session [MQTT-4.6.0-6]. aedes would deliver for whichever filter it finds first,
- * lower the QoS only for a filter without wildcards, and mix the session's queue with what comes in meanwhile.
+ * [MQTT-3.8.4-6], after everything that waited in its session [MQTT-4.6.0-6]; and retained messages as fast as it reads. aedes would deliver
+ * for whichever filter it finds first, lower the QoS only for a filter without wildcards, mix the session's queue with what comes in
+ * meanwhile, and write all retained messages at once.
  */
 export class GrantedDelivery {
   #client: Client & ClientInternals
   #receiver: Receiver
   #aedes: RoutingAedes
-  #queues: SessionQueues
+  #persistence: Persistence
   // aedes' own functions, kept because the client's are replaced.
   #deliver0: Deliver
   #deliverQoS: Deliver
@@ -48,13 +60,16 @@ export class GrantedDelivery {
   #caughtUp: boolean
   #held: Packet[] | undefined
   #heldBytes = 0
+  #keptBytes = 0
+  /** Retained messages that wait until the session's queue was sent, one of each SUBSCRIBE: aedes brings the next one after it. */
+  #later: Array<() => void> | undefined
   #changes = -1
 
-  constructor (client: Client, receiver: Receiver, aedes: RoutingAedes, queues: SessionQueues) {
+  constructor (client: Client, receiver: Receiver, aedes: RoutingAedes, persistence: Persistence) {
     this.#client = internalsOf(client)
     this.#receiver = receiver
     this.#aedes = aedes
-    this.#queues = queues
+    this.#persistence = persistence
     const { deliver0, deliverQoS } = this.#client
     this.#deliver0 = deliver0
     this.#deliverQoS = deliverQoS
@@ -68,8 +83,17 @@ export class GrantedDelivery {
       this.#held = undefined
       this.#heldBytes = 0
       for (const packet of waiting) this.#deliverOrHangUp(packet, () => undefined)
+      const later = this.#later ?? []
+      this.#later = undefined
+      for (const deliver of later) deliver()
+      this.#receiver.goOn()
     })
   }
+
+  get isCatchingUp (): boolean { return !this.#caughtUp }
+
+  /** How many retained messages wait until the session's queue was sent. */
+  get waiting (): number { return this.#later?.length ?? 0 }
 
   /** Call it from authorizeForward, so that what the session's queue held does not come a second time. */
   sentFromQueue ({ brokerId, brokerCounter }: AedesPublishPacket): void {
@@ -101,6 +125,7 @@ export class GrantedDelivery {
       offer.declined = this.#declines(packet.topic, offer.isLast)
       if (offer.declined !== undefined) return
     }
+    if (packet.brokerId === null) return this.#deliverRetained(packet, done)
     if (!client.clean && !this.#caughtUp) {
       // The message is in the session's queue, too: the client gets it when it connects again.
       if (this.#holdsEnough) client.close()
@@ -111,15 +136,67 @@ export class GrantedDelivery {
     // because a thousand filters may bring a message.
     if (typeof packet.brokerId === 'string' && (client.duplicates[packet.brokerId] ?? 0) >= packet.brokerCounter) return done()
     const { qos: granted, shared } = this.#grantOf(packet.topic)
-    // aedes finds retained messages of `$` topics for `#`, too. [MQTT-4.7.2-1]
     if (granted === undefined) return void setImmediate(done)
     packet.qos = Math.min(packet.qos, granted) as Qos
     if (packet.qos === 0) return this.#deliver0(packet, done)
-    if (shared && !client.clean && !packet.retain) {
-      const queued = this.#queues.outgoingEnqueue({ clientId: client.id }, packet).then(() => { this.#send(packet, done) })
+    if (shared && !client.clean) {
+      const queued = this.#persistence.outgoingEnqueue({ clientId: client.id }, packet).then(() => { this.#send(packet, done) })
       queued.then(undefined, (error: unknown) => { this.#hangUp(error, done) })
       return
     }
+    this.#send(packet, done)
+  }
+
+  /**
+   * What a SUBSCRIBE brings, which has no number of aedes'. The client may have had a newer message of the topic since aedes looked, so it
+   * gets the one that is retained when it can read it.
+   */
+  #deliverRetained (packet: Packet, done: () => void): void {
+    if (!this.#caughtUp) return void (this.#later ??= []).push(() => { this.#deliverOrHangUp(packet, done) })
+    this.#receiver.whenRead(() => {
+      try {
+        const current = this.#client.closed ? undefined : this.#persistence.retainedMessage(packet.topic)
+        // aedes finds retained messages of `$` topics for `#`, too. [MQTT-4.7.2-1]
+        const { qos: granted } = this.#grantOf(packet.topic)
+        if (current === undefined || granted === undefined) return void setImmediate(done)
+        packet.payload = current.payload
+        packet.qos = Math.min(current.qos, granted) as Qos
+        if (packet.qos === 0) this.#deliver0(packet, done)
+        else if (this.#client.clean) this.#send(packet, done)
+        else this.#keepAndSend(packet, current, done)
+      } catch (error) {
+        this.#hangUp(error, done)
+      }
+    })
+  }
+
+  /**
+   * Send a retained message to a client with a session, which gets it again if it does not acknowledge it. aedes would not keep it. The next
+   * ones go on meanwhile, so that one commit is for many of them.
+   */
+  #keepAndSend (packet: Packet, current: object, done: () => void): void {
+    const bytes = bytesOfRetained + packet.payload.length
+    this.#keptBytes += bytes
+    const waits = this.#keptBytes > mostKeptBytes
+    const sent = (): void => {
+      this.#keptBytes -= bytes
+      if (waits) done()
+    }
+    this.#keep(packet, current, sent).catch((error: unknown) => { this.#hangUp(error, sent) })
+    if (!waits) setImmediate(done)
+  }
+
+  async #keep (packet: Packet, current: object, done: () => void): Promise<void> {
+    const client = this.#client
+    const kept = { ...packet, brokerId: retainedOnes }
+    await this.#persistence.queueRetained(client, kept)
+    if (this.#persistence.retainedMessage(packet.topic) !== current) {
+      await this.#persistence.outgoingClearMessageId(client, kept)
+      return this.#deliverRetained(packet, done)
+    }
+    const messageId = packet.messageId = client._nextId
+    client._nextId = messageId % mostMessageIds + 1
+    await this.#persistence.outgoingUpdate(client, { ...kept, messageId })
     this.#send(packet, done)
   }
 

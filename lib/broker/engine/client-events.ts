@@ -48,6 +48,10 @@ export function observe (engine: Engine, connect: ConnectHandler): void {
     const granted = subscriptions.flatMap(({ topic, qos }) => qos < subackFailure ? [topic] : [])
     for (const topic of granted) state?.filters?.add(topic)
     state?.charge(persistence.countRetained(granted))
+    if (state !== undefined && state.guard.subscribing > 0) {
+      state.guard.subscribing--
+      state.goOn()
+    }
     engine.report({ event: 'subscribed', clientId: client.id, subscriptions: subscriptions.map(({ topic, qos }) => ({ topic, qos })) })
   })
 

@@ -7,7 +7,9 @@ import type { Decline } from '../aedes/routing-aedes.ts'
 import type { Arrival } from '../arrival.ts'
 import type { Connection } from '../publication.ts'
 import type { StateShare } from '../state-bytes.ts'
+import { BegunPacket } from '../stream/begun-packet.ts'
 import { corkPerTurn } from '../stream/cork.ts'
+import { Drained } from '../stream/drained.ts'
 import type { IncomingBytes } from '../stream/incoming-bytes.ts'
 import { readToTheEnd } from '../stream/last-bytes.ts'
 import { PacketGuard, type GuardLimits } from '../stream/packet-guard.ts'
@@ -15,10 +17,14 @@ import { mostMessages, Pieces } from '../stream/pieces.ts'
 import { strangerIn } from '../stream/strangers.ts'
 import { Turn, type Turns } from '../stream/turns.ts'
 import { violations, type Violation } from '../stream/violation.ts'
+import type { ConnectionObserver } from './connection-observer.ts'
 import type { GrantedFilters } from './granted-filters.ts'
 
 /** Bytes of packets that aedes may handle at a time. */
 const mostAhead = 262_144
+
+/** Retained messages of this many SUBSCRIBE packets may wait for the client to read; it is not read meanwhile. */
+const mostWaiting = 16
 
 /** Up to this size, in bytes, what is left over is copied to join what follows, rather than handed on alone. */
 const mostJoined = 16_384
@@ -29,17 +35,6 @@ type Stated = { [key]: ClientState }
 /** Bytes that a client may leave unread: beyond the first limit it gets no more QoS 0, beyond the second it is cut off. */
 export const unreadBeforeDropping = 1024 * 1024
 export const mostUnread = 4 * unreadBeforeDropping
-
-/** Receives connection events. One shared object: a closure per connection would need more memory than its state. */
-export interface ConnectionObserver {
-  /** What came in must not reach the parser. */
-  violated (client: Client, state: ClientState, violation: Violation): void
-  /** The client has another number of bytes unread than before. */
-  unreadChanged (state: ClientState, bytes: number): void
-  /** The client's buffer is full. */
-  fellBehind (state: ClientState): void
-  ended (state: ClientState): void
-}
 
 /** What the broker knows about one connection, from its socket to its end; it feeds aedes with what the guard lets through, at the connection's pace. */
 export class ClientState {
@@ -86,12 +81,12 @@ export class ClientState {
   /** Read from the stream, and waiting for its turn. */
   #rest: Buffer | undefined
   #reading = false
-  /** When, in ms, the incomplete packet was first seen, and how many packets came before it. */
-  #begun = { at: 0, after: -1 }
+  readonly #begun: BegunPacket
   /** Bytes given to aedes since it last had nothing to do. */
   #ahead = 0
   /** The beginning of a packet that comes in small pieces: aedes would keep each piece, which takes far more memory than its bytes. */
   readonly #pieces = new Pieces()
+  #drained: Drained | undefined
   /** Bytes that were read. */
   #bytes = 0
 
@@ -100,6 +95,7 @@ export class ClientState {
     this.stream = stream
     this.arrival = arrival
     this.guard = new PacketGuard(limits)
+    this.#begun = new BegunPacket(this.guard)
     this.#observer = observer
     this.#incoming = incoming
     this.#turn = new Turn(turns, () => { this.#pump() })
@@ -174,9 +170,11 @@ export class ClientState {
     while (!client.closed && client._paused !== true) {
       if (client._parsingBatch === 0) this.#ahead = 0
       else if (!client.connackSent || this.#ahead >= mostAhead) break
-      if (!this.#incoming.admits(this)) break
+      if (!this.#incoming.admits(this) || this.#waiting >= mostWaiting) break
       const chunk = this.stream.read() as Buffer | null
       if (chunk === null) break
+      // A packet on its way is a sign of life.
+      if (this.guard.begun > 0) client._keepaliveTimer?.refresh()
       const whole = this.#pieces.join(chunk, this.guard.whole)
       if (whole === undefined) continue
       this.#ahead += whole.length
@@ -191,8 +189,13 @@ export class ClientState {
     if (held !== this.held && !closed) this.#incoming.count(this, held)
   }
 
-  goOn (): void {
-    this.#pump()
+  goOn (): void { this.#pump() }
+
+  get #waiting (): number { return (this.#drained?.length ?? 0) + (this.delivery?.waiting ?? 0) }
+
+  /** Call `then` once the client has read what was written, or is gone. */
+  whenRead (then: () => void): void {
+    (this.#drained ??= new Drained(this.stream, () => { this.#pump() })).wait(then)
   }
 
   get missing (): number { return this.guard.missing }
@@ -202,18 +205,9 @@ export class ClientState {
     return pending < Math.min(this.guard.missing, mostJoined) ? this.arrival.socket.bytesRead : undefined
   }
 
-  /**
-   * Whether one packet has been incomplete for too long, and this broker did not hold it back. To be asked every second or so.
-   * @param now ms
-   * @param longest ms
-   */
+  /** Whether one packet has been incomplete for too long, and this broker did not hold it back. To be asked every second or so; times in ms. */
   stalls (now: number, longest: number): boolean {
-    const { guard } = this
-    if (guard.begun === 0 || guard.packets !== this.#begun.after || this.isBehind || this.#incoming.holdsBack(this)) {
-      this.#begun = { at: now, after: guard.begun === 0 ? -1 : guard.packets }
-      return false
-    }
-    return now - this.#begun.at >= longest
+    return this.#begun.stalls(this.isBehind || this.#incoming.holdsBack(this), now, longest)
   }
 
   /** aedes has handled a packet, or goes on after a pause. */
@@ -244,7 +238,7 @@ export class ClientState {
     if (size === 0) return read.call(this, size) as null
     const turn = state.#turn
     const most = turn.units
-    if (most === 0) return null
+    if (most === 0 || state.guard.waits) return null
     let rest = state.#rest
     let chunk = rest ?? read.call(this, size) as Buffer | null
     if (chunk === null) return null
@@ -272,16 +266,20 @@ export class ClientState {
     const end = rest === undefined ? chunk.length - 1 : chunk.length
     if (rest === undefined && !this.destroyed) this.unshift(chunk.subarray(end))
     if (inspected < end) state.#rest = chunk.subarray(inspected, end)
-    return chunk.subarray(0, inspected)
+    return inspected === 0 ? null : chunk.subarray(0, inspected)
   }
 
   #cutUp (): Violation | undefined {
     return (this.arrival.messages?.count ?? 0) > mostMessages(this.guard.packets, this.#bytes) ? violations.cutUp : undefined
   }
 
-  /** aedes would make every other client wait until this one has read. Instead this one may fall behind, up to a limit. */
+  /**
+   * aedes would make every other client wait until this one has read. Instead this one may fall behind, up to a limit. Nobody else waits for a
+   * session's queue: it is sent as fast as its client reads.
+   */
   static #waitForDrain (this: Client, done: (error: Error | null, client: Client) => void): void {
     const state = stateOf(this.conn as Duplex)
+    if (state.delivery?.isCatchingUp === true) return state.whenRead(() => { setImmediate(done, null, this) })
     state.#observer.fellBehind(state)
     setImmediate(done, null, this)
   }

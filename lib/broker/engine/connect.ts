@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Client, ConnectPacket } from 'aedes'
 import { internalsOf, type ClientInternals } from '../aedes/aedes-internals.ts'
+import { skipUsedMessageIds } from '../aedes/message-ids.ts'
 import { subscriptionsOf } from '../aedes/routing-aedes.ts'
 import type { Limits } from '../limits.ts'
 import { ConnectionLimits } from '../listening/connection-limits.ts'
@@ -123,7 +124,9 @@ function checkWill ({ engine: { counters }, client, state: { rights }, owner }: 
 
 /** A session may have a queue, which is sent before any SUBSCRIBE. */
 function prepareQueue ({ engine, client, state }: Newcomer): undefined {
-  if (!client.clean) prepareDelivery(engine, client, state)
+  if (client.clean) return
+  prepareDelivery(engine, client, state)
+  skipUsedMessageIds(client, from => engine.persistence.unusedMessageId(client.id, from))
 }
 
 /** The session may have been ended after aedes read its subscriptions. */

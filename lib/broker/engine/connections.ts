@@ -8,7 +8,8 @@ import { Turns } from '../stream/turns.ts'
 import { UnreadBytes } from '../stream/unread-bytes.ts'
 import type { Violation } from '../stream/violation.ts'
 import type { Counters } from '../watching/counters.ts'
-import { ClientState, mostUnread, type ConnectionObserver } from './client-state.ts'
+import { ClientState, mostUnread } from './client-state.ts'
+import type { ConnectionObserver } from './connection-observer.ts'
 
 /** Longest pause, in ms, between two checks for packets that stay incomplete. */
 const longestSweep = 15_000

@@ -107,6 +107,8 @@ export interface BrokerPersistence extends AedesPersistence, EventEmitter<Persis
   hasSubscriptions (clientId: string, filters: string[]): boolean
   /** Take the room that one more filter needs in a client's session, if there is any; the subscription has to follow. */
   takeRoom (clientId: string, filter: string): boolean
+  /** The first message id from `from` on that no message on its way to a client with a session has. */
+  unusedMessageId (clientId: string, from: number): number
   /** End the session of a client that is gone, whoever owns it. It ends at once, and the promise resolves after the commit. */
   endSession (clientId: string): Promise<void>
   /**
@@ -117,6 +119,9 @@ export interface BrokerPersistence extends AedesPersistence, EventEmitter<Persis
   receive (client: Client, packet: ReceivedPacket, ended: Ended): Ended | undefined
   /** Grows with each retained message that is stored, replaced or cleared. Cheap to read. */
   readonly retainedChanges: number
+  retainedMessage (topic: string): Packet | undefined
+  /** Put a retained message that a SUBSCRIBE brings into the session's queue, as long as it leaves half of the room to others. */
+  queueRetained (client: Client, packet: Packet): PromiseLike<void>
   /** About how many retained messages match filters. */
   countRetained (filters: string[]): number
   /** A client is let in: its own last will of a former run is no longer published, another user's still is. */

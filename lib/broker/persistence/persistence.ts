@@ -144,6 +144,8 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
 
   takeRoom (clientId: string, filter: string): boolean { return this.subscriptions.takeRoom(clientId, filter) }
 
+  unusedMessageId (clientId: string, from: number): number { return this.sessions.get(clientId)?.unusedMessageId(from) ?? from }
+
   async endSession (clientId: string): Promise<void> {
     this.sessions.end(clientId)
     await this.#context.journal.committed()
@@ -152,6 +154,10 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
   storeRetained (packet: Packet): PromiseLike<void> { return this.retained.store(packet) }
 
   clearRetained (topic: string): Promise<boolean> { return this.retained.clear(topic) }
+
+  retainedMessage (topic: string): Packet | undefined { return this.retained.get(topic) }
+
+  queueRetained ({ id }: Client, packet: Packet): PromiseLike<void> { return this.queues.enqueueRetained(id, packet) }
 
   countRetained (filters: string[]): number { return this.retained.count(filters) }
 

@@ -51,7 +51,19 @@ export class Queues {
    */
   enqueue (recipients: Recipient[], packet: Packet): PromiseLike<void> {
     this.#received.keepArrived(packet)
-    const additions = this.#admit(recipients, packet)
+    return this.#enqueue(recipients, packet, false)
+  }
+
+  /**
+   * Put a retained message that a SUBSCRIBE brings into a queue, so that it is sent again if the connection breaks before the client
+   * acknowledges it. [MQTT-4.4.0-1] It takes room only in the first half of the queue: unlike others, it is not lost.
+   */
+  enqueueRetained (clientId: string, packet: Packet): PromiseLike<void> {
+    return this.#enqueue([{ clientId }], packet, true)
+  }
+
+  #enqueue (recipients: Recipient[], packet: Packet, isRetained: boolean): PromiseLike<void> {
+    const additions = this.#admit(recipients, packet, isRetained)
     // Even when there is nothing to write: what came before must be sent on before.
     const committed = this.#context.journal.committed()
     return {
@@ -121,24 +133,25 @@ export class Queues {
   }
 
   /** Write `packet` once for each session that has room, at its highest QoS. It enters the queue after the commit. */
-  #admit (recipients: Recipient[], packet: Packet): Array<[Session, Queued]> {
+  #admit (recipients: Recipient[], packet: Packet, isRetained: boolean): Array<[Session, Queued]> {
     if (recipients.length === 0) return []
     const { journal, limits } = this.#context
     const qosOf = new Map<string, number>()
     for (const { clientId, qos = packet.qos } of recipients) qosOf.set(clientId, Math.max(qos, qosOf.get(clientId) ?? 0))
     const bytes = sizeOf(packet)
-    const most = orInfinite(limits.offlineTotalBytes)
+    const share = isRetained ? 0.5 : 1
+    const most = orInfinite(limits.offlineTotalBytes) * share
     const message = { record: 0, users: 0 }
     let payload: Buffer | string = ''
     const additions: Array<[Session, Queued]> = []
     for (const [clientId, granted] of qosOf) {
       const session = this.#sessions.open(clientId)
-      const isFull = session.offline >= orInfinite(limits.offlineMessages) || session.bytes + bytes > orInfinite(limits.offlineBytes)
+      const isFull = session.offline >= orInfinite(limits.offlineMessages) * share || session.bytes + bytes > orInfinite(limits.offlineBytes) * share
       const isFullInAll = this.#kept + (message.users === 0 ? bytes : 0) + bytesOfPlace > most
       // A few clients that fill all the room do not take the others' share of it. Shares end at twice the room, or many clients coming one by one would take several times of it.
       const ofSession = session.bytes + bytes + (session.offline + 1) * bytesOfPlace
       if (isFull || (isFullInAll && (ofSession > most / this.#sessions.size || this.#kept + bytes + bytesOfPlace > 2 * most))) {
-        this.dropped++
+        if (!isRetained) this.dropped++
         this.#sessions.endEmpty(session)
         continue
       }
@@ -146,12 +159,12 @@ export class Queues {
         this.#keep(bytes)
         message.record = journal.next()
         payload = ownPayload(packet.payload)
-        // What comes from a queue is not flagged as retained. [MQTT-3.3.1-9]
-        journal.put(message.record, { kind: 'message', content: contentOf({ ...packet, payload, retain: false }) })
+        // What was published to a subscriber is not flagged as retained, what its SUBSCRIBE brought is. [MQTT-3.3.1-8] [MQTT-3.3.1-9]
+        journal.put(message.record, { kind: 'message', content: contentOf({ ...packet, payload, retain: isRetained }) })
       }
       // At most the QoS of the subscription. [MQTT-3.8.4-6]
       const qos = Math.min(packet.qos, granted) as 0 | 1 | 2
-      const queued: Queued = { record: journal.next(), packet: { ...copyOf(packet), payload, qos, retain: false, dup: false }, message, bytes }
+      const queued: Queued = { record: journal.next(), packet: { ...copyOf(packet), payload, qos, retain: isRetained, dup: false }, message, bytes }
       this.#count(session, 1, bytes)
       this.#write(session, queued)
       additions.push([session, queued])

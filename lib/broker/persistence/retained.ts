@@ -22,6 +22,8 @@ export class RetainedMessages {
 
   get size (): number { return this.#byTopic.size }
 
+  get (topic: string): Packet | undefined { return this.#byTopic.get(topic)?.packet }
+
   restore (packet: Packet, record: number): void {
     this.#byTopic.set(packet.topic, { packet, record })
     this.bytes += sizeOf(packet)

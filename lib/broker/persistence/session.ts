@@ -14,6 +14,9 @@ export interface Queued {
   sentTo?: number
 }
 
+/** Message ids are 1 to 65,535. */
+const mostMessageIds = 65_535
+
 /** Who owns a session: a user, by the name that was proved; null: an anonymous client. */
 export type SessionOwner = string | null
 
@@ -66,6 +69,14 @@ export class Session {
 
   findSent (messageId: number | undefined): Queued | undefined {
     return messageId === undefined ? undefined : this.#byMessageId.get(messageId)
+  }
+
+  /** The first message id from `from` on that no message on its way to the client has. [MQTT-2.3.1-4] */
+  unusedMessageId (from: number): number {
+    if (this.#byMessageId.size >= mostMessageIds) return from
+    let id = from
+    while (id === 0 || this.#byMessageId.has(id)) id = id % mostMessageIds + 1
+    return id
   }
 
   sent (queued: Queued, messageId: number | undefined, connection: number): void {

@@ -46,6 +46,8 @@ const filterCost = 8
 /** A packet may always name this many filters. The limit exists because all of them are handled in one go, however long that takes. */
 const leastFilters = 1_000
 
+/** Among the flags of CONNECT. A subscription of a clean session is in force at once. */
+const cleanSession = 2
 const slash = 0x2f
 const plus = 0x2b
 const hash = 0x23
@@ -67,6 +69,8 @@ export class PacketGuard {
   packets = 0
   /** PUBLISH packets among them. */
   publishes = 0
+  /** SUBSCRIBE packets for a session that are not in force yet: see `waits`. */
+  subscribing = 0
   /** What they cost: see `costs`. */
   units = 0
   /** Bytes of the last chunk that were inspected. */
@@ -97,6 +101,7 @@ export class PacketGuard {
   #mostUnits = Infinity
   #mostPublishes = Infinity
   #stopped = false
+  #isAtPublish = false
 
   /** Bytes of the text or binary data that is being read, and those still to come. */
   #fieldBytes = 0
@@ -118,7 +123,7 @@ export class PacketGuard {
   }
 
   /**
-   * Inspect a chunk up to its end, or up to the end of the packet that reaches one of the bounds; with bounds, never beyond CONNECT.
+   * Inspect a chunk up to its end, or up to the end of the packet that reaches one of the bounds; with bounds, never beyond CONNECT, and not when it `waits`.
    * `inspected` says how far it came.
    * @param units that the chunk may cost
    * @param publishes that may be in it
@@ -127,10 +132,13 @@ export class PacketGuard {
   inspect (chunk: Uint8Array, units = Infinity, publishes = Infinity): Violation | undefined {
     this.#mostUnits = this.units + units
     this.#mostPublishes = this.publishes + publishes
-    this.#stopped = false
+    this.#stopped = this.#isAtPublish = false
     if (this.#violation === undefined) this.#violation = this.#walk(chunk)
     return this.#violation
   }
+
+  /** Whether a PUBLISH comes next and has to wait, because the client may have subscribed to it, and that is not in force. Look again later. */
+  get waits (): boolean { return this.#isAtPublish && this.subscribing > 0 }
 
   /** Bytes that have come of an incomplete packet. */
   get begun (): number {
@@ -152,6 +160,11 @@ export class PacketGuard {
       let violation: Violation | undefined
       switch (this.#reading) {
         case HEADER:
+          if (this.subscribing > 0 && this.#mostUnits !== Infinity && chunk[at]! >> 4 === PUBLISH) {
+            this.#stopped = this.#isAtPublish = true
+            break
+          }
+          if (this.#level === 3) chunk[at] = withoutDup(chunk[at]!)
           violation = this.#first(chunk[at++]!)
           break
         case LENGTH: {
@@ -276,7 +289,7 @@ export class PacketGuard {
     if (bytes === 0) {
       if (field === TOPIC || field === WILL_TOPIC) return violations.emptyTopic
       if (field === FILTER) return violations.emptyFilter
-      if (field === CLIENT_ID && ((this.#connectFlags & 2) === 0 || this.#level === 3)) return violations.noClientId
+      if (field === CLIENT_ID && ((this.#connectFlags & cleanSession) === 0 || this.#level === 3)) return violations.noClientId
       return this.#gotField()
     }
     this.#reading = field === WILL_MESSAGE || field === PASSWORD ? SKIP : TEXT
@@ -351,6 +364,7 @@ export class PacketGuard {
     this.#connected = true
     this.packets++
     if (type === PUBLISH) this.publishes++
+    else if (type === SUBSCRIBE && (this.#connectFlags & cleanSession) === 0) this.subscribing++
     this.units += type === SUBSCRIBE || type === UNSUBSCRIBE ? this.#filters * filterCost : costs[type]!
     this.#stopped = this.units >= this.#mostUnits || this.publishes >= this.#mostPublishes || (type === CONNECT && this.#mostUnits !== Infinity)
   }
@@ -398,6 +412,12 @@ export class PacketGuard {
     this.#previous = previous
     return undefined
   }
+}
+
+/** In MQTT 3.1 what is sent again has DUP, also PUBREL, SUBSCRIBE and UNSUBSCRIBE; 3.1.1 reserves the bit, and so does the engine's parser. */
+function withoutDup (first: number): number {
+  const type = first >> 4
+  return type === PUBREL || type === SUBSCRIBE || type === UNSUBSCRIBE ? first & 0xf7 : first
 }
 
 function fromClient (type: number): boolean {

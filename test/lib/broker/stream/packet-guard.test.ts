@@ -84,6 +84,21 @@ test('reserved bits of the fixed header are refused, and packets that no client 
   for (const first of [0x00, 0x20, 0x90, 0xb0, 0xd0, 0xf0]) refuses(Buffer.concat([connect, Buffer.from([first])]), 'packet-type')
 })
 
+test('a PUBLISH waits behind a SUBSCRIBE of a session until that is in force, and nothing else does', () => {
+  const kept = Buffer.from(connect)
+  kept[9] = 0
+  const before = Buffer.concat([subscribe('a'), Buffer.from([0xc0, 0])])
+  const both = Buffer.concat([before, publish('a')])
+  for (const [session, waits] of [[kept, true], [connect, false]] as const) {
+    const guard = new PacketGuard(limits)
+    guard.inspect(session, 1_000, 1_000)
+    guard.inspect(both, 1_000, 1_000)
+    assert.deepEqual([guard.inspected, guard.waits], [waits ? before.length : both.length, waits])
+    guard.subscribing = 0
+    assert.equal(guard.waits, false)
+  }
+})
+
 test('a PUBLISH has QoS 0 to 2, no DUP with QoS 0, and a packet id with QoS 1 and 2', () => {
   const body = (packetId: number) => Buffer.concat([text('a'), Buffer.from([0, packetId])])
   refuses(Buffer.concat([connect, packet(0x36, body(1))]), 'qos', 'MQTT-3.3.1-4')
