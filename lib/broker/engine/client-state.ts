@@ -75,7 +75,7 @@ export class ClientState {
   /** Bytes that were unread when they were counted last. */
   counted = 0
   held = 0
-  readonly #observer: ConnectionObserver
+  readonly #observer: ConnectionObserver<ClientState>
   readonly #turn: Turn
   readonly #incoming: IncomingBytes<ClientState>
   /** Read from the stream, and waiting for its turn. */
@@ -91,7 +91,7 @@ export class ClientState {
   #bytes = 0
 
   /** From now on, what is read from the stream is checked and paced, and what is written is corked. */
-  constructor (stream: Duplex, arrival: Arrival, limits: GuardLimits, turns: Turns, incoming: IncomingBytes<ClientState>, observer: ConnectionObserver) {
+  constructor (stream: Duplex, arrival: Arrival, limits: GuardLimits, turns: Turns, incoming: IncomingBytes<ClientState>, observer: ConnectionObserver<ClientState>) {
     this.stream = stream
     this.arrival = arrival
     this.guard = new PacketGuard(limits)

@@ -15,7 +15,7 @@ import type { ConnectionObserver } from './connection-observer.ts'
 const longestSweep = 15_000
 
 /** All connections of a broker, and the bounds on what they hold together: bytes that come in, and bytes that clients leave unread. */
-export class Connections implements ConnectionObserver {
+export class Connections implements ConnectionObserver<ClientState> {
   #aedes: RoutingAedes
   #counters: Counters
   #limits: Limits
