@@ -72,6 +72,8 @@ export class Bridge extends EventEmitter<BridgeEvents> {
   #connectedAt: number | undefined
   /** Why the current connection ends. */
   #cause: Error | undefined
+  /** Settled once what the bridge before this one leaves is here. */
+  #resumed: Promise<void> | undefined
   #closing: Promise<Leftover> | undefined
 
   /** @param backlog what another bridge of these options left unsent */
@@ -124,7 +126,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
     this.#follow(client)
     if (previous === undefined) client.connect()
     else {
-      void previous.then(({ unsent, taken }) => {
+      this.#resumed = previous.then(({ unsent, taken }) => {
         this.#outward.prepend(unsent)
         this.#inward.resume(taken)
         if (this.#closing === undefined) client.connect()
@@ -154,15 +156,18 @@ export class Bridge extends EventEmitter<BridgeEvents> {
 
   async #end (limit: number): Promise<Leftover> {
     this.#outward.stop()
+    // Replaced before it began: what it was to send is the next one's.
+    await this.#resumed
     const client = this.#client
-    if (client !== undefined && this.#state.state !== 'closed') {
+    // MQTT.js throws where a client is ended that never had a stream.
+    if (client?.stream !== undefined && this.#state.state !== 'closed') {
       const isOver = new Promise<void>(resolve => { setTimeout(resolve, limit).unref() })
       const isConnected = this.#state.state === 'connected'
       await this.settled(limit)
       client.options.reconnectPeriod = 0
       const ended = new Promise<void>(resolve => { client.end(!isConnected || this.#outward.buffered > 0, () => { resolve() }) })
       await Promise.race([ended, isOver])
-      client.stream?.destroy()
+      client.stream.destroy()
     }
     if (this.#state.state !== 'closed') this.#become({ state: 'closed' })
     return { unsent: this.#outward.unsent(), taken: this.#inward.taken }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import mqttPacket from 'mqtt-packet'
 import { Bridge, type LocalBroker } from '../../../lib/bridge/bridge.ts'
 import { BridgeBuffer } from '../../../lib/bridge/buffer.ts'
@@ -176,6 +177,25 @@ test('what this broker refuses is dropped and told, and what follows comes', asy
   assert.equal((await problem).code, 'BRIDGE_LOCAL_REFUSED')
   await until(() => here, texts => texts.includes('good'))
   assert.equal(bridge.statistics().dropped, 1)
+})
+
+test('bridges that are replaced before they began leave what the first one left, with what came meanwhile', async t => {
+  const [local, remote] = [await aedesBroker(t), await aedesBroker(t)]
+  const options = { id: `replaced-${process.pid}`, topics: [row('out', 'a')] }
+  // It answers nothing any more, so what is sent stays unacknowledged.
+  remote.aedes.authorizePublish = () => undefined
+  const first = await openBridge(t, local, remote, options)
+  await local.publish({ topic: 'a', payload: '1', qos: 1, retain: false })
+  const second = makeBridge(t, local, remote, options)
+  second.open(first.leave(200))
+  // aedes lets a listener go in the next turn.
+  await nextTurn()
+  await local.publish({ topic: 'a', payload: '2', qos: 1, retain: false })
+  const third = makeBridge(t, local, remote, options)
+  third.open(second.leave(200))
+  const { unsent } = await third.leave(200)
+  assert.deepEqual(unsent.map(({ payload }) => payload.toString()), ['1', '2'])
+  assert.equal(second.state.state, 'closed')
 })
 
 // https://github.com/TheAgentK/tuya-mqtt/issues/48: a topic with a wildcard had each broker that got it hang up.
