@@ -49,8 +49,9 @@ export async function startMariadb (flags: string[] = []): Promise<Mariadb> {
   const port = await freePort()
   const administrator: ServerOptions = { client: 'mysql', host: '127.0.0.1', port, user: 'administrator', password: 'secret', poolSize: 1 }
   await writeFile(at('init.sql'), "create user if not exists administrator identified by 'secret';\ngrant all on *.* to administrator with grant option;\n")
-  await mkdir(at('data'))
-  const common = ['--no-defaults', '--user=root', `--datadir=${at('data')}`, '--innodb-buffer-pool-size=32M', ...mysqlName === 'MySQL'
+  for (const name of ['data', 'tmp']) await mkdir(at(name))
+  // A server that starts deletes the temporary tables of others from the folder that they share.
+  const common = ['--no-defaults', '--user=root', `--datadir=${at('data')}`, `--tmpdir=${at('tmp')}`, '--innodb-buffer-pool-size=32M', ...mysqlName === 'MySQL'
     // Two servers would meet at its second port, and a folder in /var that packages bring may not be there.
     ? ['--mysqlx=OFF', '--secure-file-priv=NULL']
     : ['--innodb-log-file-size=16M']]

@@ -148,6 +148,11 @@ const sentences: ReadonlyArray<{ en: string } & Record<Other, string>> = [
     en: 'Give one of --message, --null-message, --stdin-file and --stdin-line.',
     es: 'Dar una de --message, --null-message, --stdin-file y --stdin-line.',
     pt: 'Use uma de --message, --null-message, --stdin-file e --stdin-line.'
+  },
+  {
+    en: '--stdin-file reads more than the 256 MB that a message of MQTT may have.',
+    es: '--stdin-file lee más de los 256 MB que puede tener un mensaje de MQTT.',
+    pt: '--stdin-file lê mais do que os 256 MB que uma mensagem de MQTT pode ter.'
   }
 ]
 
