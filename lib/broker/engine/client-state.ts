@@ -19,6 +19,7 @@ import { Turn, type Turns } from '../stream/turns.ts'
 import { violations, type Violation } from '../stream/violation.ts'
 import type { ConnectionObserver } from './connection-observer.ts'
 import type { GrantedFilters } from './granted-filters.ts'
+import type { Unacknowledged } from './unacknowledged.ts'
 
 /** Bytes of packets that aedes may handle at a time. */
 const mostAhead = 262_144
@@ -56,6 +57,8 @@ export class ClientState {
   /** The bytes of its CONNECT and of a clean session's filters; undefined before it is let in. */
   kept: StateShare | undefined
   connection: Connection | undefined
+  /** Undefined before its first message of QoS 1. */
+  unacknowledged: Unacknowledged | undefined
   /** UTC ms. */
   connectedAt = 0
   clean = true

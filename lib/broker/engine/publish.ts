@@ -24,8 +24,6 @@ export class PublishHandler {
   #counters: Counters
   #persistence: BrokerPersistence
   #taker: Taker
-  /** What the taker has: all else is acknowledged at once. */
-  #unacknowledged = new Unacknowledged()
 
   constructor (engine: Engine, local: LocalClient) {
     this.#engine = engine
@@ -83,6 +81,7 @@ export class PublishHandler {
     // aedes publishes a will only after it has closed the client.
     const will = client.closed
     const finished = (error?: Error | null): void => {
+      if (qos === 1) state?.unacknowledged?.ended(packet, error)
       // There is nobody left to acknowledge to, and aedes would report the failed write.
       if (!will && client.closed) return
       if (error && state !== undefined) state.reason ??= `not acknowledged: ${error.message}`
@@ -95,8 +94,9 @@ export class PublishHandler {
     }
     // A client that left before it was let in may have a will, but has no connection.
     const publisher = state?.connection ?? (state && { clientId: client.id, username: state.username, verified: state.verified })
-    if (qos === 0 || will || (qos === 1 && !this.#taker.takes(topic))) return this.#pass(client, state, packet, will, finished, publisher)
-    const settle = (qos === 1 ? this.#unacknowledged : this.#persistence).receive(client, packet, finished)
+    if (qos === 1 && !will && state !== undefined && (state.unacknowledged ??= new Unacknowledged()).isCopy(packet, finished)) return markTaken(packet)
+    if (qos !== 2 || will) return this.#pass(client, state, packet, will, finished, publisher)
+    const settle = this.#persistence.receive(client, packet, finished)
     if (settle === undefined) markTaken(packet)
     else this.#pass(client, state, packet, will, settle, publisher)
   }

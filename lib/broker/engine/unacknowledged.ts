@@ -1,43 +1,49 @@
-import type { Client, PublishPacket } from 'aedes'
+import type { PublishPacket } from 'aedes'
 
 /** Called with the outcome of a message: it is where it belongs, or an error. */
-type Ended = (error?: Error) => void
-
-interface Open {
-  payload: Buffer
-  /** Copies that came while the message was on its way; undefined: none. */
-  copies: Ended[] | undefined
-}
+type Ended = (error?: Error | null) => void
 
 /**
- * Messages of QoS 1 on their way in, by connection and message id. Some devices, such as those with Espressif's library, send a message
+ * The messages of QoS 1 of one connection that are on their way in. Some devices, such as those with Espressif's library, send a message
  * each second until it is acknowledged, over the same connection: those are no further messages.
  */
 export class Unacknowledged {
-  #byConnection = new WeakMap<Client, Map<number, Open>>()
+  /** As they came. They usually end in this order, so that each is found at once: every message that is stored comes by here. */
+  readonly #open: PublishPacket[] = []
+  #copies: Map<PublishPacket, Ended[]> | undefined
 
   /**
    * A message came, for the first time or again.
-   * @param ended is called with its outcome; PUBACK may be sent then
-   * @returns what to call once the message is where it belongs, or failed; undefined: it is a copy and shares the first one's outcome
+   * @param ended is called with the outcome of the first one if this is a copy
+   * @returns whether it is a copy of one that is still on its way
    */
-  receive (client: Client, packet: Pick<PublishPacket, 'messageId' | 'payload' | 'dup'>, ended: Ended): Ended | undefined {
-    const { messageId = 0, dup } = packet
-    const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
-    let byId = this.#byConnection.get(client)
-    const known = dup ? byId?.get(messageId) : undefined
-    if (known?.payload.equals(payload) === true) {
-      (known.copies ??= []).push(ended)
-      return undefined
+  isCopy (packet: PublishPacket, ended: Ended): boolean {
+    const first = packet.dup ? this.#firstOf(packet) : undefined
+    if (first === undefined) {
+      this.#open.push(packet)
+      return false
     }
-    if (byId === undefined) this.#byConnection.set(client, byId = new Map())
-    const open: Open = { payload, copies: undefined }
-    byId.set(messageId, open)
-    return error => {
-      // A device may have used the id again for another message.
-      if (byId.get(messageId) === open) byId.delete(messageId)
-      ended(error)
-      if (open.copies !== undefined) for (const copy of open.copies) copy(error)
-    }
+    this.#copies ??= new Map()
+    const copies = this.#copies.get(first)
+    if (copies === undefined) this.#copies.set(first, [ended])
+    else copies.push(ended)
+    return true
+  }
+
+  /** A message is where it belongs, or failed. */
+  ended (packet: PublishPacket, error?: Error | null): void {
+    const open = this.#open
+    if (open[0] === packet) open.shift()
+    else if (open.includes(packet)) open.splice(open.indexOf(packet), 1)
+    const copies = this.#copies?.get(packet)
+    if (copies === undefined) return
+    this.#copies?.delete(packet)
+    for (const copy of copies) copy(error)
+  }
+
+  /** A device may use an id again, for another message, before it has the acknowledgement of the first. */
+  #firstOf ({ messageId, payload }: PublishPacket): PublishPacket | undefined {
+    const last = this.#open.findLast(other => other.messageId === messageId)
+    return last !== undefined && Buffer.from(last.payload).equals(Buffer.from(payload)) ? last : undefined
   }
 }
