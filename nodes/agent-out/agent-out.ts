@@ -29,7 +29,7 @@ export default function (RED: RED): void {
     const retain = config.retain === true
     const isValue = config.payload === 'value'
     const template = config.topic || (isValue ? valueTopic : '')
-    const states = config.status === true ? agentStatesOf(this.id) : undefined
+    const states = config.agentState === true ? agentStatesOf(this.id) : undefined
     let sent = 0
 
     this.on('input', (msg: RedMessage, _send, done) => {

@@ -10,10 +10,10 @@ export interface AgentOutConfig {
   qos: 0 | 1 | 2 | '0' | '1' | '2'
   retain: boolean
   /** Whether each agent's state is retained on `agent/{uuid}/status`. */
-  status: boolean
+  agentState: boolean
 }
 
-export const agentOutDefaults: AgentOutConfig = { name: '', broker: '', topic: '', payload: 'message', qos: 1, retain: false, status: false }
+export const agentOutDefaults: AgentOutConfig = { name: '', broker: '', topic: '', payload: 'message', qos: 1, retain: false, agentState: false }
 
 /** Where values go when no topic is given. */
 export const valueTopic = 'agent/{uuid}/{type}'

@@ -160,7 +160,7 @@ test('agent-out publishes by its template, with its QoS and as retained', async 
 })
 
 test('agent-out publishes values alone, and keeps the state of each agent for subscribers that come later', async t => {
-  const { flow } = await mainFlow(t, { out: { payload: 'value', retain: true, status: true } })
+  const { flow } = await mainFlow(t, { out: { payload: 'value', retain: true, agentState: true } })
   const url = await flow.url('broker')
   const sender = await connect(t, url)
   await sender.publishAsync('agent/message', reading('a1', { metrics: [{ type: 't', value: 21.5 }, { type: 'door', value: 'open' }] }), { qos: 1 })
@@ -189,7 +189,7 @@ test('agent-out publishes values alone, and keeps the state of each agent for su
 // https://github.com/TheAgentK/tuya-mqtt/issues/48 and https://github.com/ioBroker/ioBroker.mqtt/issues/182: real names of devices, which in a topic had
 // brokers hang up again and again.
 test('an agent whose uuid is no level of a topic has no retained state, on which a Mosquitto that bridges from here would hang up', { skip: withoutMosquitto }, async t => {
-  const { flow } = await mainFlow(t, { out: { status: true } })
+  const { flow } = await mainFlow(t, { out: { agentState: true } })
   const url = await flow.url('broker')
   const { port } = await openMosquitto(t, `allow_anonymous true\nconnection ours\naddress ${new URL(url).host}\ntopic # in 1`)
   await until(() => flow.received('clients'), events => events.some(({ topic }) => topic === 'client/subscribed'))

@@ -51,6 +51,13 @@ test('a node that 0.1.0 saved has every property of today, and keeps its own', a
   assert.equal(migrated, 11)
 })
 
+// Node-RED's editor wrote what was shown under agent-out over its property "status", and saved that with the flow.
+test('no property has a name under which the editor keeps something of its own on every node', () => {
+  const taken = ['id', 'type', 'x', 'y', 'z', 'w', 'h', 'd', 'g', 'l', 'wires', 'inputs', 'outputs', 'ports', 'status', 'statusError', 'dirty', 'dirtyStatus', 'changed', 'moved', 'valid',
+    'validationErrors', 'selected', 'highlighted', 'hovered', 'resize', 'infoText', 'links', 'credentials', 'icon', 'info', 'locked', 'users', '_def', '_config', '_ordered', '_orig', '__outputs']
+  for (const [type, { defaults }] of Object.entries(nodes)) assert.deepEqual(Object.keys(defaults).filter(name => taken.includes(name)), [], type)
+})
+
 test('a node of today stays as it is', () => {
   for (const [type, { upgrade, defaults }] of Object.entries(nodes)) {
     const saved = { ...defaults }
