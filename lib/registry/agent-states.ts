@@ -33,7 +33,7 @@ export class AgentStates {
       now.add(uuid)
       return [change]
     }
-    // Who has been gone for longest makes room; who is connected does not.
+    // The agent that has been gone longest makes room; a connected one never does.
     const [longest] = this.#gone
     if (longest === undefined) return none
     this.#gone.delete(longest)
