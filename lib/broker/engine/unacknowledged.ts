@@ -32,9 +32,9 @@ export class Unacknowledged {
 
   /** A message is where it belongs, or failed. */
   ended (packet: PublishPacket, error?: Error | null): void {
-    const open = this.#open
-    if (open[0] === packet) open.shift()
-    else if (open.includes(packet)) open.splice(open.indexOf(packet), 1)
+    const at = this.#open.indexOf(packet)
+    if (at === 0) this.#open.shift()
+    else if (at > 0) this.#open.splice(at, 1)
     const copies = this.#copies?.get(packet)
     if (copies === undefined) return
     this.#copies?.delete(packet)
