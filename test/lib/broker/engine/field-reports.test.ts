@@ -191,6 +191,15 @@ for (const clean of [true, false]) {
   })
 }
 
+test('what a client with a session publishes behind a SUBSCRIBE that is refused is acknowledged', async t => {
+  const broker = await openBroker(t, { rules: [{ subject: 'anonymous', access: 'write', topic: '#' }] })
+  const socket = await rawSocket(t, broker.port)
+  const packets = packetsTo(socket)
+  socket.write(Buffer.concat([connectPacket('refused', { clean: false }), subscribePacket('t', 1), publishPacket('t', 'x', 1, 2)]))
+  await until(() => packets.map(({ cmd }) => cmd), commands => commands.includes('puback'))
+  assert.deepEqual(packets.map(packet => packet.cmd === 'suback' ? packet.granted : packet.cmd), ['connack', [128], 'puback'])
+})
+
 // https://github.com/eclipse-paho/paho.mqtt.c/issues/52: MQTT 3.1 has it so, and 3.1.1 does not.
 test('a client of MQTT 3.1 may mark what it sends again as a copy', async t => {
   const broker = await openBroker(t)
