@@ -1,15 +1,15 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, writeFile } from 'node:fs/promises'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { until } from './events.ts'
 import { temporaryFolder } from './folder.ts'
 import { freePort, skipped } from './node-red.ts'
+import { systemPath } from './system-path.ts'
 
 const program = process.platform === 'win32' ? 'mosquitto.exe' : 'mosquitto'
-// Debian installs it where only root's PATH looks.
-const environment = { ...process.env, PATH: [process.env['PATH'], '/usr/sbin', '/usr/local/sbin', '/opt/homebrew/sbin'].join(delimiter) }
+const environment = { ...process.env, PATH: systemPath }
 
 /** What `{ skip }` of a test that needs a real Mosquitto takes. */
 export const withoutMosquitto: string | false = spawnSync(program, ['-h'], { env: environment }).error === undefined
