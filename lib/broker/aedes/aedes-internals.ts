@@ -15,6 +15,8 @@ export type Deliver = (packet: DeliveredPacket, done: (error?: Error) => void) =
 export interface EmitterInternals {
   /** Messages that are being routed. */
   current: number
+  /** Whether a message was begun since one ended with none waiting. While too many are being routed it has to be true. */
+  _doing: boolean
   /** Give a message to every subscription; `done` is called once all of them have handled it. */
   _do (message: PublishPacket, done: () => void): EmitterInternals
   /** Messages that wait because too many are being routed and, in the same order, their callbacks. */
@@ -79,6 +81,7 @@ export interface ClientInternals {
 /** The `typeof` of each member. `_will` and `_keepaliveTimer` are those of a client without a will and without a keepalive. */
 export const emitterMembers: Readonly<Record<keyof EmitterInternals, string>> = {
   current: 'number',
+  _doing: 'boolean',
   _do: 'function',
   _messageQueue: 'object',
   _messageCallbacks: 'object',

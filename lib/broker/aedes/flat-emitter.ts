@@ -44,8 +44,9 @@ export function flatten (emitter: EmitterInternals): void {
 
   emitter._do = (message, done) => {
     if (routing || waiting.length > 0 || !hasTime()) {
-      // It counts as being routed, so that nothing overtakes it.
+      // It counts as being routed, so that nothing overtakes it, and the emitter does not take those that wait behind it for leaked.
       emitter.current++
+      emitter._doing = true
       waiting.push([message, done])
       return emitter
     }

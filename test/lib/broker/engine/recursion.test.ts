@@ -31,3 +31,31 @@ for (const [qos, hears] of [[0, false], [1, false], [2, false], [0, true], [1, t
     assert.equal((await rawClient(t, port, 'another')).destroyed, false)
   })
 }
+
+test('2,000 publications under way, because subscribers are slow, are not taken for a leak', async t => {
+  const { place, port } = await openBroker(t)
+  const warnings: string[] = []
+  const warn = ({ message }: Error): void => { warnings.push(message) }
+  process.on('warning', warn)
+  t.after(() => process.off('warning', warn))
+  let [underWay, most, heard] = [0, 0, 0]
+  t.after(place.subscribe('agent/#', () => {
+    // More than may be routed in one turn.
+    if (++heard % 100 === 1) spin(30)
+  }))
+  const burst = Buffer.concat(Array.from({ length: 200 }, (_, i) => publishPacket('agent/a', 'x', 1, i + 1)))
+  const agents = await Promise.all(Array.from({ length: 10 }, (_, i) => rawClient(t, port, `agent-${i}`)))
+  for (const agent of agents) agent.resume().write(burst)
+  for (let i = 0; i < 2000; i++) {
+    most = Math.max(most, ++underWay)
+    void place.publish({ topic: 'agent/b', payload: 'x', qos: 0, retain: false }).finally(() => { underWay-- })
+  }
+  await until(() => heard, heard => heard === 4000)
+  await turn()
+  assert.deepEqual([warnings, most], [[], 2000])
+})
+
+function spin (ms: number): void {
+  const end = performance.now() + ms
+  while (performance.now() < end);
+}
