@@ -1,9 +1,8 @@
 import type { NodeDef } from 'node-red'
-import type { OutgoingPublication } from '../../lib/broker/publication.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
 import { originOf, type Delivery } from '../../lib/intake/pending-deliveries.ts'
 import { encodePayload, publicationsOf, type TopicAndPayload } from '../../lib/messages/publications.ts'
-import { agentStatesOf, dropAgentStates, type StateChange } from '../../lib/registry/agent-states.ts'
+import { agentStatesOf, dropAgentStates, publicationOf } from '../../lib/registry/agent-states.ts'
 import { onAgentForgotten } from '../../lib/registry/forgotten-agents.ts'
 import { findBroker } from '../../lib/registry/registry.ts'
 import { messageArrived } from '../../lib/registry/travel.ts'
@@ -29,7 +28,7 @@ export default function (RED: RED): void {
     const retain = config.retain === true
     const isValue = config.payload === 'value'
     const template = config.topic || (isValue ? valueTopic : '')
-    const states = config.agentState === true ? agentStatesOf(this.id) : undefined
+    const states = config.agentState === true ? agentStatesOf(this.id, config.broker) : undefined
     let sent = 0
 
     this.on('input', (msg: RedMessage, _send, done) => {
@@ -50,7 +49,7 @@ export default function (RED: RED): void {
       }
       const published = publications.publications.map(publish)
       for (const change of changes) {
-        published.push(broker.publish(retained(change), origin).catch((error: unknown) => {
+        published.push(broker.publish(publicationOf(change), origin).catch((error: unknown) => {
           // The agent's next message publishes it again.
           states?.forget(change.uuid)
           throw error
@@ -65,14 +64,18 @@ export default function (RED: RED): void {
     const end = states && onAgentForgotten(uuid => {
       const change = states.forget(uuid)
       // Nobody waits for it; a broker that is away has nothing retained.
-      if (config.broker && change !== undefined) findBroker(config.broker).publish(retained(change)).catch(() => undefined)
+      if (config.broker && change !== undefined) findBroker(config.broker).publish(publicationOf(change)).catch(() => undefined)
     })
+    const ending = new AbortController()
+    // Whatever fails here is tried again by the next instance.
+    if (config.broker) states?.restore(findBroker(config.broker), ending.signal).catch(() => undefined)
     const status = liveStatus(this, () => {
       if (!config.broker || findBroker(config.broker).listener.state === 'closed') return bad(problemText(RED, 'BROKER_MISSING'))
       return good(RED._('agent-out.status.sent', { count: sent }))
     }, firstStatus)
     this.on('close', (removed: boolean, done: () => void) => {
       end?.()
+      ending.abort()
       if (removed) dropAgentStates(this.id)
       status.close()
       done()
@@ -80,8 +83,4 @@ export default function (RED: RED): void {
   }
 
   RED.nodes.registerType('agent-out', AgentOutNode)
-}
-
-function retained ({ topic, payload }: StateChange): OutgoingPublication {
-  return { topic, payload, qos: 1, retain: true }
 }

@@ -5,8 +5,11 @@ import { test, type TestContext } from 'node:test'
 import knexFactory from 'knex'
 import { connectAsync } from 'mqtt'
 import { fingerprint } from '../../lib/messages/fingerprint.ts'
+import { dropAgentStates } from '../../lib/registry/agent-states.ts'
 import { agentForgotten } from '../../lib/registry/forgotten-agents.ts'
+import { findBroker } from '../../lib/registry/registry.ts'
 import type { DatabaseNode } from '../../nodes/platziverse-database/platziverse-database.ts'
+import { openBroker, removeBroker } from '../helpers/broker.ts'
 import { once, until } from '../helpers/events.ts'
 import { useNodeRed } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
@@ -184,6 +187,27 @@ test('agent-out publishes values alone, and keeps the state of each agent for su
   assert.equal((await retained())['agent/a2/status'], 'disconnected')
   agentForgotten('a2')
   await until(retained, heard => !('agent/a2/status' in heard))
+})
+
+test('agent-out counts the states that the disk kept, and clears those of agents that are forgotten', async t => {
+  const folder = await temporaryFolder(t)
+  const before = await openBroker(t, { folder })
+  const states = Array.from({ length: 5_000 }, (_, i) => ({ topic: `agent/a${i}/status`, payload: 'connected', qos: 1, retain: true }) as const)
+  await Promise.all(states.map(state => before.place.publish(state)))
+  await removeBroker(before.id)
+  dropAgentStates('out')
+  const { flow } = await mainFlow(t, { broker: { persistence: 'disk', folder }, out: { agentState: true } })
+  const sender = await connect(t, await flow.url('broker'))
+  const retained = async () => {
+    const topics = new Set<string>()
+    for await (const { topic } of findBroker('broker').retained(['agent/+/status'], t.signal)) topics.add(topic)
+    return topics
+  }
+  await sender.publishAsync('agent/message', reading('new'), { qos: 1 })
+  const now = await until(retained, topics => topics.has('agent/new/status') && topics.size === 5_000)
+  const old = [...now].find(topic => topic !== 'agent/new/status')!.split('/')[1]!
+  agentForgotten(old)
+  await until(retained, topics => topics.size === 4_999 && !topics.has(`agent/${old}/status`))
 })
 
 // https://github.com/TheAgentK/tuya-mqtt/issues/48 and https://github.com/ioBroker/ioBroker.mqtt/issues/182: real names of devices, which in a topic had
