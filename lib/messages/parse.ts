@@ -99,7 +99,8 @@ export function parse (topic: unknown, payload: unknown, receivedAt: number, wei
   if (!isGood) return reject('FIELD_INVALID', kind === 'message' ? describe(frameValidator, frame, value) : describe(validators[kind], schemas[kind], value))
 
   const { agent } = value as ConnectedPayload
-  const broken = (['username', 'name', 'hostname'] as const).find(field => agent[field] !== undefined && !isText(agent[field]))
+  // Of who disconnects, only the uuid is in the contract: anything else may be anything.
+  const broken = kind === 'disconnected' ? undefined : (['username', 'name', 'hostname'] as const).find(field => agent[field] !== undefined && !isText(agent[field]))
   if (broken !== undefined) return reject('FIELD_INVALID', `agent.${broken} ${notText}`)
   if (kind !== 'message') return { ok: true, message: { kind, topic, payload: value } as Message, untimed: false, bad }
   return timed(value as Given, receivedAt, bad, rules)

@@ -11,7 +11,7 @@ export type TemplateResult = { ok: true, topics: string[] } | { ok: false, detai
  * Devices choose the values, and access rules are about levels: so an agent's field stays one level, and no topic begins with `$` unless the template does.
  */
 export function fillTemplate (template: string, message: Message): TemplateResult {
-  const agent = message.payload.agent as Partial<Record<string, string | number>>
+  const agent = message.payload.agent as Partial<Record<string, unknown>>
   const types = message.kind === 'message' && template.includes('{type}') ? message.payload.metrics.map(metric => metric.type) : [message.kind]
   let missing: string | undefined
   let slashed: string | undefined
@@ -19,9 +19,13 @@ export function fillTemplate (template: string, message: Message): TemplateResul
     if (field === 'type') return type
     if (field === 'kind') return message.kind
     const value = (agentFields as readonly string[]).includes(field) ? agent[field] : undefined
-    if (value === undefined) missing ??= field
+    // Of who disconnects, only the uuid is checked.
+    if (typeof value !== 'string' && typeof value !== 'number') {
+      missing ??= field
+      return ''
+    }
     if (String(value).includes('/')) slashed ??= field
-    return String(value ?? '')
+    return String(value)
   }))
   if (missing !== undefined) return { ok: false, detail: `The template ${template} needs {${missing}}, which the message does not have.` }
   if (slashed !== undefined) return { ok: false, detail: `The template ${template} makes one level of {${slashed}}, and ${show(agent[slashed])} has a slash.` }

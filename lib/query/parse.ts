@@ -2,7 +2,7 @@ import { PlatziverseError } from '../errors.ts'
 import { longestTimer } from '../time.ts'
 import type { BucketRange } from './buckets/buckets.ts'
 import { isCalendarUnit, isTimeZone } from './buckets/calendar.ts'
-import { mostNames, type Names } from './series/choice.ts'
+import { canBeName, mostNames, type Names } from './series/choice.ts'
 import type { Width } from './buckets/grid.ts'
 import { aggregates, queryNames, resultKinds, type Aggregate, type ResultKind } from './series/names.ts'
 import type { SeriesQuery } from './series/series.ts'
@@ -97,8 +97,7 @@ function given (input: QueryInput, name: Name): string | undefined {
 function text (input: QueryInput, name: Name): string {
   const value = given(input, name)
   if (value === undefined) throw invalid(name, 'is missing')
-  // No database has a longer one, and PostgreSQL takes no NUL.
-  if (value.length > 255 || value.includes('\0')) throw invalid(name, 'is not a text of at most 255 characters')
+  if (!canBeName(value)) throw invalid(name, 'is not a text of at most 255 characters')
   return value
 }
 

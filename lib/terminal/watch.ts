@@ -116,7 +116,8 @@ function lineByLine ({ address, language, json }: WatchOptions): Promise<void> {
 
 function lineOf ({ kind, payload }: Message): string {
   const { agent } = payload
-  const name = 'name' in agent && agent.name !== undefined ? plain(agent.name) : ''
+  // Of who disconnects, only the uuid is checked.
+  const name = kind !== 'disconnected' && 'name' in agent && agent.name !== undefined ? plain(agent.name) : ''
   const who = name === '' ? plain(agent.uuid) : `${name} (${plain(agent.uuid)})`
   if (kind !== 'message') return `${new Date().toISOString()} ${who} ${kind}`
   const metrics = payload.metrics.map(({ type, value }) => `${plain(type)} ${typeof value === 'string' ? plain(JSON.stringify(value)) : value}`)
@@ -136,7 +137,7 @@ function listen (address: Address, language: Language, { said, remembered, linke
     client.subscribe('agent/+/status', { qos: 0 }, () => undefined)
   })
   client.on('message', (topic, payload, { retain }) => {
-    const [, uuid] = /^agent\/([^/]{1,128})\/status$/.exec(topic) ?? []
+    const [, uuid] = /^agent\/([^/]{1,128})\/status$/u.exec(topic) ?? []
     if (uuid !== undefined) {
       const state = payload.toString()
       // Another program may use such a topic for something else, and the state of an agent that was forgotten is cleared.

@@ -1,5 +1,5 @@
 import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
-import { mostNames } from '../../lib/query/series/choice.ts'
+import { canBeName, mostNames } from '../../lib/query/series/choice.ts'
 import { completeAgents, completeTypes, type Completion } from '../../lib/query/complete.ts'
 import { tryDatabase, type Trial } from '../../lib/store/try-database.ts'
 import { refusalOf, serveAdmin } from '../shared/admin.ts'
@@ -50,7 +50,7 @@ async function complete (RED: RED, { id, of, text = '', uuids = [] }: Partial<Ty
   if (typeof text !== 'string' || text.length > mostTyped || text.includes('\0')) {
     throw new PlatziverseError('QUERY_INVALID', `"text" is no text of at most ${mostTyped} characters.`)
   }
-  if (!Array.isArray(uuids) || uuids.length > mostNames || !uuids.every(uuid => typeof uuid === 'string' && uuid.length <= mostTyped)) {
+  if (!Array.isArray(uuids) || uuids.length > mostNames || !uuids.every(uuid => typeof uuid === 'string' && canBeName(uuid))) {
     throw new PlatziverseError('QUERY_INVALID', `"uuids" is no list of at most ${mostNames} texts.`)
   }
   const db = await database.store.read()

@@ -7,6 +7,15 @@ export interface Choice { uuid?: Names | undefined, type?: Names | undefined }
 /** Most names in a list. */
 export const mostNames = 1_000
 
+/** Most characters of a name in any database; one character may be two of a string. */
+const longestName = 255
+
+/** Whether a database can have a name like this. PostgreSQL takes no NUL. */
+export function canBeName (text: string): boolean {
+  const isShort = text.length <= longestName || (text.length <= 2 * longestName && [...text].length <= longestName)
+  return isShort && !text.includes('\0')
+}
+
 /** What a row says of its series. */
 export interface Labels { uuid?: string, name?: string | null, type?: string }
 

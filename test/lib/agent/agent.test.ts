@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { connectAsync } from 'mqtt'
 import { Agent } from '../../../lib/agent/agent.ts'
 import { makeAgent, next, problem, startBroker } from '../../helpers/agent-broker.ts'
 import { openBroker } from '../../helpers/broker.ts'
@@ -119,6 +120,11 @@ test('two agents hear each other and not themselves', async t => {
   await two.disconnect()
   assert.deepEqual(await disconnected, [{ agent: { uuid: two.uuid } }])
   assert.deepEqual(heard, [])
+  const odd = next(one, 'agent/disconnected')
+  const other = await connectAsync(broker.url)
+  await other.publishAsync('agent/disconnected', '{"agent":{"uuid":"x","name":null}}')
+  assert.deepEqual(await odd, [{ agent: { uuid: 'x', name: null } }])
+  await other.endAsync()
 })
 
 // https://github.com/mr-manuel/venus-os_dbus-mqtt-grid/issues/48: an old value came again at each restart, and was believed.

@@ -32,6 +32,13 @@ test('unknown fields pass through', () => {
   assert.deepEqual(parsed('agent/message', JSON.stringify(payload)).payload, payload)
 })
 
+test('of who disconnects only the uuid is looked at: anything else may be anything', () => {
+  for (const other of [null, true, 5, [], {}, { length: 1 }, 'half a pair: \ud800']) {
+    const payload = { agent: { uuid: 'a1', username: other, name: other, hostname: other, pid: other }, metrics: other, timestamp: other, seq: other }
+    assert.deepEqual(parsed('agent/disconnected', JSON.stringify(payload)).payload, payload)
+  }
+})
+
 test('a message without a timestamp gets the time of receipt, and the sender\'s object stays as it was', () => {
   const payload = { agent, metrics }
   assert.equal((parsed('agent/message', payload).payload as { timestamp: number }).timestamp, received)

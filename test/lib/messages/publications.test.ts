@@ -29,6 +29,12 @@ test('for the other kinds {type} is the kind', () => {
   assert.deepEqual(topicsOf('x/{kind}/{name}'), ['x/message/n'])
 })
 
+test('a template that needs a field takes it as missing where it is neither text nor a number', () => {
+  for (const name of [null, true, {}, [], { toString: 1, valueOf: 1 }]) {
+    assert.match(String(topicsOf('x/{name}', 'agent/disconnected', { agent: { uuid: 'a1', name } })), /The template x\/\{name\} needs \{name\}, which the message does not have\./)
+  }
+})
+
 test('what a metric is may have several levels, and a template may begin with $', () => {
   assert.deepEqual(topicsOf('$site/{uuid}/{type}', 'agent/message', { ...payload, metrics: [{ type: 'disk/used', value: 1 }] }), ['$site/a1/disk/used'])
 })

@@ -30,6 +30,15 @@ test('a query is checked, and its times and defaults are filled in', () => {
   for (const [input, expected] of cases) assert.deepEqual(parseQuery(input, now), expected)
 })
 
+test('names are as long as the contract allows, whatever their characters', () => {
+  for (const character of ['x', '😀']) {
+    const [uuid, username] = [character.repeat(128), character.repeat(255)]
+    assert.deepEqual(parseQuery({ query: 'latest', uuid: [uuid] }, now), { query: 'latest', uuid: [uuid] })
+    assert.deepEqual(parseQuery({ query: 'agentsOf', username }, now), { query: 'agentsOf', username })
+    assert.throws(() => parseQuery({ query: 'agentsOf', username: username + character }, now), { code: 'QUERY_INVALID' })
+  }
+})
+
 test('a query that makes no sense is refused, and the property named', () => {
   const cases: Array<[QueryInput, RegExp]> = [
     [{}, /"query" is none of agents, /], [{ query: 'everything' }, /"query"/], [{ query: { toString: () => 'agents' } }, /"query"/],
