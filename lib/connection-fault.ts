@@ -6,3 +6,10 @@ export function connectionFault (thrown: unknown): { cause: NodeJS.ErrnoExceptio
   const cause = (thrown instanceof AggregateError ? thrown.errors[0] : thrown) as NodeJS.ErrnoException
   return { cause, text: (cause.message || String(cause.code)).replace(/\.$/, '') }
 }
+
+const certificateCodes = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|UNABLE_TO_GET_ISSUER/
+
+/** Whether the other side's certificate is why a connection failed. @param code Node's code of the error */
+export function isCertificateFault (code: unknown): boolean {
+  return typeof code === 'string' && certificateCodes.test(code)
+}

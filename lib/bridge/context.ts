@@ -1,8 +1,8 @@
 import type { Delivered, OutgoingPublication, Subscriber } from '../broker/publication.ts'
 import { PlatziverseError } from '../errors.ts'
+import { Problems } from '../problems.ts'
 import { LoopGuard } from './loops.ts'
 import type { BridgeSettings } from './options.ts'
-import { Problems } from './problems.ts'
 
 /** What a bridge needs of the broker that it belongs to. */
 export interface LocalBroker {

@@ -6,6 +6,7 @@ import { topicProblem } from '../messages/topic-template.ts'
 import { kindOf } from '../messages/topics.ts'
 import type { BridgeContext } from './context.ts'
 import { patienceWith } from './loops.ts'
+import { problemOf } from './problems.ts'
 import { lowerQos } from './topics.ts'
 
 /** Ms between attempts to publish a message here, and how many before it is dropped; a broker that is away is waited for. */
@@ -103,7 +104,7 @@ export class Inward {
     this.#take(packet, isCurrent).then(() => {
       // A later connection has its own deliveries to acknowledge.
       if (isCurrent()) done()
-    }, (error: unknown) => { this.#bridge.problems.unexpected(error) })
+    }, (error: unknown) => { this.#bridge.problems.always(problemOf(error as Error)) })
   }
 
   /** Resolves when this broker took the message, or nobody wants it any more. */

@@ -5,6 +5,7 @@ import { PlatziverseError } from '../errors.ts'
 import { BridgeBuffer, type Unsent } from './buffer.ts'
 import type { BridgeContext } from './context.ts'
 import { patienceWith } from './loops.ts'
+import { problemOf } from './problems.ts'
 import { lowerQos } from './topics.ts'
 
 /** The most messages that are sent and not acknowledged: Mosquitto hangs up when more of QoS 2 are under way. */
@@ -124,7 +125,7 @@ export class Outward {
         if (signal.aborted) return
       }
     }
-    send().catch((error: unknown) => { if (!signal.aborted) problems.unexpected(error) })
+    send().catch((error: unknown) => { if (!signal.aborted) problems.always(problemOf(error as Error)) })
   }
 
   /** This broker published a message. @param i of the subscription that brought it */

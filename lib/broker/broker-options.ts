@@ -1,4 +1,5 @@
 import type { Access } from './access/given-access.ts'
+import type { TlsOptions } from '../tls.ts'
 import type { Limits } from './limits.ts'
 
 export type { Access } from './access/given-access.ts'
@@ -50,5 +51,33 @@ export interface EmbeddedBrokerOptions extends Access {
   sys: number
 }
 
-/** Everything that describes a broker. Each engine has options of its own; so far there is one. */
-export type BrokerOptions = EmbeddedBrokerOptions
+/** Everything that describes a broker elsewhere, of which this process is a client. Plain data: what is equal stays as it is, connected. */
+export interface RemoteBrokerOptions {
+  /** `mqtt:`, `mqtts:`, `ws:` or `wss:`; may contain a login, which then is the one that counts. */
+  url: string
+  username?: string
+  password?: string
+  /** For `mqtts:` and `wss:`; absent: the certificate is checked against the authorities that Node knows. */
+  tls?: TlsOptions
+  /** Names this worker's session at the broker, and stays the same over restarts: no other client may have it. */
+  clientId: string
+  /** MQTT 5 or 3.1.1; `auto`: 5 where the broker speaks it. */
+  version: 'auto' | '5' | '3.1.1'
+  /** Workers of one group share the messages, by `$share/<group>/…`; empty: this one gets all of them. */
+  group: string
+  /** Where agents publish on `agent/<shard>/message` and so on, the shards that are this worker's; none: `agent/message`. */
+  shards: string[]
+  /** Seconds; 0: none. */
+  keepalive: number
+  /** Seconds for which the broker keeps what comes while this worker is away. With 3.1.1 the broker alone decides. */
+  sessionExpiry: number
+  /** Most messages on their way to the database at one time: MQTT's receive maximum. */
+  receiveMaximum: number
+}
+
+/** Everything that describes a broker. Each engine has options of its own. */
+export type BrokerOptions = EmbeddedBrokerOptions | RemoteBrokerOptions
+
+export function isElsewhere (options: BrokerOptions): options is RemoteBrokerOptions {
+  return 'url' in options
+}

@@ -47,10 +47,12 @@ export interface BrokerStatistics {
   cutOff: number
 }
 
-/** The state of a listener. */
+/** The state of a listener, or of the connection to a broker elsewhere. */
 export type ListenerState =
   | { state: 'starting' }
   | { state: 'listening', host: string, port: number }
+  /** To a broker elsewhere, at `host:port`. */
+  | { state: 'connected', address: string }
   | { state: 'failed', error: PlatziverseError }
   | { state: 'closed' }
 
@@ -60,11 +62,13 @@ export interface BrokerEvents {
   listener: [ListenerState, number]
   /** The broker cannot write to its disk, and publishers wait; undefined: it can again. */
   disk: [PlatziverseError | undefined]
+  /** Something that an operator should know; the same again only after it was over. */
+  problem: [PlatziverseError]
 }
 
 /**
  * What only an engine can do that holds the clients' connections itself. One that is a client of a broker elsewhere has none of it,
- * and no `BrokerEvents` but `listener`.
+ * and no `BrokerEvents` but `listener` and `problem`.
  */
 export interface ClientHost {
   snapshot (): BrokerSnapshot
@@ -99,6 +103,10 @@ export interface Broker extends EventEmitter<BrokerEvents>, Partial<ClientHost> 
   readonly hasSubscribers: boolean
   /** Which user each agent belongs to; kept as long as the sessions are. */
   readonly owners: AgentOwnership
+  /** The taker takes other topics from now on. An engine that asks it each time has no need of this. */
+  takerChanged? (): void
+  /** Whether a message that this process publishes on the topic would come back to the taker, as one that a client published. Absent: none does. */
+  returns? (topic: string): boolean
   /** What the engine cannot know is 0. */
   statistics (): BrokerStatistics
   /** Put options in force. What did not change is not touched, and clients whose rights did not change stay. */

@@ -21,7 +21,7 @@ export interface BrokerOverview {
   /** Of its node. */
   id: string
   name: string
-  state: 'listening' | 'starting' | 'failed' | 'closed'
+  state: 'listening' | 'connected' | 'starting' | 'failed' | 'closed'
   ports: number[]
   /** Of a listener that failed. */
   code?: string

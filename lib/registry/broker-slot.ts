@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import { Backoff } from '../backoff.ts'
 import type { AgentOwnership } from '../broker/agent-ownership.ts'
 import type { Arrival } from '../broker/arrival.ts'
-import type { Access, BrokerOptions } from '../broker/broker-options.ts'
+import { isElsewhere, type Access, type BrokerOptions } from '../broker/broker-options.ts'
 import type { Broker, BrokerStatistics, ClientEvent, ClientInfo, ListenerState } from '../broker/broker.ts'
 import { needsAnotherBroker, openBroker } from '../broker/engine/open-broker.ts'
 import type { Connection, Delivered, OutgoingPublication, Publication, Subscriber } from '../broker/publication.ts'
@@ -20,6 +20,8 @@ export type Statistics = BrokerStatistics & IntakeStatistics
 const nothing: BrokerStatistics = { clients: 0, connections: 0, refused: 0, refusedBy: {}, received: 0, delivered: 0, dropped: 0, droppedBy: {}, cutOff: 0 }
 
 interface SlotEvents {
+  /** Something that an operator should know. */
+  problem: [PlatziverseError]
   /** A listener opened, failed or closed; the state of the first one. */
   listener: [ListenerState]
   client: [ClientEvent]
@@ -86,6 +88,21 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
     return this.#broker?.hasSubscribers ?? true
   }
 
+  /** Agent-ins came or went: the broker may have to know. */
+  intakesChanged (): void {
+    this.#broker?.takerChanged?.()
+  }
+
+  /** Whether what this process publishes on the topic would come back to an agent-in of it. */
+  returns (topic: string): boolean {
+    return this.#broker?.returns?.(topic) ?? false
+  }
+
+  /** Whether the broker runs elsewhere, and its clients' connections are not here. */
+  get isElsewhere (): boolean {
+    return this.#options !== undefined && isElsewhere(this.#options)
+  }
+
   get isOpen (): boolean { return this.#opening !== undefined }
 
   get freed (): Promise<unknown> { return this.#freed }
@@ -115,6 +132,7 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
     const reloading = this.#reloading.then(async () => {
       const now = this.#options
       if (deployed === undefined || now === undefined) throw new PlatziverseError('BROKER_MISSING', 'The broker is not there.')
+      if (isElsewhere(now)) throw elsewhere('Its users and rules are its own.')
       const options = { ...now, ...await change(now) }
       if (this.#deployed !== deployed) throw new PlatziverseError('BROKER_COMMAND_INVALID', 'A deploy came in between: nothing was reloaded.')
       await this.#apply(options)
@@ -148,6 +166,7 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
         this.#diskFailure = error
         this.emit('listener', this.listener)
       })
+      broker.on('problem', problem => { this.emit('problem', problem) })
       for (const subscription of this.#subscriptions) subscription.end = broker.subscribe(subscription.filter, subscription.subscriber)
       this.emit('listener', this.listener)
     } catch (error) {
@@ -282,4 +301,8 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
   gone (connection: Connection, comesBack?: boolean): void {
     this.intakes.gone(connection, comesBack)
   }
+}
+
+function elsewhere (detail: string): PlatziverseError {
+  return new PlatziverseError('BROKER_COMMAND_INVALID', `The broker runs elsewhere. ${detail}`)
 }

@@ -19,7 +19,7 @@ function slotOf (brokerId: string): BrokerSlot {
 }
 
 /** What nodes may do with a broker. */
-export type RegisteredBroker = Pick<BrokerSlot, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'bring' | 'gone' | 'subscribe' | 'retained' | 'accept' | 'refused' | 'clients' | 'disconnect' | 'endSession' | 'forgetAgent' | 'forgetAgentsOf' | 'clearRetained' | 'retainedChanges' | 'reload' | 'statistics' | 'snapshot'>
+export type RegisteredBroker = Pick<BrokerSlot, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'bring' | 'gone' | 'subscribe' | 'retained' | 'accept' | 'refused' | 'clients' | 'disconnect' | 'endSession' | 'forgetAgent' | 'forgetAgentsOf' | 'clearRetained' | 'retainedChanges' | 'reload' | 'statistics' | 'snapshot' | 'returns' | 'isElsewhere'>
 
 /** The broker of a node, whether it is there yet or not. */
 export function findBroker (brokerId: string): RegisteredBroker {
@@ -51,12 +51,17 @@ export function detachBroker (brokerId: string): void {
 
 /** Let an agent-in take the three topics off a broker. */
 export function attachIntake (agentInId: string, brokerId: string, handler: IntakeHandler, options: IntakeOptions): Intake {
-  for (const [id, slot] of slots) if (id !== brokerId) slot.intakes.close(agentInId)
+  for (const [id, slot] of slots) {
+    if (id === brokerId || !slot.intakes.has(agentInId)) continue
+    slot.intakes.close(agentInId)
+    slot.intakesChanged()
+  }
   const slot = slotOf(brokerId)
   const { intakes } = slot
   const intake = intakes.get(agentInId) ?? new Intake(options, () => slot.owners)
   intakes.set(agentInId, intake)
   intake.attach(handler, options)
+  slot.intakesChanged()
   return intake
 }
 
@@ -96,6 +101,7 @@ export async function closeOrphanBrokers (): Promise<void> {
     // The broker first: without its intakes it would acknowledge messages that nobody stores.
     const closing = slot.attached ? undefined : slot.close()
     for (const [agentInId, intake] of slot.intakes) if (!intake.attached) slot.intakes.close(agentInId)
+    slot.intakesChanged()
     if (closing === undefined) return
     await closing
     if (!slot.attached && slot.intakes.size === 0 && slot.eventNames().length === 0 && !slot.hasLocalSubscribers) slots.delete(id)

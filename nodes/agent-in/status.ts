@@ -8,7 +8,7 @@ import { bad, good, joined, pending, problemText } from '../shared/status.ts'
 export function statusOf (RED: RED, broker: string, intake: Intake): NodeStatus {
   const { state } = findBroker(broker).listener
   if (state === 'closed') return bad(problemText(RED, 'BROKER_MISSING'))
-  if (state !== 'listening') return pending(RED._('agent-in.status.waiting'))
+  if (state !== 'listening' && state !== 'connected') return pending(RED._('agent-in.status.waiting'))
   const { agents, unsettled, waiting, rejected, rejectedMetrics, timesConverted, timesReplaced } = intake.statistics()
   // Of what is unusual, what matters most.
   const aside = ([['rejected', rejected + rejectedMetrics], ['converted', timesConverted], ['replaced', timesReplaced]] as const)

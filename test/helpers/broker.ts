@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { TestContext } from 'node:test'
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
-import type { BrokerOptions, ListenerOptions } from '../../lib/broker/broker-options.ts'
+import type { EmbeddedBrokerOptions, ListenerOptions } from '../../lib/broker/broker-options.ts'
 import type { ClientEvent, ListenerState } from '../../lib/broker/broker.ts'
 import { readLimits, type Limits } from '../../lib/broker/limits.ts'
 import type { PlatziverseError } from '../../lib/errors.ts'
@@ -23,10 +23,10 @@ export interface TestBroker {
   client (options?: IClientOptions): Promise<MqttClient>
 }
 
-export type TestOptions = Partial<Omit<BrokerOptions, 'limits'> & Pick<ListenerOptions, 'host' | 'port'> & { limits: Partial<Limits> }>
+export type TestOptions = Partial<Omit<EmbeddedBrokerOptions, 'limits'> & Pick<ListenerOptions, 'host' | 'port'> & { limits: Partial<Limits> }>
 
 /** A broker on loopback without users, but for what `options` say. */
-export function brokerOptions ({ host = '', port = 0, ...options }: TestOptions = {}): BrokerOptions {
+export function brokerOptions ({ host = '', port = 0, ...options }: TestOptions = {}): EmbeddedBrokerOptions {
   return { listeners: [{ transport: 'tcp', host, port }], anonymous: false, users: [], rules: [], folder: undefined, sys: 0, ...options, limits: { ...readLimits({}), ...options.limits } }
 }
 

@@ -5,7 +5,7 @@ import { PlatziverseError } from '../../errors.ts'
 import { RoutingAedes, subscriptionsOf } from '../aedes/routing-aedes.ts'
 import type { AgentOwnership } from '../agent-ownership.ts'
 import type { Arrival } from '../arrival.ts'
-import type { BrokerOptions } from '../broker-options.ts'
+import type { EmbeddedBrokerOptions } from '../broker-options.ts'
 import type { Broker, BrokerEvents, BrokerStatistics, ClientHost, ClientInfo, ListenerState } from '../broker.ts'
 import { Listeners } from '../listening/listeners.ts'
 import { mostBans } from '../login/bans.ts'
@@ -31,7 +31,7 @@ const heartbeatInterval = 15_000
  * @param options its folder is fixed; everything else may change by `configure`
  * @throws PlatziverseError BROKER_FOLDER_…
  */
-export async function openEmbeddedBroker (taker: Taker, options: BrokerOptions): Promise<Broker & ClientHost> {
+export async function openEmbeddedBroker (taker: Taker, options: EmbeddedBrokerOptions): Promise<Broker & ClientHost> {
   const { folder, limits } = options
   const broker = new EmbeddedBroker(taker, options, await openPersistence({ folder, limits }))
   await broker.open()
@@ -52,7 +52,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker, Clien
   #startedAt = performance.now()
   #closing: Promise<void> | undefined
 
-  constructor (taker: Taker, options: BrokerOptions, persistence: BrokerPersistence) {
+  constructor (taker: Taker, options: EmbeddedBrokerOptions, persistence: BrokerPersistence) {
     super()
     this.#persistence = persistence
     persistence.on('disk', error => { this.emit('disk', error) })
@@ -117,7 +117,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker, Clien
     })
   }
 
-  configure (options: BrokerOptions): void {
+  configure (options: EmbeddedBrokerOptions): void {
     if (this.#closing !== undefined) return
     const { sys } = this.#engine.options
     this.#connect.configure(options.limits)

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { longestTimer } from '../../time.ts'
 import { Rules, type Rights } from '../access/rules.ts'
 import type { RoutingAedes } from '../aedes/routing-aedes.ts'
-import type { BrokerOptions } from '../broker-options.ts'
+import type { EmbeddedBrokerOptions } from '../broker-options.ts'
 import type { ClientEvent } from '../broker.ts'
 import { LoginGate } from '../login/login-gate.ts'
 import type { BrokerPersistence } from '../persistence/broker-persistence.ts'
@@ -29,12 +29,12 @@ export class Engine {
   readonly counters = new Counters()
   readonly gate: LoginGate
   readonly connections: Connections
-  #options: BrokerOptions
+  #options: EmbeddedBrokerOptions
   #rules: Rules
   #emit: (event: ClientEvent) => void
 
   /** @param emit emits a client event on the broker */
-  constructor (taker: Taker, options: BrokerOptions, persistence: BrokerPersistence, aedes: RoutingAedes, emit: (event: ClientEvent) => void) {
+  constructor (taker: Taker, options: EmbeddedBrokerOptions, persistence: BrokerPersistence, aedes: RoutingAedes, emit: (event: ClientEvent) => void) {
     this.taker = taker
     this.persistence = persistence
     this.aedes = aedes
@@ -48,13 +48,13 @@ export class Engine {
   }
 
   /** As configured last. */
-  get options (): BrokerOptions { return this.#options }
+  get options (): EmbeddedBrokerOptions { return this.#options }
 
   /** As configured last. */
   get rules (): Rules { return this.#rules }
 
   /** Apply options to clients, those that are connected included; listeners and `$SYS` are not the engine's. */
-  configure (options: BrokerOptions): void {
+  configure (options: EmbeddedBrokerOptions): void {
     const { gate, connections, persistence, aedes } = this
     const { limits } = options
     const before = this.#options

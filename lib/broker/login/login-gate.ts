@@ -1,6 +1,6 @@
 import { reasonOf } from '../../errors.ts'
 import type { Arrival } from '../arrival.ts'
-import type { BrokerOptions } from '../broker-options.ts'
+import type { EmbeddedBrokerOptions } from '../broker-options.ts'
 import type { SessionOwner } from '../persistence/session.ts'
 import { AskedLogins, type AskedVerdict } from './asked-logins.ts'
 import { Bans } from './bans.ts'
@@ -40,7 +40,7 @@ const refusals: Record<Exclude<AskedVerdict, 'granted'>, LoginRefusal> = {
 /** Decides which clients come in. */
 export class LoginGate {
   readonly bans = new Bans()
-  #options: BrokerOptions
+  #options: EmbeddedBrokerOptions
   #users: Users
   #asked = new AskedLogins()
   /** Rises with each change that may alter a decision. */
@@ -48,14 +48,14 @@ export class LoginGate {
   #hasRoomForSession: (owner: SessionOwner, most: number) => boolean
 
   /** @param hasRoomForSession whether the owner may have one more session, of `most` in all */
-  constructor (options: BrokerOptions, hasRoomForSession: (owner: SessionOwner, most: number) => boolean) {
+  constructor (options: EmbeddedBrokerOptions, hasRoomForSession: (owner: SessionOwner, most: number) => boolean) {
     this.#options = options
     this.#users = new Users(options.users)
     this.#hasRoomForSession = hasRoomForSession
   }
 
   /** @returns gives the reason why a client that was let in before may not stay; undefined: it may */
-  configure (options: BrokerOptions): (client: Admitted) => string | undefined {
+  configure (options: EmbeddedBrokerOptions): (client: Admitted) => string | undefined {
     const before = this.#options
     const hadLogins = this.hasLogins
     this.#options = options

@@ -6,7 +6,7 @@ import { Section } from './section.ts'
 import { databaseText, line, numberText, text } from './words.ts'
 
 const tones: Record<BrokerOverview['state'] | DatabaseOverview['state'], Tone> = {
-  listening: 'good', ready: 'good', starting: 'away', opening: 'away', closed: 'away', failed: 'bad', waiting: 'bad'
+  listening: 'good', connected: 'good', ready: 'good', starting: 'away', opening: 'away', closed: 'away', failed: 'bad', waiting: 'bad'
 }
 
 /** The section of the brokers. @param asks see `SectionOptions` */

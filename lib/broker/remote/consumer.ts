@@ -1,0 +1,247 @@
+import type { IConnackPacket, IPublishPacket, ISubackPacket, Packet } from 'mqtt-packet'
+import { Backoff } from '../../backoff.ts'
+import { PlatziverseError } from '../../errors.ts'
+import type { Problems } from '../../problems.ts'
+import type { Publication, Taker } from '../publication.ts'
+import { faultOf, isOtherVersion, refusalOf, takenOver } from './faults.ts'
+import { InFlight, type Entry } from './in-flight.ts'
+import type { Oversized } from './packet-limit.ts'
+import type { RemoteSettings } from './settings.ts'
+import { openTransport } from './transport.ts'
+import { WindowWatch } from './window-watch.ts'
+import { Wire } from './wire.ts'
+
+/** The largest packet that is taken, in bytes. */
+const largestPacket = 2 * 1024 * 1024
+/** Bytes of messages that may be unacknowledged before nothing more is read. */
+const mostBytes = 64_000_000
+/** ms after which a message that nobody stored is given to the flow again. */
+const retryAfter = 2_000
+const retries = { min: 1_000, max: 30_000 }
+/** ms after which a connection counts as one that lasts. */
+const lasting = 10_000
+
+export type ConsumerState = { state: 'idle' } | { state: 'connecting', error?: PlatziverseError } | { state: 'connected' }
+
+export interface ConsumerCounters { received: number, dropped: Record<string, number>, connections: number }
+
+/**
+ * Takes what agents publish at a broker elsewhere. The broker gets the acknowledgement of a message once the taker has settled it, in the order of
+ * receipt, and keeps it until then: in a session that outlives connections, under a client id that stays the same.
+ */
+export class Consumer {
+  readonly counters: ConsumerCounters = { received: 0, dropped: {}, connections: 0 }
+  readonly #taker: Taker
+  readonly #settings: RemoteSettings
+  readonly #problems: Problems
+  readonly #changed: () => void
+  readonly #backoff = new Backoff(retries, { jitter: true })
+  readonly #window = new WindowWatch()
+  #state: ConsumerState = { state: 'idle' }
+  #wire: Wire | undefined
+  #protocolVersion: 4 | 5
+  #inFlight = new InFlight()
+  /** What the last connection left unsettled: it is given again if the session is kept. */
+  #left = new InFlight()
+  #connectedAt: number | undefined
+  /** Whether an earlier connection of this process subscribed. */
+  #subscribed = false
+  #timer: NodeJS.Timeout | undefined
+  /** Messages that wait for their next turn. */
+  #again = new Set<NodeJS.Timeout>()
+  #closed = false
+
+  constructor (taker: Taker, settings: RemoteSettings, problems: Problems, changed: () => void) {
+    this.#taker = taker
+    this.#settings = settings
+    this.#problems = problems
+    this.#changed = changed
+    this.#protocolVersion = settings.version === '3.1.1' ? 4 : 5
+  }
+
+  get state (): ConsumerState { return this.#state }
+
+  /** How many messages are not acknowledged yet. */
+  get unacknowledged (): number { return this.#inFlight.size }
+
+  /** Connect, and stay so. */
+  open (): void {
+    if (this.#closed || this.#wire !== undefined) return
+    clearTimeout(this.#timer)
+    this.#connect()
+  }
+
+  /** Leave the broker. @param session whether it keeps what is not acknowledged, and what comes meanwhile */
+  close (session: 'kept' | 'ended'): void {
+    if (this.#closed) return
+    this.#closed = true
+    clearTimeout(this.#timer)
+    for (const timer of this.#again) clearTimeout(timer)
+    this.#again.clear()
+    // MQTT 3.1.1 ends no session that is in use; one without subscriptions gets nothing.
+    if (session === 'ended') this.#wire?.send({ cmd: 'unsubscribe', messageId: 2, unsubscriptions: this.#settings.filters })
+    this.#wire?.leave(session)
+    this.#become({ state: 'idle' })
+  }
+
+  #connect (): void {
+    const { url, tls, login, clientId, keepalive, sessionExpiry, receiveMaximum } = this.#settings
+    if (this.#state.state !== 'connecting') this.#become({ state: 'connecting' })
+    const wire = new Wire(openTransport(url, tls), this.#protocolVersion, largestPacket, {
+      packet: packet => { this.#receive(wire, packet) },
+      oversized: packet => { this.#stepOver(packet) },
+      closed: cause => { this.#disconnected(wire, cause) }
+    })
+    this.#wire = wire
+    wire.send({
+      cmd: 'connect',
+      protocolId: 'MQTT',
+      protocolVersion: this.#protocolVersion,
+      clientId,
+      clean: false,
+      keepalive,
+      ...login,
+      ...this.#protocolVersion === 5
+        ? { properties: { sessionExpiryInterval: sessionExpiry, receiveMaximum, maximumPacketSize: largestPacket } }
+        : {}
+    })
+  }
+
+  #receive (wire: Wire, packet: Packet): void {
+    switch (packet.cmd) {
+      case 'connack': return this.#answered(wire, packet)
+      case 'suback': return this.#granted(wire, packet)
+      case 'publish': return this.#published(wire, packet)
+      case 'disconnect': return wire.end(packet.reasonCode === takenOver ? this.#takenOver() : new Error(`the broker hung up with code ${packet.reasonCode}`))
+    }
+  }
+
+  #takenOver (): PlatziverseError {
+    return new PlatziverseError('BROKER_CLIENT_ID_TAKEN', `Another client came in with the client id ${JSON.stringify(this.#settings.clientId)}.`)
+  }
+
+  #answered (wire: Wire, { returnCode, reasonCode, sessionPresent, properties }: IConnackPacket): void {
+    const code = reasonCode ?? returnCode ?? 0
+    if (code !== 0) return wire.end(isOtherVersion(code) ? undefined : refusalOf(code))
+    const { filters, shared, keepalive } = this.#settings
+    if (shared && properties?.sharedSubscriptionAvailable === false) {
+      return wire.end(new PlatziverseError('BROKER_CANNOT_SHARE', 'The broker says that it has no shared subscriptions.'))
+    }
+    wire.opened(properties?.serverKeepAlive ?? keepalive)
+    this.counters.connections++
+    this.#connectedAt = performance.now()
+    if (this.#subscribed && !sessionPresent) {
+      this.#problems.report('session', new PlatziverseError('BROKER_SESSION_LOST', 'The broker does not know the session of this worker any more.'))
+    } else this.#problems.solved('session')
+    // Under the packet ids of a new session there are other messages.
+    if (!sessionPresent) this.#left = new InFlight()
+    const version5 = this.#protocolVersion === 5
+    // What was retained is no news; a shared subscription has none of it.
+    const subscriptions = filters.map(topic => ({ topic, qos: 1 as const, ...version5 ? { rh: shared ? 0 : 2 } : {} }))
+    wire.send({ cmd: 'subscribe', messageId: 1, subscriptions, ...version5 ? { properties: {} } : {} })
+  }
+
+  #granted (wire: Wire, { granted }: ISubackPacket): void {
+    const { filters } = this.#settings
+    const refused = filters.filter((_, i) => Number(granted[i] ?? 0) >= 0x80)
+    if (refused.length > 0) {
+      return wire.end(new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', `The broker refused: ${refused.join(', ')}.`))
+    }
+    this.#subscribed = true
+    this.#problems.solved('connection')
+    this.#become({ state: 'connected' })
+  }
+
+  #published (wire: Wire, { topic, payload, qos, retain, dup, messageId = 0 }: IPublishPacket): void {
+    const taken = this.#settings.contractTopic(topic)
+    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
+    const before = dup ? this.#left.take(messageId, taken, bytes) : undefined
+    if (before !== undefined) {
+      this.#inFlight.add(before)
+      this.#acknowledge()
+    } else {
+      const publication: Publication = { topic: taken, payload: bytes, qos: qos === 0 ? 0 : 1, retain, will: false, connection: undefined, ...retain ? { replayed: true } : {} }
+      const entry: Entry = { publication, packetId: qos === 0 ? 0 : messageId, settled: false }
+      this.#inFlight.add(entry)
+      this.#give(entry)
+    }
+    if (this.#window.sees(this.#inFlight.size, this.#settings.receiveMaximum)) this.#warnOfWindow()
+    if (this.#isFull()) wire.pause()
+  }
+
+  /** Give a message to the taker, again and again until it is settled. */
+  #give (entry: Entry): void {
+    const { publication } = entry
+    if (!this.#taker.takes(publication.topic)) {
+      this.#taker.passes?.(publication.topic, '')
+      return this.#settle(entry)
+    }
+    this.#taker.take(publication, error => {
+      if (this.#closed) return
+      if (error === undefined) {
+        this.counters.received++
+        return this.#settle(entry)
+      }
+      const timer = setTimeout(() => {
+        this.#again.delete(timer)
+        this.#give(entry)
+      }, retryAfter).unref()
+      this.#again.add(timer)
+    })
+  }
+
+  #settle (entry: Entry): void {
+    entry.settled = true
+    this.#acknowledge()
+  }
+
+  #acknowledge (): void {
+    const wire = this.#wire
+    // What is settled without a connection waits for the next one.
+    if (wire === undefined) return
+    this.#inFlight.takeSettled(packetId => { wire.acknowledge(packetId) })
+    if (!this.#isFull()) wire.resume()
+  }
+
+  #isFull (): boolean {
+    const { size, bytes } = this.#inFlight
+    return size >= this.#settings.receiveMaximum || bytes >= mostBytes
+  }
+
+  /** A message that is too large is acknowledged, or the broker would give it again on every connection. */
+  #stepOver ({ topic, packetId, bytes }: Oversized): void {
+    const { dropped } = this.counters
+    dropped['packetBytes'] = (dropped['packetBytes'] ?? 0) + 1
+    const publication: Publication = { topic, payload: Buffer.alloc(0), qos: 1, retain: false, will: false, connection: undefined }
+    this.#inFlight.add({ publication, packetId, settled: true })
+    this.#problems.report('packet', new PlatziverseError('BROKER_PACKET_TOO_LARGE', `A message on ${JSON.stringify(topic)} has ${bytes} bytes.`))
+    this.#acknowledge()
+  }
+
+  #warnOfWindow (): void {
+    const detail = `The broker gives this worker no more than ${this.#window.widest} messages at one time, and waits for the database after each of these.`
+    this.#problems.report('window', new PlatziverseError('BROKER_WINDOW_SMALL', detail))
+  }
+
+  #disconnected (wire: Wire, cause: Error | undefined): void {
+    if (this.#wire !== wire) return
+    this.#wire = undefined
+    const wasConnected = this.#connectedAt !== undefined
+    if (this.#connectedAt !== undefined && performance.now() - this.#connectedAt > lasting) this.#backoff.reset()
+    this.#connectedAt = undefined
+    this.#left.absorb(this.#inFlight)
+    this.#inFlight = new InFlight()
+    if (this.#closed) return
+    // Some brokers hang up on a version that they do not know instead of answering it.
+    if (!wasConnected && cause === undefined && this.#settings.version === 'auto' && !this.#subscribed) this.#protocolVersion = this.#protocolVersion === 5 ? 4 : 5
+    const error = faultOf(cause)
+    this.#problems.report('connection', error)
+    this.#become({ state: 'connecting', error })
+    this.#timer = setTimeout(() => { this.open() }, this.#backoff.next())
+  }
+
+  #become (state: ConsumerState): void {
+    this.#state = state
+    this.#changed()
+  }
+}

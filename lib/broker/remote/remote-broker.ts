@@ -1,0 +1,115 @@
+import { EventEmitter } from 'node:events'
+import { isDeepStrictEqual } from 'node:util'
+import { topics } from '../../messages/topics.ts'
+import { Problems } from '../../problems.ts'
+import type { AgentOwnership } from '../agent-ownership.ts'
+import type { RemoteBrokerOptions } from '../broker-options.ts'
+import type { Broker, BrokerEvents, BrokerStatistics, ListenerState } from '../broker.ts'
+import type { Delivered, OutgoingPublication, Publication, Subscriber, Taker } from '../publication.ts'
+import { Consumer } from './consumer.ts'
+import { Sender } from './sender.ts'
+import { resolveRemoteOptions, type RemoteSettings } from './settings.ts'
+
+/** Who may speak for which agent is decided by the access rules of the broker: this process does not learn who published. */
+const nobodys: AgentOwnership = { mostPerUser: 0, claim: () => 'theirs', mayEnd: () => undefined, forget: async () => undefined, forgetUser: async () => 0 }
+
+/**
+ * A broker elsewhere, of which this process is a client.
+ * @throws PlatziverseError BROKER_OPTION_INVALID
+ */
+export async function openRemoteBroker (taker: Taker, options: RemoteBrokerOptions): Promise<Broker> {
+  return new RemoteBroker(taker, resolveRemoteOptions(options))
+}
+
+/** Whether the connection of one is not that of the other. */
+export function needsAnotherConnection (before: RemoteBrokerOptions, after: RemoteBrokerOptions): boolean {
+  return !isDeepStrictEqual(before, after)
+}
+
+class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
+  readonly hasSubscribers = true
+  readonly owners = nobodys
+  readonly #taker: Taker
+  readonly #settings: RemoteSettings
+  readonly #problems = new Problems(problem => { this.emit('problem', problem) })
+  readonly #sender: Sender
+  #consumer: Consumer | undefined
+  #shown = ''
+  #closing: Promise<void> | undefined
+
+  constructor (taker: Taker, settings: RemoteSettings) {
+    super()
+    this.#taker = taker
+    this.#settings = settings
+    this.#sender = new Sender(settings, this.#problems, () => { this.#changed() })
+    this.takerChanged()
+  }
+
+  get listenerStates (): readonly ListenerState[] {
+    if (this.#closing !== undefined) return [{ state: 'closed' }]
+    const states = [this.#consumer?.state, this.#sender.state].filter(state => state !== undefined)
+    const failed = states.find(state => state.state === 'connecting' && state.error !== undefined)
+    if (failed?.state === 'connecting' && failed.error !== undefined) return [{ state: 'failed', error: failed.error }]
+    if (states.every(({ state }) => state === 'connected')) return [{ state: 'connected', address: this.#settings.address }]
+    return [{ state: 'starting' }]
+  }
+
+  takerChanged (): void {
+    if (this.#closing !== undefined) return
+    const isWanted = this.#taker.takes(topics.message)
+    if (isWanted && this.#consumer === undefined) {
+      this.#consumer = new Consumer(this.#taker, this.#settings, this.#problems, () => { this.#changed() })
+      this.#consumer.open()
+    } else if (!isWanted && this.#consumer !== undefined) {
+      // Nobody takes them any more: the broker is not to keep them for this worker.
+      this.#consumer.close('ended')
+      this.#consumer = undefined
+      this.#changed()
+    }
+  }
+
+  returns (topic: string): boolean {
+    return this.#settings.isSubscribedTo(topic) && this.#taker.takes(this.#settings.contractTopic(topic))
+  }
+
+  statistics (): BrokerStatistics {
+    const { received = 0, dropped: droppedBy = {}, connections = 0 } = this.#consumer?.counters ?? {}
+    const dropped = Object.values(droppedBy).reduce((sum, count) => sum + count, 0)
+    return { clients: 0, connections, refused: 0, refusedBy: {}, received, delivered: this.#sender.counters.delivered, dropped, droppedBy: { ...droppedBy }, cutOff: 0 }
+  }
+
+  /** Other options need another connection, and so another broker: see `needsAnotherConnection`. */
+  configure (): void {}
+
+  publish (publication: OutgoingPublication): Promise<void> {
+    return this.#sender.publish(publication)
+  }
+
+  bring (publication: Publication): Promise<void> {
+    return this.#sender.publish(publication)
+  }
+
+  subscribe (filter: string, subscriber: Subscriber): () => void {
+    return this.#sender.subscribe(filter, subscriber)
+  }
+
+  retained (filters: string[]): AsyncIterable<Delivered> {
+    return this.#sender.retained(filters)
+  }
+
+  close (): Promise<void> {
+    this.#closing ??= (async () => {
+      this.#consumer?.close('kept')
+      await this.#sender.close()
+    })()
+    return this.#closing
+  }
+
+  #changed (): void {
+    const [state] = this.listenerStates
+    const shown = JSON.stringify(state)
+    if (state === undefined || shown === this.#shown) return
+    this.#shown = shown
+    this.emit('listener', state, 0)
+  }
+}

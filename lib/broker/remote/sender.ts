@@ -1,0 +1,176 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt'
+import { Backoff } from '../../backoff.ts'
+import { PlatziverseError, reasonOf } from '../../errors.ts'
+import { matches, parseFilter, type Filter } from '../../mqtt/topic-filters.ts'
+import type { Problems } from '../../problems.ts'
+import type { Delivered, OutgoingPublication, Subscriber } from '../publication.ts'
+import { faultOf, isOtherVersion, refusalOf } from './faults.ts'
+import type { RemoteSettings } from './settings.ts'
+
+/** What may wait for a broker that is away. */
+const mostWaiting = { messages: 10_000, bytes: 16_000_000 }
+const retries = { min: 1_000, max: 30_000 }
+/** ms without another retained message after which there are no more. */
+const quiet = 500
+/** Retained messages that are read at most. */
+const mostRetained = 10_000
+/** ms that publishing may take once the broker is there. */
+const patience = 10_000
+
+interface Subscription { filter: Filter, subscriber: Subscriber }
+
+export type SenderState = { state: 'connecting', error?: PlatziverseError } | { state: 'connected' }
+
+/**
+ * Publishes at a broker elsewhere, and receives for this process what others publish there. It is a connection of its own, without a session that is kept:
+ * on that of the consumer, subscriptions that overlap would bring the same message twice, and slow subscribers would hold up the acknowledgements.
+ */
+export class Sender {
+  readonly counters = { delivered: 0 }
+  readonly #settings: RemoteSettings
+  readonly #problems: Problems
+  readonly #client: MqttClient
+  readonly #backoff = new Backoff(retries, { jitter: true })
+  #state: SenderState = { state: 'connecting' }
+  #subscriptions = new Map<string, Set<Subscription>>()
+  #waiting = { messages: 0, bytes: 0 }
+  #cause: Error | undefined
+  #closed = false
+
+  constructor (settings: RemoteSettings, problems: Problems, changed: () => void) {
+    this.#settings = settings
+    this.#problems = problems
+    const become = (state: SenderState): void => {
+      this.#state = state
+      changed()
+    }
+    const client = this.#client = mqtt.connect(settings.url, optionsOf(settings, 'send', Math.ceil(this.#backoff.next())))
+    client.handleMessage = (packet, done) => { this.#receive(packet).then(() => { done() }, () => { done() }) }
+    client.on('connect', () => {
+      this.#backoff.reset()
+      this.#cause = undefined
+      problems.solved('sending')
+      become({ state: 'connected' })
+    })
+    client.on('error', error => { this.#cause ??= error })
+    client.on('close', () => {
+      if (this.#closed) return
+      const code = (this.#cause as { code?: unknown } | undefined)?.code
+      if (settings.version === 'auto' && typeof code === 'number' && isOtherVersion(code)) client.options.protocolVersion = 4
+      const error = typeof code === 'number' ? refusalOf(code) : faultOf(this.#cause)
+      this.#cause = undefined
+      client.options.reconnectPeriod = Math.ceil(this.#backoff.next())
+      problems.report('sending', error)
+      become({ state: 'connecting', error })
+    })
+  }
+
+  get state (): SenderState { return this.#state }
+
+  /** @throws PlatziverseError PUBLISH_FAILED */
+  async publish ({ topic, payload, qos, retain }: OutgoingPublication): Promise<void> {
+    const waiting = this.#waiting
+    const bytes = payload.length + topic.length
+    if (this.#closed) throw new PlatziverseError('PUBLISH_FAILED', 'The broker is closed.')
+    if (waiting.messages >= mostWaiting.messages || waiting.bytes + bytes > mostWaiting.bytes) {
+      throw new PlatziverseError('PUBLISH_FAILED', `${waiting.messages} messages wait for the broker already.`)
+    }
+    waiting.messages++
+    waiting.bytes += bytes
+    try {
+      await this.#client.publishAsync(topic, payload, { qos, retain })
+      this.counters.delivered++
+    } catch (error) {
+      throw new PlatziverseError('PUBLISH_FAILED', `${reasonOf(error)}.`, { cause: error })
+    } finally {
+      waiting.messages--
+      waiting.bytes -= bytes
+    }
+  }
+
+  /** @returns ends the subscription */
+  subscribe (text: string, subscriber: Subscriber): () => void {
+    const filter = parseFilter(text)
+    if (filter === undefined) return () => undefined
+    const subscription = { filter, subscriber }
+    const others = this.#subscriptions.get(text)
+    if (others === undefined) {
+      this.#subscriptions.set(text, new Set([subscription]))
+      this.#client.subscribe(text, { qos: 1 }, error => { if (error) this.#refused(text) })
+    } else others.add(subscription)
+    return () => {
+      const left = this.#subscriptions.get(text)
+      if (left?.delete(subscription) !== true || left.size > 0) return
+      this.#subscriptions.delete(text)
+      if (!this.#closed) this.#client.unsubscribe(text, () => undefined)
+    }
+  }
+
+  #refused (filter: string): void {
+    if (this.#closed) return
+    this.#problems.report(`subscription ${filter}`, new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', `The broker refused: ${filter}.`))
+  }
+
+  /** Resolves when every subscriber is done with it: until then the broker is read no further. */
+  async #receive ({ topic, payload, qos, retain }: IPublishPacket): Promise<void> {
+    const levels = topic.split('/')
+    const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
+    const delivered: Delivered = { topic, payload: bytes, qos, retain, clientId: undefined, origin: undefined }
+    const working: unknown[] = []
+    for (const subscriptions of this.#subscriptions.values()) {
+      for (const { filter, subscriber } of subscriptions) {
+        try {
+          if (matches(filter, levels)) working.push(subscriber(delivered))
+        } catch { /* the other subscribers must not pay for it */ }
+      }
+    }
+    await Promise.allSettled(working)
+  }
+
+  /** The retained messages, as far as they come within a moment: MQTT does not say which is the last. */
+  async * retained (filters: string[]): AsyncGenerator<Delivered> {
+    const client = mqtt.connect(this.#settings.url, { ...optionsOf(this.#settings, 'retained', 0), protocolVersion: this.#client.options.protocolVersion ?? 4 })
+    try {
+      const found: Delivered[] = []
+      let last = performance.now()
+      client.on('message', (topic, payload, { qos, retain }) => {
+        last = performance.now()
+        if (retain && found.length < mostRetained) found.push({ topic, payload, qos, retain, clientId: undefined, origin: undefined })
+      })
+      await new Promise<void>((resolve, reject) => {
+        client.once('connect', () => { resolve() })
+        client.on('error', reject)
+        client.once('close', () => { reject(new Error('the broker closed the connection')) })
+      })
+      await client.subscribeAsync(filters)
+      last = performance.now()
+      for (let left = quiet; left > 0 && found.length < mostRetained; left = last + quiet - performance.now()) await pause(left, undefined, { ref: false })
+      yield * found
+    } catch (error) {
+      throw new PlatziverseError('BROKER_UNREACHABLE', `The retained messages could not be read: ${reasonOf(error)}.`, { cause: error })
+    } finally {
+      client.end(true)
+    }
+  }
+
+  async close (): Promise<void> {
+    this.#closed = true
+    this.#subscriptions.clear()
+    await new Promise<void>(resolve => { this.#client.end(true, () => { resolve() }) })
+  }
+}
+
+function optionsOf ({ tls, login, clientId, keepalive, version }: RemoteSettings, purpose: string, reconnectPeriod: number): IClientOptions {
+  return {
+    ...tls,
+    ...login,
+    clientId: `${clientId}-${purpose}`,
+    keepalive,
+    clean: true,
+    protocolVersion: version === '3.1.1' ? 4 : 5,
+    connectTimeout: patience,
+    reconnectPeriod,
+    reconnectOnConnackError: true
+  } as IClientOptions
+}

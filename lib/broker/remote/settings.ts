@@ -1,0 +1,74 @@
+import { createSecureContext } from 'node:tls'
+import { PlatziverseError, reasonOf } from '../../errors.ts'
+import { readMqttAddress } from '../../mqtt/address.ts'
+import { matches, parseSubscription } from '../../mqtt/topic-filters.ts'
+import { isTooLong } from '../../mqtt/text.ts'
+import type { TlsOptions } from '../../tls.ts'
+import type { RemoteBrokerOptions } from '../broker-options.ts'
+import { hostOf, isMqttAddress } from './transport.ts'
+
+/** The options with everything decided. */
+export interface RemoteSettings extends Pick<RemoteBrokerOptions, 'clientId' | 'version' | 'keepalive' | 'sessionExpiry' | 'receiveMaximum'> {
+  /** Without a login. */
+  url: string
+  /** `host:port`. */
+  address: string
+  login: { username?: string, password?: Buffer }
+  tls: TlsOptions
+  /** What this worker subscribes to in order to take what agents publish. */
+  filters: string[]
+  /** The topic of the contract that one of the broker stands for, such as `agent/message` for `agent/<shard>/message`. Of another topic: itself. */
+  contractTopic (topic: string): string
+  /** Whether the filters match a topic of the broker. */
+  isSubscribedTo (topic: string): boolean
+  /** Whether the filters are of shared subscriptions. */
+  shared: boolean
+}
+
+/** The first level of the topics of agents. */
+const base = 'agent'
+
+/** @throws PlatziverseError BROKER_OPTION_INVALID, naming the option */
+export function resolveRemoteOptions (options: RemoteBrokerOptions): RemoteSettings {
+  const { url, tls = {}, clientId, version, group, shards, keepalive, sessionExpiry, receiveMaximum } = options
+  if (!isMqttAddress(url)) throw invalid('The address must be such as mqtt://192.0.2.1:1883, with mqtt, mqtts, ws or wss.')
+  if (clientId === '' || isTooLong(clientId) || clientId.includes('\0')) throw invalid('The client id must be a text of 1 to 65,535 bytes.')
+  const { url: plain, username = options.username, password = options.password } = readMqttAddress(url)
+  const { protocol } = new URL(url)
+  const isSecure = protocol === 'mqtts:' || protocol === 'wss:'
+  try {
+    createSecureContext(tls)
+  } catch (error) {
+    throw invalid(`The certificate, its key or the authority cannot be used: ${reasonOf(error)}.`, error)
+  }
+  for (const shard of shards) {
+    if (/[+#/\0]/.test(shard) || shard === '') throw invalid(`The shard ${JSON.stringify(shard)} must be one level of a topic, without + and #.`)
+  }
+  const plainFilters = shards.length === 0 ? [`${base}/+`] : shards.map(shard => `${base}/${shard}/+`)
+  const filters = plainFilters.map(filter => group === '' ? filter : `$share/${group}/${filter}`)
+  const parsed = filters.map(parseSubscription)
+  if (parsed.includes(undefined)) throw invalid(`The group ${JSON.stringify(group)} must be without /, + and #.`)
+  const prefixes = shards.map(shard => `${base}/${shard}/`)
+  return {
+    url: plain,
+    address: hostOf(url),
+    login: { ...username === undefined ? {} : { username }, ...password === undefined ? {} : { password: Buffer.from(password) } },
+    tls: isSecure ? tls : {},
+    clientId,
+    version,
+    keepalive,
+    sessionExpiry,
+    receiveMaximum,
+    filters,
+    shared: group !== '',
+    contractTopic (topic) {
+      const prefix = prefixes.find(prefix => topic.startsWith(prefix))
+      return prefix === undefined ? topic : `${base}/${topic.slice(prefix.length)}`
+    },
+    isSubscribedTo: topic => parsed.some(filter => filter !== undefined && matches(filter, topic.split('/')))
+  }
+}
+
+function invalid (detail: string, cause?: unknown): PlatziverseError {
+  return new PlatziverseError('BROKER_OPTION_INVALID', detail, { cause })
+}

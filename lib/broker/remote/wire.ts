@@ -1,0 +1,119 @@
+import type { Duplex } from 'node:stream'
+import { generate, parser, type Packet } from 'mqtt-packet'
+import { PacketLimit, type Oversized } from './packet-limit.ts'
+
+export interface WireHandler {
+  packet (packet: Packet): void
+  oversized (packet: Oversized): void
+  /** Called once; `cause` says why where this side knows. */
+  closed (cause: Error | undefined): void
+}
+
+/** ms in which a connection has to be open, and each answer of the beginning there. */
+const patience = 15_000
+
+/** One connection to a broker: bytes to packets and back, and whether the broker is still there. */
+export class Wire {
+  readonly #stream: Duplex
+  readonly #protocolVersion: 4 | 5
+  #acknowledgements: number[] = []
+  #cause: Error | undefined
+  #opening: NodeJS.Timeout
+  #keepalive: NodeJS.Timeout | undefined
+  /** Whether the broker owes an answer to a PINGREQ, and what it is asked again after. */
+  #owesAnswer = false
+  #closed = false
+
+  /** @param limit the largest packet that is read, in bytes; a larger PUBLISH is stepped over */
+  constructor (stream: Duplex, protocolVersion: 4 | 5, limit: number, handler: WireHandler) {
+    this.#stream = stream
+    this.#protocolVersion = protocolVersion
+    this.#opening = setTimeout(() => { this.end(new Error('the broker did not answer in time')) }, patience).unref()
+    const packets = parser({ protocolVersion })
+    packets.on('packet', packet => {
+      this.#owesAnswer = false
+      if (!this.#closed) handler.packet(packet)
+    })
+    packets.on('error', (error: Error) => { this.end(error) })
+    const limited = new PacketLimit(limit, bytes => { packets.parse(bytes) }, packet => { if (!this.#closed) handler.oversized(packet) })
+    stream.on('data', (chunk: Buffer) => {
+      try {
+        limited.write(chunk)
+      } catch (error) {
+        this.end(error as Error)
+      }
+    })
+    stream.on('error', error => { this.#cause ??= error })
+    stream.on('close', () => {
+      this.#close()
+      handler.closed(this.#cause)
+    })
+    stream.on('end', () => { stream.destroy() })
+  }
+
+  get isClosed (): boolean { return this.#closed }
+
+  send (packet: Packet): void {
+    if (!this.#closed) this.#stream.write(generate(packet, { protocolVersion: this.#protocolVersion }))
+  }
+
+  /** The broker let this client in. @param keepalive seconds without a packet after which it is asked whether it is still there; 0: never */
+  opened (keepalive: number): void {
+    clearTimeout(this.#opening)
+    if (keepalive === 0) return
+    this.#keepalive = setInterval(() => {
+      // While this side does not read, the answer waits in the socket.
+      if (this.#owesAnswer && !this.#stream.isPaused()) return this.end(new Error('the broker does not answer any more'))
+      this.#owesAnswer = true
+      this.send({ cmd: 'pingreq' })
+    }, keepalive * 1000).unref()
+  }
+
+  /** Acknowledge a message of QoS 1. All of one turn go in one write. */
+  acknowledge (packetId: number): void {
+    if (this.#acknowledgements.push(packetId) === 1) queueMicrotask(() => { this.#flush() })
+  }
+
+  /** Read nothing until `resume`. */
+  pause (): void { if (!this.#stream.isPaused()) this.#stream.pause() }
+  resume (): void { if (this.#stream.isPaused()) this.#stream.resume() }
+
+  /** @param cause why, where nobody asked for it */
+  end (cause?: Error): void {
+    this.#cause ??= cause
+    this.#close()
+    this.#stream.destroy()
+  }
+
+  /**
+   * End in good order: what was written is sent first.
+   * @param session whether the broker keeps the session, for as long as was agreed
+   */
+  leave (session: 'kept' | 'ended'): void {
+    this.#flush()
+    const ends = session === 'ended' ? { properties: { sessionExpiryInterval: 0 } } : {}
+    this.send({ cmd: 'disconnect', ...this.#protocolVersion === 5 ? { reasonCode: 0, ...ends } : {} } as Packet)
+    this.#close()
+    this.#stream.end()
+    setTimeout(() => { this.#stream.destroy() }, 1_000).unref()
+  }
+
+  #close (): void {
+    this.#closed = true
+    clearTimeout(this.#opening)
+    clearInterval(this.#keepalive)
+  }
+
+  /** A PUBACK is four bytes in every version, where it means success. */
+  #flush (): void {
+    const packetIds = this.#acknowledgements
+    if (packetIds.length === 0 || this.#closed) return
+    this.#acknowledgements = []
+    const bytes = Buffer.allocUnsafe(packetIds.length * 4)
+    packetIds.forEach((packetId, i) => {
+      bytes.writeUInt16BE(0x4002, i * 4)
+      bytes.writeUInt16BE(packetId, i * 4 + 2)
+    })
+    this.#stream.write(bytes)
+  }
+}
