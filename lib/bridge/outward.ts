@@ -2,6 +2,7 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import type { MqttClient } from 'mqtt'
 import type { Delivered } from '../broker/publication.ts'
 import { PlatziverseError } from '../errors.ts'
+import { kindOf } from '../messages/topics.ts'
 import { BridgeBuffer, type Unsent } from './buffer.ts'
 import type { BridgeContext } from './context.ts'
 import { patienceWith } from './loops.ts'
@@ -99,7 +100,8 @@ export class Outward {
   /**
    * After each connection the other broker gets what is retained here, as Mosquitto's bridges do it: it may have missed all of it.
    * Topics that also come from there are left out where it kept the session: what changed while the two were apart is on its way
-   * in both directions, and an older value would undo it.
+   * in both directions, and an older value would undo it. The three topics of agents are left out, too: MQTT has no way to say over
+   * there that it is old, so each connection would make news of it.
    */
   sendRetained (sessionPresent: boolean): void {
     const { local, settings: { topics }, origin: here, problems } = this.#bridge
@@ -113,8 +115,8 @@ export class Outward {
         // Reading never waits: without a pause nothing else would get its turn.
         if (++read % 500 === 0) await nextTurn()
         const target = topics.outward(topic)
-        if (target === undefined || origin === here || (sessionPresent && topics.inward(target.topic) !== undefined)) continue
-        due.add(topic)
+        if (target === undefined || origin === here || kindOf(topic) !== undefined || kindOf(target.topic) !== undefined) continue
+        if (!sessionPresent || topics.inward(target.topic) === undefined) due.add(topic)
       }
       for (const topic of due) {
         // Messages that are published meanwhile go first, and find as much room in the buffer as without this.

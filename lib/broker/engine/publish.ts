@@ -44,9 +44,10 @@ export class PublishHandler {
       this.#counters.dropped('rules')
       throw new PlatziverseError('PUBLISH_FORBIDDEN', `The topic ${JSON.stringify(topic)} may not be published to.`)
     }
-    if (!this.#taker.takes(topic)) return await this.#local.publish(publication, origin)
-    // Taken for news, an old metric would get the time of receipt, and an agent that is long gone would be connected.
+    // Taken for news, an old metric would get the time of receipt, and an agent that is long gone would be connected. Published where nothing
+    // takes it, it would be news to the next broker.
     if (publication.replayed === true) return
+    if (!this.#taker.takes(topic)) return await this.#local.publish(publication, origin)
     await new Promise<void>((resolve, reject) => {
       this.#taker.take(publication, error => {
         if (error === undefined) resolve()

@@ -4,7 +4,7 @@ import { connectAsync, type IPublishPacket, type MqttClient } from 'mqtt'
 import { Bridge, type BridgeOptions, type BridgeStatistics, type LocalBroker } from '../../../lib/bridge/bridge.ts'
 import type { BridgeTopic } from '../../../lib/bridge/topics.ts'
 import { attachBroker } from '../../../lib/registry/registry.ts'
-import { brokerOptions, openBroker, removeBroker, type TestBroker } from '../../helpers/broker.ts'
+import { brokerOptions, openBroker, openIntake, removeBroker, type TestBroker } from '../../helpers/broker.ts'
 import { until, waitFor } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { openMosquitto, withoutMosquitto } from '../../helpers/mosquitto.ts'
@@ -177,4 +177,22 @@ test('brokers that bridge to each other do not send a retained message round for
     return moved()
   }, after => after === before)
   assert.ok(there.texts.length < 200, `${there.texts.length}`)
+})
+
+test('what is retained on the three topics of agents is no news to another platform, however often the bridge connects; what agents say is', async t => {
+  const [local, remote] = [await openBroker(t), await openBroker(t)]
+  const { heard } = openIntake(t, remote.id, { acknowledge: 'arrival' })
+  const said = (i: number): string => JSON.stringify({ agent: { uuid: 'a' }, metrics: [{ type: 't', value: i }] })
+  await retain(t, local, { 'agent/connected': '{"agent":{"uuid":"gone"}}', 'agent/message': said(1), 'agent/gone/status': 'connected', plant: '1' })
+  const bridge = await openBridge(t, local, remote, { clientId: 'bridge', topics: [row('out', 'plant', { remotePrefix: 'other/' }), row('out', '#')] })
+  await counted(bridge, ({ sent }) => sent === 2)
+  await retain(t, local, { 'agent/message': said(2) })
+  await counted(bridge, ({ sent }) => sent === 3)
+  remote.place.disconnect('bridge')
+  await retain(t, local, { 'agent/message': said(3) })
+  await counted(bridge, ({ reconnects, sent }) => reconnects === 1 && sent === 6)
+  assert.deepEqual(await retainedAt(t, remote), { 'agent/gone/status': 'connected', 'other/plant': '1' })
+  const messages = heard.filter(({ kind }) => kind === 'message').map(({ incoming }) => incoming?.payload as { metrics: Array<{ value: number }> })
+  assert.deepEqual(messages.map(({ metrics }) => metrics[0]?.value), [2, 3])
+  assert.ok(!heard.some(({ incoming }) => incoming?.payload.agent.uuid === 'gone'))
 })

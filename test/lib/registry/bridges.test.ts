@@ -2,14 +2,16 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { test, type TestContext } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { connectAsync } from 'mqtt'
 import type { Bridge } from '../../../lib/bridge/bridge.ts'
 import { hashPassword } from '../../../lib/broker/access/passwords.ts'
 import type { PlatziverseError } from '../../../lib/errors.ts'
 import { claimDelivery, type Claim } from '../../../lib/intake/pending-deliveries.ts'
 import { attachBridge, closeOrphanBridges, detachBridge, type BridgeNodeOptions } from '../../../lib/registry/bridges.ts'
-import { attachBroker } from '../../../lib/registry/registry.ts'
+import { attachBroker, type RegisteredBroker } from '../../../lib/registry/registry.ts'
 import { brokerOptions, openBroker, openIntake, removeBroker, type Heard, type TestBroker } from '../../helpers/broker.ts'
 import { until, waitFor } from '../../helpers/events.ts'
+import { openMosquitto, withoutMosquitto } from '../../helpers/mosquitto.ts'
 
 const reading = (uuid = 'a1', rest = {}): string => JSON.stringify({ agent: { uuid }, metrics: [{ type: 't', value: 1 }], timestamp: 1_700_000_000_000, ...rest })
 
@@ -178,4 +180,62 @@ test('what a disabled bridge had not sent waits for it, and goes with one that i
     await nextTurn()
     assert.equal(next.statistics().buffered, isKept ? 1 : 0)
   }
+})
+
+/** Broker to Mosquitto to broker, whose agent-in hears. */
+async function openChain (t: TestContext) {
+  const mosquitto = await openMosquitto(t)
+  const [near, far] = [await plain(t), await plain(t)]
+  const { heard } = openIntake(t, far.id, { acknowledge: 'arrival' })
+  const values = (): unknown[] => heard.flatMap(({ kind, incoming }) => kind === 'message' ? (incoming?.payload as { metrics: Array<{ value: number }> }).metrics[0]?.value : [])
+  const bridgeOf = (broker: TestBroker, direction: 'in' | 'out', url = `mqtt://127.0.0.1:${mosquitto.port}`): Bridge => {
+    const id = randomUUID()
+    t.after(async () => {
+      await detachBridge(id)
+      await closeOrphanBridges(() => false)
+    })
+    return attachBridge(id, { id, clientId: id, broker: broker.id, url, topics: [{ direction, filter: 'agent/#', localPrefix: '', remotePrefix: '', qos: 1 }], reconnect: { min: 20, max: 50 } })
+  }
+  const say = async (place: RegisteredBroker, value: number, retain: boolean): Promise<void> => {
+    await place.publish({ topic: 'agent/message', payload: JSON.stringify({ agent: { uuid: 'a' }, metrics: [{ type: 't', value }] }), qos: 1, retain })
+  }
+  return { mosquitto, near, far, values, bridgeOf, say }
+}
+
+test('with Mosquitto between two platforms, what one retains of agents is stored by the other once, and not again with the next bridge', { skip: withoutMosquitto }, async t => {
+  const { near, far, values, bridgeOf, say } = await openChain(t)
+  const inward = bridgeOf(far, 'in')
+  await until(() => inward.state.state, state => state === 'connected')
+  const outward = bridgeOf(near, 'out')
+  await until(async () => {
+    await say(near.place, 0, false)
+    return values().length
+  }, count => count > 0)
+  await say(near.place, 1, true)
+  await until(values, values => values.at(-1) === 1)
+  await near.place.publish({ topic: 'agent/a/status', payload: 'connected', qos: 1, retain: true })
+  await outward.close()
+  const next = bridgeOf(near, 'out')
+  await until(() => next.statistics().sent, sent => sent >= 1)
+  await say(near.place, 2, false)
+  await until(values, values => values.at(-1) === 2)
+  assert.deepEqual(values().filter(value => value !== 0), [1, 2])
+})
+
+test('a broker without an agent-in does not pass on as news what another one retained of agents', { skip: withoutMosquitto }, async t => {
+  const { mosquitto, near, far, values, bridgeOf, say } = await openChain(t)
+  const device = await connectAsync(`mqtt://127.0.0.1:${mosquitto.port}`, { reconnectPeriod: 0 })
+  t.after(() => { device.end(true) })
+  await device.publishAsync('agent/message', JSON.stringify({ agent: { uuid: 'a' }, metrics: [{ type: 't', value: 7 }] }), { qos: 1, retain: true })
+  await device.publishAsync('agent/a/status', 'connected', { qos: 1, retain: true })
+  const outward = bridgeOf(near, 'out', far.url)
+  await until(() => outward.state.state, state => state === 'connected')
+  const inward = bridgeOf(near, 'in')
+  await until(() => inward.statistics().received, count => count === 2)
+  await say(near.place, 8, false)
+  await until(values, values => values.includes(8))
+  assert.deepEqual(values(), [8])
+  const retained: string[] = []
+  for await (const { topic } of near.place.retained(['#'], t.signal)) retained.push(topic)
+  assert.deepEqual(retained, ['agent/a/status'])
 })
