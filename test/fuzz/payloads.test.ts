@@ -1,32 +1,21 @@
 import assert from 'node:assert/strict'
-import { createRequire } from 'node:module'
 import type { TestContext } from 'node:test'
 import fc from 'fast-check'
-import type { Delivery } from '../../lib/intake/pending-deliveries.ts'
-import { rejectReasons, type Message } from '../../lib/messages/parse.ts'
+import { rejectReasons } from '../../lib/messages/parse.ts'
 import { ask } from '../../lib/query/ask.ts'
 import { parseQuery, type QueryInput } from '../../lib/query/parse.ts'
-import { attachOutbox, startOutboxes, type OutboxHandler } from '../../lib/registry/outbox.ts'
-import { attachIntake, closeOrphanBrokers, detachIntake } from '../../lib/registry/registry.ts'
-import { day } from '../../lib/time.ts'
-import { dialectOf } from '../../lib/store/dialect-of.ts'
-import { Store } from '../../lib/store/store.ts'
-import { storing } from '../../nodes/metric-store/storing.ts'
-import { warningsOf } from '../../nodes/shared/warnings.ts'
 import { Oracle } from '../databases/oracle.ts'
-import { openBroker } from '../helpers/broker.ts'
 import { once } from '../helpers/events.ts'
 import { databases, onEachDatabase, type OpenDatabase } from '../helpers/databases.ts'
 import { expectedOf, type Description } from './expected.ts'
 import { factor, holds } from './fuzz.ts'
 import { payloads, type Written } from './json.ts'
+import { openPlatform, ranges } from './platform.ts'
 
 // What a client publishes on the three topics goes the whole way, from its socket to a row: whatever JSON it is, what is taken reads back as
 // it was sent, and what is not is rejected with a reason. A model that knows docs/messages.md alone says which.
 
-const { util } = createRequire(import.meta.url)('@node-red/util') as { util: { cloneMessage<Msg> (msg: Msg): Msg } }
 const topics = ['agent/message', 'agent/message', 'agent/message', 'agent/message', 'agent/connected', 'agent/disconnected'] as const
-const ranges = { past: 3650 * day, future: day }
 /** Types of one message that are looked at one by one. */
 const mostTypes = 8
 
@@ -38,40 +27,19 @@ interface Platform {
   answer (input: QueryInput): Promise<unknown>
 }
 
-/** agent-in and metric-store without Node-RED, but for its way of cloning. */
-async function openPlatform (t: TestContext, { options }: OpenDatabase): Promise<Platform> {
-  const store = new Store(dialectOf(options), { instance: 'test' })
-  t.after(() => store.close())
-  const broker = await openBroker(t, { limits: { agentsPerUser: 0, messageRate: 0, packetRate: 0, byteRate: 0 } })
-  const id = `fuzz ${options.client}`
-  const outboxHandler: OutboxHandler = { receive: () => { assert.fail('nothing comes back') }, send: () => undefined, clone: util.cloneMessage }
-  const outbox = attachOutbox(id, outboxHandler)
-  startOutboxes()
-  const warnings = warningsOf({ warn: () => undefined } as never)
-  const storeMessage = storing({ id, store, outbox, warnings })
+async function open (t: TestContext, { options }: OpenDatabase): Promise<Platform> {
   let outcomes: Outcome[] = []
   let left = 0
-  const handler = {
-    message ({ topic, payload }: Message, delivery: Delivery) {
-      const msg = util.cloneMessage({ _msgid: delivery.id, topic, payload, delivery })
-      storeMessage(msg as never, error => {
-        // The others are goodbyes for a client that the broker hung up on.
-        if (delivery.qos === 1) outcomes.push(error === undefined ? msg.payload as never : { reason: error.message })
-      })
+  const { broker, store } = await openPlatform(t, options, { limits: { agentsPerUser: 0, messageRate: 0, packetRate: 0, byteRate: 0 } }, {
+    stored ({ payload }, { qos }, error) {
+      // The others are goodbyes for a client that the broker hung up on.
+      if (qos === 1) outcomes.push(error === undefined ? payload as never : { reason: error.message })
     },
-    rejected ({ reason, index, more = 0 }: { reason: string, index?: number, more?: number }) {
+    rejected ({ reason, index }) {
       assert.ok(Object.hasOwn(rejectReasons, reason), reason)
       if (index === undefined) outcomes.push({ reason })
-      else left += 1 + more
-    },
-    unsettled: (error: Error) => { throw error }
-  }
-  attachIntake(id, broker.id, handler, { acknowledge: 'stored', timeLimit: 30_000, clientWindow: 1_000, totalWindow: 10_000, rules: { ...ranges, outside: 'reject', numericText: false } })
-  t.after(async () => {
-    warnings.close()
-    outbox.detach(outboxHandler)
-    detachIntake(id, broker.id)
-    await closeOrphanBrokers()
+      else left++
+    }
   })
   let client = await broker.client({ clientId: 'fuzz' })
   return {
@@ -149,7 +117,7 @@ class Model {
 const chosen = factor > 1 ? databases : databases.filter(({ name }) => name === 'SQLite')
 
 onEachDatabase('whatever JSON comes on the three topics is stored as it says, or rejected with a reason', async (t, database) => {
-  const model = new Model(await openPlatform(t, database))
+  const model = new Model(await open(t, database))
   await holds(t, fc.asyncProperty(fc.array(fc.tuple(fc.constantFrom(...topics), payloads), { minLength: 1, maxLength: 3 }), async sent => {
     for (const [topic, written] of sent) await model.send(topic, written)
   }), 400)
@@ -158,7 +126,7 @@ onEachDatabase('whatever JSON comes on the three topics is stored as it says, or
 }, chosen)
 
 onEachDatabase('bytes that are nearly JSON are stored or rejected, and acknowledged', async (t, database) => {
-  const { publish } = await openPlatform(t, database)
+  const { publish } = await open(t, database)
   const change = fc.oneof(
     fc.record({ kind: fc.constant('byte' as const), at: fc.double({ min: 0, max: 1, noNaN: true }), byte: fc.nat(255) }),
     fc.record({ kind: fc.constant('cut' as const), at: fc.double({ min: 0, max: 1, noNaN: true }) }),
