@@ -6,10 +6,11 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** From the top down: a room imports only from rooms below it, and from `lib` itself, which everybody may. */
 export const rooms = [
-  { path: 'lib/transfer', about: 'the command `platziverse-store`: export, import, migrate, status', imports: ['lib/store', 'lib/store/rollup', 'lib/store/slices', 'lib/store/migrations', 'lib/store/dialects', 'lib/messages'] },
+  { path: 'lib/transfer', about: 'the command `platziverse-store`: export, import, migrate, status', imports: ['lib/transfer/texts', 'lib/texts', 'lib/store', 'lib/store/rollup', 'lib/store/slices', 'lib/store/migrations', 'lib/store/dialects', 'lib/messages'] },
+  { path: 'lib/transfer/texts', about: 'what that command says, in three languages', imports: ['lib/texts'] },
   { path: 'lib/overview', about: 'what there is to see now: brokers, clients, retained messages and agents, searched and in lists that end', imports: ['lib/query', 'lib/store/dialects', 'lib/broker'] },
-  { path: 'lib/terminal', about: 'the command `platziverse-agent`: reports, watches, publishes, subscribes', imports: ['lib/terminal/texts', 'lib/agent', 'lib/messages', 'lib/mqtt'] },
-  { path: 'lib/terminal/texts', about: 'what that command says, in three languages', imports: ['lib/agent'] },
+  { path: 'lib/terminal', about: 'the command `platziverse-agent`: reports, watches, publishes, subscribes', imports: ['lib/terminal/texts', 'lib/texts', 'lib/agent', 'lib/messages', 'lib/mqtt'] },
+  { path: 'lib/terminal/texts', about: 'what that command says, in three languages', imports: ['lib/texts', 'lib/agent'] },
   { path: 'lib/query/live', about: 'questions that are asked again when something new is stored', imports: ['lib/query', 'lib/query/series', 'lib/messages'] },
   {
     path: 'lib/query',
@@ -47,6 +48,7 @@ export const rooms = [
   { path: 'lib/broker', about: 'the contract: what any broker is to the rest, whatever it is made of', imports: ['lib/broker/access', 'lib/broker/stream'] },
   { path: 'lib/broker/access', about: 'rules and password files', imports: ['lib/mqtt'] },
   { path: 'lib/broker/stream', about: 'the bytes of a connection: guarded before they are parsed, counted, and written together', imports: [] },
+  { path: 'lib/texts', about: 'what is said of errors, in three languages; of commands and nodes alike', imports: [] },
   { path: 'lib/messages', about: 'the three messages: parsed, checked, told apart', imports: [] },
   { path: 'lib/sqlite', about: 'SQLite through sqlite3 or through Node.js', imports: [] },
   { path: 'lib/mqtt', about: 'topics and addresses of MQTT', imports: [] },

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { PlatziverseError } from '../errors.ts'
 import { plain } from './plain.ts'
 import { readOptions } from './read-options.ts'
-import { errorText } from './texts/error-text.ts'
+import { errorText } from '../texts/error-text.ts'
 import { invalid, languageIn, languageOf, textsIn } from './texts/texts.ts'
 import { tlsOptions } from './tls-files.ts'
 

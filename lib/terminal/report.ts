@@ -3,7 +3,7 @@ import { PlatziverseError } from '../errors.ts'
 import { checkUrl } from './link.ts'
 import { showSpan } from './numbers.ts'
 import { plain } from './plain.ts'
-import { errorText } from './texts/error-text.ts'
+import { errorText } from '../texts/error-text.ts'
 import { invalid, textsIn, type Language } from './texts/texts.ts'
 import { tlsOf, type TlsFiles } from './tls-files.ts'
 

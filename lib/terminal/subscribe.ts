@@ -5,7 +5,7 @@ import { parseSubscription } from '../mqtt/topic-filters.ts'
 import { addressOf, keepLinked, linkOptions, numberOf, paceBy, qosOf, unreachable, type QoS } from './link.ts'
 import { plain, plainJson } from './plain.ts'
 import { readOptions } from './read-options.ts'
-import { errorText } from './texts/error-text.ts'
+import { errorText } from '../texts/error-text.ts'
 import { invalid, languageOf, textsIn, type Language } from './texts/texts.ts'
 
 const options = {

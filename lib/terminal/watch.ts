@@ -7,7 +7,7 @@ import { frame, type Place } from './frame.ts'
 import { keepLinked, paceBy, type Address } from './link.ts'
 import { plain, plainJson } from './plain.ts'
 import { openScreen, type Key } from './screen.ts'
-import { translated } from './texts/error-text.ts'
+import { translated } from '../texts/error-text.ts'
 import { textsIn, type Language } from './texts/texts.ts'
 
 export interface WatchOptions {

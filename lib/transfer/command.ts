@@ -8,6 +8,7 @@ import { errorsOf, PlatziverseError, reasonOf } from '../errors.ts'
 import type { TimescaleState } from '../store/dialects/chunks.ts'
 import type { DatabaseOptions } from '../store/dialects/options.ts'
 import { tryDatabase } from '../store/try-database.ts'
+import { languageIn, languageOf } from '../texts/languages.ts'
 import { day } from '../time.ts'
 import { databaseAt } from './address.ts'
 import { copyDatabase } from './copy.ts'
@@ -16,31 +17,7 @@ import { exportTo } from './export.ts'
 import { importFrom } from './import.ts'
 import { Progress } from './progress.ts'
 import { standard } from './records.ts'
-
-const help = `platziverse-store: look after a Platziverse database
-
-Usage: platziverse-store <command> [options]
-
-  status                   what is in the database
-  migrate                  bring its tables to this version
-  migrate --to <address>   copy everything into another database, and compare the counts; stop Node-RED first.
-                           After an interruption, run it again: it continues where it stopped
-  export <file>            write everything into a file of JSON lines, or, when its name ends with .csv, the metrics
-  import <file>            read such a file; what is already there stays. It continues like migrate.
-                           For both, - as the file is standard output or input
-
-  --database <address>     a SQLite file, postgres://user:password@host/database, mysql://… or mariadb://…;
-                           better in the environment: PLATZIVERSE_DATABASE; default platziverse.sqlite
-  --to <address>           the other database; better in the environment: PLATZIVERSE_TO
-  --tls                    use TLS with servers
-  --ca <file>              … and trust the authority in this PEM file
-  --resume                 export: continue a file that was not finished
-  --force                  export: replace a file that is there
-  --quiet                  show no progress
-  --version                print the version
-  --help                   print this
-
-Exits with 0; with 1 when something failed, with 2 when an option is wrong.`
+import { failureText, textsIn, type Texts } from './texts/texts.ts'
 
 const options = {
   database: { type: 'string' },
@@ -50,6 +27,7 @@ const options = {
   resume: { type: 'boolean' },
   force: { type: 'boolean' },
   quiet: { type: 'boolean' },
+  lang: { type: 'string' },
   version: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' }
 } as const satisfies ParseArgsConfig['options']
@@ -67,13 +45,13 @@ for (const stream of [process.stdout, process.stderr]) {
 
 try {
   const { values, positionals: [command, file, ...rest] } = readArguments()
-  if (values.help) console.log(help)
+  const texts = textsIn(languageOf(values.lang, invalid))
+  if (values.help) console.log(texts.help)
   else if (values.version) console.log(createRequire(import.meta.url)('@platziverse/node-red-platziverse/package.json').version)
   else if (rest.length > 0) throw invalid(`${rest.join(' ')} is too much.`)
-  else await run(command, file, values)
+  else await run(command, file, values, texts)
 } catch (error) {
-  // What the errors of a running store end with: this command has ended.
-  console.error(reasonOf(error).replace(/(?: Nothing is lost; t| T)he store keeps trying\.$/, ''))
+  console.error(failureText(error, languageIn(process.argv.slice(2))))
   process.exitCode = error instanceof PlatziverseError && ['TRANSFER_OPTION_INVALID', 'STORE_OPTION_INVALID'].includes(error.code) ? 2 : 1
 }
 
@@ -85,10 +63,10 @@ function readArguments () {
   }
 }
 
-async function run (command: string | undefined, file: string | undefined, values: Values): Promise<void> {
+async function run (command: string | undefined, file: string | undefined, values: Values, texts: Texts): Promise<void> {
   const database = databaseAt(values.database ?? process.env.PLATZIVERSE_DATABASE ?? 'platziverse.sqlite', values)
   const to = values.to ?? process.env.PLATZIVERSE_TO
-  const counter = new Progress(values.quiet === true)
+  const counter = new Progress(values.quiet === true, texts.rows)
   if (file !== undefined && (command === 'status' || command === 'migrate')) throw invalid(`${command} takes no file${command === 'migrate' ? '; the other database is --to' : ''}.`)
   const format = file !== undefined && extname(file).toLowerCase() === '.csv' ? 'csv' : 'ndjson'
   try {
@@ -96,17 +74,17 @@ async function run (command: string | undefined, file: string | undefined, value
       case 'status': {
         refuseMissing(database)
         const trial = await tryDatabase(database)
-        console.log(`${trial.server}, tables: ${trial.tables}`)
-        if ('timescale' in trial) console.log(`TimescaleDB: ${inWords(trial.timescale)}`)
-        if (trial.tables === 'ready') await withDatabase(database, ({ knex }) => printStatus(knex))
+        console.log(texts.status(trial.server, trial.tables))
+        if ('timescale' in trial) console.log(`TimescaleDB: ${inWords(trial.timescale, texts)}`)
+        if (trial.tables === 'ready') await withDatabase(database, ({ knex }) => printStatus(knex, texts))
         return
       }
       case 'migrate': {
-        if (to === undefined) return await withDatabase(database, async () => { console.log('The tables are those of this version.') })
+        if (to === undefined) return await withDatabase(database, async () => { console.log(texts.migrated) })
         refuseMissing(database)
         const counts = await withDatabase(database, from => withDatabase(databaseAt(to, values), to => copyDatabase(from, to, (_table, rows) => { counter.add(rows) })))
         counter.end()
-        console.table(counts)
+        console.table(Object.fromEntries(Object.entries(counts).map(([table, { from, to }]) => [table, { [texts.from]: from, [texts.to]: to }])))
         return
       }
       case 'export': {
@@ -121,7 +99,7 @@ async function run (command: string | undefined, file: string | undefined, value
         counter.end()
         // Standard output is for the export alone.
         const say = to === standard ? console.error : console.log
-        say(`${rows} lines written.`)
+        say(texts.written(rows))
         return
       }
       case 'import': {
@@ -129,7 +107,7 @@ async function run (command: string | undefined, file: string | undefined, value
         const from = file === '/dev/stdin' ? standard : file
         const { rows, fresh } = await withDatabase(database, database => importFrom(database, from, { format, progress: rows => { counter.add(rows) } }))
         counter.end()
-        console.log(`${rows} lines read, ${fresh} metrics were new.`)
+        console.log(texts.read(rows, fresh))
         return
       }
       default:
@@ -151,22 +129,17 @@ function isFilled (file: string): boolean {
   return stats?.isFile() === true && stats.size > 0
 }
 
-async function printStatus (knex: Knex): Promise<void> {
+async function printStatus (knex: Knex, { newest: newestWord }: Texts): Promise<void> {
   const tables = ['agents', 'series', 'metrics', 'metrics_1h', 'metrics_1d', 'dirty_hours']
   for (const table of tables) console.log(`${table.padEnd(12)} ${await countOf(knex(table))}`)
   const [newest] = await knex('series').max('last_ts as ts') as Array<{ ts: number | null }>
-  if (newest?.ts) console.log(`newest       ${new Date(Number(newest.ts)).toISOString()}`)
+  if (newest?.ts) console.log(`${newestWord.padEnd(12)} ${new Date(Number(newest.ts)).toISOString()}`)
 }
 
-function inWords (timescale: TimescaleState | undefined): string {
-  if (timescale === undefined) return 'not there'
+function inWords (timescale: TimescaleState | undefined, texts: Texts): string {
+  if (timescale === undefined) return texts.timescaleMissing
   const { version, isApache, metrics, compressedAfter } = timescale
-  switch (metrics) {
-    case 'hypertable':
-      if (compressedAfter !== undefined) return `${version}, hypertable, compressed after ${compressedAfter / day} days`
-      return `${version}, hypertable, not compressed${isApache ? ': its edition under the Apache licence cannot' : ''}`
-    case 'next': return `${version}, metrics becomes a hypertable before the first ones are written`
-    case 'forbidden': return `${version} is there, but this user may not make metrics a hypertable`
-    case 'plain': return `${version} is there, but metrics is a plain table: it has metrics already`
-  }
+  if (metrics !== 'hypertable') return texts[metrics](version)
+  if (compressedAfter !== undefined) return texts.compressed(version, compressedAfter / day)
+  return isApache ? texts.apache(version) : texts.hypertable(version)
 }

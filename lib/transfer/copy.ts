@@ -30,10 +30,13 @@ export async function copyDatabase (from: OpenDatabase, to: OpenDatabase, progre
 async function refuseOthers (from: Knex, to: Knex): Promise<void> {
   const agents = (knex: Knex) => knex('agents').select('id', 'uuid as name') as Promise<Named[]>
   const series = (knex: Knex) => knex('series').select('id', 'agent_id as agent', 'type as name') as Promise<Named[]>
-  for (const [what, read] of [['an agent', agents], ['a series', series]] as const) {
+  for (const [read, saying] of [
+    [agents, (name: string) => `It has an agent ${name} of its own.`],
+    [series, (name: string) => `It has a series ${name} of its own.`]
+  ] as const) {
     const ours = new Map((await read(from)).map(row => [row.id, row]))
     const stranger = (await read(to)).find(({ id, agent, name }) => ours.get(id)?.name !== name || ours.get(id)?.agent !== agent)
-    if (stranger !== undefined) throw new PlatziverseError('TRANSFER_TARGET_IN_USE', `It has ${what} ${stranger.name} of its own.`)
+    if (stranger !== undefined) throw new PlatziverseError('TRANSFER_TARGET_IN_USE', saying(stranger.name))
   }
 }
 

@@ -215,3 +215,33 @@ test('a reader of what the command prints may stop reading', async t => {
   child.stderr.setEncoding('utf8').on('data', (text: string) => { problems += text })
   assert.deepEqual([...await once(child, 'close') as [number, null], problems], [0, null, ''])
 })
+
+test('the command speaks the reader\'s language: what it does, its help, and what is wrong', async t => {
+  const { place, filename } = await filled(t, 30)
+  const { LC_ALL: _all, LC_MESSAGES: _messages, ...inherited } = process.env
+  const node = (env: object, ...args: string[]) => run(process.execPath, [command, ...args], { env: { ...inherited, LANG: 'C.UTF-8', PLATZIVERSE_DATABASE: filename, ...env } })
+  const spanish = (...args: string[]) => node({}, ...args, '--lang', 'es')
+  const portuguese = (...args: string[]) => node({ LANG: 'pt_BR.UTF-8' }, ...args)
+  const failed = async (act: Promise<unknown>) => await act.then(() => assert.fail('it went well'), ({ code, stderr }: { code: number, stderr: string }) => `${code} ${stderr.trim()}`)
+
+  assert.match((await spanish('--help')).stdout, /^platziverse-store: cuida de .*\n\nUso: platziverse-store <comando>/)
+  assert.match((await portuguese('--help')).stdout, /^platziverse-store: cuida de um banco de dados .*\n\nUso: /)
+  assert.match((await spanish('status')).stdout, /^SQLite 3\.[\d.]+, tablas: al día\nagents +3\n[^]*\nla última +1970-/)
+  assert.match((await portuguese('status')).stdout, /^SQLite 3\.[\d.]+, tabelas: em dia\nagents +3\n[^]*\na última +1970-/)
+  assert.equal((await spanish('migrate')).stdout, 'Las tablas son las de esta versión.\n')
+  assert.equal((await portuguese('export', join(place, 'x.csv'))).stdout, '51 linhas gravadas.\n')
+  assert.equal((await spanish('import', join(place, 'x.csv'), '--database', join(place, 'y.sqlite'))).stdout, '51 líneas leídas, 51 métricas eran nuevas.\n')
+  assert.match((await portuguese('migrate', '--to', join(place, 'z.sqlite'))).stdout, /de +│ para[^]*metrics.*51.*51/)
+
+  const advice = 'Corregir la opción indicada; --help las explica.'
+  assert.equal(await failed(spanish()), `2 TRANSFER_OPTION_INVALID: Decir qué hacer: status, migrate, export o import; véase --help. ${advice}`)
+  assert.equal(await failed(spanish('--nonsense')), `2 TRANSFER_OPTION_INVALID: Opción desconocida: --nonsense; véase --help. ${advice}`)
+  assert.equal(await failed(spanish('status', '--database', 'nowhere.sqlite')), `2 TRANSFER_OPTION_INVALID: ${join(process.cwd(), 'nowhere.sqlite')} no existe. ${advice}`)
+  assert.equal(await failed(node({}, 'status', '--lang', 'fr')), '2 TRANSFER_OPTION_INVALID: --lang knows en, es, pt, and not "fr". Correct the named option; --help explains them.')
+  const broken = join(place, 'broken.ndjson')
+  await writeFile(broken, '{"uuid":"a","type":"t","timestamp":1,"value":null}\n')
+  assert.match(await failed(portuguese('import', broken)), /^1 TRANSFER_LINE_INVALID: Linha 1: metrics\[0\]\.value deve ser um número finito, um booleano ou um texto de no máximo 1 KiB\. Corrija a linha indicada/)
+  await writeFile(broken, 'no database '.repeat(1000))
+  assert.equal(await failed(spanish('status', '--database', broken)), `1 STORE_NOT_A_DATABASE: ${broken} no es una base de datos SQLite. El archivo no es una base de datos SQLite, o está dañado: elegir otro archivo o restaurarlo.`)
+  assert.match(await failed(portuguese('status', '--database', 'postgres://me:secret@127.0.0.1:1/x')), /^1 STORE_REFUSED_CONNECTION: PostgreSQL em 127\.0\.0\.1:1: ninguém escuta em 127\.0\.0\.1:1 \(ECONNREFUSED\)\. Nenhum servidor de banco de dados responde ali: .* e o firewall entre os dois\.$/)
+})

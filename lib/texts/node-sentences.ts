@@ -1,0 +1,30 @@
+import type { Sentence } from './sentence.ts'
+
+/** Of nodes and their endpoints. */
+export const nodeSentences: readonly Sentence[] = [
+  {
+    en: 'No database is chosen, or it is disabled.',
+    es: 'No se ha elegido una base de datos, o está deshabilitada.',
+    pt: 'Nenhum banco de dados foi escolhido, ou ele está desabilitado.'
+  },
+  { en: 'There is no such database.', es: 'No existe esa base de datos.', pt: 'Esse banco de dados não existe.' },
+  { en: 'The database is not deployed.', es: 'La base de datos no está desplegada: falta el deploy.', pt: 'O banco de dados não está implantado: falta o deploy.' },
+  {
+    en: 'The user and password of this node were lost with the credentials of the flows.',
+    es: 'El usuario y la contraseña de este nodo se perdieron con las credenciales de los flujos.',
+    pt: 'O usuário e a senha deste nó se perderam com as credenciais dos fluxos.'
+  },
+  { en: 'The body is not JSON.', es: 'El cuerpo no es JSON.', pt: 'O corpo não é JSON.' },
+  { en: '{1} is no list of {2}.', es: '{1} no es una lista de {2}.', pt: '{1} não é uma lista de {2}.' },
+  { en: 'open is no list of at most {1} uuids.', es: 'open no es una lista de {1} uuid como máximo.', pt: 'open não é uma lista de no máximo {1} uuids.' },
+  { en: 'search is no text of at most {1} characters.', es: 'search no es un texto de {1} caracteres como máximo.', pt: 'search não é um texto de no máximo {1} caracteres.' },
+  { en: '{1} is no whole number from 1 to {2}.', es: '{1} no es un número entero de 1 a {2}.', pt: '{1} não é um número inteiro de 1 a {2}.' },
+  { en: '{1} is missing, or is no text.', es: '{1} falta, o no es un texto.', pt: '{1} falta, ou não é um texto.' },
+  {
+    en: 'rules is not an array of at most {1} rules {subject, username, access, topic}.',
+    es: 'rules no es una lista de {1} reglas {subject, username, access, topic} como máximo.',
+    pt: 'rules não é uma lista de no máximo {1} regras {subject, username, access, topic}.'
+  },
+  { en: 'password is not a string of 1 to {1} bytes.', es: 'password no es un texto de 1 a {1} bytes.', pt: 'password não é um texto de 1 a {1} bytes.' },
+  { en: 'text is not a string of at most {1} characters.', es: 'text no es un texto de {1} caracteres como máximo.', pt: 'text não é um texto de no máximo {1} caracteres.' }
+]
