@@ -181,5 +181,45 @@ export const brokerSentences: readonly Sentence[] = [
     es: 'El contenido necesita el tema cuyo mensaje retenido se borra.',
     pt: 'O conteúdo precisa do tópico cuja mensagem retida se apaga.'
   },
-  { en: '{1} is not a command.', es: '{1} no es un comando.', pt: '{1} não é um comando.' }
+  { en: '{1} is not a command.', es: '{1} no es un comando.', pt: '{1} não é um comando.' },
+  { en: 'The broker runs elsewhere. {1}', es: 'El broker es externo. {1}', pt: 'O broker é externo. {1}' },
+  { en: 'Another client came in with the client id {1}.', es: 'Otro cliente entró con el id de cliente {1}.', pt: 'Outro cliente entrou com o id de cliente {1}.' },
+  {
+    en: 'The broker says that it has no shared subscriptions.',
+    es: 'El broker dice que no tiene suscripciones compartidas.',
+    pt: 'O broker diz que não tem assinaturas compartilhadas.'
+  },
+  {
+    en: 'The broker does not know the session of this worker any more.',
+    es: 'El broker ya no conoce la sesión de este worker.',
+    pt: 'O broker não conhece mais a sessão deste worker.'
+  },
+  { en: 'The broker refused: {1}.', es: 'El broker rechazó: {1}.', pt: 'O broker recusou: {1}.' },
+  { en: 'The broker refused the connection: {1}.', es: 'El broker rechazó la conexión: {1}.', pt: 'O broker recusou a conexão: {1}.' },
+  { en: 'The broker refused the connection with code {1}.', es: 'El broker rechazó la conexión con el código {1}.', pt: 'O broker recusou a conexão com o código {1}.' },
+  { en: 'the client id is not accepted', es: 'no acepta el id de cliente', pt: 'não aceita o id de cliente' },
+  { en: 'wrong username or password', es: 'usuario o contraseña incorrectos', pt: 'usuário ou senha incorretos' },
+  { en: 'not authorized', es: 'sin autorización', pt: 'sem autorização' },
+  { en: 'the broker hung up with code {1}', es: 'el broker cortó con el código {1}', pt: 'o broker desligou com o código {1}' },
+  { en: 'A message on {1} has {2} bytes.', es: 'Un mensaje en {1} tiene {2} bytes.', pt: 'Uma mensagem em {1} tem {2} bytes.' },
+  {
+    en: 'The broker gives this worker no more than {1} messages at one time, and waits for the database after each of these.',
+    es: 'El broker da a este worker {1} mensajes a la vez como máximo, y espera a la base de datos después de ellos.',
+    pt: 'O broker dá a este worker no máximo {1} mensagens de cada vez, e espera pelo banco de dados depois delas.'
+  },
+  { en: 'The broker closed the connection.', es: 'El broker cerró la conexión.', pt: 'O broker fechou a conexão.' },
+  { en: '{1} messages wait for the broker already.', es: 'Ya esperan al broker {1} mensajes.', pt: '{1} mensagens já esperam pelo broker.' },
+  { en: 'The retained messages could not be read: {1}.', es: 'No se pudieron leer los mensajes retenidos: {1}.', pt: 'Não foi possível ler as mensagens retidas: {1}.' },
+  {
+    en: 'The client id must be a text of 1 to 65,535 bytes.',
+    es: 'El id de cliente debe ser un texto de 1 a 65.535 bytes.',
+    pt: 'O id de cliente deve ser um texto de 1 a 65.535 bytes.'
+  },
+  {
+    en: 'The shard {1} must be one level of a topic, without + and #.',
+    es: 'El fragmento {1} debe ser un nivel de un tema, sin + ni #.',
+    pt: 'O fragmento {1} deve ser um nível de um tópico, sem + nem #.'
+  },
+  { en: 'The group {1} must be without /, + and #.', es: 'El grupo {1} no debe tener /, + ni #.', pt: 'O grupo {1} não deve ter /, + nem #.' },
+  { en: 'Its users and rules are its own.', es: 'Sus usuarios y sus reglas son cosa suya.', pt: 'Os usuários e as regras são dele.' }
 ]
