@@ -33,10 +33,13 @@ export interface NodeProcess {
 const patience = 90_000
 
 /**
- * Starts the nodes at once, and resolves when MQTT clients can connect to each; stops them after the test.
+ * Resolves when MQTT clients can connect to each node; stops them after the test.
  * @param name of the broker, for errors
+ * @param processes its nodes, which start at once, or one after the other
  */
-export async function startCluster (t: Pick<TestContext, 'after'>, name: string, processes: NodeProcess[]): Promise<BrokerCluster> {
+export async function startCluster (
+  t: Pick<TestContext, 'after'>, name: string, processes: NodeProcess[], { oneByOne = false } = {}
+): Promise<BrokerCluster> {
   const children: Array<ChildProcess | undefined> = processes.map(() => undefined)
 
   async function start (node: number): Promise<void> {
@@ -66,7 +69,8 @@ export async function startCluster (t: Pick<TestContext, 'after'>, name: string,
 
   const stop = async (): Promise<void> => { await Promise.all(children.map((_, node) => kill(node))) }
   t.after(stop)
-  await Promise.all(processes.map((_, node) => start(node)))
+  if (oneByOne) for (const node of processes.keys()) await start(node)
+  else await Promise.all(processes.map((_, node) => start(node)))
   return {
     ports: processes.map(({ port }) => port),
     kill,
@@ -98,7 +102,7 @@ function signal (child: ChildProcess | undefined, name: NodeJS.Signals): void {
 async function answers (port: number): Promise<boolean> {
   const scope: Array<() => unknown> = []
   try {
-    const client = await manualClient({ after: close => { scope.push(close as () => unknown) } }, port, 'is-it-up')
+    const client = await manualClient({ after: close => { scope.push(close as () => unknown) } }, port, `is-${port}-up`)
     await client.end()
     return true
   } catch {

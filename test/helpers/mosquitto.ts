@@ -20,6 +20,8 @@ export interface Mosquitto {
   port: number
   stop (): Promise<void>
   start (): Promise<void>
+  /** End it as a crash does; `start` has it back on the same port. */
+  kill (): Promise<void>
   /** Freeze it: its sockets stay open and nobody reads them. */
   freeze (): void
   thaw (): void
@@ -48,14 +50,15 @@ export async function openMosquitto (t: Pick<TestContext, 'after'>, configuratio
     await until(() => log, text => / running/.test(text) || starting.exitCode !== null)
     if (starting.exitCode !== null) throw new Error(`Mosquitto did not start.\n${log}`)
   }
-  async function stop (): Promise<void> {
+  async function end (signal: NodeJS.Signals): Promise<void> {
     if (server === undefined || server.exitCode !== null || server.signalCode !== null) return
     const gone = once(server, 'exit')
     server.kill('SIGCONT')
-    server.kill('SIGTERM')
+    server.kill(signal)
     await gone
   }
+  const stop = (): Promise<void> => end('SIGTERM')
   t.after(stop)
   await start()
-  return { port, start, stop, freeze: () => { server?.kill('SIGSTOP') }, thaw: () => { server?.kill('SIGCONT') } }
+  return { port, start, stop, kill: () => end('SIGKILL'), freeze: () => { server?.kill('SIGSTOP') }, thaw: () => { server?.kill('SIGCONT') } }
 }

@@ -87,5 +87,6 @@ export async function openRabbitmq (t: Pick<TestContext, 'after'>, { nodes = 1, 
       }
     })
   }
-  return startCluster(t, 'RabbitMQ', processes)
+  // Those that start at once now and then make a Raft group each for the client ids, and take no clients.
+  return startCluster(t, 'RabbitMQ', processes, { oneByOne: true })
 }
