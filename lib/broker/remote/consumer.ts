@@ -155,8 +155,11 @@ export class Consumer {
   #published (wire: Wire, { topic, payload, qos, retain, dup, messageId = 0 }: IPublishPacket): void {
     const taken = this.#settings.contractTopic(topic)
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
-    const before = dup ? this.#left.take(messageId, taken, bytes) : undefined
+    // [MQTT-3.3.1-1] What comes for the first time has no DUP.
+    if (dup && this.#inFlight.has(messageId)) return
+    const before = dup ? this.#left.take(taken, bytes) : undefined
     if (before !== undefined) {
+      before.packetId = messageId
       this.#inFlight.add(before)
       this.#acknowledge()
     } else {

@@ -3,8 +3,8 @@ import type { Publication } from '../publication.ts'
 /** A message that the broker gave, until it is acknowledged. */
 export interface Entry {
   readonly publication: Publication
-  /** 0: there is nothing to acknowledge. */
-  readonly packetId: number
+  /** 0: there is nothing to acknowledge. Another one when the message is given again on another connection: RabbitMQ counts from 1. */
+  packetId: number
   settled: boolean
 }
 
@@ -42,21 +42,31 @@ export class InFlight {
     this.#first = 0
   }
 
-  /** Take over what another connection of the session left, where there is nothing newer of the same packet id. */
-  absorb (other: InFlight): void {
-    const newer = new Set(other.#entries.map(({ packetId }) => packetId))
-    this.#entries = [...this.#entries.filter(({ packetId }) => !newer.has(packetId)), ...other.#entries.slice(other.#first)].filter(({ packetId }) => packetId > 0)
-    this.#first = 0
-    this.#bytes = this.#entries.reduce((bytes, { publication }) => bytes + publication.payload.length + overhead, 0)
+  /** Whether a message of this packet id is in flight: a broker such as NATS gives it again where it is not acknowledged soon. */
+  has (packetId: number): boolean {
+    for (let i = this.#first; i < this.#entries.length; i++) if (this.#entries[i]?.packetId === packetId) return true
+    return false
   }
 
-  /** Take out the message that is given again on a new connection of the same session. @returns undefined: it is not here */
-  take (packetId: number, topic: string, payload: Buffer): Entry | undefined {
+  /** Take over what a connection left that may be acknowledged on the next one. */
+  absorb (other: InFlight): void {
+    for (let i = other.#first; i < other.#entries.length; i++) {
+      const entry = other.#entries[i] as Entry
+      if (entry.packetId > 0) this.add(entry)
+    }
+  }
+
+  /** Take out the message that is given again on the next connection, under whatever packet id. @returns undefined: it is not here */
+  take (topic: string, payload: Buffer): Entry | undefined {
     for (let i = this.#first; i < this.#entries.length; i++) {
-      const { packetId: id, publication } = this.#entries[i] as Entry
-      if (id !== packetId || publication.topic !== topic || !publication.payload.equals(payload)) continue
+      const entry = this.#entries[i] as Entry
+      const { publication } = entry
+      if (publication.topic !== topic || !publication.payload.equals(payload)) continue
       this.#bytes -= payload.length + overhead
-      return this.#entries.splice(i, 1)[0]
+      // Messages come in the order in which they came before, so this is most often the first.
+      if (i === this.#first) this.#first++
+      else this.#entries.splice(i, 1)
+      return entry
     }
     return undefined
   }
