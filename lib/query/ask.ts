@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import { withoutStatement } from '../store/dialects/without-statement.ts'
-import { agent, agents, agentsOf, connectedAgents } from './agents.ts'
+import { agent, agents } from './agents.ts'
 import { buckets } from './buckets/buckets.ts'
 import { chartPoints } from './chart.ts'
 import { latest, latestOfAll, types } from './series/latest.ts'
@@ -48,7 +48,8 @@ export async function * ask (db: Knex, query: Query, options: { result: ResultKi
 }
 
 async function * answersTo (db: Knex, query: Query, { result, most }: { result: ResultKind, most: number }): AsyncGenerator<Answer> {
-  const reading = await read(db, query)
+  // What does not come in parts is as much as one message may have, and says how much there is.
+  const reading = await read(db, query, result === 'parts' ? undefined : most)
   if (result === 'parts') return yield * partsOf(reading, most)
   const rows = await allRows(reading, most)
   const payload = result === 'chart' ? chartPoints(query, rows) : query.query === 'agent' ? rows[0] : rows
@@ -61,15 +62,16 @@ function whyFailed (cause: unknown): string {
   return withoutStatement(reasonOf(cause))
 }
 
-async function read (db: Knex, query: Query): Promise<Reading<unknown>> {
+/** @param most rows of a list that may be cut; absent: all */
+async function read (db: Knex, query: Query, most: number | undefined): Promise<Reading<unknown>> {
   switch (query.query) {
-    case 'agents': return agents(db)
-    case 'connectedAgents': return connectedAgents(db)
-    case 'agentsOf': return agentsOf(db, query.username)
+    case 'agents': return agents(db, {}, query.limit ?? most)
+    case 'connectedAgents': return agents(db, { connected: true }, query.limit ?? most)
+    case 'agentsOf': return agents(db, { username: query.username }, query.limit ?? most)
     case 'agent': return readingOf([await agent(db, query.uuid)])
     case 'types': return await types(db, query.uuid)
     case 'latest': return await latest(db, query.uuid)
-    case 'latestOfAll': return latestOfAll(db, query.type)
+    case 'latestOfAll': return latestOfAll(db, query.type, query.limit ?? most)
     case 'series': return await series(db, query)
     case 'buckets': return await buckets(db, { uuid: query.uuid, type: query.type }, query)
     case 'typeBuckets': return await buckets(db, { type: query.type }, query)

@@ -18,14 +18,17 @@ const properties = [
 
 /** A query that was checked; times are UTC ms. */
 export type Query =
-  | { query: 'agents' | 'connectedAgents' }
-  | { query: 'agentsOf', username: string }
+  | { query: 'agents' | 'connectedAgents' } & Limited
+  | { query: 'agentsOf', username: string } & Limited
   | { query: 'agent' | 'types', uuid: string }
   | { query: 'latest', uuid: Names }
-  | { query: 'latestOfAll', type?: Names }
+  | { query: 'latestOfAll', type?: Names } & Limited
   | { query: 'series' } & SeriesQuery
   | { query: 'buckets', uuid: Names, type: Names } & BucketRange
   | { query: 'typeBuckets', type: Names } & BucketRange
+
+/** Most rows of an answer that may be cut; absent: as many as one message may have, and in parts all. */
+interface Limited { limit?: number }
 
 /** ms from one answer of a live question to the next: asked more often, a busy database would do nothing else. */
 const shortestFollow = 100
@@ -41,12 +44,12 @@ export function parseQuery (input: QueryInput, now: number): Query {
   const query = choice(input, 'query', queryNames)
   switch (query) {
     case 'agents':
-    case 'connectedAgents': return { query }
-    case 'agentsOf': return { query, username: text(input, 'username') }
+    case 'connectedAgents': return { query, ...limited(input) }
+    case 'agentsOf': return { query, username: text(input, 'username'), ...limited(input) }
     case 'agent':
     case 'types': return { query, uuid: text(input, 'uuid') }
     case 'latest': return { query, uuid: names(input, 'uuid') }
-    case 'latestOfAll': return { query, ...Array.isArray(input.type) || given(input, 'type') !== undefined ? { type: names(input, 'type') } : {} }
+    case 'latestOfAll': return { query, ...Array.isArray(input.type) || given(input, 'type') !== undefined ? { type: names(input, 'type') } : {}, ...limited(input) }
     case 'series': return { query, uuid: names(input, 'uuid'), type: names(input, 'type'), ...range(input, now), limit: limit(input), order: order(input) }
     case 'buckets': return { query, uuid: names(input, 'uuid'), type: names(input, 'type'), ...bucketRange(input, now) }
     case 'typeBuckets': return { query, type: names(input, 'type'), ...bucketRange(input, now) }
@@ -114,6 +117,11 @@ function order (input: QueryInput): 'asc' | 'desc' {
 
 function limit (input: QueryInput): number | undefined {
   return wholeNumber(input, 'limit', 1)
+}
+
+function limited (input: QueryInput): Limited {
+  const most = limit(input)
+  return most === undefined ? {} : { limit: most }
 }
 
 function wholeNumber (input: QueryInput, name: 'limit' | 'points', least: number, most = Number.MAX_SAFE_INTEGER): number | undefined {

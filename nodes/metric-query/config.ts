@@ -16,7 +16,7 @@ export interface MetricQueryConfig {
   from: string
   /** The same; empty: no end, or, of buckets, now. */
   to: string
-  /** Most metrics of a series; empty: all. */
+  /** Most metrics of a series, or most rows of a list; empty: all, or as many as one message may have. */
   limit: number | string
   order: 'asc' | 'desc'
   /** ms, or such as `5m`, `1h`, `1d`; or `day`, `week`, `month`, `year`. */
@@ -61,13 +61,13 @@ const bucketFields: Array<keyof MetricQueryConfig> = ['from', 'to', 'order', 'bu
 /** What can be asked, in the order of the form, with the fields that it uses. */
 export const fieldsOf: Record<QueryName, Array<keyof MetricQueryConfig>> = {
   latest: ['uuid'],
-  latestOfAll: ['metricType'],
+  latestOfAll: ['metricType', 'limit'],
   series: ['uuid', 'metricType', 'from', 'to', 'order', 'limit'],
   buckets: ['uuid', 'metricType', ...bucketFields],
   typeBuckets: ['metricType', ...bucketFields],
   types: ['uuid'],
   agent: ['uuid'],
-  agents: [],
-  connectedAgents: [],
-  agentsOf: ['username']
+  agents: ['limit'],
+  connectedAgents: ['limit'],
+  agentsOf: ['username', 'limit']
 }

@@ -91,6 +91,8 @@ registerNode<MetricQueryConfig>('metric-query', { defaults, upgrade }, {
 /** Only the fields that the chosen query uses. */
 function showFields (this: HTMLElement): void {
   const used = fieldsOf[$(this).val() as MetricQueryConfig['query']] ?? []
+  const limited = { series: 'metrics', latestOfAll: 'values' }[String($(this).val())] ?? 'listed'
+  $('#metric-query-limited').text(text(`metric-query.form.${limited}`))
   $('.metric-query-field').each((_, row) => { $(row).toggle(used.some(field => field === $(row).data('field'))) })
 }
 

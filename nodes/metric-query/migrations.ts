@@ -1,5 +1,10 @@
 import { upgradeBy } from '../shared/migrations.ts'
 import { metricQueryDefaults } from './config.ts'
 
+/** Lists had no limit; what a form once had of a series was not looked at. */
+const lists: unknown[] = ['agents', 'connectedAgents', 'agentsOf', 'latestOfAll']
+
 /** The node as any version saved it, as it is saved today. */
-export const upgrade = upgradeBy(metricQueryDefaults, [])
+export const upgrade = upgradeBy(metricQueryDefaults, [
+  { to: '0.2.0', migrate: saved => saved.follow === undefined && lists.includes(saved.query) ? { ...saved, limit: '' } : saved }
+])

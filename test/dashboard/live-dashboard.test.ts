@@ -111,6 +111,21 @@ describe('the example Live dashboard', { skip: skipWithoutChromium() || skipWith
     client.end(true)
   })
 
+  test('begins charts of percentages at 0, and others where their metric does', () => view('/agent?agent=axes', {}, async ({ page, charted, axis }) => {
+    const client = await connect('axes')
+    const now = Date.now()
+    for (let i = 9; i > 0; i--) await report(client, 'axes', 41 + i % 2, { at: now - i * minute, metrics: { diskUsedPercent: 61 + i / 100, cpuTemperature: 50 + i / 10, level: 700 + i } })
+    await page.reload()
+    await charted('CPU load, %', points => points.length >= 9)
+    const begins = async (titles: string[]) => await Promise.all(titles.map(async title => (await axis(title))?.[0]))
+    assert.deepEqual(await begins(['CPU load, %', 'Disk used, %']), [0, 0])
+    for (const at of await begins(['CPU temperature, °C', 'level'])) assert.ok(at !== undefined && at > 40)
+    await report(client, 'axes', 44, { metrics: { cpuTemperature: 51 } })
+    await charted('CPU load, %', points => points.at(-1)?.y === 44)
+    assert.deepEqual(await begins(['CPU load, %', 'Disk used, %']), [0, 0])
+    client.end(true)
+  }))
+
   test('disconnects a client once the viewer confirms it', () => view('/broker', {}, async ({ page, row }) => {
     const client = await connect('to-go')
     await row('to-go').getByRole('button', { name: 'Disconnect' }).click()

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import knexFactory from 'knex'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { openBrowser, skipWithoutChromium } from '../helpers/browser.ts'
 import { openDashboard } from '../helpers/dashboard.ts'
@@ -64,6 +66,22 @@ test(`the dashboard shows ${agents} agents with ten metrics each, and takes less
   await page.getByRole('button', { name: '24 h', exact: true }).click()
   await until(() => chart('CPU load, %'), points => points !== undefined && points.length > 280)
   const day = performance.now() - clicked
+
+  // A stranger's agents, more than an answer may have.
+  const knex = knexFactory({ client: 'sqlite3', connection: { filename: join(nodeRed.userDir, 'platziverse.sqlite') }, useNullAsDefault: true })
+  t.after(() => knex.destroy())
+  const invented = Array.from({ length: 11_500 }, (_, i) => ({ uuid: `invented-${i}`, connected: false, connected_at: now, last_seen_at: now, created_at: now, updated_at: now }))
+  for (let i = 0; i < invented.length; i += 500) await knex('agents').insert(invented.slice(i, i + 500))
+  await page.goto(`${nodeRed.url}dashboard/overview`)
+  await page.getByText('The table shows 10,000 of 12,000 agents.', { exact: true }).waitFor()
+  for (const number of ['12,000', agents.toString(), '11,500']) await page.locator('.platziverse-number').getByText(number, { exact: true }).first().waitFor()
+  await shoot(page, 'dashboard-more-agents')
+  await page.locator('input[type=text]').first().fill('Agent 499')
+  await row('Agent 499').first().waitFor()
+  await page.goto(`${nodeRed.url}dashboard/agent?agent=invented-0`)
+  await page.locator('.platziverse-fact').getByText('invented-0', { exact: true }).waitFor()
+  await page.goto(`${nodeRed.url}dashboard/agent?agent=agent-7`)
+  await until(() => chart('CPU load, %'), points => points !== undefined && points.length > 0)
   await close()
 
   t.diagnostic(`first paint ${painted.toFixed()} ms, a day of ten charts drawn ${day.toFixed()} ms after the click`)

@@ -38,7 +38,7 @@ onEachDatabase('agents are listed: all, the connected, a user\'s, one', async (t
   await model.send('agent/disconnected', { agent: { uuid: 'b' } }, 3000)
   const b = { uuid: 'b', username: 'ann', name: 'B', hostname: 'h', pid: 7, connected: false, connectedAt: 1000, lastSeenAt: 1000 }
   const a = { uuid: 'a', username: 'bob', name: null, hostname: null, pid: null, connected: true, connectedAt: 2000, lastSeenAt: 2000 }
-  assert.deepEqual(await rows(store, { query: 'agents' }), [b, a])
+  assert.deepEqual(await rows(store, { query: 'agents' }), [a, b])
   assert.deepEqual(await rows(store, { query: 'connectedAgents' }), [a])
   assert.deepEqual(await rows(store, { query: 'agentsOf', username: 'ann' }), [b])
   assert.deepEqual(await rows(store, { query: 'agentsOf', username: 'nobody' }), [])
@@ -136,7 +136,7 @@ onEachDatabase('what nobody knows, and what is too large, is an error with its c
   const range = { from: start, to: start + 60_000, bucket: '1s' }
   for (const query of ['agent', 'types', 'latest', 'series', 'buckets']) await refuses('QUERY_AGENT_UNKNOWN', { query, uuid: 'nobody', type: 'cpu', ...range })
   for (const query of ['series', 'buckets', 'typeBuckets']) await refuses('QUERY_SERIES_UNKNOWN', { query, uuid: 'a0', type: 'nothing', ...range })
-  await refuses('QUERY_RANGE_TOO_LARGE', { query: 'agents' })
+  await refuses('QUERY_RANGE_TOO_LARGE', { query: 'agents', limit: 4 })
   await refuses('QUERY_RANGE_TOO_LARGE', { query: 'types', uuid: 'a0' }, 1)
   await refuses('QUERY_RANGE_TOO_LARGE', { query: 'series', uuid: 'a0', type: 'cpu' })
   await refuses('QUERY_RANGE_TOO_LARGE', { query: 'series', uuid: 'a0', type: 'cpu', limit: 4 })

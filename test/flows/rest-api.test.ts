@@ -64,11 +64,14 @@ const restart = async (nodeRed: NodeRed): Promise<void> => { await nodeRed.deplo
 
 for (const version of [5, 4] as const) {
   test(`REST API runs unchanged in Node-RED ${version}: agents and metrics, and problems as problem details`, { timeout: 120_000, skip: skipWithoutNodeRed(version) }, async t => {
-    const { get, openApi } = await open(t, version)
+    const { nodeRed, get, openApi } = await open(t, version)
     const agent = { uuid: 'a1', username: 'u', name: null, hostname: null, pid: null, connected: true, connectedAt: 5, lastSeenAt: 6 }
     const list = await get('/api/agents')
     assert.deepEqual(list, { status: 200, body: [agent, { ...agent, uuid: 'a2', connected: false }] })
     assert.deepEqual((await get('/api/agents?connected=true')).body, [agent])
+    assert.deepEqual((await get('/api/agents?limit=1')).body, [agent])
+    assert.equal((await fetch(new URL('/api/agents?limit=1', nodeRed.url))).headers.get('x-total-count'), '2')
+    assert.equal(((await get('/api/metrics?limit=1')).body as unknown[]).length, 1)
     assert.deepEqual((await get('/api/agents?username=nobody')).body, [])
     assert.deepEqual((await get('/api/agent/a1')).body, agent)
     assert.deepEqual((await get('/api/metrics/a1')).body, [{ type: 'cpu load', ts: start + 2 * hour, value: 3 }])
@@ -105,7 +108,7 @@ for (const version of [5, 4] as const) {
       'agents?connected=false', 'agents?connected=true&connected=true', 'agents?connected=true&username=u', 'agents?username=u&username=v', 'agents?username[toString]=u',
       // As JSONP any website could read an answer in the browser of somebody who may ask.
       'agents?callback=steal', 'agent/a1?callback=steal', 'metrics?callback=steal', 'metrics/a1?callback=steal', 'metrics/a1/cpu%20load?callback=steal', 'openapi.json?callback=steal',
-      'agents?connectd=true', 'agent/a1?from=-1h', 'metrics/a1?type=cpu', 'metrics/a1/cpu%20load?buckets=1h', 'metrics/a1/cpu%20load?__proto__[x]=1&From=-1h',
+      'agents?connectd=true', 'agents?limit=0', 'agents?limit=1&limit=2', 'metrics?limit=many', 'agent/a1?from=-1h', 'metrics/a1?type=cpu', 'metrics/a1/cpu%20load?buckets=1h', 'metrics/a1/cpu%20load?__proto__[x]=1&From=-1h',
       'metrics/a1/cpu%20load?aggregates=max', 'metrics/a1/cpu%20load?bucket=1h&limit=5', 'metrics/a1/cpu%20load?points=1', 'metrics/a1/cpu%20load?bucket=day&timezone=Madrid', 'metrics?type[toString]=x',
       'metrics/a1/cpu%20load?limit=1&limit=2', 'metrics/a1/cpu%20load?from[toString]=now', 'metrics/a1/cpu%20load?bucket=1h&aggregates[toString]=avg'
     ]) assert.equal(await problem(`/api/${question}`), '400 QUERY_INVALID', question)

@@ -16,10 +16,15 @@ export interface Dashboard {
   chart (title: string): Promise<Point[] | undefined>
   /** Resolves once a chart passes `test`. */
   charted (title: string, test: (points: Point[]) => boolean): Promise<Point[]>
+  /** Where the y axis of a chart begins and ends. */
+  axis (title: string): Promise<[number, number] | undefined>
   close (): Promise<void>
 }
 
-interface EChart { getOption (): { title: Array<{ text: string }>, series: Array<{ data?: Array<[number, number | null]> }> } }
+interface EChart {
+  getOption (): { title: Array<{ text: string }>, series: Array<{ data?: Array<[number, number | null]> }> }
+  getModel (): { getComponent (name: string): { axis: { scale: { getExtent (): [number, number] } } } }
+}
 
 /** Opens a page of the dashboard as a viewer of their own, in a context without anybody else's cache. */
 export async function openDashboard (browser: Browser, nodeRed: Pick<NodeRed, 'url'>, path: string, options: DashboardOptions = {}): Promise<Dashboard> {
@@ -32,21 +37,24 @@ export async function openDashboard (browser: Browser, nodeRed: Pick<NodeRed, 'u
   page.on('console', message => { if (message.type() === 'error') errors.push(message.text()) })
   await page.goto(new URL(`dashboard${path}`, nodeRed.url).href)
 
-  const chart = async (title: string): Promise<Point[] | undefined> => await page.evaluate(title => {
+  const look = async (title: string): Promise<{ points: Point[], axis: [number, number] } | undefined> => await page.evaluate(title => {
     const { uiCharts = {} } = globalThis as unknown as { uiCharts?: Record<string, { chart: EChart, $el: Element }> }
     for (const { chart, $el } of Object.values(uiCharts)) {
       if (!$el.isConnected || $el.closest('.d-none') !== null) continue
       const { title: [shown], series } = chart.getOption()
-      if (shown?.text === title) return series.flatMap(({ data = [] }) => data.map(([x, y]) => ({ x, y })))
+      if (shown?.text === title) return { points: series.flatMap(({ data = [] }) => data.map(([x, y]) => ({ x, y }))), axis: chart.getModel().getComponent('yAxis').axis.scale.getExtent() }
     }
     return undefined
   }, title)
+
+  const chart = async (title: string): Promise<Point[] | undefined> => (await look(title))?.points
 
   return {
     page,
     errors,
     row: text => page.locator('tbody tr', { hasText: text }),
     chart,
+    axis: async title => (await look(title))?.axis,
     charted: async (title, test) => await until(() => chart(title), points => points !== undefined && test(points)) as Point[],
     close: () => context.close()
   }

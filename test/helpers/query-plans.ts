@@ -25,14 +25,35 @@ export async function statementsOf (knex: Knex, work: () => Promise<unknown>): P
  * @param isBounded whether the statement asks for a span of time
  */
 export async function scansIn (knex: Knex, statement: Sent, isBounded: boolean): Promise<string[]> {
-  // Knex takes question marks alone.
-  const sql = statement.sql.replaceAll(/\$\d+/g, '?')
-  const explain = async (how: string): Promise<unknown> => await knex.raw(`${how} ${sql}`, statement.bindings as never)
+  const sql = sqlOf(statement)
+  const plan = await planOf(knex, statement)
   switch (knex.client.dialect as string) {
-    case 'sqlite3': return scansOfSqlite(await explain('explain query plan') as Array<{ detail: string }>, sql, isBounded)
-    case 'postgresql': return scansOfPostgresql((await explain('explain (format json)') as { rows: Array<{ 'QUERY PLAN': [{ Plan: PostgresqlNode }] }> }).rows[0]?.['QUERY PLAN'][0].Plan as PostgresqlNode, isBounded)
-    default: return scansOfMysql((await explain('explain') as [MysqlStep[]])[0], sql, isBounded)
+    case 'sqlite3': return scansOfSqlite(plan as SqliteStep[], sql, isBounded)
+    case 'postgresql': return scansOfPostgresql((plan as PostgresqlPlan).rows[0]['QUERY PLAN'][0].Plan, isBounded)
+    default: return scansOfMysql((plan as [MysqlStep[]])[0], sql, isBounded)
   }
+}
+
+/** How a database would sort agents, or read all of them without their index of presence. Empty: it does neither. */
+export async function sortsIn (knex: Knex, statement: Sent): Promise<string[]> {
+  const plan = await planOf(knex, statement)
+  switch (knex.client.dialect as string) {
+    case 'sqlite3': return (plan as SqliteStep[]).map(({ detail }) => detail)
+      .filter(detail => /TEMP B-TREE/.test(detail) || (/\b(?:SCAN|SEARCH) agents\b/.test(detail) && !/INDEX agents_presence/.test(detail)))
+    case 'postgresql': return sortsOfPostgresql((plan as PostgresqlPlan).rows[0]['QUERY PLAN'][0].Plan)
+    default: return (plan as [MysqlStep[]])[0].filter(({ table, key, Extra: extra }) => (table === 'agents' && key !== 'agents_presence') || /filesort/.test(extra ?? ''))
+      .map(({ table, key, Extra: extra }) => `${table} by ${key}: ${extra}`)
+  }
+}
+
+/** Knex takes question marks alone. */
+function sqlOf ({ sql }: Sent): string {
+  return sql.replaceAll(/\$\d+/g, '?')
+}
+
+async function planOf (knex: Knex, statement: Sent): Promise<unknown> {
+  const how = { sqlite3: 'explain query plan', postgresql: 'explain (format json)' }[knex.client.dialect as string] ?? 'explain'
+  return await knex.raw(`${how} ${sqlOf(statement)}`, statement.bindings as never)
 }
 
 /** Which tables each name in a statement stands for. */
@@ -49,7 +70,9 @@ function grows (name: string, tables: Map<string, Set<string>>): boolean {
   return [...tables.get(name) ?? []].some(table => growing.test(table))
 }
 
-function scansOfSqlite (steps: Array<{ detail: string }>, sql: string, isBounded: boolean): string[] {
+interface SqliteStep { detail: string }
+
+function scansOfSqlite (steps: SqliteStep[], sql: string, isBounded: boolean): string[] {
   const tables = tablesIn(sql)
   return steps.map(({ detail }) => detail).filter(detail => {
     const [, how, name = ''] = /^(SCAN|SEARCH) (\w+)/.exec(detail) ?? []
@@ -59,6 +82,7 @@ function scansOfSqlite (steps: Array<{ detail: string }>, sql: string, isBounded
 }
 
 interface PostgresqlNode { 'Node Type': string, 'Relation Name'?: string, 'Index Name'?: string, 'Index Cond'?: string, Plans?: PostgresqlNode[] }
+interface PostgresqlPlan { rows: [{ 'QUERY PLAN': [{ Plan: PostgresqlNode }] }] }
 
 function scansOfPostgresql (node: PostgresqlNode, isBounded: boolean): string[] {
   const below = (node.Plans ?? []).flatMap(plan => scansOfPostgresql(plan, isBounded))
@@ -69,6 +93,12 @@ function scansOfPostgresql (node: PostgresqlNode, isBounded: boolean): string[] 
   if (type === 'Bitmap Heap Scan') return below
   const isSearched = /series_id/.test(condition) && (!isBounded || /\bts\b/.test(condition))
   return isSearched ? below : [`${type} of ${name}: ${condition}`, ...below]
+}
+
+function sortsOfPostgresql (node: PostgresqlNode): string[] {
+  const { 'Node Type': type, 'Relation Name': table, 'Index Name': index } = node
+  const isBad = /Sort/.test(type) || (table === 'agents' && index !== 'agents_presence')
+  return [...isBad ? [`${type} ${table ?? ''} ${index ?? ''}`] : [], ...(node.Plans ?? []).flatMap(sortsOfPostgresql)]
 }
 
 interface MysqlStep { table: string | null, type: string | null, key: string | null, key_len: string | null, Extra: string | null }

@@ -15,6 +15,10 @@ export interface About {
   /** The range that was read, `from` included and `to` not; UTC ms. */
   from?: number | undefined
   to?: number | undefined
+  /** How many rows there would be without a limit, once the last page is read. */
+  total?: number
+  /** Of agents: how many of those are connected. */
+  connected?: number
 }
 
 /** An answer that is read page by page. */

@@ -8,7 +8,7 @@ const bucketed = { query: 'buckets', uuid: 'a', type: 'cpu', from: '-1h', bucket
 test('a query is checked, and its times and defaults are filled in', () => {
   const cases: Array<[QueryInput, object]> = [
     [{ query: 'agents', uuid: ['nobody looks at this'] }, { query: 'agents' }],
-    [{ query: 'connectedAgents' }, { query: 'connectedAgents' }],
+    [{ query: 'connectedAgents', limit: '' }, { query: 'connectedAgents' }], [{ query: 'agents', limit: '20' }, { query: 'agents', limit: 20 }],
     [{ query: 'agentsOf', username: 'ann' }, { query: 'agentsOf', username: 'ann' }],
     [{ query: 'latest', uuid: 7 }, { query: 'latest', uuid: '7' }],
     // Names may begin and end with blanks; nothing else does.
@@ -17,7 +17,7 @@ test('a query is checked, and its times and defaults are filled in', () => {
     [{ query: 'series', uuid: 'a', type: 'cpu', from: '-1h', to: 'now', limit: '20', order: 'desc' }, { query: 'series', uuid: 'a', type: 'cpu', from: now - 3_600_000, to: now, limit: 20, order: 'desc' }],
     [bucketed, { ...bucketed, from: now - 3_600_000, to: now, bucket: 300_000, aggregates: ['avg'], fill: 'null', order: 'asc' }],
     [{ query: 'latest', uuid: ['b', 7, 'b', ' a'] }, { query: 'latest', uuid: ['b', '7', ' a'] }],
-    [{ query: 'latestOfAll', uuid: 'nobody looks at this' }, { query: 'latestOfAll' }], [{ query: 'latestOfAll', type: ['cpu'] }, { query: 'latestOfAll', type: ['cpu'] }],
+    [{ query: 'latestOfAll', uuid: 'nobody looks at this' }, { query: 'latestOfAll' }], [{ query: 'latestOfAll', type: ['cpu'] }, { query: 'latestOfAll', type: ['cpu'] }], [{ query: 'latestOfAll', limit: 5 }, { query: 'latestOfAll', limit: 5 }],
     [{ query: 'series', uuid: ['a', 'b'], type: ['cpu'] }, { query: 'series', uuid: ['a', 'b'], type: ['cpu'], from: undefined, to: undefined, limit: undefined, order: 'asc' }],
     [{ ...bucketed, points: ' 60 ', from: '-24h' }, { ...bucketed, from: now - 86_400_000, to: now, bucket: 1_800_000, aggregates: ['avg'], fill: 'null', order: 'asc' }],
     [{ ...bucketed, bucket: 'day' }, { ...bucketed, from: now - 3_600_000, to: now, bucket: 'day', timezone: 'UTC', aggregates: ['avg'], fill: 'null', order: 'asc' }],
@@ -47,7 +47,7 @@ test('a query that makes no sense is refused, and the property named', () => {
     [{ query: 'series', uuid: 'a', type: 'cpu', from: 'yesterday' }, /"from" is not a time/], [{ query: 'series', uuid: 'a', type: 'cpu', from: 5, to: 5 }, /"from" is not before/],
     ...['1969-12-31T23:59Z', -1, '-1', '0000-01-01', '+275760-09-13'].map((from): [QueryInput, RegExp] => [{ ...bucketed, from }, /"from" is not a time from 1970 on/]),
     [{ ...bucketed, from: 0, to: 0 }, /"from" is not before/], [{ ...bucketed, from: 'now', to: 'now', points: 5 }, /"from" is not before/], [{ ...bucketed, from: '-9999w', to: '1970-01-01' }, /"from" is not before/],
-    [{ query: 'series', uuid: 'a', type: 'cpu', limit: 0 }, /"limit"/], [{ query: 'series', uuid: 'a', type: 'cpu', limit: '1.5' }, /"limit"/], [{ query: 'series', uuid: 'a', type: 'cpu', limit: '0x10' }, /"limit"/], [{ query: 'series', uuid: 'a', type: 'cpu', order: 'desc; --' }, /"order"/],
+    [{ query: 'series', uuid: 'a', type: 'cpu', limit: 0 }, /"limit"/], [{ query: 'agentsOf', username: 'ann', limit: 0 }, /"limit"/], [{ query: 'series', uuid: 'a', type: 'cpu', limit: '1.5' }, /"limit"/], [{ query: 'series', uuid: 'a', type: 'cpu', limit: '0x10' }, /"limit"/], [{ query: 'series', uuid: 'a', type: 'cpu', order: 'desc; --' }, /"order"/],
     [{ ...bucketed, from: '' }, /"from" is missing/], [{ ...bucketed, from: '+1h' }, /"from" is not before/], [{ ...bucketed, bucket: '' }, /"bucket"/], [{ ...bucketed, bucket: '0h' }, /"bucket"/],
     [{ query: 'latest', uuid: [] }, /"uuid" is an empty list/], [{ query: 'latest', uuid: ['a', ''] }, /"uuid" is missing/], [{ query: 'latest', uuid: [['a']] }, /"uuid"/], [{ query: 'types', uuid: ['a', 'b'] }, /"uuid"/],
     [{ query: 'latest', uuid: Array.from({ length: 1_001 }, (_, i) => i) }, /"uuid" is a list of more than 1000/],
