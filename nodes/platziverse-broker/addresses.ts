@@ -1,10 +1,17 @@
 import { networkInterfaces, type NetworkInterfaceInfo } from 'node:os'
-import type { NetworkAddress } from './config.ts'
+import { attachedBrokers } from '../../lib/registry/registry.ts'
+import type { NetworkAddress, Reached } from './config.ts'
 
 /** Most addresses that are told. */
 const most = 8
 /** Networks of virtual machines and containers: devices are not in them. */
 const virtual = /^(?:br-|docker|veth|virbr|vmnet|vboxnet|utun|tun|tap|lo)/
+
+/** Where the broker of a node is reached. */
+export function reachOf (nodeId: unknown): Reached {
+  const [, broker] = attachedBrokers().find(([id]) => id === nodeId) ?? []
+  return { addresses: networkAddresses(), ...broker?.listener.state === 'listening' ? { port: broker.listener.port } : {} }
+}
 
 /** The addresses under which devices reach this machine: IPv4 before IPv6, and networks of virtual machines last. */
 export function networkAddresses (interfaces: NodeJS.Dict<NetworkInterfaceInfo[]> = networkInterfaces()): NetworkAddress[] {

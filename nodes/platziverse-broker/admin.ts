@@ -4,7 +4,7 @@ import { formatRulesFile, parseRulesFile } from '../../lib/broker/access/rules-f
 import { PlatziverseError } from '../../lib/errors.ts'
 import { serveAdmin } from '../shared/admin.ts'
 import type { RED } from '../shared/red.ts'
-import { networkAddresses } from './addresses.ts'
+import { reachOf } from './addresses.ts'
 
 /**
  * What the form asks of the runtime, below `platziverse/broker/` of the admin API (see shared/admin.ts):
@@ -13,7 +13,8 @@ import { networkAddresses } from './addresses.ts'
  * - `users/parse` `{text}` → `{users, problems}`, of a Mosquitto password file
  * - `rules/parse` `{text}` → `{rules, problems}`, of a Mosquitto ACL file
  * - `rules/format` `{rules}` → `{text}`
- * - `addresses` → `{addresses}`, under which devices reach this machine
+ * - `addresses` `{id}` → `{addresses, port}`: under which addresses devices reach this machine, and on which port the node's broker
+ *   listens, if it does
  *
  * A problem is `{line, problem, text}`, in a password file with a `username`: the key of the form's text, and the English sentence.
  */
@@ -23,7 +24,7 @@ export function registerAdmin (RED: RED): void {
       permission: 'write',
       answer: async ({ password }) => ({ hash: await hashPassword(checkPassword(password)) })
     },
-    'addresses': { permission: 'read', answer: () => ({ addresses: networkAddresses() }) },
+    'addresses': { permission: 'read', answer: ({ id }) => reachOf(id) },
     'users/parse': { permission: 'write', answer: ({ text }) => parsePasswordFile(checkText(text)) },
     'rules/parse': { permission: 'write', answer: ({ text }) => parseRulesFile(checkText(text)) },
     'rules/format': {

@@ -63,6 +63,13 @@ export interface NetworkAddress {
   network: string
 }
 
+/** Where a broker is reached. */
+export interface Reached {
+  addresses: NetworkAddress[]
+  /** Of its first listener; absent: it does not listen. */
+  port?: number
+}
+
 export interface BrokerCredentials {
   /** JSON: an array of `{username, hash}`, the hashes made by `POST /platziverse/broker/hash`. */
   users?: string

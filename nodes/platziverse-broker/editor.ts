@@ -5,7 +5,7 @@ import type { List } from '../shared/editor/list.ts'
 import { RED, registerNode, type EditorNode } from '../shared/editor/red.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
 import { brokerDefaults as defaults, type BrokerConfig, type SavedListener } from './config.ts'
-import { prepareAddresses } from './editor/addresses.ts'
+import { portText, prepareAddresses } from './editor/addresses.ts'
 import { isOpen, text, type BrokerNode } from './editor/form.ts'
 import { limitProblems, prepareLimits } from './editor/limits.ts'
 import { hasTls, listenerProblems, prepareListeners, type ListenerProblem } from './editor/listeners.ts'
@@ -40,7 +40,7 @@ registerNode<BrokerConfig, 'users'>('platziverse-broker', { defaults, upgrade },
   // Names and hashes; the form needs both, so it is no `password`, which the editor never gets.
   credentials: { users: { type: 'text' } },
   paletteLabel: () => text('platziverse-broker.label.palette'),
-  label () { return this.name || text('platziverse-broker.label.canvas', { port: this.port }) },
+  label () { return this.name || (String(this.port) === '0' ? text('platziverse-broker.label.anyPort') : text('platziverse-broker.label.canvas', { port: this.port })) },
   labelStyle () { return this.name ? 'node_label_italic' : '' },
   inputLabels: () => text('platziverse-broker.input.control'),
   outputLabels: output => output === 0 ? text('platziverse-broker.output.clients') : text('platziverse-broker.output.statistics'),
@@ -66,7 +66,7 @@ function prepare (node: BrokerNode): void {
   const listeners = prepareListeners(node, value => problemsOf(node, value), () => { $('#node-input-tls').trigger('change') })
   parts = { listeners, users, rules: prepareRules(node), limits: prepareLimits(node) }
 
-  const showAddresses = prepareAddresses()
+  const showAddresses = prepareAddresses(node, () => { show() })
   const show = () => {
     const anonymous = box.prop('checked') === true
     const byFlow = isByFlow(node)
@@ -80,7 +80,7 @@ function prepare (node: BrokerNode): void {
     const port = String($('#node-input-port').val() ?? '').trim() || String(defaults.port)
     showAddresses({ host: address, port, isOpen: anonymous || known })
     $('#platziverse-broker-in-clear').toggle(known && !anonymous && (address === '' || !isOfThisMachine(address)))
-      .find('span').text(text('platziverse-broker.form.inClear', { host: address || text('platziverse-broker.form.hostOpen'), port }))
+      .find('span').text(text('platziverse-broker.form.inClear', { host: address || text('platziverse-broker.form.hostOpen'), port: portText(port) }))
     host.attr('placeholder', anonymous || known ? text('platziverse-broker.form.hostOpen') : text('platziverse-broker.form.hostClosed'))
     host.trigger('change')
   }

@@ -6,6 +6,7 @@ import type { Locator, Page } from 'playwright-core'
 import { verifyPassword } from '../../lib/broker/access/passwords.ts'
 import { networkAddresses } from '../../nodes/platziverse-broker/addresses.ts'
 import type { BrokerConfig } from '../../nodes/platziverse-broker/config.ts'
+import { until } from '../helpers/events.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { flawsOf, flow, looks, openTab, runningNodeRed, shoot, skipWithoutEditor, tlsConfig } from '../helpers/forms.ts'
 import { skipWithoutNodeRed, startNodeRed, type NodeRed } from '../helpers/node-red.ts'
@@ -41,6 +42,29 @@ for (const version of [5, 4] as const) {
         ['bytes (2 MiB)', 'bytes a second (16 MiB)', 'seconds (7 days)', 'seconds (1 minute)', 'seconds', 'at one time'])
       await page.locator('#platziverse-broker-limit-packetBytes').fill('1572864')
       assert.equal(await unitOf('packetBytes'), 'bytes (1.5 MiB)')
+      await editor.cancel()
+    }))
+
+    test('says of port 0 which one it is, once the broker listens', () => nodeRed.withEditor({ flows: [flow] }, async editor => {
+      const { page } = editor
+      const told = page.locator('#platziverse-broker-addresses')
+      const broker = await editor.drag('platziverse-broker', 200, 100)
+      await editor.edit(broker)
+      await editor.fill('#node-input-port', '0')
+      assert.equal((await told.innerText()).trim(), 'Programs of this machine connect to 127.0.0.1, any free port. Open this form again once the broker listens: it then names the port.')
+      await editor.done()
+      assert.equal((await editor.node(broker).locator('.red-ui-flow-node-label').first().textContent())?.trim(), 'MQTT, any free port')
+      await editor.deploy()
+      const [, port] = /^([0-9]+) · 0 clients$/.exec(await until(() => editor.status(broker), status => status.endsWith('clients'))) ?? []
+      await editor.edit(broker)
+      const taken = `Programs of this machine connect to 127.0.0.1, port ${port}. The broker took this free port when it started; after a restart of Node-RED it may be another.`
+      await page.waitForFunction(text => document.querySelector('#platziverse-broker-addresses')?.textContent?.trim() === text, taken)
+      await shoot(page, `broker-free-port-${version}`)
+      assert.deepEqual(await flawsOf(page), [])
+      await editor.fill('#node-input-host', '127.0.0.2')
+      assert.match(await told.innerText(), /127\.0\.0\.2, any free port\. Open this form again/)
+      await editor.fill('#node-input-port', '1883')
+      assert.equal((await told.innerText()).trim(), 'Programs of this machine connect to 127.0.0.2, port 1883.')
       await editor.cancel()
     }))
 
@@ -135,7 +159,7 @@ describe('the broker\'s form', { skip: skipWithoutEditor(5) }, () => {
     assert.equal(await told.isVisible(), false)
     await fillUser(page, 0, 'ana', 'Tr0ub4dor')
     await told.waitFor()
-    assert.match(await told.innerText(), /every address of this machine, port 0, in clear text/)
+    assert.match(await told.innerText(), /every address of this machine, any free port, in clear text/)
     assert.deepEqual(await flawsOf(page), [])
     await open(page, 'general')
     await page.locator('#node-input-host').fill('127.0.0.1')
