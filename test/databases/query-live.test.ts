@@ -84,6 +84,22 @@ onEachDatabase('a type whose series somebody deleted leaves the answers of live 
   await says('series', 'QUERY_SERIES_UNKNOWN')
 })
 
+onEachServer('a live question that meets a database which is away is answered once that is back, also where nothing is stored', async (t, database) => {
+  const { store, model, follow, says, told } = open(t, database)
+  await model.report('a', start, { cpu: 1 }, 1)
+  const latest = [{ type: 'cpu', ts: start, value: 1 }]
+  await follow('latest', { query: 'latest', uuid: 'a' })
+  await says('latest', latest)
+  await database.server.stop()
+  // A reason to ask again, which is not that something was stored.
+  store.feed.tellForgotten('a')
+  await until(() => told.latest, count => count === 1)
+  await assert.rejects(follow('late', { query: 'latest', uuid: 'a' }))
+  await database.server.start()
+  await Promise.all([says('latest', latest), says('late', latest)])
+  assert.ok((told.latest ?? 0) <= 2, `${told.latest} errors told`)
+})
+
 onEachServer('a live question goes on when its database was restarted', async (t, database) => {
   const { model, follow, says } = open(t, database)
   await model.report('a', start, { cpu: 1 }, 1)

@@ -1,3 +1,4 @@
+import { Backoff } from '../../backoff.ts'
 import { PlatziverseError } from '../../errors.ts'
 import type { Interest } from './interest.ts'
 
@@ -12,9 +13,12 @@ export interface Followed {
   failed (error: unknown): void
 }
 
+/** ms after which a question is asked again that the database could not answer: many may wait for the same one. */
+const patience = { min: 200, max: 30_000 }
+
 /**
  * Asks again when something new is stored, but not more often than it may. After an answer that took longer than that, it pauses for as
- * long as the answer took.
+ * long as the answer took. What fails because of the database is asked again without that, after longer and longer waits.
  */
 export class LiveQuestion {
   readonly followed: Followed
@@ -26,6 +30,7 @@ export class LiveQuestion {
   /** When it may be asked next, on the clock of `performance`. */
   #next = 0
   #timer: NodeJS.Timeout | undefined
+  readonly #backoff = new Backoff(patience, { jitter: true })
 
   /** @param waits called when it has to be told again */
   constructor (followed: Followed, waits: () => void) {
@@ -54,9 +59,12 @@ export class LiveQuestion {
     clearTimeout(this.#timer)
   }
 
-  #plan (): void {
+  /** @param wait ms, at the least */
+  #plan (wait = 0): void {
     const again = (): void => { this.#askAgain().catch(this.followed.failed) }
-    this.#timer = setTimeout(again, Math.max(0, this.#next - performance.now())).unref()
+    // What was stored meanwhile is no reason to wait for the end of a pause.
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(again, Math.max(wait, this.#next - performance.now())).unref()
   }
 
   async #askAgain (): Promise<void> {
@@ -75,15 +83,26 @@ export class LiveQuestion {
     this.#isAsking = true
     this.#isDue = false
     this.#waits()
+    let wait: number | undefined
     try {
       await this.followed.ask(() => !this.#hasEnded)
+      this.#backoff.reset()
+    } catch (error) {
+      if (mayPass(error)) wait = this.#backoff.next()
+      throw error
     } finally {
       const ended = performance.now()
       this.#isAsking = false
       this.#next = Math.max(started + this.followed.every, ended + (ended - started))
-      if (this.#isDue && !this.#hasEnded) this.#plan()
+      if (!this.#hasEnded && (this.#isDue || wait !== undefined)) this.#plan(this.#isDue ? 0 : wait)
     }
   }
+}
+
+/** Whether the same question may have an answer later although nothing was stored: it was the database's fault. */
+function mayPass (error: unknown): boolean {
+  const code = codeOf(error)
+  return code === 'QUERY_FAILED' || code === 'QUERY_DATA_DELETED' || (code.startsWith('STORE_') && code !== 'STORE_CLOSED')
 }
 
 function codeOf (error: unknown): string {

@@ -129,6 +129,38 @@ test('a failure is told once in a row, and a question that never makes sense end
   assert.equal(live.size, 2, 'an agent may still come')
 })
 
+test('a question that the database could not answer is asked again until it can, without anything stored, and told once', async t => {
+  const { live, start, errors, times, count } = follow(t)
+  let failures = 4
+  await start('q', { query: 'agents' })
+  live.end('q')
+  await assert.rejects(start('q', { query: 'agents' }, {
+    ask: async () => { if (failures-- > 0) throw new PlatziverseError(failures === 0 ? 'STORE_REFUSED_CONNECTION' : 'QUERY_FAILED', 'As the test says.') }
+  }), { code: 'QUERY_FAILED' })
+  await count('q', 5)
+  assert.deepEqual(errors.map(error => (error as PlatziverseError).code), ['STORE_REFUSED_CONNECTION'])
+  await start('unknown', { query: 'agent', uuid: 'a' }, { ask: async () => { throw new PlatziverseError('QUERY_AGENT_UNKNOWN', 'Not yet.') } }).catch(() => undefined)
+  await start('closed', { query: 'agents' }, { ask: async () => { throw new PlatziverseError('STORE_CLOSED', 'For good.') } }).catch(() => undefined)
+  await start('ended', { query: 'agents' }, { ask: async () => { throw new PlatziverseError('QUERY_FAILED', 'As the test says.') } }).catch(() => undefined)
+  live.end('ended')
+  let left = 2
+  await start('later', { query: 'agents' }, { ask: async () => { if (left-- > 0) throw new PlatziverseError('QUERY_FAILED', 'As the test says.') } }).catch(() => undefined)
+  await count('later', 3)
+  assert.deepEqual(['q', 'unknown', 'closed', 'ended'].map(times), [5, 1, 1, 1])
+})
+
+test('what is stored while the database could not be asked is asked for at once', async t => {
+  const { feed, start, asked, count } = follow(t)
+  let failures = 6
+  await start('q', { query: 'agents' }, { ask: async () => { if (failures-- > 0) throw new PlatziverseError('QUERY_FAILED', 'As the test says.') } }).catch(() => undefined)
+  for (let n = 2; n <= 7; n++) {
+    feed.tell([connected('a')])
+    await count('q', n)
+  }
+  const [first = 0, ...others] = asked.q ?? []
+  assert.ok((others.at(-1) ?? 0) - first < 3_000, 'and not after six longer and longer waits')
+})
+
 test('there are a hundred live questions at most', async t => {
   const { live, start } = follow(t)
   for (let i = 0; i < 100; i++) await start(`q${i}`, { query: 'agents' })
