@@ -28,7 +28,7 @@ const pure = [
 const isPure = pure.map(file => file.replaceAll('.', '\\.').replace('*', '[^/]+')).join('|')
 
 export default tseslint.config(
-  { ignores: ['dist/', 'examples/', 'node_modules/', 'bench/node_modules/', '.node-red/', '.cache/'] },
+  { ignores: ['dist/', 'examples/', 'node_modules/', 'bench/node_modules/', 'bench/.work/', '.node-red/', '.cache/'] },
   ...tseslint.configs.recommended,
   stylistic.configs.customize({ braceStyle: '1tbs', commaDangle: 'never' }),
   {

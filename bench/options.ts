@@ -1,7 +1,6 @@
 import { parseArgs } from 'node:util'
 import { memoryFlags } from '../scripts/setup.mjs'
 import type { Settings } from './measure.ts'
-import { soakParts } from './soak/parts.ts'
 
 export const usage = `npm run bench -- [options]
   --seconds <n>   full load, and again the steady load, of each contestant (10; with --delivery 1.5, with --databases and --dashboard 5)
@@ -16,11 +15,6 @@ export const usage = `npm run bench -- [options]
   --dashboard     instead: the example Live dashboard in Chromium; 5 tries of each
   --crowds <list> with --dashboard: numbers of agents (100,500,2000)
   --viewers <list> with --dashboard: numbers of viewers (1,2,4,8)
-  --soak          instead: everything at once against (c), and what promises it broke; --only ${soakParts.join(',')} chooses what
-                  happens beside honest publishers and subscribers (all but kill), --rate 200
-  --minutes <n>   with --soak: how long (30)
-  --seed <n>      with --soak: of all that is random (one of its own, printed)
-  --kill          with --soak: kill Node-RED five times as well
   --rows <n>      with --databases: rows that are queried; half as many are deleted (10000000)
   --default-flags start every contestant without the V8 flags of npm start
   --profile       write a CPU profile of each contestant into results/; node profile.ts <file> reads it
@@ -39,9 +33,6 @@ export interface Options extends Settings {
   crowds: number[]
   /** Numbers of people who look at once. */
   viewers: number[]
-  soak: boolean
-  minutes: number
-  seed: number
 }
 
 /** By what is measured. */
@@ -49,8 +40,7 @@ const standards = {
   stored: { seconds: '10', only: 'a,b,c,d', rate: '1000', shapes: '' },
   delivery: { seconds: '1.5', only: 'm,e,p,n', rate: '2000', shapes: '1-1,50-1,1-100,ingest,idle' },
   databases: { seconds: '5', only: 'sqlite3,node:sqlite,postgresql,mariadb', rate: '1000', shapes: 'writer,queries,retention,follow,forget,points' },
-  dashboard: { seconds: '5', only: '', rate: '1000', shapes: '' },
-  soak: { seconds: '10', only: soakParts.filter(part => part !== 'kill').join(','), rate: '200', shapes: '' }
+  dashboard: { seconds: '5', only: '', rate: '1000', shapes: '' }
 }
 
 /** Throws what to print when an option is wrong. */
@@ -70,16 +60,12 @@ export function readOptions (args: string[]): Options {
       dashboard: { type: 'boolean', default: false },
       crowds: { type: 'string', default: '100,500,2000' },
       viewers: { type: 'string', default: '1,2,4,8' },
-      soak: { type: 'boolean', default: false },
-      minutes: { type: 'string', default: '30' },
-      seed: { type: 'string', default: String(Date.now() % 1_000_000 + 1) },
-      kill: { type: 'boolean', default: false },
       'default-flags': { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false }
     }
   })
-  const chosen = { ...standards[values.delivery ? 'delivery' : values.databases ? 'databases' : values.dashboard ? 'dashboard' : values.soak ? 'soak' : 'stored'], ...values, runs: values.runs ?? (values.dashboard ? '5' : '3') }
-  const positive = (name: 'seconds' | 'runs' | 'rate' | 'rows' | 'minutes' | 'seed'): number => {
+  const chosen = { ...standards[values.delivery ? 'delivery' : values.databases ? 'databases' : values.dashboard ? 'dashboard' : 'stored'], ...values, runs: values.runs ?? (values.dashboard ? '5' : '3') }
+  const positive = (name: 'seconds' | 'runs' | 'rate' | 'rows'): number => {
     const value = Number(chosen[name])
     if (!(value > 0)) throw new TypeError(`--${name} must be a number above 0.`)
     return value
@@ -94,7 +80,7 @@ export function readOptions (args: string[]): Options {
     seconds,
     warmUp: Math.min(3, seconds),
     runs: positive('runs'),
-    only: [...chosen.only.split(','), ...values.kill ? ['kill'] : []],
+    only: chosen.only.split(','),
     steadyRate: positive('rate'),
     agents: 20,
     million: values.million,
@@ -105,9 +91,6 @@ export function readOptions (args: string[]): Options {
     dashboard: values.dashboard,
     crowds: counts('crowds'),
     viewers: counts('viewers'),
-    soak: values.soak,
-    minutes: positive('minutes'),
-    seed: positive('seed'),
     nodeFlags: values['default-flags'] ? [] : memoryFlags,
     profile: values.profile
   }

@@ -15,8 +15,7 @@ import { measureMillion } from './million.ts'
 import { readOptions, usage, type Options } from './options.ts'
 import { killServers } from './server.ts'
 import { describeMillion, describeResults, type Result } from './table.ts'
-import { isSoakPart } from './soak/parts.ts'
-import { openWorkFolder, removeWorkFolder, workFolder } from './work.ts'
+import { openWorkFolder, removeWorkFolder } from './work.ts'
 
 const contestants = [handBuilt, expert, platziverse, ingest, inserts, plainScript]
 const results = join(benchFolder, 'results')
@@ -52,19 +51,6 @@ async function bench (options: Options): Promise<void> {
     const delivery = await runDelivery(options)
     await save({ delivery })
     console.log(describeDelivery(delivery, machine, options, date.slice(0, 10)))
-    return
-  }
-  if (options.soak) {
-    const [{ runSoak, soakBounds, soakPace }, { describeSoak }] = await Promise.all([import('./soak/run.ts'), import('./soak/table.ts')])
-    const wrong = options.only.filter(part => !isSoakPart(part))
-    if (wrong.length > 0) throw new TypeError(`--only names no part of the soak: ${wrong.join(',')}`)
-    const log = (line: string): void => { process.stderr.write(`${line}\n`) }
-    log(`--seed ${options.seed} --only ${options.only.join(',')}`)
-    const parts = options.only.filter(isSoakPart)
-    const soak = await runSoak({ seconds: options.minutes * 60, rate: options.steadyRate, seed: options.seed, parts, folder: workFolder, pace: soakPace, bounds: soakBounds, log })
-    await save({ soak })
-    console.log(describeSoak(soak))
-    if (soak.violations.length > 0) process.exitCode = 1
     return
   }
   if (options.dashboard) {

@@ -187,13 +187,12 @@ for (const login of [7, 9, 99]) {
 onEachServer('a server that is killed while anything is asked, or nothing, is waited for, and nothing is lost', async (t, database) => {
   const { server, options } = database
   const platform = open(t, options)
-  const kill = 'kill' in server ? () => (server.kill as () => Promise<void>)() : () => server.stop()
   for (const work of Object.values(platform.work)) {
     await platform.write()
     await platform.work['somebody reads']?.()
     const working = work()
     await pause(5)
-    await kill()
+    await server.kill()
     await pause(50)
     await server.start()
     await working

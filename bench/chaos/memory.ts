@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
-import type { MemorySample } from './memory-probe.ts'
-import type { Outage } from './target.ts'
+import type { MemorySample } from './probe.ts'
+import type { Outage } from './worker.ts'
 
-/** What the samples of a soak say, in bytes and ms. */
-export interface MemoryReport { rssMost: number, heapMost: number, heapPerMinute: number, loopMost: number, samples: MemorySample[] }
+/** What the samples of one Node-RED say, in bytes and ms. */
+export interface MemoryReport { rssMost: number, rssLast: number, heapMost: number, heapPerMinute: number, loopMost: number, samples: MemorySample[] }
 
 /** @param file where the memory probe wrote */
 export function memoryOf (file: string, outages: readonly Outage[]): MemoryReport {
@@ -13,6 +13,7 @@ export function memoryOf (file: string, outages: readonly Outage[]): MemoryRepor
   const steady = samples.filter(({ at }) => at > last)
   return {
     rssMost: Math.max(...samples.map(({ rss }) => rss)),
+    rssLast: samples.at(-1)?.rss ?? NaN,
     heapMost: Math.max(...samples.map(({ heapUsed }) => heapUsed)),
     heapPerMinute: slope(steady.slice(Math.floor(steady.length / 3)).map(({ at, heapUsed }) => [at / 60_000, heapUsed])),
     loopMost: Math.max(...samples.map(({ loop }) => loop)),

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { benchFolder } from '../from-root.ts'
 
-/** A process of the soak: `workers/<name>.ts`, its order as JSON in its arguments. */
+/** A process of the chaos: `actors/<name>.ts`, its order as JSON in its arguments. */
 
 export interface Work<Order> {
   order: Order
@@ -29,8 +29,8 @@ export async function serve<Order> (work: (work: Work<Order>) => Promise<void>):
   process.send?.({ last: report() }, () => process.exit(0))
 }
 
-export interface Worker<Report> {
-  /** Throws when the worker has ended of itself. */
+export interface Actor<Report> {
+  /** Throws when the actor has ended of itself. */
   check (): void
   ask (): Promise<Report>
   /** Its last report, when it has come to its end. */
@@ -39,8 +39,8 @@ export interface Worker<Report> {
 }
 
 /** The parent's side. */
-export function startWorker<Report> (name: string, order: object): Worker<Report> {
-  const child = fork(join(benchFolder, 'soak', 'workers', `${name}.ts`), [JSON.stringify(order)], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'advanced' })
+export function startActor<Report> (name: string, order: object): Actor<Report> {
+  const child = fork(join(benchFolder, 'chaos', 'actors', `${name}.ts`), [JSON.stringify(order)], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'], serialization: 'advanced' })
   let errors = ''
   let stopped = false
   running.add(child)
@@ -49,7 +49,7 @@ export function startWorker<Report> (name: string, order: object): Worker<Report
   const last = new Promise<Report>(resolve => {
     child.on('message', (message: { last?: Report }) => { if (message.last !== undefined) resolve(message.last) })
   })
-  const fault = (): Error => new Error(`The soak's own process "${name}" ended: ${errors}`)
+  const fault = (): Error => new Error(`The process "${name}" ended: ${errors}`)
   const orEnd = <Answer>(answer: Promise<Answer>): Promise<Answer> => Promise.race([answer, ended.then(() => { throw fault() })])
   return {
     check () {

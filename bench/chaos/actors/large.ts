@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Packet } from 'mqtt-packet'
 import { openClient, publish, subscribe } from '../client.ts'
 import { between, randomOf } from '../random.ts'
-import { serve } from '../worker.ts'
+import { serve } from '../actor.ts'
 
 /** Large payloads: messages with unknown fields, retained messages, sessions of clients that are away. */
 
@@ -31,14 +31,14 @@ await serve<LargeOrder>(async ({ order: { port, seed, every }, stopping, answer 
 
   const jobs = [
     () => send('unknown', 5, () => publish('agent/message', `{"agent":{"uuid":"whale"},"metrics":[{"type":"n","value":${number++}}],"x":${unknown}}`, 1, 1)),
-    () => send('retained', 20, () => publish(`soak/retained/${number++ % topics}`, retained, 1, 1, { retain: true })),
+    () => send('retained', 20, () => publish(`chaos/retained/${number++ % topics}`, retained, 1, 1, { retain: true })),
     async () => {
-      const clientId = `soak-away-${number++ % sessions}`
+      const clientId = `chaos-away-${number++ % sessions}`
       const away = await openClient({ port, clientId, clean: false, localAddress })
-      away?.send(subscribe('soak/away', 1))
+      away?.send(subscribe('chaos/away', 1))
       await pause(100)
       away?.socket.destroy()
-      await send('offline', 100, () => publish('soak/away', waiting, 1, 1))
+      await send('offline', 100, () => publish('chaos/away', waiting, 1, 1))
     }
   ]
   for (let i = 0; !stopping.aborted; i++) {
@@ -48,7 +48,7 @@ await serve<LargeOrder>(async ({ order: { port, seed, every }, stopping, answer 
 
   /** Send `count` packets at once, and wait until they are acknowledged, the connection closes, or 20 s pass. */
   async function send (what: 'unknown' | 'retained' | 'offline', count: number, make: () => Packet): Promise<void> {
-    const client = await openClient({ port, clientId: 'soak-large', localAddress })
+    const client = await openClient({ port, clientId: 'chaos-large', localAddress })
     if (client === undefined) return
     let missing = count
     const done = new Promise<void>(resolve => {

@@ -3,7 +3,7 @@ import { openClient, subscribe } from '../client.ts'
 import { openLedger } from '../ledger.ts'
 import { runPublisher } from '../publisher.ts'
 import { between, randomOf } from '../random.ts'
-import { serve } from '../worker.ts'
+import { serve } from '../actor.ts'
 
 /** Every now and then: ten subscribers of `agent/#` whose sockets are cut while twenty agents publish as fast as they may. */
 
@@ -38,7 +38,7 @@ await serve<StormsOrder>(async ({ order, stopping, answer }) => {
   for (let number = 0; ; number += agents) {
     await pause(order.every * 1000 * between(random, 0.7, 1.3), undefined, { signal: stopping }).catch(() => undefined)
     if (stopping.aborted) break
-    const ears = await Promise.all(Array.from({ length: subscribers }, (_, i) => openClient({ port, clientId: `soak-ear-${i}`, localAddress: '127.0.2.1' })))
+    const ears = await Promise.all(Array.from({ length: subscribers }, (_, i) => openClient({ port, clientId: `chaos-ear-${i}`, localAddress: '127.0.2.1' })))
     for (const ear of ears) ear?.send(subscribe('agent/#', 0))
     const from = Date.now()
     const calm = new AbortController()

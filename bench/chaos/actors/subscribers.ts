@@ -3,7 +3,7 @@ import type { Packet } from 'mqtt-packet'
 import { openClient, subscribe } from '../client.ts'
 import { kindOf } from '../kinds.ts'
 import { between, randomOf } from '../random.ts'
-import { serve } from '../worker.ts'
+import { serve } from '../actor.ts'
 
 /** Persistent subscribers of `agent/#` at QoS 1, who are to receive all that is stored. The last one moves: its connection is cut again and again. */
 
@@ -23,7 +23,7 @@ export interface SubscriberReport {
 const longestPayload = 4096
 
 await serve<SubscribersOrder>(async ({ order, stopping, answer }) => {
-  const reports = Array.from({ length: order.count }, (_, i): SubscriberReport => ({ clientId: `soak-subscriber-${i}`, heard: new Map(), received: 0, connections: 0, forgotten: [] }))
+  const reports = Array.from({ length: order.count }, (_, i): SubscriberReport => ({ clientId: `chaos-subscriber-${i}`, heard: new Map(), received: 0, connections: 0, forgotten: [] }))
   answer(() => reports)
   await Promise.all(reports.map((report, i) => run(report, i === order.count - 1)))
 

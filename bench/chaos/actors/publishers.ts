@@ -2,17 +2,16 @@ import { openLedger } from '../ledger.ts'
 import type { KindName } from '../kinds.ts'
 import { runPublisher, type PublisherReport } from '../publisher.ts'
 import { randomOf } from '../random.ts'
-import { serve } from '../worker.ts'
+import { serve } from '../actor.ts'
 
 /** The honest publishers, some of each kind. */
 
 export interface PublishersOrder {
-  port: number
   seed: number
   ledger: string
   /** ms that they wait in the end for their acknowledgements. */
   patience: number
-  publishers: Array<{ kind: KindName, number: number, rate: number }>
+  publishers: Array<{ kind: KindName, number: number, rate: number, port: number }>
 }
 
 /** By agent. */
@@ -21,8 +20,8 @@ export type PublishersReport = Record<string, PublisherReport>
 await serve<PublishersOrder>(async ({ order, stopping, answer }) => {
   const ledger = openLedger(order.ledger)
   const reports: PublishersReport = {}
-  await Promise.all(order.publishers.map(async ({ kind, number, rate }, i) => {
-    reports[`${kind} ${number}`] = await runPublisher({ port: order.port, kind, number, rate, window: 200, random: randomOf(order.seed + i), ledger }, stopping, order.patience)
+  await Promise.all(order.publishers.map(async ({ kind, number, rate, port }, i) => {
+    reports[`${kind} ${number}`] = await runPublisher({ port, kind, number, rate, window: 200, random: randomOf(order.seed + i), ledger }, stopping, order.patience)
   }))
   await ledger.close()
   answer(() => reports)

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Packet } from 'mqtt-packet'
 import { openClient, publish, type Client } from '../client.ts'
-import { serve } from '../worker.ts'
+import { serve } from '../actor.ts'
 
 /** One well-behaved client, and one editor: how long they wait, ms. */
 
@@ -26,13 +26,13 @@ await serve<HonestOrder>(async ({ order, stopping, answer }) => {
   answer(() => report)
   await Promise.all([
     asked('ping', 100, async client => { await reply(client, { cmd: 'pingreq' }, 'pingresp') }),
-    asked('publish', 100, async client => { await reply(client, publish('soak/honest', 'x'.repeat(100), 1, 1), 'puback') }),
+    asked('publish', 100, async client => { await reply(client, publish('chaos/honest', 'x'.repeat(100), 1, 1), 'puback') }),
     looked(), late()
   ])
 
   async function asked (what: 'ping' | 'publish', every: number, ask: (client: Client) => Promise<void>): Promise<void> {
     while (!stopping.aborted) {
-      const client = await openClient({ port: order.port, clientId: `soak-honest-${what}` })
+      const client = await openClient({ port: order.port, clientId: `chaos-honest-${what}` })
       while (client !== undefined && !client.socket.destroyed && !stopping.aborted) {
         const at = Date.now()
         const start = performance.now()

@@ -1,4 +1,4 @@
-/** The honest publishers, by how they send. An agent of one is called `soak-<kind>-<number>`. */
+/** The honest publishers, by how they send. An agent of one is called `chaos-<kind>-<number>`. */
 export interface Kind {
   qos: 0 | 1 | 2
   /** Whether its messages carry a timestamp; without one only QoS 2, or never sending again, is exactly once. */
@@ -29,10 +29,10 @@ export const kinds = {
 
 export type KindName = keyof typeof kinds
 
-export const agentOf = (kind: KindName, number: number): string => `soak-${kind}-${number}`
+export const agentOf = (kind: KindName, number: number): string => `chaos-${kind}-${number}`
 
 /** Undefined for an agent of somebody else. */
 export function kindOf (uuid: string): { name: KindName } & Kind | undefined {
-  const name = /^soak-([a-z]+\d?)-\d+$/.exec(uuid)?.[1]
+  const name = /^chaos-([a-z]+\d?)-\d+$/.exec(uuid)?.[1]
   return name !== undefined && name in kinds ? { name: name as KindName, ...kinds[name as KindName] } : undefined
 }

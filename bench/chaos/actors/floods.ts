@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { generate, type Packet } from 'mqtt-packet'
 import { connectPacket, openClient, publish, subscribe } from '../client.ts'
 import { randomOf, shuffled, type Random } from '../random.ts'
-import { serve } from '../worker.ts'
+import { serve } from '../actor.ts'
 
 /** Attackers, one after another, each from an address of its own. */
 
@@ -51,10 +51,10 @@ const paths = ['//', '///', '//mqtt', '/%', '/mqtt%', '//[', '*', '/\\\\', '/mqt
 const floods: Record<string, (flood: Flood) => Promise<void>> = {
   PINGREQ: flood => pour(flood, repeat({ cmd: 'pingreq' } as Packet)),
   PUBREL: flood => pour(flood, many(id => ({ cmd: 'pubrel', messageId: id }))),
-  SUBSCRIBE: flood => pour(flood, many(id => ({ ...subscribe(`soak/flood/${id % 100}`, 1), messageId: id } as Packet))),
-  UNSUBSCRIBE: flood => pour(flood, many(id => ({ cmd: 'unsubscribe', messageId: id, unsubscriptions: [`soak/flood/${id % 100}`] }))),
-  PUBLISH: flood => pour(flood, repeat(publish('soak/flood', 'x'.repeat(100), 0))),
-  CONNECT: flood => connections(flood, () => ({ port: flood.order.port, bytes: connectPacket(`soak-storm-${Math.floor(flood.random() * 1000)}`), stay: 20 })),
+  SUBSCRIBE: flood => pour(flood, many(id => ({ ...subscribe(`chaos/flood/${id % 100}`, 1), messageId: id } as Packet))),
+  UNSUBSCRIBE: flood => pour(flood, many(id => ({ cmd: 'unsubscribe', messageId: id, unsubscriptions: [`chaos/flood/${id % 100}`] }))),
+  PUBLISH: flood => pour(flood, repeat(publish('chaos/flood', 'x'.repeat(100), 0))),
+  CONNECT: flood => connections(flood, () => ({ port: flood.order.port, bytes: connectPacket(`chaos-storm-${Math.floor(flood.random() * 1000)}`), stay: 20 })),
   upgrades: flood => connections(flood, () => upgrade(flood)),
   'GET //': flood => connections(flood, () => {
     return { port: flood.order.editorPort, bytes: upgradeRequest(paths[Math.floor(flood.random() * paths.length)] ?? '', 'mqtt'), stay: 50 }
@@ -64,7 +64,7 @@ const floods: Record<string, (flood: Flood) => Promise<void>> = {
 
 async function letIn (port: number, localAddress: string): Promise<boolean> {
   for (const deadline = Date.now() + admissionPatience; Date.now() < deadline;) {
-    const client = await openClient({ port, clientId: `soak-after-${localAddress}`, localAddress })
+    const client = await openClient({ port, clientId: `chaos-after-${localAddress}`, localAddress })
     client?.socket.destroy()
     if (client !== undefined) return true
     await pause(1000)
@@ -86,7 +86,7 @@ function many (make: (id: number) => Packet): Buffer {
 /** One client that writes as fast as it is read. */
 async function pour ({ order: { port }, address, over, sent }: Flood, block: Buffer): Promise<void> {
   while (!over()) {
-    const client = await openClient({ port, clientId: `soak-flood-${address}`, localAddress: address })
+    const client = await openClient({ port, clientId: `chaos-flood-${address}`, localAddress: address })
     if (client === undefined) {
       await pause(200)
       continue
@@ -160,14 +160,14 @@ function mutated (random: Random): Buffer {
   const below = (most: number): number => Math.floor(random() * most)
   const packets: Packet[] = [
     publish('agent/message', '{"agent":{"uuid":"fuzz"},"metrics":[{"type":"n","value":1}]}', below(3) as 0 | 1 | 2, 1 + below(5)),
-    publish('soak/fuzz', 'x'.repeat(below(200)), below(2) as 0 | 1, 1 + below(5)),
-    subscribe('soak/#', 1),
+    publish('chaos/fuzz', 'x'.repeat(below(200)), below(2) as 0 | 1, 1 + below(5)),
+    subscribe('chaos/#', 1),
     { cmd: 'pubrel', messageId: 1 + below(5) },
     { cmd: 'pubrec', messageId: 1 + below(5) },
-    { cmd: 'unsubscribe', messageId: 7, unsubscriptions: ['soak/#'] },
+    { cmd: 'unsubscribe', messageId: 7, unsubscriptions: ['chaos/#'] },
     { cmd: 'pingreq' } as Packet
   ]
-  const bytes = Buffer.concat([connectPacket(`soak-fuzz-${below(100)}`), ...Array.from({ length: 1 + below(4) }, () => generate(packets[below(packets.length)] ?? { cmd: 'pingreq' } as Packet))])
+  const bytes = Buffer.concat([connectPacket(`chaos-fuzz-${below(100)}`), ...Array.from({ length: 1 + below(4) }, () => generate(packets[below(packets.length)] ?? { cmd: 'pingreq' } as Packet))])
   // CONNECT is left whole most of the time: behind a broken one nothing is read.
   const from = random() < 0.8 ? 30 : 0
   for (let i = below(4); i > 0; i--) bytes[from + below(bytes.length - from)] = below(256)

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { openClient, subscribe } from '../client.ts'
 import { between, randomOf } from '../random.ts'
-import { serve } from '../worker.ts'
+import { serve } from '../actor.ts'
 
 /** Subscribers that come and go with their sockets cut, and one that stops reading. */
 
@@ -19,7 +19,7 @@ await serve<GuestsOrder>(async ({ order: { port, seed, count }, stopping, answer
   async function come (i: number): Promise<void> {
     const random = randomOf(seed + i)
     while (!stopping.aborted) {
-      const guest = await openClient({ port, clientId: `soak-guest-${i}`, clean: random() < 0.8, localAddress }, (packet, { socket, send }) => {
+      const guest = await openClient({ port, clientId: `chaos-guest-${i}`, clean: random() < 0.8, localAddress }, (packet, { socket, send }) => {
         if (packet.cmd === 'publish' && packet.qos === 1 && packet.messageId !== undefined && !socket.destroyed) send({ cmd: 'puback', messageId: packet.messageId })
       })
       if (guest === undefined) {
@@ -36,7 +36,7 @@ await serve<GuestsOrder>(async ({ order: { port, seed, count }, stopping, answer
 
   async function deaf (): Promise<void> {
     while (!stopping.aborted) {
-      const guest = await openClient({ port, clientId: 'soak-deaf', localAddress })
+      const guest = await openClient({ port, clientId: 'chaos-deaf', localAddress })
       guest?.send(subscribe('#', 1))
       await pause(100)
       guest?.socket.pause()

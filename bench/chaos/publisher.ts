@@ -186,7 +186,7 @@ async function runHasty ({ port, kind, number, rate, ledger }: PublisherOptions,
 /** The value says which message it is, as a number and as a text. */
 function payloadOf (uuid: string, value: number, timestamp: number | undefined): string {
   return JSON.stringify({
-    agent: { uuid, username: 'soak', name: uuid, hostname: 'soak', pid: 1 },
+    agent: { uuid, username: 'chaos', name: uuid, hostname: 'chaos', pid: 1 },
     metrics: [{ type: 'n', value }, { type: 't', value: String(value) }],
     ...timestamp === undefined ? {} : { timestamp }
   })

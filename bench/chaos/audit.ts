@@ -1,9 +1,9 @@
-import { openSqliteDatabase } from '../../lib/sqlite/open-sqlite.ts'
+import type { Knex } from 'knex'
 import { kindOf } from './kinds.ts'
 import { readLedger, type Entry } from './ledger.ts'
-import type { Outage } from './target.ts'
+import type { SubscriberReport } from './actors/subscribers.ts'
 import { timeOf } from './time.ts'
-import type { SubscriberReport } from './workers/subscribers.ts'
+import type { Outage } from './worker.ts'
 
 /** A promise that was broken: which, how often, and some of the cases. */
 export interface Violation { promise: string, count: number, examples: string[] }
@@ -11,34 +11,26 @@ export interface Violation { promise: string, count: number, examples: string[] 
 /** Rows by agent and value, of the number `n` and of the text `t`. */
 export interface Stored { n: Map<string, Map<number, number>>, t: Map<string, Map<number, number>> }
 
-async function ask<Row> (database: string, sql: string): Promise<Row[]> {
-  const db = await openSqliteDatabase(database)
-  try {
-    db.configure('busyTimeout', 10_000)
-    return await new Promise((resolve, reject) => {
-      db.all(sql, (error: Error | null, rows: unknown[]) => { if (error === null) resolve(rows as Row[]); else reject(error) })
-    })
-  } finally {
-    await new Promise<void>(resolve => { db.close(() => { resolve() }) })
-  }
-}
-
-/** What the database has of the honest publishers. */
-export async function readStored (database: string): Promise<Stored> {
+/** What the database has of the honest publishers; read agent by agent, so that it need not all be in memory. */
+export async function readStored (db: Knex): Promise<Stored> {
   const stored: Stored = { n: new Map(), t: new Map() }
-  const rows = await ask<{ uuid: string, type: string, value: number, n: number }>(database, `select uuid, type, coalesce(value, cast(text as integer)) as value, count(*) as n
-    from metrics join series on series.id = series_id join agents on agents.id = agent_id where uuid like 'soak-%' group by 1, 2, 3`)
-  for (const { uuid, type, value, n } of rows) {
+  const series = await db('series').join('agents', 'agents.id', 'agent_id').where('uuid', 'like', 'chaos-%').select('series.id', 'uuid', 'type') as Array<{ id: number, uuid: string, type: string }>
+  for (const { id, uuid, type } of series) {
     if (kindOf(uuid) === undefined || (type !== 'n' && type !== 't')) continue
+    const rows = await db('metrics').where('series_id', id).select('value', 'text') as Array<{ value: number | null, text: string | null }>
     const values = stored[type].get(uuid) ?? new Map<number, number>()
-    stored[type].set(uuid, values.set(value, n))
+    stored[type].set(uuid, values)
+    for (const { value, text } of rows) {
+      const number = Number(value ?? text)
+      values.set(number, (values.get(number) ?? 0) + 1)
+    }
   }
   return stored
 }
 
 /** The honest publishers that count as connected. */
-export async function readConnected (database: string): Promise<string[]> {
-  return (await ask<{ uuid: string }>(database, "select uuid from agents where connected = 1 and uuid like 'soak-%'")).map(({ uuid }) => uuid)
+export async function readConnected (db: Knex): Promise<string[]> {
+  return await db('agents').where('connected', true).where('uuid', 'like', 'chaos-%').pluck('uuid') as string[]
 }
 
 /** Counts broken promises, and keeps some cases of each. */
@@ -65,6 +57,9 @@ export function isDuring (outages: readonly Outage[], from: number, to: number):
 export interface LedgerFigures {
   entries: number
   acknowledged: number
+  /** Messages that were acknowledged and are not stored, and rows that are there once too often. */
+  lost: number
+  doubled: number
   /** `<agent> <value>` of those whose way an outage may have cut short. */
   cutShort: Set<string>
   /** Of all others, with when they were sent. */
@@ -73,7 +68,7 @@ export interface LedgerFigures {
 
 /** Every message of the ledgers is stored, and as often as it was sent. */
 export async function checkLedgers (files: string[], stored: Stored, outages: readonly Outage[], violations: Violations): Promise<LedgerFigures> {
-  const figures: LedgerFigures = { entries: 0, acknowledged: 0, cutShort: new Set(), whole: new Map() }
+  const figures: LedgerFigures = { entries: 0, acknowledged: 0, lost: 0, doubled: 0, cutShort: new Set(), whole: new Map() }
   for (const file of files) {
     let bundle: { entry: Entry, count: number, resends: number } | undefined
     const finish = (): void => { if (bundle !== undefined) check(bundle.entry, bundle.count, bundle.resends) }
@@ -104,9 +99,14 @@ export async function checkLedgers (files: string[], stored: Stored, outages: re
   for (const [uuid, values] of stored.n) {
     const kind = kindOf(uuid)
     if (kind === undefined || !kind.timestamp) continue
-    for (const [value, rows] of values) if (rows > 1 && !isKnown(`${uuid} ${value}`)) violations.add('nothing is stored twice', `${uuid} ${value}: ${rows} rows`, rows - 1)
+    for (const [value, rows] of values) if (rows > 1 && !isKnown(`${uuid} ${value}`)) tooMany(`${uuid} ${value}: ${rows} rows`, rows - 1)
   }
   return figures
+
+  function tooMany (about: string, count: number): void {
+    violations.add('nothing is stored twice', about, count)
+    figures.doubled += count
+  }
 
   function isKnown (message: string): boolean {
     return figures.cutShort.has(message) || figures.whole.has(message)
@@ -123,8 +123,12 @@ export async function checkLedgers (files: string[], stored: Stored, outages: re
     const rows = stored.n.get(uuid)?.get(seq) ?? 0
     const texts = stored.t.get(uuid)?.get(seq) ?? 0
     const about = `${uuid} ${seq}: ${rows} rows, ${count} ${kind.qos === 0 || kind.hasty === true ? 'sent' : 'acknowledged'}, ${resends} sent again, at ${timeOf(sentAt)}`
-    if (rows < owed) violations.add(kind.hasty === true ? 'what is sent before CONNACK is stored' : 'acknowledged means stored', about, owed - rows)
-    if (rows > most) violations.add('nothing is stored twice', about, rows - most)
+    if (rows < owed && kind.hasty === true) violations.add('what is sent before CONNACK is stored', about, owed - rows)
+    if (rows < owed && kind.hasty !== true) {
+      violations.add('acknowledged means stored', about, owed - rows)
+      figures.lost += owed - rows
+    }
+    if (rows > most) tooMany(about, rows - most)
     if (texts !== rows) violations.add('a message is stored whole', `${about}; ${texts} of its second metric`)
   }
 }
