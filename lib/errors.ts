@@ -130,12 +130,6 @@ export class PlatziverseError extends Error {
   }
 }
 
-/** An error as people read it: what happened and what to do, with the code at the end. Undefined: it has no code. */
-export function sentenceOf (error: unknown): string | undefined {
-  const [, code, sentence] = error instanceof Error ? /^([A-Z]+(?:_[A-Z]+)+): ([^]+)$/.exec(error.message) ?? [] : []
-  return code === undefined ? undefined : `${sentence} (${code})`
-}
-
 /** The text of anything that was thrown. */
 export function reasonOf (error: unknown): string {
   return error instanceof Error ? error.message : String(error)

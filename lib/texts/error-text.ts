@@ -20,6 +20,8 @@ const patterns = patternsOf([
   agentSentences, bridgeSentences, brokerSentences, messageSentences, nodeSentences, querySentences, storeSentences, transferSentences, foreignSentences
 ])
 
+const byEnglish = new Map(patterns.map(({ sentence }) => [sentence.en, sentence]))
+
 /** Most characters of a text that are translated, and how deep sentences are in each other: strangers choose some of what is filled in. */
 const longest = 10_000
 const deepest = 4
@@ -35,6 +37,12 @@ export function sentenceOf (error: unknown, language: Language): string | undefi
   return coded && `${coded.rest} (${coded.code})`
 }
 
+/** A sentence of the tables, with what is filled in for `{1}`, `{2}` …; values may be sentences themselves. */
+export function withValues (english: string, values: readonly string[], language: Language, depth = deepest): string {
+  const text = language === 'en' ? english : byEnglish.get(english)?.[language] ?? english
+  return text.replace(/\{(\d)\}/g, (_all, number: string) => translated(values[Number(number) - 1] ?? '', language, depth - 1))
+}
+
 /** An English sentence in a language: whole, or what is known of it. */
 export function translated (text: string, language: Language, depth = deepest): string {
   if (language === 'en' || depth === 0 || text.length > longest) return text
@@ -46,7 +54,7 @@ export function translated (text: string, language: Language, depth = deepest): 
 function sentenceIn (text: string, language: Exclude<Language, 'en'>, depth: number): string | undefined {
   for (const pattern of patterns) {
     const values = valuesIn(text, pattern)
-    if (values !== undefined) return pattern.sentence[language].replace(/\{(\d)\}/g, (_all, number: string) => translated(values[Number(number) - 1] ?? '', language, depth - 1))
+    if (values !== undefined) return withValues(pattern.sentence.en, values, language, depth)
   }
   return undefined
 }

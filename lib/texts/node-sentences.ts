@@ -26,5 +26,14 @@ export const nodeSentences: readonly Sentence[] = [
     pt: 'rules não é uma lista de no máximo {1} regras {subject, username, access, topic}.'
   },
   { en: 'password is not a string of 1 to {1} bytes.', es: 'password no es un texto de 1 a {1} bytes.', pt: 'password não é um texto de 1 a {1} bytes.' },
-  { en: 'text is not a string of at most {1} characters.', es: 'text no es un texto de {1} caracteres como máximo.', pt: 'text não é um texto de no máximo {1} caracteres.' }
+  { en: 'text is not a string of at most {1} characters.', es: 'text no es un texto de {1} caracteres como máximo.', pt: 'text não é um texto de no máximo {1} caracteres.' },
+  { en: 'Rejected, from client {1} on {2}: {3}: {4}', es: 'Rechazado, del cliente {1} en {2}: {3}: {4}', pt: 'Recusado, do cliente {1} em {2}: {3}: {4}' },
+  { en: 'Client {1}: {2}', es: 'Cliente {1}: {2}', pt: 'Cliente {1}: {2}' },
+  {
+    en: 'Metrics were left out, and the others of their message stored: {1}',
+    es: 'Se omitieron métricas, y las demás de su mensaje se guardaron: {1}',
+    pt: 'Métricas foram deixadas de fora, e as outras da mensagem foram gravadas: {1}'
+  },
+  { en: '{1} And {2} more like it in the last {3} s.', es: '{1} Y {2} más como este en los últimos {3} s.', pt: '{1} E mais {2} como este nos últimos {3} s.' },
+  { en: '{1} And {2} more.', es: '{1} Y {2} más.', pt: '{1} E mais {2}.' }
 ]

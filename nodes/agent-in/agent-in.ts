@@ -3,6 +3,7 @@ import { PlatziverseError, type ErrorCode } from '../../lib/errors.ts'
 import type { IntakeHandler } from '../../lib/intake/intake-handler.ts'
 import { attachIntake, detachIntake } from '../../lib/registry/registry.ts'
 import { watchFlows } from '../shared/broker.ts'
+import { languageOf, sayIn } from '../shared/language.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import type { RED, RedMessage, RedNode } from '../shared/red.ts'
 import { bad, liveStatus, problemText } from '../shared/status.ts'
@@ -34,7 +35,8 @@ export default function (RED: RED): void {
       this.status(bad(problemText(RED, missing.code)))
       return
     }
-    const warnings = warningsOf(this)
+    const say = sayIn(languageOf(RED))
+    const warnings = warningsOf(this, say)
 
     const emit = (output: keyof typeof outputs, message: object): void => {
       const messages: Array<RedMessage | null> = [null, null, null, null]
@@ -54,10 +56,10 @@ export default function (RED: RED): void {
         // With a wire, the flow gets them.
         const isWired = ((this as Wired).wires[outputs.rejected] ?? []).length > 0
         const client = JSON.stringify(delivery.clientId)
-        if (!isWired) warnings.warn('rejected', `Rejected, from client ${client} on ${topic}: ${reason}: ${detail}`)
+        if (!isWired) warnings.warn('rejected', say('Rejected, from client {1} on {2}: {3}: {4}', client, topic, reason, detail))
         emit('rejected', { topic, payload, delivery })
       },
-      noticed: (kind, detail, clientId) => { warnings.warn(`${kind} ${clientId}`, `Client ${JSON.stringify(clientId)}: ${detail}`) },
+      noticed: (kind, detail, clientId) => { warnings.warn(`${kind} ${clientId}`, say('Client {1}: {2}', JSON.stringify(clientId), detail)) },
       unsettled: (error, _count, { topic, payload }, delivery) => {
         failure = { code: error.code, until: Date.now() + showFailureFor }
         this.error(error, { topic, payload, delivery } as RedMessage)

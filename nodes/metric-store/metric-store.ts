@@ -5,6 +5,7 @@ import { disconnectSilentAgents } from '../../lib/store/disconnect-silent-agents
 import type { StoreState } from '../../lib/store/store.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { databaseOf } from '../shared/database.ts'
+import { languageOf, sayIn } from '../shared/language.ts'
 import { outboxHandlerOf } from '../shared/outbox.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import { milliseconds, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
@@ -29,8 +30,9 @@ export default function (RED: RED): void {
     // Writes of this instance may end when the next one is there.
     const handler = outboxHandlerOf(RED, this)
     const outbox = attachOutbox(this.id, handler)
-    const warnings = warningsOf(this)
-    const storeMessage = storing({ id: this.id, store, outbox, warnings })
+    const say = sayIn(languageOf(RED))
+    const warnings = warningsOf(this, say)
+    const storeMessage = storing({ id: this.id, store, outbox, warnings, say })
     this.on('input', (msg: RedMessage, _send, done) => { storeMessage(msg, done) })
 
     const status = liveStatus(this, () => statusOf(RED, database))

@@ -5,6 +5,7 @@ import { parse, type Parsed, type Rules } from '../../lib/messages/parse.ts'
 import type { Outbox } from '../../lib/registry/outbox.ts'
 import type { Store } from '../../lib/store/store.ts'
 import { day } from '../../lib/time.ts'
+import type { Say } from '../shared/language.ts'
 import type { RedMessage } from '../shared/red.ts'
 import type { Warnings } from '../shared/warnings.ts'
 
@@ -15,6 +16,7 @@ export interface StoringOptions {
   /** Gets what was stored. */
   outbox: Outbox
   warnings: Warnings
+  say: Say
 }
 
 type Done = (error?: Error) => void
@@ -23,7 +25,7 @@ type Done = (error?: Error) => void
 const directRules: Rules = { past: Date.now() - Date.UTC(2000, 0), future: day, outside: 'reject', numericText: false }
 
 /** Makes the function that stores one message: it settles the delivery after the commit, and then gives the message to the outbox. */
-export function storing ({ id, store, outbox, warnings }: StoringOptions): (msg: RedMessage, done: Done) => void {
+export function storing ({ id, store, outbox, warnings, say }: StoringOptions): (msg: RedMessage, done: Done) => void {
   return (msg, done) => {
     const carried = msg.delivery as Partial<Delivery> | undefined
     // A function that makes a new message keeps _msgid alone, which agent-in made the delivery's.
@@ -37,7 +39,7 @@ export function storing ({ id, store, outbox, warnings }: StoringOptions): (msg:
       claim?.settle(error)
       return done(error)
     }
-    if (parsed.bad.length > 0 || parsed.notice !== undefined) warnOf(parsed, warnings)
+    if (parsed.bad.length > 0 || parsed.notice !== undefined) warnOf(parsed, warnings, say)
     const { message } = parsed
     if (message.kind === 'message') {
       const { payload } = message
@@ -71,11 +73,11 @@ function endClaim (claim: Claim | undefined, error: PlatziverseError): void {
   else claim?.settle(error)
 }
 
-function warnOf ({ bad: [first, ...others], notice }: Extract<Parsed, { ok: true }>, warnings: Warnings): void {
+function warnOf ({ bad: [first, ...others], notice }: Extract<Parsed, { ok: true }>, warnings: Warnings, say: Say): void {
   if (first !== undefined) {
-    const details = [first, ...others.slice(0, 2)].map(({ detail }) => detail).join(' ')
-    const more = others.length > 2 ? ` And ${others.length - 2} more.` : ''
-    warnings.warn('metrics', `Metrics were left out, and the others of their message stored: ${details}${more}`)
+    const details = [first, ...others.slice(0, 2)].map(({ detail }) => say(detail)).join(' ')
+    const all = others.length > 2 ? say('{1} And {2} more.', details, String(others.length - 2)) : details
+    warnings.warn('metrics', say('Metrics were left out, and the others of their message stored: {1}', all))
   }
-  if (notice !== undefined) warnings.warn('time', notice.detail)
+  if (notice !== undefined) warnings.warn('time', say(notice.detail))
 }

@@ -1,10 +1,11 @@
 import type { Node, NodeDef } from 'node-red'
 import type { Agent, Metric } from '../../lib/agent/agent.ts'
-import { PlatziverseError, reasonOf, sentenceOf } from '../../lib/errors.ts'
+import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
 import { attachAgent, detachAgent } from '../../lib/registry/agents.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { checkLogin, type Credentials } from '../shared/login.ts'
 import { outboxHandlerOf } from '../shared/outbox.ts'
+import { tellingOf } from '../shared/language.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import type { RED } from '../shared/red.ts'
 import { bad, problemText, statusLine } from '../shared/status.ts'
@@ -56,14 +57,14 @@ export default function (RED: RED): void {
     agent.on('config', () => show())
     agent.on('disconnected', reason => {
       show()
-      if (reason) this.log(reason.message)
+      if (reason) this.log(tellingOf(RED, reason))
     })
     agent.on('problem', problem => {
       if (!agent.connected) show(problem)
       // The broker may start a moment later than this node, and each further attempt fails alike: one warning an outage.
       if (problem.code === 'AGENT_UNREACHABLE' ? ++failures !== 2 : problem.message === lastWarning) return
       lastWarning = problem.message
-      this.warn(sentenceOf(problem))
+      this.warn(tellingOf(RED, problem))
     })
 
     this.on('input', (msg, _send, done) => {

@@ -1,10 +1,11 @@
 import type { Node, NodeDef } from 'node-red'
 import type { Bridge, BridgeState } from '../../lib/bridge/bridge.ts'
-import { PlatziverseError, reasonOf, sentenceOf } from '../../lib/errors.ts'
+import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
 import { attachBridge, detachBridge } from '../../lib/registry/bridges.ts'
 import { findBroker } from '../../lib/registry/registry.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { checkLogin, type Credentials } from '../shared/login.ts'
+import { tellingOf } from '../shared/language.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import { milliseconds, type RED } from '../shared/red.ts'
 import { bad, liveStatus, problemText } from '../shared/status.ts'
@@ -57,7 +58,7 @@ export default function (RED: RED): void {
     }
     let late: NodeJS.Timeout | undefined
     const onProblem = (problem: PlatziverseError): void => {
-      const warn = (): void => { this.warn(sentenceOf(problem)) }
+      const warn = (): void => { this.warn(tellingOf(RED, problem)) }
       if (problem.code !== 'BRIDGE_UNREACHABLE') return warn()
       // The other broker may start with this one, or be back at once.
       clearTimeout(late)

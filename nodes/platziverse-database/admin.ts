@@ -37,8 +37,8 @@ export function registerAdmin (RED: RED): void {
     names: { permission: 'read', answer: body => complete(RED, body as Partial<Typed>) },
     test: {
       permission: 'write',
-      answer: async body => await attempt(RED, body as Partial<Form>).catch((error: unknown) => {
-        return refusalOf(error instanceof PlatziverseError ? error : new PlatziverseError('STORE_UNAVAILABLE', `${reasonOf(error)}.`))
+      answer: async (body, language) => await attempt(RED, body as Partial<Form>).catch((error: unknown) => {
+        return refusalOf(error instanceof PlatziverseError ? error : new PlatziverseError('STORE_UNAVAILABLE', `${reasonOf(error)}.`), language)
       })
     }
   })

@@ -4,7 +4,6 @@ import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Node, NodeDef } from 'node-red'
-import { sentenceOf } from '../../lib/errors.ts'
 import { agentForgotten } from '../../lib/registry/forgotten-agents.ts'
 import { sqliteDriver } from '../../lib/sqlite/driver.ts'
 import { dialectOf } from '../../lib/store/dialect-of.ts'
@@ -15,6 +14,7 @@ import { Retention } from '../../lib/store/retention/retention.ts'
 import { Store } from '../../lib/store/store.ts'
 import { Spool, type SpoolOptions } from '../../lib/store/writer/spool.ts'
 import { databases } from '../shared/databases.ts'
+import { tellingOf } from '../shared/language.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import type { RED } from '../shared/red.ts'
 import { tlsSettingsOf } from '../shared/tls.ts'
@@ -56,14 +56,14 @@ export default function (RED: RED): void {
     if (database.client === 'sqlite' && isOnNodeSqlite()) this.warn(RED._('platziverse-database.status.nodeSqlite'))
     try {
       this.retention = new Retention(this.store, retention)
-      this.retention.start(problem => { this.error(RED._('platziverse-database.status.retention', { message: sentenceOf(problem) ?? problem.message })) })
+      this.retention.start(problem => { this.error(RED._('platziverse-database.status.retention', { message: tellingOf(RED, problem) })) })
     } catch (error) {
       // Deleting by a guess cannot be undone.
       this.error(error)
     }
     this.store.on('forgotten', agentForgotten)
     this.forgetting = new Forgetting(this.store)
-    this.forgetting.start(problem => { this.error(RED._('platziverse-database.status.forgetting', { message: sentenceOf(problem) ?? problem.message })) })
+    this.forgetting.start(problem => { this.error(RED._('platziverse-database.status.forgetting', { message: tellingOf(RED, problem) })) })
     databases.add(this)
     this.on('close', (done: (error?: Error) => void) => {
       databases.delete(this)

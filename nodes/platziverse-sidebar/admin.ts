@@ -5,6 +5,7 @@ import { clientsOf } from '../../lib/overview/clients.ts'
 import { retainedOf } from '../../lib/overview/retained.ts'
 import type { AgentsInDatabase, Overview, RetainedInBroker } from '../../lib/overview/shown.ts'
 import { attachedBrokers, type RegisteredBroker } from '../../lib/registry/registry.ts'
+import type { Language } from '../../lib/texts/languages.ts'
 import { refusalOf, serveAdmin } from '../shared/admin.ts'
 import type { RED } from '../shared/red.ts'
 import { brokerOverviews, databaseOverviews, databasesById } from './surroundings.ts'
@@ -23,10 +24,10 @@ export function registerAdmin (RED: RED, looked: () => void): void {
   serveAdmin(RED, 'sidebar', {
     look: {
       permission: 'read',
-      answer (body) {
+      answer (body, language) {
         const asked = readAsked(body)
         looked()
-        return look(RED, asked)
+        return look(RED, asked, language)
       }
     },
     disconnect: {
@@ -44,19 +45,19 @@ export function registerAdmin (RED: RED, looked: () => void): void {
   })
 }
 
-async function look (RED: RED, { parts, search, database, broker, clients, agents, retained, open }: Asked): Promise<Overview> {
+async function look (RED: RED, { parts, search, database, broker, clients, agents, retained, open }: Asked, language: Language): Promise<Overview> {
   return {
     now: Date.now(),
-    ...parts.includes('brokers') && { brokers: brokerOverviews(RED), databases: databaseOverviews() },
+    ...parts.includes('brokers') && { brokers: brokerOverviews(RED, language), databases: databaseOverviews(language) },
     ...parts.includes('clients') && { clients: clientsOf(attachedBrokers(), { search, most: clients }) },
-    ...parts.includes('agents') && { agents: await lookAtAgents(database, { search, most: agents, open }) },
-    ...parts.includes('retained') && { retained: await lookAtRetained(RED, broker, { search, most: retained }) }
+    ...parts.includes('agents') && { agents: await lookAtAgents(database, { search, most: agents, open }, language) },
+    ...parts.includes('retained') && { retained: await lookAtRetained(RED, broker, { search, most: retained }, language) }
   }
 }
 
-async function lookAtAgents (wanted: string, asked: { search: string, most: number, open: string[] }): Promise<AgentsInDatabase> {
+async function lookAtAgents (wanted: string, asked: { search: string, most: number, open: string[] }, language: Language): Promise<AgentsInDatabase> {
   const known = databasesById()
-  const node = known.get(wanted) ?? known.get(databaseOverviews()[0]?.id ?? '')
+  const node = known.get(wanted) ?? known.get(databaseOverviews(language)[0]?.id ?? '')
   if (node === undefined) return {}
   const { id, store } = node
   try {
@@ -64,20 +65,20 @@ async function lookAtAgents (wanted: string, asked: { search: string, most: numb
     if (store.state.state === 'waiting') throw store.state.error
     return { database: id, list: await agentsIn(await store.read(), asked) }
   } catch (error) {
-    return { database: id, refusal: refusalOf(error instanceof PlatziverseError ? error : new PlatziverseError('QUERY_FAILED', `${reasonOf(error)}.`)) }
+    return { database: id, refusal: refusalOf(error instanceof PlatziverseError ? error : new PlatziverseError('QUERY_FAILED', `${reasonOf(error)}.`), language) }
   }
 }
 
-async function lookAtRetained (RED: RED, wanted: string, asked: { search: string, most: number }): Promise<RetainedInBroker> {
+async function lookAtRetained (RED: RED, wanted: string, asked: { search: string, most: number }, language: Language): Promise<RetainedInBroker> {
   const known = new Map(attachedBrokers())
-  const id = known.has(wanted) ? wanted : brokerOverviews(RED)[0]?.id
+  const id = known.has(wanted) ? wanted : brokerOverviews(RED, language)[0]?.id
   const broker = known.get(id ?? '')
   if (id === undefined || broker === undefined) return {}
   try {
     return { broker: id, list: await retainedOf(broker, asked) }
   } catch (error) {
     if ((error as Error).name !== 'AbortError') throw error
-    return { broker: id, refusal: refusalOf(new PlatziverseError('BROKER_MISSING', 'The broker is not open.')) }
+    return { broker: id, refusal: refusalOf(new PlatziverseError('BROKER_MISSING', 'The broker is not open.'), language) }
   }
 }
 

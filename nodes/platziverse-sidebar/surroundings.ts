@@ -1,5 +1,7 @@
 import type { BrokerOverview, DatabaseOverview, Part } from '../../lib/overview/shown.ts'
 import { attachedBrokers, type RegisteredBroker } from '../../lib/registry/registry.ts'
+import { translated } from '../../lib/texts/error-text.ts'
+import type { Language } from '../../lib/texts/languages.ts'
 import type { DatabaseNode } from '../platziverse-database/platziverse-database.ts'
 import { databases } from '../shared/databases.ts'
 import type { RED } from '../shared/red.ts'
@@ -16,25 +18,25 @@ export function databasesById (): Map<string, DatabaseNode> {
   }))
 }
 
-export function brokerOverviews (RED: RED): BrokerOverview[] {
-  return attachedBrokers().map(([id, broker]) => brokerOverview(id, RED.nodes.getNode(id)?.name ?? '', broker)).sort(byName)
+export function brokerOverviews (RED: RED, language: Language): BrokerOverview[] {
+  return attachedBrokers().map(([id, broker]) => brokerOverview(id, RED.nodes.getNode(id)?.name ?? '', broker, language)).sort(byName)
 }
 
-function brokerOverview (id: string, name: string, broker: RegisteredBroker): BrokerOverview {
+function brokerOverview (id: string, name: string, broker: RegisteredBroker, language: Language): BrokerOverview {
   const { clients, received, delivered, refused, dropped } = broker.statistics()
   const ports = broker.listenerStates.flatMap(listener => listener.state === 'listening' ? listener.port : [])
   const failed = broker.listenerStates.find(({ state }) => state === 'failed')
-  const problem = failed?.state === 'failed' ? { code: failed.error.code, detail: failed.error.detail } : {}
+  const problem = failed?.state === 'failed' ? { code: failed.error.code, detail: translated(failed.error.detail, language) } : {}
   const state = failed === undefined ? ports.length > 0 ? 'listening' : broker.listener.state : 'failed'
   return { id, name, state, ports, ...problem, clients, received, delivered, refused, dropped }
 }
 
-export function databaseOverviews (): DatabaseOverview[] {
+export function databaseOverviews (language: Language): DatabaseOverview[] {
   return [...databasesById().values()].map(({ id, name = '', store, count }) => {
     const { state } = store
     const { queued, spooled } = store.statistics()
     const counted = count.look()
-    const problem = state.state === 'waiting' ? { code: state.error.code, detail: state.error.detail } : {}
+    const problem = state.state === 'waiting' ? { code: state.error.code, detail: translated(state.error.detail, language) } : {}
     return { id, name, state: state.state, ...problem, ...counted && { counted }, queued, spooled }
   }).sort(byName)
 }

@@ -1,5 +1,7 @@
 import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
 import { isObject } from '../../lib/is-object.ts'
+import { advice, translated } from '../../lib/texts/error-text.ts'
+import { languages, type Language } from '../../lib/texts/languages.ts'
 import type { RED } from './red.ts'
 import type { Refusal } from './refusal.ts'
 
@@ -10,9 +12,10 @@ export interface Endpoint {
   permission: 'read' | 'write'
   /**
    * What the answer says beside `ok: true`; or a refusal, if the request was right and the answer is no.
+   * @param language of the reader
    * @throws PlatziverseError what is wrong with the body
    */
-  answer (body: Body): object | Promise<object>
+  answer (body: Body, language: Language): object | Promise<object>
 }
 
 /** What is served already: a module may be loaded more than once. */
@@ -22,7 +25,7 @@ const served = new WeakMap<object, Set<string>>()
 const scopes = { broker: 'platziverse-broker', database: 'platziverse-database', sidebar: 'platziverse' } as const
 
 /**
- * Serves `POST platziverse/<what>/<path>` of Node-RED's admin API, JSON in and out: `{ok: true, …}`, or a `Refusal` with status 400 for
+ * Serves `POST platziverse/<what>/<path>` of Node-RED's admin API, JSON in and out: `{ok: true, …}`, or a `Refusal` in the language of `Accept-Language` with status 400 for
  * a body that is wrong, 415 for one that is not JSON, 500 for what must not happen. May be called often: each is registered once.
  * @param endpoints by path
  */
@@ -34,22 +37,23 @@ export function serveAdmin (RED: RED, what: keyof typeof scopes, endpoints: Reco
   for (const [path, { permission, answer }] of Object.entries(endpoints)) {
     const isAllowed = RED.auth.needsPermission(`${scopes[what]}.${permission}`)
     RED.httpAdmin.post(`/platziverse/${what}/${path}`, isAllowed, jsonOnly, (request, response) => {
-      Promise.resolve(isObject(request.body) ? request.body : {}).then(answer).then(
+      const language = readerOf(request)
+      Promise.resolve(isObject(request.body) ? request.body : {}).then(body => answer(body, language)).then(
         result => { response.json({ ok: true, ...result }) },
-        (error: unknown) => { response.status(error instanceof PlatziverseError ? 400 : 500).json(refusalOf(error)) }
+        (error: unknown) => { response.status(error instanceof PlatziverseError ? 400 : 500).json(refusalOf(error, language)) }
       )
     })
   }
 }
 
-/** How an error is answered. */
-export function refusalOf (error: unknown): Refusal {
-  const { code, detail, help } = error instanceof PlatziverseError ? error : new PlatziverseError('ADMIN_FAILED', `${reasonOf(error)}.`)
-  return { ok: false, code, detail, help }
+/** How an error is answered, to a reader of a language. */
+export function refusalOf (error: unknown, language: Language): Refusal {
+  const { code, detail } = error instanceof PlatziverseError ? error : new PlatziverseError('ADMIN_FAILED', `${reasonOf(error)}.`)
+  return { ok: false, code, detail: translated(detail, language), help: advice[language][code] }
 }
 
 // As express has them, whose types this package does not install.
-type Request = { is (type: string): string | false | null }
+type Request = { is (type: string): string | false | null, acceptsLanguages (...languages: string[]): string | false }
 type Response = { status (code: number): { json (body: object): unknown } }
 
 /**
@@ -58,5 +62,11 @@ type Response = { status (code: number): { json (body: object): unknown } }
  */
 function jsonOnly (request: Request, response: Response, next: () => void): void {
   if (request.is('application/json')) next()
-  else response.status(415).json(refusalOf(new PlatziverseError('ADMIN_NOT_JSON', 'The body is not JSON.')))
+  else response.status(415).json(refusalOf(new PlatziverseError('ADMIN_NOT_JSON', 'The body is not JSON.'), readerOf(request)))
+}
+
+/** The language that a request asks for: the editor's, which may be another than Node-RED's. English where it asks for none of these. */
+function readerOf (request: Request): Language {
+  const wanted = request.acceptsLanguages(...languages)
+  return languages.find(language => language === wanted) ?? 'en'
 }

@@ -2,6 +2,7 @@ import { closeAllAgents, closeOrphanAgents } from '../../lib/registry/agents.ts'
 import { closeAllBridges, closeOrphanBridges } from '../../lib/registry/bridges.ts'
 import { startOutboxes, stopOutboxes } from '../../lib/registry/outbox.ts'
 import { closeAllBrokers, closeOrphanBrokers, flowsStarted, flowsStarting, flowsStopped } from '../../lib/registry/registry.ts'
+import { tellingOf } from './language.ts'
 import type { RED } from './red.ts'
 
 /** Node-RED's event when the flows have started: the configuration, disabled nodes included. */
@@ -18,7 +19,7 @@ export function watchFlows (RED: RED): void {
   /** Every node of the flows has been made. */
   const taken = (isKept: (nodeId: string) => boolean): void => {
     startOutboxes()
-    const warn = (problem: Error): void => { RED.log.warn(problem.message) }
+    const warn = (problem: Error): void => { RED.log.warn(tellingOf(RED, problem)) }
     const closed = Promise.all([closeOrphanAgents(warn), closeOrphanBridges(isKept), closeOrphanBrokers()])
     closed.catch((error: unknown) => { RED.log.error(error) })
   }

@@ -1,4 +1,5 @@
-import { sentenceOf } from '../../lib/errors.ts'
+import { sentenceOf } from '../../lib/texts/error-text.ts'
+import { languageOf } from './language.ts'
 import type { RED, RedNode } from './red.ts'
 
 /** ms for which it is remembered whether somebody catches a node's errors. */
@@ -8,10 +9,11 @@ const rememberedFor = 1_000
 interface CatchConfig { type: string, z?: string, d?: boolean, scope?: string[] | string | null }
 
 /**
- * From now on the node tells its errors in a sentence, with the code at the end: Node-RED's debug sidebar shows an Error as an object with its
+ * From now on the node tells its errors in a sentence, in Node-RED's language, with the code at the end: Node-RED's debug sidebar shows an Error as an object with its
  * stack. Catch nodes get the error itself.
  */
 export function tellPlainly (RED: RED, node: RedNode): void {
+  const language = languageOf(RED)
   const tell = node.error.bind(node) as (problem: unknown, msg?: unknown) => void
   let caught = { is: false, until: 0 }
   const isCaught = (): boolean => {
@@ -19,7 +21,7 @@ export function tellPlainly (RED: RED, node: RedNode): void {
     return caught.is
   }
   node.error = (problem: unknown, msg?: unknown) => {
-    tell(msg !== undefined && isCaught() ? problem : sentenceOf(problem) ?? problem, msg)
+    tell(msg !== undefined && isCaught() ? problem : sentenceOf(problem, language) ?? problem, msg)
   }
 }
 

@@ -3,8 +3,8 @@ export interface Refusal {
   ok: false
   /** A code of lib/errors.ts. */
   code: string
-  /** What is wrong, in English; never with a secret in it. */
+  /** What is wrong, in the language of the request; never with a secret in it. */
   detail: string
-  /** What to do next, in English. */
+  /** What to do next, in the same language. */
   help: string
 }

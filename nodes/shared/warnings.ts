@@ -1,3 +1,4 @@
+import type { Say } from './language.ts'
 import type { RedNode } from './red.ts'
 
 export interface Warnings {
@@ -13,10 +14,10 @@ const aMinute = 60_000
 const mostKinds = 20
 
 /** Warnings of a node about what strangers send, which must not fill the log however often it comes. */
-export function warningsOf (node: Pick<RedNode, 'warn'>, every = aMinute): Warnings {
+export function warningsOf (node: Pick<RedNode, 'warn'>, say: Say, every = aMinute): Warnings {
   const minutes = new Map<string, Minute>()
 
-  function say (kind: string, text: string): void {
+  function tell (kind: string, text: string): void {
     node.warn(text)
     minutes.set(kind, { more: 0, last: '', timer: setTimeout(() => { next(kind) }, every).unref() })
   }
@@ -24,14 +25,14 @@ export function warningsOf (node: Pick<RedNode, 'warn'>, every = aMinute): Warni
   function next (kind: string): void {
     const { more, last } = minutes.get(kind) as Minute
     minutes.delete(kind)
-    if (more > 0) say(kind, more === 1 ? last : `${last} And ${more - 1} more like it in the last ${every / 1000} s.`)
+    if (more > 0) tell(kind, more === 1 ? last : say('{1} And {2} more like it in the last {3} s.', last, String(more - 1), String(every / 1000)))
   }
 
   return {
     warn (given, text) {
       const kind = minutes.has(given) || minutes.size < mostKinds ? given : 'others'
       const minute = minutes.get(kind)
-      if (minute === undefined) return say(kind, text)
+      if (minute === undefined) return tell(kind, text)
       minute.more++
       minute.last = text
     },

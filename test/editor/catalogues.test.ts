@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { passwordFileTexts } from '../../lib/broker/access/passwords.ts'
 import { rulesFileTexts } from '../../lib/broker/access/rules-file.ts'
-import { errorHelp } from '../../lib/errors.ts'
+import { errorHelp, PlatziverseError, type ErrorCode } from '../../lib/errors.ts'
+import { advice, errorText } from '../../lib/texts/error-text.ts'
 import { packageDir } from '../helpers/node-red.ts'
 
 const languages = ['en-US', 'es-ES', 'pt-BR'] as const
@@ -102,6 +103,19 @@ test('the problems of an imported file have a text in every language, in English
     for (const [key, text] of said) {
       if (language === 'en-US') assert.equal(text, english.get(key), key)
       else assert.notEqual(text, english.get(key), `${language} ${key} is not translated`)
+    }
+  }
+})
+
+test('every error says what to do in the language of the catalogue, that of the log of Node-RED', () => {
+  for (const language of languages) {
+    const own = catalogueOf('platziverse-broker', language).get('shared.error.language') as keyof typeof advice
+    assert.equal(own, language.slice(0, 2))
+    assert.deepEqual(Object.keys(advice[own]).sort(), Object.keys(errorHelp).sort(), language)
+    for (const [code, help] of Object.entries(errorHelp) as Array<[ErrorCode, string]>) {
+      const said = errorText(new PlatziverseError(code, 'x'), own)
+      assert.equal(said, `${code}: x ${advice[own][code]}`)
+      assert.equal(advice[own][code] === help, own === 'en', `${language} ${code}`)
     }
   }
 })

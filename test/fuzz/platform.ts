@@ -10,6 +10,7 @@ import type { DatabaseOptions } from '../../lib/store/dialects/options.ts'
 import { Store } from '../../lib/store/store.ts'
 import { day } from '../../lib/time.ts'
 import { storing } from '../../nodes/metric-store/storing.ts'
+import { sayIn } from '../../nodes/shared/language.ts'
 import { warningsOf } from '../../nodes/shared/warnings.ts'
 import { openBroker, type TestBroker, type TestOptions } from '../helpers/broker.ts'
 
@@ -33,8 +34,9 @@ export async function openPlatform (t: Pick<TestContext, 'after'>, database: Dat
   const outboxHandler: OutboxHandler = { receive: () => undefined, send: () => undefined, clone: util.cloneMessage }
   const outbox = attachOutbox(id, outboxHandler)
   startOutboxes()
-  const warnings = warningsOf({ warn: () => undefined })
-  const storeMessage = storing({ id, store, outbox, warnings })
+  const say = sayIn('en')
+  const warnings = warningsOf({ warn: () => undefined }, say)
+  const storeMessage = storing({ id, store, outbox, warnings, say })
   const handler: IntakeHandler = {
     message (message, delivery) {
       const msg = util.cloneMessage({ _msgid: delivery.id, topic: message.topic, payload: message.payload, delivery })

@@ -4,7 +4,7 @@ import ts from 'typescript'
 import { packageDir } from './node-red.ts'
 
 /** Functions that make an error of a sentence, their last text. */
-const makers = /^(?:PlatziverseError|invalid|invalidCommand|wrong|refuse|reject|replaced|impossible|metricFailed|elsewhere)$/
+const makers = /^(?:PlatziverseError|invalid|invalidCommand|wrong|refuse|reject|replaced|impossible|metricFailed|elsewhere|say)$/
 
 /** Where sentences go that are no argument of these: properties and variables of these names, and what these functions return. */
 const places = /^(?:detail|notice)$/

@@ -55,5 +55,5 @@ export function equal (a: unknown, b: unknown): boolean {
 /** Asks an admin endpoint of this package. @throws jQuery's response */
 export async function post<Answer> (path: string, body: object): Promise<Answer> {
   // Relative: Node-RED adds its root and the user's token.
-  return await $.ajax({ url: `platziverse/${path}`, method: 'POST', contentType: 'application/json', data: JSON.stringify(body) }) as Answer
+  return await $.ajax({ url: `platziverse/${path}`, method: 'POST', headers: { 'Accept-Language': RED.i18n.lang() }, contentType: 'application/json', data: JSON.stringify(body) }) as Answer
 }

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { readCommand } from '../../../lib/agent/command-payload.ts'
 import { passwordFileTexts } from '../../../lib/broker/access/passwords.ts'
 import { rulesFileTexts } from '../../../lib/broker/access/rules-file.ts'
-import { errorHelp, PlatziverseError, type ErrorCode } from '../../../lib/errors.ts'
+import { errorHelp, PlatziverseError } from '../../../lib/errors.ts'
 import { parse } from '../../../lib/messages/parse.ts'
 import { unknownAgent } from '../../../lib/query/series/find-series.ts'
 import { explain } from '../../../lib/store/dialects/sqlite/errors.ts'
@@ -40,15 +40,6 @@ test('whatever the code says of what is wrong is said in Spanish and Portuguese'
   assert.ok(found.length > 240, `${found.length}`)
   const listed = [...Object.values(rulesFileTexts), ...Object.values(passwordFileTexts).map(text => text('x'))].map(sentence => ({ file: 'lib/broker/access', sentence }))
   for (const language of others) assert.deepEqual([...found, ...listed].filter(({ sentence }) => translated(sentence, language) === sentence), [], language)
-})
-
-test('every error says what to do in three languages', () => {
-  for (const [code, help] of Object.entries(errorHelp) as Array<[ErrorCode, string]>) {
-    for (const language of others) {
-      assert.ok(advice[language][code] && advice[language][code] !== help, `${code} in ${language}`)
-      assert.ok(errorText(new PlatziverseError(code, 'x'), language).endsWith(` ${advice[language][code]}`), code)
-    }
-  }
 })
 
 test('no sentence is there for nothing, and each fills in what the English one does', async () => {
