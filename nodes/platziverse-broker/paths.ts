@@ -41,7 +41,7 @@ function servePath (server: Server, path: string, { origins, accept, refused }: 
   const mark = {}
   taken.set(path, mark)
   const upgrade = acceptWebSockets({
-    origins,
+    origins: () => origins,
     accept (stream, socket, messages, direct) {
       const address = socket.remoteAddress
       // Behind a proxy every client seems to come from this machine.

@@ -38,10 +38,12 @@ export interface Door {
 
 export interface Listener {
   /**
-   * Show another certificate from now on, and refuse nobody meanwhile. Clients stay, unless other authorities than before vouch for theirs.
+   * Put another certificate or other web origins in force, and refuse nobody meanwhile. Clients stay, unless other authorities than before
+   * vouch for theirs, or an origin is not allowed any more.
+   * @param options as before but for `tls` and `origins`
    * @returns false: it does not listen, or the certificate is no good
    */
-  renew (tls: TlsMaterial): boolean
+  renew (options: ListenerOptions): boolean
   /** Stop listening, hang up on every client that came in here, and free the port. May be called twice. */
   close (): Promise<void>
 }
@@ -68,7 +70,7 @@ export function openListener (given: ListenerOptions, open: boolean, door: Door,
   }
 
   function makeServer (): Server {
-    return serverFor(options, door).on('connection', (socket: Socket) => {
+    return serverFor(options, () => options.origins ?? [], door).on('connection', (socket: Socket) => {
       const bare = options.transport === 'tcp'
       // Errors are reported by what gets the socket later; a bare one is handed over at once.
       if (!bare) socket.on('error', ignore)
@@ -124,13 +126,14 @@ export function openListener (given: ListenerOptions, open: boolean, door: Door,
   }
 
   return {
-    renew (tls) {
-      const renewed = { ...options, tls }
-      if (closed || server?.listening !== true || tlsProblem(renewed) !== undefined) return false
-      for (const each of [server, beside]) (each as TlsServer | undefined)?.setSecureContext(tlsOptions(renewed))
-      const areClientsKnown = !needsCertificates(options) || isDeepStrictEqual(authoritiesOf(options.tls), authoritiesOf(tls))
+    renew (renewed) {
+      if (closed || server?.listening !== true || (isSecure(renewed) && tlsProblem(renewed) !== undefined)) return false
+      const before = options
       options = renewed
-      if (!areClientsKnown) hangUp()
+      if (!isDeepStrictEqual(before.tls, renewed.tls)) {
+        for (const each of [server, beside]) (each as TlsServer | undefined)?.setSecureContext(tlsOptions(renewed))
+      }
+      if (!areClientsWelcome(before, renewed)) hangUp()
       return true
     },
     async close () {
@@ -166,10 +169,11 @@ function enter (door: Door, stream: Duplex, arrival: Arrival): void {
   }
 }
 
-function serverFor (options: ListenerOptions, door: Door): Server {
+/** @param origins the web origins that are allowed now */
+function serverFor (options: ListenerOptions, origins: () => readonly string[], door: Door): Server {
   const { transport } = options
   const webSockets: WebSocketOptions = {
-    origins: options.origins ?? [],
+    origins,
     accept: (stream, socket, messages, direct) => {
       const arrival = arrivalOf(socket, options)
       // Behind a proxy everybody seems to come from this machine.
@@ -233,6 +237,17 @@ function tlsProblem (options: ListenerOptions): PlatziverseError | undefined {
 
 function needsCertificates ({ certificates = 'none' }: ListenerOptions): boolean {
   return certificates !== 'none'
+}
+
+function isSecure ({ transport }: ListenerOptions): boolean {
+  return transport === 'tls' || transport === 'wss'
+}
+
+/** Whether all who were let in before would be let in still. */
+function areClientsWelcome (before: ListenerOptions, now: ListenerOptions): boolean {
+  const { origins = [] } = now
+  const allowsAll = origins.includes('*') || (before.origins ?? []).every(origin => origins.includes(origin))
+  return allowsAll && (!needsCertificates(now) || isDeepStrictEqual(authoritiesOf(before.tls), authoritiesOf(now.tls)))
 }
 
 /** What vouches for client certificates. */

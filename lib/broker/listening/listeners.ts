@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { ListenerOptions, TlsMaterial } from '../broker-options.ts'
+import type { ListenerOptions } from '../broker-options.ts'
 import type { ListenerState } from '../broker.ts'
 import { isLoopback } from '../loopback.ts'
 import { openListener, type Door, type Listener } from './listener.ts'
@@ -9,11 +9,11 @@ interface Opened {
   open: boolean
   state: ListenerState
   /** See `Listener`. */
-  renew (tls: TlsMaterial): boolean
+  renew (options: ListenerOptions): boolean
   close (): Promise<void>
 }
 
-/** The listeners of one broker: one that is configured again with the same options, or with another certificate alone, stays open, with its clients. */
+/** The listeners of one broker: one that is configured again with the same options, or with another certificate or other web origins alone, stays open, with its clients. */
 export class Listeners {
   #door: Door
   #report: (state: ListenerState, index: number) => void
@@ -53,7 +53,7 @@ export class Listeners {
       options,
       open,
       state: { state: 'starting' },
-      renew: tls => listener?.renew(tls) ?? false,
+      renew: options => listener?.renew(options) ?? false,
       async close () {
         closed = true
         await listener?.close()
@@ -78,14 +78,21 @@ export class Listeners {
 }
 
 function isSame (opened: Opened, options: ListenerOptions, open: boolean): boolean {
-  // On loopback it makes no difference who may come from the network.
-  return isDeepStrictEqual(opened.options, options) && (opened.open === open || isLoopback(options.host))
+  return isDeepStrictEqual(opened.options, options) && isAsOpen(opened, options, open)
 }
 
-/** Whether all that changed is the certificate, and the listener has the new one now. */
+/** Whether all that changed is what a listener can take while it listens, and it has that now. */
 function renewed (opened: Opened, options: ListenerOptions, open: boolean): boolean {
-  const { tls } = options
-  if (tls === undefined || opened.options.tls === undefined || !isSame(opened, { ...options, tls: opened.options.tls }, open) || !opened.renew(tls)) return false
+  if (!isDeepStrictEqual(fixedOf(opened.options), fixedOf(options)) || !isAsOpen(opened, options, open) || !opened.renew(options)) return false
   opened.options = options
   return true
+}
+
+function isAsOpen (opened: Opened, { host }: ListenerOptions, open: boolean): boolean {
+  // On loopback it makes no difference who may come from the network.
+  return opened.open === open || isLoopback(host)
+}
+
+function fixedOf ({ tls: _tls, origins: _origins, ...fixed }: ListenerOptions): Partial<ListenerOptions> {
+  return fixed
 }

@@ -32,8 +32,8 @@ type Receiving = WebSocket & { _receiver: { _maxPayload: number } }
 export type AcceptWebSocket = (stream: Duplex, socket: Socket, messages: WebSocketMessages, direct: boolean) => void
 
 export interface WebSocketOptions {
-  /** Web origins whose pages may connect, besides those of the same host. */
-  origins: readonly string[]
+  /** Web origins whose pages may connect now, besides those of the same host. */
+  origins: () => readonly string[]
   accept: AcceptWebSocket
   /** A page may not connect. */
   refused (socket: Socket, reason: string): void
@@ -58,7 +58,7 @@ export function acceptWebSockets ({ origins, accept, refused }: WebSocketOptions
   const upgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
     const offered = String(request.headers['sec-websocket-protocol'] ?? '').split(',').map(name => name.trim())
     if (!offered.some(name => protocols.includes(name))) return refuse(socket, '400 Bad Request', 'The subprotocol is mqtt.')
-    const problem = originProblem(request, origins)
+    const problem = originProblem(request, origins())
     if (problem !== undefined) {
       refused(socket, problem)
       return refuse(socket, '403 Forbidden', 'The origin is not allowed.')

@@ -8,6 +8,7 @@ import { brokerOptions, openBroker } from '../../../helpers/broker.ts'
 import { makeAuthority, withoutOpenssl } from '../../../helpers/certificates.ts'
 import { once, until } from '../../../helpers/events.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
+import { upgradeStatus } from '../../../helpers/web-socket.ts'
 
 /** A broker with one listener that takes other certificates. */
 async function openWith (t: TestContext, listener: Omit<ListenerOptions, 'host' | 'port'>) {
@@ -97,6 +98,33 @@ test('a listener whose next certificate is no good stops, and listens again with
   await assert.rejects(client({ ca: authority.cert }))
   await deploy(authority.issue('server'))
   await until(() => broker.place.listener, ({ state }) => state === 'listening')
+})
+
+test('other web origins are in force at once and refuse nobody; clients stay unless one is not allowed any more', async t => {
+  const options = (origins: string[]) => brokerOptions({ listeners: [{ transport: 'ws', host: '127.0.0.1', port: 0, origins }] })
+  const { id, place, port } = await openBroker(t, options([]))
+  const states: string[] = []
+  place.on('listener', ({ state }) => { states.push(state) })
+  const url = `ws://127.0.0.1:${port}`
+  const here = await connectAsync(url, { reconnectPeriod: 0 })
+  t.after(() => { here.end(true) })
+  const statusOf = async (origin: string) => await upgradeStatus(url, { origin })
+  const answers = new Set<number>()
+  let isOver = false
+  const knocking = (async () => { while (!isOver) answers.add(await upgradeStatus(url, {})) })()
+  for (const origins of [['https://one.example'], ['https://one.example', 'https://two.example'], ['*'], ['*', 'https://one.example']]) {
+    await attachBroker(id, options(origins))
+    assert.deepEqual([await statusOf('https://one.example'), await statusOf('https://two.example')], [101, origins.length === 1 && origins[0] !== '*' ? 403 : 101], origins.join())
+    assert.equal(here.connected, true)
+  }
+  isOver = true
+  await knocking
+  assert.deepEqual([...answers], [101])
+  const gone = once(here, 'close')
+  await attachBroker(id, options(['https://one.example']))
+  await gone
+  assert.deepEqual([await statusOf('https://one.example'), await statusOf('https://two.example')], [101, 403])
+  assert.deepEqual(states, [], 'it never stopped listening')
 })
 
 /** What a client remembers to have a shorter handshake next time. */
