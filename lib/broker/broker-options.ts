@@ -53,7 +53,10 @@ export interface EmbeddedBrokerOptions extends Access {
 
 /** Everything that describes a broker elsewhere, of which this process is a client. Plain data: what is equal stays as it is, connected. */
 export interface RemoteBrokerOptions {
-  /** `mqtt:`, `mqtts:`, `ws:` or `wss:`; may contain a login, which then is the one that counts. */
+  /**
+   * `mqtt:`, `mqtts:`, `ws:` or `wss:`; may contain a login, which then is the one that counts. Several addresses of one cluster, separated by
+   * blanks or commas, are tried in turn.
+   */
   url: string
   username?: string
   password?: string

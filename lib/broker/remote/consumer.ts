@@ -7,7 +7,7 @@ import { faultOf, isOtherVersion, refusalOf, takenOver } from './faults.ts'
 import { InFlight, type Entry } from './in-flight.ts'
 import type { Oversized } from './packet-limit.ts'
 import type { RemoteSettings } from './settings.ts'
-import { openTransport } from './transport.ts'
+import { hostOf, openTransport } from './transport.ts'
 import { WindowWatch } from './window-watch.ts'
 import { Wire } from './wire.ts'
 
@@ -20,8 +20,10 @@ const retryAfter = 2_000
 const retries = { min: 1_000, max: 30_000 }
 /** ms after which a connection counts as one that lasts. */
 const lasting = 10_000
+/** How many connections in a row the broker ends soon before another client is blamed: most brokers do not say that one came with the same client id. */
+const takeovers = 3
 
-export type ConsumerState = { state: 'idle' } | { state: 'connecting', error?: PlatziverseError } | { state: 'connected' }
+export type ConsumerState = { state: 'idle' } | { state: 'connecting', error?: PlatziverseError } | { state: 'connected', address: string }
 
 export interface ConsumerCounters { received: number, dropped: Record<string, number>, connections: number }
 
@@ -43,6 +45,10 @@ export class Consumer {
   #inFlight = new InFlight()
   /** What the last connection left unsettled: it is given again if the session is kept. */
   #left = new InFlight()
+  /** Connections in a row that the broker ended soon after it had let this worker in. */
+  #short = 0
+  /** Attempts that failed, and connections that broke. */
+  #attempts = 0
   #connectedAt: number | undefined
   /** Whether an earlier connection of this process subscribed. */
   #subscribed = false
@@ -57,6 +63,12 @@ export class Consumer {
     this.#problems = problems
     this.#changed = changed
     this.#protocolVersion = settings.version === '3.1.1' ? 4 : 5
+  }
+
+  /** The address whose turn it is. */
+  get #url (): string {
+    const { urls } = this.#settings
+    return urls[this.#attempts % urls.length] as string
   }
 
   get state (): ConsumerState { return this.#state }
@@ -85,9 +97,9 @@ export class Consumer {
   }
 
   #connect (): void {
-    const { url, tls, login, clientId, keepalive, sessionExpiry, receiveMaximum } = this.#settings
+    const { tls, login, clientId, keepalive, sessionExpiry, receiveMaximum } = this.#settings
     if (this.#state.state !== 'connecting') this.#become({ state: 'connecting' })
-    const wire = new Wire(openTransport(url, tls), this.#protocolVersion, largestPacket, {
+    const wire = new Wire(openTransport(this.#url, tls), this.#protocolVersion, largestPacket, {
       packet: packet => { this.#receive(wire, packet) },
       oversized: packet => { this.#stepOver(packet) },
       closed: cause => { this.#disconnected(wire, cause) }
@@ -117,7 +129,8 @@ export class Consumer {
   }
 
   #takenOver (): PlatziverseError {
-    return new PlatziverseError('BROKER_CLIENT_ID_TAKEN', `Another client came in with the client id ${JSON.stringify(this.#settings.clientId)}.`)
+    const times = this.#short >= takeovers ? ` ${this.#short} times in a row the broker ended the connection soon after it had let this worker in.` : ''
+    return new PlatziverseError('BROKER_CLIENT_ID_TAKEN', `Another client seems to use the client id ${JSON.stringify(this.#settings.clientId)}.${times}`)
   }
 
   #answered (wire: Wire, { returnCode, reasonCode, sessionPresent, properties }: IConnackPacket): void {
@@ -127,7 +140,7 @@ export class Consumer {
     if (shared && properties?.sharedSubscriptionAvailable === false) {
       return wire.end(new PlatziverseError('BROKER_CANNOT_SHARE', 'The broker says that it has no shared subscriptions.'))
     }
-    wire.opened(properties?.serverKeepAlive ?? keepalive)
+    wire.keepAlive(properties?.serverKeepAlive ?? keepalive)
     this.counters.connections++
     this.#connectedAt = performance.now()
     if (this.#subscribed && !sessionPresent) {
@@ -147,9 +160,9 @@ export class Consumer {
     if (refused.length > 0) {
       return wire.end(new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', `The broker refused: ${refused.join(', ')}.`))
     }
+    wire.ready()
     this.#subscribed = true
-    this.#problems.solved('connection')
-    this.#become({ state: 'connected' })
+    this.#become({ state: 'connected', address: hostOf(this.#url) })
   }
 
   #published (wire: Wire, { topic, payload, qos, retain, dup, messageId = 0 }: IPublishPacket): void {
@@ -229,15 +242,20 @@ export class Consumer {
   #disconnected (wire: Wire, cause: Error | undefined): void {
     if (this.#wire !== wire) return
     this.#wire = undefined
-    const wasConnected = this.#connectedAt !== undefined
-    if (this.#connectedAt !== undefined && performance.now() - this.#connectedAt > lasting) this.#backoff.reset()
+    const lasted = this.#connectedAt === undefined ? undefined : performance.now() - this.#connectedAt
+    if (lasted !== undefined && lasted > lasting) {
+      this.#short = 0
+      this.#backoff.reset()
+      this.#problems.solved('connection')
+    } else if (lasted !== undefined && cause === undefined) this.#short++
     this.#connectedAt = undefined
     this.#left.absorb(this.#inFlight)
     this.#inFlight = new InFlight()
     if (this.#closed) return
     // Some brokers hang up on a version that they do not know instead of answering it.
-    if (!wasConnected && cause === undefined && this.#settings.version === 'auto' && !this.#subscribed) this.#protocolVersion = this.#protocolVersion === 5 ? 4 : 5
-    const error = faultOf(cause)
+    if (lasted === undefined && cause === undefined && this.#settings.version === 'auto' && !this.#subscribed) this.#protocolVersion = this.#protocolVersion === 5 ? 4 : 5
+    this.#attempts++
+    const error = this.#short >= takeovers && cause === undefined ? this.#takenOver() : faultOf(cause)
     this.#problems.report('connection', error)
     this.#become({ state: 'connecting', error })
     this.#timer = setTimeout(() => { this.open() }, this.#backoff.next())

@@ -9,6 +9,7 @@ import type { Delivered, OutgoingPublication, Publication, Subscriber, Taker } f
 import { Consumer } from './consumer.ts'
 import { Sender } from './sender.ts'
 import { resolveRemoteOptions, type RemoteSettings } from './settings.ts'
+import { hostOf } from './transport.ts'
 
 /** Who may speak for which agent is decided by the access rules of the broker: this process does not learn who published. */
 const nobodys: AgentOwnership = { mostPerUser: 0, claim: () => 'theirs', mayEnd: () => undefined, forget: async () => undefined, forgetUser: async () => 0 }
@@ -50,7 +51,7 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
     const states = [this.#consumer?.state, this.#sender.state].filter(state => state !== undefined)
     const failed = states.find(state => state.state === 'connecting' && state.error !== undefined)
     if (failed?.state === 'connecting' && failed.error !== undefined) return [{ state: 'failed', error: failed.error }]
-    if (states.every(({ state }) => state === 'connected')) return [{ state: 'connected', address: this.#settings.address }]
+    if (states.every(({ state }) => state === 'connected')) return [{ state: 'connected', address: this.#consumer?.state.state === 'connected' ? this.#consumer.state.address : hostOf(this.#settings.urls[0] as string) }]
     return [{ state: 'starting' }]
   }
 

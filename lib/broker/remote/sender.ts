@@ -7,10 +7,13 @@ import type { Problems } from '../../problems.ts'
 import type { Delivered, OutgoingPublication, Subscriber } from '../publication.ts'
 import { faultOf, isOtherVersion, refusalOf } from './faults.ts'
 import type { RemoteSettings } from './settings.ts'
+import { isSecure, portOf } from './transport.ts'
 
 /** What may wait for a broker that is away. */
 const mostWaiting = { messages: 10_000, bytes: 16_000_000 }
 const retries = { min: 1_000, max: 30_000 }
+/** ms after which a connection counts as one that lasts. */
+const lasting = 10_000
 /** ms without another retained message after which there are no more. */
 const quiet = 500
 /** Retained messages that are read at most. */
@@ -45,17 +48,21 @@ export class Sender {
       this.#state = state
       changed()
     }
-    const client = this.#client = mqtt.connect(settings.url, optionsOf(settings, 'send', Math.ceil(this.#backoff.next())))
+    const client = this.#client = mqtt.connect(optionsOf(settings, 'send', Math.ceil(this.#backoff.next())))
     client.handleMessage = (packet, done) => { this.#receive(packet).then(() => { done() }, () => { done() }) }
+    let connectedAt = performance.now()
     client.on('connect', () => {
-      this.#backoff.reset()
+      connectedAt = performance.now()
       this.#cause = undefined
-      problems.solved('sending')
       become({ state: 'connected' })
     })
     client.on('error', error => { this.#cause ??= error })
     client.on('close', () => {
       if (this.#closed) return
+      if (this.#state.state === 'connected' && performance.now() - connectedAt > lasting) {
+        this.#backoff.reset()
+        problems.solved('sending')
+      }
       const code = (this.#cause as { code?: unknown } | undefined)?.code
       if (settings.version === 'auto' && typeof code === 'number' && isOtherVersion(code)) client.options.protocolVersion = 4
       const error = typeof code === 'number' ? refusalOf(code) : faultOf(this.#cause)
@@ -130,7 +137,7 @@ export class Sender {
 
   /** The retained messages, as far as they come within a moment: MQTT does not say which is the last. */
   async * retained (filters: string[]): AsyncGenerator<Delivered> {
-    const client = mqtt.connect(this.#settings.url, { ...optionsOf(this.#settings, 'retained', 0), protocolVersion: this.#client.options.protocolVersion ?? 4 })
+    const client = mqtt.connect({ ...optionsOf(this.#settings, 'retained', 0), protocolVersion: this.#client.options.protocolVersion ?? 4 })
     try {
       const found: Delivered[] = []
       let last = performance.now()
@@ -161,10 +168,20 @@ export class Sender {
   }
 }
 
-function optionsOf ({ tls, login, clientId, keepalive, version }: RemoteSettings, purpose: string, reconnectPeriod: number): IClientOptions {
+function optionsOf ({ urls, tls, login, clientId, keepalive, version }: RemoteSettings, purpose: string, reconnectPeriod: number): IClientOptions {
+  const servers = urls.map(url => {
+    const { protocol, hostname } = new URL(url)
+    // MQTT.js makes a URL of it again for a WebSocket, where an address of IPv6 needs its brackets.
+    const host = protocol.startsWith('ws') ? hostname : hostname.replace(/^\[|\]$/g, '')
+    return { protocol: protocol.slice(0, -1), host, port: portOf(url) } as { protocol: 'mqtt' | 'mqtts' | 'ws' | 'wss', host: string, port: number }
+  })
+  const { pathname, search } = new URL(urls[0] as string)
   return {
-    ...tls,
+    ...urls.some(isSecure) ? tls : {},
     ...login,
+    servers,
+    protocol: servers[0]?.protocol,
+    path: pathname + search,
     clientId: `${clientId}-${purpose}`,
     keepalive,
     clean: true,

@@ -5,14 +5,12 @@ import { matches, parseSubscription } from '../../mqtt/topic-filters.ts'
 import { isTooLong } from '../../mqtt/text.ts'
 import type { TlsOptions } from '../../tls.ts'
 import type { RemoteBrokerOptions } from '../broker-options.ts'
-import { hostOf, isMqttAddress } from './transport.ts'
+import { isMqttAddress } from './transport.ts'
 
 /** The options with everything decided. */
 export interface RemoteSettings extends Pick<RemoteBrokerOptions, 'clientId' | 'version' | 'keepalive' | 'sessionExpiry' | 'receiveMaximum'> {
-  /** Without a login. */
-  url: string
-  /** `host:port`. */
-  address: string
+  /** Of one broker or cluster, without a login. At least one. */
+  urls: string[]
   login: { username?: string, password?: Buffer }
   tls: TlsOptions
   /** What this worker subscribes to in order to take what agents publish. */
@@ -31,11 +29,13 @@ const base = 'agent'
 /** @throws PlatziverseError BROKER_OPTION_INVALID, naming the option */
 export function resolveRemoteOptions (options: RemoteBrokerOptions): RemoteSettings {
   const { url, tls = {}, clientId, version, group, shards, keepalive, sessionExpiry, receiveMaximum } = options
-  if (!isMqttAddress(url)) throw invalid('The address must be such as mqtt://192.0.2.1:1883, with mqtt, mqtts, ws or wss.')
+  const addresses = url.split(/[\s,]+/).filter(address => address !== '')
+  if (addresses.length === 0 || !addresses.every(isMqttAddress)) {
+    throw invalid('The address must be such as mqtt://192.0.2.1:1883, with mqtt, mqtts, ws or wss; several are separated by blanks or commas.')
+  }
   if (clientId === '' || isTooLong(clientId) || clientId.includes('\0')) throw invalid('The client id must be a text of 1 to 65,535 bytes.')
-  const { url: plain, username = options.username, password = options.password } = readMqttAddress(url)
-  const { protocol } = new URL(url)
-  const isSecure = protocol === 'mqtts:' || protocol === 'wss:'
+  const read = addresses.map(readMqttAddress)
+  const { username = options.username, password = options.password } = read.find(({ username }) => username !== undefined) ?? {}
   try {
     createSecureContext(tls)
   } catch (error) {
@@ -47,13 +47,12 @@ export function resolveRemoteOptions (options: RemoteBrokerOptions): RemoteSetti
   const plainFilters = shards.length === 0 ? [`${base}/+`] : shards.map(shard => `${base}/${shard}/+`)
   const filters = plainFilters.map(filter => group === '' ? filter : `$share/${group}/${filter}`)
   const parsed = filters.map(parseSubscription)
-  if (parsed.includes(undefined)) throw invalid(`The group ${JSON.stringify(group)} must be without /, + and #.`)
+  if (/[/+#\0]/.test(group) || parsed.includes(undefined)) throw invalid(`The group ${JSON.stringify(group)} must be without /, + and #.`)
   const prefixes = shards.map(shard => `${base}/${shard}/`)
   return {
-    url: plain,
-    address: hostOf(url),
+    urls: read.map(({ url }) => url),
     login: { ...username === undefined ? {} : { username }, ...password === undefined ? {} : { password: Buffer.from(password) } },
-    tls: isSecure ? tls : {},
+    tls,
     clientId,
     version,
     keepalive,

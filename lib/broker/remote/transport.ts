@@ -11,22 +11,33 @@ export function isMqttAddress (url: string): boolean {
   return URL.canParse(url) && ports[new URL(url).protocol] !== undefined && new URL(url).hostname !== ''
 }
 
-/** `host:port` of an address, without a login. */
-export function hostOf (url: string): string {
-  const { hostname, port, protocol } = new URL(url)
-  return `${hostname}:${port || ports[protocol]}`
+/** The port of an address, or the customary one. */
+export function portOf (url: string): number {
+  const { port, protocol } = new URL(url)
+  return Number(port) || ports[protocol] as number
 }
 
-/** Begin a connection. What is written before it is open waits. */
+/** `host:port` of an address, without a login. */
+export function hostOf (url: string): string {
+  const { hostname } = new URL(url)
+  return `${hostname}:${portOf(url)}`
+}
+
+/** Whether TLS is spoken with an address. */
+export function isSecure (url: string): boolean {
+  return /^(mqtts|wss):/.test(url)
+}
+
+/** Begin a connection. What is written before it is open waits. @param tls for `mqtts:` and `wss:` */
 export function openTransport (url: string, tls: TlsOptions): Duplex {
-  const { protocol, hostname, port } = new URL(url)
+  const { protocol, hostname } = new URL(url)
   if (protocol === 'ws:' || protocol === 'wss:') {
     const socket = new WebSocket(url, ['mqtt'], protocol === 'wss:' ? tls : {})
     return createWebSocketStream(socket)
   }
   // An address of IPv6 is in brackets in a URL, and nowhere else.
   const host = hostname.replace(/^\[|\]$/g, '')
-  const to = { host, port: Number(port || ports[protocol]) }
+  const to = { host, port: portOf(url) }
   if (protocol === 'mqtt:') return connect({ ...to, noDelay: true })
   return connectTls({ ...to, ...isIP(host) === 0 ? { servername: host } : {}, ...tls })
 }

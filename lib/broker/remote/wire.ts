@@ -9,7 +9,7 @@ export interface WireHandler {
   closed (cause: Error | undefined): void
 }
 
-/** ms in which a connection has to be open, and each answer of the beginning there. */
+/** ms in which a connection has to be open, and the broker has to have answered CONNECT and SUBSCRIBE: of a cluster without a majority, some nodes take clients all the same. */
 const patience = 15_000
 
 /** One connection to a broker: bytes to packets and back, and whether the broker is still there. */
@@ -57,9 +57,13 @@ export class Wire {
     if (!this.#closed) this.#stream.write(generate(packet, { protocolVersion: this.#protocolVersion }))
   }
 
-  /** The broker let this client in. @param keepalive seconds without a packet after which it is asked whether it is still there; 0: never */
-  opened (keepalive: number): void {
+  /** The broker has answered all that a connection begins with. */
+  ready (): void {
     clearTimeout(this.#opening)
+  }
+
+  /** Ask the broker again and again whether it is still there. @param keepalive seconds; 0: never */
+  keepAlive (keepalive: number): void {
     if (keepalive === 0) return
     this.#keepalive = setInterval(() => {
       // While this side does not read, the answer waits in the socket.
