@@ -270,9 +270,9 @@ describe('the database\'s test button', { skip: skipWithoutEditor(5) }, () => {
   }))
 
   const looks: Array<EditorOptions & { good: RegExp, bad: RegExp }> = [
-    { language: 'en-US', good: /answered; the tables will be made/, bad: /^No database server answers there/ },
-    { language: 'es-ES', theme: 'dark', good: /respondió; las tablas se crearán/, bad: /^Allí no responde ningún servidor/ },
-    { language: 'pt-BR', good: /respondeu; as tabelas serão criadas/, bad: /^Nenhum servidor de banco de dados responde ali/ }
+    { language: 'en-US', good: /answered; the tables will be made/, bad: /^No database server answers there[^]*\nSTORE_REFUSED_CONNECTION: PostgreSQL at 127\.0\.0\.1:\d+: connect ECONNREFUSED/ },
+    { language: 'es-ES', theme: 'dark', good: /respondió; las tablas se crearán/, bad: /^Allí no responde ningún servidor[^]*\nSTORE_REFUSED_CONNECTION: PostgreSQL en 127\.0\.0\.1:\d+: nadie escucha en 127/ },
+    { language: 'pt-BR', good: /respondeu; as tabelas serão criadas/, bad: /^Nenhum servidor de banco de dados responde ali[^]*\nSTORE_REFUSED_CONNECTION: PostgreSQL em 127\.0\.0\.1:\d+: ninguém escuta em 127/ }
   ]
   for (const { good, bad, ...options } of looks) {
     const name = `${options.language}-${options.theme ?? 'light'}`
