@@ -1,9 +1,14 @@
+import { day } from '../time.ts'
 import type { Agent as Identity, ConnectedPayload, DisconnectedPayload, MessagePayload, Metric } from '../messages/schema.ts'
 
 /** What a board keeps at the most: about 100 MB. */
 export const boardLimits = { agents: 10_000, typesOfAgent: 64, points: 20, textLength: 64 } as const
 
 const { points } = boardLimits
+/** ms in which a broker has sent what it retains, once it is there again. */
+const untilRetained = 10_000
+/** ms after which an agent goes that nobody knows to be there still. */
+const longestSilence = day
 const texts = new Map<string, string>()
 /** Names of metrics that are kept once, however many agents have them. */
 const mostTexts = 10_000
@@ -25,6 +30,9 @@ export class ShownAgent {
   connected = true
   /** UTC ms; 0: it has said nothing yet. */
   seenAt = 0
+  /** UTC ms when it went, and when the broker told its state last; 0: never. */
+  wentAt = 0
+  toldAt = 0
   /** Metrics of its last message for which there is no room. */
   hidden = 0
   #types: string[] = []
@@ -119,9 +127,9 @@ export class Board {
     this.#seen(agent, now)
   }
 
-  disconnected ({ agent: { uuid } }: DisconnectedPayload): void {
+  disconnected ({ agent: { uuid } }: DisconnectedPayload, now: number): void {
     const agent = this.#agents.get(uuid)
-    if (agent !== undefined) agent.connected = false
+    if (agent !== undefined) [agent.connected, agent.wentAt] = [false, now]
   }
 
   /** From `now` on it is heard, perhaps after a while in which it was not, what agents say. */
@@ -130,9 +138,32 @@ export class Board {
   }
 
   /** What the broker retained of an agent, unless it has been heard since. */
-  remembered (uuid: string, isConnected: boolean): void {
+  remembered (uuid: string, isConnected: boolean, now: number): void {
     const agent = this.#agents.get(uuid) ?? this.#add(uuid)
+    agent.toldAt = now
     if (agent.seenAt <= this.#linkedAt) agent.connected = isConnected
+  }
+
+  /** An agent was forgotten: it is here again with its next message. */
+  forget (uuid: string): void {
+    if (this.#agents.delete(uuid)) this.#sorted = undefined
+  }
+
+  /** Forget the agents that are forgotten elsewhere, as far as that can be known. Only while what agents say is heard. */
+  tidy (now: number): void {
+    for (const agent of this.#agents.values()) if (this.#isForgotten(agent, now)) this.forget(agent.uuid)
+  }
+
+  #isForgotten ({ connected, seenAt, wentAt, toldAt }: ShownAgent, now: number): boolean {
+    const isHeard = seenAt > this.#linkedAt
+    if (toldAt > 0) {
+      // Its state is retained as long as it is known; one that spoke since may be the first to tell that it is known again.
+      if (toldAt >= this.#linkedAt) return false
+      if (!isHeard) return now - this.#linkedAt > untilRetained
+    }
+    if (connected && isHeard) return false
+    // Of one that was connected when the link broke, nobody knows whether it still is.
+    return now - Math.max(seenAt, wentAt, connected ? this.#linkedAt : 0) > longestSilence
   }
 
   message ({ agent, metrics }: MessagePayload, now: number): void {

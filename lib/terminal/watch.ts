@@ -19,6 +19,8 @@ export interface WatchOptions {
 interface Listener {
   /** What agent-out retained of an agent, where it does. */
   remembered (uuid: string, isConnected: boolean): void
+  /** It retains nothing of the agent any more. */
+  forgotten (uuid: string): void
   said (message: Message): void
   linked (): void
   /** Not connected, or not allowed to listen, in words. */
@@ -44,10 +46,11 @@ function onScreen ({ address, language }: WatchOptions, stdout: typeof process.s
   const client = listen(address, language, {
     said ({ kind, payload }) {
       if (kind === 'connected') board.connected(payload, Date.now())
-      else if (kind === 'disconnected') board.disconnected(payload)
+      else if (kind === 'disconnected') board.disconnected(payload, Date.now())
       else board.message(payload, Date.now())
     },
-    remembered (uuid, isConnected) { board.remembered(uuid, isConnected) },
+    remembered (uuid, isConnected) { board.remembered(uuid, isConnected, Date.now()) },
+    forgotten (uuid) { board.forget(uuid) },
     linked () {
       [link, isLinked] = [texts.connected, true]
       board.linked(Date.now())
@@ -65,6 +68,7 @@ function onScreen ({ address, language }: WatchOptions, stdout: typeof process.s
     let height = 0
     const screen = openScreen(stdout, stdin, size => {
       height = size.rows
+      if (isLinked) board.tidy(Date.now())
       return frame(board, place, size, { address: address.url, link, isLinked, rate: rate.now, now: Date.now(), texts, language, colours: !process.env.NO_COLOR })
     }, key => {
       if (key === 'quit') end()
@@ -94,6 +98,7 @@ function lineByLine ({ address, language, json }: WatchOptions): Promise<void> {
   const client = listen(address, language, {
     said (message) { process.stdout.write(`${json ? plainJson({ topic: message.topic, payload: message.payload }) : lineOf(message)}\n`) },
     remembered () { /* A line is for what is said now. */ },
+    forgotten () { /* Nor has it to be taken back. */ },
     linked () { failed = '' },
     failed (what) {
       // Each further attempt fails in the same way.
@@ -125,7 +130,7 @@ function lineOf ({ kind, payload }: Message): string {
 }
 
 /** Hears the agents at QoS 0: a broker drops for those that are slow, and nothing waits for somebody who only looks. */
-function listen (address: Address, language: Language, { said, remembered, linked, failed }: Listener): MqttClient {
+function listen (address: Address, language: Language, { said, remembered, forgotten, linked, failed }: Listener): MqttClient {
   const texts = textsIn(language)
   const client = keepLinked(address)
   let reason: Error | undefined
@@ -140,8 +145,9 @@ function listen (address: Address, language: Language, { said, remembered, linke
     const [, uuid] = /^agent\/([^/]{1,128})\/status$/u.exec(topic) ?? []
     if (uuid !== undefined) {
       const state = payload.toString()
-      // Another program may use such a topic for something else, and the state of an agent that was forgotten is cleared.
-      if (state === 'connected' || state === 'disconnected') remembered(uuid, state === 'connected')
+      // Another program may use such a topic for something else.
+      if (state === '') forgotten(uuid)
+      else if (state === 'connected' || state === 'disconnected') remembered(uuid, state === 'connected')
       return
     }
     // What the broker had before: the agent may be gone, and nobody knows since when.

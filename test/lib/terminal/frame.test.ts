@@ -28,7 +28,7 @@ test('agents stand by name, with their metrics, and how long ago they spoke', ()
   const board = new Board()
   for (const value of [1, 2, 3]) board.message({ agent: { uuid: 'u1', name: 'roof', hostname: 'pi' }, timestamp: 1, metrics: [{ type: 'cpuLoad', value }, { type: 'door', value: 'open' }, { type: 'on', value: true }] }, 55_000)
   board.connected({ agent: { uuid: 'u2', name: 'cellar' } }, 60_000)
-  board.disconnected({ agent: { uuid: 'u2' } })
+  board.disconnected({ agent: { uuid: 'u2' } }, 60_000)
   assert.deepEqual(frame(board, atTop(), { columns: 100, rows: 10 }, around()).map(line => line.trimEnd()), [
     `Platziverse  mqtt://127.0.0.1:8083  connected${' '.repeat(17)}2 agents · 1 connected · 12 messages/s`,
     '',
@@ -59,12 +59,12 @@ test('where there is no room for all of the first line, the address goes first, 
 
 test('an agent of which only the retained state is known stands there without a time, until it speaks', () => {
   const board = new Board()
-  board.remembered('u1', true)
-  board.remembered('u2', false)
+  board.remembered('u1', true, 60_000)
+  board.remembered('u2', false, 60_000)
   const lines = (): string[] => frame(board, atTop(), { columns: 80, rows: 10 }, around()).map(line => line.trimEnd()).slice(2, 6)
   assert.deepEqual(lines(), ['● u1', '  no metrics yet', '○ u2', '  no metrics yet'])
   board.connected({ agent: { uuid: 'u2', name: 'roof' } }, 60_000)
-  board.remembered('u2', false)
+  board.remembered('u2', false, 60_000)
   assert.match(lines()[2] ?? '', /^● roof  u2 +0 s ago$/)
 })
 
@@ -74,8 +74,45 @@ test('an agent that went while nobody heard it is gone once the broker is there 
   for (const uuid of ['u1', 'u2']) board.connected({ agent: { uuid } }, 50_000)
   board.linked(55_000)
   board.connected({ agent: { uuid: 'u2' } }, 56_000)
-  for (const uuid of ['u1', 'u2']) board.remembered(uuid, false)
+  for (const uuid of ['u1', 'u2']) board.remembered(uuid, false, 57_000)
   assert.deepEqual(board.agents.map(({ uuid, connected }) => [uuid, connected]), [['u1', false], ['u2', true]])
+})
+
+test('an agent that was forgotten goes, and is there again with its next message', () => {
+  const board = boardWith(2, 1)
+  const place = { ...atTop(), chosen: 1, opened: board.agents[1] }
+  board.forget('uuid-1')
+  board.forget('nobody')
+  assert.deepEqual(board.agents.map(({ uuid }) => uuid), ['uuid-0'])
+  assert.match(frame(board, place, { columns: 80, rows: 10 }, around()).join('\n'), /1 agent · [^]+agent 00000/)
+  assert.deepEqual([place.opened, place.chosen], [undefined, 0])
+  board.connected({ agent: { uuid: 'uuid-1' } }, 60_000)
+  assert.equal(board.agents.length, 2)
+})
+
+test('an agent that may be forgotten goes once its state is no longer retained, or after a day of silence', () => {
+  const [hour, day] = [3_600_000, 86_400_000]
+  const board = new Board()
+  const uuids = (now: number): string[] => {
+    board.tidy(now)
+    return board.agents.map(({ uuid }) => uuid)
+  }
+  board.linked(1_000)
+  for (const uuid of ['kept', 'cleared']) board.remembered(uuid, false, 2_000)
+  for (const uuid of ['quiet', 'gone', 'late', 'lost', 'told']) board.connected({ agent: { uuid } }, 2_000)
+  board.remembered('told', true, 2_000)
+  for (const uuid of ['gone', 'told']) board.disconnected({ agent: { uuid } }, 3_000)
+  assert.deepEqual(uuids(day), ['cleared', 'gone', 'kept', 'late', 'lost', 'quiet', 'told'])
+  board.disconnected({ agent: { uuid: 'late' } }, day)
+  assert.deepEqual(uuids(day + hour), ['cleared', 'kept', 'late', 'lost', 'quiet', 'told'], 'one is connected, one went just now, three have a state')
+
+  // The link broke, and the broker tells what it retains.
+  board.linked(day + hour)
+  assert.equal(uuids(day + hour + 5_000).length, 6)
+  for (const uuid of ['kept', 'told']) board.remembered(uuid, false, day + hour + 6_000)
+  board.connected({ agent: { uuid: 'quiet' } }, day + hour + 7_000)
+  assert.deepEqual(uuids(day + hour + 11_000), ['kept', 'late', 'lost', 'quiet', 'told'])
+  assert.deepEqual(uuids(3 * day), ['kept', 'quiet', 'told'], 'of the one that was connected before, nobody heard since')
 })
 
 test('every line fits, in every size and language, whatever the names are', () => {

@@ -73,7 +73,7 @@ for (const args of [['--watch'], ['sub', '-v', '-t', 'agent/#']]) {
   })
 }
 
-test('--watch shows at once the agents whose state agent-out retained', { skip }, async t => {
+test('--watch shows at once the agents whose state agent-out retained, until they are forgotten', { skip }, async t => {
   const broker = await openBroker(t)
   const out = await broker.client()
   await out.publishAsync('agent/\u009b2Ju7/status', 'connected', { qos: 1, retain: true })
@@ -81,6 +81,9 @@ test('--watch shows at once the agents whose state agent-out retained', { skip }
   const watching = onTerminal(t, ['--watch', '--url', broker.url])
   await watching.shows(/2 agents · 1 connected/)
   await watching.shows(/\uFFFD2Ju7/)
+  // As agent-out does when a database forgets an agent.
+  await out.publishAsync('agent/u8/status', '', { qos: 1, retain: true })
+  await watching.shows(/1 agent · 1 connected/)
   watching.press('q')
   assert.equal(await watching.ended, 0)
 })
