@@ -10,6 +10,7 @@ const none: readonly StateChange[] = []
 
 /** What the states need of the broker that retains them. */
 export interface StatesBroker {
+  readonly isElsewhere: boolean
   retained (filters: string[], signal: AbortSignal): AsyncIterable<Pick<Delivered, 'topic' | 'payload'>>
   publish (publication: OutgoingPublication): Promise<void>
 }
@@ -58,7 +59,7 @@ export class AgentStates {
 
   /**
    * Count what the broker retained before this run, once, and clear what is beyond the limit. Waits for a broker that is away, unless
-   * `signal` ends the wait.
+   * `signal` ends the wait. A broker elsewhere may have states of other workers, which are theirs to clear.
    * @throws AbortError, and PlatziverseError of `publish`
    */
   async restore (broker: StatesBroker, signal: AbortSignal): Promise<void> {
@@ -66,6 +67,7 @@ export class AgentStates {
     const beyond: StateChange[] = []
     let read = 0
     for await (const { topic, payload } of broker.retained([topicOf('+')], signal)) {
+      if (broker.isElsewhere) break
       this.#found(topic.slice(prefix.length, -suffix.length), payload.toString())
       const cleared = this.#size > mostStates ? this.#makeRoom() : undefined
       if (cleared !== undefined) beyond.push(cleared)

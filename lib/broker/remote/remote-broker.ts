@@ -86,8 +86,9 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
     return this.#sender.publish(publication)
   }
 
-  bring (publication: Publication): Promise<void> {
-    return this.#sender.publish(publication)
+  async bring (publication: Publication): Promise<void> {
+    // Over there it would be news.
+    if (publication.replayed !== true) await this.#sender.publish(publication)
   }
 
   subscribe (filter: string, subscriber: Subscriber): () => void {

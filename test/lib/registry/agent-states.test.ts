@@ -4,6 +4,8 @@ import { AgentStates, agentStatesOf, dropAgentStates, publicationOf } from '../.
 import { attachBroker, type RegisteredBroker } from '../../../lib/registry/registry.ts'
 import { brokerOptions, openBroker, removeBroker } from '../../helpers/broker.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
+import { openMosquitto, withoutMosquitto } from '../../helpers/mosquitto.ts'
+import { openRemote, remoteOptions } from '../../helpers/remote-broker.ts'
 
 const of = (uuid: string) => ({ agent: { uuid } })
 
@@ -106,6 +108,17 @@ test('counting ends with the node, also while the broker is away', async t => {
   const restoring = new AgentStates(id).restore(place, ending.signal)
   ending.abort()
   await assert.rejects(restoring, { name: 'AbortError' })
+})
+
+test('states at a broker elsewhere may be of other workers, and are left alone', { skip: withoutMosquitto }, async t => {
+  const { port } = await openMosquitto(t)
+  const { id, place, connected } = await openRemote(t, remoteOptions(`mqtt://127.0.0.1:${port}`))
+  await connected()
+  await Promise.all(Array.from({ length: 5_001 }, (_, i) => place.publish({ topic: `agent/a${i}/status`, payload: 'disconnected', qos: 1, retain: true })))
+  const states = new AgentStates(id)
+  await states.restore(place, t.signal)
+  assert.equal(states.changesBy('agent/message', of('new')).length, 1)
+  assert.equal((await retainedStates(t, place)).size, 5_001)
 })
 
 async function retainedStates (t: TestContext, place: RegisteredBroker): Promise<Map<string, string>> {

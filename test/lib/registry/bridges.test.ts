@@ -12,6 +12,7 @@ import { attachBroker, type RegisteredBroker } from '../../../lib/registry/regis
 import { brokerOptions, openBroker, openIntake, removeBroker, type Heard, type TestBroker } from '../../helpers/broker.ts'
 import { until, waitFor } from '../../helpers/events.ts'
 import { openMosquitto, withoutMosquitto } from '../../helpers/mosquitto.ts'
+import { openRemote, remoteOptions } from '../../helpers/remote-broker.ts'
 
 const reading = (uuid = 'a1', rest = {}): string => JSON.stringify({ agent: { uuid }, metrics: [{ type: 't', value: 1 }], timestamp: 1_700_000_000_000, ...rest })
 
@@ -188,7 +189,7 @@ async function openChain (t: TestContext) {
   const [near, far] = [await plain(t), await plain(t)]
   const { heard } = openIntake(t, far.id, { acknowledge: 'arrival' })
   const values = (): unknown[] => heard.flatMap(({ kind, incoming }) => kind === 'message' ? (incoming?.payload as { metrics: Array<{ value: number }> }).metrics[0]?.value : [])
-  const bridgeOf = (broker: TestBroker, direction: 'in' | 'out', url = `mqtt://127.0.0.1:${mosquitto.port}`): Bridge => {
+  const bridgeOf = (broker: Pick<TestBroker, 'id'>, direction: 'in' | 'out', url = `mqtt://127.0.0.1:${mosquitto.port}`): Bridge => {
     const id = randomUUID()
     t.after(async () => {
       await detachBridge(id)
@@ -238,4 +239,20 @@ test('a broker without an agent-in does not pass on as news what another one ret
   const retained: string[] = []
   for await (const { topic } of near.place.retained(['#'], t.signal)) retained.push(topic)
   assert.deepEqual(retained, ['agent/a/status'])
+})
+
+test('a bridge does not bring to a broker elsewhere as news what the other one retained of agents', { skip: withoutMosquitto }, async t => {
+  const { mosquitto, bridgeOf } = await openChain(t)
+  const device = await connectAsync(`mqtt://127.0.0.1:${mosquitto.port}`, { reconnectPeriod: 0 })
+  t.after(() => { device.end(true) })
+  await device.publishAsync('agent/message', reading(), { qos: 1, retain: true })
+  await device.publishAsync('agent/a1/status', 'connected', { qos: 1, retain: true })
+  const elsewhere = await plain(t)
+  const remote = await openRemote(t, remoteOptions(elsewhere.url))
+  await remote.connected()
+  const heard: string[] = []
+  t.after(elsewhere.place.subscribe('agent/#', ({ topic }) => { heard.push(topic) }))
+  const inward = bridgeOf(remote, 'in')
+  await until(() => inward.statistics().received, count => count === 2)
+  assert.deepEqual(heard, ['agent/a1/status'])
 })
