@@ -71,6 +71,9 @@ export class Consumer {
     return urls[this.#attempts % urls.length] as string
   }
 
+  /** Whether MQTT 5 is spoken, with which a broker says whether it shares subscriptions. */
+  get speaksVersion5 (): boolean { return this.#protocolVersion === 5 }
+
   get state (): ConsumerState { return this.#state }
 
   /** How many messages are not acknowledged yet. */

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { isDeepStrictEqual } from 'node:util'
+import { PlatziverseError } from '../../errors.ts'
 import { topics } from '../../messages/topics.ts'
 import { Problems } from '../../problems.ts'
 import type { AgentOwnership } from '../agent-ownership.ts'
@@ -9,6 +10,7 @@ import type { Delivered, OutgoingPublication, Publication, Subscriber, Taker } f
 import { Consumer } from './consumer.ts'
 import { Sender } from './sender.ts'
 import { resolveRemoteOptions, type RemoteSettings } from './settings.ts'
+import { sharesSubscriptions } from './share-probe.ts'
 import { hostOf } from './transport.ts'
 
 /** Who may speak for which agent is decided by the access rules of the broker: this process does not learn who published. */
@@ -34,7 +36,12 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
   readonly #settings: RemoteSettings
   readonly #problems = new Problems(problem => { this.emit('problem', problem) })
   readonly #sender: Sender
+  readonly #ending = new AbortController()
   #consumer: Consumer | undefined
+  /** Whether the broker was asked whether it shares subscriptions. */
+  #probed = false
+  /** It does not, and so this worker gets nothing. */
+  #deaf: PlatziverseError | undefined
   #shown = ''
   #closing: Promise<void> | undefined
 
@@ -51,6 +58,7 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
     const states = [this.#consumer?.state, this.#sender.state].filter(state => state !== undefined)
     const failed = states.find(state => state.state === 'connecting' && state.error !== undefined)
     if (failed?.state === 'connecting' && failed.error !== undefined) return [{ state: 'failed', error: failed.error }]
+    if (this.#deaf !== undefined) return [{ state: 'failed', error: this.#deaf }]
     if (states.every(({ state }) => state === 'connected')) return [{ state: 'connected', address: this.#consumer?.state.state === 'connected' ? this.#consumer.state.address : hostOf(this.#settings.urls[0] as string) }]
     return [{ state: 'starting' }]
   }
@@ -101,13 +109,27 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
 
   close (): Promise<void> {
     this.#closing ??= (async () => {
+      this.#ending.abort()
       this.#consumer?.close('kept')
       await this.#sender.close()
     })()
     return this.#closing
   }
 
+  /** Look once whether what this worker subscribed to means what it should. */
+  async #probe (): Promise<void> {
+    const consumer = this.#consumer
+    if (this.#probed || !this.#settings.shared || consumer?.state.state !== 'connected' || consumer.speaksVersion5 || this.#sender.state.state !== 'connected') return
+    this.#probed = true
+    const shares = await sharesSubscriptions(this.#sender, this.#settings.clientId, this.#ending.signal)
+    if (shares !== false || consumer.counters.received > 0) return
+    this.#deaf = new PlatziverseError('BROKER_CANNOT_SHARE', 'A message to a shared subscription of this worker did not come back.')
+    this.#problems.report('sharing', this.#deaf)
+    this.#changed()
+  }
+
   #changed (): void {
+    void this.#probe()
     const [state] = this.listenerStates
     const shown = JSON.stringify(state)
     if (state === undefined || shown === this.#shown) return

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt'
 import { Backoff } from '../../backoff.ts'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
-import { matches, parseFilter, type Filter } from '../../mqtt/topic-filters.ts'
+import { matches, parseSubscription, type Filter } from '../../mqtt/topic-filters.ts'
 import type { Problems } from '../../problems.ts'
 import type { Delivered, OutgoingPublication, Subscriber } from '../publication.ts'
 import { faultOf, isOtherVersion, refusalOf } from './faults.ts'
@@ -51,7 +51,9 @@ export class Sender {
     const client = this.#client = mqtt.connect(optionsOf(settings, 'send', Math.ceil(this.#backoff.next())))
     client.handleMessage = (packet, done) => { this.#receive(packet).then(() => { done() }, () => { done() }) }
     let connectedAt = performance.now()
+    let everConnected = false
     client.on('connect', () => {
+      everConnected = true
       connectedAt = performance.now()
       this.#cause = undefined
       become({ state: 'connected' })
@@ -64,7 +66,9 @@ export class Sender {
         problems.solved('sending')
       }
       const code = (this.#cause as { code?: unknown } | undefined)?.code
-      if (settings.version === 'auto' && typeof code === 'number' && isOtherVersion(code)) client.options.protocolVersion = 4
+      // Some brokers hang up on a version that they do not know instead of answering it.
+      const isUnknown = typeof code === 'number' ? isOtherVersion(code) : this.#cause === undefined
+      if (settings.version === 'auto' && !everConnected && isUnknown) client.options.protocolVersion = client.options.protocolVersion === 5 ? 4 : 5
       const error = typeof code === 'number' ? refusalOf(code) : faultOf(this.#cause)
       this.#cause = undefined
       client.options.reconnectPeriod = Math.ceil(this.#backoff.next())
@@ -98,7 +102,7 @@ export class Sender {
 
   /** @returns ends the subscription */
   subscribe (text: string, subscriber: Subscriber): () => void {
-    const filter = parseFilter(text)
+    const filter = parseSubscription(text)
     if (filter === undefined) return () => undefined
     const subscription = { filter, subscriber }
     const others = this.#subscriptions.get(text)
