@@ -183,7 +183,17 @@ export const brokerSentences: readonly Sentence[] = [
   },
   { en: '{1} is not a command.', es: '{1} no es un comando.', pt: '{1} não é um comando.' },
   { en: 'The broker runs elsewhere. {1}', es: 'El broker es externo. {1}', pt: 'O broker é externo. {1}' },
-  { en: 'Another client came in with the client id {1}.', es: 'Otro cliente entró con el id de cliente {1}.', pt: 'Outro cliente entrou com o id de cliente {1}.' },
+  {
+    en: 'Another client seems to use the client id {1}. {2} times in a row the broker ended the connection soon after it had let this worker in.',
+    es: 'Otro cliente parece usar el id de cliente {1}. El broker cortó la conexión {2} veces seguidas poco después de aceptar a este worker.',
+    pt: 'Outro cliente parece usar o id de cliente {1}. O broker encerrou a conexão {2} vezes seguidas logo depois de aceitar este worker.'
+  },
+  { en: 'Another client seems to use the client id {1}.', es: 'Otro cliente parece usar el id de cliente {1}.', pt: 'Outro cliente parece usar o id de cliente {1}.' },
+  {
+    en: 'The address must be such as mqtt://192.0.2.1:1883, with mqtt, mqtts, ws or wss; several are separated by blanks or commas.',
+    es: 'La dirección debe ser como mqtt://192.0.2.1:1883, con mqtt, mqtts, ws o wss; varias se separan con espacios o comas.',
+    pt: 'O endereço deve ser como mqtt://192.0.2.1:1883, com mqtt, mqtts, ws ou wss; vários são separados por espaços ou vírgulas.'
+  },
   {
     en: 'The broker says that it has no shared subscriptions.',
     es: 'El broker dice que no tiene suscripciones compartidas.',
