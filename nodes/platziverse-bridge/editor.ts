@@ -1,3 +1,4 @@
+import { hostOf, isAddress, isPlain } from '../shared/editor/address.ts'
 import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
 import { isFilled } from '../shared/editor/fields.ts'
 import { showMissing, type Part } from '../shared/editor/form.ts'
@@ -44,7 +45,7 @@ registerNode<BridgeConfig, 'user' | 'password'>('platziverse-bridge', { defaults
     prepareBrokerSelect(this)
     topics = prepareTopics(this)
     $('#node-input-url').on('input change', function () {
-      $('#platziverse-bridge-tls').toggle(!/^(mqtt|ws):/i.test(String($(this).val() ?? '').trim()))
+      $('#platziverse-bridge-tls').toggle(!isPlain(String($(this).val() ?? '').trim()))
     }).trigger('change')
   },
   oneditsave () {
@@ -55,13 +56,3 @@ registerNode<BridgeConfig, 'user' | 'password'>('platziverse-bridge', { defaults
 })
 
 watchBrokers('platziverse-bridge')
-
-/** What a bridge connects to; also with `${ENV}` inside. */
-function isAddress (url: string): boolean {
-  return /^(mqtts?|wss?):\/\/[^\s/]+/i.test(url) || /\$\{[^}]+\}/.test(url)
-}
-
-/** Such as "192.0.2.1:1883": no credentials that somebody wrote into the address. */
-function hostOf (url: string): string {
-  return /^\w+:\/\/(?:[^@/]*@)?([^/?#]+)/.exec(url)?.[1] ?? ''
-}

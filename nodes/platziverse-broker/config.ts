@@ -1,6 +1,8 @@
 /** What a platziverse-broker node saves. Numbers may be text: the editor and `${ENV}` give text. */
 export interface BrokerConfig {
   name: string
+  /** Whether this Node-RED is the broker, or one of the clients of a broker elsewhere. Each mode has properties of its own: those of the other one are kept. */
+  mode: 'embedded' | 'elsewhere'
   /** Address of the first listener, plain TCP; empty: 127.0.0.1, or every address when `anonymous` or when there are users. */
   host: string
   /** 1 to 65535; 0: any free port. */
@@ -18,7 +20,7 @@ export interface BrokerConfig {
    * host may; `*`: any.
    */
   origins: string
-  /** The tls-config node with the certificate of the TLS listeners. */
+  /** The tls-config node: with the certificate of the TLS listeners, or with what a broker elsewhere is trusted by. */
   tls: string
   /** Who may publish and subscribe to what; none: everybody to everything. */
   rules: SavedRule[]
@@ -34,6 +36,27 @@ export interface BrokerConfig {
   sys: number | string
   /** Whether Node-RED serves this broker's counters to Prometheus at `/platziverse/metrics`. */
   prometheus: boolean
+
+  // Of a broker elsewhere; its user and password are credentials.
+
+  /** Address, such as mqtts://192.0.2.1:8883. */
+  url: string
+  /** Whether a login was saved, without its secrets: a node that lost it with the credentials does not connect without one. */
+  hasLogin: boolean
+  /** Of MQTT; `auto`: 5 where the broker speaks it. */
+  version: 'auto' | '5' | '3.1.1'
+  /** Workers of one group share the messages; empty: this one gets all of them. */
+  group: string
+  /** The shards that are this worker's, separated by blanks or commas, where agents publish on `agent/<shard>/message`; empty: there are none. */
+  shards: string
+  /** Empty: made of the host's name, the user directory and the node's id. */
+  clientId: string
+  /** Seconds; 0: none. */
+  keepalive: number | string
+  /** Hours for which the broker keeps what comes while this worker is away. */
+  sessionHours: number | string
+  /** Most messages on their way to the database at one time. */
+  receiveMaximum: number | string
 }
 
 export interface SavedListener {
@@ -73,10 +96,14 @@ export interface Reached {
 export interface BrokerCredentials {
   /** JSON: an array of `{username, hash}`, the hashes made by `POST /platziverse/broker/hash`. */
   users?: string
+  /** The login at a broker elsewhere. */
+  user?: string
+  password?: string
 }
 
 export const brokerDefaults: BrokerConfig = {
   name: '',
+  mode: 'embedded',
   host: '',
   port: 8083,
   anonymous: false,
@@ -91,7 +118,16 @@ export const brokerDefaults: BrokerConfig = {
   folder: '',
   statistics: 0,
   sys: 0,
-  prometheus: false
+  prometheus: false,
+  url: '',
+  hasLogin: false,
+  version: 'auto',
+  group: 'platziverse',
+  shards: '',
+  clientId: '',
+  keepalive: 60,
+  sessionHours: 168,
+  receiveMaximum: 1000
 }
 
 /** Mosquitto's customary ports. */

@@ -1,6 +1,7 @@
 import { readAccess } from '../../lib/broker/access/given-access.ts'
 import { invalidCommand } from '../../lib/broker/access/invalid-command.ts'
 import type { LoginQuestions } from '../../lib/broker/login/login-questions.ts'
+import type { PlatziverseError } from '../../lib/errors.ts'
 import { isObject } from '../../lib/is-object.ts'
 import type { RegisteredBroker } from '../../lib/registry/registry.ts'
 
@@ -57,6 +58,23 @@ export async function obey (broker: RegisteredBroker, logins: LoginQuestions, co
     case 'login':
       return logins.answer(payload)
     default:
-      throw invalidCommand(`${JSON.stringify(command)} is not a command.`)
+      throw unknown(command)
   }
+}
+
+/** What only a broker can do that has the connections of its clients. */
+const ofEmbedded: readonly unknown[] = ['disconnect', 'endSession', 'forgetAgent', 'clients', 'clearRetained', 'reload', 'login']
+
+/**
+ * Carries out a command to a broker elsewhere, which is `statistics`.
+ * @throws PlatziverseError BROKER_COMMAND_INVALID
+ */
+export async function obeyElsewhere (broker: RegisteredBroker, command: unknown): Promise<unknown> {
+  if (command === 'statistics') return broker.statistics()
+  if (!ofEmbedded.includes(command)) throw unknown(command)
+  throw invalidCommand(`The broker runs elsewhere: ${JSON.stringify(command)} is for a broker inside Node-RED. Use the tools of the other one.`)
+}
+
+function unknown (command: unknown): PlatziverseError {
+  return invalidCommand(`${JSON.stringify(command)} is not a command.`)
 }

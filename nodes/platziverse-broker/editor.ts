@@ -1,11 +1,14 @@
 import { isLoopback } from '../../lib/broker/loopback.ts'
+import { isPlain } from '../shared/editor/address.ts'
 import { offerToWaiting } from '../shared/editor/broker-select.ts'
+import { isFilled } from '../shared/editor/fields.ts'
 import { prepareTabs, showMissing, type Part } from '../shared/editor/form.ts'
 import type { List } from '../shared/editor/list.ts'
 import { RED, registerNode, type EditorNode } from '../shared/editor/red.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
 import { brokerDefaults as defaults, type BrokerConfig, type SavedListener } from './config.ts'
 import { portText, prepareAddresses } from './editor/addresses.ts'
+import { addressOf, clientIdProblem, groupProblem, inMode, isElsewhere, placeOf, prepareMode, shardsProblem, urlProblem } from './editor/elsewhere.ts'
 import { isOpen, text, type BrokerNode } from './editor/form.ts'
 import { limitProblems, prepareLimits } from './editor/limits.ts'
 import { hasTls, listenerProblems, prepareListeners, type ListenerProblem } from './editor/listeners.ts'
@@ -18,39 +21,47 @@ const tabNames = ['general', 'listeners', 'users', 'rules', 'limits', 'storage']
 /** The parts of the form that was opened last. */
 let parts: { listeners: List<SavedListener>, users: Part, rules: Part, limits: Part } | undefined
 
-registerNode<BrokerConfig, 'users'>('platziverse-broker', { defaults, upgrade }, {
+registerNode<BrokerConfig, 'users' | 'user' | 'password'>('platziverse-broker', { defaults, upgrade }, {
   category: 'platziverse',
   color: '#62b893',
   icon: 'platziverse-broker.svg',
   inputs: 1,
   outputs: 2,
   properties: {
-    host: { validate (value, _options) { return hostProblem(this, String(value).trim()) ?? true } },
-    port: { validate: wholeNumber(() => text('platziverse-broker.form.port'), 0, 65_535) },
+    host: { validate: inMode('embedded', function (value, _options) { return hostProblem(this, String(value).trim()) ?? true }) },
+    port: { validate: inMode('embedded', wholeNumber(() => text('platziverse-broker.form.port'), 0, 65_535)) },
     listeners: {
-      validate (value, _options) { return problemsOf(this, value as SavedListener[])[0]?.text ?? true }
+      validate: inMode('embedded', function (value, _options) { return problemsOf(this, value as SavedListener[])[0]?.text ?? true })
     },
-    origins: { validate: (value, _options) => originsProblem(String(value)) ?? true },
+    origins: { validate: inMode('embedded', (value, _options) => originsProblem(String(value)) ?? true) },
     tls: { type: 'tls-config', validate (value, _options) { return tlsProblem(this, String(value)) ?? true } },
-    rules: { validate: (value, _options) => ruleProblems(value as BrokerConfig['rules'])[0]?.text ?? true },
-    limits: { validate: (value, _options) => limitProblems(value as BrokerConfig['limits'])[0] ?? true },
+    rules: { validate: inMode('embedded', (value, _options) => ruleProblems(value as BrokerConfig['rules'])[0]?.text ?? true) },
+    limits: { validate: inMode('embedded', (value, _options) => limitProblems(value as BrokerConfig['limits'])[0] ?? true) },
     statistics: { validate: wholeNumber(() => text('platziverse-broker.form.statistics'), 0) },
-    sys: { validate: wholeNumber(() => text('platziverse-broker.form.sys'), 0) }
+    sys: { validate: inMode('embedded', wholeNumber(() => text('platziverse-broker.form.sys'), 0)) },
+    url: { validate: inMode('elsewhere', (value, _options) => urlProblem(String(value)) ?? true) },
+    group: { validate: inMode('elsewhere', (value, _options) => groupProblem(String(value)) ?? true) },
+    shards: { validate: inMode('elsewhere', (value, _options) => shardsProblem(String(value)) ?? true) },
+    clientId: { validate: inMode('elsewhere', function (value, _options) { return clientIdProblem(this, String(value)) ?? true }) },
+    keepalive: { validate: inMode('elsewhere', wholeNumber(() => text('platziverse-broker.remote.keepalive'), 0, 65_535)) },
+    sessionHours: { validate: inMode('elsewhere', wholeNumber(() => text('platziverse-broker.remote.session'), 1, 1_000_000)) },
+    receiveMaximum: { validate: inMode('elsewhere', wholeNumber(() => text('platziverse-broker.remote.receiveMaximum'), 1, 65_535)) }
   },
   // Names and hashes; the form needs both, so it is no `password`, which the editor never gets.
-  credentials: { users: { type: 'text' } },
+  credentials: { users: { type: 'text' }, user: { type: 'text' }, password: { type: 'password' } },
   paletteLabel: () => text('platziverse-broker.label.palette'),
-  label () { return this.name || (String(this.port) === '0' ? text('platziverse-broker.label.anyPort') : text('platziverse-broker.label.canvas', { port: this.port })) },
+  label () { return this.name || (placeOf(this) === '0' ? text('platziverse-broker.label.anyPort') : text('platziverse-broker.label.canvas', { port: placeOf(this) })) },
   labelStyle () { return this.name ? 'node_label_italic' : '' },
   inputLabels: () => text('platziverse-broker.input.control'),
   outputLabels: output => output === 0 ? text('platziverse-broker.output.clients') : text('platziverse-broker.output.statistics'),
   onadd () { offerToWaiting(this, ['agent-in', 'agent-out', 'platziverse-bridge']) },
   oneditprepare () { prepare(this) },
   oneditsave () {
-    const { userCount } = upgrade(this)
+    const { userCount, hasLogin } = upgrade(this)
     for (const part of Object.values(parts ?? {})) part.save()
+    this.hasLogin = isFilled('user', 'password')
     // Node-RED takes true for a change that it does not see itself.
-    return userCount !== upgrade(this).userCount
+    return userCount !== upgrade(this).userCount || hasLogin !== this.hasLogin
   }
 })
 
@@ -89,6 +100,7 @@ function prepare (node: BrokerNode): void {
   host.on('input', show)
   $('#node-input-host, #node-input-port, #node-input-tls').on('input change', () => { listeners.check() })
   listeners.check()
+  prepareMode(node)
   $('#node-input-persistence').on('change', function () { $('#platziverse-broker-folder').toggle($(this).val() === 'disk') })
 }
 
@@ -110,8 +122,12 @@ function problemsOf (node: EditorNode & BrokerConfig, listeners: SavedListener[]
   return listenerProblems(listeners, { host: field('host'), port: field('port') }, host => hostProblem(node, host))
 }
 
-/** A certificate is needed only if a listener uses TLS. */
+/** A certificate is needed only if a listener uses TLS; of a broker elsewhere, Node knows the public authorities. */
 function tlsProblem (node: EditorNode & BrokerConfig, id: string): string | undefined {
+  if (isElsewhere(node)) {
+    const isGone = id !== '' && id !== '_ADD_' && RED.nodes.node(id) === undefined
+    return isGone && !isPlain(addressOf(node)) ? text('platziverse-broker.validation.tlsGone') : undefined
+  }
   if (!hasTls(parts !== undefined && isOpen(node) ? parts.listeners.value() : upgrade(node).listeners)) return undefined
   if (id === '' || id === '_ADD_') return text('platziverse-broker.validation.tlsMissing')
   return RED.nodes.node(id) === undefined ? text('platziverse-broker.validation.tlsGone') : undefined

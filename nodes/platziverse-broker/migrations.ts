@@ -6,7 +6,7 @@ export const upgrade = upgradeBy(brokerDefaults, [
   {
     to: '0.2.0',
     migrate: adds({
-      login: 'users', userCount: 0, listeners: [], origins: '', tls: '', rules: [], limits: {},
+      mode: 'embedded', login: 'users', userCount: 0, listeners: [], origins: '', tls: '', rules: [], limits: {},
       persistence: 'memory', folder: '', sys: 0, prometheus: false
     })
   }

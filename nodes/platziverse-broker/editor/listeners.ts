@@ -66,7 +66,7 @@ export function prepareListeners (
     checked (found, rows) {
       const listeners = rows.map(read)
       for (const { host } of rows) host.attr('placeholder', $('#node-input-host').attr('placeholder') ?? '')
-      $('#platziverse-broker-tls').toggle(hasTls(listeners))
+      $('#platziverse-broker-listeners-tls').toggle(hasTls(listeners))
       markTab('platziverse-broker-listeners-tab', found.length > 0 || (hasTls(listeners) && $('#node-input-tls').hasClass('input-error')))
     },
     changed

@@ -1,3 +1,4 @@
+import { hostOf } from './address.ts'
 import { RED, shared, soonAfter, type EditorNode, type Property, type Workspace } from './red.ts'
 
 const brokerType = 'platziverse-broker'
@@ -95,9 +96,10 @@ function brokers (): EditorNode[] {
 
 /** Such as "Plant (1883) – Flow 2". */
 function describe (broker: EditorNode): string {
-  const { name, port } = broker as EditorNode & { name?: string, port?: string | number }
+  const { name, port, mode, url } = broker as EditorNode & { name?: string, port?: string | number, mode?: string, url?: string }
+  const place = mode === 'elsewhere' ? hostOf(url ?? '') : port
   const flow = flowOf(broker)
-  const label = name ? `${name} (${port ?? ''})` : RED.utils.getNodeLabel(broker)
+  const label = name ? `${name} (${place ?? ''})` : RED.utils.getNodeLabel(broker)
   const disabled = isDisabled(broker) ? ' ' + shared('shared.broker.disabled') : ''
   return `${label} – ${flow?.label ?? flow?.name ?? ''}${disabled}`
 }
