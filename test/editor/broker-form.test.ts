@@ -420,6 +420,57 @@ describe('the broker\'s form', { skip: skipWithoutEditor(5) }, () => {
     assert.deepEqual(await editor.property(id, 'validationErrors'), ['Rule 1: the username is missing'])
   }))
 
+  test('keeps what belongs to a broker elsewhere, says what is wrong with it, and leaves the rest alone', () => nodeRed.withEditor({ flows: [flow, tlsConfig, { ...before01, host: '0.0.0.0' }] }, async editor => {
+    const { page } = editor
+    const mode = page.locator('#node-input-mode')
+    await editor.edit(id)
+    await mode.selectOption('elsewhere')
+    for (const field of ['host', 'anonymous', 'login', 'prometheus']) assert.equal(await page.locator(`#node-input-${field}`).isVisible(), false, field)
+    for (const field of ['name', 'url', 'user', 'password', 'group', 'shards', 'clientId', 'keepalive', 'sessionHours', 'receiveMaximum', 'version', 'statistics']) {
+      assert.equal(await page.locator(`#node-input-${field}`).isVisible(), true, field)
+    }
+    const wrong = { url: 'broker.example.org', group: 'a/b', shards: 'a b+', keepalive: 'x', sessionHours: '0', receiveMaximum: '70000' }
+    for (const [field, value] of Object.entries(wrong)) await editor.fill(`#node-input-${field}`, value)
+    for (const field of Object.keys(wrong)) assert.match(await page.locator(`#node-input-${field}`).getAttribute('class') ?? '', /input-error/, field)
+    await editor.done()
+    assert.deepEqual(await editor.property(id, 'validationErrors'), [
+      'Address: such as mqtt://192.0.2.1:1883, with mqtt, mqtts, ws or wss',
+      'Group: a name without /, + and #',
+      'Shards: "b+" must be one level of a topic, without /, + and #',
+      'Keepalive: a whole number from 0 to 65535',
+      'Session: a whole number from 1 to 1000000',
+      'In flight: a whole number from 1 to 65535'
+    ])
+    await editor.edit(id)
+    const tls = page.locator('#node-input-tls')
+    await editor.fill('#node-input-url', 'mqtt://broker.example.org')
+    assert.equal(await tls.isVisible(), false)
+    const right = { url: 'mqtts://broker.example.org', group: '', shards: '${SHARDS}', keepalive: '30', sessionHours: '48', receiveMaximum: '500' }
+    for (const [field, value] of Object.entries(right)) await editor.fill(`#node-input-${field}`, value)
+    assert.equal((await page.locator('#platziverse-broker-hours').innerText()).trim(), 'hours (2 days)')
+    await tls.selectOption(tlsConfig.id)
+    await editor.fill('#node-input-user', 'ana')
+    await editor.fill('#node-input-password', 'Tr0ub4dor')
+    await editor.done()
+    assert.equal(await editor.property(id, 'validationErrors').then(String), '')
+    await editor.deploy()
+    const { mode: savedMode, url, group, shards, keepalive, sessionHours, receiveMaximum, tls: savedTls, hasLogin, host } = await savedNode(nodeRed.running()) as BrokerConfig
+    assert.deepEqual({ url, group, shards, keepalive, sessionHours, receiveMaximum }, right)
+    assert.deepEqual([savedMode, savedTls, hasLogin, host], ['elsewhere', tlsConfig.id, true, '0.0.0.0'])
+    assert.match(await editor.node(id).textContent() ?? '', /MQTT broker\.example\.org/)
+
+    await editor.edit(id)
+    assert.equal(await page.locator('#node-input-password').inputValue(), '__PWRD__')
+    assert.equal(await tls.inputValue(), tlsConfig.id)
+    await editor.done()
+    assert.notEqual(await editor.property(id, 'changed'), true, 'looking at it is no change')
+    await editor.edit(id)
+    await mode.selectOption('embedded')
+    assert.equal(await page.locator('#node-input-host').isVisible(), true)
+    assert.notEqual(await titleOfError(page.locator('#node-input-host')), undefined, 'reachable from the network, without users')
+    await editor.cancel()
+  }))
+
   for (const look of looks) {
     const name = `${look.language}-${look.theme ?? 'light'}`
     test(`is whole on every tab in ${name}`, () => nodeRed.withEditor({ flows: [flow, before01], ...look }, async editor => {
@@ -441,6 +492,14 @@ describe('the broker\'s form', { skip: skipWithoutEditor(5) }, () => {
         await shoot(page, `broker-form-${tab}-${name}`)
       }
       assert.equal(widths.size, 1, 'the form stays as wide as it is')
+
+      await page.locator('#node-input-mode').selectOption('elsewhere')
+      await editor.fill('#node-input-url', 'mqtt://broker.example.org')
+      await page.locator('#platziverse-broker-plain').waitFor()
+      assert.deepEqual(await flawsOf(page), [], 'elsewhere, in clear text')
+      await editor.fill('#node-input-url', 'mqtts://broker.example.org:8883')
+      assert.deepEqual(await flawsOf(page), [], 'elsewhere')
+      await shoot(page, `broker-form-elsewhere-${name}`)
     }))
   }
 })

@@ -11,7 +11,8 @@ import { packageDir } from '../helpers/node-red.ts'
 const languages = ['en-US', 'es-ES', 'pt-BR'] as const
 /** Errors that are told, and no state of a node. */
 const notInStatus = [
-  'BRIDGE_BUFFER_FULL', 'BRIDGE_LOCAL_REFUSED', 'BRIDGE_LOOP', 'BRIDGE_SUBSCRIPTION_REFUSED', 'BROKER_COMMAND_INVALID', 'BROKER_PATH_INVALID', 'BROKER_RULE_INVALID', 'STORE_CLOSED'
+  'BRIDGE_BUFFER_FULL', 'BRIDGE_LOCAL_REFUSED', 'BRIDGE_LOOP', 'BRIDGE_SUBSCRIPTION_REFUSED', 'BROKER_COMMAND_INVALID', 'BROKER_PACKET_TOO_LARGE', 'BROKER_PATH_INVALID',
+  'BROKER_RULE_INVALID', 'BROKER_SESSION_LOST', 'BROKER_WINDOW_SMALL', 'STORE_CLOSED'
 ]
 type Language = typeof languages[number]
 type Catalogue = Map<string, string>
@@ -68,7 +69,7 @@ for (const node of [...nodes, ...plugins]) {
       for (const [, attribute, value] of html.matchAll(/\s(placeholder|title|alt|aria-label)="([^"]*)"/g)) {
         assert.match(value ?? '', /^[\w.:/{}-]+$/, `${attribute}="${value}" is more than an example value`)
       }
-      for (const [, value] of html.matchAll(/\svalue="([^"]*)"/g)) assert.match(value ?? '', /^\w*$/)
+      for (const [, value] of html.matchAll(/\svalue="([^"]*)"/g)) assert.match(value ?? '', /^[\w.]*$/)
     })
 
     test('are all of its code: no sentence is written into the form\'s', () => {
