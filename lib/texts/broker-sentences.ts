@@ -231,5 +231,15 @@ export const brokerSentences: readonly Sentence[] = [
     pt: 'O fragmento {1} deve ser um nível de um tópico, sem + nem #.'
   },
   { en: 'The group {1} must be without /, + and #.', es: 'El grupo {1} no debe tener /, + ni #.', pt: 'O grupo {1} não deve ter /, + nem #.' },
-  { en: 'Its users and rules are its own.', es: 'Sus usuarios y sus reglas son cosa suya.', pt: 'Os usuários e as regras são dele.' }
+  { en: 'Its users and rules are its own.', es: 'Sus usuarios y sus reglas son cosa suya.', pt: 'Os usuários e as regras são dele.' },
+  {
+    en: 'The broker runs elsewhere: {1} is for a broker inside Node-RED. Use the tools of the other one.',
+    es: 'El broker funciona en otro lugar: {1} es para un broker dentro de Node-RED. Usa las herramientas del otro.',
+    pt: 'O broker funciona em outro lugar: {1} é para um broker dentro do Node-RED. Use as ferramentas do outro.'
+  },
+  {
+    en: 'What is published on {1} may come back to agent-in, which reads from the same broker. Use a topic such as {2}.',
+    es: 'Lo que se publica en {1} puede volver a agent-in, que lee del mismo broker. Usa un tema como {2}.',
+    pt: 'O que é publicado em {1} pode voltar ao agent-in, que lê do mesmo broker. Use um tópico como {2}.'
+  }
 ]

@@ -1,6 +1,7 @@
-import { sentenceOf, type PlatziverseError } from '../../lib/errors.ts'
+import type { PlatziverseError } from '../../lib/errors.ts'
 import { findBroker } from '../../lib/registry/registry.ts'
 import { checkLogin } from '../shared/login.ts'
+import { tellingOf } from '../shared/language.ts'
 import type { RED } from '../shared/red.ts'
 import { tlsSettingsOf } from '../shared/tls.ts'
 import type { BrokerConfig } from './config.ts'
@@ -27,7 +28,7 @@ export function elsewhere (RED: RED, node: BrokerNode, config: BrokerConfig): En
   const say = (problem: PlatziverseError): void => {
     if (said.has(problem.code)) return
     said.add(problem.code)
-    node.warn(sentenceOf(problem))
+    node.warn(tellingOf(RED, problem))
   }
   const onProblem = (problem: PlatziverseError): void => {
     if (problem.code !== 'BROKER_UNREACHABLE') return say(problem)

@@ -22,7 +22,7 @@ export function inMode (mode: BrokerConfig['mode'], check: Validator<Node>): Val
 /** What is on the canvas and in lists behind "MQTT": a port of this machine, or where the broker is. */
 export function placeOf (node: Node): string {
   const { mode, url, port } = upgrade(node)
-  return mode === 'elsewhere' ? hostOf(url) || url : String(port)
+  return mode === 'elsewhere' ? addressesIn(url).map(address => hostOf(address) || address).join(', ') : String(port)
 }
 
 /** The address in the open form, or the one that was saved. */
@@ -30,8 +30,14 @@ export function addressOf (node: Node): string {
   return isOpen(node) ? valueOf($('#node-input-url')) : upgrade(node).url
 }
 
+/** A cluster has several. */
+function addressesIn (url: string): string[] {
+  return url.split(/[\s,]+/).filter(address => address !== '')
+}
+
 export function urlProblem (url: string): string | undefined {
-  return isAddress(url.trim()) ? undefined : text('platziverse-broker.validation.url')
+  const addresses = addressesIn(url)
+  return addresses.length > 0 && addresses.every(isAddress) ? undefined : text('platziverse-broker.validation.url')
 }
 
 export function groupProblem (group: string): string | undefined {
@@ -48,7 +54,7 @@ export function clientIdProblem (node: Node, clientId: string): string | undefin
   if (clientId.trim() === '') return undefined
   const others = RED.nodes.filterNodes({ type: node.type }) as Node[]
   const isTaken = others.some(other => other.id !== node.id && other.d !== true && upgrade(other).mode === 'elsewhere'
-    && other.clientId === clientId && hostOf(other.url) === hostOf(addressOf(node)))
+    && other.clientId === clientId && other.url.trim() === addressOf(node).trim())
   return isTaken ? text('platziverse-broker.validation.clientId') : undefined
 }
 

@@ -97,7 +97,7 @@ function brokers (): EditorNode[] {
 /** Such as "Plant (1883) – Flow 2". */
 function describe (broker: EditorNode): string {
   const { name, port, mode, url } = broker as EditorNode & { name?: string, port?: string | number, mode?: string, url?: string }
-  const place = mode === 'elsewhere' ? hostOf(url ?? '') : port
+  const place = mode === 'elsewhere' ? hostOf((url ?? '').trim()) : port
   const flow = flowOf(broker)
   const label = name ? `${name} (${place ?? ''})` : RED.utils.getNodeLabel(broker)
   const disabled = isDisabled(broker) ? ' ' + shared('shared.broker.disabled') : ''
