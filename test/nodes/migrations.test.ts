@@ -34,6 +34,13 @@ const nodes: Record<string, { upgrade (saved: Saved): object, defaults: object }
   'platziverse-database': { upgrade: database, defaults: databaseDefaults }
 }
 
+test('what a form of 0.1.0 once had of a series does not cut a list', () => {
+  const old = { query: 'agents', limit: '20' }
+  assert.equal(metricQuery(old as never).limit, '')
+  assert.equal(metricQuery({ ...old, query: 'series' } as never).limit, '20')
+  assert.equal(metricQuery({ ...metricQueryDefaults, ...old } as never).limit, '20', 'as today it was meant')
+})
+
 test('a node that 0.1.0 saved has every property of today, and keeps its own', async () => {
   let migrated = 0
   for (const [name, flow] of await oldFlows()) {
