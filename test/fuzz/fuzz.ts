@@ -19,7 +19,7 @@ export function report (name: string, runs: number): void {
  * @param runs in `npm test`
  */
 export async function holds<Values> (t: TestContext, property: IProperty<Values> | IAsyncProperty<Values>, runs: number): Promise<void> {
-  const result = await fc.check(property, { seed, numRuns: Math.round(runs * factor) })
+  const result = await fc.check(property, { seed, numRuns: Math.round(runs * factor), endOnFailure: process.env.PLATZIVERSE_FUZZ_QUICK !== undefined })
   report(t.name, result.numRuns)
   t.diagnostic(`${result.numRuns} runs, seed ${seed}`)
   if (result.failed) throw new Error(`After ${result.numRuns} runs with PLATZIVERSE_FUZZ_SEED=${seed}, for\n${fc.stringify(result.counterexample)}`, { cause: result.errorInstance })
