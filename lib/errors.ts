@@ -60,6 +60,7 @@ export const errorHelp = {
   DATABASE_MISSING: 'Choose a platziverse-database in this node, check that it is enabled, and deploy.',
   DELIVERY_LOST: 'A node between agent-in and metric-store makes new messages without msg.delivery, or changes msg.delivery.id: let it pass on msg.delivery as it came, or msg itself. Until then every message comes again.',
   DELIVERY_UNSETTLED: 'Nobody stored the message within the time limit: wire a metric-store behind agent-in, or let agent-in acknowledge on arrival.',
+  NODE_PROPERTY_INVALID: 'Open the node, correct what it shows there, and deploy; or correct the named property in the file of the flows. Until then the node does nothing.',
   PASSWORD_INVALID: 'Use a password of 1 to 65,535 bytes.',
   PUBLISH_FAILED: 'The broker could not take the message: see the cause.',
   PUBLISH_FORBIDDEN: 'The rules of the broker forbid it: allow it for everyone, or give the bridge a user of this broker that may publish it.',

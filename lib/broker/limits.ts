@@ -64,7 +64,7 @@ export const limitMaxima: Partial<Record<LimitName, number>> = { topicLevels: 10
 export function readLimits (saved: Partial<Record<string, unknown>> | undefined): Limits {
   const entries = Object.entries(limitDefaults).map(([name, standard]) => {
     const text = saved?.[name]
-    const value = text === undefined || text === '' || text === null ? Number.NaN : Number(text)
+    const value = typeof text === 'number' || (typeof text === 'string' && text !== '') ? Number(text) : Number.NaN
     if (!Number.isInteger(value) || value < 0) return [name, standard]
     return [name, Math.min(value, limitMaxima[name as LimitName] ?? Number.MAX_SAFE_INTEGER)]
   })

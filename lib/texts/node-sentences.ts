@@ -14,6 +14,7 @@ export const nodeSentences: readonly Sentence[] = [
     es: 'El usuario y la contraseña de este nodo se perdieron con las credenciales de los flujos.',
     pt: 'O usuário e a senha deste nó se perderam com as credenciais dos fluxos.'
   },
+  { en: 'What was saved as {1} cannot be read.', es: 'No se puede leer lo que se guardó como {1}.', pt: 'Não é possível ler o que foi gravado como {1}.' },
   { en: 'The body is not JSON.', es: 'El cuerpo no es JSON.', pt: 'O corpo não é JSON.' },
   { en: '{1} is no list of {2}.', es: '{1} no es una lista de {2}.', pt: '{1} não é uma lista de {2}.' },
   { en: 'open is no list of at most {1} uuids.', es: 'open no es una lista de {1} uuid como máximo.', pt: 'open não é uma lista de no máximo {1} uuids.' },

@@ -59,6 +59,7 @@ export const portugueseAdvice: Record<ErrorCode, string> = {
   DATABASE_MISSING: 'Escolha um platziverse-database neste nó, verifique se ele está habilitado e faça o deploy.',
   DELIVERY_LOST: 'Um nó entre agent-in e metric-store cria mensagens novas sem msg.delivery, ou muda msg.delivery.id: faça com que ele passe adiante msg.delivery como chegou, ou o próprio msg. Até lá, cada mensagem chega de novo.',
   DELIVERY_UNSETTLED: 'Ninguém gravou a mensagem dentro do tempo limite: ligue um metric-store depois de agent-in, ou faça com que agent-in confirme ao receber.',
+  NODE_PROPERTY_INVALID: 'Abra o nó, corrija o que ele mostra e faça o deploy; ou corrija a propriedade indicada no arquivo dos fluxos. Até lá o nó não faz nada.',
   PASSWORD_INVALID: 'Use uma senha de 1 a 65.535 bytes.',
   PUBLISH_FAILED: 'O broker não pôde aceitar a mensagem: veja a causa.',
   PUBLISH_FORBIDDEN: 'As regras do broker proíbem isso: permita a todos, ou dê à ponte um usuário deste broker que possa publicar.',

@@ -59,6 +59,7 @@ export const spanishAdvice: Record<ErrorCode, string> = {
   DATABASE_MISSING: 'Elegir una platziverse-database en este nodo, comprobar que está habilitada y hacer deploy.',
   DELIVERY_LOST: 'Un nodo entre agent-in y metric-store crea mensajes nuevos sin msg.delivery, o cambia msg.delivery.id: hacer que deje pasar msg.delivery como llegó, o el propio msg. Hasta entonces cada mensaje llega otra vez.',
   DELIVERY_UNSETTLED: 'Nadie guardó el mensaje dentro del tiempo límite: conectar un metric-store después de agent-in, o hacer que agent-in confirme al recibir.',
+  NODE_PROPERTY_INVALID: 'Abrir el nodo, corregir lo que muestra y hacer deploy; o corregir la propiedad que se nombra en el archivo de los flujos. Hasta entonces el nodo no hace nada.',
   PASSWORD_INVALID: 'Usar una contraseña de 1 a 65.535 bytes.',
   PUBLISH_FAILED: 'El broker no pudo aceptar el mensaje: ver la causa.',
   PUBLISH_FORBIDDEN: 'Las reglas del broker lo prohíben: permitirlo a todos, o dar al puente un usuario de este broker que pueda publicarlo.',

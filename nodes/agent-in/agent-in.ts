@@ -6,6 +6,7 @@ import { watchFlows } from '../shared/broker.ts'
 import { languageOf, sayIn } from '../shared/language.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import type { RED, RedMessage, RedNode } from '../shared/red.ts'
+import { orRefuse, readSaved } from '../shared/refusing.ts'
 import { bad, liveStatus, problemText } from '../shared/status.ts'
 import { warningsOf } from '../shared/warnings.ts'
 import type { AgentInConfig } from './config.ts'
@@ -27,7 +28,8 @@ export default function (RED: RED): void {
   function AgentInNode (this: RedNode, saved: NodeDef & AgentInConfig): void {
     RED.nodes.createNode(this, saved)
     tellPlainly(RED, this)
-    const config = upgrade(saved)
+    const config = orRefuse(RED, this, () => readSaved(upgrade, saved))
+    if (config === undefined) return
     const { broker } = config
     if (!broker) {
       const missing = new PlatziverseError('BROKER_MISSING', 'No broker is chosen.')

@@ -9,6 +9,7 @@ import { messageArrived } from '../../lib/registry/travel.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import type { RED, RedMessage, RedNode } from '../shared/red.ts'
+import { orRefuse, readSaved } from '../shared/refusing.ts'
 import { bad, good, liveStatus, problemText } from '../shared/status.ts'
 import { valueTopic, type AgentOutConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
@@ -23,7 +24,8 @@ export default function (RED: RED): void {
   function AgentOutNode (this: RedNode, saved: NodeDef & AgentOutConfig): void {
     RED.nodes.createNode(this, saved)
     tellPlainly(RED, this)
-    const config = upgrade(saved)
+    const config = orRefuse(RED, this, () => readSaved(upgrade, saved))
+    if (config === undefined) return
     const qos = Number(config.qos) === 0 ? 0 : Number(config.qos) === 2 ? 2 : 1
     const retain = config.retain === true
     const isValue = config.payload === 'value'

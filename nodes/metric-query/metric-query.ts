@@ -7,6 +7,7 @@ import { changeQuery, parseFollow, parseQuery, parseResult, type QueryInput } fr
 import { databaseOf } from '../shared/database.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import { wholeNumber, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
+import { orRefuse, readSaved } from '../shared/refusing.ts'
 import { bad, good, joined, problemText, statusLine } from '../shared/status.ts'
 import { metricQueryDefaults as defaults, type MetricQueryConfig } from './config.ts'
 import { messageOf, partsOf, queryOf } from './messages.ts'
@@ -19,7 +20,8 @@ export default function (RED: RED): void {
   function MetricQueryNode (this: RedNode, saved: NodeDef & MetricQueryConfig): void {
     RED.nodes.createNode(this, saved)
     tellPlainly(RED, this)
-    const config = upgrade(saved)
+    const config = orRefuse(RED, this, () => readSaved(upgrade, saved))
+    if (config === undefined) return
     const database = databaseOf(RED, this, config.database)
     if (database === undefined) return
     const { store } = database

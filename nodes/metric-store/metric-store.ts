@@ -9,6 +9,7 @@ import { languageOf, sayIn } from '../shared/language.ts'
 import { outboxHandlerOf } from '../shared/outbox.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import { milliseconds, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
+import { orRefuse, readSaved } from '../shared/refusing.ts'
 import { liveStatus } from '../shared/status.ts'
 import { warningsOf } from '../shared/warnings.ts'
 import { metricStoreDefaults as defaults, type MetricStoreConfig } from './config.ts'
@@ -23,7 +24,8 @@ export default function (RED: RED): void {
   function MetricStoreNode (this: RedNode, saved: NodeDef & MetricStoreConfig): void {
     RED.nodes.createNode(this, saved)
     tellPlainly(RED, this)
-    const config = upgrade(saved)
+    const config = orRefuse(RED, this, () => readSaved(upgrade, saved))
+    if (config === undefined) return
     const database = databaseOf(RED, this, config.database)
     if (database === undefined) return
     const { store } = database

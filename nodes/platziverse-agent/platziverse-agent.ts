@@ -1,6 +1,6 @@
 import type { Node, NodeDef } from 'node-red'
-import type { Agent, Metric } from '../../lib/agent/agent.ts'
-import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
+import type { Metric } from '../../lib/agent/agent.ts'
+import type { PlatziverseError } from '../../lib/errors.ts'
 import { attachAgent, detachAgent } from '../../lib/registry/agents.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { checkLogin, type Credentials } from '../shared/login.ts'
@@ -8,7 +8,8 @@ import { outboxHandlerOf } from '../shared/outbox.ts'
 import { tellingOf } from '../shared/language.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import type { RED } from '../shared/red.ts'
-import { bad, problemText, statusLine } from '../shared/status.ts'
+import { orRefuse, readSaved } from '../shared/refusing.ts'
+import { statusLine } from '../shared/status.ts'
 import type { AgentConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
 import { agentOptionsOf } from './options.ts'
@@ -26,20 +27,14 @@ export default function (RED: RED): void {
   RED.nodes.registerType<Node<Credentials>, SavedConfig, unknown, Credentials>('platziverse-agent', function (this, saved) {
     RED.nodes.createNode(this, saved)
     tellPlainly(RED, this)
-    const config = upgrade(saved)
     const handler = outboxHandlerOf(RED, this)
-
-    let agent: Agent
-    try {
+    const agent = orRefuse(RED, this, () => {
+      const config = readSaved(upgrade, saved)
       checkLogin(config, this.credentials)
       const surroundings = { id: saved.id, userDir: RED.settings.userDir, listen: saved.wires?.[0]?.length !== 0 }
-      agent = attachAgent(this.id, agentOptionsOf(config, this.credentials ?? {}, surroundings), handler)
-    } catch (error) {
-      this.status(bad(error instanceof PlatziverseError ? problemText(RED, error.code) : reasonOf(error)))
-      this.error(error)
-      this.on('input', (_msg, _send, done) => done(error as Error))
-      return
-    }
+      return attachAgent(this.id, agentOptionsOf(config, this.credentials ?? {}, surroundings), handler)
+    })
+    if (agent === undefined) return
 
     const status = statusLine(this)
     const show = (problem?: PlatziverseError): void => { status.show(statusOf(RED, agent, problem)) }

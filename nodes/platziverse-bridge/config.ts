@@ -36,6 +36,9 @@ export interface SavedTopic {
   remotePrefix: string
 }
 
+/** What a row has that a program wrote down in part. */
+export const topicDefaults: SavedTopic = { direction: 'out', filter: '', qos: 1, localPrefix: '', remotePrefix: '' }
+
 export const bridgeDefaults: BridgeConfig = {
   name: '',
   broker: '',

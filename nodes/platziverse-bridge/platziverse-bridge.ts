@@ -1,6 +1,6 @@
 import type { Node, NodeDef } from 'node-red'
-import type { Bridge, BridgeState } from '../../lib/bridge/bridge.ts'
-import { PlatziverseError, reasonOf } from '../../lib/errors.ts'
+import type { BridgeState } from '../../lib/bridge/bridge.ts'
+import { PlatziverseError } from '../../lib/errors.ts'
 import { attachBridge, detachBridge } from '../../lib/registry/bridges.ts'
 import { findBroker } from '../../lib/registry/registry.ts'
 import { watchFlows } from '../shared/broker.ts'
@@ -8,7 +8,8 @@ import { checkLogin, type Credentials } from '../shared/login.ts'
 import { tellingOf } from '../shared/language.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import { milliseconds, type RED } from '../shared/red.ts'
-import { bad, liveStatus, problemText } from '../shared/status.ts'
+import { orRefuse, readSaved } from '../shared/refusing.ts'
+import { liveStatus } from '../shared/status.ts'
 import { tlsSettingsOf } from '../shared/tls.ts'
 import { bridgeDefaults as defaults, type BridgeConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
@@ -29,18 +30,14 @@ export default function (RED: RED): void {
   RED.nodes.registerType<Node<Credentials>, SavedConfig, unknown, Credentials>('platziverse-bridge', function (this, saved) {
     RED.nodes.createNode(this, saved)
     tellPlainly(RED, this)
-    const config = upgrade(saved)
-
-    let bridge: Bridge
-    try {
+    const opened = orRefuse(RED, this, () => {
+      const config = readSaved(upgrade, saved)
       if (!config.broker) throw new PlatziverseError('BROKER_MISSING', 'No broker is chosen.')
       checkLogin(config, this.credentials)
-      bridge = attachBridge(this.id, bridgeOptionsOf(saved.id, config, this.credentials ?? {}, tlsSettingsOf(RED, config.tls)))
-    } catch (error) {
-      this.status(bad(error instanceof PlatziverseError ? problemText(RED, error.code) : reasonOf(error)))
-      this.error(error)
-      return
-    }
+      return { config, bridge: attachBridge(this.id, bridgeOptionsOf(saved.id, config, this.credentials ?? {}, tlsSettingsOf(RED, config.tls))) }
+    })
+    if (opened === undefined) return
+    const { config, bridge } = opened
 
     const since = Date.now()
     const status = liveStatus(this, () => {

@@ -130,6 +130,10 @@ export const brokerDefaults: BrokerConfig = {
   receiveMaximum: 1000
 }
 
+/** What a listener and a rule have that a program wrote down in part. */
+export const listenerDefaults: SavedListener = { transport: 'tcp', host: '', port: '', path: '', certificates: 'none' }
+export const ruleDefaults: SavedRule = { subject: 'everyone', username: '', access: 'deny', topic: '' }
+
 /** Mosquitto's customary ports. */
 export const customaryPorts: Record<Exclude<SavedListener['transport'], 'path'>, number> = { tcp: 1883, tls: 8883, ws: 8080, wss: 8081 }
 export const customaryCertificatePort = 8884

@@ -1,5 +1,5 @@
 import { adds, upgradeBy } from '../shared/migrations.ts'
-import { brokerDefaults } from './config.ts'
+import { brokerDefaults, listenerDefaults, ruleDefaults } from './config.ts'
 
 /** The node as any version saved it, as it is saved today. */
 export const upgrade = upgradeBy(brokerDefaults, [
@@ -10,4 +10,4 @@ export const upgrade = upgradeBy(brokerDefaults, [
       persistence: 'memory', folder: '', sys: 0, prometheus: false
     })
   }
-])
+], { items: { listeners: listenerDefaults, rules: ruleDefaults } })

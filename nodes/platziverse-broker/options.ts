@@ -67,7 +67,7 @@ const nobody: UserRecord = { username: '', hash: '' }
 
 function usersOf ({ users }: BrokerCredentials, { login, userCount }: BrokerConfig, report: Report): UserRecord[] {
   if (users === undefined || users === '') {
-    if (userCount === 0 || login === 'flow') return []
+    if (Number(userCount) === 0 || login === 'flow') return []
     report(new PlatziverseError('BROKER_USERS_LOST', `The broker had ${userCount} users, and the credentials of the flows have none.`))
     return [nobody]
   }

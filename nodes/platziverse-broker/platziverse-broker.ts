@@ -4,6 +4,7 @@ import { attachBroker, detachBroker, findBroker } from '../../lib/registry/regis
 import { watchFlows } from '../shared/broker.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import { milliseconds, type RED, type RedMessage } from '../shared/red.ts'
+import { orRefuse, readSaved } from '../shared/refusing.ts'
 import { bad, pending, problemText, statusLine } from '../shared/status.ts'
 import { registerAdmin } from './admin.ts'
 import { brokerDefaults as defaults, type BrokerConfig, type BrokerCredentials } from './config.ts'
@@ -25,7 +26,8 @@ export default function (RED: RED): void {
   function BrokerNode (this: BrokerNode, saved: SavedConfig): void {
     RED.nodes.createNode(this, saved)
     tellPlainly(RED, this)
-    const config = upgrade(saved)
+    const config = orRefuse(RED, this, () => readSaved(upgrade, saved))
+    if (config === undefined) return
     const broker = findBroker(this.id)
 
     let engine: Engine

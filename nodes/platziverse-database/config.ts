@@ -51,6 +51,9 @@ export const databaseDefaults: DatabaseConfig = {
   overrides: []
 }
 
+/** What an override has that a program wrote down in part. */
+export const overrideDefaults: SavedOverride = { type: '', rawDays: '0', hourDays: '0', dayDays: '0' }
+
 export const usualPorts = { postgresql: 5432, mysql: 3306 } as const
 
 /** The driver that a server needs; it is not installed with this package. */

@@ -1,5 +1,5 @@
 import { adds, upgradeBy } from '../shared/migrations.ts'
-import { databaseDefaults } from './config.ts'
+import { databaseDefaults, overrideDefaults } from './config.ts'
 
 /** The node as any version saved it, as it is saved today. */
 export const upgrade = upgradeBy(databaseDefaults, [
@@ -10,4 +10,4 @@ export const upgrade = upgradeBy(databaseDefaults, [
       spool: '0', rawDays: '0', hourDays: '0', dayDays: '0', overrides: []
     })
   }
-])
+], { items: { overrides: overrideDefaults } })

@@ -6,6 +6,7 @@ import type { RetentionOptions } from '../../lib/store/retention/retention.ts'
 import type { SpoolOptions } from '../../lib/store/writer/spool.ts'
 import type { TlsOptions } from '../../lib/tls.ts'
 import { wholeNumber } from '../shared/red.ts'
+import { readSaved } from '../shared/refusing.ts'
 import { databaseDefaults as defaults, usualPorts, type DatabaseConfig, type DatabaseCredentials } from './config.ts'
 import { upgrade } from './migrations.ts'
 
@@ -25,13 +26,16 @@ export interface ReadOptions {
   retention: RetentionOptions
 }
 
-/** What a node saved, as the store wants it. */
+/**
+ * What a node saved, as the store wants it.
+ * @throws PlatziverseError NODE_PROPERTY_INVALID
+ */
 export function databaseOptionsOf (
   saved: Partial<DatabaseConfig>, credentials: DatabaseCredentials, { id, userDir = '.', tls }: Surroundings
 ): ReadOptions {
   // As saved: a kind of null is an unknown one, and must not become SQLite.
   const { client = defaults.client } = saved
-  const config = { ...upgrade(saved), client }
+  const config = { ...readSaved(upgrade, saved), client }
   const spool = {
     filename: resolve(userDir, join('platziverse-spool', `${id}.sqlite`)),
     mostBytes: wholeNumber(config.spool, Number(defaults.spool)) * 1_000_000

@@ -17,6 +17,7 @@ import { databases } from '../shared/databases.ts'
 import { tellingOf } from '../shared/language.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import type { RED } from '../shared/red.ts'
+import { orRefuse } from '../shared/refusing.ts'
 import { tlsSettingsOf } from '../shared/tls.ts'
 import { registerAdmin } from './admin.ts'
 import type { DatabaseConfig, DatabaseCredentials } from './config.ts'
@@ -48,9 +49,14 @@ export default function (RED: RED): void {
     tellPlainly(RED, this)
     const { userDir } = RED.settings
     const surroundings = { id: this.id, userDir, tls: tlsSettingsOf(RED, config.tls) }
-    const { database, identity, spool, retention } = databaseOptionsOf(config, this.credentials ?? {}, surroundings)
+    const options = orRefuse(RED, this, () => {
+      const read = databaseOptionsOf(config, this.credentials ?? {}, surroundings)
+      return { ...read, dialect: dialectOf(read.database) }
+    })
+    if (options === undefined) return
+    const { database, dialect, identity, spool, retention } = options
     this.database = identity
-    this.store = new Store(dialectOf(database), { instance, home: homeOf(userDir), feed: feedOf(identity), spool: spool && openSpool(spool) })
+    this.store = new Store(dialect, { instance, home: homeOf(userDir), feed: feedOf(identity), spool: spool && openSpool(spool) })
     this.count = new MetricCount(this.store, () => (this.retention?.statistics().deleted.metrics ?? 0) + this.forgetting.statistics().metrics)
     this.store.on('problem', error => { this.error(error) })
     if (database.client === 'sqlite' && isOnNodeSqlite()) this.warn(RED._('platziverse-database.status.nodeSqlite'))

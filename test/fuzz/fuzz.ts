@@ -22,5 +22,7 @@ export async function holds<Values> (t: TestContext, property: IProperty<Values>
   const result = await fc.check(property, { seed, numRuns: Math.round(runs * factor), endOnFailure: process.env.PLATZIVERSE_FUZZ_QUICK !== undefined })
   report(t.name, result.numRuns)
   t.diagnostic(`${result.numRuns} runs, seed ${seed}`)
-  if (result.failed) throw new Error(`After ${result.numRuns} runs with PLATZIVERSE_FUZZ_SEED=${seed}, for\n${fc.stringify(result.counterexample)}`, { cause: result.errorInstance })
+  if (!result.failed) return
+  const { errorInstance: cause, numRuns } = result
+  throw new Error(`${String(cause)}\nAfter ${numRuns} runs with PLATZIVERSE_FUZZ_SEED=${seed}, for\n${fc.stringify(result.counterexample)}`, { cause })
 }

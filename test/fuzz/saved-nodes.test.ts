@@ -47,11 +47,10 @@ after(async () => {
 
 /** A listener of each transport, a rule of each kind, and so on: what lists of a node hold. */
 const listener = { transport: 'ws', host: '127.0.0.1', port: 0, path: '', certificates: 'none' }
+const listeners = [listener, { ...listener, transport: 'path', path: '/fuzz' }, { ...listener, transport: 'tls' }]
 const rules = [{ subject: 'everyone', username: '', access: 'readwrite', topic: 'a/#' }, { subject: 'user', username: 'u', access: 'deny', topic: '%u/#' }]
 const nodes: SavedNode[] = [
-  {
-    id: 'broker', type: 'platziverse-broker', ...brokerDefaults, port: 0, listeners: [listener, { ...listener, transport: 'path', path: '/fuzz' }, { ...listener, transport: 'tls' }], rules, limits: { connections: 10 }, wires: [[], []]
-  },
+  { id: 'broker', type: 'platziverse-broker', ...brokerDefaults, port: 0, listeners, rules, limits: { connections: 10 }, wires: [[], []] },
   { id: 'bridge', type: 'platziverse-bridge', ...bridgeDefaults, broker: 'broker', url: 'mqtt://127.0.0.1:1', wires: [[]] },
   { id: 'in', type: 'agent-in', ...agentInDefaults, broker: 'broker', wires: [['store'], ['store'], ['store'], []] },
   { id: 'database', type: 'platziverse-database', ...databaseDefaults, overrides: [{ type: 'cpu', rawDays: '1', hourDays: '2', dayDays: '3' }] },
@@ -63,14 +62,16 @@ const nodes: SavedNode[] = [
 
 /** All errors that were logged. */
 function errors (): string[] {
-  return (helper.log().args as Array<[{ level: number, msg: unknown }]>).filter(([{ level }]) => level <= 20 && level > 0).map(([{ msg }]) => String((msg as Error | undefined)?.stack ?? msg))
+  const logged = (helper.log().args as Array<[{ level: number, msg: unknown }]>).map(([entry]) => entry)
+  return logged.filter(({ level }) => level <= 20 && level > 0).map(({ msg }) => String((msg as Error | undefined)?.stack ?? msg))
 }
 
 async function deployed (t: TestContext, flow: SavedNode[]): Promise<void> {
   const userDir = await temporaryFolder(t)
   helper.settings({ userDir })
-  await loadNodes([broker, bridge, agentIn, database, metricStore, metricQuery, agentOut, agent], flow)
   try {
+    // On a tab, or Node-RED takes a text that is the id of another node for a reference.
+    await loadNodes([broker, bridge, agentIn, database, metricStore, metricQuery, agentOut, agent], [{ id: 'tab', type: 'tab' }, ...flow.map(node => node.type === 'platziverse-database' ? node : { ...node, z: 'tab' })])
     for (const { id, type } of flow) {
       const node = helper.getNode(id)
       assert.ok(node, `${type} is not there: ${errors().join('\n')}`)
@@ -79,9 +80,9 @@ async function deployed (t: TestContext, flow: SavedNode[]): Promise<void> {
       if (type === 'platziverse-agent') node.receive({ payload: { type: 'a', value: 1 } })
     }
     for (const { id, type } of flow) if (type !== 'platziverse-database') await until(() => callsOf(helper.getNode(id), 'status').length, count => count > 0, 2_000)
-    for (const { id, type, anonymous } of flow) {
-      if (type !== 'platziverse-broker') continue
-      for (const state of findBroker(id).listenerStates) if (state.state === 'listening') assert.match(state.host, anonymous === true ? /./ : /^(127\.|::1|localhost)/, 'it is open to the network')
+    for (const { id, type, anonymous, userCount = 0, login } of flow) {
+      if (type !== 'platziverse-broker' || [true, 'true', '${FUZZ_TRUE}'].includes(anonymous as never) || userCount !== 0 || login === 'flow') continue
+      for (const state of findBroker(id).listenerStates) if (state.state === 'listening') assert.match(state.host, /^(127\.|::1)/, 'it is open to the network')
     }
     for (const error of errors()) assert.ok(Object.keys(errorHelp).some(code => error.includes(code)), `no code: ${error}`)
   } finally {
@@ -92,12 +93,12 @@ async function deployed (t: TestContext, flow: SavedNode[]): Promise<void> {
 }
 
 test('whatever properties a flow has, every node is there, and says with a code what is wrong', { timeout: 600_000 }, async t => {
-  await holds(t, fc.asyncProperty(flowsOf(nodes), flow => deployed(t, flow)), 40)
+  await holds(t, fc.asyncProperty(flowsOf(nodes), flow => deployed(t, flow)), 25)
 })
 
 test('so it is with what version 0.1.0 saved', { timeout: 600_000 }, async t => {
   for (const flow of (await oldFlows()).values()) {
     const ours = flow.filter(({ type }) => nodes.some(node => node.type === type)).map(node => 'port' in node ? { ...node, port: 0 } : node)
-    await holds(t, fc.asyncProperty(flowsOf(ours), flow => deployed(t, flow)), 15)
+    await holds(t, fc.asyncProperty(flowsOf(ours), flow => deployed(t, flow)), 8)
   }
 })

@@ -37,6 +37,15 @@ function changed (name: string, value: unknown): Arbitrary<unknown> {
   return values
 }
 
+/** Node-RED itself makes a text of each property, to see whether it is the id of a node. */
+function isText (value: unknown): boolean {
+  try {
+    return typeof String(value) === 'string'
+  } catch {
+    return false
+  }
+}
+
 /** The object with some of its properties changed, left out, or added to. */
 export function withChanges<Saved extends Record<string, unknown>> (saved: Saved): Arbitrary<Saved> {
   const names = Object.keys(saved).filter(name => !kept.has(name))
@@ -45,9 +54,10 @@ export function withChanges<Saved extends Record<string, unknown>> (saved: Saved
     return references.has(name) ? fc.oneof({ weight: 9, arbitrary: fc.constant([name, saved[name]] as const) }, other) : other
   })))
   return changes.map(all => {
-    const result = { ...saved, ...Object.fromEntries(all) }
     // As JSON has it: a property without a value is not saved.
-    return Object.fromEntries(Object.entries(result).filter(([, value]) => value !== undefined)) as Saved
+    const json = JSON.stringify({ ...saved, ...Object.fromEntries(all.filter(([, value]) => isText(value))) })
+    // Node-RED itself calls the one of whatever it finds in properties, and loses the other.
+    return JSON.parse(json, (name, value: unknown) => name === 'hasOwnProperty' || name === '__proto__' ? undefined : value) as Saved
   })
 }
 

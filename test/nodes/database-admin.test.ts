@@ -153,7 +153,7 @@ test('the endpoint says what is empty, and does not take this machine instead', 
 test('the endpoint answers whatever it is sent', async () => {
   const { status } = await helper.request().post('/platziverse/database/test').send([] as object)
   assert.equal(status, 200)
-  for (const config of [{ client: 'oracle' }, { client: 'sqlite', filename: 7 }, { client: 'sqlite', filename: '/dev/null/x', overrides: 'none' }]) {
+  for (const config of [{ client: 'oracle' }, { client: 'sqlite', filename: {} }, { client: 'sqlite', filename: '/dev/null/x', overrides: 'none' }]) {
     assert.equal((await ask(config)).ok, false, JSON.stringify(config))
   }
 })

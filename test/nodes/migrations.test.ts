@@ -19,6 +19,8 @@ import { upgrade as broker } from '../../nodes/platziverse-broker/migrations.ts'
 import { databaseDefaults } from '../../nodes/platziverse-database/config.ts'
 import { upgrade as database } from '../../nodes/platziverse-database/migrations.ts'
 import { adds, upgradeBy, type Saved } from '../../nodes/shared/migrations.ts'
+import { findBroker } from '../../lib/registry/registry.ts'
+import { until } from '../helpers/events.ts'
 import { useNodeRed } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { oldFlows } from '../helpers/old-flows.ts'
@@ -95,7 +97,39 @@ test('steps are taken in their order, and what none knows is as in a new node', 
   assert.deepEqual(upgrade({ host: undefined, address: 'a:9', secure: true } as Saved), { host: 'a', port: 9, secure: true })
 })
 
+test('what `${ENV}` gives is text, and taken for what it says; what is nothing like its default is told, and replaced', () => {
+  const upgrade = upgradeBy({ host: '', port: 1, secure: true, rows: [] as object[], limits: {} }, [], { items: { rows: { qos: 1, filter: '' } } })
+  const kept = { host: 'a', port: '2', secure: false, rows: [{ qos: '2', filter: 'x', more: [] }], limits: { a: 1 } } as object
+  assert.equal(upgrade(kept), kept)
+  assert.deepEqual(upgrade({ host: 5, secure: 'false', rows: [{ filter: 7 }, { qos: null }] } as object), { host: '5', port: 1, secure: false, rows: [{ qos: 1, filter: '7' }, { qos: 1, filter: '' }], limits: {} })
+  for (const rows of [{}, 'x', [null], ['x'], [[]], [{ qos: {} }], [{ filter: ['x'] }]]) {
+    const told: string[] = []
+    assert.deepEqual(upgrade({ host: [], port: true, secure: 'maybe', rows, limits: [] } as object, name => { told.push(name) }), { host: '', port: 1, secure: true, rows: [], limits: {} })
+    assert.deepEqual(told, ['host', 'port', 'secure', 'rows', 'limits'])
+  }
+})
+
 const load = useNodeRed()
+
+test('a node that saved something unreadable is there, says so, opens nothing, and refuses every message', async () => {
+  const broken: Record<string, object> = {
+    'platziverse-broker': { port: 0, rules: 'x' }, 'platziverse-bridge': { topics: {} }, 'agent-in': { timeLimit: [5] }, 'platziverse-database': { overrides: {} },
+    'metric-store': { grace: {} }, 'metric-query': { most: {} }, 'agent-out': { retain: 'maybe' }
+  }
+  const { node, status, receive, log } = await load([{ id: 'tab', type: 'tab' }, ...Object.entries(broken).map(([type, saved]) => ({ id: `the ${type}`, type, ...saved, ...type === 'platziverse-database' ? {} : { z: 'tab' } }))])
+  for (const [type, saved] of Object.entries(broken)) {
+    const name = Object.keys(saved).at(-1) as string
+    const id = `the ${type}`
+    assert.ok(node(id), type)
+    assert.equal(status(id)?.fill, 'red', type)
+    const told = (): number => log().filter(line => line.startsWith(`What was saved as "${name}" cannot be read. Open the node,`) && line.endsWith('(NODE_PROPERTY_INVALID)')).length
+    assert.equal(told(), 1, type)
+    if (type === 'platziverse-database') continue
+    receive(id, { payload: 1 })
+    await until(told, count => count === 2)
+  }
+  assert.equal(findBroker('the platziverse-broker').listener.state, 'closed')
+})
 
 for (const [name, flow] of await oldFlows()) {
   test(`the flow "${name}" that 0.1.0 saved runs as it is`, async t => {
