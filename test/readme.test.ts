@@ -26,6 +26,12 @@ test('the table of fields on the page on messages is the schema\'s', () => {
     assert.ok(english.messages.includes(`| \`${field}\` | ${required ? 'yes' : 'no'} | ${description} |`), field)
     assert.ok(spanish.messages.includes(`| \`${field}\` | ${required ? 'sí' : 'no'} |`), `${field} in Spanish`)
   }
+  for (const kind of ['connected', 'disconnected'] as const) {
+    for (const { field, description } of fieldsOf(schemas[kind]).filter(({ field }) => !field.startsWith('agent'))) {
+      assert.ok(english.messages.includes(`| \`agent/${kind}\` | \`${field}\` | ${description} |`), `${kind} ${field}`)
+      assert.ok(spanish.messages.includes(`| \`agent/${kind}\` | \`${field}\` | `), `${kind} ${field} in Spanish`)
+    }
+  }
   const fields = fieldsOf(schemas.message).map(({ field }) => field)
   for (const messages of [english.messages, spanish.messages]) assert.deepEqual([...messages.matchAll(/^\| `([\w.[\]]+)` \| (?:yes|no|sí) \|/gm)].map(match => match[1]), fields)
 })

@@ -6,7 +6,7 @@ import { parse } from '../messages/parse.ts'
 import type { Agent as Identity, ConnectedPayload, DisconnectedPayload, MessagePayload, Metric } from '../messages/schema.ts'
 import { topics } from '../messages/topics.ts'
 import { Commands, type InForce } from './commands.ts'
-import { keepConnected, type Connection } from './connection.ts'
+import { keepConnected, type Connection, type Moment } from './connection.ts'
 import type { AgentEvents } from './events.ts'
 import { Meters, type MetricFunction, type Round } from './meters.ts'
 import { checkMetrics, inMessages } from './metrics.ts'
@@ -49,6 +49,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   #dropped = 0
   #overflowing = false
   #takenOver = 0
+  #lastMoment = 0
 
   constructor (options: AgentOptions = {}) {
     super()
@@ -114,8 +115,8 @@ export class Agent extends EventEmitter<AgentEvents> {
     if (this.#opening === undefined) {
       let resolve!: (connected: boolean) => void
       this.#opening = { promise: new Promise<boolean>(_resolve => { resolve = _resolve }), resolve }
-      this.#connection = keepConnected(this.#settings, {
-        opened: client => this.#opened(client),
+      this.#connection = keepConnected(this.#settings, () => this.#nextMoment(), {
+        opened: (client, moment) => this.#opened(client, moment),
         lost: reason => {
           this.#client = undefined
           this.#commands.lost()
@@ -169,9 +170,14 @@ export class Agent extends EventEmitter<AgentEvents> {
     return acknowledged
   }
 
-  #opened (client: MqttClient): void {
+  /** Later than the last one, even if the clock was set back: what the agent says of its presence is put in order by it. */
+  #nextMoment (): number {
+    return this.#lastMoment = Math.max(Date.now(), this.#lastMoment + 1)
+  }
+
+  #opened (client: MqttClient, moment: Moment): void {
     this.#client = client
-    client.publish(topics.connected, JSON.stringify({ agent: this.identity }), { qos: 1 })
+    client.publish(topics.connected, JSON.stringify({ agent: this.identity, ...moment }), { qos: 1 })
     if (this.#settings.commands) this.#commands.opened(client)
     this.#pump()
     this.#opening?.resolve(true)
@@ -209,7 +215,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#commands.lost(true)
     await connection.stop(async client => {
       await this.#outbox.drained()
-      await client.publishAsync(topics.disconnected, JSON.stringify({ agent: { uuid: this.uuid } }), { qos: 1 })
+      await client.publishAsync(topics.disconnected, JSON.stringify({ agent: { uuid: this.uuid }, timestamp: this.#nextMoment(), seq: 0 }), { qos: 1 })
     }, limit)
     const wasConnected = this.connected
     this.#client = this.#connection = undefined

@@ -9,9 +9,12 @@ import { invalid, type AgentSettings } from './options.ts'
 /** How many connections in a row have to end shortly after they began before that is reported. */
 const reportedAfter = 3
 
+/** A time of which there is one only, in UTC ms, and the number of what was said then. */
+export interface Moment { timestamp: number, seq: number }
+
 export interface ConnectionEvents {
-  /** The broker accepted the connection and the subscriptions. */
-  opened (client: MqttClient): void
+  /** The broker accepted the connection and the subscriptions. @param moment when the attempt began: the last will has it too, with the next number */
+  opened (client: MqttClient, moment: Moment): void
   /** An opened connection was lost; the next attempt is under way. */
   lost (reason: PlatziverseError): void
   /** The broker ended a connection shortly after it accepted it; with a reason when that happened several times in a row. */
@@ -34,8 +37,9 @@ export interface Connection {
  * Be connected from now until `stop`, with exponential back-off and jitter between attempts.
  * Each attempt is a new MQTT.js client that does not reconnect: its own store would send messages again, on top of the outbox.
  * [MQTT-3.1.2-6] With a clean session the broker keeps nothing either.
+ * @param nextMoment the time, in UTC ms, later than each that it gave before
  */
-export function keepConnected (settings: AgentSettings, on: ConnectionEvents): Connection {
+export function keepConnected (settings: AgentSettings, nextMoment: () => number, on: ConnectionEvents): Connection {
   const { uuid } = settings.identity
   let client: MqttClient | undefined
   let opened = false
@@ -49,6 +53,9 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
       const url = typeof settings.url === 'function' ? settings.url() : settings.url
       if (url === undefined) throw new Error('its broker does not listen yet')
       const { url: address, ...login } = readMqttAddress(url)
+      // The will of an earlier connection, which the broker may publish late, is older than this one.
+      const moment = { timestamp: nextMoment(), seq: 0 }
+      const will = { agent: { uuid }, ...moment, seq: moment.seq + 1 }
       follow(mqtt.connect(address, {
         // One id per agent, so that a broker drops the earlier, half-open connection now instead of sending its will later.
         clientId: `platziverse-${uuid}`,
@@ -61,15 +68,15 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
         reconnectPeriod: 0,
         queueQoSZero: false,
         resubscribe: false,
-        will: { topic: topics.disconnected, payload: Buffer.from(JSON.stringify({ agent: { uuid } })), qos: 1, retain: false }
-      }))
+        will: { topic: topics.disconnected, payload: Buffer.from(JSON.stringify(will)), qos: 1, retain: false }
+      }), moment)
     } catch (error) {
       tryAgain()
       on.failed(unreachable(error))
     }
   }
 
-  function follow (link: MqttClient): void {
+  function follow (link: MqttClient, moment: Moment): void {
     const closedByBroker = new Error('the broker closed the connection')
     let cause: unknown = closedByBroker
     let openedAt = 0
@@ -77,8 +84,8 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
     client = link
     link.on('connect', () => {
       openedAt = performance.now()
-      if (settings.listen) link.subscribe(Object.values(topics), { qos: 1 }, error => open(link, error))
-      else open(link)
+      if (settings.listen) link.subscribe(Object.values(topics), { qos: 1 }, error => open(link, moment, error))
+      else open(link, moment)
     })
     link.on('message', (topic, payload, { retain }) => on.message(topic, payload, retain))
     // An acknowledgement, not the connection, shows that the broker works: one that acknowledges nothing closes again and again. Nor is
@@ -113,11 +120,11 @@ export function keepConnected (settings: AgentSettings, on: ConnectionEvents): C
     }
   }
 
-  function open (link: MqttClient, refused?: Error | null): void {
+  function open (link: MqttClient, moment: Moment, refused?: Error | null): void {
     if (link !== client || stopped) return
     opened = true
     if (refused) on.failed(invalid(`listen must be false here: the broker does not let this agent hear the others (${refused.message}).`, refused))
-    on.opened(link)
+    on.opened(link, moment)
   }
 
   /** Whether a connection lasted longer than any wait between two attempts. */

@@ -178,6 +178,9 @@ export class Intake implements Taker {
     if (this.#closed) return this.#settle(turn, removed)
     const delivery: Delivery = { id: '', clientId: publisher?.clientId ?? '', username: publisher?.username, qos, retain, receivedAt }
     if (connection?.origin !== undefined) delivery.origin = connection.origin
+    // Every client of a broker in this process has a connection, but for the one whose last will it is.
+    const isElsewhere = connection === undefined && publisher === undefined && !will
+    if (isElsewhere) delivery.elsewhere = true
     const parsed = parse(topic, publication.payload, receivedAt, weight, this.#options.rules)
     if (!parsed.ok) {
       this.#reject(publication, [parsed], delivery)
@@ -192,7 +195,7 @@ export class Intake implements Taker {
     }
     this.#counters.messages++
     if (message.kind === 'disconnected') {
-      if (!this.#presence.saysGoodbye(uuid, connection, will)) return this.#settle(turn)
+      if (!isElsewhere && !this.#presence.saysGoodbye(uuid, connection, will)) return this.#settle(turn)
       this.#goodbyes.delete(uuid)
     } else if (connection !== undefined && this.#presence.spoke(uuid, connection)) {
       // Said now, it would come after the agent's message.

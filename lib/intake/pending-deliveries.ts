@@ -15,6 +15,8 @@ export interface Delivery {
   receivedAt: number
   /** Names the bridge over which it came. */
   origin?: string
+  /** It came from a broker that runs elsewhere, which does not say who published it. */
+  elsewhere?: true
   /** Stands for `seq` when the sender gives none: a hash of the payload as it came, or a new number where that carries no timestamp. */
   fingerprint?: number
 }

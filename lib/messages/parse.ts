@@ -1,4 +1,4 @@
-import Type from 'typebox'
+import Type, { type Static } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import { decode } from './decode.ts'
 import { describe } from './describe.ts'
@@ -6,7 +6,7 @@ import { numbersFromTexts } from './numeric-text.ts'
 import { areGood, isText, notText, show, sortOut, type BadMetric } from './metrics.ts'
 import { kindOf, topics, type MessageKind } from './topics.ts'
 import { schemas, type ConnectedPayload, type DisconnectedPayload, type MessagePayload } from './schema.ts'
-import { timeWithin, type TimeRange, type Unit } from './timestamp.ts'
+import { timeWithin, toTimestamp, type TimeRange, type Unit } from './timestamp.ts'
 import type { Weight } from './weigh.ts'
 
 /** Why a message was rejected. Public: flows switch on them. */
@@ -55,6 +55,8 @@ export interface Rules extends TimeRange {
 }
 
 type Given = Omit<MessagePayload, 'timestamp'> & { timestamp?: string | number }
+type GivenPresence = Static<typeof schemas.connected>
+type Bad = Extract<Parsed, { ok: false }>
 
 const validators: Record<MessageKind, Validator> = {
   connected: Compile(schemas.connected),
@@ -102,28 +104,52 @@ export function parse (topic: unknown, payload: unknown, receivedAt: number, wei
   // Of who disconnects, only the uuid is in the contract: anything else may be anything.
   const broken = kind === 'disconnected' ? undefined : (['username', 'name', 'hostname'] as const).find(field => agent[field] !== undefined && !isText(agent[field]))
   if (broken !== undefined) return reject('FIELD_INVALID', `agent.${broken} ${notText}`)
-  if (kind !== 'message') return { ok: true, message: { kind, topic, payload: value } as Message, untimed: false, bad }
-  return timed(value as Given, receivedAt, bad, rules)
+  return kind === 'message' ? timed(value as Given, receivedAt, bad, rules) : presence(kind, value as GivenPresence, receivedAt, rules)
+}
+
+type Time = Extract<ReturnType<typeof timeWithin>, object | string>
+
+/** A time that a message carries; `ms` is undefined where the time of receipt takes its place. */
+function timeOf (given: string | number, time: Time, rules: Rules): { ok: true, ms: number | undefined, notice?: Notice } | Bad {
+  if (time === 'outside') {
+    const detail = `The timestamp ${show(given)} is too far in the past or in the future`
+    if (rules.outside === 'reject') return reject('TIMESTAMP_OUT_OF_RANGE', `${detail}: set the sender's clock, or send ms since 1970.`)
+    return { ok: true, ms: undefined, notice: { kind: 'receipt', detail: `${detail}, and the time of receipt was taken.` } }
+  }
+  const { ms, unit } = time
+  if (unit === undefined) return { ok: true, ms }
+  return { ok: true, ms, notice: { kind: unit, detail: `The timestamp ${show(given)} was taken as ${unit}, because it is not a time in ms: ${new Date(ms).toISOString()}.` } }
+}
+
+/** Times before this show a clock that was never set. */
+const firstTime = Date.UTC(2000, 0)
+
+/** How long ago an agent connected is its own affair: its last will says so, however long it was there. */
+function presence (kind: 'connected' | 'disconnected', value: GivenPresence, receivedAt: number, rules: Rules): Parsed {
+  const { timestamp: given, seq, ...others } = value
+  const good = (payload: object, notice?: Notice): Good => ({
+    ok: true, message: { kind, topic: topics[kind], payload } as Message, untimed: false, bad: none, ...notice === undefined ? {} : { notice }
+  })
+  const found = typeof given === 'number' || typeof given === 'string' ? timeWithin(given, receivedAt, { future: rules.future, past: Math.max(0, receivedAt - firstTime) }) : undefined
+  if (found === undefined || (typeof given !== 'number' && typeof given !== 'string')) return good(others)
+  // A clock that was never set tells nothing; one that is ahead would make all that follows late.
+  if (found === 'outside' && !(Number(toTimestamp(given)) > receivedAt)) return good(others)
+  const time = timeOf(given, found, rules)
+  if (!time.ok) return time
+  if (time.ms === undefined) return good(others, time.notice)
+  const isWhole = Number.isSafeInteger(seq) && Number(seq) >= 0
+  return good(time.ms === given && (isWhole || seq === undefined) ? value : { ...others, timestamp: time.ms, ...isWhole ? { seq } : {} }, time.notice)
 }
 
 function timed (value: Given, receivedAt: number, bad: BadMetric[], rules: Rules): Parsed {
   const given = value.timestamp
-  let timestamp = receivedAt
-  let untimed = given === undefined
-  let notice: Notice | undefined
-  if (given !== undefined) {
-    const time = timeWithin(given, receivedAt, rules)
-    if (time === undefined) return reject('TIMESTAMP_INVALID', `The timestamp ${show(given)} is neither ms since 1970 nor ISO 8601.`)
-    if (time === 'outside') {
-      const detail = `The timestamp ${show(given)} is too far in the past or in the future`
-      if (rules.outside === 'reject') return reject('TIMESTAMP_OUT_OF_RANGE', `${detail}: set the sender's clock, or send ms since 1970.`)
-      untimed = true
-      notice = { kind: 'receipt', detail: `${detail}, and the time of receipt was taken.` }
-    } else {
-      timestamp = time.ms
-      if (time.unit !== undefined) notice = { kind: time.unit, detail: `The timestamp ${show(given)} was taken as ${time.unit}, because it is not a time in ms: ${new Date(timestamp).toISOString()}.` }
-    }
-  }
+  const found = given === undefined ? undefined : timeWithin(given, receivedAt, rules)
+  if (given !== undefined && found === undefined) return reject('TIMESTAMP_INVALID', `The timestamp ${show(given)} is neither ms since 1970 nor ISO 8601.`)
+  const time = given === undefined || found === undefined ? undefined : timeOf(given, found, rules)
+  if (time?.ok === false) return time
+  const untimed = time?.ms === undefined
+  const timestamp = time?.ms ?? receivedAt
+  const notice = time?.notice
   const metrics = rules.numericText ? numbersFromTexts(value.metrics) : value.metrics
   const payload = timestamp === given && metrics === value.metrics ? value as MessagePayload : { ...value, metrics, timestamp }
   const good: Good = { ok: true, message: { kind: 'message', topic: topics.message, payload }, untimed, bad }
@@ -131,6 +157,6 @@ function timed (value: Given, receivedAt: number, bad: BadMetric[], rules: Rules
   return good
 }
 
-function reject (reason: RejectReason, detail: string): Parsed {
+function reject (reason: RejectReason, detail: string): Bad {
   return { ok: false, reason, detail }
 }

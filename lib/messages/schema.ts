@@ -22,25 +22,36 @@ export const metric = Type.Object({
   value: Type.Union([Type.Number(), Type.Boolean(), Type.String({ maxLength: maxValueBytes })], { description: 'a finite number, a boolean, or a string of at most 1 KiB' })
 })
 
+const time = 'ms since 1970 (s, µs and ns are recognised), or ISO 8601 (UTC where it names no zone)'
+/** Of who comes and goes nothing but who it is may make a message invalid: what is no time, or no whole number, counts as absent. */
+const presence = (timestamp: string, seq: string) => ({
+  timestamp: Type.Optional(Type.Unknown({ description: `${timestamp}: ${time}; absent: what comes last counts` })),
+  seq: Type.Optional(Type.Unknown({ description: `a whole number that tells two of one timestamp apart${seq}` }))
+})
+
 /**
  * The payload of each kind of message. The one source of its TypeScript type, of the check in `parse` and of the
  * table in docs/messages.md. Unknown fields pass through.
  */
 export const schemas = {
-  connected: Type.Object({ agent }),
-  disconnected: Type.Object({ agent: Type.Object({ uuid }, { description: 'who went' }) }),
+  connected: Type.Object({ agent, ...presence('when it connected', ': the greater one is newer') }),
+  disconnected: Type.Object({
+    agent: Type.Object({ uuid }, { description: 'who went' }),
+    ...presence('when it left; in a last will, when it had connected', '; absent: after everything of that timestamp')
+  }),
   message: Type.Object({
     agent,
     metrics: Type.Array(metric, { minItems: 1, maxItems: 1000, description: '1 to 1,000 metrics' }),
-    timestamp: Type.Optional(Type.Union([Type.Number({ minimum: 0 }), Type.String()], { description: 'ms since 1970 (s, µs and ns are recognised), or ISO 8601 (UTC where it names no zone); absent: the time of receipt' })),
+    timestamp: Type.Optional(Type.Union([Type.Number({ minimum: 0 }), Type.String()], { description: `${time}; absent: the time of receipt` })),
     seq: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: 'a whole number that tells two messages of one timestamp apart; absent, and no timestamp either: one of its own' }))
   })
 } as const
 
 export type Agent = Static<typeof agent>
 export type Metric = Static<typeof metric>
-export type ConnectedPayload = Static<typeof schemas.connected>
-export type DisconnectedPayload = Static<typeof schemas.disconnected>
+/** As checked: `timestamp` is in UTC ms. */
+export type ConnectedPayload = Omit<Static<typeof schemas.connected>, 'timestamp' | 'seq'> & { timestamp?: number, seq?: number }
+export type DisconnectedPayload = Omit<Static<typeof schemas.disconnected>, 'timestamp' | 'seq'> & { timestamp?: number, seq?: number }
 /** As checked: `timestamp` is always there and in UTC ms. */
 export type MessagePayload = Omit<Static<typeof schemas.message>, 'timestamp'> & { timestamp: number }
 

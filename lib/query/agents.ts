@@ -16,7 +16,7 @@ export interface AgentChoice { username?: string, connected?: true }
 
 type Row = Record<string, unknown> & { id: number }
 
-const { instance: _, ...shownColumns } = agentColumns
+const { instance: _instance, cameAt: _cameAt, cameSeq: _cameSeq, spokeAt: _spokeAt, ...shownColumns } = agentColumns
 const shown = Object.entries(shownColumns)
 export const storedAgentColumns = ['id', ...shown.map(([, { column }]) => column)]
 /** Some databases have no booleans, and some give numbers as text. */

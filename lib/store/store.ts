@@ -8,6 +8,7 @@ import { weighMessage } from '../messages/weigh.ts'
 import { within } from '../within.ts'
 import { closedError, Connections } from './connections.ts'
 import { kindOf } from './dialects/database-kind.ts'
+import { disconnectOnce } from './disconnect-once.ts'
 import type { Dialect } from './dialects/dialect.ts'
 import { Feed } from './feed.ts'
 import { mostTransientFailures, transientPause } from './transient-failure.ts'
@@ -127,8 +128,9 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
    * @param done called after the commit, or when there will be none
    * @param print the fingerprint of what the sender sent; absent: of the payload
    * @param weight memory that the message takes until it is stored, in bytes; absent: it is weighed here
+   * @param elsewhere whether it came from a broker that runs elsewhere
    */
-  write (message: Message, receivedAt: number, done: WriteDone, print?: number, weight?: number): void {
+  write (message: Message, receivedAt: number, done: WriteDone, print?: number, weight?: number, elsewhere = false): void {
     if (this.#closing !== undefined) return done(closedError())
     if (this.#commit.size + (this.#spooling?.waiting ?? 0) >= mostQueued) return done(new PlatziverseError('STORE_FULL', `${mostQueued} messages wait already.`))
     let seq = 0
@@ -145,6 +147,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     if (held > 0 && held + bytes > mostQueuedBytes) return done(new PlatziverseError('STORE_FULL', `${this.#commit.size} messages wait already, and take ${Math.round(held / 1_000_000)} MB.`))
     this.#commit.bytes += bytes
     const write: Write = { message, receivedAt, seq, bytes, done }
+    if (elsewhere) write.elsewhere = true
     if (this.#spooling?.takes === true) this.#spooling.add(write)
     else this.#commit.push(write)
     this.#loop.start()
@@ -179,15 +182,18 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     return this.#enqueue(async knex => {
       const uuids: string[] = []
       for (const instance of await this.#writers.gone(knex, isStart)) {
-        const agents = await knex('agents').where({ connected: true, instance }).pluck<string[]>('uuid')
-        if (agents.length > 0) await this.#dialect.disconnectAgents(knex, agents, instance ?? '', Date.now())
-        uuids.push(...agents)
+        uuids.push(...await disconnectOnce(knex, agents => agents.where({ instance })))
       }
-      if (uuids.length === 0) return uuids
-      this.#commit.forget()
-      this.feed.tell(uuids.map(uuid => ({ message: { kind: 'disconnected', topic: topics.disconnected, payload: { agent: { uuid } } } })))
+      this.#tellGone(uuids)
       return uuids
     }, true)
+  }
+
+  /** Agents were disconnected that did not say so. */
+  #tellGone (uuids: string[]): void {
+    if (uuids.length === 0) return
+    for (const uuid of uuids) this.#commit.forgetAgent(uuid)
+    this.feed.tell(uuids.map(uuid => ({ message: { kind: 'disconnected', topic: topics.disconnected, payload: { agent: { uuid } } } })))
   }
 
   /**

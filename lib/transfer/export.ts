@@ -6,7 +6,7 @@ import { agentColumns, descriptionFields, type AgentDescription } from '../store
 import { kindOf } from '../store/dialects/database-kind.ts'
 import { valueOf } from '../store/dialects/metric-columns.ts'
 import { aggregateIn, type RollupColumns } from '../store/rollup/rollup-columns.ts'
-import { csvColumns, csvLine, jsonLine, standard, type AgentRecord, type MetricRecord, type RollupRecord } from './records.ts'
+import { csvColumns, csvLine, jsonLine, presenceColumns, standard, type AgentRecord, type MetricRecord, type PresenceRecord, type RollupRecord } from './records.ts'
 import { endOf } from './resume.ts'
 import { rowsOf, seriesOf, type SeriesOfAgent } from './rows.ts'
 
@@ -91,7 +91,11 @@ async function * agentLines (knex: Knex): AsyncGenerator<string[]> {
 
 function agentRecord (row: Record<string, unknown>): AgentRecord {
   const description = Object.fromEntries(descriptionFields.map(field => [field, row[field]])) as unknown as AgentDescription
-  return { uuid: row.uuid as string, ...description, createdAt: row.created_at as number, lastSeenAt: row[agentColumns.lastSeenAt.column] as number | null }
+  const presence = Object.fromEntries(Object.entries(presenceColumns).map(([field, column]) => [field, row[column]])) as unknown as PresenceRecord
+  const isSilent = Object.values(presence).every(value => value === null)
+  return {
+    uuid: row.uuid as string, ...description, createdAt: row.created_at as number, lastSeenAt: row[agentColumns.lastSeenAt.column] as number | null, ...isSilent ? {} : { presence }
+  }
 }
 
 function metricLine ({ uuid, type }: SeriesOfAgent, { ts, seq, value, text }: MetricRow, format: ExportOptions['format']): string {

@@ -5,7 +5,7 @@ import { fingerprint } from '../messages/fingerprint.ts'
 import { parse as parseMessage } from '../messages/parse.ts'
 import { describeAgent, descriptionFields } from '../store/dialects/agent-columns.ts'
 import { deletedPart } from '../store/rollup/rollup.ts'
-import { csvColumns, restored, type AgentRecord, type MetricRecord, type RollupDetails, type TransferRecord } from './records.ts'
+import { csvColumns, presenceColumns, restored, type AgentRecord, type MetricRecord, type PresenceRecord, type RollupDetails, type TransferRecord } from './records.ts'
 
 /** Bytes; a metric has 2 kB at most. */
 const longestLine = 100_000
@@ -123,7 +123,8 @@ function checked (record: GivenRecord, number: number): TransferRecord {
     const parsed = parseMessage('agent/connected', { agent }, 0)
     if (!parsed.ok) throw invalid(number, parsed.detail)
     const { uuid, createdAt, lastSeenAt } = record.agent
-    return { agent: { uuid, ...describeAgent(given), createdAt: time(createdAt, number), lastSeenAt: lastSeenAt === null ? null : time(lastSeenAt, number) } }
+    const seen = lastSeenAt === null ? null : time(lastSeenAt, number)
+    return { agent: { uuid, ...describeAgent(given), createdAt: time(createdAt, number), lastSeenAt: seen, ...presenceOf(record.agent, number) } }
   }
   const { uuid, type } = 'series' in record ? record.series : record
   const { latest } = 'series' in record ? record.series : {}
@@ -145,6 +146,14 @@ function checked (record: GivenRecord, number: number): TransferRecord {
   }
   if (!Number.isSafeInteger(n) || ![sum, min, max, last, scaledSum ?? 0].every(Number.isFinite)) throw invalid(number, 'it is none of agent, series, metric, hour, day')
   return { uuid, type, n, sum, min, max, last, ...details, ...'hour' in record ? { hour: record.hour === deletedPart ? deletedPart : time(record.hour, number) } : { day: time(record.day, number) } }
+}
+
+function presenceOf ({ presence }: AgentRecord, number: number): Pick<AgentRecord, 'presence'> {
+  if (presence === undefined) return {}
+  const given = Object.entries(presenceColumns).map(([field]) => [field, (presence as unknown as Record<string, unknown> | null)?.[field]])
+  // A seq of -1 is none.
+  if (!given.every(([, value]) => value === null || value === -1 || (Number.isSafeInteger(value) && Number(value) >= 0))) throw invalid(number, 'its presence is not of whole numbers')
+  return { presence: Object.fromEntries(given) as unknown as PresenceRecord }
 }
 
 function isObject (value: unknown): boolean {

@@ -7,7 +7,7 @@ import { rollupColumns } from '../store/rollup/rollup-columns.ts'
 import { addRows } from '../store/slices/series-locks.ts'
 import { hour } from '../time.ts'
 import type { OpenDatabase } from './database.ts'
-import type { AgentRecord, MetricRecord, RollupRecord, TransferRecord } from './records.ts'
+import { presenceColumns, type AgentRecord, type MetricRecord, type PresenceRecord, type RollupRecord, type TransferRecord } from './records.ts'
 import { seriesOf } from './rows.ts'
 
 /** Tells one database apart from others, without its password. */
@@ -72,8 +72,8 @@ export class Importer {
     const uuids = [...agents.keys()]
     const known = new Set<string>()
     for (let at = 0; at < uuids.length; at += 500) for (const uuid of await db('agents').whereIn('uuid', uuids.slice(at, at + 500)).pluck<string[]>('uuid')) known.add(uuid)
-    const rows = [...agents.values()].filter(({ uuid }) => !known.has(uuid)).map(({ createdAt, lastSeenAt, ...agent }) =>
-      ({ ...agent, connected: false, connected_at: null, last_seen_at: lastSeenAt, created_at: createdAt, updated_at: now }))
+    const rows = [...agents.values()].filter(({ uuid }) => !known.has(uuid)).map(({ createdAt, lastSeenAt, presence, ...agent }) =>
+      ({ ...agent, connected: false, connected_at: null, last_seen_at: lastSeenAt, created_at: createdAt, updated_at: now, ...presenceRow(presence) }))
     for (let at = 0; at < rows.length; at += 100) await db('agents').insert(rows.slice(at, at + 100))
   }
 
@@ -142,6 +142,10 @@ export class Importer {
     if (messages.length > 0) await dialect.append(db, { messages, latest: [...latest.values()], seen: [], dirtyHours: [...dirty.values()] })
     return messages.length
   }
+}
+
+function presenceRow (presence: PresenceRecord | undefined): Record<string, number | null> {
+  return Object.fromEntries(Object.entries(presenceColumns).map(([field, column]) => [column, presence?.[field as keyof PresenceRecord] ?? null]))
 }
 
 function keyOf (uuid: string, type: string): string {

@@ -12,7 +12,15 @@ export interface AgentRecord extends AgentDescription {
   uuid: string
   createdAt: number
   lastSeenAt: number | null
+  /** What the agent said last of its presence, by its own clock. Absent where it said nothing, and in the exports of older versions. */
+  presence?: PresenceRecord
 }
+
+/** `timestamp` and `seq` of the newest `agent/connected` and `agent/disconnected`, and the newest timestamp of its messages. */
+export interface PresenceRecord { cameAt: number | null, cameSeq: number | null, leftAt: number | null, leftSeq: number | null, spokeAt: number | null }
+
+/** The columns of these. */
+export const presenceColumns = { cameAt: 'came_at', cameSeq: 'came_seq', leftAt: 'left_at', leftSeq: 'left_seq', spokeAt: 'spoke_at' } as const satisfies Record<keyof PresenceRecord, string>
 
 export interface SeriesRecord {
   uuid: string

@@ -51,7 +51,11 @@ export function storing ({ id, store, outbox, warnings, say }: StoringOptions): 
     // agent-in gave both the same id: a flow that changed one of them made the message nobody's.
     if (claim === undefined && (carried === undefined || carried.id !== msg._msgid)) strayStored(message.payload.agent.uuid)
     store.write(message, receivedAt, (error, stored) => {
-      if (error === null) {
+      if (error === null && stored?.outdated === true) {
+        // A goodbye that comes after the agent is back would only mislead whoever gets it.
+        claim?.settle()
+        done()
+      } else if (error === null) {
         msg.payload = message.payload
         msg.stored = stored
         outbox.pass({ msg, claim, sent: done })
@@ -62,7 +66,7 @@ export function storing ({ id, store, outbox, warnings, say }: StoringOptions): 
         endClaim(claim, error)
         done(error)
       }
-    }, carried?.fingerprint, claim?.bytes)
+    }, carried?.fingerprint, claim?.bytes, delivery?.elsewhere)
   }
 }
 

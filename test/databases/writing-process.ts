@@ -8,13 +8,13 @@ import { message } from '../helpers/messages.ts'
 export const now = 1_700_000_000_000
 
 /** A process that writes to the database. */
-export function open (t: TestContext, { options }: OpenDatabase, instance = 'test') {
+export function open (t: TestContext, { options }: Pick<OpenDatabase, 'options'>, instance = 'test') {
   const store = new Store(dialectOf(options), { instance })
   t.after(() => store.close())
   const states: StoreState[] = []
   store.on('state', state => { states.push(state) })
-  const write = (topic: string, payload: unknown, at = now) => new Promise<Stored>((resolve, reject) => {
-    store.write(message(topic, payload), at, (error, result) => { if (result === undefined) reject(error as Error); else resolve(result) })
+  const write = (topic: string, payload: unknown, at = now, elsewhere = false) => new Promise<Stored>((resolve, reject) => {
+    store.write(message(topic, payload), at, (error, result) => { if (result === undefined) reject(error as Error); else resolve(result) }, undefined, undefined, elsewhere)
   })
   return { store, states, write }
 }

@@ -1,3 +1,5 @@
+import { cameLater, connectedAfter, newest, type PresenceWords } from './presence.ts'
+
 /** What an agent says about itself; null: it never said. */
 export interface AgentDescription {
   username: string | null
@@ -13,15 +15,35 @@ export interface AgentRow extends AgentDescription {
   /** When the agent was heard first in this batch; kept only if it was not connected. UTC ms. */
   connectedAt: number
   lastSeenAt: number
-  /** The process that has the agent connected, where several write to one database. */
+  /** The process that has the agent connected, where several write to one database; `elsewhere`: none. */
   instance: string
+  /** `timestamp` and `seq` of its newest `agent/connected` that has a time, and the newest timestamp of its messages. UTC ms. */
+  cameAt: number | null
+  cameSeq: number | null
+  spokeAt: number | null
 }
+
+/** A goodbye to be written. A time that is -1 is none. */
+export interface GoodbyeRow {
+  uuid: string
+  /** The process that the agent left. */
+  instance: string
+  /** When a goodbye without a time was received; UTC ms. */
+  receivedAt: number
+  /** `timestamp` and `seq` of the newest goodbye that has a time. */
+  leftAt: number
+  leftSeq: number
+}
+
+/** The instance of agents that are connected to a broker elsewhere. */
+export const elsewhere = ''
 
 /**
  * What becomes of a column when its row is there already. `key`: it identifies the row. `said`: a new value replaces the old one; null keeps
- * it. `replaced`: the new value counts. `later`: the greater value counts. `whileConnected`: the old value stays if the agent was connected.
+ * it. `replaced`: the new value counts. `later`: the greater value counts. `whileConnected`: the old value stays if the agent was connected, or does not get so.
+ * `presence`: by the agent's own times, in presence.ts. `came` and `spoke`: the newer value counts.
  */
-type Merge = 'key' | 'said' | 'replaced' | 'later' | 'whileConnected'
+type Merge = 'key' | 'said' | 'replaced' | 'later' | 'whileConnected' | 'presence' | 'came' | 'spoke'
 
 interface AgentColumn { column: string, type: 'text' | 'integer' | 'boolean', merge: Merge }
 
@@ -35,10 +57,13 @@ export const agentColumns = {
   name: { column: 'name', type: 'text', merge: 'said' },
   hostname: { column: 'hostname', type: 'text', merge: 'said' },
   pid: { column: 'pid', type: 'integer', merge: 'said' },
-  connected: { column: 'connected', type: 'boolean', merge: 'replaced' },
+  connected: { column: 'connected', type: 'boolean', merge: 'presence' },
   connectedAt: { column: 'connected_at', type: 'integer', merge: 'whileConnected' },
   lastSeenAt: { column: 'last_seen_at', type: 'integer', merge: 'later' },
-  instance: { column: 'instance', type: 'text', merge: 'replaced' }
+  instance: { column: 'instance', type: 'text', merge: 'replaced' },
+  cameSeq: { column: 'came_seq', type: 'integer', merge: 'came' },
+  cameAt: { column: 'came_at', type: 'integer', merge: 'came' },
+  spokeAt: { column: 'spoke_at', type: 'integer', merge: 'spoke' }
 } as const satisfies Record<keyof AgentRow, AgentColumn>
 
 const fields = Object.keys(agentColumns) as Array<keyof AgentRow>
@@ -54,8 +79,9 @@ export const descriptionFields = fields.filter((field): field is keyof AgentDesc
 // The functions below name each field instead of looping over the list, because they run for every agent that connects, and `isDescribed` for every message.
 
 /** A row's values in the order of its columns, and then the time of writing (UTC ms). */
-export function agentTuple ({ uuid, username, name, hostname, pid, connected, connectedAt, lastSeenAt, instance }: AgentRow, now: number): Array<string | number | boolean | null> {
-  return [uuid, username, name, hostname, pid, connected, connectedAt, lastSeenAt, instance, now]
+export function agentTuple (row: AgentRow, now: number): Array<string | number | boolean | null> {
+  const { uuid, username, name, hostname, pid, connected, connectedAt, lastSeenAt, instance, cameSeq, cameAt, spokeAt } = row
+  return [uuid, username, name, hostname, pid, connected, connectedAt, lastSeenAt, instance, cameSeq, cameAt, spokeAt, now]
 }
 
 /** The row of an agent that was heard: what it says now and, where it says nothing, what its row said before. @param receivedAt UTC ms */
@@ -69,15 +95,15 @@ export function agentRow (agent: { uuid: string } & Partial<AgentDescription>, r
     connected: true,
     instance,
     connectedAt: before === undefined || !before.connected ? receivedAt : before.connectedAt,
-    lastSeenAt: Math.max(receivedAt, before?.lastSeenAt ?? 0)
+    lastSeenAt: Math.max(receivedAt, before?.lastSeenAt ?? 0),
+    cameSeq: before?.cameSeq ?? null,
+    cameAt: before?.cameAt ?? null,
+    spokeAt: before?.spokeAt ?? null
   }
 }
 
 /** How a database writes what `changesOfAgents` needs. */
-interface MergeWords {
-  /** The new and the old value of a column. */
-  given (column: string): string
-  there (column: string): string
+interface MergeWords extends PresenceWords {
   /** The greater of two values, of which the old one may be null. */
   later (there: string, given: string): string
 }
@@ -85,12 +111,17 @@ interface MergeWords {
 /** The assignments that update the row of an agent that is there already. */
 export function changesOfAgents ({ given, there, later }: MergeWords): string {
   // A column that depends on another one comes first: in MySQL an assignment sees the values that those before it assigned.
-  const ordered = [...columns.filter(({ merge }) => merge === 'whileConnected'), ...columns.filter(({ merge }) => merge !== 'key' && merge !== 'whileConnected')]
+  const first: Merge[] = ['whileConnected', 'presence']
+  const ordered = [...first.flatMap(merge => columns.filter(column => column.merge === merge)), ...columns.filter(({ merge }) => merge !== 'key' && !first.includes(merge))]
   const changes = ordered.map(({ column, merge }) => `${column} = ${{
     said: `coalesce(${given(column)}, ${there(column)})`,
     replaced: given(column),
     later: later(there(column), given(column)),
-    whileConnected: `case when ${there('connected')} then ${there(column)} else ${given(column)} end`
+    // A late message that changes nothing is no arrival either.
+    whileConnected: `case when ${there('connected')} or (${given('connected')} and not ${connectedAfter({ given, there })}) then ${there(column)} else ${given(column)} end`,
+    presence: connectedAfter({ given, there }),
+    came: `case when ${cameLater({ given, there })} then ${given(column)} else ${there(column)} end`,
+    spoke: newest(there(column), given(column))
   }[merge as Exclude<Merge, 'key'>]}`)
   return [...changes, `updated_at = ${given('updated_at')}`].join(', ')
 }

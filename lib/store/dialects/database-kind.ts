@@ -28,6 +28,8 @@ export interface DatabaseKind {
   transact<Result> (knex: Knex, work: (db: Knex) => Promise<Result>): Promise<Result>
   /** A transaction that sees one moment of the database, however long it takes. */
   snapshot<Result> (knex: Knex, work: (db: Knex) => Promise<Result>): Promise<Result>
+  /** Whether an update can say which rows it changed. */
+  returnsChanged: boolean
   /** Lock the rows that a query finds until the transaction ends, without those that another process has locked. */
   lockRows<Query extends Knex.QueryBuilder> (query: Query): Query
   /** For databases that keep metrics in the order in which they came: there it is cheaper to delete a little of many series in one statement. */

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../../errors.ts'
-import type { AgentRow } from './agent-columns.ts'
+import type { AgentRow, GoodbyeRow } from './agent-columns.ts'
 
 export interface SeriesRow { agentId: number, type: string }
 
@@ -10,8 +10,11 @@ export type MessageRow = [ts: number, seq: number, ...seriesAndValues: Array<num
 /** A series' newest metric, by `ts` and then `seq`: a string goes into the column `text`, a number into `value`. */
 export type LatestRow = [seriesId: number, ts: number, seq: number, value: number | string]
 
-/** When an agent that is connected was heard last (UTC ms), and by which process. */
-export type SeenRow = [agentId: number, lastSeenAt: number, instance: string]
+/** When an agent that is connected was heard last (UTC ms), by which process, and the newest timestamp of its messages. */
+export type SeenRow = [agentId: number, lastSeenAt: number, instance: string, spokeAt: number]
+
+/** The row of an agent, and whether it is connected now. */
+export interface WrittenAgent { id: number, uuid: string, connected: boolean }
 
 /** An hour of a series that got metrics and has to be rolled up; `ts` is its start in UTC ms. */
 export type DirtyHourRow = [seriesId: number, ts: number]
@@ -65,9 +68,9 @@ export interface Dialect {
   /** Which of these keys are there, as `seriesId/ts/seq`. */
   existingMetrics (db: Knex, messages: MessageRow[]): Promise<Set<string>>
   /** Insert agents or update them. */
-  upsertAgents (db: Knex, agents: AgentRow[], now: number): Promise<Array<{ id: number, uuid: string }>>
-  /** Mark agents as disconnected, unless another process has them; unknown ones stay unknown. @returns those that are there */
-  disconnectAgents (db: Knex, uuids: string[], instance: string, now: number): Promise<Array<{ id: number, uuid: string }>>
+  upsertAgents (db: Knex, agents: AgentRow[], now: number): Promise<WrittenAgent[]>
+  /** Mark agents as disconnected, unless another process has them or they said something newer; unknown ones stay unknown. @returns those that are there */
+  disconnectAgents (db: Knex, goodbyes: GoodbyeRow[], now: number): Promise<WrittenAgent[]>
   /** Find or create series. */
   upsertSeries (db: Knex, series: SeriesRow[]): Promise<Array<{ id: number, agentId: number, type: string }>>
   /** Whether the database refuses the data itself, so that trying again is pointless. */

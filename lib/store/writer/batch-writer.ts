@@ -1,8 +1,9 @@
 import type { Knex } from 'knex'
 import type { Message } from '../../messages/parse.ts'
 import { floor, hour } from '../../time.ts'
-import { agentRow, describeAgent, type AgentRow } from '../dialects/agent-columns.ts'
+import { agentRow, describeAgent, elsewhere, type AgentRow, type GoodbyeRow } from '../dialects/agent-columns.ts'
 import type { Dialect, DirtyHourRow, LatestRow, MessageRow, SeenRow, SeriesRow, WriterMark } from '../dialects/dialect.ts'
+import { goodbyeRow, markOutdated } from './goodbyes.ts'
 import { isUpToDate, UsedSeries, type KnownAgents, type KnownAgent, type KnownSeries } from './known-agents.ts'
 
 /** A message on its way into the database. */
@@ -12,6 +13,8 @@ export interface ReceivedMessage {
   receivedAt: number
   /** Tells the message apart from others with its timestamp. */
   seq: number
+  /** It came from a broker that runs elsewhere: its agent is connected to no process of ours. */
+  elsewhere?: boolean
 }
 
 /** What became of a message. */
@@ -24,21 +27,26 @@ export interface Stored {
   duplicates: number
   /** The database is away, and the message is in the spool. */
   spooled?: true
+  /** The agent said something newer of its presence before: this changed nothing, and is no news. */
+  outdated?: true
 }
 
-/** ms in which `last_seen_at` of an agent is written at most once. */
+/** ms in which `last_seen_at` of an agent is written at most once, and so is the newest timestamp of its messages. */
 const seenPrecision = 1_000
 
 /** What a batch changes about agents, beyond what the database is known to hold; in the order in which it is written. */
 interface Changes {
-  /** Uuids of agents that said goodbye before anything else in the batch. */
-  left: Set<string>
+  /** Goodbyes without a time that came before anything else of the agent in the batch, and all that have one: their order does not matter. */
+  left: Map<string, GoodbyeRow>
   /** Agents that were heard, said goodbye and were heard again, as they were in between. */
   interrupted: Map<string, AgentRow>
   /** Agents that are new, changed or connected again, or that were heard before they said goodbye. */
   agents: Map<string, AgentRow>
   series: boolean
 }
+
+/** A message by which an agent shows that it is there. */
+type Heard = Exclude<Message, { kind: 'disconnected' }>
 
 /** Writes batches of messages, each in one transaction. */
 export class BatchWriter {
@@ -82,30 +90,53 @@ export class BatchWriter {
   }
 
   #changes (batch: ReceivedMessage[]): Changes {
-    const changes: Changes = { left: new Set(), interrupted: new Map(), agents: new Map(), series: false }
+    const changes: Changes = { left: new Map(), interrupted: new Map(), agents: new Map(), series: false }
     const { agents, interrupted, left } = changes
     const leaving = new Set<string>()
     for (const { message } of batch) if (message.kind === 'disconnected') leaving.add(message.payload.agent.uuid)
-    for (const { message, receivedAt } of batch) {
+    for (const received of batch) {
+      const { message } = received
       const { uuid } = message.payload.agent
       const row = agents.get(uuid)
       if (message.kind === 'disconnected') {
-        if (row === undefined) left.add(uuid)
-        else row.connected = false
+        const { timestamp } = message.payload
+        if (row === undefined || timestamp !== undefined) left.set(uuid, goodbyeRow(left.get(uuid), message.payload, received.receivedAt, this.#instanceOf(received)))
+        // An agent that came without a time is gone whenever it says so.
+        if (row !== undefined && (timestamp === undefined || (row.cameAt === null && row.spokeAt === null))) row.connected = false
         continue
       }
       const known = this.#known.agent(uuid)
       if (row !== undefined) {
         if (!row.connected) interrupted.set(uuid, { ...row })
-        Object.assign(row, agentRow(message.payload.agent, receivedAt, this.#instance, row))
-      } else if (known === undefined || leaving.has(uuid) || !isUpToDate(known, message.payload.agent)) {
-        agents.set(uuid, agentRow(message.payload.agent, receivedAt, this.#instance))
+        agents.set(uuid, this.#rowOf(received, message, row))
+      } else if (known === undefined || message.kind === 'connected' || leaving.has(uuid) || !isUpToDate(known, message.payload.agent)) {
+        agents.set(uuid, this.#rowOf(received, message))
       }
       if (message.kind === 'message' && !changes.series) {
         changes.series = known === undefined || message.payload.metrics.some(({ type }) => !known.series.has(type))
       }
     }
     return changes
+  }
+
+  /** The process that has the agent. */
+  #instanceOf ({ elsewhere: isElsewhere }: ReceivedMessage): string {
+    return isElsewhere === true ? elsewhere : this.#instance
+  }
+
+  /** The row of an agent that was heard. @param before what came of it earlier in the batch */
+  #rowOf (received: ReceivedMessage, message: Heard, before?: AgentRow): AgentRow {
+    const row = agentRow(message.payload.agent, received.receivedAt, this.#instanceOf(received), before)
+    const { timestamp, seq = -1 } = message.payload
+    if (message.kind === 'message') {
+      // Where it came without a time before, that it spoke is written with its next message.
+      if (before === undefined || !before.connected || before.cameAt !== null || before.spokeAt !== null) row.spokeAt = Math.max(message.payload.timestamp, row.spokeAt ?? -1)
+    } else if (timestamp === undefined) row.cameAt = row.cameSeq = row.spokeAt = null
+    else if (row.cameAt === null || timestamp > row.cameAt || (timestamp === row.cameAt && seq > (row.cameSeq ?? -1))) {
+      row.cameAt = timestamp
+      row.cameSeq = seq
+    }
+    return row
   }
 
   async #transaction (knex: Knex, batch: ReceivedMessage[], changes: Changes, withDuplicates: boolean): Promise<Stored[]> {
@@ -118,7 +149,9 @@ export class BatchWriter {
     const stored = await knex.transaction(async db => {
       await this.#writeAgents(db, changes, draft)
       await this.#findSeries(db, batch, draft)
-      return await this.#append(db, batch, uuid => draft.get(uuid), withDuplicates)
+      const stored = await this.#append(db, batch, uuid => draft.get(uuid), withDuplicates)
+      markOutdated(batch, stored, draft)
+      return stored
     })
     for (const [uuid, agent] of draft) this.#known.learn(uuid, { ...agent, series: new Map(agent.series) })
     return stored
@@ -127,21 +160,22 @@ export class BatchWriter {
   async #writeAgents (db: Knex, { agents, interrupted, left }: Changes, draft: Map<string, KnownAgent>): Promise<void> {
     const now = Date.now()
     if (left.size > 0) {
-      for (const { id, uuid } of await this.#dialect.disconnectAgents(db, [...left], this.#instance, now)) {
-        const known = draft.get(uuid) ?? { ...describeAgent({}), id, lastSeenAt: 0, series: new Map() }
-        draft.set(uuid, { ...known, connected: false })
+      for (const { id, uuid, connected } of await this.#dialect.disconnectAgents(db, [...left.values()], now)) {
+        const known = draft.get(uuid) ?? { ...describeAgent({}), id, lastSeenAt: 0, spokeAt: -1, series: new Map() }
+        draft.set(uuid, { ...known, connected: Boolean(connected) })
       }
     }
     if (interrupted.size > 0) await this.#dialect.upsertAgents(db, [...interrupted.values()], now)
     if (agents.size > 0) {
-      for (const { id, uuid } of await this.#dialect.upsertAgents(db, [...agents.values()], now)) {
+      for (const { id, uuid, connected } of await this.#dialect.upsertAgents(db, [...agents.values()], now)) {
         const known = draft.get(uuid)
         const row = agents.get(uuid) as AgentRow
         draft.set(uuid, {
           ...describeAgent(row, known),
           id,
-          connected: row.connected,
+          connected: Boolean(connected),
           lastSeenAt: row.lastSeenAt,
+          spokeAt: row.spokeAt ?? known?.spokeAt ?? -1,
           series: known?.series ?? new Map()
         })
       }
@@ -176,15 +210,18 @@ export class BatchWriter {
     const now = Date.now()
     const currentHour = floor(now, hour)
     const stored: Stored[] = []
-    for (const { message, receivedAt, seq } of batch) {
+    for (const received of batch) {
+      const { message, receivedAt, seq } = received
       const agent = find(message.payload.agent.uuid)
       const count = message.kind === 'message' ? message.payload.metrics.length : 0
       const result: Stored = { agentId: agent?.id ?? null, metrics: count, duplicates: 0 }
       stored.push(result)
-      if (agent === undefined || message.kind === 'disconnected') continue
-      if (agent.connected && Math.abs(receivedAt - agent.lastSeenAt) >= seenPrecision) seen.set(agent, [agent.id, receivedAt, this.#instance])
-      if (message.kind !== 'message') continue
+      if (agent === undefined || message.kind !== 'message') continue
       const { timestamp } = message.payload
+      if (agent.connected && (Math.abs(receivedAt - agent.lastSeenAt) >= seenPrecision || timestamp - agent.spokeAt >= seenPrecision)) {
+        const spokeAt = Math.max(timestamp, agent.spokeAt, seen.get(agent)?.[3] ?? -1)
+        seen.set(agent, [agent.id, receivedAt, this.#instanceOf(received), spokeAt])
+      }
       const row: MessageRow = [timestamp, seq]
       const itsHour = floor(timestamp, hour)
       for (const { type, value: given } of message.payload.metrics) {
@@ -217,7 +254,10 @@ export class BatchWriter {
     }
     for (const series of current) series.dirtyHour = currentHour
     for (const [series, row] of latest) series.lastTs = row[1]
-    for (const [agent, row] of seen) agent.lastSeenAt = row[1]
+    for (const [agent, row] of seen) {
+      agent.lastSeenAt = row[1]
+      agent.spokeAt = row[3]
+    }
     return stored
   }
 

@@ -7,6 +7,8 @@ export interface KnownAgent extends AgentDescription {
   connected: boolean
   /** As written; UTC ms. */
   lastSeenAt: number
+  /** The newest timestamp of its messages, as written; -1 where there is none. */
+  spokeAt: number
   series: Map<string, KnownSeries>
 }
 

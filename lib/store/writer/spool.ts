@@ -85,7 +85,7 @@ export class Spool {
   add (entry: ReceivedMessage, done: SpoolDone): void {
     let text: string
     try {
-      text = JSON.stringify([kept(entry.message), entry.receivedAt, entry.seq, ...negativeZerosOf(entry)])
+      text = JSON.stringify([kept(entry), entry.receivedAt, entry.seq, ...negativeZerosOf(entry)])
     } catch (cause) {
       return done(new PlatziverseError('STORE_DATA_REFUSED', 'The payload cannot be written as JSON.', { cause }))
     }
@@ -271,19 +271,19 @@ async function moveAll (from: Knex, to: Knex): Promise<void> {
 }
 
 /** The part of a message that the database stores; unknown fields have no place there. */
-function kept ({ kind, topic, payload }: Message): object {
+function kept ({ message: { kind, topic, payload }, elsewhere }: ReceivedMessage): object {
   const { uuid, username, name, hostname, pid } = payload.agent as Agent
   const agent = { uuid, username, name, hostname, pid }
-  if (kind !== 'message') return { kind, topic, payload: { agent } }
-  return { kind, topic, payload: { agent, metrics: payload.metrics.map(({ type, value }) => ({ type, value })), timestamp: payload.timestamp } }
+  if (kind !== 'message') return { kind, topic, elsewhere, payload: { agent, timestamp: payload.timestamp, seq: payload.seq } }
+  return { kind, topic, elsewhere, payload: { agent, metrics: payload.metrics.map(({ type, value }) => ({ type, value })), timestamp: payload.timestamp } }
 }
 
 /** Undefined where the text is no message. */
 function entryOf (text: string): ReceivedMessage | undefined {
   try {
-    const [message, receivedAt, seq, ...negativeZeros] = JSON.parse(text) as [ReceivedMessage['message'], number, number, ...number[]]
+    const [{ elsewhere, ...message }, receivedAt, seq, ...negativeZeros] = JSON.parse(text) as [Message & { elsewhere?: true }, number, number, ...number[]]
     if (message.kind === 'message') for (const i of negativeZeros) (message.payload.metrics[i] as { value: number }).value = -0
-    return typeof message.payload.agent.uuid === 'string' ? { message, receivedAt, seq } : undefined
+    return typeof message.payload.agent.uuid === 'string' ? { message: message as Message, receivedAt, seq, ...elsewhere === undefined ? {} : { elsewhere } } : undefined
   } catch {
     return undefined
   }

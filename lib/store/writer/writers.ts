@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Knex } from 'knex'
+import { elsewhere } from '../dialects/agent-columns.ts'
 import type { WriterMark } from '../dialects/dialect.ts'
 
 /** ms between two signs of life. */
@@ -78,7 +79,8 @@ export class Writers {
     const now = performance.now()
     const gone: Array<string | null> = []
     for (const owner of owners) {
-      if (owner === this.#instance) continue
+      // The death of a worker says nothing about agents that are connected to a broker elsewhere.
+      if (owner === this.#instance || owner === elsewhere) continue
       if (owner === null) {
         if (isStart) gone.push(null)
         continue

@@ -24,11 +24,15 @@ test('agent/connected comes first, on every connection', async t => {
   await broker.arrived('agent/message')
   broker.cut()
   await broker.arrived('agent/connected', 2)
+  const moments = []
   for (const connection of [0, 1]) {
     const [first] = broker.arrivals.filter(arrival => arrival.connection === connection)
     assert.equal(first?.topic, 'agent/connected')
-    assert.deepEqual(first.payload, { agent: agent.identity })
+    const { timestamp, ...payload } = first.payload as { timestamp: number }
+    assert.deepEqual(payload, { agent: agent.identity, seq: 0 })
+    moments.push(timestamp)
   }
+  assert.ok(Number(moments[0]) < Number(moments[1]), 'the second connection is newer')
   assert.deepEqual(agent.identity, { uuid: agent.uuid, username: 'ana', name: 'Roof', hostname: hostname(), pid: process.pid })
 })
 
@@ -113,12 +117,15 @@ test('two agents hear each other and not themselves', async t => {
   two.on('agent/connected', payload => heard.push(payload))
   const [connected, message, disconnected] = ['agent/connected', 'agent/message', 'agent/disconnected'].map(event => next(one, event))
   await two.connect()
-  assert.deepEqual(await connected, [{ agent: two.identity }])
+  const [came] = await connected as [{ timestamp: number }]
+  assert.deepEqual(came, { agent: two.identity, timestamp: came.timestamp, seq: 0 })
   await two.report({ type: 'a', value: 1 })
   const [payload] = await message as [{ metrics: unknown }]
   assert.deepEqual(payload.metrics, [{ type: 'a', value: 1 }])
   await two.disconnect()
-  assert.deepEqual(await disconnected, [{ agent: { uuid: two.uuid } }])
+  const [left] = await disconnected as [{ timestamp: number }]
+  assert.deepEqual(left, { agent: { uuid: two.uuid }, timestamp: left.timestamp, seq: 0 })
+  assert.ok(left.timestamp > came.timestamp)
   assert.deepEqual(heard, [])
   const odd = next(one, 'agent/disconnected')
   const other = await connectAsync(broker.url)

@@ -9,10 +9,12 @@ test('an abrupt loss publishes the will', async t => {
   const broker = await startBroker(t)
   const agent = makeAgent(t, { mqtt: { url: broker.url }, reconnect: { min: 5000 } })
   await agent.connect()
-  await broker.arrived('agent/connected')
+  const [came] = await broker.arrived('agent/connected')
+  const { timestamp } = came?.payload as { timestamp: number }
   const lost = next(agent, 'disconnected')
   broker.cut()
-  assert.deepEqual((await broker.arrived('agent/disconnected'))[0]?.payload, { agent: { uuid: agent.uuid } })
+  // Of this connection, and after its beginning: it ends no later one.
+  assert.deepEqual((await broker.arrived('agent/disconnected'))[0]?.payload, { agent: { uuid: agent.uuid }, timestamp, seq: 1 })
   const [reason] = await lost as [{ code: string }]
   assert.equal(reason.code, 'AGENT_UNREACHABLE')
   assert.equal(agent.connected, false)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parse, type RejectReason } from '../../../lib/messages/parse.ts'
+import { parse, type RejectReason, type Rules } from '../../../lib/messages/parse.ts'
 import { fieldsOf, schemas } from '../../../lib/messages/schema.ts'
 
 const received = 1_700_000_000_000
@@ -34,8 +34,36 @@ test('unknown fields pass through', () => {
 
 test('of who disconnects only the uuid is looked at: anything else may be anything', () => {
   for (const other of [null, true, 5, [], {}, { length: 1 }, 'half a pair: \ud800']) {
-    const payload = { agent: { uuid: 'a1', username: other, name: other, hostname: other, pid: other }, metrics: other, timestamp: other, seq: other }
-    assert.deepEqual(parsed('agent/disconnected', JSON.stringify(payload)).payload, payload)
+    const payload = { agent: { uuid: 'a1', username: other, name: other, hostname: other, pid: other }, metrics: other }
+    assert.deepEqual(parsed('agent/disconnected', JSON.stringify({ ...payload, timestamp: other, seq: other })).payload, payload)
+  }
+})
+
+test('of who comes and goes a time that is none, or of a clock that was never set, counts as absent', () => {
+  for (const topic of ['agent/connected', 'agent/disconnected']) {
+    for (const timestamp of ['tomorrow', '', -1, 5, '1999-12-31', 1e300, {}]) {
+      assert.deepEqual(parsed(topic, { agent, timestamp, seq: 3 }).payload, { agent }, String(timestamp))
+    }
+    for (const seq of ['3', -1, 1.5, null]) {
+      assert.deepEqual(parsed(topic, { agent, timestamp: received, seq }).payload, { agent, timestamp: received }, String(seq))
+    }
+    for (const timestamp of [received, received / 1_000, new Date(received).toISOString()]) {
+      assert.deepEqual(parsed(topic, { agent, timestamp, seq: 0 }).payload, { agent, timestamp: received, seq: 0 })
+    }
+  }
+})
+
+test('of who comes and goes a time in the future is treated as that of a message, and one long ago is none of our business', () => {
+  const day = 86_400_000
+  const rules: Rules = { past: day, future: day, outside: 'reject', numericText: false }
+  for (const topic of ['agent/connected', 'agent/disconnected']) {
+    const good = (timestamp: number, outside: Rules['outside'] = 'reject') => parse(topic, { agent, timestamp }, received, undefined, { ...rules, outside })
+    const old = good(received - 900 * day)
+    assert.deepEqual(old.ok && [old.message.payload, old.notice], [{ agent, timestamp: received - 900 * day }, undefined])
+    const rejected = good(received + 2 * day)
+    assert.equal(!rejected.ok && rejected.reason, 'TIMESTAMP_OUT_OF_RANGE')
+    const replaced = good(received + 2 * day, 'receipt')
+    assert.deepEqual(replaced.ok && [replaced.message.payload, replaced.notice?.kind], [{ agent }, 'receipt'])
   }
 })
 

@@ -8,6 +8,7 @@ export const mysqlKind: DatabaseKind = {
   ...serverKind,
   name: version => /mariadb/i.test(version) ? 'MariaDB' : 'MySQL',
   version: 'version()',
+  returnsChanged: false,
   rowsOf: result => (result as [Array<Record<string, unknown>>])[0],
   migrationLock: { lock: `select get_lock(${lockName}, 30)`, unlock: `select release_lock(${lockName})` },
   snapshot: (knex, work) => knex.transaction(work, { isolationLevel: 'repeatable read' })

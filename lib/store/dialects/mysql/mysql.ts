@@ -1,14 +1,15 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../../../errors.ts'
 import type { AgentRow } from '../agent-columns.ts'
-import { writerMissing, type Additions, type Dialect, type MessageRow } from '../dialect.ts'
+import { writerMissing, type Additions, type Dialect, type MessageRow, type WrittenAgent } from '../dialect.ts'
 import type { ServerOptions } from '../options.ts'
 import { nameOf, openBeside, openReaders, openWriter } from './connection.ts'
 import { explain, foundDuplicates, isTransient, refusesData } from './errors.ts'
 import { change, mostCharacters, run, select } from './run.ts'
 
 import {
-  addDirtyHours, addMetrics, addSeries, disconnectAgents, existingMetrics, findAgents, findSeries, hex, markSeen, rememberLatest, textsOf, valuesOf, valuesOfAgent, writeAgents
+  addDirtyHours, addMetrics, addSeries, disconnectAgents, existingMetrics, findAgents, findSeries, hex, markSeen, rememberLatest, textsOf, tupleOfGoodbye,
+  valuesOf, valuesOfAgent, writeAgents
 } from './statements.ts'
 
 /**
@@ -45,14 +46,13 @@ export function mysqlDialect (options: ServerOptions): Dialect {
       const known = agents.filter(({ uuid }) => ids.has(uuid)).map(agent => ({ ...agent, id: ids.get(agent.uuid) as number }))
       const fresh = agents.filter(({ uuid }) => !ids.has(uuid)).map(agent => ({ ...agent, id: null }))
       await write(db, known.sort((a, b) => a.id - b.id), now)
-      if (fresh.length === 0) return known
       await write(db, fresh.sort((a, b) => a.uuid < b.uuid ? -1 : 1), now)
       return await find(db, uuids)
     },
 
-    async disconnectAgents (db, uuids, instance, now) {
-      if (uuids.length > 0) await run(db, disconnectAgents, [instance, instance, now, [...uuids].sort()])
-      return await find(db, uuids)
+    async disconnectAgents (db, goodbyes, now) {
+      await change(db, disconnectAgents, goodbyes.toSorted((a, b) => a.uuid < b.uuid ? -1 : 1).map(goodbye => tupleOfGoodbye(goodbye, now)))
+      return await find(db, goodbyes.map(({ uuid }) => uuid))
     },
 
     async upsertSeries (db, series) {
@@ -97,13 +97,13 @@ interface SeriesFound { id: number, agentId: number, type: string }
  * takes its locks in the same order, or two would run into one deadlock after another.
  */
 async function append (db: Knex, { messages, latest, seen, dirtyHours }: Additions): Promise<void> {
-  await change(db, markSeen, seen.map(([id, at, instance]) => [id, at, hex(instance)] as const).sort((a, b) => a[0] - b[0]))
+  await change(db, markSeen, seen.map(([id, at, instance, spokeAt]) => [id, at, hex(instance), spokeAt] as const).sort((a, b) => a[0] - b[0]))
   await change(db, rememberLatest, latest.map(([id, ts, seq, value]) => [id, ts, seq, ...textsOf(value)] as const).sort((a, b) => a[0] - b[0]))
   await insertMetrics(db, messages.toSorted((a, b) => Number(a[2]) - Number(b[2]) || a[0] - b[0] || a[1] - b[1]))
   await change(db, addDirtyHours, dirtyHours.toSorted((a, b) => a[0] - b[0] || a[1] - b[1]))
 }
 
-async function find (db: Knex, uuids: string[]): Promise<Array<{ id: number, uuid: string }>> {
+async function find (db: Knex, uuids: string[]): Promise<WrittenAgent[]> {
   if (uuids.length === 0) return []
   return await run(db, findAgents, [uuids])
 }

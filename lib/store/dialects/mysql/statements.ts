@@ -1,6 +1,7 @@
-import { agentColumnNames, agentTuple, changesOfAgents, type AgentRow } from '../agent-columns.ts'
+import { agentColumnNames, agentTuple, changesOfAgents, type AgentRow, type GoodbyeRow } from '../agent-columns.ts'
 import type { MessageRow } from '../dialect.ts'
 import { metricColumns, valueAndText } from '../metric-columns.ts'
+import { changesOfGoodbyes, connectedAfterMessage, newest, type PresenceWords } from '../presence.ts'
 import { collation } from './collation.ts'
 
 /**
@@ -21,9 +22,12 @@ export const rememberLatest = `
   set series.last_ts = given.ts, series.last_seq = given.seq, series.last_value = nullif(given.value, ''), series.last_text = ${textOf('given.text')}
   where series.last_ts is null or series.last_ts < given.ts or (series.last_ts = given.ts and coalesce(series.last_seq, -1) < given.seq)`
 
+const presence: PresenceWords = { given: column => `given.${column}`, there: column => `agents.${column}` }
+
 export const markSeen = `
-  update ${rowsOf(`id int unsigned, last_seen_at bigint, instance text`)} straight_join agents on agents.id = given.id
-  set agents.last_seen_at = greatest(agents.last_seen_at, given.last_seen_at), agents.connected = 1, agents.instance = ${textOf('given.instance')}`
+  update ${rowsOf(`id int unsigned, last_seen_at bigint, instance text, spoke_at bigint`)} straight_join agents on agents.id = given.id
+  set agents.last_seen_at = greatest(agents.last_seen_at, given.last_seen_at), agents.connected = ${connectedAfterMessage('given.spoke_at', presence)},
+    agents.spoke_at = ${newest('agents.spoke_at', 'given.spoke_at')}, agents.instance = ${textOf('given.instance')}`
 
 /** `insert ignore` would also hide errors other than a duplicate key. */
 export const addDirtyHours = `
@@ -45,11 +49,17 @@ export function valuesOfAgent (id: number | null, agent: AgentRow, now: number):
   return [id, ...agentTuple(agent, now), now]
 }
 
-export const findAgents = 'select id, uuid from agents where uuid in (?)'
+export const findAgents = 'select id, uuid, connected from agents where uuid in (?)'
+
+const goodbyes = 'uuid text, instance text, received_at bigint, left_at bigint, left_seq bigint, updated_at bigint'
 
 export const disconnectAgents = `
-  update agents set connected = case when coalesce(instance, ?) = ? then 0 else connected end, updated_at = ?
-  where uuid in (?)`
+  update ${rowsOf(goodbyes)} straight_join agents on agents.uuid = ${textOf('given.uuid')}
+  set ${changesOfGoodbyes({ ...presence, given: column => column === 'instance' ? textOf('given.instance') : `given.${column}` }, column => `agents.${column}`)}`
+
+export function tupleOfGoodbye ({ uuid, instance, receivedAt, leftAt, leftSeq }: GoodbyeRow, now: number): Array<string | number> {
+  return [hex(uuid), hex(instance), receivedAt, leftAt, leftSeq, now]
+}
 
 export const addSeries = 'insert into series (agent_id, type) values ? on duplicate key update type = values(type)'
 

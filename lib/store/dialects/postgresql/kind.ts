@@ -8,6 +8,7 @@ export const postgresqlKind: DatabaseKind = {
   ...serverKind,
   name: () => 'PostgreSQL',
   version: "current_setting('server_version')",
+  returnsChanged: true,
   rowsOf: result => (result as { rows: Array<Record<string, unknown>> }).rows,
   migrationLock: { lock: 'select pg_advisory_lock(8083)', unlock: 'select pg_advisory_unlock(8083)' },
   afterMigrations: useTimescale,

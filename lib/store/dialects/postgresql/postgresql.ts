@@ -7,7 +7,7 @@ import { besidePreparations, nameOf, open, readerPreparations, writerPreparation
 import { divisionByZero, explain, foundDuplicates, isTransient, refusesData } from './errors.ts'
 
 import {
-  additions, arrayOf, bindsOfAgents, bindsOfSeries, columns, columnsOf, disconnectAgents, existingMetrics, newestOf, ofNobody, ofWriter, upsertAgents, upsertSeries
+  additions, bindsOfAgents, bindsOfGoodbyes, bindsOfSeries, columns, columnsOf, disconnectAgents, existingMetrics, newestOf, ofNobody, ofWriter, upsertAgents, upsertSeries
 } from './statements.ts'
 
 /**
@@ -24,7 +24,7 @@ export function postgresqlDialect (options: ServerOptions): Dialect {
     beside: () => open(options, { min: 0, max: 1 }, besidePreparations),
 
     async append (db, { messages, latest, seen, dirtyHours, writer }) {
-      const binds = [...columns(dirtyHours, 2), ...columnsOf(messages), ...newestOf(latest), ...columns(seen, 3)]
+      const binds = [...columns(dirtyHours, 2), ...columnsOf(messages), ...newestOf(latest), ...columns(seen, 4)]
       try {
         await db.raw(additions(writer === undefined ? ofNobody : ofWriter), writer === undefined ? binds : [writer.id, writer.beat, ...binds])
       } catch (error) {
@@ -34,7 +34,7 @@ export function postgresqlDialect (options: ServerOptions): Dialect {
 
     upsertAgents: async (db, agents, now) => rows(db, upsertAgents, bindsOfAgents(agents, now)),
 
-    disconnectAgents: async (db, uuids, instance, now) => rows(db, disconnectAgents, [arrayOf(uuids), instance, now]),
+    disconnectAgents: async (db, goodbyes, now) => rows(db, disconnectAgents, bindsOfGoodbyes(goodbyes, now)),
 
     upsertSeries: async (db, series) => rows(db, upsertSeries, bindsOfSeries(series)),
 

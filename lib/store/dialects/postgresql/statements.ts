@@ -1,6 +1,10 @@
-import { agentColumnNames, agentColumnTypes, agentTuple, changesOfAgents, type AgentRow } from '../agent-columns.ts'
+import { agentColumnNames, agentColumnTypes, agentTuple, changesOfAgents, type AgentRow, type GoodbyeRow } from '../agent-columns.ts'
 import type { LatestRow, MessageRow, SeriesRow } from '../dialect.ts'
 import { metricColumns, metricKey, newestColumns, valueAndText } from '../metric-columns.ts'
+import { changesOfGoodbyes, connectedAfterMessage, newest, type PresenceWords } from '../presence.ts'
+
+/** The new values are those of the table `given`. */
+const presence = (given: string): PresenceWords => ({ given: column => `${given}.${column}`, there: column => `agents.${column}` })
 
 const newestChanges = Object.entries(newestColumns).map(([of, column]) => `${column} = newest.${of}`).join(', ')
 
@@ -30,10 +34,11 @@ export const additions = (writer: string): string => `
     ) as newest
     where series.id = newest.id
   )
-  update agents set last_seen_at = greatest(agents.last_seen_at, seen.last_seen_at), connected = true, instance = seen.instance
+  update agents set last_seen_at = greatest(agents.last_seen_at, seen.last_seen_at), instance = seen.instance,
+    connected = ${connectedAfterMessage('seen.spoke_at', presence('seen'))}, spoke_at = ${newest('agents.spoke_at', 'seen.spoke_at')}
   from (
-    select agents.id, seen.last_seen_at, seen.instance
-    from unnest(?::int[], ?::bigint[], ?::text[]) as seen (id, last_seen_at, instance) join agents using (id)
+    select agents.id, seen.last_seen_at, seen.instance, seen.spoke_at
+    from unnest(?::int[], ?::bigint[], ?::text[], ?::bigint[]) as seen (id, last_seen_at, instance, spoke_at) join agents using (id)
     where (select here from writer) = 1
     order by id for no key update of agents
   ) as seen
@@ -49,8 +54,7 @@ const agentArrays = [...agentColumnTypes.map(type => agentTypes[type]), 'bigint'
 
 /** What an agent's row becomes, given the new one under the name `given`. */
 const agentChanges = (given: string): string => changesOfAgents({
-  given: column => `${given}.${column}`,
-  there: column => `agents.${column}`,
+  ...presence(given),
   later: (there, given) => `greatest(${there}, ${given})`
 })
 
@@ -69,29 +73,34 @@ export const upsertAgents = `
     update agents set ${agentChanges('given')}
     from there join given using (uuid)
     where agents.id = there.id
-    returning agents.id, agents.uuid
+    returning agents.id, agents.uuid, agents.connected
   ), inserted as (
     insert into agents (${agentNames}, updated_at)
     select ${agentNames}, updated_at
     from given where not exists (select from there where there.uuid = given.uuid) order by uuid
     on conflict (uuid) do update set ${agentChanges('excluded')}
-    returning id, uuid
+    returning id, uuid, connected
   )
-  select id, uuid from updated union all select id, uuid from inserted`
+  select * from updated union all select * from inserted`
 
 export function bindsOfAgents (agents: AgentRow[], now: number): string[] {
   return columns(agents.map(agent => agentTuple(agent, now)), agentColumnNames.length + 1)
 }
 
 export const disconnectAgents = `
-  update agents set connected = connected and coalesce(agents.instance, given.instance) <> given.instance, updated_at = given.updated_at
+  update agents set ${changesOfGoodbyes(presence('given'))}
   from (
-    select agents.id, given.instance, given.updated_at
-    from unnest(?::text[]) as leaving (uuid) join agents using (uuid), (values (?::text, ?::bigint)) as given (instance, updated_at)
+    select agents.id, given.*
+    from unnest(?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[]) as given (uuid, instance, received_at, left_at, left_seq, updated_at)
+    join agents using (uuid)
     order by id for no key update of agents
   ) as given
   where agents.id = given.id
-  returning agents.id, agents.uuid`
+  returning agents.id, agents.uuid, agents.connected`
+
+export function bindsOfGoodbyes (goodbyes: GoodbyeRow[], now: number): string[] {
+  return columns(goodbyes.map(({ uuid, instance, receivedAt, leftAt, leftSeq }) => [uuid, instance, receivedAt, leftAt, leftSeq, now]), 6)
+}
 
 export const upsertSeries = `
   with given as (
@@ -121,7 +130,7 @@ export const existingMetrics = `
 type Value = string | number | boolean | null
 
 /** An array as PostgreSQL reads it: the driver's own way takes twice as long. */
-export function arrayOf (values: Value[]): string {
+function arrayOf (values: Value[]): string {
   return `{${values.map(value => typeof value === 'string' ? `"${value.replace(/["\\]/g, '\\$&')}"` : value ?? 'NULL').join(',')}}`
 }
 

@@ -17,6 +17,7 @@ export const sqliteKind: DatabaseKind = {
   // One connection writes at a time, and every transaction sees one moment.
   transact: (knex, work) => knex.transaction(work),
   snapshot: (knex, work) => knex.transaction(work),
+  returnsChanged: true,
   lockRows: query => query,
 
   // Moving a long log whose pages all differ would hold up the writer for too long.

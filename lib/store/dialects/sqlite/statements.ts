@@ -1,7 +1,8 @@
 import { numberText } from '../../../sqlite/number-text.ts'
-import { agentColumnNames, changesOfAgents } from '../agent-columns.ts'
+import { agentColumnNames, changesOfAgents, type GoodbyeRow } from '../agent-columns.ts'
 import type { LatestRow, MessageRow } from '../dialect.ts'
 import { metricColumns, metricKey, negativeZero } from '../metric-columns.ts'
+import { changesOfGoodbyes, connectedAfterMessage, newest } from '../presence.ts'
 
 /**
  * The metrics in what `jsonOf` made: three columns of their keys, and the value. Half the work for SQLite of one array
@@ -54,7 +55,8 @@ export const additions = [
       from json_each(new.latest) as newest
       where series.id = newest.value->>0
         and (last_ts is null or last_ts < newest.value->>1 or (last_ts = newest.value->>1 and coalesce(last_seq, -1) < newest.value->>2));
-    update agents set last_seen_at = max(last_seen_at, seen.value->>1), connected = 1, instance = seen.value->>2
+    update agents set last_seen_at = max(last_seen_at, seen.value->>1), instance = seen.value->>2,
+        connected = ${connectedAfterMessage('seen.value->>3', { given: column => column, there: column => column })}, spoke_at = ${newest('spoke_at', 'seen.value->>3')}
       from json_each(new.seen) as seen
       where agents.id = seen.value->>0;
     insert or ignore into dirty_hours (series_id, ts) select value->>0, value->>1 from json_each(new.dirty_hours);
@@ -79,12 +81,18 @@ export const upsertAgents = `
     there: column => column,
     later: (there, given) => `max(coalesce(${there}, 0), ${given})`
   })}
-  returning id, uuid`
+  returning id, uuid, connected`
+
+const goodbye = ['uuid', 'instance', 'received_at', 'left_at', 'left_seq', 'updated_at']
+
+export function tupleOfGoodbye ({ uuid, instance, receivedAt, leftAt, leftSeq }: GoodbyeRow, now: number): Array<string | number> {
+  return [uuid, instance, receivedAt, leftAt, leftSeq, now]
+}
 
 export const disconnectAgents = `
-  update agents set connected = iif(coalesce(instance, left_agents.value->>1) = left_agents.value->>1, 0, connected), updated_at = left_agents.value->>2
-  from json_each(?) as left_agents
-  where uuid = left_agents.value->>0 returning agents.id, uuid`
+  update agents set ${changesOfGoodbyes({ given: column => `goodbye.value->>${goodbye.indexOf(column)}`, there: column => column })}
+  from json_each(?) as goodbye
+  where uuid = goodbye.value->>0 returning agents.id, uuid, connected`
 
 export const upsertSeries = `
   insert into series (agent_id, type) select value->>0, value->>1 from json_each(?) where true

@@ -2,19 +2,20 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { agentColumnNames, agentRow, agentTuple, changesOfAgents, describeAgent, descriptionFields, isDescribed, type AgentRow } from '../../../../lib/store/dialects/agent-columns.ts'
 
-const agent: AgentRow = { instance: 'i', lastSeenAt: 3, connectedAt: 2, connected: true, pid: 1, hostname: 'h', name: 'n', username: 'u', uuid: 'a' }
+const agent: AgentRow = { instance: 'i', lastSeenAt: 3, connectedAt: 2, connected: true, pid: 1, hostname: 'h', name: 'n', username: 'u', uuid: 'a', cameSeq: 6, cameAt: 5, spokeAt: 7 }
 
 test('the values of an agent are in the order of its columns', () => {
   assert.deepEqual(Object.fromEntries(agentColumnNames.map((column, i) => [column, agentTuple(agent, 4)[i]])),
-    { uuid: 'a', username: 'u', name: 'n', hostname: 'h', pid: 1, connected: true, connected_at: 2, last_seen_at: 3, instance: 'i' })
+    { uuid: 'a', username: 'u', name: 'n', hostname: 'h', pid: 1, connected: true, connected_at: 2, last_seen_at: 3, instance: 'i', came_seq: 6, came_at: 5, spoke_at: 7 })
   assert.deepEqual(agentTuple(agent, 4).slice(agentColumnNames.length), [4])
 })
 
 test('what looks at another column is assigned first', () => {
   const changes = changesOfAgents({ given: column => `new.${column}`, there: column => column, later: (there, given) => `greatest(${there}, ${given})` })
-  assert.equal(changes, 'connected_at = case when connected then connected_at else new.connected_at end, username = coalesce(new.username, username), ' +
-    'name = coalesce(new.name, name), hostname = coalesce(new.hostname, hostname), pid = coalesce(new.pid, pid), connected = new.connected, ' +
-    'last_seen_at = greatest(last_seen_at, new.last_seen_at), instance = new.instance, updated_at = new.updated_at')
+  const assigned = [...changes.matchAll(/(?:^|, )(\w+) = /g)].map(([, column]) => column)
+  assert.deepEqual(assigned, ['connected_at', 'connected', 'username', 'name', 'hostname', 'pid', 'last_seen_at', 'instance', 'came_seq', 'came_at', 'spoke_at', 'updated_at'])
+  assert.match(changes, /, username = coalesce\(new\.username, username\), /)
+  assert.match(changes, /, last_seen_at = greatest\(last_seen_at, new\.last_seen_at\), instance = new\.instance, /)
 })
 
 test('each thing that agents say of themselves is remembered, and compared', () => {

@@ -1,0 +1,75 @@
+/**
+ * Whether an agent is connected, in SQL. Its messages may come in any order and more than once, so an agent's row keeps the newest of each kind,
+ * by the agent's own clock: `agent/connected` in `came_*`, `agent/disconnected` in `left_*`, `agent/message` in `spoke_at`. What follows from these
+ * does not depend on the order:
+ *
+ * - No goodbye: it is connected.
+ * - It says `agent/connected` with a time: the newer of `came` and `left` counts, by time and then `seq`, and `left` where they are equal. Its messages do
+ *   not count: a last will has the time of connecting, before all of them.
+ * - Otherwise it is connected if a message is newer than the goodbye.
+ *
+ * What comes without a time is believed when it comes. After such a goodbye it takes something that is newer than everything before.
+ */
+
+/** How a statement writes the new and the old value of a column. */
+export interface PresenceWords {
+  given (column: string): string
+  there (column: string): string
+}
+
+/** The `seq` of a goodbye that has a time and no `seq`: after everything else of that time. */
+export const lastSeq = Number.MAX_SAFE_INTEGER
+
+const or = (value: string): string => `coalesce(${value}, -1)`
+
+/** The newer of two values, of which each may be null. */
+export function newest (there: string, given: string): string {
+  return `case when ${given} > ${or(there)} then ${given} else ${there} end`
+}
+
+/** Whether the agent came in anew. */
+export function cameLater ({ given, there }: PresenceWords): string {
+  return `(${or(given('came_at'))}, ${or(given('came_seq'))}) > (${or(there('came_at'))}, ${or(there('came_seq'))})`
+}
+
+/** Whether a value is newer than everything that the agent said before, but for goodbyes. */
+function isNews (value: string, { there }: PresenceWords): string {
+  return `(${value} > ${or(there('came_at'))} and ${value} > ${or(there('spoke_at'))})`
+}
+
+/** What follows for an agent that did not come in anew and whose newest message is of the time `spoke`. */
+function remains (spoke: string, { there }: PresenceWords): string {
+  return `(${there('left_at')} is null or case when ${there('came_at')} is null then ${spoke} > ${there('left_at')}
+    else (${there('came_at')}, ${there('came_seq')}) > (${there('left_at')}, ${there('left_seq')}) end)`
+}
+
+/** `connected` after a message with a metric of that time. @param ts never null */
+export function connectedAfterMessage (ts: string, words: PresenceWords): string {
+  return `(${words.there('connected')} or (${isNews(ts, words)} and ${remains(ts, words)}))`
+}
+
+/** `connected` after the new row of an agent that was heard. Its `connected` is false if the last that it said was a goodbye without a time. */
+export function connectedAfter (words: PresenceWords): string {
+  const { given, there } = words
+  return `(case when not ${given('connected')} or (${given('came_at')} is null and ${given('spoke_at')} is null) then ${given('connected')}
+    when ${cameLater(words)} then (${there('connected')} or ${isNews(or(given('came_at')), words)} or ${isNews(or(given('spoke_at')), words)} or not ${remains(or(there('spoke_at')), words)})
+      and (${there('left_at')} is null or (${given('came_at')}, ${given('came_seq')}) > (${there('left_at')}, ${there('left_seq')}))
+    else ${connectedAfterMessage(or(given('spoke_at')), words)} end)`
+}
+
+/**
+ * The assignments for goodbyes; what looks at another column comes first. One without a time counts if it is of the process that has the agent and
+ * was not received before something that the agent said since. A time of the agent that is later than now shows a clock that was set back.
+ * @param target how the statement writes a column that it changes
+ */
+export function changesOfGoodbyes ({ given, there }: PresenceWords, target: (column: string) => string = column => column): string {
+  const isLater = `(${given('left_at')}, ${given('left_seq')}) > (${or(there('left_at'))}, ${or(there('left_seq'))})`
+  const untimed = `(${given('received_at')} >= 0 and coalesce(${there('instance')}, ${given('instance')}) = ${given('instance')}
+    and (${given('received_at')} >= ${or(there('last_seen_at'))} or ${or(there('last_seen_at'))} > ${given('updated_at')}))`
+  const stays = `case when ${there('came_at')} is null then ${or(there('spoke_at'))} > ${given('left_at')}
+    else (${there('came_at')}, ${there('came_seq')}) > (${given('left_at')}, ${given('left_seq')}) end`
+  return `${target('connected')} = (${there('connected')} and not ${untimed} and (not ${isLater} or ${stays})),
+    ${target('left_seq')} = case when ${isLater} then ${given('left_seq')} else ${there('left_seq')} end,
+    ${target('left_at')} = ${newest(there('left_at'), given('left_at'))},
+    ${target('updated_at')} = ${given('updated_at')}`
+}
