@@ -10,7 +10,7 @@ const inFlight = 20
 export class Sender {
   readonly uuid: string
   readonly acknowledged = new Set<number>()
-  #url: string
+  #url: string | (() => string)
   #open = new Set<number>()
   #next = 0
   /** How often the connection was lost. */
@@ -18,7 +18,8 @@ export class Sender {
   #stopped = false
   #client: MqttClient | undefined
 
-  constructor (uuid: string, url: string) {
+  /** @param url of the broker, or the next one to try of a cluster's */
+  constructor (uuid: string, url: string | (() => string)) {
     this.uuid = uuid
     this.#url = url
   }
@@ -28,7 +29,7 @@ export class Sender {
   /** Connects, and again after each loss, until it is stopped. */
   async run (): Promise<void> {
     while (!this.#stopped) {
-      const client = await connectAsync(this.#url, { clientId: this.uuid, reconnectPeriod: 0, connectTimeout: 2000 }).catch(() => undefined)
+      const client = await connectAsync(typeof this.#url === 'string' ? this.#url : this.#url(), { clientId: this.uuid, reconnectPeriod: 0, connectTimeout: 2000 }).catch(() => undefined)
       if (client === undefined) {
         await new Promise(resolve => setTimeout(resolve, 50))
         continue
