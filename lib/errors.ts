@@ -11,7 +11,7 @@ export const errorHelp = {
   AGENT_COMMANDS_REFUSED: 'Let the agent\'s user read config_change/{uuid} and config_change/all, and write config_change/{uuid}/state; or switch commands off. The agent reports as it was configured.',
   AGENT_METRIC_FAILED: 'Correct the value, or the function that measures it: it has to give a finite number, a boolean or a string of at most 1 KiB, in time. The other metrics were sent.',
   AGENT_OPTION_INVALID: 'Correct the named option.',
-  AGENT_OUT_LOOP: 'Give agent-out a topic of its own, such as platform/{uuid}: a broker elsewhere gives what is published on the topics of agents to agent-in, and it would go round for ever.',
+  AGENT_OUT_LOOP: 'Give agent-out a topic of its own: a broker elsewhere gives what is published on the topics of agents to agent-in, and it would go round for ever.',
   AGENT_TAKEN_OVER: 'Most likely another agent runs with the same uuid: give each its own uuid or uuidFile. The agent keeps trying, less and less often.',
   AGENT_UNREACHABLE: 'Check that the broker runs, its address and port, and the credentials. The agent keeps trying.',
   BRIDGE_BUFFER_FULL: 'The other broker was away, or slower than this one, for longer than the buffer lasts: raise the buffer. The newest messages were dropped and counted.',

@@ -107,6 +107,8 @@ export interface Broker extends EventEmitter<BrokerEvents>, Partial<ClientHost> 
   takerChanged? (): void
   /** Whether a message that this process publishes on the topic would come back to the taker, as one that a client published. Absent: none does. */
   returns? (topic: string): boolean
+  /** The topics of agents for which `returns` is true. */
+  readonly returning?: readonly string[]
   /** What the engine cannot know is 0. */
   statistics (): BrokerStatistics
   /** Put options in force. What did not change is not touched, and clients whose rights did not change stay. */

@@ -5,7 +5,7 @@ import type { AgentOwnership } from '../broker/agent-ownership.ts'
 import type { Arrival } from '../broker/arrival.ts'
 import { isElsewhere, type Access, type BrokerOptions } from '../broker/broker-options.ts'
 import type { Broker, BrokerStatistics, ClientEvent, ClientInfo, ListenerState } from '../broker/broker.ts'
-import { needsAnotherBroker, openBroker } from '../broker/engine/open-broker.ts'
+import { isSameElsewhere, needsAnotherBroker, openBroker } from '../broker/engine/open-broker.ts'
 import type { Connection, Delivered, OutgoingPublication, Publication, Subscriber } from '../broker/publication.ts'
 import type { BrokerSnapshot } from '../broker/snapshot.ts'
 import { PlatziverseError, reasonOf } from '../errors.ts'
@@ -96,6 +96,16 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
   /** Whether what this process publishes on the topic would come back to an agent-in of it. */
   returns (topic: string): boolean {
     return this.#broker?.returns?.(topic) ?? false
+  }
+
+  /** The topics of agents for which `returns` is true. */
+  get returning (): readonly string[] {
+    return this.#broker?.returning ?? []
+  }
+
+  /** Whether the node of another slot stands for the same broker elsewhere. */
+  isSameAs (other: BrokerSlot): boolean {
+    return this.#options !== undefined && other.#options !== undefined && isSameElsewhere(this.#options, other.#options)
   }
 
   /** Whether the broker runs elsewhere, and its clients' connections are not here. */

@@ -31,6 +31,15 @@ export function attachedBrokers (): Array<[id: string, broker: RegisteredBroker]
   return [...slots].filter(([, { attached }]) => attached)
 }
 
+/**
+ * The topics on which what this process publishes at the broker of a node would come back to one of its agent-ins.
+ * Two nodes may stand for one broker elsewhere: agent-in reads by one of them, and agent-out publishes by the other.
+ */
+export function returningTopics (brokerId: string): string[] {
+  const slot = slotOf(brokerId)
+  return slot.isElsewhere ? [...slots.values()].flatMap(other => other === slot || slot.isSameAs(other) ? other.returning : []) : []
+}
+
 /** Open the broker of a node, or take over the one that a deploy left open. */
 export async function attachBroker (brokerId: string, options: BrokerOptions): Promise<void> {
   const slot = slotOf(brokerId)

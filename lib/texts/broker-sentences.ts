@@ -234,8 +234,8 @@ export const brokerSentences: readonly Sentence[] = [
   { en: 'Its users and rules are its own.', es: 'Sus usuarios y sus reglas son cosa suya.', pt: 'Os usuários e as regras são dele.' },
   {
     en: 'The broker runs elsewhere: {1} is for a broker inside Node-RED. Use the tools of the other one.',
-    es: 'El broker funciona en otro lugar: {1} es para un broker dentro de Node-RED. Usa las herramientas del otro.',
-    pt: 'O broker funciona em outro lugar: {1} é para um broker dentro do Node-RED. Use as ferramentas do outro.'
+    es: 'El broker es externo: {1} es para un broker dentro de Node-RED. Usa las herramientas del otro.',
+    pt: 'O broker é externo: {1} é para um broker dentro do Node-RED. Use as ferramentas do outro.'
   },
   {
     en: 'What is published on {1} may come back to agent-in, which reads from the same broker. Use a topic such as {2}.',

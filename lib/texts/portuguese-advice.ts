@@ -10,7 +10,7 @@ export const portugueseAdvice: Record<ErrorCode, string> = {
   AGENT_COMMANDS_REFUSED: 'Permita que o usuário do agente leia config_change/{uuid} e config_change/all, e escreva config_change/{uuid}/state; ou desligue os comandos. O agente envia como foi configurado.',
   AGENT_METRIC_FAILED: 'Corrija o valor, ou a função que o mede: um número finito, um booleano ou um texto de no máximo 1 KiB, e a tempo. As outras métricas foram enviadas.',
   AGENT_OPTION_INVALID: 'Corrija a opção indicada.',
-  AGENT_OUT_LOOP: 'Dê a agent-out um tópico próprio, como platform/{uuid}: um broker externo entrega a agent-in o que se publica nos tópicos dos agentes, e isso daria voltas sem fim.',
+  AGENT_OUT_LOOP: 'Dê a agent-out um tópico próprio: um broker externo entrega a agent-in o que se publica nos tópicos dos agentes, e isso daria voltas sem fim.',
   AGENT_TAKEN_OVER: 'O mais provável é que outro agente use o mesmo uuid: dê a cada um o seu próprio uuid ou uuidFile. O agente continua tentando, cada vez com menos frequência.',
   AGENT_UNREACHABLE: 'Verifique se o broker está em execução, o endereço e a porta, e as credenciais. O agente continua tentando.',
   BRIDGE_BUFFER_FULL: 'O outro broker ficou fora, ou foi mais lento que este, por mais tempo do que dura o buffer: aumente o buffer. As mensagens mais novas foram descartadas e contadas.',

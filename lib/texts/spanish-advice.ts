@@ -10,7 +10,7 @@ export const spanishAdvice: Record<ErrorCode, string> = {
   AGENT_COMMANDS_REFUSED: 'Permitir al usuario del agente leer config_change/{uuid} y config_change/all, y escribir config_change/{uuid}/state; o desactivar las órdenes. El agente informa tal como se configuró.',
   AGENT_METRIC_FAILED: 'Corregir el valor, o la función que lo mide: un número finito, un booleano o un texto de 1 KiB como máximo, y a tiempo. Las demás métricas se enviaron.',
   AGENT_OPTION_INVALID: 'Corregir la opción indicada.',
-  AGENT_OUT_LOOP: 'Dar a agent-out un tema propio, como platform/{uuid}: un broker externo entrega a agent-in lo que se publica en los temas de los agentes, y daría vueltas sin fin.',
+  AGENT_OUT_LOOP: 'Dar a agent-out un tema propio: un broker externo entrega a agent-in lo que se publica en los temas de los agentes, y daría vueltas sin fin.',
   AGENT_TAKEN_OVER: 'Lo más probable es que otro agente use el mismo uuid: dar a cada uno un uuid o un uuidFile propio. El agente sigue intentándolo, cada vez con menos frecuencia.',
   AGENT_UNREACHABLE: 'Revisar que el broker esté en marcha, su dirección y su puerto, y las credenciales. El agente lo sigue intentando.',
   BRIDGE_BUFFER_FULL: 'El otro broker estuvo ausente, o fue más lento que este, durante más de lo que alcanza el búfer: ampliar el búfer. Los mensajes más nuevos se descartaron y se contaron.',

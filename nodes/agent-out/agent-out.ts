@@ -12,6 +12,7 @@ import type { RED, RedMessage, RedNode } from '../shared/red.ts'
 import { orRefuse, readSaved } from '../shared/refusing.ts'
 import { bad, good, liveStatus, problemText } from '../shared/status.ts'
 import { valueTopic, type AgentOutConfig } from './config.ts'
+import { loopBy, loopOn } from './loop.ts'
 import { upgrade } from './migrations.ts'
 
 /** ms until the first status: the broker's node may be made after this one. */
@@ -32,13 +33,18 @@ export default function (RED: RED): void {
     const template = config.topic || (isValue ? valueTopic : '')
     const states = config.agentState === true ? agentStatesOf(this.id, config.broker) : undefined
     let sent = 0
+    /** Why nothing is published. */
+    let loop: PlatziverseError | undefined
 
     this.on('input', (msg: RedMessage, _send, done) => {
       messageArrived(msg._msgid)
       const broker = config.broker ? findBroker(config.broker) : undefined
       if (broker === undefined) return done(new PlatziverseError('BROKER_MISSING', 'No broker is chosen.'))
+      if (loop !== undefined) return done(loop)
       const publications = publicationsOf(msg.topic, msg.payload, template, isValue)
       if (!publications.ok) return done(publications.error)
+      const back = publications.publications.find(({ topic }) => broker.returns(topic))
+      if (back !== undefined) return done(loopOn(back.topic, template))
       const count = publications.publications.length
       const changes = states?.changesBy(msg.topic, msg.payload) ?? []
       if (!broker.hasSubscribers && !retain && changes.length === 0) {
@@ -71,7 +77,15 @@ export default function (RED: RED): void {
     const ending = new AbortController()
     // Whatever fails here is tried again by the next instance.
     if (config.broker) states?.restore(findBroker(config.broker), ending.signal).catch(() => undefined)
+    /** An agent-in may come with a deploy that leaves this node alone, and go. */
+    const lookForLoop = (): void => {
+      const before = loop
+      loop = config.broker ? loopBy(config.broker, template) : undefined
+      if (loop !== undefined && before === undefined) this.error(loop)
+    }
     const status = liveStatus(this, () => {
+      lookForLoop()
+      if (loop !== undefined) return bad(problemText(RED, loop.code))
       if (!config.broker || findBroker(config.broker).listener.state === 'closed') return bad(problemText(RED, 'BROKER_MISSING'))
       return good(RED._('agent-out.status.sent', { count: sent }))
     }, firstStatus)

@@ -17,6 +17,7 @@ import { callsOf, loadNodes, type Status } from './loaded-nodes.ts'
 const require = createRequire(import.meta.url)
 const changeNode: unknown = require('@node-red/nodes/core/function/15-change.js')
 const functionNode: unknown = require('@node-red/nodes/core/function/10-function.js')
+const tlsNode: unknown = require('@node-red/nodes/core/network/05-tls.js')
 const splitNodes: unknown = require('@node-red/nodes/core/sequence/17-split.js')
 
 type Received = NodeMessage & Record<string, unknown>
@@ -45,7 +46,7 @@ export function useNodeRed (): (flow: object[], credentials?: object) => Promise
   })
   return async (flow, credentials = {}) => {
     const received = new Map<string, Received[]>()
-    await loadNodes([broker, bridge, agentIn, database, metricStore, metricQuery, agentOut, changeNode, functionNode, splitNodes], flow, credentials)
+    await loadNodes([broker, bridge, agentIn, database, metricStore, metricQuery, agentOut, changeNode, functionNode, splitNodes, tlsNode], flow, credentials)
     for (const { id, type } of flow as Array<{ id: string, type: string }>) {
       if (type !== 'helper') continue
       const messages: Received[] = []

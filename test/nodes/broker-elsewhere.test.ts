@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
+import { pbkdf2Sync, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
 import knexFactory from 'knex'
 import { connectAsync, type MqttClient } from 'mqtt'
+import helper from 'node-red-node-test-helper'
+import { findBroker } from '../../lib/registry/registry.ts'
+import { makeAuthority, withoutOpenssl } from '../helpers/certificates.ts'
 import { until } from '../helpers/events.ts'
 import { useNodeRed, type TestFlow } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
@@ -34,6 +38,12 @@ function nodesOf (filename: string, broker: object, changes: Record<string, obje
 
 async function connected (flow: TestFlow): Promise<void> {
   await until(() => flow.status('broker')?.fill, fill => fill === 'green')
+}
+
+/** As mosquitto_passwd writes it. */
+function passwordFile (username: string, password: string): string {
+  const salt = randomBytes(12)
+  return `${username}:$7$101$${salt.toString('base64')}$${pbkdf2Sync(password, salt, 101, 64, 'sha512').toString('base64')}\n`
 }
 
 /** How many metrics are in the database. */
@@ -70,5 +80,132 @@ describe('a platziverse-broker that is elsewhere', { skip: withoutMosquitto }, (
     const { received, delivered, messages, rejected } = answer?.payload as Record<string, number>
     assert.deepEqual({ received, delivered, messages, rejected }, { received: 1, delivered: 1, messages: 1, rejected: 0 })
     assert.deepEqual(flow.log().filter(line => /[A-Z]{3,}_[A-Z]/.test(line)), [])
+  })
+
+  test('commands that are for a broker inside Node-RED are refused', async t => {
+    const { port } = await openMosquitto(t)
+    const flow = await load(nodesOf(join(await temporaryFolder(t), 'test.sqlite'), { url: `mqtt://127.0.0.1:${port}` }))
+    await connected(flow)
+    const commands = ['clients', 'disconnect', 'endSession', 'forgetAgent', 'clearRetained', 'reload', 'login']
+    for (const topic of commands) flow.receive('broker', { topic, payload: { clientId: 'a', topic: 'a', uuid: 'a' } })
+    await until(() => flow.received('caught'), ({ length }) => length === commands.length)
+    for (const message of flow.received<{ error: { message: string } }>('caught')) assert.match(message.error.message, /^BROKER_COMMAND_INVALID: The broker runs elsewhere: /)
+    assert.deepEqual(flow.received('answers'), [])
+  })
+
+  for (const [topic, suggested, config] of [
+    ['', 'platform/{kind}', {}],
+    ['agent/message', 'platform/message', {}],
+    ['agent/{uuid}', 'platform/{uuid}', {}],
+    ['{username}/{kind}', 'platform/{username}/{kind}', {}],
+    ['agent/{uuid}/{type}', 'platform/{uuid}/{type}', { shards: 'north, south' }],
+    ['agent/north/{kind}', 'platform/north/{kind}', { shards: 'north, south' }]
+  ] as const) {
+    test(`agent-out refuses the topic "${topic}"${'shards' in config ? ' where there are shards' : ''} before a message comes`, async t => {
+      const { port } = await openMosquitto(t)
+      const flow = await load(nodesOf(join(await temporaryFolder(t), 'test.sqlite'), { url: `mqtt://127.0.0.1:${port}`, ...config }, { out: { topic } }))
+      const said = await until(() => flow.log().find(line => line.includes('AGENT_OUT_LOOP')), line => line !== undefined)
+      assert.ok(said?.includes(`Use a topic such as ${suggested}. `), said)
+      assert.equal(flow.status('out')?.fill, 'red')
+      flow.receive('out', { topic: 'agent/message', payload: reading() })
+      await until(() => flow.received('caught'), ({ length }) => length === 1)
+      const { received, delivered } = findBroker('broker').statistics()
+      assert.deepEqual({ received, delivered }, { received: 0, delivered: 0 })
+    })
+  }
+
+  test('agent-out publishes whatever its topic is where no agent-in reads from the broker, also by another node', async t => {
+    const { port } = await openMosquitto(t)
+    const url = `mqtt://127.0.0.1:${port}`
+    const filename = join(await temporaryFolder(t), 'test.sqlite')
+    const second = { id: 'second', z: 'tab', x: 1, y: 1, type: 'platziverse-broker', mode: 'elsewhere', url, wires: [[], []] }
+    const flow = await load([...nodesOf(filename, { url }, { in: { d: true }, out: { topic: '', broker: 'second' } }), second])
+    await until(() => flow.status('second')?.fill, fill => fill === 'green')
+    const subscriber = await client(t, url)
+    const heard: string[] = []
+    subscriber.on('message', topic => { heard.push(topic) })
+    await subscriber.subscribeAsync('agent/#', { qos: 1 })
+    flow.receive('out', { topic: 'agent/message', payload: reading() })
+    await until(() => heard, ({ length }) => length === 1)
+    assert.deepEqual(heard, ['agent/message'])
+    assert.deepEqual(flow.log().filter(line => /[A-Z]{3,}_[A-Z]/.test(line)), [])
+  })
+
+  test('agent-out notices that agent-in reads from the same broker by another node', async t => {
+    const { port } = await openMosquitto(t)
+    const url = `mqtt://127.0.0.1:${port}`
+    const second = { id: 'second', z: 'tab', x: 1, y: 1, type: 'platziverse-broker', mode: 'elsewhere', url, wires: [[], []] }
+    const flow = await load([...nodesOf(join(await temporaryFolder(t), 'test.sqlite'), { url }, { out: { topic: '', broker: 'second' } }), second])
+    await until(() => flow.log(), lines => lines.some(line => line.includes('AGENT_OUT_LOOP')))
+    assert.equal(flow.status('out')?.fill, 'red')
+  })
+
+  test('a wrong password is red and told once; the right one comes in', async t => {
+    const { port } = await openMosquitto(t, 'allow_anonymous false\npassword_file FOLDER/passwords', { passwords: passwordFile('ana', 'right') })
+    const url = `mqtt://127.0.0.1:${port}`
+    const filename = join(await temporaryFolder(t), 'test.sqlite')
+    const flow = await load(nodesOf(filename, { url }), { broker: { user: 'ana', password: 'wrong' } })
+    const lines = await until(() => flow.log(), lines => lines.some(line => line.includes('BROKER_REFUSED')))
+    assert.equal(lines.filter(line => line.includes('BROKER_REFUSED')).length, 1)
+    await until(() => flow.status('broker')?.fill, fill => fill === 'red')
+    await helper.unload()
+    const right = await load(nodesOf(filename, { url }), { broker: { user: 'ana', password: 'right' } })
+    await connected(right)
+  })
+
+  test('a broker whose login was lost with the credentials connects to nothing, and says so', async t => {
+    const { port } = await openMosquitto(t)
+    const flow = await load(nodesOf(join(await temporaryFolder(t), 'test.sqlite'), { url: `mqtt://127.0.0.1:${port}`, hasLogin: true }))
+    await until(() => flow.log(), lines => lines.some(line => line.endsWith('(CREDENTIALS_LOST)')))
+    assert.deepEqual([flow.status('broker')?.fill, findBroker('broker').listener.state], ['red', 'closed'])
+  })
+
+  test('the tls-config node says which certificate is trusted', { skip: withoutOpenssl }, async t => {
+    const folder = await temporaryFolder(t)
+    const authority = makeAuthority(folder)
+    const { cert, key } = authority.issue('server')
+    const { port } = await openMosquitto(t, 'allow_anonymous true\ncafile FOLDER/ca.crt\ncertfile FOLDER/server.crt\nkeyfile FOLDER/server.key', { 'ca.crt': authority.cert, 'server.crt': cert, 'server.key': key })
+    const url = `mqtts://localhost:${port}`
+    const filename = join(folder, 'test.sqlite')
+    const stranger = await load(nodesOf(filename, { url }))
+    await until(() => stranger.log(), lines => lines.some(line => line.includes('BROKER_CERTIFICATE_REFUSED')))
+    await helper.unload()
+    const tls = { id: 'tls', type: 'tls-config', ca: join(folder, 'ca.crt'), verifyservercert: true }
+    await connected(await load([...nodesOf(filename, { url, tls: 'tls' }), tls]))
+  })
+
+  test('messages in flight when the flows are deployed again are stored once each, also from one mode to the other', async t => {
+    const { port } = await openMosquitto(t)
+    const url = `mqtt://127.0.0.1:${port}`
+    const filename = join(await temporaryFolder(t), 'test.sqlite')
+    const elsewhere = nodesOf(filename, { url, clientId: 'worker' })
+    await connected(await load(elsewhere))
+    const sender = await client(t, url)
+    let sent = 0
+    const send = async (count: number): Promise<void> => {
+      for (let i = 0; i < count; i++, sent++) await sender.publishAsync('agent/message', reading(`a${i % 7}`), { qos: 1 })
+    }
+    for (let deploy = 0; deploy < 3; deploy++) {
+      const sending = send(200)
+      await until(() => sent, sent => sent % 200 > 50)
+      await helper.unload()
+      await connected(await load(elsewhere))
+      await sending
+    }
+    await until(() => stored(filename), count => count >= sent * 3)
+    assert.equal(await stored(filename), sent * 3)
+
+    await helper.unload()
+    const inside = await load(nodesOf(filename, { mode: 'embedded', port: 0 }))
+    const local = await client(t, await inside.url('broker'))
+    await local.publishAsync('agent/message', reading('here'), { qos: 1 })
+    assert.equal(await stored(filename), sent * 3 + 3)
+    // Meanwhile the broker elsewhere keeps what comes.
+    await send(20)
+    assert.equal(await stored(filename), sent * 3 + 3 - 60)
+    await helper.unload()
+    await connected(await load(elsewhere))
+    await until(() => stored(filename), count => count >= sent * 3 + 3)
+    assert.equal(await stored(filename), sent * 3 + 3)
   })
 })

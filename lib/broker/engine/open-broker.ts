@@ -3,6 +3,7 @@ import { isElsewhere } from '../broker-options.ts'
 import type { Broker } from '../broker.ts'
 import type { Taker } from '../publication.ts'
 import { needsAnotherConnection, openRemoteBroker } from '../remote/remote-broker.ts'
+import { isSameBroker } from '../remote/settings.ts'
 import { openEmbeddedBroker } from './embedded-broker.ts'
 
 /**
@@ -18,6 +19,11 @@ export function openBroker (taker: Taker, options: BrokerOptions): Promise<Broke
 export function needsAnotherBroker (before: BrokerOptions, after: BrokerOptions): boolean {
   if (isElsewhere(before) || isElsewhere(after)) return !isElsewhere(before) || !isElsewhere(after) || needsAnotherConnection(before, after)
   return before.folder !== after.folder
+}
+
+/** Whether two options may stand for one broker elsewhere. */
+export function isSameElsewhere (one: BrokerOptions, other: BrokerOptions): boolean {
+  return isElsewhere(one) && isElsewhere(other) && isSameBroker(one, other)
 }
 
 /** Whether a broker that these options describe would listen on one of some ports. */

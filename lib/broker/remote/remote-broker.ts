@@ -81,6 +81,10 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
     return this.#settings.isSubscribedTo(topic) && this.#taker.takes(this.#settings.contractTopic(topic))
   }
 
+  get returning (): string[] {
+    return this.#settings.agentTopics.filter(topic => this.returns(topic))
+  }
+
   statistics (): BrokerStatistics {
     const { received = 0, dropped: droppedBy = {}, connections = 0 } = this.#consumer?.counters ?? {}
     const dropped = Object.values(droppedBy).reduce((sum, count) => sum + count, 0)

@@ -1,11 +1,12 @@
 import { createSecureContext } from 'node:tls'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
+import { topics } from '../../messages/topics.ts'
 import { readMqttAddress } from '../../mqtt/address.ts'
 import { matches, parseSubscription } from '../../mqtt/topic-filters.ts'
 import { isTooLong } from '../../mqtt/text.ts'
 import type { TlsOptions } from '../../tls.ts'
 import type { RemoteBrokerOptions } from '../broker-options.ts'
-import { isMqttAddress } from './transport.ts'
+import { hostOf, isMqttAddress } from './transport.ts'
 
 /** The options with everything decided. */
 export interface RemoteSettings extends Pick<RemoteBrokerOptions, 'clientId' | 'version' | 'keepalive' | 'sessionExpiry' | 'receiveMaximum'> {
@@ -17,6 +18,8 @@ export interface RemoteSettings extends Pick<RemoteBrokerOptions, 'clientId' | '
   filters: string[]
   /** The topic of the contract that one of the broker stands for, such as `agent/message` for `agent/<shard>/message`. Of another topic: itself. */
   contractTopic (topic: string): string
+  /** The topics of the contract, as they are called at the broker. */
+  agentTopics: string[]
   /** Whether the filters match a topic of the broker. */
   isSubscribedTo (topic: string): boolean
   /** Whether the filters are of shared subscriptions. */
@@ -64,8 +67,19 @@ export function resolveRemoteOptions (options: RemoteBrokerOptions): RemoteSetti
       const prefix = prefixes.find(prefix => topic.startsWith(prefix))
       return prefix === undefined ? topic : `${base}/${topic.slice(prefix.length)}`
     },
+    agentTopics: shards.length === 0 ? Object.values(topics) : prefixes.flatMap(prefix => Object.keys(topics).map(kind => prefix + kind)),
     isSubscribedTo: topic => parsed.some(filter => filter !== undefined && matches(filter, topic.split('/')))
   }
+}
+
+/** Whether two options may stand for one broker: they have an address in common. */
+export function isSameBroker (one: RemoteBrokerOptions, other: RemoteBrokerOptions): boolean {
+  const hosts = hostsOf(one)
+  return hostsOf(other).some(host => hosts.includes(host))
+}
+
+function hostsOf ({ url }: RemoteBrokerOptions): string[] {
+  return url.split(/[\s,]+/).filter(isMqttAddress).map(hostOf)
 }
 
 function invalid (detail: string, cause?: unknown): PlatziverseError {

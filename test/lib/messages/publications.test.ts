@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodePayload, publicationsOf } from '../../../lib/messages/publications.ts'
 import { fingerprint } from '../../../lib/messages/fingerprint.ts'
+import { mayGive } from '../../../lib/messages/topic-template.ts'
 
 const agent = { uuid: 'a1', name: 'n' }
 const payload = { agent, metrics: [{ type: 'cpu', value: 1 }, { type: 'ram', value: 2 }], timestamp: 5 }
@@ -80,4 +81,16 @@ test('as values, each metric goes out alone and as text, and the other kinds do 
   assert.deepEqual(publicationsOf('agent/connected', { agent }, 'agent/{uuid}/{type}', true), { ok: true, publications: [] })
   const refused = publicationsOf('agent/message', payload, 'fixed', true)
   assert.match(refused.ok ? '' : refused.error.message, /PUBLISH_TOPIC_INVALID: The template fixed needs \{type\}/)
+})
+
+test('a template may give the topics that its fields have room for', () => {
+  for (const template of ['', 'agent/message', 'agent/{kind}', 'agent/{uuid}', '{username}/message', '{uuid}/{kind}', '{type}', 'agent/m{name}', '{name}{kind}']) {
+    const [topic] = template === '{name}{kind}' ? ['message'] : ['agent/message']
+    assert.equal(mayGive(template, topic as string), true, template)
+  }
+  for (const template of ['agent', 'agent/messages', 'platform/{kind}', 'agent/{uuid}/{type}', 'agent.message', 'agent/{kind}/', '{uuid}', 'agent/[message]', 'AGENT/message']) {
+    assert.equal(mayGive(template, 'agent/message'), false, template)
+  }
+  assert.equal(mayGive('agent/{uuid}/{type}', 'agent/north/message'), true)
+  assert.equal(mayGive('a{', 'a{'), true)
 })
