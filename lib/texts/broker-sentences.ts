@@ -241,5 +241,10 @@ export const brokerSentences: readonly Sentence[] = [
     en: 'What is published on {1} may come back to agent-in, which reads from the same broker. Use a topic such as {2}.',
     es: 'Lo que se publica en {1} puede volver a agent-in, que lee del mismo broker. Usa un tema como {2}.',
     pt: 'O que é publicado em {1} pode voltar ao agent-in, que lê do mesmo broker. Use um tópico como {2}.'
+  },
+  {
+    en: 'A message to a shared subscription of this worker did not come back.',
+    es: 'Un mensaje a una suscripción compartida de este worker no volvió.',
+    pt: 'Uma mensagem para uma assinatura compartilhada deste worker não voltou.'
   }
 ]
