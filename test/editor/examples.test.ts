@@ -15,6 +15,7 @@ const all = (await readdir(join(packageDir, 'flows'))).filter(file => file.endsW
 /** Not those that need other modules, which this Node-RED lacks. */
 const needs = await Promise.all(all.map(async label => (await exampleFlow(label)).some(({ type }) => type === 'global-config')))
 const labels = all.filter((_, i) => !needs[i])
+const ofWorkers = 'Workers on an external broker'
 /** What the palette and the sidebar leave of the window, in px. */
 const canvasWidth = 880
 const ownDatabase = { id: 'da7aba5e000000aa', type: 'platziverse-database' }
@@ -42,10 +43,12 @@ describe('the examples in a window of 1,400 px', { skip: skipWithoutEditor(5) },
     }))
   }
 
-  test('all together have one database', () => withEditor({}, async editor => {
+  test('all together have one database, but for the workers, whose is a server', () => withEditor({}, async editor => {
     // The dashboard brings none: it comes first, and last.
-    for (const label of ['Live dashboard', ...labels, 'Live dashboard']) await editor.importExample(label)
+    for (const label of ['Live dashboard', ...labels.filter(label => label !== ofWorkers), 'Live dashboard']) await editor.importExample(label)
     assert.equal((await databasesOf(editor.page)).length, 1)
+    await editor.importExample(ofWorkers)
+    assert.equal((await databasesOf(editor.page)).length, 2)
     assert.deepEqual(await invalidOf(editor.page), [])
   }))
 
