@@ -252,7 +252,7 @@ export class Consumer {
       this.#problems.solved('connection')
     } else if (lasted !== undefined && cause === undefined) this.#short++
     this.#connectedAt = undefined
-    this.#left.absorb(this.#inFlight)
+    this.#left.absorb(this.#inFlight, this.#settings.receiveMaximum)
     this.#inFlight = new InFlight()
     if (this.#closed) return
     // Some brokers hang up on a version that they do not know instead of answering it.

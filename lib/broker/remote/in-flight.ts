@@ -48,12 +48,16 @@ export class InFlight {
     return false
   }
 
-  /** Take over what a connection left that may be acknowledged on the next one. */
-  absorb (other: InFlight): void {
+  /**
+   * Take over what a connection left that may be acknowledged on the next one.
+   * @param most how many are kept in all: what a broker gives up, such as because it expired, never comes again
+   */
+  absorb (other: InFlight, most: number): void {
     for (let i = other.#first; i < other.#entries.length; i++) {
       const entry = other.#entries[i] as Entry
       if (entry.packetId > 0) this.add(entry)
     }
+    while (this.size > most) this.#bytes -= (this.#entries[this.#first++] as Entry).publication.payload.length + overhead
   }
 
   /** Take out the message that is given again on the next connection, under whatever packet id. @returns undefined: it is not here */

@@ -64,6 +64,17 @@ suite('the connection to a broker elsewhere', { skip: withoutMosquitto }, () => 
     await takes(remote, heard, other.port)
   })
 
+  test('a broker that does not answer any more is left, and found again', async t => {
+    const mosquitto = await openMosquitto(t)
+    const remote = await openRemote(t, remoteOptions(`mqtt://127.0.0.1:${mosquitto.port}`, { keepalive: 1 }))
+    const { heard } = openIntake(t, remote.id)
+    await remote.connected()
+    mosquitto.freeze()
+    await until(() => codeOf(remote), code => code === 'BROKER_UNREACHABLE')
+    mosquitto.thaw()
+    await takes(remote, heard, mosquitto.port)
+  })
+
   test('a WebSocket', async t => {
     const port = await freePort()
     const mosquitto = await openMosquitto(t, `allow_anonymous true\nlistener ${port} 127.0.0.1\nprotocol websockets`)

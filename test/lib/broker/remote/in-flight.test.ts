@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { InFlight, type Entry } from '../../../../lib/broker/remote/in-flight.ts'
+
+function entry (packetId: number, text = `message ${packetId}`): Entry {
+  const publication = { topic: 'agent/message', payload: Buffer.from(text), qos: 1 as const, retain: false, will: false, connection: undefined }
+  return { publication, packetId, settled: false }
+}
+
+function settledOf (inFlight: InFlight): number[] {
+  const packetIds: number[] = []
+  inFlight.takeSettled(packetId => { packetIds.push(packetId) })
+  return packetIds
+}
+
+test('acknowledgements keep the order of receipt, over thousands of messages', () => {
+  const inFlight = new InFlight()
+  const entries = Array.from({ length: 5000 }, (_, i) => entry(i + 1))
+  entries.forEach(each => { inFlight.add(each) })
+  const order: number[] = []
+  // Whatever is settled first.
+  for (let i = 0; i < entries.length; i++) {
+    (entries[(i * 1709) % entries.length] as Entry).settled = true
+    order.push(...settledOf(inFlight))
+  }
+  assert.deepEqual(order, entries.map(({ packetId }) => packetId))
+  assert.deepEqual([inFlight.size, inFlight.bytes], [0, 0])
+})
+
+test('QoS 0 has its place, and nothing to acknowledge', () => {
+  const inFlight = new InFlight()
+  const [zero, one] = [entry(0), entry(1)]
+  inFlight.add(zero)
+  inFlight.add(one)
+  one.settled = true
+  assert.deepEqual(settledOf(inFlight), [])
+  zero.settled = true
+  assert.deepEqual(settledOf(inFlight), [1])
+})
+
+test('what a connection left is found by what it says, whatever the packet id, and only so much is kept', () => {
+  const [last, left] = [new InFlight(), new InFlight()]
+  for (let i = 1; i <= 5; i++) last.add(entry(i, i === 4 ? 'message 3' : undefined))
+  last.add(entry(0))
+  left.absorb(last, 4)
+  assert.equal(left.size, 4)
+  assert.equal(left.take('agent/message', Buffer.from('message 1')), undefined)
+  assert.equal(left.take('agent/connected', Buffer.from('message 3')), undefined)
+  assert.equal(left.take('agent/message', Buffer.from('message 3'))?.packetId, 3)
+  assert.equal(left.take('agent/message', Buffer.from('message 3'))?.packetId, 4)
+  assert.equal(left.take('agent/message', Buffer.from('message 5'))?.packetId, 5)
+  assert.equal(left.take('agent/message', Buffer.from('message 2'))?.packetId, 2)
+  assert.deepEqual([left.size, left.bytes], [0, 0])
+})

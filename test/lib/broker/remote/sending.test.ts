@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict'
+import { suite, test } from 'node:test'
+import { connectAsync } from 'mqtt'
+import type { Delivered } from '../../../../lib/broker/publication.ts'
+import { attachBroker } from '../../../../lib/registry/registry.ts'
+import { brokerOptions, openBroker, openIntake } from '../../../helpers/broker.ts'
+import { until } from '../../../helpers/events.ts'
+import { claim } from '../../../helpers/intake.ts'
+import { reading } from '../../../helpers/messages.ts'
+import { openMosquitto, withoutMosquitto } from '../../../helpers/mosquitto.ts'
+import { openRemote, remoteOptions } from '../../../helpers/remote-broker.ts'
+
+suite('publishing at a broker elsewhere, and receiving', { skip: withoutMosquitto }, () => {
+  for (const version of ['5', '3.1.1'] as const) {
+    test(`a thousand messages at once, MQTT ${version}`, async t => {
+      const { port } = await openMosquitto(t, 'allow_anonymous true\nmax_queued_messages 0')
+      const remote = await openRemote(t, remoteOptions(`mqtt://127.0.0.1:${port}`, { version }))
+      await remote.connected()
+      const got: Delivered[] = []
+      const end = remote.place.subscribe('out/#', delivered => { got.push(delivered) })
+      await until(async () => {
+        await remote.place.publish({ topic: 'out/first', payload: 'x', qos: 0, retain: false })
+        return got.length
+      }, length => length > 0)
+      got.length = 0
+      await Promise.all(Array.from({ length: 1000 }, (_, i) => remote.place.publish({ topic: 'out/all', payload: String(i), qos: 1, retain: false })))
+      await until(() => got.filter(({ topic }) => topic === 'out/all').length, count => count === 1000)
+      assert.deepEqual(remote.problems, [])
+      end()
+      await remote.place.publish({ topic: 'out/last', payload: '', qos: 1, retain: false })
+      assert.ok(!got.some(({ topic }) => topic === 'out/last'))
+    })
+  }
+
+  test('what is published while the broker is away arrives when it is back, and too much is refused', async t => {
+    const mosquitto = await openMosquitto(t)
+    const remote = await openRemote(t, remoteOptions(`mqtt://127.0.0.1:${mosquitto.port}`))
+    await remote.connected()
+    await mosquitto.stop()
+    await until(() => remote.place.listener.state, state => state === 'failed')
+    const waiting = remote.place.publish({ topic: 'out/kept', payload: 'kept', qos: 1, retain: true })
+    await assert.rejects(remote.place.publish({ topic: 'out/large', payload: Buffer.alloc(17_000_000), qos: 1, retain: false }), { code: 'PUBLISH_FAILED' })
+    await mosquitto.start()
+    await waiting
+    const retained: Delivered[] = []
+    for await (const delivered of remote.place.retained(['out/#'], AbortSignal.timeout(10_000))) retained.push(delivered)
+    assert.deepEqual(retained.map(({ topic, payload }) => [topic, payload.toString()]), [['out/kept', 'kept']])
+  })
+
+  test('a subscriber that is slow holds up neither the acknowledgements nor the taking', async t => {
+    const { port } = await openMosquitto(t)
+    const remote = await openRemote(t, remoteOptions(`mqtt://127.0.0.1:${port}`))
+    const { heard } = openIntake(t, remote.id)
+    await remote.connected()
+    let release = (): void => undefined
+    let got = 0
+    remote.place.subscribe('agent/#', () => {
+      got++
+      return new Promise(resolve => { release = resolve })
+    })
+    const client = await connectAsync(`mqtt://127.0.0.1:${port}`)
+    t.after(() => { client.end(true) })
+    await until(async () => {
+      await client.publishAsync('agent/x/y', 'x', { qos: 1 })
+      return got
+    }, count => count > 0)
+    for (let i = 0; i < 50; i++) await client.publishAsync('agent/message', reading(), { qos: 1 })
+    await until(() => heard.length, length => length === 50)
+    heard.forEach(one => { claim(one).settle() })
+    await until(() => remote.place.statistics().received, received => received === 50)
+    assert.equal(got, 1)
+    release()
+  })
+
+  test('a topic that the broker does not let this worker read is said, and the worker tries again until it may', async t => {
+    // Another broker of this package, which answers a subscription that its rules forbid with 0x80.
+    const other = await openBroker(t, { rules: [{ subject: 'everyone', access: 'deny', topic: 'agent/#' }] })
+    const remote = await openRemote(t, remoteOptions(other.url))
+    const { heard } = openIntake(t, remote.id)
+    await until(() => remote.problems.map(({ code }) => code), codes => codes.includes('BROKER_SUBSCRIPTION_REFUSED'))
+    await attachBroker(other.id, brokerOptions({ port: other.port }))
+    await remote.connected()
+    const client = await other.client()
+    await client.publishAsync('agent/message', reading(), { qos: 1 })
+    await until(() => heard.length, length => length === 1)
+    claim(heard[0]).settle()
+  })
+})
