@@ -43,6 +43,7 @@ export const transferSentences: readonly Sentence[] = [
   },
   { en: 'its {1} is not a number', es: 'su {1} no es un número', pt: 'o {1} dela não é um número' },
   { en: 'it is not an object', es: 'no es un objeto', pt: 'não é um objeto' },
+  { en: 'its presence is not of whole numbers', es: 'su presencia no es de números enteros', pt: 'a presença dela não é de números inteiros' },
   { en: 'its latest is not an object', es: 'su latest no es un objeto', pt: 'o latest dela não é um objeto' },
   { en: 'it is none of agent, series, metric, hour, day', es: 'no es ninguno de agent, series, metric, hour, day', pt: 'não é nenhum de agent, series, metric, hour, day' },
   { en: 'a time is not a whole number of ms', es: 'una hora no es un número entero de ms', pt: 'uma hora não é um número inteiro de ms' },
