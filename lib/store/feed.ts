@@ -1,3 +1,4 @@
+import { topics } from '../messages/topics.ts'
 import type { ReceivedMessage } from './writer/batch-writer.ts'
 
 /** What must not throw. */
@@ -23,6 +24,11 @@ export class Feed {
 
   tell (messages: Parameters<FeedListener['stored']>[0]): void {
     for (const listener of this.#listeners) listener.stored(messages)
+  }
+
+  /** Agents were disconnected that did not say so themselves. */
+  tellGone (uuids: readonly string[]): void {
+    if (uuids.length > 0) this.tell(uuids.map(uuid => ({ message: { kind: 'disconnected', topic: topics.disconnected, payload: { agent: { uuid } } } })))
   }
 
   tellForgotten (uuid: string): void {

@@ -3,7 +3,6 @@ import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
 import { fingerprint } from '../messages/fingerprint.ts'
 import type { Message } from '../messages/parse.ts'
-import { topics } from '../messages/topics.ts'
 import { weighMessage } from '../messages/weigh.ts'
 import { within } from '../within.ts'
 import { closedError, Connections } from './connections.ts'
@@ -146,8 +145,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     // A larger one is taken when it is alone.
     if (held > 0 && held + bytes > mostQueuedBytes) return done(new PlatziverseError('STORE_FULL', `${this.#commit.size} messages wait already, and take ${Math.round(held / 1_000_000)} MB.`))
     this.#commit.bytes += bytes
-    const write: Write = { message, receivedAt, seq, bytes, done }
-    if (elsewhere) write.elsewhere = true
+    const write: Write = { message, receivedAt, seq, bytes, done, elsewhere }
     if (this.#spooling?.takes === true) this.#spooling.add(write)
     else this.#commit.push(write)
     this.#loop.start()
@@ -179,21 +177,24 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
    * @throws PlatziverseError STORE_CLOSED
    */
   disconnectAbandoned (isStart: boolean): Promise<string[]> {
-    return this.#enqueue(async knex => {
-      const uuids: string[] = []
-      for (const instance of await this.#writers.gone(knex, isStart)) {
-        uuids.push(...await disconnectOnce(knex, agents => agents.where({ instance })))
-      }
-      this.#tellGone(uuids)
-      return uuids
-    }, true)
+    return this.#disconnect(async knex => {
+      const gone = await this.#writers.gone(knex, isStart)
+      return (await Promise.all(gone.map(instance => disconnectOnce(knex, agents => agents.where({ instance }))))).flat()
+    })
   }
 
-  /** Agents were disconnected that did not say so. */
-  #tellGone (uuids: string[]): void {
-    if (uuids.length === 0) return
-    for (const uuid of uuids) this.#commit.forgetAgent(uuid)
-    this.feed.tell(uuids.map(uuid => ({ message: { kind: 'disconnected', topic: topics.disconnected, payload: { agent: { uuid } } } })))
+  /** The same for agents that were heard last before then (UTC ms). */
+  disconnectSilent (before: number): Promise<string[]> {
+    return this.#disconnect(knex => disconnectOnce(knex, agents => agents.where('last_seen_at', '<', before)))
+  }
+
+  #disconnect (work: (knex: Knex) => Promise<string[]>): Promise<string[]> {
+    return this.#enqueue(async knex => {
+      const uuids = await work(knex)
+      for (const uuid of uuids) this.#commit.forgetAgent(uuid)
+      this.feed.tellGone(uuids)
+      return uuids
+    }, true)
   }
 
   /**

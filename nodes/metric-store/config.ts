@@ -5,6 +5,8 @@ export interface MetricStoreConfig {
   database: string
   /** Seconds that agents have to come back after Node-RED started, before they count as disconnected. */
   grace: number | string
+  /** Seconds without a message after which an agent counts as disconnected; 0: never. */
+  silence: number | string
 }
 
-export const metricStoreDefaults: MetricStoreConfig = { name: '', database: '', grace: 60 }
+export const metricStoreDefaults: MetricStoreConfig = { name: '', database: '', grace: 60, silence: 0 }

@@ -1,6 +1,7 @@
 import type { NodeDef } from 'node-red'
 import { topics } from '../../lib/messages/topics.ts'
 import { attachOutbox } from '../../lib/registry/outbox.ts'
+import { disconnectAfterSilence } from '../../lib/store/disconnect-after-silence.ts'
 import { disconnectSilentAgents } from '../../lib/store/disconnect-silent-agents.ts'
 import type { StoreState } from '../../lib/store/store.ts'
 import { watchFlows } from '../shared/broker.ts'
@@ -48,12 +49,15 @@ export default function (RED: RED): void {
     store.on('state', onState)
     onState(store.state)
 
-    const forget = disconnectSilentAgents(store, milliseconds(config.grace, defaults.grace), uuid => {
+    const sayGoodbye = (uuid: string): void => {
       outbox.pass({ msg: { topic: topics.disconnected, payload: { agent: { uuid } } }, claim: undefined, sent: () => undefined })
-    })
+    }
+    const forget = disconnectSilentAgents(store, milliseconds(config.grace, defaults.grace), sayGoodbye)
+    const hearNoMore = disconnectAfterSilence(store, milliseconds(config.silence, defaults.silence), sayGoodbye)
 
     this.on('close', (done: () => void) => {
       forget()
+      hearNoMore()
       outbox.detach(handler)
       warnings.close()
       store.off('state', onState)

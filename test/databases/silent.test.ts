@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
 import { dialectOf } from '../../lib/store/dialect-of.ts'
+import { disconnectAfterSilence } from '../../lib/store/disconnect-after-silence.ts'
 import { disconnectSilentAgents } from '../../lib/store/disconnect-silent-agents.ts'
 import { Store } from '../../lib/store/store.ts'
 import { Writers } from '../../lib/store/writer/writers.ts'
@@ -75,4 +76,34 @@ onEachDatabase('a connected, quiet agent stays connected when the clock is set b
   await write('agent/connected', { agent: { uuid: 'quiet' } }, 1_000)
   for (const isStart of [false, true]) assert.deepEqual(await store.disconnectAbandoned(isStart), [])
   assert.deepEqual(await connected(database), ['quiet'])
+})
+
+onEachDatabase('agents that are silent for too long are disconnected, by one of the processes that look, and are back with their next message', async (t, database) => {
+  const workers = [open(t, database, 'one', 'here'), open(t, database, 'two', 'there')]
+  const [one, two] = workers as [typeof workers[number], typeof workers[number]]
+  const now = Date.now()
+  const uuids = Array.from({ length: 40 }, (_, i) => `silent-${i}`)
+  await Promise.all(uuids.map((uuid, i) => workers[i % 2]?.write('agent/message', reading(uuid), now - 60_000)))
+  await one.write('agent/message', reading('speaks'), now)
+  const said: string[] = []
+  const told = new Promise<void>(resolve => {
+    for (const { store } of workers) t.after(disconnectAfterSilence(store, 30, uuid => { if (said.push(uuid) === uuids.length + 1) resolve() }))
+  })
+  await told
+  assert.deepEqual(said.toSorted(), [...uuids, 'speaks'].toSorted())
+  for (const { store } of workers) assert.deepEqual(await store.disconnectSilent(Date.now()), [])
+  // Each of them had the agent as connected until now.
+  await two.write('agent/message', reading('silent-0'), Date.now() + 60_000)
+  assert.deepEqual(await connected(database), ['silent-0'])
+})
+
+onEachDatabase('an agent is said to be gone once, however many processes look at the same moment, and others are left alone', async (t, database) => {
+  const workers = [open(t, database, 'one', 'here'), open(t, database, 'two', 'there')]
+  const uuids = Array.from({ length: 500 }, (_, i) => `silent-${i}`)
+  await Promise.all(uuids.map((uuid, i) => workers[i % 2]?.write('agent/message', reading(uuid), i < 300 ? 1_000 : 9_000)))
+  const said = (await Promise.all([0, 1, 0, 1, 0, 1].map(i => workers[i]?.store.disconnectSilent(5_000) ?? []))).flat()
+  // A look passes over what another process has locked, and the next one sees it.
+  said.push(...await workers[0]?.store.disconnectSilent(5_000) ?? [])
+  assert.deepEqual(said.toSorted(), uuids.slice(0, 300).toSorted())
+  assert.equal((await connected(database)).length, 200)
 })

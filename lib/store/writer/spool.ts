@@ -271,7 +271,8 @@ async function moveAll (from: Knex, to: Knex): Promise<void> {
 }
 
 /** The part of a message that the database stores; unknown fields have no place there. */
-function kept ({ message: { kind, topic, payload }, elsewhere }: ReceivedMessage): object {
+function kept ({ message: { kind, topic, payload }, elsewhere: isElsewhere }: ReceivedMessage): object {
+  const elsewhere = isElsewhere === true ? true : undefined
   const { uuid, username, name, hostname, pid } = payload.agent as Agent
   const agent = { uuid, username, name, hostname, pid }
   if (kind !== 'message') return { kind, topic, elsewhere, payload: { agent, timestamp: payload.timestamp, seq: payload.seq } }
