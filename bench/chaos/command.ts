@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { withoutMariadb } from '../../test/helpers/mariadb.ts'
+import { withoutMosquitto } from '../../test/helpers/mosquitto.ts'
 import { withoutPostgresql } from '../../test/helpers/postgresql.ts'
 import { benchFolder } from '../from-root.ts'
 import { describeMachine } from '../machine.ts'
@@ -48,7 +49,7 @@ async function chaos (options: Options): Promise<boolean> {
   const reports: ChaosReport[] = []
   log(`--minutes ${seconds / 60} --seed ${seed}`)
   for (const deployment of options.deployments) {
-    const reason = without[deployment.database]
+    const reason = deployment.broker === 'mosquitto' && withoutMosquitto !== false ? withoutMosquitto : without[deployment.database]
     if (reason !== undefined) {
       log(`${deployment.title} is left out. ${reason}`)
       continue

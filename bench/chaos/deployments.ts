@@ -11,7 +11,7 @@ export interface Deployment {
   saved?: Record<string, Record<string, unknown>>
 }
 
-export type BrokerKind = 'embedded'
+export type BrokerKind = 'embedded' | 'mosquitto'
 export type DatabaseKind = 'sqlite' | 'postgresql' | 'mariadb'
 
 export const deployments: readonly Deployment[] = [
@@ -25,5 +25,6 @@ export const deployments: readonly Deployment[] = [
     workers: 1,
     database: 'postgresql',
     saved: { 'platziverse-database': { spool: 100 }, 'platziverse-broker': { persistence: 'disk' } }
-  }
+  },
+  { id: 'mosquitto', title: 'Two workers on Mosquitto, PostgreSQL', broker: 'mosquitto', workers: 2, database: 'postgresql' }
 ]

@@ -24,6 +24,8 @@ export const faults = {
   'deploy-nodes': { on: 'worker', about: 'a deploy of modified nodes' },
   'deploy-restart': { on: 'worker', about: 'the flows are restarted' },
   'listener-gone': { on: 'worker', lasts: [1, 5], about: 'a listener of the broker is removed under load, and comes back', where: isEmbedded },
+  'broker-stop': { on: 'broker', lasts: [0.5, 3], about: 'SIGTERM of a broker of its own, which is started again' },
+  'broker-freeze': { on: 'broker', lasts: [1, 8], about: 'SIGSTOP of a broker of its own, then SIGCONT' },
   'database-kill': { on: 'database', lasts: [0, 3], about: 'SIGKILL of every process of the database server, which is started again', where: isServer },
   'database-freeze': { on: 'database', lasts: [1, 12], about: 'SIGSTOP of every process of the database server, then SIGCONT', where: isServer },
   'database-lock': { on: 'database', lasts: [1, 8], about: 'another program locks the database, or its table of metrics' },

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { FaultName } from './faults.ts'
 import type { Stroke } from './plan.ts'
 import { between, randomOf, shuffled, type Random } from './random.ts'
-import type { Worker } from './worker.ts'
+import type { Outage, Worker } from './worker.ts'
 import type { World } from './world.ts'
 
 /** A fault that happened, ms since 1970. `over`: from then on nothing was in the way of getting well. */
@@ -51,10 +51,25 @@ const doers: Record<FaultName, (scene: Scene) => Promise<unknown>> = {
   'deploy-nodes': scene => deploy(scene, 'nodes'),
   'deploy-restart': scene => deploy(scene, 'reload'),
   'listener-gone': async ({ world, worker, seconds, over }) => {
-    await worker.deploy('nodes', 'platziverse-broker', { listeners: world.listeners(false) })
+    await worker.deploy('nodes', 'platziverse-broker', { listeners: world.broker.listeners(false) })
     await pause(seconds * 1000)
     over()
-    await worker.deploy('nodes', 'platziverse-broker', { listeners: world.listeners(true) })
+    await worker.deploy('nodes', 'platziverse-broker', { listeners: world.broker.listeners(true) })
+  },
+  // Not SIGKILL: Mosquitto acknowledges before it has written, and what it loses then nobody behind it can have.
+  'broker-stop': async ({ world: { broker: { server }, outages }, seconds, over }) => {
+    const outage: Outage = { from: Date.now(), to: Infinity, why: 'broker stopped' }
+    outages.push(outage)
+    await server?.stop()
+    await pause(seconds * 1000)
+    over()
+    await server?.start()
+    outage.to = Date.now()
+  },
+  'broker-freeze': async ({ world: { broker: { server } }, seconds }) => {
+    server?.freeze()
+    await pause(seconds * 1000)
+    server?.thaw()
   },
   'database-kill': async ({ world: { database: { server } }, seconds }) => {
     await server?.kill()

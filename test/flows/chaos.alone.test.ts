@@ -15,6 +15,7 @@ import { runChaos, usualPartsPace } from '../../bench/chaos/run.ts'
 import { describeDeployment } from '../../bench/chaos/table.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { withoutMariadb } from '../helpers/mariadb.ts'
+import { withoutMosquitto } from '../helpers/mosquitto.ts'
 import { packageDir, skipped } from '../helpers/node-red.ts'
 import { withoutPostgresql } from '../helpers/postgresql.ts'
 
@@ -42,14 +43,14 @@ async function survives (t: TestContext, deployment: Deployment, { seconds, part
 }
 
 describe('chaos', { skip }, () => {
-  const busy: Pace = { ...usualPace, worker: [2, 5], database: [3, 6] }
+  const busy: Pace = { ...usualPace, worker: [2, 5], broker: [3, 6], database: [3, 6] }
 
   test('on SQLite, with everything at once, breaks no promise', { timeout: 200_000 }, t =>
-    survives(t, named('sqlite'), { seconds: 45, parts: partsOf(named('sqlite')), pace: busy }))
+    survives(t, named('sqlite'), { seconds: 40, parts: partsOf(named('sqlite')), pace: busy }))
 
-  for (const [id, without] of [['postgresql', withoutPostgresql], ['mariadb', withoutMariadb]] as const) {
+  for (const [id, without] of [['postgresql', withoutPostgresql], ['mariadb', withoutMariadb], ['mosquitto', withoutMosquitto || withoutPostgresql]] as const) {
     test(`on ${named(id).title} breaks no promise`, { timeout: 200_000, skip: without ?? false }, t =>
-      survives(t, named(id), { seconds: 20, parts: ['guests', 'storms'], pace: busy }))
+      survives(t, named(id), { seconds: 17, parts: ['guests', 'storms'], pace: busy }))
   }
 
   test('finds what is lost where messages are acknowledged on arrival, and ends with 1', { timeout: 120_000 }, async () => {

@@ -5,9 +5,9 @@ import { kindOf } from '../kinds.ts'
 import { between, randomOf } from '../random.ts'
 import { serve } from '../actor.ts'
 
-/** Persistent subscribers of `agent/#` at QoS 1, who are to receive all that is stored. The last one moves: its connection is cut again and again. */
+/** Persistent subscribers at QoS 1, who are to receive all that is stored. The last one moves: its connection is cut again and again. */
 
-export interface SubscribersOrder { port: number, seed: number, count: number }
+export interface SubscribersOrder { port: number, topic: string, seed: number, count: number }
 
 export interface SubscriberReport {
   clientId: string
@@ -41,7 +41,7 @@ await serve<SubscribersOrder>(async ({ order, stopping, answer }) => {
       }
       if (!client.sessionPresent) {
         if (report.connections > 0) report.forgotten.push(Date.now())
-        client.send(subscribe('agent/#', 1))
+        client.send(subscribe(order.topic, 1))
       }
       report.connections++
       const cut = new AbortController()
@@ -57,9 +57,10 @@ await serve<SubscribersOrder>(async ({ order, stopping, answer }) => {
 
 function note (report: SubscriberReport, packet: Packet & { cmd: 'publish' }): void {
   report.received++
-  if (packet.topic !== 'agent/message' || packet.payload.length > longestPayload) return
-  const { agent, metrics } = JSON.parse(packet.payload.toString()) as { agent: { uuid: string }, metrics: Array<{ value: unknown }> }
-  const value = metrics[0]?.value
+  const isStored = packet.topic === 'agent/message' || packet.topic.startsWith('stored/')
+  if (!isStored || packet.payload.length > longestPayload) return
+  const { agent, metrics } = JSON.parse(packet.payload.toString()) as { agent: { uuid: string }, metrics?: Array<{ value: unknown }> }
+  const value = metrics?.[0]?.value
   if (typeof value !== 'number' || kindOf(agent.uuid) === undefined) return
   let counts = report.heard.get(agent.uuid) ?? new Uint8Array(1024)
   if (value >= counts.length) {
