@@ -43,6 +43,6 @@ export const faultOf = (name: FaultName): Fault => faults[name]
 export function faultsOf (deployment: Deployment): FaultName[] {
   return (Object.keys(faults) as FaultName[]).filter(name => {
     const { on, where } = faultOf(name)
-    return (on !== 'broker' || deployment.broker !== 'embedded') && where?.(deployment) !== false
+    return (on !== 'broker' || deployment.broker !== 'embedded') && where?.(deployment) !== false && deployment.without?.includes(name) !== true
   })
 }

@@ -8,6 +8,7 @@ import { between, type Random } from './random.ts'
 
 export interface PublisherOptions {
   port: number
+  topic: string
   kind: KindName
   number: number
   /** Messages a second. */
@@ -32,7 +33,7 @@ const tick = 20
 export async function runPublisher (options: PublisherOptions, stopping: AbortSignal, patience: number): Promise<PublisherReport> {
   const kind: Kind = kinds[options.kind]
   if (kind.hasty === true) return await runHasty(options, stopping)
-  const { port, rate, window, random, ledger } = options
+  const { port, topic, rate, window, random, ledger } = options
   const uuid = agentOf(options.kind, options.number)
   const open = new Map<number, Open>()
   const report: PublisherReport = { sent: 0, resent: 0, lost: 0, open: 0 }
@@ -70,7 +71,7 @@ export async function runPublisher (options: PublisherOptions, stopping: AbortSi
   /** The same packet again as its standard allows: with DUP, before the PUBREL [MQTT-4.3.3-1]. */
   function repeat (id: number, message: Open, { socket, send }: Client): void {
     message.released = true
-    const copy = publish('agent/message', message.payload, 2, id, { dup: true })
+    const copy = publish(topic, message.payload, 2, id, { dup: true })
     const steps: Array<[number, Packet]> = [[50, copy], [150, copy], [50, { cmd: 'pubrel', messageId: id }]]
     // One after another: timers of several lengths may change places when the process was held up.
     const next = (): void => {
@@ -92,14 +93,14 @@ export async function runPublisher (options: PublisherOptions, stopping: AbortSi
       const value = kind.copies === undefined ? number : Math.floor(number / kind.copies)
       const payload = payloadOf(uuid, value, kind.timestamp ? now : undefined)
       if (kind.qos === 0) {
-        packets.push(publish('agent/message', payload, 0))
+        packets.push(publish(topic, payload, 0))
         ledger.record({ uuid, seq: number, sentAt: now, doneAt: now, resends: 0 })
         continue
       }
       const id = nextId()
       open.set(id, { seq: number, payload, sentAt: now, resends: 0, released: false })
-      packets.push(publish('agent/message', payload, kind.qos, id))
-      if (kind.repeats === true) packets.push(publish('agent/message', payload, kind.qos, id, { dup: true }))
+      packets.push(publish(topic, payload, kind.qos, id))
+      if (kind.repeats === true) packets.push(publish(topic, payload, kind.qos, id, { dup: true }))
     }
     report.sent += count
     if (packets.length > 0) client?.send(...packets)
@@ -113,7 +114,7 @@ export async function runPublisher (options: PublisherOptions, stopping: AbortSi
       }
       message.resends++
       report.resent++
-      client?.send(publish('agent/message', message.payload, kind.qos, id, { dup: true }))
+      client?.send(publish(topic, message.payload, kind.qos, id, { dup: true }))
     }
   }
 
@@ -156,14 +157,14 @@ export async function runPublisher (options: PublisherOptions, stopping: AbortSi
 }
 
 /** A sensor on a battery: it waits for nothing, as [MQTT-3.1.4] allows. */
-async function runHasty ({ port, kind, number, rate, ledger }: PublisherOptions, stopping: AbortSignal): Promise<PublisherReport> {
+async function runHasty ({ port, topic, kind, number, rate, ledger }: PublisherOptions, stopping: AbortSignal): Promise<PublisherReport> {
   const uuid = agentOf(kind, number)
   const report: PublisherReport = { sent: 0, resent: 0, lost: 0, open: 0 }
   for (let seq = 0; !stopping.aborted; seq++) {
     const sentAt = Date.now()
     const bytes = Buffer.concat([
       connectPacket(uuid),
-      generate(publish('agent/message', payloadOf(uuid, seq, sentAt), 1, 1)),
+      generate(publish(topic, payloadOf(uuid, seq, sentAt), 1, 1)),
       generate({ cmd: 'disconnect' } as Packet)
     ])
     const socket = connectSocket({ port, host: '127.0.0.1', noDelay: true })

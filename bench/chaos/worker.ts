@@ -71,6 +71,7 @@ export async function startWorker ({ folder, editorPort, flow, credentials, outa
   let deploys = 0
   let pid = 0
   let nodeRed = await start(true)
+  if (/missing types/.test(nodeRed.log)) throw new Error(`The flow does not run: is the package built? ${endOf(nodeRed.log)}`)
   let restarted = Promise.resolve()
 
   async function start (first: boolean): Promise<NodeRed> {

@@ -54,16 +54,15 @@ export async function startWorld (deployment: Deployment, { folder, changes = {}
     const database = await startDatabase(deployment.database, place)
     t.after(() => database.end())
 
-    const broker = await startBroker(deployment.broker, t)
-    const saved: Record<string, Record<string, unknown>> = {}
-    for (const [type, properties] of [broker.saved, { 'platziverse-database': database.saved, 'metric-store': { grace } }, deployment.saved ?? {}, changes].flatMap(Object.entries<Record<string, unknown>>)) {
-      saved[type] = { ...saved[type], ...properties }
-    }
-
+    const broker = await startBroker(deployment, t)
     const network = await tcpProxy(t, broker.ports.first)
     const outages: Outage[] = []
     const workers: Worker[] = []
     for (let i = 0; i < deployment.workers; i++) {
+      const saved: Record<string, Record<string, unknown>> = {}
+      for (const [type, properties] of [broker.saved(i), { 'platziverse-database': database.saved, 'metric-store': { grace } }, deployment.saved ?? {}, changes].flatMap(Object.entries<Record<string, unknown>>)) {
+        saved[type] = { ...saved[type], ...properties }
+      }
       const flow: FlowNode[] = await exampleFlow('Monitor agents', saved, ['platziverse-agent', 'debug'])
       const node = flow.find(({ type }) => type === 'platziverse-database')
       const credentials = node === undefined || database.credentials === undefined ? {} : { [node.id]: database.credentials }

@@ -11,7 +11,7 @@ export interface PublishersOrder {
   ledger: string
   /** ms that they wait in the end for their acknowledgements. */
   patience: number
-  publishers: Array<{ kind: KindName, number: number, rate: number, port: number }>
+  publishers: Array<{ kind: KindName, number: number, rate: number, port: number, topic: string }>
 }
 
 /** By agent. */
@@ -20,8 +20,8 @@ export type PublishersReport = Record<string, PublisherReport>
 await serve<PublishersOrder>(async ({ order, stopping, answer }) => {
   const ledger = openLedger(order.ledger)
   const reports: PublishersReport = {}
-  await Promise.all(order.publishers.map(async ({ kind, number, rate, port }, i) => {
-    reports[`${kind} ${number}`] = await runPublisher({ port, kind, number, rate, window: 200, random: randomOf(order.seed + i), ledger }, stopping, order.patience)
+  await Promise.all(order.publishers.map(async ({ kind, number, rate, port, topic }, i) => {
+    reports[`${kind} ${number}`] = await runPublisher({ port, topic, kind, number, rate, window: 200, random: randomOf(order.seed + i), ledger }, stopping, order.patience)
   }))
   await ledger.close()
   answer(() => reports)
