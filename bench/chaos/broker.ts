@@ -57,7 +57,7 @@ async function onMosquitto ({ split, workers }: Deployment, t: Pick<TestContext,
   return {
     ports: { first: server.port, second: server.port, webSocket: server.port },
     saved: worker => ({
-      'platziverse-broker': { mode: 'elsewhere', url: `mqtt://127.0.0.1:${server.port}`, ...split === 'shards' ? { shards: String(worker) } : { group: 'chaos' } },
+      'platziverse-broker': { mode: 'elsewhere', url: `mqtt://127.0.0.1:${server.port}`, ...split === 'shards' ? { shards: String(worker), group: '' } : { group: 'chaos' } },
       // On their own topics agent-in would get them again.
       'agent-out': { topic: 'stored/{uuid}' }
     }),
