@@ -1,8 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Actor } from './actor.ts'
-import { faultOf } from './faults.ts'
 import { inflict, type Harm } from './inflict.ts'
-import type { Stroke } from './plan.ts'
+import { laneOf, type Stroke } from './plan.ts'
 import { timeOf } from './time.ts'
 import type { World } from './world.ts'
 
@@ -20,7 +19,6 @@ export async function operate (world: World, { plan, seconds, actors, failed, lo
   const start = Date.now()
   const end = start + seconds * 1000
   const harms: Harm[] = []
-  const laneOf = ({ fault, which }: Stroke): string => `${faultOf(fault).on} ${which}`
   const lanes = [...new Set(plan.map(laneOf))].map(lane => plan.filter(stroke => laneOf(stroke) === lane))
   let check: NodeJS.Timeout | undefined
   const ended = new Promise<never>((_, reject) => {

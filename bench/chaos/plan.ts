@@ -54,4 +54,7 @@ export function planOf ({ deployment, seconds, seed, chosen, pace = usualPace }:
   }
 }
 
+/** What a fault befalls: a thing, and which of several. */
+export const laneOf = ({ fault, which }: Stroke): string => `${faultOf(fault).on} ${which}`
+
 const rounded = (seconds: number): number => Math.round(seconds * 10) / 10

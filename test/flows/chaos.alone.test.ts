@@ -6,11 +6,11 @@ import { promisify } from 'node:util'
 import knexFactory from 'knex'
 import { checkLedgers, readStored, Violations } from '../../bench/chaos/audit.ts'
 import { deployments, type Deployment } from '../../bench/chaos/deployments.ts'
-import { faultOf, faultsOf } from '../../bench/chaos/faults.ts'
+import { faultsOf } from '../../bench/chaos/faults.ts'
 import { usualBounds } from '../../bench/chaos/judge.ts'
 import { openLedger } from '../../bench/chaos/ledger.ts'
 import { partsOf, type Part } from '../../bench/chaos/parts.ts'
-import { planOf, usualPace, type Pace } from '../../bench/chaos/plan.ts'
+import { laneOf, planOf, usualPace, type Pace } from '../../bench/chaos/plan.ts'
 import { runChaos, usualPartsPace } from '../../bench/chaos/run.ts'
 import { describeDeployment } from '../../bench/chaos/table.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
@@ -46,11 +46,11 @@ describe('chaos', { skip }, () => {
   const busy: Pace = { ...usualPace, worker: [2, 5], broker: [3, 6], database: [3, 6] }
 
   test('on SQLite, with everything at once, breaks no promise', { timeout: 200_000 }, t =>
-    survives(t, named('sqlite'), { seconds: 40, parts: partsOf(named('sqlite')), pace: busy }))
+    survives(t, named('sqlite'), { seconds: 35, parts: partsOf(named('sqlite')), pace: busy }))
 
   for (const [id, without] of [['postgresql', withoutPostgresql], ['mariadb', withoutMariadb], ['shards', withoutMosquitto || withoutPostgresql]] as const) {
     test(`on ${named(id).title} breaks no promise`, { timeout: 200_000, skip: without ?? false }, t =>
-      survives(t, named(id), { seconds: 17, parts: ['guests', 'storms'], pace: busy }))
+      survives(t, named(id), { seconds: 15, parts: ['guests', 'storms'], pace: busy }))
   }
 
   test('finds what is lost where messages are acknowledged on arrival, and ends with 1', { timeout: 120_000 }, async () => {
@@ -92,11 +92,11 @@ test('the same seed makes the same plan, in which a thing has one fault at a tim
     assert.deepEqual(plan, planOf({ deployment, seconds: 600, seed, chosen }))
     assert.notDeepEqual(plan, planOf({ deployment, seconds: 600, seed: seed + 1, chosen }))
     assert.deepEqual([...new Set(plan.map(({ fault }) => fault))].sort(), [...chosen].sort())
-    for (const thing of new Set(chosen.map(name => faultOf(name).on))) {
-      const faults = chosen.filter(name => faultOf(name).on === thing)
-      const strokes = plan.filter(({ fault }) => faults.includes(fault))
-      for (const [i, { at, lasts }] of strokes.entries()) assert.ok(at + lasts < (strokes[i + 1]?.at ?? Infinity), `${thing} at ${at}`)
-      assert.deepEqual(new Set(strokes.slice(0, faults.length).map(({ fault }) => fault)), new Set(faults))
+    for (const lane of new Set(plan.map(laneOf))) {
+      const strokes = plan.filter(stroke => laneOf(stroke) === lane)
+      const faults = new Set(strokes.map(({ fault }) => fault))
+      for (const [i, { at, lasts }] of strokes.entries()) assert.ok(at + lasts < (strokes[i + 1]?.at ?? Infinity), `${lane} at ${at}`)
+      assert.deepEqual(new Set(strokes.slice(0, faults.size).map(({ fault }) => fault)), faults)
     }
   }
 })
