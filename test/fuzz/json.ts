@@ -5,6 +5,9 @@ export interface Written { text: string, value: unknown }
 
 const blank = fc.constantFrom('', '', '', '', ' ', '\n', '\t', '\r\n ')
 
+/** A place in something, as a share of its length: any is as likely as any other, which fc.double does not give. */
+export const share: Arbitrary<number> = fc.nat(999_999).map(part => part / 1_000_000)
+
 /** Numbers as texts, at the limits of doubles and of what databases take. */
 export const numbers: Arbitrary<Written> = fc.oneof(
   fc.constantFrom(

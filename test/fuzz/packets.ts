@@ -1,6 +1,6 @@
 import fc, { type Arbitrary } from 'fast-check'
 import { generate, type Packet } from 'mqtt-packet'
-import { payloads } from './json.ts'
+import { payloads, share } from './json.ts'
 
 /** What a client sends, as bytes: packets that mqtt-packet makes, and what may become of them. */
 
@@ -123,7 +123,7 @@ export interface Hostility { segments: Buffer[], end: 'close' | 'reset' }
 const versions = fc.oneof({ weight: 8, arbitrary: fc.constant(4 as const) }, fc.constantFrom(3 as const, 5 as const))
 
 /** Where bytes are cut, as shares of them. */
-export const cuts: Arbitrary<number[]> = fc.oneof({ weight: 2, arbitrary: fc.constant<number[]>([]) }, fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 6 }))
+export const cuts: Arbitrary<number[]> = fc.oneof({ weight: 2, arbitrary: fc.constant<number[]>([]) }, fc.array(share, { maxLength: 6 }))
 
 export function segmentsOf (bytes: Buffer, shares: number[]): Buffer[] {
   const places = [0, ...shares.map(share => Math.floor(share * bytes.length)).sort((a, b) => a - b), bytes.length]

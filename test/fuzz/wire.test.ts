@@ -170,14 +170,21 @@ test('wherever the bytes of good packets are cut, each is answered, and delivere
     const numbered = packets.map((packet, i) => ({ ...packet, messageId: i + 1, ...packet.cmd === 'publish' ? { payload: `${name} ${i} ${packet.payload}` } : {} }))
     const socket = await open(port)
     const answers: string[] = []
+    // Not into the middle of a packet that is cut.
+    let release: Buffer[] | undefined = []
     const reader = parser().on('packet', (packet: Packet) => {
       if (packet.cmd === 'publish') return
       answers.push(`${packet.cmd} ${packet.messageId ?? ''}`)
-      if (packet.cmd === 'pubrec') socket.write(generate({ cmd: 'pubrel', messageId: packet.messageId } as Packet))
+      if (packet.cmd !== 'pubrec') return
+      const pubrel = generate({ cmd: 'pubrel', messageId: packet.messageId } as Packet)
+      if (release === undefined) socket.write(pubrel)
+      else release.push(pubrel)
     })
     socket.on('data', bytes => { reader.parse(bytes) })
     const connect = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: name, clean: true, keepalive: 0 }
     await write(socket, segmentsOf(Buffer.concat([connect, ...numbered].map(packet => generate(packet as Packet))), shares))
+    for (const pubrel of release) socket.write(pubrel)
+    release = undefined
     const expected = ['connack ', ...numbered.flatMap(answersTo)].sort()
     const payloads = numbered.flatMap(packet => 'payload' in packet ? [packet.payload] : []).sort()
     await until(() => { lives(); return [answers.length, got.length] }, ([answered = 0, delivered = 0]) => answered >= expected.length && delivered >= payloads.length)
