@@ -46,12 +46,15 @@ export function keepConnected (settings: AgentSettings, nextMoment: () => number
   let stopped = false
   const backoff = new Backoff(settings.reconnect, { jitter: true })
   let takenOver = 0
+  let attempts = 0
   let retry: NodeJS.Timeout | undefined
 
   function attempt (): void {
     try {
-      const url = typeof settings.url === 'function' ? settings.url() : settings.url
-      if (url === undefined) throw new Error('its broker does not listen yet')
+      const at = typeof settings.url === 'function' ? settings.url(attempts++) : settings.url
+      if (at === undefined) throw new Error('its broker does not listen yet')
+      const isPlain = typeof at === 'string'
+      const { url, ...asTold } = isPlain ? { url: at } : at
       const { url: address, ...login } = readMqttAddress(url)
       // The will of an earlier connection, which the broker may publish late, is older than this one.
       const moment = { timestamp: nextMoment(), seq: 0 }
@@ -61,8 +64,9 @@ export function keepConnected (settings: AgentSettings, nextMoment: () => number
         clientId: `platziverse-${uuid}`,
         keepalive: 30,
         connectTimeout: 10_000,
+        ...isPlain ? {} : { ...asTold, ...login },
         ...settings.mqtt,
-        ...login,
+        ...isPlain ? login : {},
         protocolVersion: 4,
         clean: true,
         reconnectPeriod: 0,

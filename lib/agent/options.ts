@@ -11,6 +11,12 @@ import { defaultUuidFile, keptUuid } from './identity.ts'
 /** Options of MQTT.js that the agent decides itself; all others can be set. */
 type OwnMqttOptions = 'will' | 'clean' | 'protocolVersion' | 'protocolId' | 'reconnectPeriod' | 'queueQoSZero' | 'resubscribe' | 'manualConnect' | 'incomingStore' | 'outgoingStore'
 
+/** An address with what belongs to it. A login of the agent's own counts before this one. */
+export type AgentAddress = Omit<IClientOptions, OwnMqttOptions> & { url: string }
+
+/** @param attempt from 0 */
+export type AskAddress = (attempt: number) => string | AgentAddress | undefined
+
 export interface AgentOptions {
   /** The agent's name in its messages. Default: the host's name. */
   name?: string
@@ -19,7 +25,7 @@ export interface AgentOptions {
   /** Ms between two rounds of measuring. Default: 5000. */
   interval?: number
   /** Options of MQTT.js; `url` may be a function, which is called at each attempt and returns undefined while there is no address. Default url: mqtt://127.0.0.1:8083. */
-  mqtt?: Omit<IClientOptions, OwnMqttOptions> & { url?: string | (() => string | undefined) }
+  mqtt?: Omit<IClientOptions, OwnMqttOptions> & { url?: string | AskAddress }
   /** Who the agent is, 1 to 128 printable characters. Default: the one kept in `uuidFile`. */
   uuid?: string
   /** Where a uuid that was made once is kept. Default: a file of this name under the user's data folder. Two agents must not share it. */
@@ -43,7 +49,7 @@ export interface AgentOptions {
 export interface AgentSettings {
   identity: Identity
   interval: number
-  url: string | (() => string | undefined)
+  url: string | AskAddress
   mqtt: IClientOptions
   buffer: number
   metricTimeout: number

@@ -17,13 +17,15 @@ export interface Asked {
   clients: number
   agents: number
   retained: number
+  /** Whether a broker elsewhere is asked for its retained messages: it would send them each time. */
+  read: boolean
   /** Uuids of the agents whose metrics are asked for. */
   open: string[]
 }
 
 /** @throws PlatziverseError ADMIN_REQUEST_INVALID */
 export function readAsked (body: Record<string, unknown>): Asked {
-  const { parts: asked = parts, search = '', database = '', broker = '', clients = mostRows, agents = mostRows, retained = mostRows, open = [] } = body
+  const { parts: asked = parts, search = '', database = '', broker = '', clients = mostRows, agents = mostRows, retained = mostRows, read = false, open = [] } = body
   if (!isListOf(asked, parts.length, (one): one is Part => parts.some(part => part === one))) throw invalid(`parts is no list of ${parts.join(', ')}.`)
   if (!isListOf(open, mostOpen, isName)) throw invalid(`open is no list of at most ${mostOpen} uuids.`)
   return {
@@ -34,6 +36,7 @@ export function readAsked (body: Record<string, unknown>): Asked {
     clients: readMost('clients', clients),
     agents: readMost('agents', agents),
     retained: readMost('retained', retained),
+    read: read === true,
     open
   }
 }

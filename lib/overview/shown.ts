@@ -23,6 +23,9 @@ export interface BrokerOverview {
   name: string
   state: 'listening' | 'connected' | 'starting' | 'failed' | 'closed'
   ports: number[]
+  /** Of a broker elsewhere that is connected. */
+  address?: string
+  isElsewhere: boolean
   /** Of a listener that failed. */
   code?: string
   detail?: string
@@ -87,9 +90,13 @@ export interface AgentsInDatabase {
 
 interface ShownRefusal { code: string, detail: string, help: string }
 
-/** The retained messages of the broker that was asked for, or of the first one; `refusal` while it is not open. None: there is no broker. */
+/**
+ * The retained messages of the broker that was asked for, or of the first one; `refusal` while it is not open. None: there is no broker.
+ * A broker elsewhere has a list only when it was asked for.
+ */
 export interface RetainedInBroker {
   broker?: string
+  isElsewhere?: boolean
   list?: RetainedTopics
   refusal?: ShownRefusal
 }

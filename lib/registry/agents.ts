@@ -1,7 +1,7 @@
 import { Agent, hostMetrics, type AgentOptions, type HostMetricGroup, type Identity } from '../agent/agent.ts'
 import { PlatziverseError } from '../errors.ts'
 import { topics, type AgentTopic } from '../messages/topics.ts'
-import { brokerUrl } from './broker-url.ts'
+import { brokerAddress } from './broker-url.ts'
 import { KeptByNode, type Kept } from './kept.ts'
 import { attachOutbox, type Outbox, type OutboxHandler } from './outbox.ts'
 
@@ -15,6 +15,8 @@ const mostWaiting = 8_000_000
 export interface AgentNodeOptions extends AgentOptions {
   /** Id of the node of the broker to report to; empty: the broker at `mqtt.url`. */
   broker: string
+  /** What was saved of that broker where it is elsewhere: to another one the agent connects anew. */
+  place: string
   /** What to measure on this machine. */
   groups: HostMetricGroup[]
 }
@@ -76,7 +78,7 @@ const leaving = new Map<string, Promise<void>>()
  */
 export function attachAgent (nodeId: string, given: AgentNodeOptions, handler: OutboxHandler): Agent {
   const { broker, mqtt } = given
-  const agent = new Agent(broker === '' ? given : { ...given, mqtt: { ...mqtt, url: () => brokerUrl(broker) } })
+  const agent = new Agent(broker === '' ? given : { ...given, mqtt: { ...mqtt, url: attempt => brokerAddress(broker, attempt) } })
   // Its identity may have changed without its options: the file with its uuid, the name of the machine.
   const options = { ...given, identity: agent.identity }
   const slot = agents.attach(nodeId, options, before => {

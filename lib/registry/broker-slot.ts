@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import { Backoff } from '../backoff.ts'
 import type { AgentOwnership } from '../broker/agent-ownership.ts'
 import type { Arrival } from '../broker/arrival.ts'
-import { isElsewhere, type Access, type BrokerOptions } from '../broker/broker-options.ts'
+import { isElsewhere, type Access, type BrokerOptions, type RemoteBrokerOptions } from '../broker/broker-options.ts'
 import type { Broker, BrokerStatistics, ClientEvent, ClientInfo, ListenerState } from '../broker/broker.ts'
 import { isSameElsewhere, needsAnotherBroker, openBroker } from '../broker/engine/open-broker.ts'
 import type { Connection, Delivered, OutgoingPublication, Publication, Subscriber } from '../broker/publication.ts'
@@ -111,6 +111,11 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
   /** Whether the broker runs elsewhere, and its clients' connections are not here. */
   get isElsewhere (): boolean {
     return this.#options !== undefined && isElsewhere(this.#options)
+  }
+
+  /** How others of this machine come to a broker elsewhere; undefined: it is not there, or it is here. */
+  get remote (): RemoteBrokerOptions | undefined {
+    return this.#options !== undefined && isElsewhere(this.#options) ? this.#options : undefined
   }
 
   get isOpen (): boolean { return this.#opening !== undefined }

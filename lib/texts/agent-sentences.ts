@@ -99,6 +99,7 @@ export const agentSentences: readonly Sentence[] = [
     es: 'listen debe ser false aquí: el broker no permite que este agente oiga a los demás ({1}).',
     pt: 'listen deve ser false aqui: o broker não permite que este agente ouça os outros ({1}).'
   },
+  { en: 'its broker takes the messages of shards alone', es: 'su broker solo toma los mensajes de fragmentos', pt: 'o broker dele só recebe as mensagens de fragmentos' },
   { en: 'its broker does not listen yet', es: 'su broker todavía no escucha', pt: 'o broker dele ainda não escuta' },
   { en: '{1} It came from {2}.', es: '{1} Viene de {2}.', pt: '{1} Veio de {2}.' },
   { en: 'addMetric needs a function', es: 'addMetric necesita una función', pt: 'addMetric precisa de uma função' }

@@ -8,13 +8,15 @@ import { agentDefaults as defaults, type AgentConfig } from './config.ts'
 export interface Surroundings {
   id: string
   userDir: string | undefined
+  /** See `AgentNodeOptions`. */
+  place: string
   /** Whether anything is wired to the output. */
   listen: boolean
 }
 
 /** What a node saved, as the agent wants it. */
 export function agentOptionsOf (
-  config: AgentConfig, { user, password }: Credentials, { id, userDir, listen }: Surroundings
+  config: AgentConfig, { user, password }: Credentials, { id, userDir, place, listen }: Surroundings
 ): AgentNodeOptions {
   const { name, username, broker, url, uuid } = config
   return {
@@ -29,6 +31,7 @@ export function agentOptionsOf (
     // By node and installation: kept by a deploy and a restart, another one where the same flow is imported elsewhere.
     ...userDir === undefined ? {} : { uuidFile: join(userDir, 'platziverse', 'agents', `${id}.uuid`) },
     broker,
+    place,
     mqtt: {
       ...broker ? {} : { url },
       ...user ? { username: user } : {},

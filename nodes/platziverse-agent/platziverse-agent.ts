@@ -10,6 +10,7 @@ import { tellPlainly } from '../shared/plain-errors.ts'
 import type { RED } from '../shared/red.ts'
 import { orRefuse, readSaved } from '../shared/refusing.ts'
 import { statusLine } from '../shared/status.ts'
+import type { BrokerConfig } from '../platziverse-broker/config.ts'
 import type { AgentConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
 import { agentOptionsOf } from './options.ts'
@@ -31,7 +32,7 @@ export default function (RED: RED): void {
     const agent = orRefuse(RED, this, () => {
       const config = readSaved(upgrade, saved)
       checkLogin(config, this.credentials)
-      const surroundings = { id: saved.id, userDir: RED.settings.userDir, listen: saved.wires?.[0]?.length !== 0 }
+      const surroundings = { id: saved.id, userDir: RED.settings.userDir, place: placeOf(RED, config.broker), listen: saved.wires?.[0]?.length !== 0 }
       return attachAgent(this.id, agentOptionsOf(config, this.credentials ?? {}, surroundings), handler)
     })
     if (agent === undefined) return
@@ -73,6 +74,16 @@ export default function (RED: RED): void {
     })
     show()
   }, { credentials: { user: { type: 'text' }, password: { type: 'password' } } })
+}
+
+/** What was saved of a broker elsewhere; empty: it is none. Its node may be made after this one. */
+function placeOf (RED: RED, broker: string): string {
+  let place = ''
+  RED.nodes.eachNode(node => {
+    const { id, mode, url, tls, shards } = node as Partial<BrokerConfig> & { id: string }
+    if (id === broker && mode === 'elsewhere') place = JSON.stringify([url, tls, shards])
+  })
+  return place
 }
 
 function metricsOf (payload: unknown): Metric | Metric[] {

@@ -13,7 +13,7 @@ import { brokerOverviews, databaseOverviews, databasesById } from './surrounding
 /**
  * What the sidebar asks of the runtime, below `platziverse/sidebar/` of the admin API (see shared/admin.ts):
  *
- * - `look` `{parts, search, database, broker, clients, agents, retained, open}` → `Overview`; see `Asked`
+ * - `look` `{parts, search, database, broker, clients, agents, retained, read, open}` → `Overview`; see `Asked`
  * - `disconnect` `{broker, clientId}` → `{disconnected}`
  * - `clear` `{broker, topic}` → `{cleared}`, of a retained message
  * - `forget` `{database, uuid}` → `{forgotten}`: the agent with all its metrics, and whose it is at every broker
@@ -45,13 +45,13 @@ export function registerAdmin (RED: RED, looked: () => void): void {
   })
 }
 
-async function look (RED: RED, { parts, search, database, broker, clients, agents, retained, open }: Asked, language: Language): Promise<Overview> {
+async function look (RED: RED, { parts, search, database, broker, clients, agents, retained, read, open }: Asked, language: Language): Promise<Overview> {
   return {
     now: Date.now(),
     ...parts.includes('brokers') && { brokers: brokerOverviews(RED, language), databases: databaseOverviews(language) },
     ...parts.includes('clients') && { clients: clientsOf(attachedBrokers(), { search, most: clients }) },
     ...parts.includes('agents') && { agents: await lookAtAgents(database, { search, most: agents, open }, language) },
-    ...parts.includes('retained') && { retained: await lookAtRetained(RED, broker, { search, most: retained }, language) }
+    ...parts.includes('retained') && { retained: await lookAtRetained(RED, broker, { search, most: retained, read }, language) }
   }
 }
 
@@ -69,16 +69,19 @@ async function lookAtAgents (wanted: string, asked: { search: string, most: numb
   }
 }
 
-async function lookAtRetained (RED: RED, wanted: string, asked: { search: string, most: number }, language: Language): Promise<RetainedInBroker> {
+async function lookAtRetained (RED: RED, wanted: string, asked: { search: string, most: number, read: boolean }, language: Language): Promise<RetainedInBroker> {
   const known = new Map(attachedBrokers())
   const id = known.has(wanted) ? wanted : brokerOverviews(RED, language)[0]?.id
   const broker = known.get(id ?? '')
   if (id === undefined || broker === undefined) return {}
+  const elsewhere = broker.isElsewhere ? { isElsewhere: true } : {}
+  if (broker.isElsewhere && !asked.read) return { broker: id, ...elsewhere }
   try {
-    return { broker: id, list: await retainedOf(broker, asked) }
+    return { broker: id, ...elsewhere, list: await retainedOf(broker, asked) }
   } catch (error) {
-    if ((error as Error).name !== 'AbortError') throw error
-    return { broker: id, refusal: refusalOf(new PlatziverseError('BROKER_MISSING', 'The broker is not open.'), language) }
+    const refused = (error as Error).name === 'AbortError' ? new PlatziverseError('BROKER_MISSING', 'The broker is not open.') : error
+    if (!(refused instanceof PlatziverseError)) throw refused
+    return { broker: id, ...elsewhere, refusal: refusalOf(refused, language) }
   }
 }
 

@@ -28,7 +28,8 @@ function brokerOverview (id: string, name: string, broker: RegisteredBroker, lan
   const failed = broker.listenerStates.find(({ state }) => state === 'failed')
   const problem = failed?.state === 'failed' ? { code: failed.error.code, detail: translated(failed.error.detail, language) } : {}
   const state = failed === undefined ? ports.length > 0 ? 'listening' : broker.listener.state : 'failed'
-  return { id, name, state, ports, ...problem, clients, received, delivered, refused, dropped }
+  const address = broker.listener.state === 'connected' ? { address: broker.listener.address } : {}
+  return { id, name, state, ports, ...address, isElsewhere: broker.isElsewhere, ...problem, clients, received, delivered, refused, dropped }
 }
 
 export function databaseOverviews (language: Language): DatabaseOverview[] {

@@ -7,6 +7,7 @@ import agentIn from '../../nodes/agent-in/agent-in.ts'
 import agentOut from '../../nodes/agent-out/agent-out.ts'
 import metricQuery from '../../nodes/metric-query/metric-query.ts'
 import metricStore from '../../nodes/metric-store/metric-store.ts'
+import agent from '../../nodes/platziverse-agent/platziverse-agent.ts'
 import bridge from '../../nodes/platziverse-bridge/platziverse-bridge.ts'
 import broker from '../../nodes/platziverse-broker/platziverse-broker.ts'
 import database from '../../nodes/platziverse-database/platziverse-database.ts'
@@ -46,7 +47,7 @@ export function useNodeRed (): (flow: object[], credentials?: object) => Promise
   })
   return async (flow, credentials = {}) => {
     const received = new Map<string, Received[]>()
-    await loadNodes([broker, bridge, agentIn, database, metricStore, metricQuery, agentOut, changeNode, functionNode, splitNodes, tlsNode], flow, credentials)
+    await loadNodes([broker, bridge, agent, agentIn, database, metricStore, metricQuery, agentOut, changeNode, functionNode, splitNodes, tlsNode], flow, credentials)
     for (const { id, type } of flow as Array<{ id: string, type: string }>) {
       if (type !== 'helper') continue
       const messages: Received[] = []

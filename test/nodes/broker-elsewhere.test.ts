@@ -208,4 +208,17 @@ describe('a platziverse-broker that is elsewhere', { skip: withoutMosquitto }, (
     await until(() => stored(filename), count => count >= sent * 3 + 3)
     assert.equal(await stored(filename), sent * 3 + 3)
   })
+
+  test('an agent of these flows reports there by the broker\'s address and login, or says why not', async t => {
+    const { port } = await openMosquitto(t, 'allow_anonymous false\npassword_file FOLDER/passwords', { passwords: passwordFile('ana', 'right') })
+    const url = `mqtt://127.0.0.1:${port}`
+    const filename = join(await temporaryFolder(t), 'test.sqlite')
+    const agent = { id: 'agent', z: 'tab', x: 1, y: 1, type: 'platziverse-agent', broker: 'broker', uuid: 'host-1', interval: 1, cpu: false, memory: true, temperature: false, disk: false, network: false, wires: [[]] }
+    const flow = await load([...nodesOf(filename, { url }), agent], { broker: { user: 'ana', password: 'right' } })
+    const [first] = await until(() => flow.received('stored'), ({ length }) => length > 0)
+    assert.equal((first?.payload as { agent: { uuid: string } }).agent.uuid, 'host-1')
+    await helper.unload()
+    const sharded = await load([...nodesOf(filename, { url, shards: 'north' }), agent], { broker: { user: 'ana', password: 'right' } })
+    await until(() => sharded.log(), lines => lines.some(line => /its broker takes the messages of shards alone.*\(AGENT_UNREACHABLE\)/.test(line)))
+  })
 })

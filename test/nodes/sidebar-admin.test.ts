@@ -12,9 +12,11 @@ describe('the sidebar\'s half in the runtime', { skip: skipWithoutNodeRed(5) }, 
   let client: MqttClient
   let broker = ''
   let database = ''
+  let port = 0
+  let flows: Awaited<ReturnType<typeof exampleFlow>> = []
   before(async () => {
-    const port = await freePort()
-    const flows = await exampleFlow('Monitor agents', { 'platziverse-broker': { port, name: 'Plant' }, 'platziverse-database': { name: 'Metrics' } }, ['platziverse-agent'])
+    port = await freePort()
+    flows = await exampleFlow('Monitor agents', { 'platziverse-broker': { port, name: 'Plant' }, 'platziverse-database': { name: 'Metrics' } }, ['platziverse-agent'])
     broker = flows.find(({ type }) => type === 'platziverse-broker')?.id as string
     database = flows.find(({ type }) => type === 'platziverse-database')?.id as string
     nodeRed = await startNodeRed({ flows })
@@ -69,6 +71,22 @@ describe('the sidebar\'s half in the runtime', { skip: skipWithoutNodeRed(5) }, 
     assert.equal((await ask<{ disconnected: boolean }>('disconnect', { broker, clientId: 'gateway' })).disconnected, true)
     await closed
     assert.equal((await ask<{ disconnected: boolean }>('disconnect', { broker, clientId: 'gateway' })).disconnected, false)
+  })
+
+  test('tells where a broker elsewhere is, and reads what it retains only when that is asked for', async () => {
+    const far = { ...flows.find(({ id }) => id === broker), id: 'fa4', name: 'Far', mode: 'elsewhere', url: `mqtt://127.0.0.1:${port}`, wires: [[], []] }
+    await nodeRed.deploy([...flows, far], 'nodes')
+    const brokers = await until(async () => (await ask<Overview>('look', { parts: ['brokers'] })).brokers, brokers => brokers?.some(({ state }) => state === 'connected') === true)
+    const { state, address, isElsewhere, ports } = brokers?.find(({ id }) => id === 'fa4') ?? assert.fail()
+    assert.deepEqual({ state, address, isElsewhere, ports }, { state: 'connected', address: `127.0.0.1:${port}`, isElsewhere: true, ports: [] })
+    const again = await connectAsync(`mqtt://127.0.0.1:${port}`)
+    await again.publishAsync('plant/state', 'shut', { qos: 1, retain: true })
+    await again.endAsync()
+    const connections = async () => (await ask<Overview>('look', { parts: ['clients'] })).clients?.rows.filter(({ clientId }) => clientId.endsWith('-retained')).length
+    assert.deepEqual((await ask<Overview>('look', { parts: ['retained'], broker: 'fa4' })).retained, { broker: 'fa4', isElsewhere: true })
+    assert.equal(await connections(), 0)
+    const { retained } = await ask<Overview>('look', { parts: ['retained'], broker: 'fa4', read: true })
+    assert.deepEqual(retained?.list?.rows, [{ topic: 'plant/state', payload: 'shut', bytes: 4, qos: 1 }])
   })
 })
 

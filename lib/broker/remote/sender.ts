@@ -16,8 +16,8 @@ const retries = { min: 1_000, max: 30_000 }
 const lasting = 10_000
 /** ms without another retained message after which there are no more. */
 const quiet = 500
-/** Retained messages that are read at most. */
-const mostRetained = 10_000
+/** Retained messages that are read at most, their bytes, and ms for all of them. */
+const mostRetained = { messages: 10_000, bytes: 16_000_000, time: 10_000 }
 /** ms that publishing may take once the broker is there. */
 const patience = 10_000
 
@@ -145,18 +145,24 @@ export class Sender {
     try {
       const found: Delivered[] = []
       let last = performance.now()
+      let bytes = 0
+      const isFull = (): boolean => found.length >= mostRetained.messages || bytes >= mostRetained.bytes
       client.on('message', (topic, payload, { qos, retain }) => {
+        // What is published meanwhile may never end.
+        if (!retain || isFull()) return
         last = performance.now()
-        if (retain && found.length < mostRetained) found.push({ topic, payload, qos, retain, clientId: undefined, origin: undefined })
+        bytes += payload.length + topic.length
+        found.push({ topic, payload, qos, retain, clientId: undefined, origin: undefined })
       })
       await new Promise<void>((resolve, reject) => {
         client.once('connect', () => { resolve() })
         client.on('error', reject)
         client.once('close', () => { reject(new Error('the broker closed the connection')) })
       })
-      await client.subscribeAsync(filters)
+      await client.subscribeAsync(filters, { qos: 1 })
+      const end = performance.now() + mostRetained.time
       last = performance.now()
-      for (let left = quiet; left > 0 && found.length < mostRetained; left = last + quiet - performance.now()) await pause(left, undefined, { ref: false })
+      for (let left = quiet; left > 0 && !isFull(); left = Math.min(last + quiet, end) - performance.now()) await pause(left, undefined, { ref: false })
       yield * found
     } catch (error) {
       throw new PlatziverseError('BROKER_UNREACHABLE', `The retained messages could not be read: ${reasonOf(error)}.`, { cause: error })

@@ -19,18 +19,18 @@ export function brokersSection (asks: () => void): { section: Section<BrokerOver
     asks,
     row: first => itemRow(first, {
       say: broker => {
-        const { state, ports, code, detail, clients, received, delivered, refused, dropped } = broker
+        const { state, ports, address, isElsewhere, code, detail, clients, received, delivered, refused, dropped } = broker
         return {
           tone: tones[state],
           name: nameOf(broker),
           glance: state === 'failed'
             ? line(text(`platziverse-sidebar.state.${state}`), detail)
-            : line(text(`platziverse-sidebar.state.${state}`), ports.join(', '), text('platziverse-sidebar.broker.clients', { count: clients }), rates.text(broker)),
+            : line(text(`platziverse-sidebar.state.${state}`), address ?? ports.join(', '), isElsewhere ? undefined : text('platziverse-sidebar.broker.clients', { count: clients }), rates.text(broker)),
           facts: [
             ...code === undefined ? [] : [[text('platziverse-sidebar.fact.code'), code] as [string, string]],
             [text('platziverse-sidebar.fact.received'), numberText(received)],
             [text('platziverse-sidebar.fact.delivered'), numberText(delivered)],
-            [text('platziverse-sidebar.fact.refused'), numberText(refused)],
+            ...isElsewhere ? [] : [[text('platziverse-sidebar.fact.refused'), numberText(refused)] as [string, string]],
             [text('platziverse-sidebar.fact.dropped'), numberText(dropped)]
           ]
         }
@@ -49,8 +49,8 @@ export function brokersSection (asks: () => void): { section: Section<BrokerOver
   }
 }
 
-export function nameOf ({ name, ports }: Pick<BrokerOverview, 'name' | 'ports'>): string {
-  return name || `MQTT ${ports.join(', ')}`.trim()
+export function nameOf ({ name, ports, address }: Pick<BrokerOverview, 'name' | 'ports' | 'address'>): string {
+  return name || `MQTT ${address ?? ports.join(', ')}`.trim()
 }
 
 /** The section of the databases. */

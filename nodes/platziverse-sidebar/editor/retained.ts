@@ -1,7 +1,7 @@
 import { rowsAtATime, type BrokerOverview, type RetainedInBroker, type RetainedTopic } from '../../../lib/overview/shown.ts'
 import { nameOf } from './brokers.ts'
 import { chooser } from './chooser.ts'
-import { iconButton } from './dom.ts'
+import { element, iconButton } from './dom.ts'
 import { itemRow } from './item.ts'
 import { Section } from './section.ts'
 import { numberText, text } from './words.ts'
@@ -15,8 +15,8 @@ export interface RetainedOptions {
 
 export interface RetainedSection {
   section: Section<RetainedTopic>
-  /** The broker to ask for, and how many. */
-  asked (): { broker: string, retained: number }
+  /** The broker to ask for, and how many. @param isAsking whether they are asked for now, and not other parts alone */
+  asked (isAsking: boolean): { broker: string, retained: number, read: boolean }
   offer (brokers: BrokerOverview[]): void
   show (retained: RetainedInBroker, isSearch: boolean): void
 }
@@ -25,6 +25,9 @@ export interface RetainedSection {
 export function retainedSection ({ asks, clear }: RetainedOptions): RetainedSection {
   /** Whose messages are shown. */
   let broker = ''
+  let isElsewhere = false
+  /** Whether somebody wants to see what a broker elsewhere has. */
+  let isWanted = false
   const chosen = chooser('platziverse-side-broker', text('platziverse-sidebar.choose.broker'), asks)
   const section = new Section<RetainedTopic>({
     name: 'retained',
@@ -42,20 +45,38 @@ export function retainedSection ({ asks, clear }: RetainedOptions): RetainedSect
           ['QoS', String(qos)]
         ]
       }),
-      actions: () => clear === undefined
+      actions: () => clear === undefined || isElsewhere
         ? []
         : [iconButton('eraser', text('platziverse-sidebar.action.clearNamed', { name: first.topic }), () => { clear(first.topic, broker) })]
     })
   })
-  section.tools.append(chosen.element)
+  const read = element('button', { type: 'button', class: 'red-ui-button red-ui-button-small' }, text('platziverse-sidebar.action.read'))
+  read.hidden = true
+  read.addEventListener('click', () => {
+    isWanted = true
+    asks()
+  })
+  section.tools.append(chosen.element, read)
   return {
     section,
-    asked: () => ({ broker: chosen.value(), retained: section.most }),
+    asked (isAsking) {
+      const read = isWanted && isAsking
+      if (read) isWanted = false
+      return { broker: chosen.value(), retained: section.most, read }
+    },
     offer (brokers) {
       chosen.offer(brokers.map(broker => ({ value: broker.id, label: nameOf(broker) })))
     },
-    show ({ broker: shown, list, refusal }, isSearch) {
+    show ({ broker: shown, isElsewhere: elsewhere = false, list, refusal }, isSearch) {
+      const isSame = broker === shown
       broker = shown ?? ''
+      isElsewhere = elsewhere
+      read.hidden = !elsewhere
+      if (elsewhere && list === undefined && refusal === undefined) {
+        // What was read stays.
+        if (!isSame) section.fail(text('platziverse-sidebar.none.elsewhere'))
+        return
+      }
       if (list === undefined) return section.fail(refusal === undefined ? text('platziverse-sidebar.none.brokers') : `${refusal.detail} ${refusal.help}`)
       const { rows, more } = list
       const count = numberText(rows.length)

@@ -60,7 +60,7 @@ function makeContent (mayWrite: boolean): HTMLElement {
     const asked = searched()
     if (wanted.length === 0) return
     try {
-      const answer = await ask<Overview>('look', { parts: wanted, search: asked, clients: clientsPart.section.most, agents: agentsPart.section.most, ...agentsPart.asked(), ...retainedPart.asked() })
+      const answer = await ask<Overview>('look', { parts: wanted, search: asked, clients: clientsPart.section.most, agents: agentsPart.section.most, ...agentsPart.asked(), ...retainedPart.asked(wanted.includes('retained')) })
       show(answer, asked !== '')
       if (failed) say('')
       failed = false

@@ -19,7 +19,7 @@ function instance (sent: Sent = []): OutboxHandler {
 /** The options of an agent that has nothing to measure. */
 function optionsFor (t: TestContext, url: string): AgentNodeOptions {
   t.after(closeAllAgents)
-  return { uuid: randomUUID(), broker: '', groups: [], interval: 60_000, reconnect: { min: 10, max: 50 }, mqtt: { url } }
+  return { uuid: randomUUID(), place: '', broker: '', groups: [], interval: 60_000, reconnect: { min: 10, max: 50 }, mqtt: { url } }
 }
 
 test('what other agents say while the flows are stopped waits for the next instance, up to a limit; beyond, it is counted and told', async t => {
