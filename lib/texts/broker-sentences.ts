@@ -219,6 +219,11 @@ export const brokerSentences: readonly Sentence[] = [
   },
   { en: 'The broker closed the connection.', es: 'El broker cerró la conexión.', pt: 'O broker fechou a conexão.' },
   { en: '{1} messages wait for the broker already.', es: 'Ya esperan al broker {1} mensajes.', pt: '{1} mensagens já esperam pelo broker.' },
+  {
+    en: 'The broker ended the connection each time that it was given a message on {1}.',
+    es: 'El broker cerró la conexión cada vez que se le dio un mensaje en {1}.',
+    pt: 'O broker encerrou a conexão cada vez que recebeu uma mensagem em {1}.'
+  },
   { en: 'The retained messages could not be read: {1}.', es: 'No se pudieron leer los mensajes retenidos: {1}.', pt: 'Não foi possível ler as mensagens retidas: {1}.' },
   {
     en: 'The client id must be a text of 1 to 65,535 bytes.',

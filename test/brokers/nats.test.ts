@@ -7,6 +7,7 @@ import { until } from '../helpers/events.ts'
 import { manualClient, type ManualClient } from '../helpers/manual-client.ts'
 import { openNats, withoutNats } from '../helpers/nats.ts'
 import { outline, payloads } from '../helpers/outline.ts'
+import { openRemote, remoteOptions } from '../helpers/remote-broker.ts'
 import { rawSocket } from '../helpers/raw-client.ts'
 
 // What docs/scaling.md says of NATS 2.9, as a cluster of three with JetStream, towards a worker that holds back its acknowledgements.
@@ -84,6 +85,19 @@ test('NATS', { skip: withoutNats }, async t => {
     const client = await manualClient(t, port(0), 'two')
     assert.deepEqual((await client.subscribe('two', 2))?.granted, [1])
     assert.equal(await client.publish('two', '', { qos: 2 }), false)
+  })
+
+  await t.test('hangs up on a worker too, which gives that message up and sends those behind it', async t => {
+    const remote = await openRemote(t, remoteOptions(`mqtt://127.0.0.1:${port(0)}`, { group: '', version: '3.1.1' }))
+    await remote.connected()
+    const watcher = await manualClient(t, port(0), 'behind')
+    await watcher.subscribe('behind')
+    const publish = (topic: string): Promise<unknown> => remote.place.publish({ topic, payload: Buffer.from(topic), qos: 1, retain: false })
+    await Promise.all([
+      assert.rejects(publish('config_change/a.b'), { code: 'PUBLISH_FAILED', message: /^PUBLISH_FAILED: The broker ended the connection each time that it was given a message on "config_change\/a\.b"\./ }),
+      publish('behind')
+    ])
+    assert.ok(payloads(await watcher.atLeast(1)).includes('behind'))
   })
 
   await t.test('refuses MQTT 5 with code 1 of MQTT 3.1.1', async t => {

@@ -6,6 +6,7 @@ import { matches, parseSubscription, type Filter } from '../../mqtt/topic-filter
 import type { Problems } from '../../problems.ts'
 import type { Delivered, OutgoingPublication, Subscriber } from '../publication.ts'
 import { faultOf, isOtherVersion, refusalOf } from './faults.ts'
+import { isGivenUp, RefusedMessage } from './refused-message.ts'
 import type { RemoteSettings } from './settings.ts'
 import { isSecure, portOf } from './transport.ts'
 
@@ -50,6 +51,7 @@ export class Sender {
     }
     const client = this.#client = mqtt.connect(optionsOf(settings, 'send', Math.ceil(this.#backoff.next())))
     client.handleMessage = (packet, done) => { this.#receive(packet).then(() => { done() }, () => { done() }) }
+    const refused = new RefusedMessage(client)
     let connectedAt = performance.now()
     let everConnected = false
     client.on('connect', () => {
@@ -64,7 +66,10 @@ export class Sender {
       if (this.#state.state === 'connected' && performance.now() - connectedAt > lasting) {
         this.#backoff.reset()
         problems.solved('sending')
+        refused.forget()
       }
+      // What is given up was all that was wrong.
+      if (everConnected && this.#cause === undefined && refused.hungUp()) this.#backoff.reset()
       const code = (this.#cause as { code?: unknown } | undefined)?.code
       // Some brokers hang up on a version that they do not know instead of answering it.
       const isUnknown = typeof code === 'number' ? isOtherVersion(code) : this.#cause === undefined
@@ -93,7 +98,8 @@ export class Sender {
       await this.#client.publishAsync(topic, payload, { qos, retain })
       this.counters.delivered++
     } catch (error) {
-      throw new PlatziverseError('PUBLISH_FAILED', `${reasonOf(error)}.`, { cause: error })
+      const detail = isGivenUp(error) ? `The broker ended the connection each time that it was given a message on ${JSON.stringify(topic)}.` : `${reasonOf(error)}.`
+      throw new PlatziverseError('PUBLISH_FAILED', detail, { cause: error })
     } finally {
       waiting.messages--
       waiting.bytes -= bytes
