@@ -18,7 +18,7 @@ async function rowsOf (knex: Knex): Promise<number> {
   return Number(row?.['rows'] ?? 0)
 }
 
-test('Workers on an external broker: two workers share the messages, one is stopped meanwhile, and each row is there once', {
+test('Workers on an external broker: two workers share the messages, one is stopped meanwhile, each row is there once, and one is taken away', {
   timeout: 180_000, skip: withoutMosquitto || withoutPostgresql || skipWithoutNodeRed(5)
 }, async t => {
   const [mosquitto, server] = await Promise.all([openMosquitto(t, 'allow_anonymous true\nmax_queued_messages 0'), startPostgresql()])
@@ -66,6 +66,16 @@ test('Workers on an external broker: two workers share the messages, one is stop
   t.diagnostic(`the workers took ${one} and ${two} of ${sent} messages`)
   assert.ok(one > sent / 4 && two > sent / 4, `${one} and ${two}`)
   assert.ok(took(again) > 0)
+
+  // One that is taken away for good ends its session: the other one gets all there is.
+  await again.deploy(flows.filter(({ type }) => type !== 'agent-in'))
+  let inARow = 0
+  await until(async () => {
+    const before = took(first)
+    await publish(1)
+    inARow = await until(() => took(first) > before, Boolean, 2_000).then(() => inARow + 1, () => 0)
+    return inARow
+  }, inARow => inARow === 5, 30_000)
   const complaints = [first, second, again].flatMap(({ log }) => log.split('\n').filter(line => /\[error\]|\([A-Z]+_[A-Z_]+\)/.test(line)))
   assert.deepEqual(complaints, [])
 })

@@ -6,9 +6,11 @@ import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { basename, dirname, join, relative } from 'node:path'
 import { describe, test } from 'node:test'
+import { connectAsync } from 'mqtt'
 import { until } from '../helpers/events.ts'
 import { exampleFlow } from '../helpers/main-flow.ts'
 import { freePort, nodeFor, packageDir, packageName, skipWithoutNodeRed } from '../helpers/node-red.ts'
+import { withoutMosquitto } from '../helpers/mosquitto.ts'
 import { openPage, openShell, type Shell } from '../helpers/pages.ts'
 import { Sender } from '../helpers/sender.ts'
 import { offerBuiltSqlite3 } from '../helpers/tarball.ts'
@@ -22,6 +24,9 @@ const yaml = createRequire(require.resolve('@node-red/nodes/package.json'))('js-
 interface Stage { from: string, name: string | undefined, steps: Array<{ does: string, what: string }> }
 
 interface Service {
+  hostname?: string
+  command?: string[]
+  extends?: { file: string, service: string }
   build?: { context: string, dockerfile: string }
   volumes?: string[]
   ports?: string[]
@@ -155,5 +160,100 @@ describe('Docker, without a container engine', () => {
     assert.match(await readFile(join(shell.home, 'docs', 'docker', '.env'), 'utf8'), /^POSTGRES_PASSWORD=[0-9a-f]{48}\n$/)
     // Compose reads it beside the first of its files.
     assert.equal(dirname(join('docs', 'docker', 'compose.yaml')), join('docs', 'docker'))
+  })
+
+  describe('several workers', () => {
+    const workerLines = page.commands('Several workers').join('').trim().split('\n')
+    const example = 'Workers on an external broker'
+
+    async function compose (): Promise<{ services: Record<string, Service>, volumes: Record<string, null> }> {
+      return yaml.load(await readFile(join(folder, 'compose.workers.yaml'), 'utf8')) as { services: Record<string, Service>, volumes: Record<string, null> }
+    }
+
+    test('the compose file names what there is, and gives the example what it asks for', async () => {
+      const { services, volumes } = await compose()
+      assert.deepEqual(Object.keys(services), ['mosquitto', 'postgresql', 'worker-1', 'worker-2'])
+      const { file = '', service = '' } = services['postgresql']?.extends ?? {}
+      const extended = yaml.load(await readFile(join(folder, file), 'utf8')) as { services: Record<string, Service> }
+      assert.ok(service in extended.services)
+      const used = [...Object.values(services), ...Object.values(extended.services)].flatMap(({ volumes = [] }) => volumes.map(volume => volume.split(':')[0] ?? ''))
+      for (const volume of used) assert.ok(volume.startsWith('./') ? existsSync(join(folder, volume)) : volume in volumes, volume)
+
+      const image = stages.at(-1)?.steps ?? []
+      const workers = [services['worker-1'], services['worker-2']].filter(worker => worker !== undefined)
+      assert.deepEqual(workers.map(({ hostname }) => hostname), ['worker-1', 'worker-2'], 'each has a session of its own')
+      const program = (JSON.parse(image.find(({ does }) => does === 'CMD')?.what ?? '[]') as string[]).join(' ')
+      for (const { build, ports = [], volumes: data, command = [], environment = {} } of workers) {
+        assert.deepEqual([join(folder, build?.context ?? ''), build?.dockerfile], [packageDir, 'docs/docker/Dockerfile'])
+        assert.ok(ports.every(port => /^127\.0\.0\.1:188[01]:1880$/.test(port)), 'the editors are for this machine')
+        assert.deepEqual(data?.map(volume => volume.split(':')[1]), ['/data'])
+        assert.ok(command.at(-1)?.endsWith(`/data/flows.json; exec ${program}`), 'it starts as the image does')
+        assert.ok(command.at(-1)?.includes(`node_modules/${packageName}/examples/${example}.json`))
+        const [tab] = await exampleFlow(example)
+        for (const { name } of tab?.['env'] as Array<{ name: string }>) assert.ok(name in environment || name === 'PGPORT', name)
+        assert.equal(environment['PGDATABASE'], extended.services[service]?.environment?.['POSTGRES_DB'])
+        assert.equal(environment['PGUSER'], extended.services[service]?.environment?.['POSTGRES_USER'])
+      }
+      for (const line of workerLines.filter(line => line.startsWith('docker '))) {
+        assert.match(line, /^docker compose --file docs\/docker\/compose\.workers\.yaml (?:up --detach --build$|exec mosquitto mosquitto_passwd -b |kill --signal HUP mosquitto$)/)
+      }
+      const scaling = await readFile(join(packageDir, 'docs', 'scaling.md'), 'utf8')
+      assert.ok(scaling.includes(`\`\`\`\n${await readFile(join(folder, 'mosquitto.conf'), 'utf8')}\`\`\`\n`), 'the page shows the file')
+    })
+
+    test('a worker starts with the example, and keeps what was deployed', async t => {
+      const shell = await openShell(t)
+      const { services } = await compose()
+      const root = (path: string): string => join(shell.home, path)
+      const copies = within((services['worker-1']?.command?.at(-1) ?? '').replace(/; exec .*$/, ''), root)
+      const examples = root(`node_modules/${packageName}/examples`)
+      await Promise.all([mkdir(examples, { recursive: true }), mkdir(root('/data'))])
+      await cp(join(packageDir, 'flows', `${example}.json`), join(examples, `${example}.json`))
+      await shell.run(`cd ${shell.home}\n${copies}`)
+      assert.deepEqual(JSON.parse(await readFile(root('/data/flows.json'), 'utf8')), await exampleFlow(example))
+      await writeFile(root('/data/flows.json'), '[]')
+      await shell.run(`cd ${shell.home}\n${copies} || true`)
+      assert.equal(await readFile(root('/data/flows.json'), 'utf8'), '[]')
+    })
+
+    test('Mosquitto lets in the workers, and an agent once it has a user; the passwords are made where compose looks for them', { skip: withoutMosquitto }, async t => {
+      const shell = await openShell(t)
+      await mkdir(join(shell.home, 'docs', 'docker'), { recursive: true })
+      await shell.run(workerLines.find(line => line.endsWith('.env')) ?? '')
+      const made = await readFile(join(shell.home, 'docs', 'docker', '.env'), 'utf8')
+      assert.match(made, /^POSTGRES_PASSWORD=[0-9a-f]{48}\nMQTT_PASSWORD=[0-9a-f]{48}\n$/)
+      const password = /MQTT_PASSWORD=(\w+)/.exec(made)?.[1] ?? ''
+
+      // As the container has it.
+      const place = join(shell.home, 'mosquitto')
+      await Promise.all(['data', 'config'].map(name => mkdir(join(place, name), { recursive: true })))
+      await shell.run(`chmod 755 ~ && chmod -R 777 ${place}`)
+      const here = (text: string): string => text.replaceAll(/(?<![\w.])\/mosquitto\//g, `${place}/`)
+      const port = await freePort()
+      const configuration = here(await readFile(join(folder, 'mosquitto.conf'), 'utf8')).replace('listener 1883', `listener ${port} 127.0.0.1`)
+      await writeFile(join(place, 'config', 'mosquitto.conf'), configuration)
+      const { services } = await compose()
+      const command = here(services['mosquitto']?.command?.at(-1) ?? '').replaceAll('$$', '$')
+      const mosquitto = spawn('sh', ['-c', command], { env: { ...shell.env, PATH: `${shell.env['PATH']}:/usr/sbin`, MQTT_PASSWORD: password }, stdio: ['ignore', 'ignore', 'pipe'] })
+      t.after(() => { mosquitto.kill('SIGKILL') })
+      let log = ''
+      mosquitto.stderr.setEncoding('utf8').on('data', (text: string) => { log += text })
+      await until(() => log, text => / running/.test(text) || mosquitto.exitCode !== null, 20_000)
+      assert.equal(mosquitto.exitCode, null, log)
+      const comesIn = async (options: object): Promise<boolean> => {
+        const client = await connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0, ...options }).catch(() => undefined)
+        client?.end(true)
+        return client !== undefined
+      }
+      assert.deepEqual([await comesIn({ username: 'worker', password }), await comesIn({}), await comesIn({ username: 'sensor-01', password })], [true, false, false])
+      const adds = workerLines.find(line => line.includes(' mosquitto_passwd ')) ?? ''
+      await shell.run(here(adds.replace(/^.* exec mosquitto /, '')))
+      mosquitto.kill('SIGHUP')
+      assert.ok(await until(() => comesIn({ username: 'sensor-01', password: 'a password of its own' }), Boolean))
+      const gone = once(mosquitto, 'exit')
+      mosquitto.kill('SIGTERM')
+      await gone
+      assert.ok(existsSync(join(place, 'data', 'mosquitto.db')), 'its sessions are saved')
+    })
   })
 })
