@@ -2,9 +2,9 @@ import type { IConnackPacket, IPublishPacket, ISubackPacket, Packet } from 'mqtt
 import { Backoff } from '../../backoff.ts'
 import { PlatziverseError } from '../../errors.ts'
 import type { Problems } from '../../problems.ts'
-import type { Publication, Taker } from '../publication.ts'
-import { faultOf, isOtherVersion, refusalOf, takenOver } from './faults.ts'
-import { InFlight, type Entry } from './in-flight.ts'
+import type { Publication, Settle, Taker } from '../publication.ts'
+import { faultOf, faultOfMessage, isOtherVersion, keepaliveOf, refusalOf, takenOver, unexpected } from './faults.ts'
+import { bytesOf, InFlight, type Entry } from './in-flight.ts'
 import type { Oversized } from './packet-limit.ts'
 import type { RemoteSettings } from './settings.ts'
 import { hostOf, openTransport } from './transport.ts'
@@ -15,6 +15,8 @@ import { Wire } from './wire.ts'
 const largestPacket = 2 * 1024 * 1024
 /** Bytes of messages that may be unacknowledged before nothing more is read. */
 const mostBytes = 64_000_000
+/** Characters of a topic in what is reported. */
+const mostShown = 200
 /** ms after which a message that nobody stored is given to the flow again. */
 const retryAfter = 2_000
 const retries = { min: 1_000, max: 30_000 }
@@ -45,6 +47,8 @@ export class Consumer {
   #inFlight = new InFlight()
   /** What the last connection left unsettled: it is given again if the session is kept. */
   #left = new InFlight()
+  /** Bytes of messages that the flow has, or is to get again, of this connection and of those before. */
+  #unsettled = 0
   /** Connections in a row that the broker ended soon after it had let this worker in. */
   #short = 0
   /** Attempts that failed, and connections that broke. */
@@ -104,7 +108,7 @@ export class Consumer {
     if (this.#state.state !== 'connecting') this.#become({ state: 'connecting' })
     const wire = new Wire(openTransport(this.#url, tls), this.#protocolVersion, largestPacket, {
       packet: packet => { this.#receive(wire, packet) },
-      oversized: packet => { this.#stepOver(packet) },
+      oversized: packet => { if (this.#connectedAt === undefined) wire.end(unexpected('publish')); else this.#stepOver(packet) },
       closed: cause => { this.#disconnected(wire, cause) }
     })
     this.#wire = wire
@@ -123,11 +127,17 @@ export class Consumer {
   }
 
   #receive (wire: Wire, packet: Packet): void {
+    // [MQTT-3.2.0-1], [MQTT-3.2.0-2] CONNACK is the first packet, and there is one.
+    const isLetIn = this.#connectedAt !== undefined
+    if (packet.cmd !== 'disconnect' && (packet.cmd === 'connack') === isLetIn) return wire.end(unexpected(packet.cmd))
     switch (packet.cmd) {
       case 'connack': return this.#answered(wire, packet)
       case 'suback': return this.#granted(wire, packet)
       case 'publish': return this.#published(wire, packet)
-      case 'disconnect': return wire.end(packet.reasonCode === takenOver ? this.#takenOver() : new Error(`the broker hung up with code ${packet.reasonCode}`))
+      case 'disconnect': return wire.end(packet.reasonCode === takenOver ? this.#takenOver() : new Error(`the broker hung up with code ${packet.reasonCode ?? 0}`))
+      case 'pingresp':
+      case 'unsuback': return
+      default: return wire.end(unexpected(packet.cmd))
     }
   }
 
@@ -137,13 +147,14 @@ export class Consumer {
   }
 
   #answered (wire: Wire, { returnCode, reasonCode, sessionPresent, properties }: IConnackPacket): void {
-    const code = reasonCode ?? returnCode ?? 0
+    const code = reasonCode ?? returnCode
+    if (code === undefined) return wire.end(unexpected('connack'))
     if (code !== 0) return wire.end(isOtherVersion(code) ? undefined : refusalOf(code))
     const { filters, shared, keepalive } = this.#settings
     if (shared && properties?.sharedSubscriptionAvailable === false) {
       return wire.end(new PlatziverseError('BROKER_CANNOT_SHARE', 'The broker says that it has no shared subscriptions.'))
     }
-    wire.keepAlive(properties?.serverKeepAlive ?? keepalive)
+    wire.keepAlive(keepaliveOf(keepalive, properties?.serverKeepAlive))
     this.counters.connections++
     this.#connectedAt = performance.now()
     if (this.#subscribed && !sessionPresent) {
@@ -157,18 +168,25 @@ export class Consumer {
     wire.send({ cmd: 'subscribe', messageId: 1, subscriptions, ...version5 ? { properties: {} } : {} })
   }
 
-  #granted (wire: Wire, { granted }: ISubackPacket): void {
+  #granted (wire: Wire, { granted, messageId }: ISubackPacket): void {
     const { filters } = this.#settings
-    const refused = filters.filter((_, i) => Number(granted[i] ?? 0) >= 0x80)
+    if (messageId !== 1 || granted.length !== filters.length) return wire.end(unexpected('suback'))
+    // With QoS 0 the broker would not keep what is not stored yet.
+    const refused = filters.filter((_, i) => granted[i] === 0 || Number(granted[i]) >= 0x80)
     if (refused.length > 0) {
-      return wire.end(new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', `The broker refused: ${refused.join(', ')}.`))
+      const what = granted.includes(0) ? 'The broker gives no more than QoS 0 for' : 'The broker refused'
+      return wire.end(new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', `${what}: ${refused.join(', ')}.`))
     }
     wire.ready()
     this.#subscribed = true
     this.#become({ state: 'connected', address: hostOf(this.#url) })
   }
 
-  #published (wire: Wire, { topic, payload, qos, retain, dup, messageId = 0 }: IPublishPacket): void {
+  #published (wire: Wire, packet: IPublishPacket): void {
+    const fault = faultOfMessage(packet)
+    if (fault !== undefined) return wire.end(fault)
+    const { topic, payload, qos, retain, messageId = 0 } = packet
+    const dup = packet.dup && qos > 0
     const taken = this.#settings.contractTopic(topic)
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
     // [MQTT-3.3.1-1] What comes for the first time has no DUP.
@@ -182,6 +200,7 @@ export class Consumer {
       const publication: Publication = { topic: taken, payload: bytes, qos: qos === 0 ? 0 : 1, retain, will: false, connection: undefined, ...retain ? { replayed: true } : {} }
       const entry: Entry = { publication, packetId: qos === 0 ? 0 : messageId, settled: false }
       this.#inFlight.add(entry)
+      this.#unsettled += bytesOf(entry)
       this.#give(entry)
     }
     if (this.#window.sees(this.#inFlight.size, this.#settings.receiveMaximum)) this.#warnOfWindow()
@@ -191,12 +210,10 @@ export class Consumer {
   /** Give a message to the taker, again and again until it is settled. */
   #give (entry: Entry): void {
     const { publication } = entry
-    if (!this.#taker.takes(publication.topic)) {
-      this.#taker.passes?.(publication.topic, '')
-      return this.#settle(entry)
-    }
-    this.#taker.take(publication, error => {
-      if (this.#closed) return
+    let isOver = false
+    const settle: Settle = error => {
+      if (this.#closed || isOver) return
+      isOver = true
       if (error === undefined) {
         this.counters.received++
         return this.#settle(entry)
@@ -206,11 +223,19 @@ export class Consumer {
         this.#give(entry)
       }, retryAfter).unref()
       this.#again.add(timer)
-    })
+    }
+    try {
+      if (this.#taker.takes(publication.topic)) return this.#taker.take(publication, settle)
+      this.#taker.passes?.(publication.topic, '')
+    } catch (error) {
+      return settle(error as Error)
+    }
+    this.#settle(entry)
   }
 
   #settle (entry: Entry): void {
     entry.settled = true
+    this.#unsettled -= bytesOf(entry)
     this.#acknowledge()
   }
 
@@ -224,7 +249,7 @@ export class Consumer {
 
   #isFull (): boolean {
     const { size, bytes } = this.#inFlight
-    return size >= this.#settings.receiveMaximum || bytes >= mostBytes
+    return size >= this.#settings.receiveMaximum || Math.max(bytes, this.#unsettled) >= mostBytes
   }
 
   /** A message that is too large is acknowledged, or the broker would give it again on every connection. */
@@ -233,7 +258,7 @@ export class Consumer {
     dropped['packetBytes'] = (dropped['packetBytes'] ?? 0) + 1
     const publication: Publication = { topic, payload: Buffer.alloc(0), qos: 1, retain: false, will: false, connection: undefined }
     this.#inFlight.add({ publication, packetId, settled: true })
-    this.#problems.report('packet', new PlatziverseError('BROKER_PACKET_TOO_LARGE', `A message on ${JSON.stringify(topic)} has ${bytes} bytes.`))
+    this.#problems.report('packet', new PlatziverseError('BROKER_PACKET_TOO_LARGE', `A message on ${JSON.stringify(topic.slice(0, mostShown))} has ${bytes} bytes.`))
     this.#acknowledge()
   }
 

@@ -1,4 +1,5 @@
 import { connectionFault, isCertificateFault } from '../../connection-fault.ts'
+import type { IPublishPacket } from 'mqtt-packet'
 import { PlatziverseError } from '../../errors.ts'
 
 /** The return codes of CONNACK in MQTT 3.1.1 and the reason codes of MQTT 5 that mean the login or the client id. */
@@ -31,6 +32,27 @@ export function faultOf (thrown: Error | undefined): PlatziverseError {
   const { cause, text } = connectionFault(thrown)
   const code = isCertificateFault(cause.code) ? 'BROKER_CERTIFICATE_REFUSED' : 'BROKER_UNREACHABLE'
   return new PlatziverseError(code, `${text}.`, { cause })
+}
+
+/** The broker breaks the protocol. @param what a packet's type */
+export function unexpected (what: string): Error {
+  return new Error(`the broker sent ${what.toUpperCase()} where it may not`)
+}
+
+/** What is wrong with a message so that it can neither be taken nor acknowledged. @returns undefined: nothing */
+export function faultOfMessage ({ topic, qos, messageId = 0, properties }: IPublishPacket): Error | undefined {
+  // This side allows no aliases: without its topic nobody knows what a message is.
+  if (topic === '' || properties?.topicAlias !== undefined) return new Error('the broker sent a message without its topic')
+  return qos > 0 && messageId < 1 ? new Error('the broker sent a message without a packet id') : undefined
+}
+
+/**
+ * The seconds after which a broker is asked whether it is there: as often as either side wants it.
+ * @param own 0: this side does not @param theirs as the broker says in CONNACK; 0: it does not
+ */
+export function keepaliveOf (own: number, theirs: unknown): number {
+  if (!Number.isInteger(theirs) || Number(theirs) <= 0) return own
+  return own === 0 ? Number(theirs) : Math.min(own, Number(theirs))
 }
 
 /** DISCONNECT of MQTT 5: another client came with the same client id. */

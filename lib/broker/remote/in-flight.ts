@@ -11,6 +11,11 @@ export interface Entry {
 /** Bytes that a message takes beside its payload. */
 const overhead = 500
 
+/** Bytes of memory that a message takes, about. */
+export function bytesOf ({ publication }: Entry): number {
+  return publication.payload.length + overhead
+}
+
 /**
  * Messages of one connection in the order of their receipt, which is the order in which they have to be acknowledged [MQTT-4.6.0-2]. A plain
  * array with a moving beginning: there are as many of them as messages, and nothing is looked for but what comes a second time.

@@ -8,7 +8,9 @@ const ports: Record<string, number> = { 'mqtt:': 1883, 'mqtts:': 8883, 'ws:': 80
 
 /** Whether MQTT can be spoken with an address. */
 export function isMqttAddress (url: string): boolean {
-  return URL.canParse(url) && ports[new URL(url).protocol] !== undefined && new URL(url).hostname !== ''
+  if (!URL.canParse(url)) return false
+  const { protocol, hostname, hash } = new URL(url)
+  return ports[protocol] !== undefined && hostname !== '' && hash === ''
 }
 
 /** The port of an address, or the customary one. */

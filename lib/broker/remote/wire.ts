@@ -12,6 +12,9 @@ export interface WireHandler {
 /** ms in which a connection has to be open, and the broker has to have answered CONNECT and SUBSCRIBE: of a cluster without a majority, some nodes take clients all the same. */
 const patience = 15_000
 
+/** Bytes that may wait for a broker that does not read what this side answers, before nothing more is read from it. */
+const mostUnread = 256 * 1024
+
 /** One connection to a broker: bytes to packets and back, and whether the broker is still there. */
 export class Wire {
   readonly #stream: Duplex
@@ -19,6 +22,9 @@ export class Wire {
   #acknowledgements: number[] = []
   #cause: Error | undefined
   #opening: NodeJS.Timeout
+  /** Whether nothing is to be read, and whether the broker reads too little itself. */
+  #paused = false
+  #isBehind = false
   #keepalive: NodeJS.Timeout | undefined
   /** Whether the broker owes an answer to a PINGREQ, and what it is asked again after. */
   #owesAnswer = false
@@ -28,15 +34,21 @@ export class Wire {
   constructor (stream: Duplex, protocolVersion: 4 | 5, limit: number, handler: WireHandler) {
     this.#stream = stream
     this.#protocolVersion = protocolVersion
-    this.#opening = setTimeout(() => { this.end(new Error('the broker did not answer in time')) }, patience).unref()
+    this.#opening = setInterval(() => {
+      // While this side does not read, the answer waits in the socket behind the messages of a kept session.
+      if (!stream.isPaused()) this.end(new Error('the broker did not answer in time'))
+    }, patience).unref()
     const packets = parser({ protocolVersion })
-    packets.on('packet', packet => {
-      this.#owesAnswer = false
-      if (!this.#closed) handler.packet(packet)
-    })
+    packets.on('packet', packet => { if (!this.#closed) handler.packet(packet) })
     packets.on('error', (error: Error) => { this.end(error) })
     const limited = new PacketLimit(limit, bytes => { packets.parse(bytes) }, packet => { if (!this.#closed) handler.oversized(packet) })
+    stream.on('drain', () => {
+      this.#isBehind = false
+      if (!this.#paused) stream.resume()
+    })
     stream.on('data', (chunk: Buffer) => {
+      // A large message may take longer than the broker has for an answer.
+      this.#owesAnswer = false
       try {
         limited.write(chunk)
       } catch (error) {
@@ -59,7 +71,7 @@ export class Wire {
 
   /** The broker has answered all that a connection begins with. */
   ready (): void {
-    clearTimeout(this.#opening)
+    clearInterval(this.#opening)
   }
 
   /** Ask the broker again and again whether it is still there. @param keepalive seconds; 0: never */
@@ -79,8 +91,15 @@ export class Wire {
   }
 
   /** Read nothing until `resume`. */
-  pause (): void { if (!this.#stream.isPaused()) this.#stream.pause() }
-  resume (): void { if (this.#stream.isPaused()) this.#stream.resume() }
+  pause (): void {
+    this.#paused = true
+    if (!this.#stream.isPaused()) this.#stream.pause()
+  }
+
+  resume (): void {
+    this.#paused = false
+    if (!this.#isBehind && this.#stream.isPaused()) this.#stream.resume()
+  }
 
   /** @param cause why, where nobody asked for it */
   end (cause?: Error): void {
@@ -104,7 +123,7 @@ export class Wire {
 
   #close (): void {
     this.#closed = true
-    clearTimeout(this.#opening)
+    clearInterval(this.#opening)
     clearInterval(this.#keepalive)
   }
 
@@ -119,5 +138,8 @@ export class Wire {
       bytes.writeUInt16BE(packetId, i * 4 + 2)
     })
     this.#stream.write(bytes)
+    if (this.#stream.writableLength < mostUnread) return
+    this.#isBehind = true
+    this.#stream.pause()
   }
 }
