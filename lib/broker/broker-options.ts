@@ -76,6 +76,8 @@ export interface RemoteBrokerOptions {
   sessionExpiry: number
   /** Most messages on their way to the database at one time: MQTT's receive maximum. */
   receiveMaximum: number
+  /** Which broker's own account of its clients is listened to, so that an agent whose client went is disconnected; absent: none. */
+  clientEvents?: 'mosquitto' | 'emqx'
 }
 
 /** Everything that describes a broker. Each engine has options of its own. */

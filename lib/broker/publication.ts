@@ -31,6 +31,8 @@ export interface Publication {
   publisher?: Publisher | undefined
   /** Whether it came because somebody subscribed to what another broker retained: it is no news, and its time is not known. */
   replayed?: boolean
+  /** Whether a broker elsewhere said so of its client, to each of its workers. */
+  observed?: boolean
   /** When it came, in UTC ms, and the `seq` that it gets if it carries nothing that identifies it: set by the first taker, so that all agree. */
   receivedAt?: number
   seq?: number

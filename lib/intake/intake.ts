@@ -181,6 +181,7 @@ export class Intake implements Taker {
     // Every client of a broker in this process has a connection, but for the one whose last will it is.
     const isElsewhere = connection === undefined && publisher === undefined && !will
     if (isElsewhere) delivery.elsewhere = true
+    if (publication.observed === true) delivery.observed = true
     const parsed = parse(topic, publication.payload, receivedAt, weight, this.#options.rules)
     if (!parsed.ok) {
       this.#reject(publication, [parsed], delivery)

@@ -17,6 +17,8 @@ export interface Delivery {
   origin?: string
   /** It came from a broker that runs elsewhere, which does not say who published it. */
   elsewhere?: true
+  /** That broker said so of its client, to each of its workers: it is news for one of them. */
+  observed?: true
   /** Stands for `seq` when the sender gives none: a hash of the payload as it came, or a new number where that carries no timestamp. */
   fingerprint?: number
 }

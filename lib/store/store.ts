@@ -183,9 +183,9 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     })
   }
 
-  /** The same for agents that were heard last before then (UTC ms). */
-  disconnectSilent (before: number): Promise<string[]> {
-    return this.#disconnect(knex => disconnectOnce(knex, agents => agents.where('last_seen_at', '<', before)))
+  /** The same for agents that were heard last before then (UTC ms). @param only the agents with these values alone; absent: all */
+  disconnectSilent (before: number, only: { uuid?: string, instance?: string } = {}): Promise<string[]> {
+    return this.#disconnect(knex => disconnectOnce(knex, agents => agents.where('last_seen_at', '<', before).where(only)))
   }
 
   #disconnect (work: (knex: Knex) => Promise<string[]>): Promise<string[]> {

@@ -3,6 +3,7 @@ import { claimDelivery, strayStored, type Claim, type Delivery } from '../../lib
 import { fingerprint, nextSeq } from '../../lib/messages/fingerprint.ts'
 import { parse, type Parsed, type Rules } from '../../lib/messages/parse.ts'
 import type { Outbox } from '../../lib/registry/outbox.ts'
+import { elsewhere } from '../../lib/store/dialects/agent-columns.ts'
 import type { Store } from '../../lib/store/store.ts'
 import { day } from '../../lib/time.ts'
 import type { Say } from '../shared/language.ts'
@@ -50,6 +51,17 @@ export function storing ({ id, store, outbox, warnings, say }: StoringOptions): 
     }
     // agent-in gave both the same id: a flow that changed one of them made the message nobody's.
     if (claim === undefined && (carried === undefined || carried.id !== msg._msgid)) strayStored(message.payload.agent.uuid)
+    if (delivery?.observed === true && message.kind === 'disconnected') {
+      observed(message.payload.agent.uuid, receivedAt, store).then(isNews => {
+        if (isNews) return outbox.pass({ msg, claim, sent: done })
+        claim?.settle()
+        done()
+      }, (error: Error) => {
+        claim?.settle(error)
+        done(error)
+      })
+      return
+    }
     store.write(message, receivedAt, (error, stored) => {
       if (error === null && stored?.outdated === true) {
         // A goodbye that comes after the agent is back would only mislead whoever gets it.
@@ -68,6 +80,11 @@ export function storing ({ id, store, outbox, warnings, say }: StoringOptions): 
       }
     }, carried?.fingerprint, claim?.bytes, delivery?.elsewhere)
   }
+}
+
+/** Each worker hears from the broker that a client went. @returns whether this one is the first to disconnect its agent, and nothing was heard of it since */
+async function observed (uuid: string, receivedAt: number, store: Store): Promise<boolean> {
+  return (await store.disconnectSilent(receivedAt, { uuid, instance: elsewhere })).length > 0
 }
 
 function endClaim (claim: Claim | undefined, error: PlatziverseError): void {

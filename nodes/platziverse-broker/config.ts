@@ -57,6 +57,8 @@ export interface BrokerConfig {
   sessionHours: number | string
   /** Most messages on their way to the database at one time. */
   receiveMaximum: number | string
+  /** Which broker's own account of its clients is listened to. */
+  clientEvents: 'none' | 'mosquitto' | 'emqx'
 }
 
 export interface SavedListener {
@@ -127,7 +129,8 @@ export const brokerDefaults: BrokerConfig = {
   clientId: '',
   keepalive: 60,
   sessionHours: 168,
-  receiveMaximum: 1000
+  receiveMaximum: 1000,
+  clientEvents: 'none'
 }
 
 /** What a listener and a rule have that a program wrote down in part. */

@@ -36,7 +36,8 @@ export function remoteOptionsOf (
     shards: [...new Set(config.shards.split(/[\s,]+/).filter(shard => shard !== ''))],
     keepalive: Math.min(number('keepalive'), most.keepalive),
     sessionExpiry: Math.min(Math.max(1, number('sessionHours')) * 3600, most.sessionExpiry),
-    receiveMaximum: Math.min(Math.max(1, number('receiveMaximum')), most.receiveMaximum)
+    receiveMaximum: Math.min(Math.max(1, number('receiveMaximum')), most.receiveMaximum),
+    ...config.clientEvents === 'mosquitto' || config.clientEvents === 'emqx' ? { clientEvents: config.clientEvents } : {}
   }
 }
 

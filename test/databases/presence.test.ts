@@ -128,4 +128,11 @@ onEachDatabase('agents of a broker elsewhere are disconnected through any worker
   assert.deepEqual(await two.store.disconnectAbandoned(true), [])
   await two.write('agent/disconnected', { agent }, now, true)
   assert.equal(await isConnected(database.query, 'a'), false)
+  // The broker tells every worker that its client went.
+  await one.write('agent/connected', { agent }, now, true)
+  await one.write('agent/connected', { agent: { uuid: 'of this process' } }, now)
+  const observed = (uuid: string, at: number) => Promise.all([one, two].map(({ store }) => store.disconnectSilent(at, { uuid, instance: '' })))
+  assert.deepEqual((await observed('a', now)).flat(), [], 'it was heard since')
+  assert.deepEqual((await observed('of this process', now + 9)).flat(), [])
+  assert.deepEqual([...(await observed('a', now + 9)).flat(), ...(await observed('a', now + 9)).flat()], ['a'])
 })

@@ -7,6 +7,7 @@ import type { AgentOwnership } from '../agent-ownership.ts'
 import type { RemoteBrokerOptions } from '../broker-options.ts'
 import type { Broker, BrokerEvents, BrokerStatistics, ListenerState } from '../broker.ts'
 import type { Delivered, OutgoingPublication, Publication, Subscriber, Taker } from '../publication.ts'
+import { watchClients } from './client-events.ts'
 import { Consumer } from './consumer.ts'
 import { Sender } from './sender.ts'
 import { resolveRemoteOptions, type RemoteSettings } from './settings.ts'
@@ -37,6 +38,7 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
   readonly #problems = new Problems(problem => { this.emit('problem', problem) })
   readonly #sender: Sender
   readonly #ending = new AbortController()
+  readonly #watching: (() => void) | undefined
   #consumer: Consumer | undefined
   /** Whether the broker was asked whether it shares subscriptions. */
   #probed = false
@@ -50,6 +52,11 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#taker = taker
     this.#settings = settings
     this.#sender = new Sender(settings, this.#problems, () => { this.#changed() })
+    if (settings.clientEvents !== undefined) {
+      this.#watching = watchClients(settings.clientEvents, this.#sender, goodbye => {
+        if (taker.takes(goodbye.topic)) taker.take(goodbye, () => undefined)
+      })
+    }
     this.takerChanged()
   }
 
@@ -114,6 +121,7 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
   close (): Promise<void> {
     this.#closing ??= (async () => {
       this.#ending.abort()
+      this.#watching?.()
       this.#consumer?.close('kept')
       await this.#sender.close()
     })()

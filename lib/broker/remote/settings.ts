@@ -9,7 +9,7 @@ import type { RemoteBrokerOptions } from '../broker-options.ts'
 import { hostOf, isMqttAddress } from './transport.ts'
 
 /** The options with everything decided. */
-export interface RemoteSettings extends Pick<RemoteBrokerOptions, 'clientId' | 'version' | 'keepalive' | 'sessionExpiry' | 'receiveMaximum'> {
+export interface RemoteSettings extends Pick<RemoteBrokerOptions, 'clientId' | 'version' | 'keepalive' | 'sessionExpiry' | 'receiveMaximum' | 'clientEvents'> {
   /** Of one broker or cluster, without a login. At least one. */
   urls: string[]
   login: { username?: string, password?: Buffer }
@@ -31,7 +31,7 @@ const base = 'agent'
 
 /** @throws PlatziverseError BROKER_OPTION_INVALID, naming the option */
 export function resolveRemoteOptions (options: RemoteBrokerOptions): RemoteSettings {
-  const { url, tls = {}, clientId, version, group, shards, keepalive, sessionExpiry, receiveMaximum } = options
+  const { url, tls = {}, clientId, version, group, shards, keepalive, sessionExpiry, receiveMaximum, clientEvents } = options
   const addresses = url.split(/[\s,]+/).filter(address => address !== '')
   if (addresses.length === 0 || !addresses.every(isMqttAddress)) {
     throw invalid('The address must be such as mqtt://192.0.2.1:1883, with mqtt, mqtts, ws or wss; several are separated by blanks or commas.')
@@ -61,6 +61,7 @@ export function resolveRemoteOptions (options: RemoteBrokerOptions): RemoteSetti
     keepalive,
     sessionExpiry,
     receiveMaximum,
+    ...clientEvents === undefined ? {} : { clientEvents },
     filters,
     shared: group !== '',
     contractTopic (topic) {
