@@ -4,6 +4,7 @@ import { connectionFault } from '../connection-fault.ts'
 import { PlatziverseError } from '../errors.ts'
 import { topics } from '../messages/topics.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
+import { guard } from '../mqtt-guard.ts'
 import { invalid, type AgentSettings } from './options.ts'
 
 /** How many connections in a row have to end shortly after they began before that is reported. */
@@ -59,7 +60,7 @@ export function keepConnected (settings: AgentSettings, nextMoment: () => number
       // The will of an earlier connection, which the broker may publish late, is older than this one.
       const moment = { timestamp: nextMoment(), seq: 0 }
       const will = { agent: { uuid }, ...moment, seq: moment.seq + 1 }
-      follow(mqtt.connect(address, {
+      follow(guard(mqtt.connect(address, {
         // One id per agent, so that a broker drops the earlier, half-open connection now instead of sending its will later.
         clientId: `platziverse-${uuid}`,
         keepalive: 30,
@@ -73,7 +74,7 @@ export function keepConnected (settings: AgentSettings, nextMoment: () => number
         queueQoSZero: false,
         resubscribe: false,
         will: { topic: topics.disconnected, payload: Buffer.from(JSON.stringify(will)), qos: 1, retain: false }
-      }), moment)
+      })), moment)
     } catch (error) {
       tryAgain()
       on.failed(unreachable(error))

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import { Backoff } from '../backoff.ts'
 import { PlatziverseError } from '../errors.ts'
+import { guard } from '../mqtt-guard.ts'
 import type { Unsent } from './buffer.ts'
 import { BridgeContext, type LocalBroker } from './context.ts'
 import { Inward } from './inward.ts'
@@ -106,7 +107,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
     this.#become({ state: 'connecting' })
     const { url, username, password, tls, clientId, keepalive, clean } = this.#context.settings
     this.#outward.start()
-    this.#client = mqtt.connect(url, {
+    this.#client = guard(mqtt.connect(url, {
       ...tls,
       ...username === undefined ? {} : { username },
       ...password === undefined ? {} : { password },
@@ -121,7 +122,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
       resubscribe: false,
       queueQoSZero: false,
       manualConnect: true
-    } as IClientOptions)
+    } as IClientOptions))
     const client = this.#client
     this.#follow(client)
     if (previous === undefined) client.connect()

@@ -3,6 +3,7 @@ import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import { connectionFault } from '../connection-fault.ts'
 import { PlatziverseError } from '../errors.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
+import { guard } from '../mqtt-guard.ts'
 import { invalid } from './texts/texts.ts'
 import { givenTls, tlsOf, tlsOptions, type TlsFiles } from './tls-files.ts'
 
@@ -75,7 +76,7 @@ export function qosOf (text: string | undefined): QoS {
 
 /** A client that keeps trying, and has to subscribe on each connection. */
 export function keepLinked ({ url, options }: Address): MqttClient {
-  return mqtt.connect(url, { ...options, protocolVersion: 4, clean: true, connectTimeout: 10_000, reconnectPeriod: 1_000, resubscribe: false })
+  return guard(mqtt.connect(url, { ...options, protocolVersion: 4, clean: true, connectTimeout: 10_000, reconnectPeriod: 1_000, resubscribe: false }))
 }
 
 /** Has a client take no message while `output` is full: the broker then sends no more, and what nobody reads fills no memory. */
@@ -91,7 +92,7 @@ export function paceBy (client: MqttClient, output: Writable): void {
  * @throws PlatziverseError TERMINAL_UNREACHABLE, or what `work` throws
  */
 export async function linked (address: Address, work: (client: MqttClient) => Promise<void>): Promise<void> {
-  const client = mqtt.connect(address.url, { ...address.options, protocolVersion: 4, clean: true, connectTimeout: 10_000, reconnectPeriod: 0 })
+  const client = guard(mqtt.connect(address.url, { ...address.options, protocolVersion: 4, clean: true, connectTimeout: 10_000, reconnectPeriod: 0 }))
   const gone = new Promise<never>((_resolve, reject) => {
     client.once('error', error => { reject(unreachable(error)) })
     client.once('close', () => { reject(unreachable(new Error('the broker closed the connection'))) })

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import mqtt, { type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt'
 import { Backoff } from '../../backoff.ts'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
+import { guard } from '../../mqtt-guard.ts'
 import { matches, parseSubscription, type Filter } from '../../mqtt/topic-filters.ts'
 import type { Problems } from '../../problems.ts'
 import type { Delivered, OutgoingPublication, Subscriber } from '../publication.ts'
@@ -49,7 +50,7 @@ export class Sender {
       this.#state = state
       changed()
     }
-    const client = this.#client = mqtt.connect(optionsOf(settings, 'send', Math.ceil(this.#backoff.next())))
+    const client = this.#client = guard(mqtt.connect(optionsOf(settings, 'send', Math.ceil(this.#backoff.next()))))
     client.handleMessage = (packet, done) => { this.#receive(packet).then(() => { done() }, () => { done() }) }
     const refused = new RefusedMessage(client)
     let connectedAt = performance.now()
@@ -147,7 +148,7 @@ export class Sender {
 
   /** The retained messages, as far as they come within a moment: MQTT does not say which is the last. */
   async * retained (filters: string[]): AsyncGenerator<Delivered> {
-    const client = mqtt.connect({ ...optionsOf(this.#settings, 'retained', 0), protocolVersion: this.#client.options.protocolVersion ?? 4 })
+    const client = guard(mqtt.connect({ ...optionsOf(this.#settings, 'retained', 0), protocolVersion: this.#client.options.protocolVersion ?? 4 }))
     try {
       const found: Delivered[] = []
       let last = performance.now()

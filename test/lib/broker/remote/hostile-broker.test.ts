@@ -8,6 +8,7 @@ import { claim } from '../../../helpers/intake.ts'
 import { reading } from '../../../helpers/messages.ts'
 import { openRemote, remoteOptions } from '../../../helpers/remote-broker.ts'
 import { answers, scriptedBroker, type Peer } from '../../../helpers/scripted-broker.ts'
+import { Sender } from '../../../../lib/broker/remote/sender.ts'
 import { Consumer } from '../../../../lib/broker/remote/consumer.ts'
 import { resolveRemoteOptions } from '../../../../lib/broker/remote/settings.ts'
 import { Wire } from '../../../../lib/broker/remote/wire.ts'
@@ -42,6 +43,7 @@ const cases: Case[] = [
   ['AUTH', [5], afterwards(bytes('f0 02 18 00')), 'hangs up'],
   ['AUTH in MQTT 3.1.1', [4], afterwards(bytes('f0 00')), 'hangs up'],
   ['packets that only clients send', [4, 5], afterwards(bytes('c0 00')), 'hangs up'],
+  ['a PUBREL without a packet id', [4], afterwards(bytes('62 00')), 'hangs up'],
   ['a packet id of 0', [4, 5], afterwards(peer => { bytes(peer.version === 5 ? '32 06 0001 61 0000 00' : '32 05 0001 61 0000')(peer) }), 'hangs up'],
   ['no packet id at all', [4], afterwards(bytes('32 03 0001 61')), 'hangs up'],
   ['a topic alias', [5], afterwards(peer => { peer.send(message(5, { properties: { topicAlias: 1 } })) }), 'hangs up'],
@@ -212,4 +214,22 @@ test('a large message that comes slowly is no silence, and half of one is', t =>
   assert.equal(wire.isClosed, false)
   t.mock.timers.tick(2_000)
   assert.equal(wire.isClosed, true)
+})
+
+suite('what publishes at a broker that breaks the rules', { concurrency: true }, () => {
+  for (const version of [4, 5] as const) {
+    for (const [name, versions, act] of cases) {
+      // Others make it wait for its own time limits of ten seconds.
+      if (!versions.includes(version) || name.includes('before CONNACK')) continue
+      test(`MQTT ${version === 5 ? 5 : '3.1.1'}, ${name}: it publishes all the same`, async t => {
+        const broker = await scriptedBroker(t, () => undefined, (peer, before) => { (before === 0 ? act : answers)(peer) })
+        const sender = new Sender(resolveRemoteOptions(remoteOptions(broker.url, { version: version === 5 ? '5' : '3.1.1', keepalive: 2 })), new Problems(() => undefined), () => undefined)
+        t.after(() => sender.close())
+        sender.subscribe('agent/+', () => { throw new Error('a subscriber that breaks') })
+        await until(() => broker.senders[0]?.got.length ?? 0, length => length > 0 || broker.senders.length > 1)
+        await sender.publish({ topic: 'config_change/a', payload: '{}', qos: 1, retain: false })
+        assert.ok(broker.senders.length <= 3, `${broker.senders.length} connections`)
+      })
+    }
+  }
 })
