@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict'
+import { suite, test, type TestContext } from 'node:test'
+import { connectAsync } from 'mqtt'
+import { openIntake, removeBroker, type Heard } from '../../../helpers/broker.ts'
+import { until } from '../../../helpers/events.ts'
+import { claim } from '../../../helpers/intake.ts'
+import { reading } from '../../../helpers/messages.ts'
+import { openMosquitto, withoutMosquitto } from '../../../helpers/mosquitto.ts'
+import { openRemote, remoteOptions, type RemoteBroker } from '../../../helpers/remote-broker.ts'
+import { answers, scriptedBroker, type Peer, type ScriptedBroker } from '../../../helpers/scripted-broker.ts'
+
+// What went wrong with other clients that acknowledge late, or share subscriptions.
+
+const first = 1_700_000_000_000
+const message = (messageId: number, time: number, more: object = {}): object => {
+  return { cmd: 'publish', topic: 'agent/message', payload: reading('a', { timestamp: first + time }), qos: 1, messageId, dup: false, retain: false, ...more }
+}
+const timesOf = (heard: Heard[]): number[] => heard.map(({ incoming }) => (incoming?.payload as { timestamp: number }).timestamp - first)
+const acknowledged = (peer: Peer | undefined): number[] => (peer?.got ?? []).flatMap(packet => packet.cmd === 'puback' ? [packet.messageId ?? -1] : [])
+
+async function worker (t: TestContext, broker: ScriptedBroker, options: Parameters<typeof remoteOptions>[1] = {}): Promise<{ remote: RemoteBroker, heard: Heard[] }> {
+  const remote = await openRemote(t, remoteOptions(broker.url, { version: '3.1.1', ...options }))
+  return { remote, heard: openIntake(t, remote.id).heard }
+}
+
+suite('field reports', { concurrency: true }, () => {
+  test('messages of a kept session come before SUBACK, and are neither lost nor acknowledged unseen: hivemq/hivemq-mqtt-client#521, mqttjs/MQTT.js#1124, k00mi/mqtt-hs#5', async t => {
+    const broker = await scriptedBroker(t, peer => {
+      answers(peer)
+      for (let i = 1; i <= 3; i++) peer.send(message(i, i, { dup: true }))
+    })
+    const { heard } = await worker(t, broker)
+    await until(() => heard.length, length => length === 3)
+    assert.deepEqual(acknowledged(broker.consumers[0]), [])
+    heard.forEach(one => { claim(one).settle() })
+    await until(() => acknowledged(broker.consumers[0]), ids => ids.length === 3)
+  })
+
+  test('no acknowledgement of an earlier connection goes to the next one: bytebeamio/rumqtt#849, eclipse/paho.mqtt.golang#400', async t => {
+    const broker = await scriptedBroker(t, (peer, before) => {
+      answers(peer, { sessionPresent: false })
+      peer.on(({ cmd }) => { if (cmd === 'subscribe' && before === 0) peer.send(message(1, 1)) })
+    })
+    const { remote, heard } = await worker(t, broker)
+    await until(() => heard.length, length => length === 1)
+    broker.consumers[0]?.socket.destroy()
+    await until(() => remote.place.statistics().connections, connections => connections === 2)
+    await remote.connected()
+    claim(heard[0]).settle()
+    await until(() => remote.place.statistics().received, received => received === 1)
+    // Under this id the new session has another message.
+    broker.consumers[1]?.send(message(1, 2))
+    await until(() => heard.length, length => length === 2)
+    assert.deepEqual(acknowledged(broker.consumers[1]), [])
+    claim(heard[1]).settle()
+    await until(() => acknowledged(broker.consumers[1]), ids => ids.length === 1)
+  })
+
+  test('a message that comes again on the same connection neither ends it nor comes twice: hivemq/hivemq-mqtt-client#557, emqx/emqx#9188', async t => {
+    const broker = await scriptedBroker(t, peer => {
+      answers(peer)
+      peer.on(({ cmd }) => { if (cmd === 'subscribe') for (let i = 0; i < 3; i++) peer.send(message(1, 1, { dup: i > 0 })) })
+    })
+    const { heard } = await worker(t, broker)
+    await until(() => heard.length, length => length === 1)
+    claim(heard[0]).settle()
+    await until(() => acknowledged(broker.consumers[0]), ids => ids.length === 1)
+    assert.deepEqual([heard.length, broker.consumers.length], [1, 1])
+  })
+
+  test('messages that cannot be read fill no window: influxdata/telegraf#13476, #13922, #14685', async t => {
+    const broker = await scriptedBroker(t, peer => {
+      answers(peer)
+      peer.on(({ cmd }) => { if (cmd === 'subscribe') for (let i = 1; i <= 100; i++) peer.send(message(i, i, { payload: i % 2 === 0 ? '{' : '{"value":"a text"}' })) })
+    })
+    await worker(t, broker, { receiveMaximum: 10 })
+    await until(() => acknowledged(broker.consumers[0]), ids => ids.length === 100)
+  })
+
+  test('messages that were subscribed to once, and that nobody wants now, are acknowledged: monstrenyatko/ArduinoMqtt#33, eclipse/paho.mqtt.golang#637', async t => {
+    const broker = await scriptedBroker(t, peer => {
+      answers(peer)
+      for (let i = 1; i <= 20; i++) peer.send(message(i, i, { topic: `other/${i}` }))
+      peer.on(({ cmd }) => { if (cmd === 'subscribe') peer.send(message(21, 21)) })
+    })
+    const { heard } = await worker(t, broker, { receiveMaximum: 20 })
+    await until(() => heard.length, length => length === 1)
+    claim(heard[0]).settle()
+    await until(() => acknowledged(broker.consumers[0]), ids => ids.length === 21)
+  })
+
+  test('a session that is said to be there may be without its subscription, so it is made again: vectordotdev/vector#25785, influxdata/telegraf#9703', async t => {
+    const broker = await scriptedBroker(t, peer => { answers(peer, { sessionPresent: true }) })
+    const { remote } = await worker(t, broker)
+    await remote.connected()
+    broker.consumers[0]?.socket.destroy()
+    await until(() => broker.consumers[1]?.got.filter(({ cmd }) => cmd === 'subscribe').length, count => count === 1)
+  })
+
+  test('a subscription that is refused is said, and tried again with pauses: mqttjs/MQTT.js#855, knolleary/pubsubclient#341', async t => {
+    const broker = await scriptedBroker(t, (peer, before) => {
+      if (before > 0) return answers(peer)
+      peer.on(packet => { if (packet.cmd === 'subscribe') peer.send({ cmd: 'suback', messageId: packet.messageId, granted: [0x80] }) })
+      peer.send({ cmd: 'connack', sessionPresent: false, returnCode: 0 })
+    })
+    const { remote } = await worker(t, broker)
+    await until(() => remote.problems.map(({ code }) => code), codes => codes.includes('BROKER_SUBSCRIPTION_REFUSED'))
+    assert.equal(broker.consumers.length, 1)
+    await remote.connected()
+  })
+
+  test('what comes again under other packet ids is the same: cloudamqp/lavinmq#2233', async t => {
+    const payloads = [1, 2, 3, 4, 5].map(i => reading('a', { timestamp: first + i }))
+    const broker = await scriptedBroker(t, (peer, before) => {
+      answers(peer)
+      peer.on(({ cmd }) => { if (cmd === 'subscribe') payloads.forEach((payload, i) => { peer.send(message(i + 1 + before * 50, i, { payload, dup: before > 0 })) }) })
+    })
+    const { heard } = await worker(t, broker)
+    await until(() => heard.length, length => length === 5)
+    broker.consumers[0]?.socket.destroy()
+    await until(() => broker.consumers.length, length => length === 2)
+    heard.forEach(one => { claim(one).settle() })
+    await until(() => acknowledged(broker.consumers[1]), ids => ids.length === 5)
+    assert.deepEqual(acknowledged(broker.consumers[1]), [51, 52, 53, 54, 55])
+    assert.deepEqual(timesOf(heard), [1, 2, 3, 4, 5])
+  })
+
+  test('a worker that is away with a kept session gets its share later, nothing goes astray: eclipse/mosquitto#2662, #1747, emqx/emqx#3243', { skip: withoutMosquitto }, async t => {
+    const { port } = await openMosquitto(t)
+    const url = `mqtt://127.0.0.1:${port}`
+    const options = ['5', '5'].map(() => remoteOptions(url))
+    const one = await openRemote(t, options[0]!)
+    const { heard } = openIntake(t, one.id)
+    const other = await openRemote(t, options[1]!)
+    openIntake(t, other.id)
+    await Promise.all([one.connected(), other.connected()])
+    await removeBroker(other.id)
+    const client = await connectAsync(url)
+    t.after(() => { client.end(true) })
+    for (let i = 0; i < 20; i++) await client.publishAsync('agent/message', reading('a', { timestamp: first + i }), { qos: 1 })
+    const again = await openRemote(t, options[1]!)
+    const later = openIntake(t, again.id).heard
+    await until(() => heard.length + later.length, count => count === 20)
+    for (const each of [...heard, ...later]) claim(each).settle()
+    assert.deepEqual([...timesOf(heard), ...timesOf(later)].sort((a, b) => a - b), Array.from({ length: 20 }, (_, i) => i))
+  })
+})
