@@ -1,9 +1,6 @@
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
-import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Contestant } from './contestants/contestant.ts'
-import { benchFolder } from './from-root.ts'
+import { generate } from './generate.ts'
 import type { LoadOrder, LoadReport } from './load.ts'
 import { metricsPerMessage } from './packets.ts'
 import type { Percentiles } from './percentiles.ts'
@@ -128,16 +125,8 @@ export async function storedLoad (contestant: Contestant, server: Server, order:
   return { load, rows, storedAfter }
 }
 
-async function runLoad (server: Server, order: Order, { agents }: { agents: number }): Promise<LoadReport> {
-  const generator = fork(join(benchFolder, 'load.ts'), [JSON.stringify({ port: server.place.port, agents, patience: 60, ...order } satisfies LoadOrder)], { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
-  let errors = ''
-  generator.stderr?.setEncoding('utf8').on('data', (text: string) => { errors += text })
-  const report = once(generator, 'message') as Promise<[LoadReport]>
-  const ended = once(generator, 'exit').then(([code]) => {
-    if (code !== 0) throw new Error(`The load generator failed: ${errors || `code ${code}`}`)
-  })
-  const [[answer]] = await Promise.all([report, ended])
-  return answer
+function runLoad (server: Server, order: Order, { agents }: { agents: number }): Promise<LoadReport> {
+  return generate({ port: server.place.port, agents, patience: 60, ...order })
 }
 
 async function measureInserts (server: Server, settings: Settings): Promise<Figures> {

@@ -3,7 +3,7 @@ import { memoryFlags } from '../scripts/setup.mjs'
 import type { Settings } from './measure.ts'
 
 export const usage = `npm run bench -- [options]
-  --seconds <n>   full load, and again the steady load, of each contestant (10; with --delivery 1.5, with --databases and --dashboard 5)
+  --seconds <n>   full load, and again the steady load, of each contestant (10; with --delivery 1.5, with --databases, --dashboard and --remote 5)
   --runs <n>      rounds; every contestant once in each, the table shows the medians (3)
   --only <list>   letters or ids of contestants, such as a,c,d3 (a,b,c,d)
   --rate <n>      messages a second of the steady load (1000; with --delivery 2000)
@@ -15,6 +15,7 @@ export const usage = `npm run bench -- [options]
   --dashboard     instead: the example Live dashboard in Chromium; 5 tries of each
   --crowds <list> with --dashboard: numbers of agents (100,500,2000)
   --viewers <list> with --dashboard: numbers of viewers (1,2,4,8)
+  --remote        instead: workers on a Mosquitto beside the embedded broker; --only es,ms,ep,mp,mp2 chooses among the deployments
   --rows <n>      with --databases: rows that are queried; half as many are deleted (10000000)
   --default-flags start every contestant without the V8 flags of npm start
   --profile       write a CPU profile of each contestant into results/; node profile.ts <file> reads it
@@ -29,6 +30,7 @@ export interface Options extends Settings {
   shapes: string[]
   rows: number
   dashboard: boolean
+  remote: boolean
   /** Numbers of agents. */
   crowds: number[]
   /** Numbers of people who look at once. */
@@ -40,7 +42,8 @@ const standards = {
   stored: { seconds: '10', only: 'a,b,c,d', rate: '1000', shapes: '' },
   delivery: { seconds: '1.5', only: 'm,e,p,n', rate: '2000', shapes: '1-1,50-1,1-100,ingest,idle' },
   databases: { seconds: '5', only: 'sqlite3,node:sqlite,postgresql,mariadb', rate: '1000', shapes: 'writer,queries,retention,follow,forget,points' },
-  dashboard: { seconds: '5', only: '', rate: '1000', shapes: '' }
+  dashboard: { seconds: '5', only: '', rate: '1000', shapes: '' },
+  remote: { seconds: '5', only: 'es,ms,ep,mp,mp2', rate: '1000', shapes: '' }
 }
 
 /** Throws what to print when an option is wrong. */
@@ -58,13 +61,14 @@ export function readOptions (args: string[]): Options {
       shapes: { type: 'string' },
       rows: { type: 'string', default: '10000000' },
       dashboard: { type: 'boolean', default: false },
+      remote: { type: 'boolean', default: false },
       crowds: { type: 'string', default: '100,500,2000' },
       viewers: { type: 'string', default: '1,2,4,8' },
       'default-flags': { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false }
     }
   })
-  const chosen = { ...standards[values.delivery ? 'delivery' : values.databases ? 'databases' : values.dashboard ? 'dashboard' : 'stored'], ...values, runs: values.runs ?? (values.dashboard ? '5' : '3') }
+  const chosen = { ...standards[values.delivery ? 'delivery' : values.databases ? 'databases' : values.dashboard ? 'dashboard' : values.remote ? 'remote' : 'stored'], ...values, runs: values.runs ?? (values.dashboard ? '5' : '3') }
   const positive = (name: 'seconds' | 'runs' | 'rate' | 'rows'): number => {
     const value = Number(chosen[name])
     if (!(value > 0)) throw new TypeError(`--${name} must be a number above 0.`)
@@ -89,6 +93,7 @@ export function readOptions (args: string[]): Options {
     shapes: chosen.shapes.split(','),
     rows: positive('rows'),
     dashboard: values.dashboard,
+    remote: values.remote,
     crowds: counts('crowds'),
     viewers: counts('viewers'),
     nodeFlags: values['default-flags'] ? [] : memoryFlags,

@@ -44,3 +44,15 @@ function childrenOf (pid: number): number[] {
   return readdirSync(`/proc/${pid}/task`).flatMap(task =>
     readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number))
 }
+
+/** User and system seconds of all running processes of some names, as the kernel has them (`/proc/<pid>/comm`). */
+export function cpuSecondsOf (name: string): number {
+  return readdirSync('/proc').filter(entry => /^\d+$/.test(entry)).reduce((sum, pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name ? sum + ticksOf(`/proc/${pid}/stat`) / ticksPerSecond : sum
+    } catch {
+      // It ended meanwhile.
+      return sum
+    }
+  }, 0)
+}

@@ -61,6 +61,14 @@ async function bench (options: Options): Promise<void> {
     console.log(describeDashboard(dashboard, machine, options, date.slice(0, 10)))
     return
   }
+  if (options.remote) {
+    // Only now: it needs Mosquitto and the databases of the tests.
+    const [{ runRemote }, { describeRemote }] = await Promise.all([import('./remote/run.ts'), import('./remote/table.ts')])
+    const remote = await runRemote(options)
+    await save({ remote })
+    console.log(describeRemote(remote, machine, options, date.slice(0, 10)))
+    return
+  }
   if (options.databases) {
     // Only now: it looks for servers.
     const [{ runDatabases }, { describeDatabases }] = await Promise.all([import('./databases/run.ts'), import('./databases/table.ts')])

@@ -69,7 +69,7 @@ export function describeMillion ({ messages, seconds, start, quarters, peak, row
     `Memory ${mb(start)} MB before, medians of its four quarters ${quarters.map(mb).join(', ')} MB, peak ${mb(peak)} MB.`
 }
 
-function latency ({ p50, p95, p99 }: Percentiles): string {
+export function latency ({ p50, p95, p99 }: Percentiles): string {
   return [p50, p95, p99].map(milliseconds).join(' / ')
 }
 

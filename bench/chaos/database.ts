@@ -28,9 +28,12 @@ const locks: Record<DatabaseKind, { take: string[], release: string }> = {
   mariadb: { take: ['set lock_wait_timeout = 5', 'lock tables metrics write'], release: 'unlock tables' }
 }
 
-/** @param folder on the disk that can be full, where there is one */
-export async function startDatabase (kind: DatabaseKind, folder: string): Promise<Database> {
-  const place = kind === 'sqlite' ? fileIn(folder) : await onServer(kind === 'postgresql' ? await startPostgresql([], folder) : await startMariadb([], folder))
+/**
+ * @param folder on the disk that can be full, where there is one
+ * @param settings of PostgreSQL, beside those of the tests
+ */
+export async function startDatabase (kind: DatabaseKind, folder: string, settings: string[] = []): Promise<Database> {
+  const place = kind === 'sqlite' ? fileIn(folder) : await onServer(kind === 'postgresql' ? await startPostgresql(settings, folder) : await startMariadb([], folder))
   return {
     ...place,
     async lock (seconds) {

@@ -32,13 +32,15 @@ export interface WorldOptions {
   changes?: Record<string, Record<string, unknown>>
   /** Whether the database gets a disk that can be full. */
   disk: boolean
+  /** Of PostgreSQL, such as `name=value`, beside those of the tests, which do without fsync. */
+  postgresqlSettings?: string[]
 }
 
 /** Seconds that agents have to come back after a start. */
 export const grace = 10
 
 /** Start everything that a deployment is made of: the disk, the database, the broker and Node-RED with the example "Monitor agents". */
-export async function startWorld (deployment: Deployment, { folder, changes = {}, disk: wantsDisk }: WorldOptions): Promise<World> {
+export async function startWorld (deployment: Deployment, { folder, changes = {}, disk: wantsDisk, postgresqlSettings = [] }: WorldOptions): Promise<World> {
   const closers: Array<() => unknown> = []
   const t: Pick<TestContext, 'after'> = { after: close => { closers.push(close as () => unknown) } }
   const stop = async (): Promise<void> => {
@@ -51,7 +53,7 @@ export async function startWorld (deployment: Deployment, { folder, changes = {}
     await mkdir(place)
     const disk = wantsDisk ? openDisk(place) : undefined
     t.after(() => disk?.remove())
-    const database = await startDatabase(deployment.database, place)
+    const database = await startDatabase(deployment.database, place, postgresqlSettings)
     t.after(() => database.end())
 
     const broker = await startBroker(deployment, t)
