@@ -6,7 +6,7 @@ import { disconnectSilentAgents } from '../../lib/store/disconnect-silent-agents
 import type { StoreState } from '../../lib/store/store.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { databaseOf } from '../shared/database.ts'
-import { languageOf, sayIn } from '../shared/language.ts'
+import { languageOf, sayIn, tellingOf } from '../shared/language.ts'
 import { outboxHandlerOf } from '../shared/outbox.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import { milliseconds, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
@@ -35,7 +35,7 @@ export default function (RED: RED): void {
     const outbox = attachOutbox(this.id, handler)
     const say = sayIn(languageOf(RED))
     const warnings = warningsOf(this, say)
-    const storeMessage = storing({ id: this.id, store, outbox, warnings, say })
+    const storeMessage = storing({ id: this.id, store, outbox, warnings, say, tell: error => tellingOf(RED, error) })
     this.on('input', (msg: RedMessage, _send, done) => { storeMessage(msg, done) })
 
     const status = liveStatus(this, () => statusOf(RED, database))

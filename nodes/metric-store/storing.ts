@@ -18,6 +18,8 @@ export interface StoringOptions {
   outbox: Outbox
   warnings: Warnings
   say: Say
+  /** An error with its advice, in the reader's language. */
+  tell (error: PlatziverseError): string
 }
 
 type Done = (error?: Error) => void
@@ -26,7 +28,7 @@ type Done = (error?: Error) => void
 const directRules: Rules = { past: Date.now() - Date.UTC(2000, 0), future: day, outside: 'reject', numericText: false }
 
 /** Makes the function that stores one message: it settles the delivery after the commit, and then gives the message to the outbox. */
-export function storing ({ id, store, outbox, warnings, say }: StoringOptions): (msg: RedMessage, done: Done) => void {
+export function storing ({ id, store, outbox, warnings, say, tell }: StoringOptions): (msg: RedMessage, done: Done) => void {
   return (msg, done) => {
     const carried = msg.delivery as Partial<Delivery> | undefined
     // A function that makes a new message keeps _msgid alone, which agent-in made the delivery's.
@@ -74,6 +76,10 @@ export function storing ({ id, store, outbox, warnings, say }: StoringOptions): 
       } else if (error.code === 'STORE_CLOSED' && claim === undefined) {
         // Nobody else has it, and the node's next instance stores it.
         outbox.forward(msg, () => { done(error) })
+      } else if (error.code === 'STORE_CLOSED') {
+        // Its sender or agent-in gives it again: nothing is wrong with it, and of thousands that wait at a deploy one says as much as all.
+        claim?.release()
+        warnings.warn('closed', tell(error))
       } else {
         endClaim(claim, error)
         done(error)
@@ -90,7 +96,6 @@ async function observed (uuid: string, receivedAt: number, store: Store): Promis
 function endClaim (claim: Claim | undefined, error: PlatziverseError): void {
   // What the database refuses is acknowledged: it must not come back for ever. Anything else will be sent again.
   if (error.code === 'STORE_DATA_REFUSED') claim?.settle()
-  else if (error.code === 'STORE_CLOSED') claim?.release()
   else claim?.settle(error)
 }
 

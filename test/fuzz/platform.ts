@@ -36,7 +36,7 @@ export async function openPlatform (t: Pick<TestContext, 'after'>, database: Dat
   startOutboxes()
   const say = sayIn('en')
   const warnings = warningsOf({ warn: () => undefined }, say)
-  const storeMessage = storing({ id, store, outbox, warnings, say })
+  const storeMessage = storing({ id, store, outbox, warnings, say, tell: error => error.message })
   const handler: IntakeHandler = {
     message (message, delivery) {
       const msg = util.cloneMessage({ _msgid: delivery.id, topic: message.topic, payload: message.payload, delivery })
