@@ -130,6 +130,9 @@ export interface Broker extends EventEmitter<BrokerEvents>, Partial<ClientHost> 
   subscribe (filter: string, subscriber: Subscriber): () => void
   /** The retained messages; a topic that several filters match comes several times. */
   retained (filters: string[]): AsyncIterable<Delivered>
-  /** Free the ports and hang up on every client. May be called twice. */
-  close (): Promise<void>
+  /**
+   * Free the ports and hang up on every client. May be called twice.
+   * @param successor describes the broker that takes this one's place, where there is one
+   */
+  close (successor?: BrokerOptions): Promise<void>
 }

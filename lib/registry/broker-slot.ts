@@ -131,7 +131,7 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
 
   /** Apply the options of the node. Clients stay connected, unless the options need another broker. */
   async open (options: BrokerOptions): Promise<void> {
-    if (this.#opening !== undefined && this.#options !== undefined && needsAnotherBroker(this.#options, options)) void this.close()
+    if (this.#opening !== undefined && this.#options !== undefined && needsAnotherBroker(this.#options, options)) void this.close(options)
     this.#deployed = options
     await this.#apply(options)
   }
@@ -200,8 +200,11 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
     return this.#broker
   }
 
-  /** Never rejects: a broker that cannot be closed well is closed all the same. */
-  close (): Promise<unknown> {
+  /**
+   * Never rejects: a broker that cannot be closed well is closed all the same.
+   * @param successor describes the broker that takes its place
+   */
+  close (successor?: BrokerOptions): Promise<unknown> {
     clearTimeout(this.#retry)
     this.#generation++
     const [opening, broker] = [this.#opening, this.#broker]
@@ -212,7 +215,7 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
     this.#failure = undefined
     this.#diskFailure = undefined
     for (const subscription of this.#subscriptions) delete subscription.end
-    this.#freed = Promise.allSettled([this.#freed, opening, broker?.close()])
+    this.#freed = Promise.allSettled([this.#freed, opening, broker?.close(successor)])
     return this.#freed
   }
 

@@ -124,7 +124,7 @@ export const brokerDefaults: BrokerConfig = {
   url: '',
   hasLogin: false,
   version: 'auto',
-  group: 'platziverse',
+  group: '',
   shards: '',
   clientId: '',
   keepalive: 60,

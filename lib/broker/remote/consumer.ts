@@ -90,17 +90,20 @@ export class Consumer {
     this.#connect()
   }
 
-  /** Leave the broker. @param session whether it keeps what is not acknowledged, and what comes meanwhile */
-  close (session: 'kept' | 'ended'): void {
+  /**
+   * Leave the broker, which keeps the session and what is not acknowledged. Resolves when the connection is closed.
+   * @param filters of subscriptions that are not wanted any more: for them the broker keeps nothing that comes from now on
+   */
+  async close (filters: readonly string[] = []): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     clearTimeout(this.#timer)
     for (const timer of this.#again) clearTimeout(timer)
     this.#again.clear()
-    // MQTT 3.1.1 ends no session that is in use; one without subscriptions gets nothing.
-    if (session === 'ended') this.#wire?.send({ cmd: 'unsubscribe', messageId: 2, unsubscriptions: this.#settings.filters })
-    this.#wire?.leave(session)
+    if (filters.length > 0) this.#wire?.send({ cmd: 'unsubscribe', messageId: 2, unsubscriptions: [...filters] })
+    const left = this.#wire?.leave()
     this.#become({ state: 'idle' })
+    await left
   }
 
   #connect (): void {

@@ -4,7 +4,7 @@ import { PlatziverseError } from '../../errors.ts'
 import { topics } from '../../messages/topics.ts'
 import { Problems } from '../../problems.ts'
 import type { AgentOwnership } from '../agent-ownership.ts'
-import type { RemoteBrokerOptions } from '../broker-options.ts'
+import { isElsewhere, type BrokerOptions, type RemoteBrokerOptions } from '../broker-options.ts'
 import type { Broker, BrokerEvents, BrokerStatistics, ListenerState } from '../broker.ts'
 import type { Delivered, OutgoingPublication, Publication, Subscriber, Taker } from '../publication.ts'
 import { watchClients } from './client-events.ts'
@@ -23,6 +23,15 @@ const nobodys: AgentOwnership = { mostPerUser: 0, claim: () => 'theirs', mayEnd:
  */
 export async function openRemoteBroker (taker: Taker, options: RemoteBrokerOptions): Promise<Broker> {
   return new RemoteBroker(taker, resolveRemoteOptions(options))
+}
+
+/** @returns undefined: they are not valid, and the worker does not connect with them */
+function settingsOf (options: RemoteBrokerOptions): RemoteSettings | undefined {
+  try {
+    return resolveRemoteOptions(options)
+  } catch {
+    return undefined
+  }
 }
 
 /** Whether the connection of one is not that of the other. */
@@ -77,8 +86,8 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
       this.#consumer = new Consumer(this.#taker, this.#settings, this.#problems, () => { this.#changed() })
       this.#consumer.open()
     } else if (!isWanted && this.#consumer !== undefined) {
-      // Nobody takes them any more: the broker is not to keep them for this worker.
-      this.#consumer.close('ended')
+      // Nobody takes them any more: the broker is not to keep what comes for this worker. What it has for it already stays there.
+      void this.#consumer.close(this.#settings.filters)
       this.#consumer = undefined
       this.#changed()
     }
@@ -118,14 +127,26 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
     return this.#sender.retained(filters)
   }
 
-  close (): Promise<void> {
+  close (successor?: BrokerOptions): Promise<void> {
     this.#closing ??= (async () => {
       this.#ending.abort()
       this.#watching?.()
-      this.#consumer?.close('kept')
-      await this.#sender.close()
+      await Promise.all([this.#consumer?.close(this.#forsaken(successor)), this.#sender.close()])
     })()
     return this.#closing
+  }
+
+  /**
+   * The filters that are to end. In another session: those that workers share, because the others would not get this one's share. What this one had for
+   * itself the broker keeps for as long as the session, in case it comes back.
+   */
+  #forsaken (successor: BrokerOptions | undefined): string[] {
+    if (successor === undefined) return []
+    const { filters, urls, clientId } = this.#settings
+    const next = isElsewhere(successor) ? settingsOf(successor) : undefined
+    const isSameSession = next !== undefined && next.clientId === clientId && next.urls.some(url => urls.includes(url))
+    if (isSameSession) return filters.filter(filter => !next.filters.includes(filter))
+    return this.#settings.shared ? filters : []
   }
 
   /** Look once whether what this worker subscribed to means what it should. */

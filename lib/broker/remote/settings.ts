@@ -28,6 +28,7 @@ export interface RemoteSettings extends Pick<RemoteBrokerOptions, 'clientId' | '
 
 /** The first level of the topics of agents. */
 const base = 'agent'
+const shardTopic = new RegExp(`^${base}/[^/]+/(${Object.keys(topics).join('|')})$`)
 
 /** @throws PlatziverseError BROKER_OPTION_INVALID, naming the option */
 export function resolveRemoteOptions (options: RemoteBrokerOptions): RemoteSettings {
@@ -65,8 +66,9 @@ export function resolveRemoteOptions (options: RemoteBrokerOptions): RemoteSetti
     filters,
     shared: group !== '',
     contractTopic (topic) {
-      const prefix = prefixes.find(prefix => topic.startsWith(prefix))
-      return prefix === undefined ? topic : `${base}/${topic.slice(prefix.length)}`
+      // Also of a shard that was this worker's before: its session may still have messages of it.
+      const kind = shardTopic.exec(topic)?.[1]
+      return kind === undefined ? topic : `${base}/${kind}`
     },
     agentTopics: shards.length === 0 ? Object.values(topics) : prefixes.flatMap(prefix => Object.keys(topics).map(kind => prefix + kind)),
     isSubscribedTo: topic => parsed.some(filter => filter !== undefined && matches(filter, topic.split('/')))

@@ -108,17 +108,19 @@ export class Wire {
     this.#stream.destroy()
   }
 
-  /**
-   * End in good order: what was written is sent first.
-   * @param session whether the broker keeps the session, for as long as was agreed
-   */
-  leave (session: 'kept' | 'ended'): void {
+  /** End in good order: what was written is sent first. Resolves when the connection is closed. */
+  leave (): Promise<void> {
     this.#flush()
-    const ends = session === 'ended' ? { properties: { sessionExpiryInterval: 0 } } : {}
-    this.send({ cmd: 'disconnect', ...this.#protocolVersion === 5 ? { reasonCode: 0, ...ends } : {} } as Packet)
+    this.send({ cmd: 'disconnect', ...this.#protocolVersion === 5 ? { reasonCode: 0 } : {} } as Packet)
     this.#close()
     this.#stream.end()
-    setTimeout(() => { this.#stream.destroy() }, 1_000).unref()
+    const timer = setTimeout(() => { this.#stream.destroy() }, 1_000).unref()
+    return new Promise(resolve => {
+      this.#stream.once('close', () => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
   }
 
   #close (): void {

@@ -111,7 +111,7 @@ test('counting ends with the node, also while the broker is away', async t => {
 })
 
 test('states at a broker elsewhere may be of other workers, and are left alone', { skip: withoutMosquitto }, async t => {
-  const { port } = await openMosquitto(t)
+  const { port } = await openMosquitto(t, 'allow_anonymous true\nmax_queued_messages 0')
   const { id, place, connected } = await openRemote(t, remoteOptions(`mqtt://127.0.0.1:${port}`))
   await connected()
   await Promise.all(Array.from({ length: 5_001 }, (_, i) => place.publish({ topic: `agent/a${i}/status`, payload: 'disconnected', qos: 1, retain: true })))

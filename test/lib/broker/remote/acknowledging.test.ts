@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { suite, test, type TestContext } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
+import { claimDelivery } from '../../../../lib/intake/pending-deliveries.ts'
+import { attachBroker } from '../../../../lib/registry/registry.ts'
 import { openIntake, removeBroker, type Heard } from '../../../helpers/broker.ts'
 import { until } from '../../../helpers/events.ts'
 import { claim } from '../../../helpers/intake.ts'
@@ -153,6 +155,26 @@ suite('a broker elsewhere', { skip: withoutMosquitto }, () => {
     assert.deepEqual(remote.problems.map(({ code }) => code), ['BROKER_PACKET_TOO_LARGE'])
     assert.deepEqual(remote.place.statistics().droppedBy, { packetBytes: 1 })
     claim(heard[0]).settle()
+  })
+
+  test('another group or shard takes the place of the first in the same session, and nothing that it had is lost or comes twice', async t => {
+    const mosquitto = await openMosquitto(t)
+    const options = remoteOptions(`mqtt://127.0.0.1:${mosquitto.port}`, { group: 'one', shards: ['a'] })
+    const remote = await openRemote(t, options)
+    const { heard } = openIntake(t, remote.id)
+    await remote.connected()
+    const client = await publisher(t, mosquitto)
+    await client.publishAsync('agent/a/message', reading('a', { timestamp: first }), { qos: 1 })
+    await until(() => heard.length, length => length === 1)
+    await attachBroker(remote.id, { ...options, group: 'other', shards: ['b'] })
+    await remote.connected()
+    // The first one, which was not settled, is given again; what comes now to the old shard is not.
+    await until(() => heard.length, length => length === 2)
+    await client.publishAsync('agent/a/message', reading('a', { timestamp: first + 1 }), { qos: 1 })
+    for (const i of [2, 3]) await client.publishAsync('agent/b/message', reading('b', { timestamp: first + i }), { qos: 1 })
+    await until(() => heard.length, length => length === 4)
+    assert.deepEqual(timesOf(heard), [0, 0, 2, 3])
+    heard.forEach(one => { claimDelivery(one.incoming?.delivery.id)?.settle() })
   })
 
   test('an agent-in that is removed leaves no subscription behind', async t => {

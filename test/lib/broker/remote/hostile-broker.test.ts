@@ -95,7 +95,7 @@ function bare (t: TestContext, url: string, options: Parameters<typeof remoteOpt
   const problems = new Problems(() => undefined)
   const taker = { takes: () => true, take: take ?? ((publication: Publication, settle: Settle) => { taken.push({ publication, settle }) }), gone: () => undefined }
   const consumer = new Consumer(taker, resolveRemoteOptions(remoteOptions(url, { version: '3.1.1', ...options })), problems, () => undefined)
-  t.after(() => { consumer.close('kept') })
+  t.after(() => { consumer.close() })
   consumer.open()
   return { consumer, problems, taken }
 }
@@ -115,7 +115,7 @@ suite('a worker of a broker that breaks the rules', { concurrency: true }, () =>
     await until(() => acknowledged(broker.consumers[0]), ids => ids.length === 2)
     assert.equal(taken.length, 4)
     assert.equal(consumer.counters.received, 2)
-    consumer.close('kept')
+    consumer.close()
     taken[2]?.settle()
     taken[2]?.settle(new Error('too late'))
     assert.deepEqual(acknowledged(broker.consumers[0]), [1, 2])
