@@ -15,7 +15,7 @@ export const usage = `npm run bench -- [options]
   --dashboard     instead: the example Live dashboard in Chromium; 5 tries of each
   --crowds <list> with --dashboard: numbers of agents (100,500,2000)
   --viewers <list> with --dashboard: numbers of viewers (1,2,4,8)
-  --remote        instead: workers on a Mosquitto beside the embedded broker; --only es,ms,ep,mp,mp2 chooses among the deployments
+  --remote        instead: workers on a Mosquitto beside the embedded broker; --only es,ms,mq,ep,mp,mp2 chooses among the deployments
   --rows <n>      with --databases: rows that are queried; half as many are deleted (10000000)
   --default-flags start every contestant without the V8 flags of npm start
   --profile       write a CPU profile of each contestant into results/; node profile.ts <file> reads it
@@ -43,7 +43,7 @@ const standards = {
   delivery: { seconds: '1.5', only: 'm,e,p,n', rate: '2000', shapes: '1-1,50-1,1-100,ingest,idle' },
   databases: { seconds: '5', only: 'sqlite3,node:sqlite,postgresql,mariadb', rate: '1000', shapes: 'writer,queries,retention,follow,forget,points' },
   dashboard: { seconds: '5', only: '', rate: '1000', shapes: '' },
-  remote: { seconds: '5', only: 'es,ms,ep,mp,mp2', rate: '1000', shapes: '' }
+  remote: { seconds: '5', only: 'es,ms,mq,ep,mp,mp2', rate: '1000', shapes: '' }
 }
 
 /** Throws what to print when an option is wrong. */

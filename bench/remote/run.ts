@@ -17,6 +17,7 @@ import { watchAcknowledgements } from './acknowledgements.ts'
 export const deployments: Deployment[] = [
   { id: 'es', title: 'embedded broker, SQLite', broker: 'embedded', workers: 1, database: 'sqlite' },
   { id: 'ms', title: 'one worker on Mosquitto, SQLite', broker: 'mosquitto', workers: 1, split: 'share', database: 'sqlite' },
+  { id: 'mq', title: 'the same, and nothing is published again', broker: 'mosquitto', workers: 1, split: 'share', database: 'sqlite', saved: { 'agent-out': { d: true } } },
   { id: 'ep', title: 'embedded broker, PostgreSQL', broker: 'embedded', workers: 1, database: 'postgresql' },
   { id: 'mp', title: 'one worker on Mosquitto, PostgreSQL', broker: 'mosquitto', workers: 1, split: 'share', database: 'postgresql' },
   { id: 'mp2', title: 'two workers on Mosquitto, PostgreSQL', broker: 'mosquitto', workers: 2, split: 'share', database: 'postgresql' }

@@ -77,8 +77,8 @@ export function describeNeeds (needs: readonly Needs[]): string {
   ].join('\n')
 }
 
-/** The table of docs/scaling.md. */
-export const measured: Costs = { cpu: { worker: 60, broker: 20, database: 60 }, bytesPerMetric: 131, workerRate: 10_000 }
+/** One worker on Mosquitto, PostgreSQL, in the table of docs/scaling.md. */
+export const measured: Costs = { cpu: { worker: 58, broker: 22, database: 26 }, bytesPerMetric: 133, workerRate: 13_200 }
 export const assumed: Assumptions = {
   metricsPerMessage: 5, every: 60, load: 0.5, connections: 250_000, databaseRate: 100_000, days: 30, price: { core: 25, gigabyte: 0.2 }
 }

@@ -6,7 +6,7 @@ import type { RemoteResult } from './run.ts'
 /** The results as Markdown, ratios first. */
 export function describeRemote (results: RemoteResult[], machine: Machine, { runs, seconds, steadyRate }: Options, date: string): string {
   const rate = (id: string): number | undefined => results.find(({ deployment }) => deployment.id === id)?.figures.messagesPerSecond
-  const ratios = ([['ms', 'es', 'a worker on Mosquitto beside the embedded broker, SQLite (aim: 0.5)'], ['mp', 'ep', '… PostgreSQL'], ['mp2', 'mp', 'two workers beside one (aim: 1.6, or the machine is the limit)']] as const)
+  const ratios = ([['ms', 'es', 'a worker on Mosquitto beside the embedded broker, SQLite (aim: 0.5)'], ['mq', 'es', '… without agent-out: the embedded broker knows that nobody subscribed, and gets nothing from it'], ['mp', 'ep', '… PostgreSQL'], ['mp2', 'mp', 'two workers beside one (aim: 1.6, or the machine is the limit)']] as const)
     .flatMap(([one, other, name]) => {
       const [of, to] = [rate(one), rate(other)]
       return of === undefined || to === undefined ? [] : [`| ${(of / to).toFixed(2)} × | ${name} |`]

@@ -142,9 +142,10 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
    */
   #forsaken (successor: BrokerOptions | undefined): string[] {
     if (successor === undefined) return []
-    const { filters, urls, clientId } = this.#settings
+    const { filters, clientId } = this.#settings
     const next = isElsewhere(successor) ? settingsOf(successor) : undefined
-    const isSameSession = next !== undefined && next.clientId === clientId && next.urls.some(url => urls.includes(url))
+    // Another address may be another name of the same broker.
+    const isSameSession = next?.clientId === clientId
     if (isSameSession) return filters.filter(filter => !next.filters.includes(filter))
     return this.#settings.shared ? filters : []
   }
