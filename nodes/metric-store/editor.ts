@@ -1,4 +1,5 @@
 import { chooseDatabase, replaceMissingDatabases } from '../shared/editor/database-select.ts'
+import { showMissing } from '../shared/editor/form.ts'
 import { registerNode, textsOf } from '../shared/editor/red.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
 import { metricStoreDefaults as defaults, type MetricStoreConfig } from './config.ts'
@@ -22,7 +23,8 @@ registerNode<MetricStoreConfig>('metric-store', { defaults, upgrade }, {
   labelStyle () { return this.name ? 'node_label_italic' : '' },
   inputLabels: () => text('metric-store.input.message'),
   outputLabels: () => text('metric-store.output.stored'),
-  onadd () { chooseDatabase(this) }
+  onadd () { chooseDatabase(this) },
+  oneditprepare () { showMissing(this, upgrade(this)) }
 })
 
 replaceMissingDatabases('metric-store')
