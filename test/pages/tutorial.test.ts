@@ -98,6 +98,13 @@ test('a new user gets from nothing to a chart of a device of their own by the st
   await editor.importExample('Live dashboard')
   await editor.page.getByRole('button', { name: 'Install all' }).click()
   await editor.page.getByText('Successfully installed modules').waitFor({ timeout: 300_000 })
+  // Node-RED says so before the editor knows the types.
+  await editor.page.waitForFunction(() => {
+    const { RED } = globalThis as unknown as { RED: { nodes: Record<'eachNode' | 'eachConfig', (look: (node: { type: string }) => void) => void> } }
+    let unknown = 0
+    for (const each of [RED.nodes.eachNode, RED.nodes.eachConfig]) each(({ type }) => { if (type === 'unknown') unknown++ })
+    return unknown === 0
+  })
   await editor.deploy()
   const [, address = ''] = /<(http:[^>]*dashboard[^>]*)>/.exec(page.text('6. See it')) ?? []
   const dashboard = await openDashboard(browser, { url }, new URL(address).pathname.replace('/dashboard', '') + new URL(address).search)
