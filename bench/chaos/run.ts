@@ -95,7 +95,7 @@ export async function runChaos (options: ChaosOptions): Promise<ChaosReport> {
     const counters = (await Promise.all(workers.map(worker => worker.counters()))).flat()
     const db = await world.database.connect()
     try {
-      // Who is connected to another broker only that one knows.
+      // Only the other broker knows who is connected to it.
       const absent = deployment.broker === 'embedded' ? await untilAbsent(db) : []
       if (absent.length > 0) violations.add('an agent that left is disconnected', absent.slice(0, 5).join(', '), absent.length)
       await untilQuiet(db, deployment.broker === 'embedded' ? 1_000 : 10_000)

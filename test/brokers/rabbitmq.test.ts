@@ -105,7 +105,7 @@ test('RabbitMQ', { skip: withoutRabbitmq }, async t => {
     await moves.settled()
     await cluster.kill(1)
     await until(() => moves.closed, Boolean)
-    // One that publishes at this moment may be hung up on.
+    // The cluster may hang up on a publisher at this moment.
     await until(() => publish(t, 'cluster', 'm2').then(() => true, () => false), Boolean)
     assert.equal(payloads(await stays.atLeast(3)).at(2), 'm2')
     assert.equal(stays.closed, false)

@@ -32,7 +32,7 @@ async function open (t: TestContext, { options }: OpenDatabase): Promise<Platfor
   let left = 0
   const { broker, store } = await openPlatform(t, options, { limits: { agentsPerUser: 0, messageRate: 0, packetRate: 0, byteRate: 0 } }, {
     stored ({ payload }, { qos }, error) {
-      // The others are goodbyes for a client that the broker hung up on.
+      // The others are goodbyes: the broker hung up on their client.
       if (qos === 1) outcomes.push(error === undefined ? payload as never : { reason: error.message })
     },
     rejected ({ reason, index }) {

@@ -58,8 +58,9 @@ const prefix = 'platziverse-'
  * changed its connection is back.
  */
 const graceOfClients = 5_000
-/** Most clients that wait for that. */
+/** Most clients that wait for that, and the longest client id of an agent: a uuid has up to 128 characters. */
 const mostLeaving = 100_000
+const longestId = prefix.length + 128
 
 /**
  * Say a goodbye for each agent whose client leaves the broker. Each worker hears of each client; the database decides which of them passes it on.
@@ -75,7 +76,7 @@ export function watchClients (source: ClientEventSource, sender: Pick<Sender, 's
     const { event, clientId } = found
     clearTimeout(leaving.get(clientId))
     leaving.delete(clientId)
-    if (event === 'connected' || leaving.size >= mostLeaving) return
+    if (event === 'connected' || clientId.length > longestId || leaving.size >= mostLeaving) return
     leaving.set(clientId, setTimeout(() => {
       leaving.delete(clientId)
       take(goodbyeOf(clientId.startsWith(prefix) ? clientId.slice(prefix.length) : clientId))

@@ -58,6 +58,22 @@ test('each worker of a Mosquitto hears of each client that went', { skip: withou
   assert.deepEqual(workers.map(said), [1, 1])
 })
 
+test('a client id that is too long for an agent is nobody\'s, and is not kept', t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const gone: string[] = []
+  let heard: Subscriber = () => undefined
+  const subscribe = (_filter: string, subscriber: Subscriber) => {
+    heard = subscriber
+    return () => undefined
+  }
+  t.after(watchClients('mosquitto', { subscribe }, ({ payload }) => { gone.push(JSON.parse(payload.toString()).agent.uuid) }))
+  for (const clientId of [`platziverse-${'a'.repeat(128)}`, `platziverse-${'b'.repeat(129)}`, 'c'.repeat(60_000)]) {
+    void heard({ topic: '$SYS/broker/log/N', payload: Buffer.from(`1795962085: Client ${clientId} disconnected.`), qos: 0, retain: false, clientId: undefined, origin: undefined })
+  }
+  t.mock.timers.tick(5_000)
+  assert.deepEqual(gone, ['a'.repeat(128)])
+})
+
 test('of Mosquitto\'s lines, only those of clients that come and go are read', () => {
   const { read } = clientEventSources.mosquitto
   const of = (line: string) => read('', `1795962085: ${line}`)

@@ -95,6 +95,22 @@ suite('the connection to a broker elsewhere', { skip: withoutMosquitto }, () => 
     await takes(remote, heard, other.port)
   })
 
+  test('deploys in a row, and the end, while the broker is silent, away or no address that answers, are over soon', async t => {
+    const silent = createServer(socket => { socket.on('error', () => undefined) }).listen(0, '127.0.0.1')
+    t.after(() => { silent.close() })
+    await once(silent, 'listening')
+    const { port } = silent.address() as { port: number }
+    for (const url of [`mqtt://127.0.0.1:${port}`, `mqtt://127.0.0.1:${await freePort()}`, `ws://127.0.0.1:${port}`, `mqtts://127.0.0.1:${port}`]) {
+      const options = remoteOptions(url)
+      const remote = await openRemote(t, options)
+      openIntake(t, remote.id)
+      const deploys = [10, 11, 12].map(keepalive => attachBroker(remote.id, { ...options, keepalive }))
+      await removeBroker(remote.id)
+      await Promise.all(deploys)
+      assert.equal(remote.place.listener.state, 'closed', url)
+    }
+  })
+
   test('a client id that another client has too is said', async t => {
     const { port } = await openMosquitto(t)
     const options = remoteOptions(`mqtt://127.0.0.1:${port}`, { version: '5' })
