@@ -23,7 +23,7 @@ export interface Dashboard {
 
 interface EChart {
   getOption (): { title: Array<{ text: string }>, series: Array<{ data?: Array<[number, number | null]> }> }
-  getModel (): { getComponent (name: string): { axis: { scale: { getExtent (): [number, number] } } } }
+  getModel (): { getComponent (name: string): { axis?: { scale: { getExtent (): [number, number] } } } }
 }
 
 /** Opens a page of the dashboard as a viewer of their own, in a context without anybody else's cache. */
@@ -37,12 +37,13 @@ export async function openDashboard (browser: Browser, nodeRed: Pick<NodeRed, 'u
   page.on('console', message => { if (message.type() === 'error') errors.push(message.text()) })
   await page.goto(new URL(`dashboard${path}`, nodeRed.url).href)
 
-  const look = async (title: string): Promise<{ points: Point[], axis: [number, number] } | undefined> => await page.evaluate(title => {
+  const look = async (title: string): Promise<{ points: Point[], axis: [number, number] | undefined } | undefined> => await page.evaluate(title => {
     const { uiCharts = {} } = globalThis as unknown as { uiCharts?: Record<string, { chart: EChart, $el: Element }> }
     for (const { chart, $el } of Object.values(uiCharts)) {
       if (!$el.isConnected || $el.closest('.d-none') !== null) continue
       const { title: [shown], series } = chart.getOption()
-      if (shown?.text === title) return { points: series.flatMap(({ data = [] }) => data.map(([x, y]) => ({ x, y }))), axis: chart.getModel().getComponent('yAxis').axis.scale.getExtent() }
+      // A chart that was just made, or is being made again, has no axis yet.
+      if (shown?.text === title) return { points: series.flatMap(({ data = [] }) => data.map(([x, y]) => ({ x, y }))), axis: chart.getModel().getComponent('yAxis').axis?.scale.getExtent() }
     }
     return undefined
   }, title)
