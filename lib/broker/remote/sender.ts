@@ -20,8 +20,10 @@ const lasting = 10_000
 const quiet = 500
 /** Retained messages that are read at most, their bytes, and ms for all of them. */
 const mostRetained = { messages: 10_000, bytes: 16_000_000, time: 10_000 }
-/** ms that publishing may take once the broker is there. */
+/** ms that connecting may take. */
 const patience = 10_000
+/** ms in the end for the broker to take what it was given. */
+const farewell = 1_000
 
 interface Subscription { filter: Filter, subscriber: Subscriber }
 
@@ -40,6 +42,8 @@ export class Sender {
   #state: SenderState = { state: 'connecting' }
   #subscriptions = new Map<string, Set<Subscription>>()
   #waiting = { messages: 0, bytes: 0 }
+  /** Called when nothing waits any more. */
+  #drained: (() => void) | undefined
   #cause: Error | undefined
   #closed = false
 
@@ -59,6 +63,7 @@ export class Sender {
       everConnected = true
       connectedAt = performance.now()
       this.#cause = undefined
+      for (const filter of this.#subscriptions.keys()) this.#ask(filter)
       become({ state: 'connected' })
     })
     client.on('error', error => { this.#cause ??= error })
@@ -96,7 +101,7 @@ export class Sender {
     waiting.messages++
     waiting.bytes += bytes
     try {
-      await this.#client.publishAsync(topic, payload, { qos, retain })
+      await this.#send({ topic, payload, qos, retain })
       this.counters.delivered++
     } catch (error) {
       const detail = isGivenUp(error) ? `The broker ended the connection each time that it was given a message on ${JSON.stringify(topic)}.` : `${reasonOf(error)}.`
@@ -104,6 +109,22 @@ export class Sender {
     } finally {
       waiting.messages--
       waiting.bytes -= bytes
+      if (waiting.messages === 0) this.#drained?.()
+    }
+  }
+
+  /**
+   * A new connection first sends again what earlier ones left, and MQTT.js gives up whatever is published during that time if this connection ends, too.
+   * None of it was sent, so it waits for the next connection like everything else.
+   */
+  async #send ({ topic, payload, qos, retain }: OutgoingPublication): Promise<void> {
+    for (;;) {
+      try {
+        await this.#client.publishAsync(topic, payload, { qos, retain })
+        return
+      } catch (error) {
+        if (this.#closed || !isCutShort(error)) throw error
+      }
     }
   }
 
@@ -115,19 +136,22 @@ export class Sender {
     const others = this.#subscriptions.get(text)
     if (others === undefined) {
       this.#subscriptions.set(text, new Set([subscription]))
-      this.#client.subscribe(text, { qos: 1 }, error => { if (error) this.#refused(text) })
+      if (this.#state.state === 'connected') this.#ask(text)
     } else others.add(subscription)
     return () => {
       const left = this.#subscriptions.get(text)
       if (left?.delete(subscription) !== true || left.size > 0) return
       this.#subscriptions.delete(text)
-      if (!this.#closed) this.#client.unsubscribe(text, () => undefined)
+      if (this.#state.state === 'connected') this.#client.unsubscribe(text, () => undefined)
     }
   }
 
-  #refused (filter: string): void {
-    if (this.#closed) return
-    this.#problems.report(`subscription ${filter}`, new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', `The broker refused: ${filter}.`))
+  /** Once for each connection; what MQTT.js itself would subscribe to again lacks what a connection cut short. */
+  #ask (filter: string): void {
+    this.#client.subscribe(filter, { qos: 1 }, error => {
+      if (error === null || this.#closed || isCutShort(error)) return
+      this.#problems.report(`subscription ${filter}`, new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', `The broker refused: ${filter}.`))
+    })
   }
 
   /** Resolves when every subscriber is done with it: until then the broker is read no further. */
@@ -181,8 +205,15 @@ export class Sender {
   async close (): Promise<void> {
     this.#closed = true
     this.#subscriptions.clear()
+    if (this.#state.state === 'connected' && this.#waiting.messages > 0) {
+      await Promise.race([new Promise<void>(resolve => { this.#drained = resolve }), pause(farewell, undefined, { ref: false })])
+    }
     await new Promise<void>(resolve => { this.#client.end(true, () => { resolve() }) })
   }
+}
+
+function isCutShort (error: unknown): boolean {
+  return error instanceof Error && error.message === 'Connection closed'
 }
 
 function optionsOf ({ urls, tls, login, clientId, keepalive, version }: RemoteSettings, purpose: string, reconnectPeriod: number): IClientOptions {
@@ -202,6 +233,7 @@ function optionsOf ({ urls, tls, login, clientId, keepalive, version }: RemoteSe
     clientId: `${clientId}-${purpose}`,
     keepalive,
     clean: true,
+    resubscribe: false,
     protocolVersion: version === '3.1.1' ? 4 : 5,
     connectTimeout: patience,
     reconnectPeriod,

@@ -9,6 +9,7 @@ import { claim } from '../../../helpers/intake.ts'
 import { reading } from '../../../helpers/messages.ts'
 import { openMosquitto, withoutMosquitto } from '../../../helpers/mosquitto.ts'
 import { openRemote, remoteOptions } from '../../../helpers/remote-broker.ts'
+import { answers, scriptedBroker } from '../../../helpers/scripted-broker.ts'
 
 suite('publishing at a broker elsewhere, and receiving', { skip: withoutMosquitto }, () => {
   for (const version of ['5', '3.1.1'] as const) {
@@ -45,6 +46,16 @@ suite('publishing at a broker elsewhere, and receiving', { skip: withoutMosquitt
     const retained: Delivered[] = []
     for await (const delivered of remote.place.retained(['out/#'], AbortSignal.timeout(10_000))) retained.push(delivered)
     assert.deepEqual(retained.map(({ topic, payload }) => [topic, payload.toString()]), [['out/kept', 'kept']])
+  })
+
+  test('what is published before a deploy that needs another connection arrives', async t => {
+    const { port } = await openMosquitto(t, 'allow_anonymous true\nmax_queued_messages 0')
+    const options = remoteOptions(`mqtt://127.0.0.1:${port}`)
+    const remote = await openRemote(t, options)
+    await remote.connected()
+    const published = Array.from({ length: 500 }, (_, i) => remote.place.publish({ topic: 'out/all', payload: String(i), qos: 1, retain: false }))
+    await attachBroker(remote.id, { ...options, keepalive: 30 })
+    await Promise.all(published)
   })
 
   test('a subscriber that is slow holds up neither the acknowledgements nor the taking', async t => {
@@ -86,3 +97,32 @@ suite('publishing at a broker elsewhere, and receiving', { skip: withoutMosquitt
     claim(heard[0]).settle()
   })
 })
+
+for (const version of ['5', '3.1.1'] as const) {
+  test(`what is published while an earlier connection's messages are sent again is not lost when that is cut short, MQTT ${version}`, async t => {
+    let isSilent = true
+    const broker = await scriptedBroker(t, peer => { answers(peer) }, peer => {
+      if (!isSilent) return answers(peer)
+      peer.send({ cmd: 'connack', sessionPresent: false, returnCode: 0, reasonCode: 0, ...peer.version === 5 ? { properties: {} } : {} })
+    })
+    const remote = await openRemote(t, remoteOptions(broker.url, { version }))
+    const published: Array<Promise<void>> = []
+    const publish = (topic: string): void => { for (let i = 0; i < 5; i++) published.push(remote.place.publish({ topic, payload: String(i), qos: 1, retain: false })) }
+    const untilSent = async (connection: number, topic: string): Promise<void> => {
+      await until(() => broker.senders[connection]?.got.some(packet => packet.cmd === 'publish' && packet.topic === topic), is => is === true)
+    }
+    publish('out/first')
+    await untilSent(0, 'out/first')
+    broker.senders[0]?.socket.destroy()
+    await untilSent(1, 'out/first')
+    publish('out/second')
+    remote.place.subscribe('in/#', () => undefined)
+    isSilent = false
+    broker.senders[1]?.socket.destroy()
+    await Promise.all(published)
+    const arrived = broker.senders[2]?.got.flatMap(packet => packet.cmd === 'publish' ? [`${packet.topic} ${String(packet.payload)}`] : [])
+    assert.deepEqual(arrived, ['out/first', 'out/second'].flatMap(topic => [0, 1, 2, 3, 4].map(i => `${topic} ${i}`)))
+    await until(() => broker.senders[2]?.got.flatMap(packet => packet.cmd === 'subscribe' ? packet.subscriptions.map(({ topic }) => topic) : []), filters => filters?.join() === 'in/#')
+    assert.ok(!remote.problems.some(({ code }) => code === 'BROKER_SUBSCRIPTION_REFUSED'))
+  })
+}
