@@ -9,7 +9,7 @@ export const rooms = [
   { path: 'lib/transfer', about: 'the command `platziverse-store`: export, import, migrate, status', imports: ['lib/transfer/texts', 'lib/texts', 'lib/store', 'lib/store/rollup', 'lib/store/slices', 'lib/store/migrations', 'lib/store/dialects', 'lib/messages'] },
   { path: 'lib/transfer/texts', about: 'what that command says, in three languages', imports: ['lib/texts'] },
   { path: 'lib/overview', about: 'what there is to see now: brokers, clients, retained messages and agents, searched and in lists that end', imports: ['lib/query', 'lib/store/dialects', 'lib/broker'] },
-  { path: 'lib/terminal', about: 'the command `platziverse-agent`: reports, watches, publishes, subscribes', imports: ['lib/terminal/texts', 'lib/texts', 'lib/agent', 'lib/messages', 'lib/mqtt'] },
+  { path: 'lib/terminal', about: 'the command `platziverse-agent`: reports, watches, publishes, subscribes', imports: ['lib/terminal/texts', 'lib/texts', 'lib/agent', 'lib/messages', 'lib/mqtt/link', 'lib/mqtt'] },
   { path: 'lib/terminal/texts', about: 'what that command says, in three languages', imports: ['lib/texts', 'lib/agent'] },
   { path: 'lib/query/live', about: 'questions that are asked again when something new is stored', imports: ['lib/query', 'lib/query/series', 'lib/messages'] },
   {
@@ -36,10 +36,10 @@ export const rooms = [
   { path: 'lib/store/dialects', about: 'what each database must be able to do, and what all of them share', imports: ['lib/sqlite'] },
   { path: 'lib/registry', about: 'what outlives a deploy, by the id of its node: brokers, intakes, bridges, agents, outboxes', imports: ['lib/intake', 'lib/bridge', 'lib/agent', 'lib/broker/engine', 'lib/broker', 'lib/messages'] },
   { path: 'lib/intake', about: 'takes the three topics off the broker, checks the messages, and acknowledges them once they are settled', imports: ['lib/broker', 'lib/messages'] },
-  { path: 'lib/bridge', about: 'an MQTT client that carries topics to and from another broker', imports: ['lib/broker', 'lib/messages', 'lib/mqtt'] },
-  { path: 'lib/agent', about: 'the agent: measures, reports, obeys commands', imports: ['lib/messages', 'lib/mqtt'] },
+  { path: 'lib/bridge', about: 'an MQTT client that carries topics to and from another broker', imports: ['lib/broker', 'lib/messages', 'lib/mqtt/link', 'lib/mqtt'] },
+  { path: 'lib/agent', about: 'the agent: measures, reports, obeys commands', imports: ['lib/messages', 'lib/mqtt/link', 'lib/mqtt'] },
   { path: 'lib/broker/engine', about: 'the broker, made of aedes; which engine a broker is made of', imports: ['lib/broker/remote', 'lib/broker/aedes', 'lib/broker/listening', 'lib/broker/login', 'lib/broker/watching', 'lib/broker', 'lib/broker/access', 'lib/broker/persistence', 'lib/broker/stream'] },
-  { path: 'lib/broker/remote', about: 'the broker that runs elsewhere, of which this process is a client', imports: ['lib/broker', 'lib/messages', 'lib/mqtt'] },
+  { path: 'lib/broker/remote', about: 'the broker that runs elsewhere, of which this process is a client', imports: ['lib/broker', 'lib/messages', 'lib/mqtt/link', 'lib/mqtt'] },
   { path: 'lib/broker/aedes', about: 'aedes and what it lacks: types of its private members, shared subscriptions, one delivery of each message', imports: ['lib/broker/persistence', 'lib/mqtt'] },
   { path: 'lib/broker/listening', about: 'ports, TLS, WebSocket, and how many may connect', imports: ['lib/broker', 'lib/broker/stream'] },
   { path: 'lib/broker/login', about: 'who gets in: users, guessed passwords, bans', imports: ['lib/broker', 'lib/broker/access', 'lib/broker/persistence'] },
@@ -51,6 +51,7 @@ export const rooms = [
   { path: 'lib/texts', about: 'what is said of errors, in three languages; of commands and nodes alike', imports: [] },
   { path: 'lib/messages', about: 'the three messages: parsed, checked, told apart', imports: [] },
   { path: 'lib/sqlite', about: 'SQLite through sqlite3 or through Node.js', imports: [] },
+  { path: 'lib/mqtt/link', about: 'a connection to a broker elsewhere: attempts, packets and their largest size; a guard for those of MQTT.js', imports: [] },
   { path: 'lib/mqtt', about: 'topics and addresses of MQTT', imports: [] },
   { path: 'lib', about: 'errors and their help, time, small data structures', imports: [] }
 ]

@@ -4,7 +4,7 @@ import { connectionFault } from '../connection-fault.ts'
 import { PlatziverseError } from '../errors.ts'
 import { topics } from '../messages/topics.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
-import { guard } from '../mqtt-guard.ts'
+import { guard } from '../mqtt/link/mqtt-guard.ts'
 import { invalid, type AgentSettings } from './options.ts'
 
 /** How many connections in a row have to end shortly after they began before that is reported. */

@@ -3,7 +3,7 @@ import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import { connectionFault } from '../connection-fault.ts'
 import { PlatziverseError } from '../errors.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
-import { guard } from '../mqtt-guard.ts'
+import { guard } from '../mqtt/link/mqtt-guard.ts'
 import { invalid } from './texts/texts.ts'
 import { givenTls, tlsOf, tlsOptions, type TlsFiles } from './tls-files.ts'
 

@@ -225,6 +225,21 @@ export const brokerSentences: readonly Sentence[] = [
     es: 'El broker cerró la conexión cada vez que se le dio un mensaje en {1}.',
     pt: 'O broker encerrou a conexão cada vez que recebeu uma mensagem em {1}.'
   },
+  { en: 'A topic has 1 to 65,535 bytes, and not {1}.', es: 'Un tema tiene de 1 a 65.535 bytes, y no {1}.', pt: 'Um tópico tem de 1 a 65.535 bytes, e não {1}.' },
+  { en: 'The broker did not take it, with code {1}.', es: 'El broker no lo aceptó, con el código {1}.', pt: 'O broker não a aceitou, com o código {1}.' },
+  { en: 'The broker takes no more than QoS {1}.', es: 'El broker no acepta más que QoS {1}.', pt: 'O broker não aceita mais que QoS {1}.' },
+  { en: 'The broker retains no messages.', es: 'El broker no retiene mensajes.', pt: 'O broker não retém mensagens.' },
+  {
+    en: 'The broker takes packets of up to {1} bytes, and this one has {2}.',
+    es: 'El broker acepta paquetes de hasta {1} bytes, y este tiene {2}.',
+    pt: 'O broker aceita pacotes de até {1} bytes, e este tem {2}.'
+  },
+  {
+    en: 'the broker did not acknowledge a message in time',
+    es: 'el broker no confirmó un mensaje a tiempo',
+    pt: 'o broker não confirmou uma mensagem a tempo'
+  },
+  { en: 'the broker refused the subscription', es: 'el broker rechazó la suscripción', pt: 'o broker recusou a assinatura' },
   { en: 'The retained messages could not be read: {1}.', es: 'No se pudieron leer los mensajes retenidos: {1}.', pt: 'Não foi possível ler as mensagens retidas: {1}.' },
   {
     en: 'The client id must be a text of 1 to 65,535 bytes.',

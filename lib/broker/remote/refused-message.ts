@@ -1,63 +1,30 @@
-import type { MqttClient, Packet } from 'mqtt'
-
 /** Connections in a row that the broker ends over the same message before it is given up. */
-const chances = 3
+const chances = 4
 
 /**
- * Finds the message that a broker hangs up on instead of answering it, as NATS does where a topic has a dot. MQTT.js sends it again on every connection, and
+ * Finds the message that a broker hangs up on instead of answering it, as NATS does where a topic has a dot. It would be sent again on every connection, and
  * nothing that comes after it would arrive. It is taken to be the oldest one that is not acknowledged.
  */
-export class RefusedMessage {
-  readonly #client: MqttClient
-  /** By packet id, what was sent on this connection and is not acknowledged, oldest first. */
-  #sent = new Set<number>()
-  #suspect: number | undefined
+export class RefusedMessage<T> {
+  #suspect: T | undefined
   #times = 0
-  #isWatching = false
-
-  constructor (client: MqttClient) {
-    this.#client = client
-  }
 
   /**
-   * The broker ended a connection, for no reason that it said. Nothing is watched before that: messages take this way ten thousand times a second.
-   * @returns whether a message was given up
+   * The broker ended a connection, for no reason that it said.
+   * @param oldest what was sent on it and not acknowledged
+   * @returns whether that is to be given up
    */
-  hungUp (): boolean {
-    const [oldest] = this.#sent
-    this.#sent.clear()
-    if (!this.#isWatching) {
-      this.#isWatching = true
-      this.#client.on('packetsend', this.#onSent).on('packetreceive', this.#onReceived)
-      return false
-    }
+  hungUp (oldest: T | undefined): boolean {
     this.#times = oldest === this.#suspect ? this.#times + 1 : 1
     this.#suspect = oldest
     if (oldest === undefined || this.#times < chances) return false
-    this.#suspect = undefined
-    this.#client.removeOutgoingMessage(oldest)
+    this.forget()
     return true
   }
 
   /** A connection lasted, or ended for another reason. */
   forget (): void {
-    this.#isWatching = false
-    this.#client.off('packetsend', this.#onSent).off('packetreceive', this.#onReceived)
-    this.#sent.clear()
     this.#suspect = undefined
     this.#times = 0
   }
-
-  readonly #onSent = (packet: Packet): void => {
-    if (packet.cmd === 'publish' && packet.qos > 0) this.#sent.add(packet.messageId as number)
-  }
-
-  readonly #onReceived = (packet: Packet): void => {
-    if (packet.cmd === 'puback' || packet.cmd === 'pubcomp') this.#sent.delete(packet.messageId as number)
-  }
-}
-
-/** Whether that is why a message was not published. */
-export function isGivenUp (error: unknown): boolean {
-  return error instanceof Error && error.message === 'Message removed'
 }

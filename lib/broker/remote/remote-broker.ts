@@ -12,7 +12,7 @@ import { Consumer } from './consumer.ts'
 import { Sender } from './sender.ts'
 import { resolveRemoteOptions, type RemoteSettings } from './settings.ts'
 import { sharesSubscriptions } from './share-probe.ts'
-import { hostOf } from './transport.ts'
+import { hostOf } from '../../mqtt/link/transport.ts'
 
 /** Who may speak for which agent is decided by the access rules of the broker: this process does not learn who published. */
 const nobodys: AgentOwnership = { mostPerUser: 0, claim: () => 'theirs', mayEnd: () => undefined, forget: async () => undefined, forgetUser: async () => 0 }
@@ -102,9 +102,10 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
   }
 
   statistics (): BrokerStatistics {
-    const { received = 0, dropped: droppedBy = {}, connections = 0 } = this.#consumer?.counters ?? {}
-    const dropped = Object.values(droppedBy).reduce((sum, count) => sum + count, 0)
-    return { clients: 0, connections, refused: 0, refusedBy: {}, received, delivered: this.#sender.counters.delivered, dropped, droppedBy: { ...droppedBy }, cutOff: 0 }
+    const { received = 0, tooLarge = 0, connections = 0 } = this.#consumer?.counters ?? {}
+    const { delivered, tooLarge: others } = this.#sender.counters
+    const dropped = tooLarge + others
+    return { clients: 0, connections, refused: 0, refusedBy: {}, received, delivered, dropped, droppedBy: dropped > 0 ? { packetBytes: dropped } : {}, cutOff: 0 }
   }
 
   /** Other options need another connection, and so another broker: see `needsAnotherConnection`. */

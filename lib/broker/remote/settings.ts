@@ -2,18 +2,14 @@ import { createSecureContext } from 'node:tls'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
 import { topics } from '../../messages/topics.ts'
 import { readMqttAddress } from '../../mqtt/address.ts'
+import type { LinkSettings } from '../../mqtt/link/link.ts'
 import { matches, parseSubscription } from '../../mqtt/topic-filters.ts'
 import { isTooLong } from '../../mqtt/text.ts'
-import type { TlsOptions } from '../../tls.ts'
 import type { RemoteBrokerOptions } from '../broker-options.ts'
-import { hostOf, isMqttAddress } from './transport.ts'
+import { hostOf, isMqttAddress } from '../../mqtt/link/transport.ts'
 
 /** The options with everything decided. */
-export interface RemoteSettings extends Pick<RemoteBrokerOptions, 'clientId' | 'version' | 'keepalive' | 'sessionExpiry' | 'receiveMaximum' | 'clientEvents'> {
-  /** Of one broker or cluster, without a login. At least one. */
-  urls: string[]
-  login: { username?: string, password?: Buffer }
-  tls: TlsOptions
+export interface RemoteSettings extends LinkSettings, Pick<RemoteBrokerOptions, 'clientId' | 'sessionExpiry' | 'receiveMaximum' | 'clientEvents'> {
   /** What this worker subscribes to in order to take what agents publish. */
   filters: string[]
   /** The topic of the contract that one of the broker stands for, such as `agent/message` for `agent/<shard>/message`. Of another topic: itself. */

@@ -11,7 +11,7 @@ import { answers, scriptedBroker, type Peer } from '../../../helpers/scripted-br
 import { Sender } from '../../../../lib/broker/remote/sender.ts'
 import { Consumer } from '../../../../lib/broker/remote/consumer.ts'
 import { resolveRemoteOptions } from '../../../../lib/broker/remote/settings.ts'
-import { Wire } from '../../../../lib/broker/remote/wire.ts'
+import { Wire } from '../../../../lib/mqtt/link/wire.ts'
 import type { Publication, Settle } from '../../../../lib/broker/publication.ts'
 import { Problems } from '../../../../lib/problems.ts'
 

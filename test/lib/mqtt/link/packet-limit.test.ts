@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { generate } from 'mqtt-packet'
-import { PacketLimit, type Oversized } from '../../../../lib/broker/remote/packet-limit.ts'
+import { PacketLimit, type Oversized } from '../../../../lib/mqtt/link/packet-limit.ts'
 
 const limit = 1000
 const publish = (topic: string, bytes: number, qos: 0 | 1, messageId = 7): Buffer => {

@@ -5,6 +5,8 @@ import { PacketLimit, type Oversized } from './packet-limit.ts'
 export interface WireHandler {
   packet (packet: Packet): void
   oversized (packet: Oversized): void
+  /** The broker reads again what `write` sent. */
+  drained? (): void
   /** Called once; `cause` says why where this side knows. */
   closed (cause: Error | undefined): void
 }
@@ -45,6 +47,7 @@ export class Wire {
     stream.on('drain', () => {
       this.#isBehind = false
       if (!this.#paused) stream.resume()
+      if (!this.#closed) handler.drained?.()
     })
     stream.on('data', (chunk: Buffer) => {
       // A large message may take longer than the broker has for an answer.
@@ -65,8 +68,16 @@ export class Wire {
 
   get isClosed (): boolean { return this.#closed }
 
+  get isPaused (): boolean { return this.#stream.isPaused() }
+
   send (packet: Packet): void {
     if (!this.#closed) this.#stream.write(generate(packet, { protocolVersion: this.#protocolVersion }))
+  }
+
+  /** @returns false: the broker reads too little, and no more is to be written until `drained` */
+  write (bytes: Buffer): boolean {
+    if (!this.#closed) this.#stream.write(bytes)
+    return this.#stream.writableLength < mostUnread
   }
 
   /** The broker has answered all that a connection begins with. */

@@ -1,6 +1,10 @@
 import { connectionFault, isCertificateFault } from '../../connection-fault.ts'
 import type { IPublishPacket } from 'mqtt-packet'
 import { PlatziverseError } from '../../errors.ts'
+import type { Oversized } from './packet-limit.ts'
+
+/** Characters of a topic in what is reported. */
+const mostShown = 200
 
 /** The return codes of CONNACK in MQTT 3.1.1 and the reason codes of MQTT 5 that mean the login or the client id. */
 const refusals: Record<number, string> = {
@@ -46,6 +50,11 @@ export function faultOfMessage ({ topic, qos, messageId = 0, properties }: IPubl
   return qos > 0 && messageId < 1 ? new Error('the broker sent a message without a packet id') : undefined
 }
 
+/** A message was stepped over. */
+export function tooLarge ({ topic, bytes }: Oversized): PlatziverseError {
+  return new PlatziverseError('BROKER_PACKET_TOO_LARGE', `A message on ${JSON.stringify(topic.slice(0, mostShown))} has ${bytes} bytes.`)
+}
+
 /**
  * The seconds after which a broker is asked whether it is there: as often as either side wants it.
  * @param own 0: this side does not @param theirs as the broker says in CONNACK; 0: it does not
@@ -55,5 +64,18 @@ export function keepaliveOf (own: number, theirs: unknown): number {
   return own === 0 ? Number(theirs) : Math.min(own, Number(theirs))
 }
 
+/** @param more why that is thought, where the broker did not say so */
+export function clientIdTaken (clientId: string, more = ''): PlatziverseError {
+  return new PlatziverseError('BROKER_CLIENT_ID_TAKEN', `Another client seems to use the client id ${JSON.stringify(clientId)}.${more}`)
+}
+
 /** DISCONNECT of MQTT 5: another client came with the same client id. */
 export const takenOver = 0x8e
+
+/** DISCONNECT of MQTT 5 for what lies with the server or the client: busy, shutting down, keep alive, taken over, ended by an administrator, moved, rate. */
+const ofNoMessage = new Set([0x89, 0x8b, 0x8d, takenOver, 0x98, 0x9c, 0x9d, 0x9f, 0xa0])
+
+/** Whether a broker that ends a connection with this code does so whatever it was given. */
+export function isOfNoMessage (code: number): boolean {
+  return ofNoMessage.has(code)
+}
