@@ -67,6 +67,79 @@ onEachDatabase('whatever the order and however often it comes, an agent is there
   }), { numRuns: 25 })
 })
 
+/** What agents say: in any order, where all of it has times by a clock of their own. */
+const anything = fc.array(fc.record({
+  agent: fc.nat(2),
+  topic: fc.constantFrom('agent/connected', 'agent/message', 'agent/message', 'agent/disconnected'),
+  time: fc.nat(9)
+}), { minLength: 1, maxLength: 24 })
+
+onEachDatabase('whether an agent is there, and since when, does not depend on how many messages are stored at once', async (t, database) => {
+  const { write } = open(t, database)
+  let run = 0
+  await fc.assert(fc.asyncProperty(anything, fc.tuple(fc.boolean(), fc.boolean(), fc.boolean()), fc.integer({ min: 2, max: 24 }), async (all, timed, size) => {
+    run++
+    const uuidOf = (kind: string, agent: number): string => `${run}-${kind}-${agent}`
+    const receivedAt = (i: number): number => now + i * second
+    const send = (kind: string, i: number): Promise<unknown> => {
+      const { agent, topic, time } = all[i] as typeof all[number]
+      const isTimed = timed[agent] === true
+      const own = isTimed || topic === 'agent/message' ? { timestamp: now + (isTimed ? time : i) * second } : {}
+      return write(topic, { agent: { uuid: uuidOf(kind, agent) }, ...topic === 'agent/message' ? { metrics: [{ type: 't', value: i }] } : {}, ...own }, receivedAt(i))
+    }
+    const first = (kind: string) => Promise.all(timed.map((isTimed, agent) => write('agent/connected', { agent: { uuid: uuidOf(kind, agent) }, ...isTimed ? { timestamp: now - second } : {} }, now - second)))
+    await first('single')
+    await first('many')
+    for (const i of all.keys()) await send('single', i)
+    const places = [...all.keys()]
+    // The first one is stored alone while the others gather.
+    for (let at = 0; at < places.length; at += size) await Promise.all([write('agent/connected', { agent: { uuid: 'other' } }), ...places.slice(at, at + size).map(i => send('many', i))])
+    for (const [agent, isTimed] of timed.entries()) {
+      const [single, many] = await Promise.all(['single', 'many'].map(kind => database.query('agents').where({ uuid: uuidOf(kind, agent) }).first('connected', 'connected_at', 'last_seen_at')))
+      assert.deepEqual([Boolean(many.connected), many.last_seen_at], [Boolean(single.connected), single.last_seen_at])
+      if (!many.connected || many.connected_at === single.connected_at) continue
+      // A goodbye of the batch counts as if it had been there before: what came back after it is newer than all of them.
+      const back = all.find((said, i) => said.agent === agent && receivedAt(i) === many.connected_at)
+      const goodbyes = all.filter(said => said.agent === agent && said.topic === 'agent/disconnected').map(({ time }) => time)
+      assert.ok(isTimed && back?.topic === 'agent/connected' && goodbyes.length > 0 && back.time > Math.max(...goodbyes), `${many.connected_at} and not ${single.connected_at}`)
+    }
+  }), { numRuns: 25 })
+})
+
+onEachDatabase('an agent is connected since the message by which it is back, whatever came late before it, and whichever process had it', async (t, database) => {
+  const [one, two] = [open(t, database, 'one'), open(t, database, 'two')]
+  const metrics = [{ type: 't', value: 1 }]
+  const said = (uuid: string, topic: string, timestamp: number, at: number, { write } = one) => write(topic, { agent: { uuid }, timestamp, ...topic === 'agent/message' ? { metrics } : {} }, at, true)
+  const since = async (uuid: string): Promise<unknown[]> => {
+    const row = await database.query('agents').where({ uuid }).first('connected', 'connected_at')
+    return [Boolean(row?.connected), row?.connected_at]
+  }
+  for (const [uuid, word] of [['comes', 'agent/connected'], ['speaks', 'agent/message']] as const) {
+    await said(uuid, word, now, now)
+    await said(uuid, 'agent/disconnected', now + 5_000, now + 5_000)
+    await Promise.all([[1, 20], [2, 21], [3, 24], [9, 30], [10, 40]].map(([own, at]) => said(uuid, word, now + Number(own) * second, now + Number(at) * second)))
+    assert.deepEqual(await since(uuid), [true, now + 30_000], uuid)
+  }
+  // One of the processes found it silent, the other one goes on storing what it says.
+  assert.deepEqual(await two.store.disconnectSilent(now + 50_000, { uuid: 'speaks' }), ['speaks'])
+  await said('speaks', 'agent/message', now + 70_000, now + 70_000)
+  assert.deepEqual(await since('speaks'), [true, now + 70_000])
+  await said('speaks', 'agent/message', now + 80_000, now + 80_000)
+  assert.deepEqual(await since('speaks'), [true, now + 70_000])
+})
+
+onEachDatabase('an agent that comes and goes at once is new, gone, and said to be so', async (t, database) => {
+  const { write } = open(t, database)
+  const agent = { uuid: 'brief' }
+  const [, , goodbye] = await Promise.all([
+    write('agent/connected', { agent: { uuid: 'other' } }),
+    write('agent/connected', { agent, timestamp: now, seq: 0 }),
+    write('agent/disconnected', { agent, timestamp: now, seq: 1 })
+  ])
+  assert.equal(goodbye?.outdated, undefined)
+  assert.equal(await isConnected(database.query, 'brief'), false)
+})
+
 onEachDatabase('a goodbye that a newer arrival overtook changes nothing, and says so', async (t, database) => {
   const { write } = open(t, database)
   const agent = { uuid: 'a' }

@@ -11,21 +11,33 @@ interface Source {
   read (topic: string, payload: string): ClientEvent | undefined
 }
 
-// A client id may contain anything, and whatever follows it: the longest one is meant.
-const mosquittoLines: Array<[ClientEvent['event'], RegExp]> = [
-  ['connected', /^\d+: New client connected from \S+ as (.+) \(p\d+, c\d, k\d+(?:, u'.*')?\)\.$/],
-  ['disconnected', /^\d+: Client (.+) (?:disconnected(?: due to .+)?\.|closed its connection\.|has exceeded timeout, disconnecting\.)$/]
-]
+/** Mosquitto cuts its lines off there. */
+const longestLine = 1_000
+
+/** What stands before a line: seconds since 1970, another time where `log_timestamp_format` has one, or nothing. */
+const stamp = String.raw`^(?:\d\S*(?: \S+)?: )?`
+
+/** Mosquitto's lines, in its versions 2.0 and 2.1. A client id may contain anything, and whatever follows it: the longest one is meant. */
+const mosquittoLines = ([
+  ['connected', String.raw`New client connected from \S+ as (.+) \(p\d+, c\d, k\d+(?:, u'.*')?\)\.`],
+  ['disconnected', String.raw`Client (.+) \[\S*:\d+\] disconnected(?:\.|: (?!session taken over).+)`],
+  ['disconnected', String.raw`Client (.+) (?:disconnected(?:| due to .+|, .+)\.|disconnected: .+|closed its connection\.|has exceeded timeout, disconnecting\.|been disconnected by administrative action\.)`],
+  ['disconnected', String.raw`Socket error on client (.+), disconnecting\.`],
+  ['disconnected', String.raw`Bad socket read/write on client (.+): .+`]
+] as const).map(([event, line]) => [event, new RegExp(`${stamp}${line}$`)] as const)
+
+const takenOver = /\] disconnected: session taken over\.$/
 
 /** Why EMQX ends a connection of a client that has a new one already. */
 const takeovers = new Set<unknown>(['takenover', 'takeovered', 'discarded'])
 
 /** A broker a row. */
 export const clientEventSources = {
-  /** Mosquitto 2: lines of its log, with `log_dest topic` and `log_type notice`. */
+  /** Mosquitto 2: lines of its log, with `log_dest topic` and `log_type notice`. In 2.0, none says that a connection was taken over. */
   mosquitto: {
     filter: '$SYS/broker/log/N',
     read (_topic, payload) {
+      if (payload.length > longestLine || takenOver.test(payload)) return undefined
       for (const [event, line] of mosquittoLines) {
         const clientId = line.exec(payload)?.[1]
         if (clientId !== undefined) return { event, clientId }

@@ -69,6 +69,11 @@ export interface Dialect {
   existingMetrics (db: Knex, messages: MessageRow[]): Promise<Set<string>>
   /** Insert agents or update them. */
   upsertAgents (db: Knex, agents: AgentRow[], now: number): Promise<WrittenAgent[]>
+  /**
+   * Of rows of agents, each with all that those before it say: the place of the first by which an agent that is there, and not connected, would
+   * be so; later places may be there as well.
+   */
+  arrivals (db: Knex, rows: AgentRow[]): Promise<number[]>
   /** Mark agents as disconnected, unless another process has them or they said something newer; unknown ones stay unknown. @returns those that are there */
   disconnectAgents (db: Knex, goodbyes: GoodbyeRow[], now: number): Promise<WrittenAgent[]>
   /** Find or create series. */

@@ -48,6 +48,11 @@ export function connectedAfterMessage (ts: string, words: PresenceWords): string
   return `(${words.there('connected')} or (${isNews(ts, words)} and ${remains(ts, words)}))`
 }
 
+/** `connected_at` after such a message, which may find that another process disconnected the agent meanwhile. @param at when it was received */
+export function connectedSinceMessage (ts: string, at: string, words: PresenceWords): string {
+  return `case when not ${words.there('connected')} and ${connectedAfterMessage(ts, words)} then ${at} else ${words.there('connected_at')} end`
+}
+
 /** `connected` after the new row of an agent that was heard. Its `connected` is false if the last that it said was a goodbye without a time. */
 export function connectedAfter (words: PresenceWords): string {
   const { given, there } = words

@@ -3,6 +3,7 @@ import type { Message } from '../../messages/parse.ts'
 import { floor, hour } from '../../time.ts'
 import { agentRow, describeAgent, elsewhere, type AgentRow, type GoodbyeRow } from '../dialects/agent-columns.ts'
 import type { Dialect, DirtyHourRow, LatestRow, MessageRow, SeenRow, SeriesRow, WriterMark } from '../dialects/dialect.ts'
+import { findArrivals, noteArrival, type Arrivals } from './arrivals.ts'
 import { goodbyeRow, markOutdated } from './goodbyes.ts'
 import { isUpToDate, UsedSeries, type KnownAgents, type KnownAgent, type KnownSeries } from './known-agents.ts'
 
@@ -36,12 +37,15 @@ const seenPrecision = 1_000
 
 /** What a batch changes about agents, beyond what the database is known to hold; in the order in which it is written. */
 interface Changes {
+  /** Agents that may be new and said goodbye in the same batch, as they were before that: a goodbye changes only what is there. */
+  newcomers: Map<string, AgentRow>
   /** Goodbyes without a time that came before anything else of the agent in the batch, and all that have one: their order does not matter. */
   left: Map<string, GoodbyeRow>
   /** Agents that were heard, said goodbye and were heard again, as they were in between. */
   interrupted: Map<string, AgentRow>
   /** Agents that are new, changed or connected again, or that were heard before they said goodbye. */
   agents: Map<string, AgentRow>
+  arrivals: Arrivals
   series: boolean
 }
 
@@ -90,8 +94,8 @@ export class BatchWriter {
   }
 
   #changes (batch: ReceivedMessage[]): Changes {
-    const changes: Changes = { left: new Map(), interrupted: new Map(), agents: new Map(), series: false }
-    const { agents, interrupted, left } = changes
+    const changes: Changes = { newcomers: new Map(), left: new Map(), interrupted: new Map(), agents: new Map(), arrivals: new Map(), series: false }
+    const { newcomers, agents, arrivals, interrupted, left } = changes
     const leaving = new Set<string>()
     for (const { message } of batch) if (message.kind === 'disconnected') leaving.add(message.payload.agent.uuid)
     for (const received of batch) {
@@ -100,17 +104,21 @@ export class BatchWriter {
       const row = agents.get(uuid)
       if (message.kind === 'disconnected') {
         const { timestamp } = message.payload
+        if (row !== undefined && timestamp !== undefined && !newcomers.has(uuid) && this.#known.agent(uuid) === undefined) newcomers.set(uuid, { ...row })
         if (row === undefined || timestamp !== undefined) left.set(uuid, goodbyeRow(left.get(uuid), message.payload, received.receivedAt, this.#instanceOf(received)))
         // An agent that came without a time is gone whenever it says so.
         if (row !== undefined && (timestamp === undefined || (row.cameAt === null && row.spokeAt === null))) row.connected = false
         continue
       }
       const known = this.#known.agent(uuid)
-      if (row !== undefined) {
-        if (!row.connected) interrupted.set(uuid, { ...row })
-        agents.set(uuid, this.#rowOf(received, message, row))
-      } else if (known === undefined || message.kind === 'connected' || leaving.has(uuid) || !isUpToDate(known, message.payload.agent)) {
-        agents.set(uuid, this.#rowOf(received, message))
+      if (row !== undefined || known === undefined || message.kind === 'connected' || leaving.has(uuid) || !isUpToDate(known, message.payload.agent)) {
+        if (row?.connected === false) {
+          interrupted.set(uuid, { ...row })
+          arrivals.delete(uuid)
+        }
+        const heard = this.#rowOf(received, message, row)
+        agents.set(uuid, heard)
+        if (known?.connected !== true || leaving.has(uuid)) noteArrival(arrivals, heard, received.receivedAt)
       }
       if (message.kind === 'message' && !changes.series) {
         changes.series = known === undefined || message.payload.metrics.some(({ type }) => !known.series.has(type))
@@ -157,8 +165,9 @@ export class BatchWriter {
     return stored
   }
 
-  async #writeAgents (db: Knex, { agents, interrupted, left }: Changes, draft: Map<string, KnownAgent>): Promise<void> {
+  async #writeAgents (db: Knex, { newcomers, agents, arrivals, interrupted, left }: Changes, draft: Map<string, KnownAgent>): Promise<void> {
     const now = Date.now()
+    if (newcomers.size > 0) await this.#dialect.upsertAgents(db, [...newcomers.values()], now)
     if (left.size > 0) {
       for (const { id, uuid, connected } of await this.#dialect.disconnectAgents(db, [...left.values()], now)) {
         const known = draft.get(uuid) ?? { ...describeAgent({}), id, lastSeenAt: 0, spokeAt: -1, series: new Map() }
@@ -166,6 +175,7 @@ export class BatchWriter {
       }
     }
     if (interrupted.size > 0) await this.#dialect.upsertAgents(db, [...interrupted.values()], now)
+    await findArrivals(this.#dialect, db, arrivals, agents)
     if (agents.size > 0) {
       for (const { id, uuid, connected } of await this.#dialect.upsertAgents(db, [...agents.values()], now)) {
         const known = draft.get(uuid)

@@ -8,8 +8,8 @@ import { explain, foundDuplicates, isTransient, refusesData } from './errors.ts'
 import { change, mostCharacters, run, select } from './run.ts'
 
 import {
-  addDirtyHours, addMetrics, addSeries, disconnectAgents, existingMetrics, findAgents, findSeries, hex, markSeen, rememberLatest, textsOf, tupleOfGoodbye,
-  valuesOf, valuesOfAgent, writeAgents
+  addDirtyHours, addMetrics, addSeries, arrivals, disconnectAgents, existingMetrics, findAgents, findSeries, hex, markSeen, rememberLatest, textsOf, tupleOfArrival,
+  tupleOfGoodbye, valuesOf, valuesOfAgent, writeAgents
 } from './statements.ts'
 
 /**
@@ -48,6 +48,10 @@ export function mysqlDialect (options: ServerOptions): Dialect {
       await write(db, known.sort((a, b) => a.id - b.id), now)
       await write(db, fresh.sort((a, b) => a.uuid < b.uuid ? -1 : 1), now)
       return await find(db, uuids)
+    },
+
+    async arrivals (db, agents) {
+      return (await select<{ place: number }>(db, arrivals, agents.map(tupleOfArrival))).map(({ place }) => place)
     },
 
     async disconnectAgents (db, goodbyes, now) {

@@ -1,7 +1,7 @@
 import { agentColumnNames, agentTuple, changesOfAgents, type AgentRow, type GoodbyeRow } from '../agent-columns.ts'
 import type { MessageRow } from '../dialect.ts'
 import { metricColumns, valueAndText } from '../metric-columns.ts'
-import { changesOfGoodbyes, connectedAfterMessage, newest, type PresenceWords } from '../presence.ts'
+import { changesOfGoodbyes, connectedAfter, connectedAfterMessage, connectedSinceMessage, newest, type PresenceWords } from '../presence.ts'
 import { collation } from './collation.ts'
 
 /**
@@ -26,7 +26,8 @@ const presence: PresenceWords = { given: column => `given.${column}`, there: col
 
 export const markSeen = `
   update ${rowsOf(`id int unsigned, last_seen_at bigint, instance text, spoke_at bigint`)} straight_join agents on agents.id = given.id
-  set agents.last_seen_at = greatest(agents.last_seen_at, given.last_seen_at), agents.connected = ${connectedAfterMessage('given.spoke_at', presence)},
+  set agents.last_seen_at = greatest(agents.last_seen_at, given.last_seen_at),
+    agents.connected_at = ${connectedSinceMessage('given.spoke_at', 'given.last_seen_at', presence)}, agents.connected = ${connectedAfterMessage('given.spoke_at', presence)},
     agents.spoke_at = ${newest('agents.spoke_at', 'given.spoke_at')}, agents.instance = ${textOf('given.instance')}`
 
 /** `insert ignore` would also hide errors other than a duplicate key. */
@@ -50,6 +51,17 @@ export function valuesOfAgent (id: number | null, agent: AgentRow, now: number):
 }
 
 export const findAgents = 'select id, uuid, connected from agents where uuid in (?)'
+
+/** A time that is -1 is none. */
+export const arrivals = `
+  select min(given.place) as place
+  from ${rowsOf('place int, uuid text, connected tinyint, came_at bigint, came_seq bigint, spoke_at bigint')} straight_join agents on agents.uuid = ${textOf('given.uuid')}
+  where not agents.connected and ${connectedAfter({ ...presence, given: column => column === 'connected' ? 'given.connected' : `nullif(given.${column}, -1)` })}
+  group by agents.id`
+
+export function tupleOfArrival ({ uuid, connected, cameAt, cameSeq, spokeAt }: AgentRow, place: number): Array<string | number> {
+  return [place, hex(uuid), Number(connected), cameAt ?? -1, cameSeq ?? -1, spokeAt ?? -1]
+}
 
 const goodbyes = 'uuid text, instance text, received_at bigint, left_at bigint, left_seq bigint, updated_at bigint'
 

@@ -7,7 +7,8 @@ import { besidePreparations, nameOf, open, readerPreparations, writerPreparation
 import { divisionByZero, explain, foundDuplicates, isTransient, refusesData } from './errors.ts'
 
 import {
-  additions, bindsOfAgents, bindsOfGoodbyes, bindsOfSeries, columns, columnsOf, disconnectAgents, existingMetrics, newestOf, ofNobody, ofWriter, upsertAgents, upsertSeries
+  additions, arrivals, bindsOfAgents, bindsOfGoodbyes, bindsOfSeries, columns, columnsOf, disconnectAgents, existingMetrics, newestOf, ofNobody, ofWriter, upsertAgents,
+  upsertSeries
 } from './statements.ts'
 
 /**
@@ -33,6 +34,8 @@ export function postgresqlDialect (options: ServerOptions): Dialect {
     },
 
     upsertAgents: async (db, agents, now) => rows(db, upsertAgents, bindsOfAgents(agents, now)),
+
+    arrivals: async (db, agents) => (await rows<{ place: number }>(db, arrivals, bindsOfAgents(agents, 0))).map(({ place }) => place),
 
     disconnectAgents: async (db, goodbyes, now) => rows(db, disconnectAgents, bindsOfGoodbyes(goodbyes, now)),
 

@@ -1,7 +1,7 @@
 import { agentColumnNames, agentColumnTypes, agentTuple, changesOfAgents, type AgentRow, type GoodbyeRow } from '../agent-columns.ts'
 import type { LatestRow, MessageRow, SeriesRow } from '../dialect.ts'
 import { metricColumns, metricKey, newestColumns, valueAndText } from '../metric-columns.ts'
-import { changesOfGoodbyes, connectedAfterMessage, newest, type PresenceWords } from '../presence.ts'
+import { changesOfGoodbyes, connectedAfter, connectedAfterMessage, connectedSinceMessage, newest, type PresenceWords } from '../presence.ts'
 
 /** The new values are those of the table `given`. */
 const presence = (given: string): PresenceWords => ({ given: column => `${given}.${column}`, there: column => `agents.${column}` })
@@ -35,6 +35,7 @@ export const additions = (writer: string): string => `
     where series.id = newest.id
   )
   update agents set last_seen_at = greatest(agents.last_seen_at, seen.last_seen_at), instance = seen.instance,
+    connected_at = ${connectedSinceMessage('seen.spoke_at', 'seen.last_seen_at', presence('seen'))},
     connected = ${connectedAfterMessage('seen.spoke_at', presence('seen'))}, spoke_at = ${newest('agents.spoke_at', 'seen.spoke_at')}
   from (
     select agents.id, seen.last_seen_at, seen.instance, seen.spoke_at
@@ -86,6 +87,12 @@ export const upsertAgents = `
 export function bindsOfAgents (agents: AgentRow[], now: number): string[] {
   return columns(agents.map(agent => agentTuple(agent, now)), agentColumnNames.length + 1)
 }
+
+export const arrivals = `
+  select min(place)::int - 1 as place
+  from unnest(${agentArrays}) with ordinality as given (${agentNames}, place) join agents using (uuid)
+  where not agents.connected and ${connectedAfter(presence('given'))}
+  group by agents.id`
 
 export const disconnectAgents = `
   update agents set ${changesOfGoodbyes(presence('given'))}

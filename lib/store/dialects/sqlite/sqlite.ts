@@ -12,7 +12,7 @@ import { ofKind } from '../database-kind.ts'
 import { writerMissing, type Dialect } from '../dialect.ts'
 import { explain, foundDuplicates, refusesData } from './errors.ts'
 import { logOf, pagesInLog, sqliteKind } from './kind.ts'
-import { addAll, additions, disconnectAgents, existingMetrics, jsonOf, jsonOfNewest, noWriter, tupleOfGoodbye, upsertAgents, upsertSeries } from './statements.ts'
+import { addAll, additions, arrivals, disconnectAgents, existingMetrics, jsonOf, jsonOfNewest, noWriter, tupleOfGoodbye, upsertAgents, upsertSeries } from './statements.ts'
 
 /** Each takes one of Node's four threads for files and DNS while it reads. */
 const mostReaders = 2
@@ -76,6 +76,8 @@ export function sqliteDialect (filename: string, driver?: SqliteDriver): Dialect
     },
 
     upsertAgents: (db, agents, now) => rows(db, upsertAgents, agents.map(agent => agentTuple(agent, now))),
+
+    arrivals: async (db, agents) => (await rows<{ place: number }>(db, arrivals, agents.map(agent => agentTuple(agent, 0)))).map(({ place }) => place),
 
     disconnectAgents: (db, goodbyes, now) => rows(db, disconnectAgents, goodbyes.map(goodbye => tupleOfGoodbye(goodbye, now))),
 

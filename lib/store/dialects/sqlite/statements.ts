@@ -2,7 +2,7 @@ import { numberText } from '../../../sqlite/number-text.ts'
 import { agentColumnNames, changesOfAgents, type GoodbyeRow } from '../agent-columns.ts'
 import type { LatestRow, MessageRow } from '../dialect.ts'
 import { metricColumns, metricKey, negativeZero } from '../metric-columns.ts'
-import { changesOfGoodbyes, connectedAfterMessage, newest } from '../presence.ts'
+import { changesOfGoodbyes, connectedAfter, connectedAfterMessage, connectedSinceMessage, newest, type PresenceWords } from '../presence.ts'
 
 /**
  * The metrics in what `jsonOf` made: three columns of their keys, and the value. Half the work for SQLite of one array
@@ -33,6 +33,8 @@ export function jsonOf (messages: MessageRow[]): string {
   return `{${texts.join(',')}}`
 }
 
+const ofAgents: PresenceWords = { given: column => column, there: column => column }
+
 export const noWriter = 'the mark of the writer is missing'
 
 /**
@@ -56,7 +58,8 @@ export const additions = [
       where series.id = newest.value->>0
         and (last_ts is null or last_ts < newest.value->>1 or (last_ts = newest.value->>1 and coalesce(last_seq, -1) < newest.value->>2));
     update agents set last_seen_at = max(last_seen_at, seen.value->>1), instance = seen.value->>2,
-        connected = ${connectedAfterMessage('seen.value->>3', { given: column => column, there: column => column })}, spoke_at = ${newest('spoke_at', 'seen.value->>3')}
+        connected_at = ${connectedSinceMessage('seen.value->>3', 'seen.value->>1', ofAgents)},
+        connected = ${connectedAfterMessage('seen.value->>3', ofAgents)}, spoke_at = ${newest('spoke_at', 'seen.value->>3')}
       from json_each(new.seen) as seen
       where agents.id = seen.value->>0;
     insert or ignore into dirty_hours (series_id, ts) select value->>0, value->>1 from json_each(new.dirty_hours);
@@ -82,6 +85,11 @@ export const upsertAgents = `
     later: (there, given) => `max(coalesce(${there}, 0), ${given})`
   })}
   returning id, uuid, connected`
+
+export const arrivals = `
+  select min(given.key) as place from json_each(?) as given join agents on agents.uuid = given.value->>0
+  where not agents.connected and ${connectedAfter({ given: column => `given.value->>${agentColumnNames.indexOf(column)}`, there: column => `agents.${column}` })}
+  group by agents.id`
 
 const goodbye = ['uuid', 'instance', 'received_at', 'left_at', 'left_seq', 'updated_at']
 

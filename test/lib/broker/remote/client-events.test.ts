@@ -79,11 +79,24 @@ test('of Mosquitto\'s lines, only those of clients that come and go are read', (
   const of = (line: string) => read('', `1795962085: ${line}`)
   assert.deepEqual(of('New client connected from 127.0.0.1:44396 as visitor (p2, c0, k60, u\'u\').'), { event: 'connected', clientId: 'visitor' })
   assert.deepEqual(of('New client connected from ::1:44396 as a (b) (p5, c1, k60).'), { event: 'connected', clientId: 'a (b)' })
-  for (const line of ['Client visitor disconnected.', 'Client visitor closed its connection.', 'Client visitor disconnected due to protocol error.', 'Client visitor has exceeded timeout, disconnecting.']) {
+  for (const line of [
+    'Client visitor disconnected.', 'Client visitor closed its connection.', 'Client visitor disconnected due to protocol error.', 'Client visitor has exceeded timeout, disconnecting.',
+    'Client visitor disconnected, no longer authorised.', 'Client visitor been disconnected by administrative action.', 'Client visitor disconnected: Out of memory.',
+    'Socket error on client visitor, disconnecting.', 'Bad socket read/write on client visitor: Invalid input.',
+    // As 2.1.2 writes it.
+    'Client visitor [127.0.0.1:50598] disconnected.', 'Client visitor [127.0.0.1:50602] disconnected: connection closed by client.', 'Client visitor [::1:50616] disconnected: protocol error.',
+    'Client visitor [10.0.0.7:1] disconnected: exceeded timeout.', 'Client visitor [:0] disconnected: administrative action.', 'Client visitor [10.0.0.7:1] disconnected: bad socket read/write: Invalid input'
+  ]) {
     assert.deepEqual(of(line), { event: 'disconnected', clientId: 'visitor' }, line)
   }
   assert.deepEqual(of('Client visitor disconnected due to x closed its connection.'), { event: 'disconnected', clientId: 'visitor disconnected due to x' })
-  for (const line of ['Client visitor3 already connected, closing old connection.', 'New connection from 127.0.0.1:1 on port 1883.', 'visitor disconnected.', 'Client a\nClient b disconnected.', '']) {
+  assert.deepEqual(of('Client a: b [1] [127.0.0.1:50598] disconnected.'), { event: 'disconnected', clientId: 'a: b [1]' })
+  for (const stamp of ['', '2026-11-29T17:43:41: ', '2026-11-29 17:43:41: ', '2026-11-29T17:43:41+0000: ']) assert.deepEqual(read('', `${stamp}Client visitor disconnected.`), { event: 'disconnected', clientId: 'visitor' }, stamp)
+  // What looks like a line within another one is a client id.
+  assert.deepEqual(of('Socket error on client a: Client visitor has exceeded timeout, disconnecting.'), { event: 'disconnected', clientId: 'a: Client visitor has exceeded timeout' })
+  assert.deepEqual(of('Client a: Client visitor disconnected.'), { event: 'disconnected', clientId: 'a: Client visitor' })
+  assert.equal(of(`Client ${'a disconnected due to '.repeat(100_000)}`), undefined)
+  for (const line of ['Client visitor3 already connected, closing old connection.', 'Client visitor [127.0.0.1:50604] disconnected: session taken over.', 'New connection from 127.0.0.1:1 on port 1883.', 'visitor disconnected.', 'Client a\nClient b disconnected.', '']) {
     assert.equal(of(line), undefined, line)
   }
 })
