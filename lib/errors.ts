@@ -28,7 +28,7 @@ export const errorHelp = {
   BROKER_CERTIFICATE_INVALID: 'Check the certificate and the key in the tls-config node: PEM or PKCS#12, readable, and belonging together. The other listeners keep running.',
   BROKER_CERTIFICATE_MISSING: 'Choose a tls-config node with a certificate and its key, and a CA certificate where clients need certificates.',
   BROKER_CERTIFICATE_REFUSED: 'Choose a tls-config node with the authority that signed the broker\'s certificate, and check the certificate\'s name and dates. The broker keeps trying.',
-  BROKER_CLIENT_ID_TAKEN: 'Two workers, or another program, use the same client id: give each worker its own, such as by an environment variable. The broker keeps trying.',
+  BROKER_CLIENT_ID_TAKEN: 'Two workers, or another program, use the same client id: give each worker its own, such as by an environment variable. A broker must not make client ids of user names (Mosquitto: use_username_as_clientid): a worker has two connections. The broker keeps trying.',
   BROKER_COMMAND_INVALID: 'Send msg.topic disconnect with payload {clientId, seconds}, endSession with {clientId}, forgetAgent with {uuid} or {username}, clients, clearRetained with {topic}, reload with {users, rules}, statistics, or login with {id, allow}.',
   BROKER_FOLDER_DAMAGED: 'The broker\'s stored data cannot be read: restore the folder from a backup, or move it away to begin with an empty one.',
   BROKER_FOLDER_IN_USE: 'Another broker keeps its messages in this folder: give each broker a folder of its own.',

@@ -27,7 +27,7 @@ export const portugueseAdvice: Record<ErrorCode, string> = {
   BROKER_CERTIFICATE_INVALID: 'Verifique o certificado e a chave no nó tls-config: em PEM ou PKCS#12, legíveis, e um correspondente ao outro. As outras portas de escuta continuam.',
   BROKER_CERTIFICATE_MISSING: 'Escolha um nó tls-config com um certificado e a sua chave, e um certificado de CA se os clientes precisam de certificado.',
   BROKER_CERTIFICATE_REFUSED: 'Escolha um nó tls-config com a autoridade que assinou o certificado do broker, e verifique o nome e as datas do certificado. O broker continua tentando.',
-  BROKER_CLIENT_ID_TAKEN: 'Dois workers, ou outro programa, usam o mesmo id de cliente: dê a cada worker o seu, por exemplo com uma variável de ambiente. O broker continua tentando.',
+  BROKER_CLIENT_ID_TAKEN: 'Dois workers, ou outro programa, usam o mesmo id de cliente: dê a cada worker o seu, por exemplo com uma variável de ambiente. Um broker não deve usar o nome de usuário como id de cliente (Mosquitto: use_username_as_clientid): um worker tem duas conexões. O broker continua tentando.',
   BROKER_COMMAND_INVALID: 'Envie msg.topic disconnect com o payload {clientId, seconds}, endSession com {clientId}, forgetAgent com {uuid} ou {username}, clients, clearRetained com {topic}, reload com {users, rules}, statistics, ou login com {id, allow}.',
   BROKER_FOLDER_DAMAGED: 'O que o broker guardou não pode ser lido: restaure a pasta de uma cópia, ou mova-a para outro lugar para começar com uma vazia.',
   BROKER_FOLDER_IN_USE: 'Outro broker guarda as suas mensagens nesta pasta: dê a cada broker uma pasta própria.',

@@ -27,7 +27,7 @@ export const spanishAdvice: Record<ErrorCode, string> = {
   BROKER_CERTIFICATE_INVALID: 'Revisar el certificado y la clave en el nodo tls-config: en PEM o PKCS#12, legibles y que se correspondan. Los demás puertos de escucha siguen.',
   BROKER_CERTIFICATE_MISSING: 'Elegir un nodo tls-config con un certificado y su clave, y un certificado de CA si los clientes necesitan certificado.',
   BROKER_CERTIFICATE_REFUSED: 'Elegir un nodo tls-config con la autoridad que firmó el certificado del broker, y comprobar el nombre y las fechas del certificado. El broker lo sigue intentando.',
-  BROKER_CLIENT_ID_TAKEN: 'Dos workers, u otro programa, usan el mismo id de cliente: dar a cada worker el suyo, por ejemplo con una variable de entorno. El broker lo sigue intentando.',
+  BROKER_CLIENT_ID_TAKEN: 'Dos workers, u otro programa, usan el mismo id de cliente: dar a cada worker el suyo, por ejemplo con una variable de entorno. Un broker no debe tomar el nombre de usuario como id de cliente (Mosquitto: use_username_as_clientid): un worker tiene dos conexiones. El broker lo sigue intentando.',
   BROKER_COMMAND_INVALID: 'Enviar msg.topic disconnect con el payload {clientId, seconds}, endSession con {clientId}, forgetAgent con {uuid} o {username}, clients, clearRetained con {topic}, reload con {users, rules}, statistics, o login con {id, allow}.',
   BROKER_FOLDER_DAMAGED: 'Lo que el broker guardó no se puede leer: restaurar la carpeta desde una copia, o apartarla para empezar con una vacía.',
   BROKER_FOLDER_IN_USE: 'Otro broker guarda sus mensajes en esta carpeta: dar a cada broker una carpeta propia.',

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { pbkdf2Sync, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import type { Packet } from 'mqtt-packet'
 import { until } from '../helpers/events.ts'
 import { manualClient, type ManualClientOptions } from '../helpers/manual-client.ts'
 import { openMosquitto, withoutMosquitto } from '../helpers/mosquitto.ts'
+import { freePort } from '../helpers/node-red.ts'
 import { outline, payloads } from '../helpers/outline.ts'
 
 // What docs/scaling.md says of Mosquitto 2.0 towards a worker that holds back its acknowledgements.
@@ -152,5 +154,28 @@ test('Mosquitto', { skip: withoutMosquitto }, async t => {
     const end = await manualClient(t, mortal.port, 'worker', kept['3.1.1'])
     await end.atLeast(1)
     assert.deepEqual(payloads(await end.settled()), ['before'])
+  })
+
+  await t.test('gives a session to whoever has its client id, and forgets what that user may not read; not through a listener with use_username_as_clientid', async t => {
+    const salt = randomBytes(12)
+    const users = ['worker', 'agent'].map(name => `${name}:$7$101$${salt.toString('base64')}$${pbkdf2Sync('secret', salt, 101, 64, 'sha512').toString('base64')}\n`).join('')
+    const acl = 'user worker\ntopic readwrite #\n\nuser agent\ntopic write agent/+\n'
+    const safe = await freePort()
+    const { port } = await openMosquitto(t, `allow_anonymous false\npassword_file FOLDER/users\nacl_file FOLDER/acl\nlistener ${safe} 127.0.0.1\nuse_username_as_clientid true`, { users, acl })
+    const worker = { ...kept['3.1.1'], username: 'worker', password: Buffer.from('secret') }
+    const agent = { ...kept['3.1.1'], username: 'agent', password: Buffer.from('secret') }
+    for (const [at, left] of [[safe, ['before']], [port, []]] as const) {
+      const id = `worker ${at}`
+      const first = await manualClient(t, port, id, worker)
+      await first.subscribe('agent/+')
+      await first.end()
+      const publisher = await manualClient(t, port, 'publisher', { ...agent, clean: true })
+      assert.equal(await publisher.publish('agent/message', 'before'), true)
+      await publisher.end()
+      await (await manualClient(t, at, id, agent)).end()
+      const again = await manualClient(t, port, id, worker)
+      assert.deepEqual(payloads(await again.settled()), left, `through port ${at === safe ? 'with' : 'without'} it`)
+      await again.end()
+    }
   })
 })

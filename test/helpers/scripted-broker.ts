@@ -25,8 +25,8 @@ export interface ScriptedBroker {
 /** Called with a connection, and how many came before it. */
 type Act = (peer: Peer, before: number) => void
 
-/** As a broker should be: answers all that is asked of it. */
-export function answers (peer: Peer, { sessionPresent = true } = {}): void {
+/** As a broker should be: answers all that is asked of it. @param options `connack`: its properties, with MQTT 5 */
+export function answers (peer: Peer, { sessionPresent = true, connack = {} } = {}): void {
   const properties = peer.version === 5 ? { properties: {} } : {}
   peer.on(packet => {
     if (packet.cmd === 'subscribe') peer.send({ cmd: 'suback', messageId: packet.messageId, granted: packet.subscriptions.map(() => 1), ...properties })
@@ -34,11 +34,18 @@ export function answers (peer: Peer, { sessionPresent = true } = {}): void {
     if (packet.cmd === 'publish' && packet.qos === 1) peer.send({ cmd: 'puback', messageId: packet.messageId })
     if (packet.cmd === 'pingreq') peer.send({ cmd: 'pingresp' })
   })
-  peer.send({ cmd: 'connack', sessionPresent, returnCode: 0, reasonCode: 0, ...properties })
+  peer.send({ cmd: 'connack', sessionPresent, returnCode: 0, reasonCode: 0, ...peer.version === 5 ? { properties: connack } : {} })
 }
 
-/** A broker on a free port that is not as it should be. @param consumer has the connections that take messages @param sender has those that publish */
-export async function scriptedBroker (t: TestContext, consumer: Act, sender: Act = peer => { answers(peer) }): Promise<ScriptedBroker> {
+/**
+ * A broker that is not as it should be.
+ * @param consumer has the connections that take messages
+ * @param sender has those that publish
+ * @param at absent: a free port of 127.0.0.1
+ */
+export async function scriptedBroker (
+  t: TestContext, consumer: Act, sender: Act = peer => { answers(peer) }, { host, port } = { host: '127.0.0.1', port: 0 }
+): Promise<ScriptedBroker> {
   const consumers: Peer[] = []
   const senders: Peer[] = []
   const sockets = new Set<Socket>()
@@ -63,11 +70,11 @@ export async function scriptedBroker (t: TestContext, consumer: Act, sender: Act
       act(peer, peers.length - 1)
     })
     socket.on('data', bytes => { packets.parse(bytes) })
-  }).listen(0, '127.0.0.1')
+  }).listen(port, host)
   t.after(() => {
     server.close()
     for (const socket of sockets) socket.destroy()
   })
   await once(server, 'listening')
-  return { url: `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`, consumers, senders }
+  return { url: `mqtt://${host}:${(server.address() as AddressInfo).port}`, consumers, senders }
 }

@@ -70,28 +70,30 @@ const prefix = 'platziverse-'
  * changed its connection is back.
  */
 const graceOfClients = 5_000
-/** Most clients that wait for that, and the longest client id of an agent: a uuid has up to 128 characters. */
+/** Most clients that wait for that, or whose goodbye waits for the database, and the longest client id of an agent: a uuid has up to 128 characters. */
 const mostLeaving = 100_000
 const longestId = prefix.length + 128
 
 /**
  * Say a goodbye for each agent whose client leaves the broker. Each worker hears of each client; the database decides which of them passes it on.
- * @param take takes the goodbye as if the agent had published it
+ * @param take takes the goodbye as if the agent had published it, and calls `taken` once that is over
  * @returns a function that ends this
  */
-export function watchClients (source: ClientEventSource, sender: Pick<Sender, 'subscribe'>, take: (goodbye: Publication) => void, grace = graceOfClients): () => void {
+export function watchClients (source: ClientEventSource, sender: Pick<Sender, 'subscribe'>, take: (goodbye: Publication, taken: () => void) => void, grace = graceOfClients): () => void {
   const { filter, read } = clientEventSources[source]
   const leaving = new Map<string, NodeJS.Timeout>()
+  let waiting = 0
   const end = sender.subscribe(filter, ({ topic, payload }) => {
     const found = read(topic, payload.toString())
     if (found === undefined) return
     const { event, clientId } = found
     clearTimeout(leaving.get(clientId))
     leaving.delete(clientId)
-    if (event === 'connected' || clientId.length > longestId || leaving.size >= mostLeaving) return
+    if (event === 'connected' || clientId.length > longestId || leaving.size + waiting >= mostLeaving) return
     leaving.set(clientId, setTimeout(() => {
       leaving.delete(clientId)
-      take(goodbyeOf(clientId.startsWith(prefix) ? clientId.slice(prefix.length) : clientId))
+      waiting++
+      take(goodbyeOf(clientId.startsWith(prefix) ? clientId.slice(prefix.length) : clientId), () => { waiting-- })
     }, grace).unref())
   })
   return () => {

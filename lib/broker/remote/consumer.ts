@@ -145,11 +145,13 @@ export class Consumer {
       this.#inFlight.add(before)
       this.#acknowledge()
     } else {
-      const publication: Publication = { topic: taken, payload: bytes, qos: qos === 0 ? 0 : 1, retain, will: false, connection: undefined, ...retain ? { replayed: true } : {} }
+      const publication: Publication = { topic: taken, payload: bytes, qos: qos === 0 ? 0 : 1, retain, will: false, connection: undefined }
       const entry: Entry = { publication, packetId: qos === 0 ? 0 : messageId, settled: false }
       this.#inFlight.add(entry)
       this.#unsettled += bytesOf(entry)
-      this.#give(entry)
+      // With MQTT 3.1.1 each SUBSCRIBE brings what was retained, and nothing else has the flag. Taken for news, an old metric would get the time of receipt.
+      if (retain && !this.speaksVersion5 && !this.#settings.shared) this.#settle(entry)
+      else this.#give(entry)
     }
     if (this.#window.sees(this.#inFlight.size, this.#settings.receiveMaximum)) this.#warnOfWindow()
     if (this.#isFull()) wire.pause()

@@ -8,12 +8,12 @@ export interface Entry {
   settled: boolean
 }
 
-/** Bytes that a message takes beside its payload. */
+/** Bytes that a message takes beside its payload and its topic. */
 const overhead = 500
 
 /** Bytes of memory that a message takes, about. */
 export function bytesOf ({ publication }: Entry): number {
-  return publication.payload.length + overhead
+  return publication.payload.length + publication.topic.length + overhead
 }
 
 /**
@@ -31,15 +31,15 @@ export class InFlight {
 
   add (entry: Entry): void {
     this.#entries.push(entry)
-    this.#bytes += entry.publication.payload.length + overhead
+    this.#bytes += bytesOf(entry)
   }
 
   /** Let go of what is settled, as far as nothing before it is not. @param acknowledge called with the packet id of each message of QoS 1 */
   takeSettled (acknowledge: (packetId: number) => void): void {
     while (this.#entries[this.#first]?.settled === true) {
-      const { packetId, publication } = this.#entries[this.#first++] as Entry
-      this.#bytes -= publication.payload.length + overhead
-      if (packetId > 0) acknowledge(packetId)
+      const entry = this.#entries[this.#first++] as Entry
+      this.#bytes -= bytesOf(entry)
+      if (entry.packetId > 0) acknowledge(entry.packetId)
     }
     // The part that is over is cut off now and then: cutting off one at a time would move all the others each time.
     if (this.#first < 1_000 || this.#first * 2 < this.#entries.length) return
@@ -62,7 +62,7 @@ export class InFlight {
       const entry = other.#entries[i] as Entry
       if (entry.packetId > 0) this.add(entry)
     }
-    while (this.size > most) this.#bytes -= (this.#entries[this.#first++] as Entry).publication.payload.length + overhead
+    while (this.size > most) this.#bytes -= bytesOf(this.#entries[this.#first++] as Entry)
   }
 
   /** Take out the message that is given again on the next connection, under whatever packet id. @returns undefined: it is not here */
@@ -71,7 +71,7 @@ export class InFlight {
       const entry = this.#entries[i] as Entry
       const { publication } = entry
       if (publication.topic !== topic || !publication.payload.equals(payload)) continue
-      this.#bytes -= payload.length + overhead
+      this.#bytes -= bytesOf(entry)
       // Messages come in the order in which they came before, so this is most often the first.
       if (i === this.#first) this.#first++
       else this.#entries.splice(i, 1)

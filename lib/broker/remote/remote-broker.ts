@@ -62,8 +62,9 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#settings = settings
     this.#sender = new Sender(settings, this.#problems, () => { this.#changed() })
     if (settings.clientEvents !== undefined) {
-      this.#watching = watchClients(settings.clientEvents, this.#sender, goodbye => {
-        if (taker.takes(goodbye.topic)) taker.take(goodbye, () => undefined)
+      this.#watching = watchClients(settings.clientEvents, this.#sender, (goodbye, taken) => {
+        if (taker.takes(goodbye.topic)) taker.take(goodbye, taken)
+        else taken()
       })
     }
     this.takerChanged()

@@ -8,6 +8,7 @@ import { Link, type End } from '../../mqtt/link/link.ts'
 import { LocalSubscribers } from './local-subscribers.ts'
 import { lastMessageId, Outgoing } from './outgoing.ts'
 import type { Oversized } from '../../mqtt/link/packet-limit.ts'
+import { isHangUp } from './refused-message.ts'
 import { readRetained } from './retained.ts'
 import type { RemoteSettings } from './settings.ts'
 import type { Wire } from '../../mqtt/link/wire.ts'
@@ -177,7 +178,7 @@ export class Sender {
     clearInterval(this.#watch)
     this.#asked.clear()
     this.#incoming = []
-    const blame = letIn && (this.#stalled || (code === undefined ? cause === undefined : !isOfNoMessage(code)))
+    const blame = letIn && (this.#stalled || (code === undefined ? isHangUp(cause) : !isOfNoMessage(code)))
     if (lasted) {
       this.#problems.solved('sending')
       if (!this.#stalled) this.#outgoing.lasted()

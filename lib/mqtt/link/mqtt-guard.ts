@@ -6,7 +6,8 @@ const numbers = ['serverKeepAlive', 'topicAliasMaximum', 'receiveMaximum', 'maxi
 
 /**
  * Keeps from MQTT.js what it cannot take: a packet without an id, or a CONNACK with a number twice, makes it throw where nobody can catch it, which
- * ends the process; and after a CONNACK without a code it waits for ever. The connection is closed instead, and MQTT.js connects again.
+ * ends the process; after a CONNACK without a code it waits for ever; and after something that its parser refuses, such as the reason 0x95 that Mosquitto gives
+ * for a message that is too large, it reads nothing more. The connection is closed instead, and MQTT.js connects again.
  */
 export function guard<T extends Pick<MqttClient, 'on' | 'stream'>> (client: T): T {
   client.on('packetreceive', packet => {
@@ -15,6 +16,8 @@ export function guard<T extends Pick<MqttClient, 'on' | 'stream'>> (client: T): 
     packet.cmd = 'pingreq'
     client.stream.destroy(new Error('the broker sent a packet that is not complete'))
   })
+  // Errors of the network and refusals have a code, and end the connection anyway.
+  client.on('error', error => { if (!('code' in error)) client.stream.destroy() })
   return client
 }
 

@@ -74,6 +74,27 @@ test('a client id that is too long for an agent is nobody\'s, and is not kept', 
   assert.deepEqual(gone, ['a'.repeat(128)])
 })
 
+test('goodbyes that wait for the database are bounded, however often clients come and go', t => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const taken: Array<() => void> = []
+  let heard: Subscriber = () => undefined
+  const subscribe = (_filter: string, subscriber: Subscriber) => {
+    heard = subscriber
+    return () => undefined
+  }
+  t.after(watchClients('mosquitto', { subscribe }, (_, done) => { taken.push(done) }))
+  const leave = (clients: number): void => {
+    for (let i = 0; i < clients; i++) void heard({ topic: '$SYS/broker/log/N', payload: Buffer.from(`1: Client c${i} disconnected.`), qos: 0, retain: false, clientId: undefined, origin: undefined })
+    t.mock.timers.tick(5_000)
+  }
+  for (let round = 0; round < 3; round++) leave(40_000)
+  assert.equal(taken.length, 100_000)
+  for (const done of taken.splice(0, 10)) done()
+  leave(40_000)
+  assert.equal(taken.length, 100_000)
+})
+
+// eclipse-mosquitto/mosquitto#536: lines of bridges are among them.
 test('of Mosquitto\'s lines, only those of clients that come and go are read', () => {
   const { read } = clientEventSources.mosquitto
   const of = (line: string) => read('', `1795962085: ${line}`)
@@ -96,7 +117,7 @@ test('of Mosquitto\'s lines, only those of clients that come and go are read', (
   assert.deepEqual(of('Socket error on client a: Client visitor has exceeded timeout, disconnecting.'), { event: 'disconnected', clientId: 'a: Client visitor has exceeded timeout' })
   assert.deepEqual(of('Client a: Client visitor disconnected.'), { event: 'disconnected', clientId: 'a: Client visitor' })
   assert.equal(of(`Client ${'a disconnected due to '.repeat(100_000)}`), undefined)
-  for (const line of ['Client visitor3 already connected, closing old connection.', 'Client visitor [127.0.0.1:50604] disconnected: session taken over.', 'New connection from 127.0.0.1:1 on port 1883.', 'visitor disconnected.', 'Client a\nClient b disconnected.', '']) {
+  for (const line of ['Client visitor3 already connected, closing old connection.', 'Client visitor [127.0.0.1:50604] disconnected: session taken over.', 'New connection from 127.0.0.1:1 on port 1883.', 'Connecting bridge foo (192.0.2.1:1883)', 'Connecting bridge Client a disconnected. (192.0.2.1:1883)', 'visitor disconnected.', 'Client a\nClient b disconnected.', '']) {
     assert.equal(of(line), undefined, line)
   }
 })

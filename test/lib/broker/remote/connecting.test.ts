@@ -1,15 +1,21 @@
 import assert from 'node:assert/strict'
 import { pbkdf2Sync, randomBytes } from 'node:crypto'
+import dns from 'node:dns'
+import { chmod, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { connectAsync } from 'mqtt'
 import { openIntake, removeBroker } from '../../../helpers/broker.ts'
+import { makeAuthority, withoutOpenssl, type Pair } from '../../../helpers/certificates.ts'
 import { once, until } from '../../../helpers/events.ts'
+import { temporaryFolder } from '../../../helpers/folder.ts'
 import { claim } from '../../../helpers/intake.ts'
 import { reading } from '../../../helpers/messages.ts'
 import { openMosquitto, withoutMosquitto } from '../../../helpers/mosquitto.ts'
 import { freePort } from '../../../helpers/node-red.ts'
 import { openRemote, remoteOptions, type RemoteBroker } from '../../../helpers/remote-broker.ts'
+import { answers, scriptedBroker, type Peer } from '../../../helpers/scripted-broker.ts'
 import { attachBroker } from '../../../../lib/registry/registry.ts'
 
 async function takes (remote: RemoteBroker, heard: ReturnType<typeof openIntake>['heard'], publishAt: number): Promise<void> {
@@ -146,4 +152,108 @@ suite('the connection to a broker elsewhere', { skip: withoutMosquitto }, () => 
     assert.deepEqual(['agent/a/message', 'agent/c/message', 'agent/message', 'agent/b/x'].map(topic => remote.place.returns(topic)), [true, false, false, false])
     heard.forEach(one => { claim(one).settle() })
   })
+
+  test('a broker that makes client ids of user names makes one of the two connections of a worker, and that is said: emqx/emqx#14841, eclipse-mosquitto/mosquitto#1120', async t => {
+    const { port } = await openMosquitto(t, 'allow_anonymous true\nuse_username_as_clientid true')
+    const remote = await openRemote(t, remoteOptions(`mqtt://worker@127.0.0.1:${port}`))
+    openIntake(t, remote.id)
+    await until(() => remote.problems.map(({ code }) => code), codes => codes.includes('BROKER_CLIENT_ID_TAKEN'), 60_000)
+  })
+
+  test('a certificate that the broker renewed is taken, and one of an authority that is not trusted is not: UtilitechAS/amsreader-firmware#933, emqx/emqx#904, BroadbandForum/obuspa#29', { skip: withoutOpenssl }, async t => {
+    const [folder, other] = [await temporaryFolder(t), await temporaryFolder(t)]
+    const [authority, stranger] = [makeAuthority(folder), makeAuthority(other)]
+    await chmod(folder, 0o755)
+    const [cert, key] = [join(folder, 'broker.crt'), join(folder, 'broker.key')]
+    const install = async (pair: Pair): Promise<void> => {
+      await writeFile(cert, pair.cert)
+      await writeFile(key, pair.key)
+      await Promise.all([cert, key].map(file => chmod(file, 0o644)))
+    }
+    await install(authority.issue('first'))
+    const mosquitto = await openMosquitto(t, `allow_anonymous true\ncertfile ${cert}\nkeyfile ${key}`)
+    const remote = await openRemote(t, remoteOptions(`mqtts://127.0.0.1:${mosquitto.port}`, { tls: { ca: authority.cert } }))
+    openIntake(t, remote.id)
+    await remote.connected()
+    for (const [pair, expected] of [[stranger.issue('strange'), 'BROKER_CERTIFICATE_REFUSED'], [authority.issue('second'), 'connected']] as const) {
+      await mosquitto.stop()
+      await until(() => codeOf(remote), code => code !== 'connected')
+      await install(pair)
+      await mosquitto.start()
+      await until(() => codeOf(remote), code => code === expected)
+    }
+  })
+})
+
+const pings = (peer: Peer | undefined): number => peer?.got.filter(({ cmd }) => cmd === 'pingreq').length ?? 0
+
+// hivemq/hivemq-mqtt-client#668, tbnobody/OpenDTU#1296, letscontrolit/ESPEasy#381: the first address was asked for ever.
+test('a name that gets another address is looked up again', async t => {
+  const one = await scriptedBroker(t, peer => { answers(peer) })
+  const port = Number(new URL(one.url).port)
+  const other = await scriptedBroker(t, peer => { answers(peer) }, peer => { answers(peer) }, { host: '127.0.0.2', port })
+  let address = '127.0.0.1'
+  const lookup = dns.lookup as (name: string, options: { all?: boolean }, done: (error: Error | null, ...found: unknown[]) => void) => void
+  t.mock.method(dns, 'lookup', ((name, options, done) => {
+    if (name !== 'broker.test') lookup(name, options, done)
+    else if (options.all === true) done(null, [{ address, family: 4 }])
+    else done(null, address, 4)
+  }) satisfies typeof lookup)
+  const remote = await openRemote(t, remoteOptions(`mqtt://broker.test:${port}`))
+  openIntake(t, remote.id)
+  await remote.connected()
+  address = '127.0.0.2'
+  for (const { socket } of [...one.consumers, ...one.senders]) socket.destroy()
+  await until(() => [other.consumers.length, other.senders.length], counts => counts.every(count => count === 1))
+  assert.deepEqual([one.consumers.length, one.senders.length], [1, 1])
+})
+
+// eclipse-paho/paho.mqtt.c#1421, faststream-community/zMQTT#77, swift-server-community/mqtt-nio#44
+test('a broker that wants to hear more often does', async t => {
+  const act = (peer: Peer): void => { answers(peer, { connack: { serverKeepAlive: 1 } }) }
+  const broker = await scriptedBroker(t, act, act)
+  for (const [i, keepalive] of [600, 0].entries()) {
+    const remote = await openRemote(t, remoteOptions(broker.url, { version: '5', keepalive }))
+    openIntake(t, remote.id)
+    await until(() => [broker.consumers[i], broker.senders[i]].map(pings), counts => counts.every(count => count >= 2))
+    await removeBroker(remote.id)
+  }
+})
+
+// hivemq/hivemq-mqtt-client-dotnet#357, dotnet/MQTTnet#2248, eclipse-paho/paho.golang#292: connections that were dead counted as open.
+test('while messages wait for the database the broker may be silent, and afterwards it is left', async t => {
+  const broker = await scriptedBroker(t, (peer, before) => {
+    if (before > 0) return answers(peer)
+    peer.on(packet => {
+      if (packet.cmd !== 'subscribe') return
+      peer.send({ cmd: 'suback', messageId: packet.messageId, granted: [1] })
+      peer.send({ cmd: 'publish', topic: 'agent/message', payload: reading(), qos: 1, messageId: 1, dup: false, retain: false })
+    })
+    peer.send({ cmd: 'connack', sessionPresent: true, returnCode: 0 })
+  })
+  const remote = await openRemote(t, remoteOptions(broker.url, { version: '3.1.1', keepalive: 1, receiveMaximum: 1 }))
+  const { heard } = openIntake(t, remote.id)
+  await until(() => pings(broker.consumers[0]), count => count === 4)
+  assert.equal(broker.consumers.length, 1)
+  claim(heard[0]).settle()
+  await until(() => broker.consumers.length, count => count === 2)
+  assert.equal(remote.problems[0]?.detail, 'the broker does not answer any more.')
+})
+
+// eclipse-mosquitto/mosquitto#2205, eclipse-paho/paho.mqtt.c#284, #824, eclipse-paho/paho.mqtt.java#958, dotnet/MQTTnet#1261
+test('a clock that is set ends no connection, and no keepalive', async t => {
+  const broker = await scriptedBroker(t, peer => { answers(peer) })
+  const remote = await openRemote(t, remoteOptions(broker.url, { keepalive: 1 }))
+  openIntake(t, remote.id)
+  await remote.connected()
+  const peers = (): Array<Peer | undefined> => [broker.consumers[0], broker.senders[0]]
+  const started = Date.now()
+  t.mock.timers.enable({ apis: ['Date'], now: started })
+  for (const days of [1, -2, 3650]) {
+    t.mock.timers.setTime(started + days * 86_400_000)
+    const before = peers().map(pings)
+    await until(() => peers().map(pings), counts => counts.every((count, i) => count >= (before[i] ?? 0) + 2))
+  }
+  assert.deepEqual([broker.consumers.length, broker.senders.length], [1, 1])
+  assert.deepEqual(remote.problems, [])
 })

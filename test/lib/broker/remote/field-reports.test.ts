@@ -125,6 +125,127 @@ suite('field reports', { concurrency: true }, () => {
     assert.deepEqual(timesOf(heard), [1, 2, 3, 4, 5])
   })
 
+  test('what is held over several connections is acknowledged on the last one, and the window is free again: influxdata/telegraf#16293, eclipse-paho/paho.mqtt.python#24, redpanda-data/connect#717', async t => {
+    const broker = await scriptedBroker(t, (peer, before) => {
+      answers(peer)
+      peer.on(({ cmd }) => { if (cmd === 'subscribe') for (let i = 1; i <= 5; i++) peer.send(message(i, i, { payload: payloads[i - 1], dup: before > 0 })) })
+    })
+    const payloads = [1, 2, 3, 4, 5, 6].map(i => reading('a', { timestamp: first + i }))
+    const { heard } = await worker(t, broker, { receiveMaximum: 5 })
+    await until(() => heard.length, length => length === 5)
+    broker.consumers[0]?.socket.resetAndDestroy()
+    await until(() => broker.consumers[1]?.got.length, count => count === 1)
+    // In the middle of a packet.
+    broker.consumers[1]?.socket.end(Buffer.from('32ff', 'hex'))
+    await until(() => broker.consumers[2]?.got.length, count => count === 1)
+    heard.forEach(one => { claim(one).settle() })
+    await until(() => acknowledged(broker.consumers[2]), ids => ids.length === 5)
+    broker.consumers[2]?.send(message(1, 6, { payload: payloads[5] }))
+    await until(() => heard.length, length => length === 6)
+    claim(heard[5]).settle()
+    await until(() => acknowledged(broker.consumers[2]), ids => ids.length === 6)
+    assert.deepEqual(timesOf(heard), [1, 2, 3, 4, 5, 6])
+  })
+
+  test('a message that expired at the broker while it was held is not waited for: emqx/emqx#14462, #17698, redboltz/async_mqtt#369', async t => {
+    const payloads = [1, 2, 3].map(i => reading('a', { timestamp: first + i }))
+    const give = (peer: Peer, ids: number[], dup: boolean): void => {
+      for (const i of ids) peer.send(message(i, i, { payload: payloads[i - 1], dup, properties: { messageExpiryInterval: 1 } }))
+    }
+    const broker = await scriptedBroker(t, (peer, before) => {
+      answers(peer)
+      peer.on(({ cmd }) => { if (cmd === 'subscribe') give(peer, before === 0 ? [1, 2] : [2], before > 0) })
+    })
+    const { heard } = await worker(t, broker, { receiveMaximum: 2, version: '5' })
+    await until(() => heard.length, length => length === 2)
+    broker.consumers[0]?.socket.destroy()
+    await until(() => broker.consumers[1]?.got.length, count => count === 1)
+    heard.forEach(one => { claim(one).settle() })
+    give(broker.consumers[1]!, [1, 3], false)
+    await until(() => heard.length, length => length === 4)
+    heard.slice(2).forEach(one => { claim(one).settle() })
+    await until(() => acknowledged(broker.consumers[1]), ids => ids.length === 3)
+    assert.deepEqual(acknowledged(broker.consumers[1]), [2, 1, 3])
+  })
+
+  test('more at one time than the receive maximum is taken all the same: eclipse-mosquitto/mosquitto#1822, #3587, emqx/emqtt#247', async t => {
+    const broker = await scriptedBroker(t, peer => {
+      answers(peer)
+      peer.on(({ cmd }) => { if (cmd === 'subscribe') for (let i = 1; i <= 50; i++) peer.send(message(i, i)) })
+    })
+    const { heard } = await worker(t, broker, { receiveMaximum: 10, version: '5' })
+    let settled = 0
+    await until(() => {
+      while (settled < heard.length) claim(heard[settled++]).settle()
+      return acknowledged(broker.consumers[0])
+    }, ids => ids.length === 50)
+    assert.equal(broker.consumers.length, 1)
+  })
+
+  test('of several subscriptions one is refused, and that one is named: eclipse-paho/paho.mqtt.golang#293, awslabs/aws-c-mqtt#170, eclipse-paho/paho.mqtt.c#910', async t => {
+    const broker = await scriptedBroker(t, peer => {
+      peer.on(packet => { if (packet.cmd === 'subscribe') peer.send({ cmd: 'suback', messageId: packet.messageId, granted: [1, 0x80, 1] }) })
+      peer.send({ cmd: 'connack', sessionPresent: false, returnCode: 0 })
+    })
+    const { remote } = await worker(t, broker, { group: '', shards: ['a', 'b', 'c'] })
+    const [problem] = await until(() => remote.problems, problems => problems.length > 0)
+    assert.deepEqual([problem?.code, problem?.detail], ['BROKER_SUBSCRIPTION_REFUSED', 'The broker refused: agent/b/+.'])
+  })
+
+  test('a broker that forgot the session gets the subscription again, and that it did is said: mqttjs/MQTT.js#895, smallrye/smallrye-reactive-messaging#1935, eclipse-mosquitto/mosquitto#2265', { skip: withoutMosquitto }, async t => {
+    const mosquitto = await openMosquitto(t)
+    const url = `mqtt://127.0.0.1:${mosquitto.port}`
+    const remote = await openRemote(t, remoteOptions(url))
+    const { heard } = openIntake(t, remote.id)
+    await remote.connected()
+    await mosquitto.stop()
+    await until(() => remote.place.listener.state, state => state === 'failed')
+    await mosquitto.start()
+    await remote.connected()
+    const client = await connectAsync(url)
+    t.after(() => { client.end(true) })
+    await client.publishAsync('agent/message', reading(), { qos: 1 })
+    await until(() => heard.length, length => length === 1)
+    claim(heard[0]).settle()
+    assert.ok(remote.problems.some(({ code }) => code === 'BROKER_SESSION_LOST'))
+  })
+
+  for (const version of ['5', '3.1.1'] as const) {
+    test(`what is retained is no news, however often a worker comes: emqx/emqx#6402, influxdata/telegraf#7177, home-assistant/core#88826 (MQTT ${version})`, { skip: withoutMosquitto }, async t => {
+      const { port } = await openMosquitto(t)
+      const client = await connectAsync(`mqtt://127.0.0.1:${port}`)
+      t.after(() => { client.end(true) })
+      await client.publishAsync('agent/message', reading('old', { timestamp: undefined }), { qos: 1, retain: true })
+      await client.publishAsync('agent/connected', JSON.stringify({ agent: { uuid: 'old' } }), { qos: 1, retain: true })
+      const options = remoteOptions(`mqtt://127.0.0.1:${port}`, { version, group: '' })
+      for (const uuid of ['first', 'second']) {
+        const remote = await openRemote(t, options)
+        const { heard } = openIntake(t, remote.id)
+        await remote.connected()
+        await client.publishAsync('agent/message', reading(uuid, { timestamp: undefined }), { qos: 1, retain: true })
+        await until(() => heard.length, length => length > 0)
+        heard.forEach(one => { claim(one).settle() })
+        assert.deepEqual(heard.map(({ incoming }) => incoming?.payload.agent.uuid), [uuid])
+        await removeBroker(remote.id)
+      }
+    })
+
+    test(`about as large as may be: each message comes or is dropped, and the next one comes: eclipse-mosquitto/mosquitto#3503, #1168 (MQTT ${version})`, { skip: withoutMosquitto }, async t => {
+      const { port } = await openMosquitto(t, 'allow_anonymous true\nmax_queued_messages 0')
+      const remote = await openRemote(t, remoteOptions(`mqtt://127.0.0.1:${port}`, { version }))
+      const { heard } = openIntake(t, remote.id)
+      await remote.connected()
+      const client = await connectAsync(`mqtt://127.0.0.1:${port}`)
+      t.after(() => { client.end(true) })
+      for (let less = 26; less >= 12; less -= 2) await client.publishAsync('agent/message', Buffer.alloc(2 * 1024 * 1024 - less, 32), { qos: 1 })
+      await client.publishAsync('agent/message', reading(), { qos: 1 })
+      await until(() => heard.at(-1)?.kind, kind => kind === 'message')
+      claim(heard.at(-1)).settle()
+      assert.equal(heard.length - 1, version === '5' ? 3 : 5)
+      assert.deepEqual([remote.place.statistics().connections, remote.place.statistics().droppedBy], [1, version === '5' ? {} : { packetBytes: 3 }])
+    })
+  }
+
   test('a worker that is away with a kept session gets its share later, nothing goes astray: eclipse/mosquitto#2662, #1747, emqx/emqx#3243', { skip: withoutMosquitto }, async t => {
     const { port } = await openMosquitto(t)
     const url = `mqtt://127.0.0.1:${port}`

@@ -52,3 +52,14 @@ test('what a connection left is found by what it says, whatever the packet id, a
   assert.equal(left.take('agent/message', Buffer.from('message 2'))?.packetId, 2)
   assert.deepEqual([left.size, left.bytes], [0, 0])
 })
+
+test('a topic counts, too: it may have 65,535 bytes', () => {
+  const inFlight = new InFlight()
+  const long = entry(1)
+  long.publication.topic = `agent/${'a'.repeat(65_000)}`
+  inFlight.add(long)
+  assert.ok(inFlight.bytes > 65_000)
+  long.settled = true
+  settledOf(inFlight)
+  assert.equal(inFlight.bytes, 0)
+})

@@ -126,3 +126,28 @@ for (const version of ['5', '3.1.1'] as const) {
     assert.ok(!remote.problems.some(({ code }) => code === 'BROKER_SUBSCRIPTION_REFUSED'))
   })
 }
+
+// mqttjs/MQTT.js#768, LabOverWire/mqtt-lib#103, node-red/node-red#3367: whoever sent such a message sent it at each connection again, and nothing else.
+suite('a message that is too large for the broker is refused, and those behind it go', { skip: withoutMosquitto, concurrency: true }, () => {
+  for (const [limit, version] of [['max_packet_size', '5'], ['max_packet_size', '3.1.1'], ['message_size_limit', '5']] as const) {
+    test(`${limit}, MQTT ${version}`, async t => {
+      const { port } = await openMosquitto(t, `allow_anonymous true\n${limit} 1000`)
+      const remote = await openRemote(t, remoteOptions(`mqtt://127.0.0.1:${port}`, { version }))
+      await remote.connected()
+      const large = assert.rejects(remote.place.publish({ topic: 'out/large', payload: Buffer.alloc(5_000), qos: 1, retain: false }), { code: 'PUBLISH_FAILED' })
+      await remote.place.publish({ topic: 'out/small', payload: 'x', qos: 1, retain: false })
+      await large
+    })
+  }
+})
+
+// nanomq/nanomq#2040, eclipse-paho/paho.mqtt.java#479: a subscriber crashed.
+test('a topic alias that nobody allowed harms neither the process nor what is published later', async t => {
+  const broker = await scriptedBroker(t, peer => { answers(peer) }, (peer, before) => {
+    answers(peer)
+    for (const topic of ['', 'x']) if (before === 0) peer.send({ cmd: 'publish', topic, payload: '', qos: 0, dup: false, retain: false, properties: { topicAlias: 3 } })
+  })
+  const remote = await openRemote(t, remoteOptions(broker.url, { version: '5' }))
+  await until(() => broker.senders.length, count => count > 0)
+  await remote.place.publish({ topic: 'out/x', payload: 'x', qos: 1, retain: false })
+})
