@@ -1,6 +1,27 @@
 import type { Knex } from 'knex'
 import { kindOf } from './dialects/database-kind.ts'
 
+/** Silence by the measure of each agent, whose usual interval the database keeps. */
+export interface OwnSilence {
+  /** How many of its usual intervals an agent may be silent. */
+  intervals: number
+  /** ms for which this process has been storing what agents report. */
+  ready: number
+  /** Whether agents whose interval is not known yet count as silent. */
+  unknown: boolean
+}
+
+/** Chooses agents that were heard last before then (UTC ms), have these values, and are silent by their own measure, where there is one. */
+export function silentAgents (before: number, only: { uuid?: string, instance?: string }, own?: OwnSilence): (agents: Knex.QueryBuilder) => Knex.QueryBuilder {
+  return agents => {
+    const silent = agents.where('last_seen_at', '<', before).where(only)
+    if (own === undefined) return silent
+    const usual = own.unknown ? 'coalesce(usual_interval, 0)' : 'usual_interval'
+    // What it said while nothing was stored here may come yet.
+    return silent.whereRaw(`${usual} * ? < ? - last_seen_at`, [own.intervals, Date.now()]).whereRaw(`${usual} * ? < ?`, [own.intervals, Math.floor(own.ready)])
+  }
+}
+
 /** Most ids in one statement. */
 const mostIds = 1_000
 

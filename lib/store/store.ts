@@ -7,7 +7,7 @@ import { weighMessage } from '../messages/weigh.ts'
 import { within } from '../within.ts'
 import { closedError, Connections } from './connections.ts'
 import { kindOf } from './dialects/database-kind.ts'
-import { disconnectOnce } from './disconnect-once.ts'
+import { disconnectOnce, silentAgents, type OwnSilence } from './disconnect-once.ts'
 import type { Dialect } from './dialects/dialect.ts'
 import { Feed } from './feed.ts'
 import { mostTransientFailures, transientPause } from './transient-failure.ts'
@@ -183,9 +183,9 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     })
   }
 
-  /** The same for agents that were heard last before then (UTC ms). @param only the agents with these values alone; absent: all */
-  disconnectSilent (before: number, only: { uuid?: string, instance?: string } = {}): Promise<string[]> {
-    return this.#disconnect(knex => disconnectOnce(knex, agents => agents.where('last_seen_at', '<', before).where(only)))
+  /** The same for silent agents, as `silentAgents` chooses them. */
+  disconnectSilent (before: number, only: { uuid?: string, instance?: string } = {}, own?: OwnSilence): Promise<string[]> {
+    return this.#disconnect(knex => disconnectOnce(knex, silentAgents(before, only, own)))
   }
 
   #disconnect (work: (knex: Knex) => Promise<string[]>): Promise<string[]> {

@@ -16,7 +16,8 @@ registerNode<MetricStoreConfig>('metric-store', { defaults, upgrade }, {
   properties: {
     database: { type: 'platziverse-database', required: true, label: text('metric-store.form.database') },
     grace: { validate: wholeNumber(() => text('metric-store.form.grace'), 0) },
-    silence: { validate: wholeNumber(() => text('metric-store.form.silence'), 0, 31_536_000) }
+    silence: { validate: wholeNumber(() => text('metric-store.form.silence'), 0, 31_536_000) },
+    intervals: { validate: wholeNumber(() => text('metric-store.form.intervals'), 0, 1_000) }
   },
   paletteLabel: () => text('metric-store.label.palette'),
   label () { return this.name || text('metric-store.label.canvas') },

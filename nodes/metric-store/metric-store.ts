@@ -9,7 +9,7 @@ import { databaseOf } from '../shared/database.ts'
 import { languageOf, sayIn, tellingOf } from '../shared/language.ts'
 import { outboxHandlerOf } from '../shared/outbox.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
-import { milliseconds, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
+import { milliseconds, wholeNumber, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
 import { orRefuse, readSaved } from '../shared/refusing.ts'
 import { liveStatus } from '../shared/status.ts'
 import { warningsOf } from '../shared/warnings.ts'
@@ -53,7 +53,8 @@ export default function (RED: RED): void {
       outbox.pass({ msg: { topic: topics.disconnected, payload: { agent: { uuid } } }, claim: undefined, sent: () => undefined })
     }
     const forget = disconnectSilentAgents(store, milliseconds(config.grace, defaults.grace), sayGoodbye)
-    const hearNoMore = disconnectAfterSilence(store, milliseconds(config.silence, defaults.silence), sayGoodbye)
+    const silence = { time: milliseconds(config.silence, defaults.silence), intervals: wholeNumber(config.intervals, Number(defaults.intervals)) }
+    const hearNoMore = disconnectAfterSilence(store, silence, sayGoodbye)
 
     this.on('close', (done: () => void) => {
       forget()

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
+import fc from 'fast-check'
 import { dialectOf } from '../../lib/store/dialect-of.ts'
 import { disconnectAfterSilence } from '../../lib/store/disconnect-after-silence.ts'
 import { disconnectSilentAgents } from '../../lib/store/disconnect-silent-agents.ts'
@@ -87,7 +88,7 @@ onEachDatabase('agents that are silent for too long are disconnected, by one of 
   await one.write('agent/message', reading('speaks'), now)
   const said: string[] = []
   const told = new Promise<void>(resolve => {
-    for (const { store } of workers) t.after(disconnectAfterSilence(store, 30, uuid => { if (said.push(uuid) === uuids.length + 1) resolve() }))
+    for (const { store } of workers) t.after(disconnectAfterSilence(store, { time: 30, intervals: 0 }, uuid => { if (said.push(uuid) === uuids.length + 1) resolve() }))
   })
   await told
   assert.deepEqual(said.toSorted(), [...uuids, 'speaks'].toSorted())
@@ -106,4 +107,49 @@ onEachDatabase('an agent is said to be gone once, however many processes look at
   said.push(...await workers[0]?.store.disconnectSilent(5_000) ?? [])
   assert.deepEqual(said.toSorted(), uuids.slice(0, 300).toSorted())
   assert.equal((await connected(database)).length, 200)
+})
+
+const second = 1_000
+
+onEachDatabase('how often an agent reports is learned by the database, whichever process stores what it says and however', async (t, database) => {
+  const workers = [open(t, database, 'one', 'here'), open(t, database, 'two', 'there')]
+  const one = fc.record({ pause: fc.oneof(fc.integer({ min: 1, max: 4_000 }), fc.constant(60)), worker: fc.nat(1), isDescribed: fc.boolean() })
+  let run = 0
+  await fc.assert(fc.asyncProperty(fc.array(one, { minLength: 1, maxLength: 12 }), async all => {
+    const uuid = `a-${run++}`
+    let time = 1_700_000_000_000
+    let usual: number | null = null
+    await workers[0]?.write('agent/message', reading(uuid, { timestamp: time }), time)
+    for (const [i, { pause, worker, isDescribed }] of all.entries()) {
+      const ms = pause * second
+      time += ms
+      // When it is received is of no consequence.
+      const description = isDescribed ? { agent: { uuid, name: `Name ${i}` } } : {}
+      await workers[worker]?.write('agent/message', reading(uuid, { timestamp: time, ...description }), 1_800_000_000_000 + time % 977_000)
+      usual = usual === null ? ms : ms > 4 * usual ? 4 * usual : Math.max(ms, usual - usual / 16)
+    }
+    const { usual_interval: found } = await database.query('agents').where({ uuid }).first('usual_interval')
+    // Some databases round, some cut off.
+    assert.ok(usual !== null && Math.abs(Number(found) - usual) <= usual / 100, `${found} and not ${usual}`)
+  }), { numRuns: 20 })
+})
+
+onEachDatabase('an agent is silent by its own measure, once that is known, and only if it would have been heard', async (t, database) => {
+  const { store, write } = open(t, database, 'one', 'here')
+  const now = Date.now()
+  const last = now - 60 * second
+  for (const [uuid, interval, count] of [['quick', 10, 4], ['slow', 3_600, 4], ['new', 10, 1]] as const) {
+    for (let i = count - 1; i >= 0; i--) await write('agent/message', reading(uuid, { timestamp: last - i * interval * second }), last - i * interval * second)
+  }
+  const silent = (own: Partial<{ intervals: number, ready: number, unknown: boolean }> = {}, floor = 30) =>
+    store.disconnectSilent(now - floor * second, {}, { intervals: 3, ready: 86_400_000, unknown: false, ...own })
+  assert.deepEqual(await silent({ intervals: 7 }), [], 'not for seven intervals')
+  assert.deepEqual(await silent({ ready: 29 * second }), [], 'what it said may not have come through yet')
+  assert.deepEqual(await silent({}, 90), [], 'heard within the least time')
+  assert.deepEqual(await silent(), ['quick'])
+  assert.deepEqual(await silent({ unknown: true }), ['new'])
+  // Its pace changes: said to be gone at first, until the new one is learned.
+  await write('agent/message', reading('quick', { timestamp: now }), now)
+  assert.deepEqual(await database.query('agents').where('uuid', 'quick').pluck('usual_interval'), [40 * second])
+  assert.deepEqual(await connected(database), ['quick', 'slow'])
 })

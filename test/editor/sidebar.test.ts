@@ -8,6 +8,7 @@ import { once, until } from '../helpers/events.ts'
 import { runningNodeRed, shoot, skipWithoutEditor } from '../helpers/forms.ts'
 import { besides, exampleFlow } from '../helpers/main-flow.ts'
 import { reading } from '../helpers/messages.ts'
+import { openMosquitto, withoutMosquitto } from '../helpers/mosquitto.ts'
 import { freePort, startNodeRed } from '../helpers/node-red.ts'
 
 /** The main flow without its own agent, and a client for it. */
@@ -252,6 +253,49 @@ describe('the sidebar', { skip: skipWithoutEditor(5) }, () => {
     await section(page, 'Agents').getByText('No agent has reported yet.').waitFor()
     await section(page, 'Agents').getByLabel('Database').selectOption({ label: 'Metrics of Gate' })
     await press.getByText(/load 1$/).waitFor()
+    assert.deepEqual(errors, [])
+  })
+
+  test('of a broker elsewhere, says where it is, and reads what it retains whenever that is asked for', { skip: withoutMosquitto }, async t => {
+    const mosquitto = await openMosquitto(t)
+    const url = `mqtt://127.0.0.1:${mosquitto.port}`
+    const { flows } = await plant(t)
+    const tab = flows.find(({ type }) => type === 'tab')?.id
+    const far = { id: 'fa4e15e0', type: 'platziverse-broker', z: tab, x: 200, y: 700, name: 'Far', mode: 'elsewhere', url, clientId: 'worker', wires: [[], []] }
+    const nodeRed = await startNodeRed({ flows: [...flows, far] })
+    t.after(() => nodeRed.stop())
+    const client = await connectAsync(url, { reconnectPeriod: 0 })
+    t.after(() => { client.end(true) })
+    await client.publishAsync('plant/gate', 'open', { qos: 1, retain: true })
+    const { page, close, errors } = await openEditor(browser, nodeRed)
+    t.after(close)
+    await openSidebar(page)
+    await row(page, 'Brokers', 'Far').getByText(new RegExp(`^connected · 127\\.0\\.0\\.1:${mosquitto.port}`)).waitFor()
+
+    const retained = section(page, 'Retained messages')
+    await page.getByRole('button', { name: 'Retained messages' }).click()
+    const read = retained.getByRole('button', { name: 'Read them now' })
+    await retained.getByLabel('Broker').selectOption({ label: 'Plant' })
+    await retained.getByText('There are no retained messages.').waitFor()
+    assert.equal(await read.isVisible(), false)
+    await retained.getByLabel('Broker').selectOption({ label: 'Far' })
+    await retained.getByText('This broker runs elsewhere: its retained messages are read when you ask for them.').waitFor()
+    assert.equal(await retained.getByRole('listitem').count(), 0)
+    await read.click()
+    await row(page, 'Retained messages', 'plant/gate').getByText('open', { exact: true }).waitFor()
+    assert.equal(await retained.getByRole('button', { name: /^Clear/ }).count(), 0)
+    await shoot(page, 'sidebar-elsewhere')
+
+    await client.publishAsync('plant/gate', 'shut', { qos: 1, retain: true })
+    await client.publishAsync('plant/lamp', '<b>on</b>', { qos: 1, retain: true })
+    assert.equal(await row(page, 'Retained messages', 'plant/gate').getByText('open', { exact: true }).count(), 1)
+    await read.click()
+    await row(page, 'Retained messages', 'plant/gate').getByText('shut', { exact: true }).waitFor()
+    await row(page, 'Retained messages', 'plant/lamp').getByText('<b>on</b>', { exact: true }).waitFor()
+
+    await mosquitto.stop()
+    await read.click()
+    await retained.getByText(/The retained messages could not be read/).waitFor()
     assert.deepEqual(errors, [])
   })
 

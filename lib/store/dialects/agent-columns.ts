@@ -1,4 +1,4 @@
-import { cameLater, connectedAfter, newest, type PresenceWords } from './presence.ts'
+import { cameLater, connectedAfter, newest, usualInterval, type PresenceWords } from './presence.ts'
 
 /** What an agent says about itself; null: it never said. */
 export interface AgentDescription {
@@ -123,7 +123,7 @@ export function changesOfAgents ({ given, there, later }: MergeWords): string {
     came: `case when ${cameLater({ given, there })} then ${given(column)} else ${there(column)} end`,
     spoke: newest(there(column), given(column))
   }[merge as Exclude<Merge, 'key'>]}`)
-  return [...changes, `updated_at = ${given('updated_at')}`].join(', ')
+  return [`usual_interval = ${usualInterval(given('spoke_at'), { given, there })}`, ...changes, `updated_at = ${given('updated_at')}`].join(', ')
 }
 
 /** What is known about an agent: what it says now and, where it says nothing, what it said before. */

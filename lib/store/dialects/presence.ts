@@ -27,6 +27,18 @@ export function newest (there: string, given: string): string {
   return `case when ${given} > ${or(there)} then ${given} else ${there} end`
 }
 
+/**
+ * How often an agent usually reports: the longest of its recent pauses, by its own clock; null until there are two messages. Pauses of less than a second
+ * are one message in parts. One long pause may be an outage, so it counts as four times the usual one at most, and fades by a sixteenth with each message.
+ * @param ts of a message; may be null
+ */
+export function usualInterval (ts: string, { there }: PresenceWords): string {
+  const [usual, pause] = [there('usual_interval'), `(${ts} - ${there('spoke_at')})`]
+  const faded = `(${usual} - ${usual} / 16)`
+  return `case when coalesce(${pause}, 0) < 1000 then ${usual} when ${usual} is null then ${pause}
+    when ${pause} > 4 * ${usual} then 4 * ${usual} when ${pause} > ${faded} then ${pause} else ${faded} end`
+}
+
 /** Whether the agent came in anew. */
 export function cameLater ({ given, there }: PresenceWords): string {
   return `(${or(given('came_at'))}, ${or(given('came_seq'))}) > (${or(there('came_at'))}, ${or(there('came_seq'))})`

@@ -1,7 +1,7 @@
 import { agentColumnNames, agentTuple, changesOfAgents, type AgentRow, type GoodbyeRow } from '../agent-columns.ts'
 import type { MessageRow } from '../dialect.ts'
 import { metricColumns, valueAndText } from '../metric-columns.ts'
-import { changesOfGoodbyes, connectedAfter, connectedAfterMessage, connectedSinceMessage, newest, type PresenceWords } from '../presence.ts'
+import { changesOfGoodbyes, connectedAfter, connectedAfterMessage, connectedSinceMessage, newest, usualInterval, type PresenceWords } from '../presence.ts'
 import { collation } from './collation.ts'
 
 /**
@@ -26,7 +26,7 @@ const presence: PresenceWords = { given: column => `given.${column}`, there: col
 
 export const markSeen = `
   update ${rowsOf(`id int unsigned, last_seen_at bigint, instance text, spoke_at bigint`)} straight_join agents on agents.id = given.id
-  set agents.last_seen_at = greatest(agents.last_seen_at, given.last_seen_at),
+  set agents.last_seen_at = greatest(agents.last_seen_at, given.last_seen_at), agents.usual_interval = ${usualInterval('given.spoke_at', presence)},
     agents.connected_at = ${connectedSinceMessage('given.spoke_at', 'given.last_seen_at', presence)}, agents.connected = ${connectedAfterMessage('given.spoke_at', presence)},
     agents.spoke_at = ${newest('agents.spoke_at', 'given.spoke_at')}, agents.instance = ${textOf('given.instance')}`
 

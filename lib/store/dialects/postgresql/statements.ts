@@ -1,7 +1,7 @@
 import { agentColumnNames, agentColumnTypes, agentTuple, changesOfAgents, type AgentRow, type GoodbyeRow } from '../agent-columns.ts'
 import type { LatestRow, MessageRow, SeriesRow } from '../dialect.ts'
 import { metricColumns, metricKey, newestColumns, valueAndText } from '../metric-columns.ts'
-import { changesOfGoodbyes, connectedAfter, connectedAfterMessage, connectedSinceMessage, newest, type PresenceWords } from '../presence.ts'
+import { changesOfGoodbyes, connectedAfter, connectedAfterMessage, connectedSinceMessage, newest, usualInterval, type PresenceWords } from '../presence.ts'
 
 /** The new values are those of the table `given`. */
 const presence = (given: string): PresenceWords => ({ given: column => `${given}.${column}`, there: column => `agents.${column}` })
@@ -36,6 +36,7 @@ export const additions = (writer: string): string => `
   )
   update agents set last_seen_at = greatest(agents.last_seen_at, seen.last_seen_at), instance = seen.instance,
     connected_at = ${connectedSinceMessage('seen.spoke_at', 'seen.last_seen_at', presence('seen'))},
+    usual_interval = ${usualInterval('seen.spoke_at', presence('seen'))},
     connected = ${connectedAfterMessage('seen.spoke_at', presence('seen'))}, spoke_at = ${newest('agents.spoke_at', 'seen.spoke_at')}
   from (
     select agents.id, seen.last_seen_at, seen.instance, seen.spoke_at

@@ -2,7 +2,7 @@ import { numberText } from '../../../sqlite/number-text.ts'
 import { agentColumnNames, changesOfAgents, type GoodbyeRow } from '../agent-columns.ts'
 import type { LatestRow, MessageRow } from '../dialect.ts'
 import { metricColumns, metricKey, negativeZero } from '../metric-columns.ts'
-import { changesOfGoodbyes, connectedAfter, connectedAfterMessage, connectedSinceMessage, newest, type PresenceWords } from '../presence.ts'
+import { changesOfGoodbyes, connectedAfter, connectedAfterMessage, connectedSinceMessage, newest, usualInterval, type PresenceWords } from '../presence.ts'
 
 /**
  * The metrics in what `jsonOf` made: three columns of their keys, and the value. Half the work for SQLite of one array
@@ -59,7 +59,7 @@ export const additions = [
         and (last_ts is null or last_ts < newest.value->>1 or (last_ts = newest.value->>1 and coalesce(last_seq, -1) < newest.value->>2));
     update agents set last_seen_at = max(last_seen_at, seen.value->>1), instance = seen.value->>2,
         connected_at = ${connectedSinceMessage('seen.value->>3', 'seen.value->>1', ofAgents)},
-        connected = ${connectedAfterMessage('seen.value->>3', ofAgents)}, spoke_at = ${newest('spoke_at', 'seen.value->>3')}
+        usual_interval = ${usualInterval('(seen.value->>3)', ofAgents)}, connected = ${connectedAfterMessage('seen.value->>3', ofAgents)}, spoke_at = ${newest('spoke_at', 'seen.value->>3')}
       from json_each(new.seen) as seen
       where agents.id = seen.value->>0;
     insert or ignore into dirty_hours (series_id, ts) select value->>0, value->>1 from json_each(new.dirty_hours);

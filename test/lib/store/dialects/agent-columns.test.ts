@@ -13,7 +13,7 @@ test('the values of an agent are in the order of its columns', () => {
 test('what looks at another column is assigned first', () => {
   const changes = changesOfAgents({ given: column => `new.${column}`, there: column => column, later: (there, given) => `greatest(${there}, ${given})` })
   const assigned = [...changes.matchAll(/(?:^|, )(\w+) = /g)].map(([, column]) => column)
-  assert.deepEqual(assigned, ['connected_at', 'connected', 'username', 'name', 'hostname', 'pid', 'last_seen_at', 'instance', 'came_seq', 'came_at', 'spoke_at', 'updated_at'])
+  assert.deepEqual(assigned, ['usual_interval', 'connected_at', 'connected', 'username', 'name', 'hostname', 'pid', 'last_seen_at', 'instance', 'came_seq', 'came_at', 'spoke_at', 'updated_at'])
   assert.match(changes, /, username = coalesce\(new\.username, username\), /)
   assert.match(changes, /, last_seen_at = greatest\(last_seen_at, new\.last_seen_at\), instance = new\.instance, /)
 })
