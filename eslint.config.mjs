@@ -18,6 +18,7 @@ const pure = [
   'lib/broker/loopback.ts',
   'lib/messages/template-fields.ts',
   'lib/messages/timestamp.ts',
+  'lib/messages/topics.ts',
   'lib/mqtt/*.ts',
   'lib/overview/shown.ts',
   'lib/query/series/names.ts',

@@ -30,6 +30,7 @@ export const errorHelp = {
   BROKER_CERTIFICATE_REFUSED: 'Choose a tls-config node with the authority that signed the broker\'s certificate, and check the certificate\'s name and dates. The broker keeps trying.',
   BROKER_CLIENT_ID_TAKEN: 'Two workers, or another program, use the same client id: give each worker its own, such as by an environment variable. A broker must not make client ids of user names (Mosquitto: use_username_as_clientid): a worker has two connections. The broker keeps trying.',
   BROKER_COMMAND_INVALID: 'Send msg.topic disconnect with payload {clientId, seconds}, endSession with {clientId}, forgetAgent with {uuid} or {username}, clients, clearRetained with {topic}, reload with {users, rules}, statistics, or login with {id, allow}.',
+  BROKER_DROPPED: 'What was for this worker is lost, although its senders have their acknowledgement: raise the broker\'s limit of what waits (Mosquitto: max_queued_messages 0), and find out which client was away or too slow.',
   BROKER_FOLDER_DAMAGED: 'The broker\'s stored data cannot be read: restore the folder from a backup, or move it away to begin with an empty one.',
   BROKER_FOLDER_IN_USE: 'Another broker keeps its messages in this folder: give each broker a folder of its own.',
   BROKER_FOLDER_NEWER: 'This folder belongs to a newer version of the package: update the package. The folder was not touched.',
@@ -44,9 +45,11 @@ export const errorHelp = {
   BROKER_PORT_INVALID: 'Use a whole number from 1 to 65535, or 0 for any free port.',
   BROKER_PATH_INVALID: 'Use a path that begins with / and that no other broker or node uses, such as /mqtt.',
   BROKER_PORT_TAKEN: 'Another program, or another broker of your flows, listens on this port: stop it or choose another port. The broker keeps trying.',
+  BROKER_QOS_LOW: 'What is published with QoS 0 may be lost on its way, and nobody notices: let agents publish with QoS 1.',
   BROKER_REFUSED: 'Check user, password and client id, and what the broker allows. The broker keeps trying.',
   BROKER_RULE_INVALID: 'Correct the named rule, and deploy. Until then clients may publish and read nothing.',
   BROKER_SESSION_LOST: 'What the broker had for this worker is gone with it: see that the broker keeps sessions (persistence), for as long as workers may be away.',
+  BROKER_SILENT: 'Check that agents publish on these topics of this broker, and that its access rules let this worker read them: Mosquitto grants every subscription, and then gives only what the rules allow.',
   BROKER_SUBSCRIPTION_REFUSED: 'Check the broker\'s access rules for this topic, and whether it has shared subscriptions; without them leave the group empty. The broker keeps trying.',
   BROKER_UNREACHABLE: 'Check the address, the port and whether it is TLS, and that the broker runs. The broker keeps trying.',
   BROKER_USERS_LOST: 'Restore flows_cred.json and its credentialSecret, or add the users in the broker\'s form again and deploy. Until then nobody gets in.',
@@ -106,7 +109,8 @@ export const errorHelp = {
   TRANSFER_LINE_INVALID: 'Correct the named line and run the same command again: a file continues there, a pipe begins again.',
   TRANSFER_OPTION_INVALID: 'Correct the named option; --help explains them.',
   TRANSFER_RESUME_IMPOSSIBLE: 'Export into a new file, without --resume.',
-  TRANSFER_TARGET_IN_USE: 'Copy into an empty database, or into one where a copy of the same database was begun. It was not touched.'
+  TRANSFER_TARGET_IN_USE: 'Copy into an empty database, or into one where a copy of the same database was begun. It was not touched.',
+  VARIABLE_UNSET: 'Set the variable before Node-RED starts, or in the properties of the flow, and let it be the whole property; or write the value itself into the node. Until then the node does nothing.'
 } as const
 
 export type ErrorCode = keyof typeof errorHelp

@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
 import { createSecureContext } from 'node:tls'
 import { reasonOf } from '../errors.ts'
-import { readMqttAddress } from '../mqtt/address.ts'
+import { readMqttAddress, shownAddress } from '../mqtt/address.ts'
 import type { TlsOptions } from '../tls.ts'
 import { wholeOption } from '../whole-option.ts'
 import { BridgeTopics, invalid, type BridgeTopic } from './topics.ts'
@@ -56,7 +56,7 @@ const ports: Record<string, number> = { 'mqtt:': 1883, 'mqtts:': 8883, 'ws:': 80
 export function resolveBridgeOptions (options: BridgeOptions): BridgeSettings {
   const { id, url, username, password, tls = {}, keepalive, clean = false, topics, buffer = {}, bridgeBit = true, reconnect = {} } = options
   if (!URL.canParse(url) || ports[new URL(url).protocol] === undefined || new URL(url).hostname === '') {
-    throw invalid('The address must be such as mqtt://192.0.2.1:1883, with mqtt, mqtts, ws or wss.')
+    throw invalid(`The address ${shownAddress(url)} must be such as mqtt://192.0.2.1:1883, with mqtt, mqtts, ws or wss.`)
   }
   const { protocol, hostname: host, port } = new URL(url)
   const { url: address, ...login } = readMqttAddress(url)

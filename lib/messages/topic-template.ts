@@ -33,17 +33,6 @@ export function fillTemplate (template: string, message: Message): TemplateResul
   return special === undefined ? { ok: true, topics } : { ok: false, detail: `The template ${template} gives ${show(special)}, which begins with $.` }
 }
 
-/** Whether a template may give a topic, whatever the message says. Empty: it gives the message's own, which may be any. */
-export function mayGive (template: string, topic: string): boolean {
-  if (template === '') return true
-  const pattern = template.split(/(\{[^{}]*\})/).map(part => {
-    if (part === '{kind}') return '(?:connected|disconnected|message)'
-    if (part === '{type}') return '.*'
-    return /^\{.*\}$/.test(part) ? '[^/]*' : part.replace(/[$()*+.?[\\\]^{|}]/g, '\\$&')
-  })
-  return new RegExp(`^${pattern.join('')}$`, 's').test(topic)
-}
-
 /** Whether a text that is not empty is one level of a topic that can be published to. */
 export function isLevel (text: string): boolean {
   return !/[/+#\0]/.test(text)

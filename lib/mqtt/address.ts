@@ -27,3 +27,11 @@ function decoded (text: string): string {
     return text
   }
 }
+
+/** Most characters of an address that are shown. */
+const mostShown = 200
+
+/** An address as messages say it, without what may be a login. */
+export function shownAddress (address: string): string {
+  return JSON.stringify(address.slice(address.lastIndexOf('@') + 1).slice(0, mostShown))
+}

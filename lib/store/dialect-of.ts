@@ -24,7 +24,10 @@ const essentials = { url: 'URL', host: 'host', database: 'name' } as const
 function complete (options: ServerOptions, dialect: Dialect): Dialect {
   if (options.loginLost === true) return refusing(dialect, new PlatziverseError('CREDENTIALS_LOST', 'The login of the database was lost with the credentials of the flows.'))
   const missing = (Object.keys(essentials) as Array<keyof typeof essentials>).find(name => options[name] === '')
-  if (missing === undefined) return dialect
+  if (missing === undefined) {
+    // Not said: it may have a password in it.
+    return /:\/\/|@/.test(options.host ?? '') ? refusing(dialect, new PlatziverseError('STORE_OPTION_INVALID', 'The host of the database is more than a name or an address.')) : dialect
+  }
   return refusing(dialect, new PlatziverseError('STORE_OPTION_INVALID', `The ${essentials[missing]} of the database is empty.`))
 }
 

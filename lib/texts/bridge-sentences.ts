@@ -7,9 +7,9 @@ export const bridgeSentences: readonly Sentence[] = [
   { en: 'The client id {1} is a client of this broker.', es: 'El id de cliente {1} es de un cliente de este broker.', pt: 'O id de cliente {1} é de um cliente deste broker.' },
   { en: '{1} messages wait for the other broker.', es: '{1} mensajes esperan al otro broker.', pt: '{1} mensagens esperam pelo outro broker.' },
   {
-    en: 'The address must be such as mqtt://192.0.2.1:1883, with mqtt, mqtts, ws or wss.',
-    es: 'La dirección debe ser como mqtt://192.0.2.1:1883, con mqtt, mqtts, ws o wss.',
-    pt: 'O endereço deve ser como mqtt://192.0.2.1:1883, com mqtt, mqtts, ws ou wss.'
+    en: 'The address {1} must be such as mqtt://192.0.2.1:1883, with mqtt, mqtts, ws or wss.',
+    es: 'La dirección {1} debe ser como mqtt://192.0.2.1:1883, con mqtt, mqtts, ws o wss.',
+    pt: 'O endereço {1} deve ser como mqtt://192.0.2.1:1883, com mqtt, mqtts, ws ou wss.'
   },
   {
     en: 'The certificate, its key or the authority cannot be used: {1}.',

@@ -21,6 +21,11 @@ export const brokerSentences: readonly Sentence[] = [
     pt: 'Certificados são exigidos dos clientes, e não há um certificado de CA para verificá-los.'
   },
   { en: '{1} is not a port.', es: '{1} no es un puerto.', pt: '{1} não é uma porta.' },
+  {
+    en: 'The host is more than a name or an address.',
+    es: 'El host es más que un nombre o una dirección.',
+    pt: 'O host é mais do que um nome ou um endereço.'
+  },
   { en: 'The host {1} is unknown.', es: 'No se conoce el host {1}.', pt: 'O host {1} é desconhecido.' },
   {
     en: 'The broker has no users, and {1} is not loopback.',
@@ -189,10 +194,11 @@ export const brokerSentences: readonly Sentence[] = [
     pt: 'Outro cliente parece usar o id de cliente {1}. O broker encerrou a conexão {2} vezes seguidas logo depois de aceitar este worker.'
   },
   { en: 'Another client seems to use the client id {1}.', es: 'Otro cliente parece usar el id de cliente {1}.', pt: 'Outro cliente parece usar o id de cliente {1}.' },
+  { en: 'There is no address.', es: 'No hay ninguna dirección.', pt: 'Não há nenhum endereço.' },
   {
-    en: 'The address must be such as mqtt://192.0.2.1:1883, with mqtt, mqtts, ws or wss; several are separated by blanks or commas.',
-    es: 'La dirección debe ser como mqtt://192.0.2.1:1883, con mqtt, mqtts, ws o wss; varias se separan con espacios o comas.',
-    pt: 'O endereço deve ser como mqtt://192.0.2.1:1883, com mqtt, mqtts, ws ou wss; vários são separados por espaços ou vírgulas.'
+    en: 'The address {1} must be such as mqtt://192.0.2.1:1883, with mqtt, mqtts, ws or wss; several are separated by blanks or commas.',
+    es: 'La dirección {1} debe ser como mqtt://192.0.2.1:1883, con mqtt, mqtts, ws o wss; varias se separan con espacios o comas.',
+    pt: 'O endereço {1} deve ser como mqtt://192.0.2.1:1883, com mqtt, mqtts, ws ou wss; vários são separados por espaços ou vírgulas.'
   },
   {
     en: 'The broker says that it has no shared subscriptions.',
@@ -218,6 +224,18 @@ export const brokerSentences: readonly Sentence[] = [
     es: 'El broker da a este worker {1} mensajes a la vez como máximo, y espera a la base de datos después de ellos.',
     pt: 'O broker dá a este worker no máximo {1} mensagens de cada vez, e espera pelo banco de dados depois delas.'
   },
+  { en: 'A message on {1} came with QoS 0.', es: 'Un mensaje en {1} llegó con QoS 0.', pt: 'Uma mensagem em {1} chegou com QoS 0.' },
+  {
+    en: 'The broker dropped {1} messages, because too many were waiting for a client.',
+    es: 'El broker descartó {1} mensajes, porque demasiados esperaban a un cliente.',
+    pt: 'O broker descartou {1} mensagens, porque mensagens demais esperavam por um cliente.'
+  },
+  {
+    en: 'Within a minute no message came for {1}.',
+    es: 'En un minuto no llegó ningún mensaje de {1}.',
+    pt: 'Em um minuto não chegou nenhuma mensagem de {1}.'
+  },
+  { en: 'what answers there is no MQTT broker', es: 'lo que responde ahí no es un broker MQTT', pt: 'o que responde ali não é um broker MQTT' },
   { en: 'The broker closed the connection.', es: 'El broker cerró la conexión.', pt: 'O broker fechou a conexão.' },
   { en: '{1} messages wait for the broker already.', es: 'Ya esperan al broker {1} mensajes.', pt: '{1} mensagens já esperam pelo broker.' },
   {

@@ -15,6 +15,16 @@ export const nodeSentences: readonly Sentence[] = [
     pt: 'O usuário e a senha deste nó se perderam com as credenciais dos fluxos.'
   },
   { en: 'What was saved as {1} cannot be read.', es: 'No se puede leer lo que se guardó como {1}.', pt: 'Não é possível ler o que foi gravado como {1}.' },
+  {
+    en: 'The property {1} is the variable {2}, which is not set.',
+    es: 'La propiedad {1} es la variable {2}, que no está definida.',
+    pt: 'A propriedade {1} é a variável {2}, que não está definida.'
+  },
+  {
+    en: 'The property {1} has a variable in it, which is not replaced there.',
+    es: 'La propiedad {1} contiene una variable, y ahí no se sustituye.',
+    pt: 'A propriedade {1} contém uma variável, que ali não é substituída.'
+  },
   { en: 'The body is not JSON.', es: 'El cuerpo no es JSON.', pt: 'O corpo não é JSON.' },
   { en: '{1} is no list of {2}.', es: '{1} no es una lista de {2}.', pt: '{1} não é uma lista de {2}.' },
   { en: 'open is no list of at most {1} uuids.', es: 'open no es una lista de {1} uuid como máximo.', pt: 'open não é uma lista de no máximo {1} uuids.' },

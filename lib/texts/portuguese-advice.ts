@@ -29,6 +29,7 @@ export const portugueseAdvice: Record<ErrorCode, string> = {
   BROKER_CERTIFICATE_REFUSED: 'Escolha um nó tls-config com a autoridade que assinou o certificado do broker, e verifique o nome e as datas do certificado. O broker continua tentando.',
   BROKER_CLIENT_ID_TAKEN: 'Dois workers, ou outro programa, usam o mesmo id de cliente: dê a cada worker o seu, por exemplo com uma variável de ambiente. Um broker não deve usar o nome de usuário como id de cliente (Mosquitto: use_username_as_clientid): um worker tem duas conexões. O broker continua tentando.',
   BROKER_COMMAND_INVALID: 'Envie msg.topic disconnect com o payload {clientId, seconds}, endSession com {clientId}, forgetAgent com {uuid} ou {username}, clients, clearRetained com {topic}, reload com {users, rules}, statistics, ou login com {id, allow}.',
+  BROKER_DROPPED: 'O que era para este worker se perdeu, embora os remetentes tenham a confirmação: aumente o limite do que espera no broker (Mosquitto: max_queued_messages 0) e descubra qual cliente estava ausente ou foi lento demais.',
   BROKER_FOLDER_DAMAGED: 'O que o broker guardou não pode ser lido: restaure a pasta de uma cópia, ou mova-a para outro lugar para começar com uma vazia.',
   BROKER_FOLDER_IN_USE: 'Outro broker guarda as suas mensagens nesta pasta: dê a cada broker uma pasta própria.',
   BROKER_FOLDER_NEWER: 'Esta pasta é de uma versão mais nova do pacote: atualize o pacote. A pasta não foi tocada.',
@@ -43,9 +44,11 @@ export const portugueseAdvice: Record<ErrorCode, string> = {
   BROKER_PORT_DENIED: 'As portas abaixo de 1024 exigem direitos que este processo não tem: escolha uma porta mais alta.',
   BROKER_PORT_INVALID: 'Use um número inteiro de 1 a 65535, ou 0 para qualquer porta livre.',
   BROKER_PORT_TAKEN: 'Outro programa, ou outro broker dos seus fluxos, escuta nesta porta: pare-o ou escolha outra porta. O broker continua tentando.',
+  BROKER_QOS_LOW: 'O que é publicado com QoS 0 pode se perder no caminho sem que ninguém perceba: faça os agentes publicarem com QoS 1.',
   BROKER_REFUSED: 'Verifique usuário, senha e id de cliente, e o que o broker permite. O broker continua tentando.',
   BROKER_RULE_INVALID: 'Corrija a regra indicada e faça o deploy. Até lá, os clientes não podem publicar nem ler nada.',
   BROKER_SESSION_LOST: 'O que o broker tinha para este worker se perdeu com ela: verifique se o broker mantém as sessões (persistência) por tanto tempo quanto os workers possam faltar.',
+  BROKER_SILENT: 'Verifique se os agentes publicam nestes tópicos deste broker e se as regras de acesso deixam este worker lê-los: o Mosquitto aceita qualquer assinatura, e depois entrega só o que as regras permitem.',
   BROKER_SUBSCRIPTION_REFUSED: 'Verifique as regras de acesso do broker para este tópico, e se ele tem assinaturas compartilhadas; sem elas, deixe o grupo vazio. O broker continua tentando.',
   BROKER_UNREACHABLE: 'Verifique o endereço, a porta, se é TLS, e se o broker está em execução. O broker continua tentando.',
   BROKER_USERS_INVALID: 'Abra o formulário do broker, verifique os usuários e faça o deploy de novo. Até lá, ninguém entra com senha.',
@@ -105,5 +108,6 @@ export const portugueseAdvice: Record<ErrorCode, string> = {
   TRANSFER_LINE_INVALID: 'Corrija a linha indicada e execute o mesmo comando de novo: um arquivo continua dali, um pipe recomeça.',
   TRANSFER_OPTION_INVALID: 'Corrija a opção indicada; --help explica todas.',
   TRANSFER_RESUME_IMPOSSIBLE: 'Exporte para um arquivo novo, sem --resume.',
-  TRANSFER_TARGET_IN_USE: 'Copie para um banco de dados vazio, ou para um em que a cópia do mesmo banco foi começada. Ele não foi tocado.'
+  TRANSFER_TARGET_IN_USE: 'Copie para um banco de dados vazio, ou para um em que a cópia do mesmo banco foi começada. Ele não foi tocado.',
+  VARIABLE_UNSET: 'Defina a variável antes de iniciar o Node-RED, ou nas propriedades do fluxo, e deixe-a sozinha na propriedade; ou escreva o próprio valor no nó. Até lá o nó não faz nada.'
 }

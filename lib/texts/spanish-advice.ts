@@ -29,6 +29,7 @@ export const spanishAdvice: Record<ErrorCode, string> = {
   BROKER_CERTIFICATE_REFUSED: 'Elegir un nodo tls-config con la autoridad que firmó el certificado del broker, y comprobar el nombre y las fechas del certificado. El broker lo sigue intentando.',
   BROKER_CLIENT_ID_TAKEN: 'Dos workers, u otro programa, usan el mismo id de cliente: dar a cada worker el suyo, por ejemplo con una variable de entorno. Un broker no debe tomar el nombre de usuario como id de cliente (Mosquitto: use_username_as_clientid): un worker tiene dos conexiones. El broker lo sigue intentando.',
   BROKER_COMMAND_INVALID: 'Enviar msg.topic disconnect con el payload {clientId, seconds}, endSession con {clientId}, forgetAgent con {uuid} o {username}, clients, clearRetained con {topic}, reload con {users, rules}, statistics, o login con {id, allow}.',
+  BROKER_DROPPED: 'Lo que era para este worker se perdió, aunque sus remitentes tienen la confirmación: subir el límite de lo que espera en el broker (Mosquitto: max_queued_messages 0) y averiguar qué cliente no estaba o fue demasiado lento.',
   BROKER_FOLDER_DAMAGED: 'Lo que el broker guardó no se puede leer: restaurar la carpeta desde una copia, o apartarla para empezar con una vacía.',
   BROKER_FOLDER_IN_USE: 'Otro broker guarda sus mensajes en esta carpeta: dar a cada broker una carpeta propia.',
   BROKER_FOLDER_NEWER: 'Esta carpeta es de una versión más nueva del paquete: actualizar el paquete. La carpeta no se tocó.',
@@ -43,9 +44,11 @@ export const spanishAdvice: Record<ErrorCode, string> = {
   BROKER_PORT_DENIED: 'Los puertos por debajo de 1024 requieren permisos que este proceso no tiene: elegir un puerto más alto.',
   BROKER_PORT_INVALID: 'Usar un número entero de 1 a 65535, o 0 para cualquier puerto libre.',
   BROKER_PORT_TAKEN: 'Otro programa, u otro broker de los flujos, escucha en este puerto: detenerlo o elegir otro puerto. El broker lo sigue intentando.',
+  BROKER_QOS_LOW: 'Lo que se publica con QoS 0 puede perderse por el camino sin que nadie lo note: hacer que los agentes publiquen con QoS 1.',
   BROKER_REFUSED: 'Comprobar usuario, contraseña e id de cliente, y lo que permite el broker. El broker lo sigue intentando.',
   BROKER_RULE_INVALID: 'Corregir la regla que se indica y hacer deploy. Hasta entonces los clientes no pueden publicar ni leer nada.',
   BROKER_SESSION_LOST: 'Con ella se perdió lo que el broker tenía para este worker: comprobar que el broker conserva las sesiones (persistencia) tanto tiempo como los workers puedan faltar.',
+  BROKER_SILENT: 'Comprobar que los agentes publican en estos temas de este broker y que sus reglas de acceso dejan que este worker los lea: Mosquitto acepta cualquier suscripción, y después da solo lo que las reglas permiten.',
   BROKER_SUBSCRIPTION_REFUSED: 'Comprobar las reglas de acceso del broker para este tema, y si tiene suscripciones compartidas; si no las tiene, dejar vacío el grupo. El broker lo sigue intentando.',
   BROKER_UNREACHABLE: 'Comprobar la dirección, el puerto, si es TLS, y que el broker esté en marcha. El broker lo sigue intentando.',
   BROKER_USERS_INVALID: 'Abrir el formulario del broker, revisar sus usuarios y hacer deploy otra vez. Hasta entonces nadie entra con contraseña.',
@@ -105,5 +108,6 @@ export const spanishAdvice: Record<ErrorCode, string> = {
   TRANSFER_LINE_INVALID: 'Corregir la línea indicada y ejecutar otra vez el mismo comando: un archivo sigue desde ahí, una tubería empieza de nuevo.',
   TRANSFER_OPTION_INVALID: 'Corregir la opción indicada; --help las explica.',
   TRANSFER_RESUME_IMPOSSIBLE: 'Exportar a un archivo nuevo, sin --resume.',
-  TRANSFER_TARGET_IN_USE: 'Copiar a una base de datos vacía, o a una en la que se empezó a copiar la misma. No se tocó.'
+  TRANSFER_TARGET_IN_USE: 'Copiar a una base de datos vacía, o a una en la que se empezó a copiar la misma. No se tocó.',
+  VARIABLE_UNSET: 'Definir la variable antes de arrancar Node-RED, o en las propiedades del flujo, y dejarla sola en la propiedad; o escribir el valor mismo en el nodo. Hasta entonces el nodo no hace nada.'
 }

@@ -39,6 +39,11 @@ export const storeSentences: readonly Sentence[] = [
     pt: 'O acesso ao banco de dados se perdeu com as credenciais dos fluxos.'
   },
   { en: 'The URL of the database is empty.', es: 'La URL de la base de datos está vacía.', pt: 'A URL do banco de dados está vazia.' },
+  {
+    en: 'The host of the database is more than a name or an address.',
+    es: 'El host de la base de datos es más que un nombre o una dirección.',
+    pt: 'O host do banco de dados é mais do que um nome ou um endereço.'
+  },
   { en: 'The host of the database is empty.', es: 'El host de la base de datos está vacío.', pt: 'O host do banco de dados está vazio.' },
   { en: 'The name of the database is empty.', es: 'El nombre de la base de datos está vacío.', pt: 'O nome do banco de dados está vazio.' },
   { en: 'The database is closed.', es: 'La base de datos está cerrada.', pt: 'O banco de dados está fechado.' },

@@ -6,14 +6,16 @@ import { bad, good, joined, pending, problemText } from '../shared/status.ts'
 
 /** The status of the node, by what its intake counts. */
 export function statusOf (RED: RED, broker: string, intake: Intake): NodeStatus {
-  const { state } = findBroker(broker).listener
+  const { listener: { state }, isElsewhere } = findBroker(broker)
   if (state === 'closed') return bad(problemText(RED, 'BROKER_MISSING'))
   if (state !== 'listening' && state !== 'connected') return pending(RED._('agent-in.status.waiting'))
-  const { agents, unsettled, waiting, rejected, rejectedMetrics, timesConverted, timesReplaced } = intake.statistics()
+  const { agents, messages, unsettled, waiting, rejected, rejectedMetrics, timesConverted, timesReplaced } = intake.statistics()
   // Of what is unusual, what matters most.
   const aside = ([['rejected', rejected + rejectedMetrics], ['converted', timesConverted], ['replaced', timesReplaced]] as const)
     .filter(([, count]) => count > 0).map(([name, count]) => RED._(`agent-in.status.${name}`, { count }))[0]
-  if (waiting === 0) return good(joined(RED._('agent-in.status.agents', { count: agents, agents }), aside))
-  const text = RED._('agent-in.status.unsettled', { count: agents, agents, unsettled: unsettled + waiting })
-  return { ...pending(text), shape: 'dot' }
+  // Whose connections these are, a broker elsewhere does not say.
+  if (isElsewhere && messages + rejected === 0 && waiting === 0) return pending(RED._('agent-in.status.none'))
+  const [counted, behind, count] = isElsewhere ? ['messages', 'behind', messages] : ['agents', 'unsettled', agents]
+  if (waiting === 0) return good(joined(RED._(`agent-in.status.${counted}`, { count, agents }), aside))
+  return { ...pending(RED._(`agent-in.status.${behind}`, { count, agents, unsettled: unsettled + waiting })), shape: 'dot' }
 }

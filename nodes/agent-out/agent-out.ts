@@ -10,7 +10,7 @@ import { watchFlows } from '../shared/broker.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import type { RED, RedMessage, RedNode } from '../shared/red.ts'
 import { orRefuse, readSaved } from '../shared/refusing.ts'
-import { bad, good, liveStatus, problemText } from '../shared/status.ts'
+import { bad, good, joined, liveStatus, pending, problemText } from '../shared/status.ts'
 import { valueTopic, type AgentOutConfig } from './config.ts'
 import { loopBy, loopOn } from './loop.ts'
 import { upgrade } from './migrations.ts'
@@ -86,7 +86,9 @@ export default function (RED: RED): void {
     const status = liveStatus(this, () => {
       lookForLoop()
       if (loop !== undefined) return bad(problemText(RED, loop.code))
-      if (!config.broker || findBroker(config.broker).listener.state === 'closed') return bad(problemText(RED, 'BROKER_MISSING'))
+      const { state } = config.broker ? findBroker(config.broker).listener : { state: 'closed' }
+      if (state === 'closed') return bad(problemText(RED, 'BROKER_MISSING'))
+      if (state !== 'listening' && state !== 'connected') return pending(joined(RED._('agent-out.status.waiting'), sent > 0 && RED._('agent-out.status.sent', { count: sent })))
       return good(RED._('agent-out.status.sent', { count: sent }))
     }, firstStatus)
     this.on('close', (removed: boolean, done: () => void) => {

@@ -1,7 +1,10 @@
-import { templateFields } from '../../lib/messages/template-fields.ts'
-import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
+import { mayGive, templateFields } from '../../lib/messages/template-fields.ts'
+import { topics } from '../../lib/messages/topics.ts'
+import type { AgentInConfig } from '../agent-in/config.ts'
+import type { BrokerConfig } from '../platziverse-broker/config.ts'
+import { brokerProperty, chooseOnlyBroker, currentBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
 import { showMissing } from '../shared/editor/form.ts'
-import { registerNode, textsOf, type EditorNode } from '../shared/editor/red.ts'
+import { RED, registerNode, textsOf, type EditorNode } from '../shared/editor/red.ts'
 import { agentOutDefaults as defaults, valueTopic, type AgentOutConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
 
@@ -24,7 +27,7 @@ registerNode<AgentOutConfig>('agent-out', { defaults, upgrade }, {
   inputLabels: () => text('agent-out.input.message'),
   onadd () { chooseOnlyBroker(this) },
   oneditprepare () {
-    prepareBrokerSelect(this)
+    prepareBrokerSelect(this, { changed () { $('#node-input-topic').trigger('change') } })
     showMissing(this, upgrade(this))
     $('#node-input-payload').data('node', this.id).on('change', function () {
       $('#node-input-topic').attr('placeholder', $(this).val() === 'value' ? valueTopic : '').trigger('change')
@@ -46,7 +49,18 @@ function topicProblem (node: EditorNode & AgentOutConfig, topic: string): string
   if (unknown !== undefined) {
     return text('agent-out.validation.field', { field: braced(unknown), fields: templateFields.map(braced).join(' ') })
   }
-  return /[{}]/.test(topic.replace(/\{[^{}]*\}/g, '')) ? text('agent-out.validation.brace') : undefined
+  if (/[{}]/.test(topic.replace(/\{[^{}]*\}/g, ''))) return text('agent-out.validation.brace')
+  return comesBack(node, topic || (isValue ? valueTopic : '')) ? text('agent-out.validation.loop') : undefined
+}
+
+/** Whether agent-in reads, from a broker elsewhere, what this node would publish there: the runtime refuses it. */
+function comesBack (node: EditorNode & AgentOutConfig, template: string): boolean {
+  const id = currentBroker(node)
+  const { mode, shards = '' } = (RED.nodes.node(id) ?? {}) as Partial<BrokerConfig>
+  if (mode !== 'elsewhere') return false
+  const isRead = (RED.nodes.filterNodes({ type: 'agent-in' }) as Array<EditorNode & AgentInConfig>).some(({ d, broker }) => d !== true && broker === id)
+  const levels = shards.split(/[\s,]+/).filter(shard => shard !== '').map(shard => `agent/${shard}/`)
+  return isRead && Object.keys(topics).some(kind => (levels.length > 0 ? levels : ['agent/']).some(level => mayGive(template, level + kind)))
 }
 
 function braced (field: string): string {

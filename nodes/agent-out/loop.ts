@@ -1,5 +1,5 @@
 import { PlatziverseError } from '../../lib/errors.ts'
-import { mayGive } from '../../lib/messages/topic-template.ts'
+import { mayGive } from '../../lib/messages/template-fields.ts'
 import { returningTopics } from '../../lib/registry/registry.ts'
 
 /** Why nothing may be published by a template: agent-in might get it back from the broker, and it would go round for ever. Undefined: it may. */

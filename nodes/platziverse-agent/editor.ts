@@ -1,6 +1,8 @@
+import { variableProblem } from '../shared/editor/address.ts'
 import { brokerProperty, chooseOnlyBroker, currentBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
 import { isFilled } from '../shared/editor/fields.ts'
 import { registerNode, shared, textsOf } from '../shared/editor/red.ts'
+import { isVariable } from '../shared/editor/validate.ts'
 import { agentDefaults as defaults, type AgentConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
 
@@ -16,7 +18,8 @@ registerNode<AgentConfig, 'user' | 'password'>('platziverse-agent', { defaults, 
     broker: brokerProperty(true),
     url: {
       validate (value, _options) {
-        return currentBroker(this) !== '' || isAddress(String(value).trim()) || text('platziverse-agent.validation.url')
+        if (currentBroker(this) !== '') return true
+        return variableProblem(String(value), text('platziverse-agent.form.url')) ?? (isAddress(String(value).trim()) || text('platziverse-agent.validation.url'))
       }
     },
     interval: {
@@ -52,7 +55,7 @@ registerNode<AgentConfig, 'user' | 'password'>('platziverse-agent', { defaults, 
 
 watchBrokers('platziverse-agent')
 
-/** What MQTT.js connects to; also with `${ENV}` inside. */
+/** What MQTT.js connects to, or a variable. */
 function isAddress (url: string): boolean {
-  return /^(mqtts?|tcp|ssl|tls|wss?):\/\/\S+$/i.test(url) || /\$\{[^}]+\}/.test(url)
+  return /^(mqtts?|tcp|ssl|tls|wss?):\/\/\S+$/i.test(url) || isVariable(url)
 }

@@ -10,6 +10,7 @@ import { tellPlainly } from '../shared/plain-errors.ts'
 import type { RED } from '../shared/red.ts'
 import { orRefuse, readSaved } from '../shared/refusing.ts'
 import { statusLine } from '../shared/status.ts'
+import { checkVariables } from '../shared/variables.ts'
 import type { BrokerConfig } from '../platziverse-broker/config.ts'
 import type { AgentConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
@@ -31,6 +32,7 @@ export default function (RED: RED): void {
     const handler = outboxHandlerOf(RED, this)
     const agent = orRefuse(RED, this, () => {
       const config = readSaved(upgrade, saved)
+      checkVariables(config, config.broker ? ['interval'] : ['url', 'interval'])
       checkLogin(config, this.credentials)
       const surroundings = { id: saved.id, userDir: RED.settings.userDir, place: placeOf(RED, config.broker), listen: saved.wires?.[0]?.length !== 0 }
       return attachAgent(this.id, agentOptionsOf(config, this.credentials ?? {}, surroundings), handler)

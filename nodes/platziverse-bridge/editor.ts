@@ -1,4 +1,4 @@
-import { hostOf, isAddress, isPlain } from '../shared/editor/address.ts'
+import { hostOf, isAddress, isPlain, variableProblem } from '../shared/editor/address.ts'
 import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
 import { isFilled } from '../shared/editor/fields.ts'
 import { showMissing, type Part } from '../shared/editor/form.ts'
@@ -22,7 +22,7 @@ registerNode<BridgeConfig, 'user' | 'password'>('platziverse-bridge', { defaults
   properties: {
     broker: brokerProperty(),
     url: {
-      validate: (value, _options) => isAddress(String(value).trim()) || text('platziverse-bridge.validation.url')
+      validate: (value, _options) => variableProblem(String(value), text('platziverse-bridge.form.url')) ?? (isAddress(String(value).trim()) || text('platziverse-bridge.validation.url'))
     },
     tls: { type: 'tls-config', required: false },
     topics: { validate: (value, _options) => topicProblems(value as SavedTopic[])[0]?.text ?? true },

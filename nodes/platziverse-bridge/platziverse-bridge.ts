@@ -11,6 +11,7 @@ import { milliseconds, type RED } from '../shared/red.ts'
 import { orRefuse, readSaved } from '../shared/refusing.ts'
 import { liveStatus } from '../shared/status.ts'
 import { tlsSettingsOf } from '../shared/tls.ts'
+import { checkVariables } from '../shared/variables.ts'
 import { bridgeDefaults as defaults, type BridgeConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
 import { bridgeOptionsOf } from './options.ts'
@@ -32,6 +33,7 @@ export default function (RED: RED): void {
     tellPlainly(RED, this)
     const opened = orRefuse(RED, this, () => {
       const config = readSaved(upgrade, saved)
+      checkVariables(config, ['url', 'localUser', 'clientId', 'keepalive', 'buffer', 'megabytes'])
       if (!config.broker) throw new PlatziverseError('BROKER_MISSING', 'No broker is chosen.')
       checkLogin(config, this.credentials)
       return { config, bridge: attachBridge(this.id, bridgeOptionsOf(saved.id, config, this.credentials ?? {}, tlsSettingsOf(RED, config.tls))) }

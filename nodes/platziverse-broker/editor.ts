@@ -111,6 +111,7 @@ function isByFlow (node: EditorNode & BrokerConfig): boolean {
 
 /** What is wrong with a host: nothing if strangers may connect, or if there are users, or may be. */
 function hostProblem (node: EditorNode & BrokerConfig, host: string): string | undefined {
+  if (/:\/\/|@/.test(host)) return text('platziverse-broker.validation.hostUrl', { elsewhere: text('platziverse-broker.form.elsewhere') })
   // In the open form the box counts as it is ticked, not as it was saved.
   const anonymous = isOpen(node) ? $('#node-input-anonymous').prop('checked') === true : node.anonymous
   if (anonymous || isOfThisMachine(host) || isByFlow(node) || usersOf(node)?.length !== 0) return undefined

@@ -6,6 +6,7 @@ import { tellPlainly } from '../shared/plain-errors.ts'
 import { milliseconds, type RED, type RedMessage } from '../shared/red.ts'
 import { orRefuse, readSaved } from '../shared/refusing.ts'
 import { bad, pending, problemText, statusLine } from '../shared/status.ts'
+import { checkVariables } from '../shared/variables.ts'
 import { registerAdmin } from './admin.ts'
 import { brokerDefaults as defaults, type BrokerConfig, type BrokerCredentials } from './config.ts'
 import { elsewhere } from './elsewhere.ts'
@@ -16,6 +17,12 @@ import { upgrade } from './migrations.ts'
 import { statusOf } from './status.ts'
 
 type SavedConfig = NodeDef & BrokerConfig
+
+/** The properties in which a variable that has no value would be something else. */
+const variablesOf = {
+  embedded: ['host', 'port'],
+  elsewhere: ['url', 'group', 'shards', 'clientId', 'keepalive', 'sessionHours', 'receiveMaximum']
+} as const
 
 /** An MQTT broker. Input: commands. Output 1: what happens to clients, and logins to decide on; output 2: statistics and answers. */
 export default function (RED: RED): void {
@@ -37,6 +44,7 @@ export default function (RED: RED): void {
       if (now !== undefined) status.show(now)
     }
     try {
+      checkVariables(config, variablesOf[config.mode === 'elsewhere' ? 'elsewhere' : 'embedded'])
       engine = config.mode === 'elsewhere' ? elsewhere(RED, this, config) : embedded(RED, this, config, metrics, show)
     } catch (error) {
       status.show(bad(error instanceof PlatziverseError ? problemText(RED, error.code) : reasonOf(error)))

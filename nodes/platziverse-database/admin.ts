@@ -74,6 +74,9 @@ function withVariables<Properties extends object> (RED: RED, id: string, propert
   const node = RED.nodes.getNode(id)
   return Object.fromEntries(Object.entries(properties).map(([name, value]: [string, unknown]) => {
     const variable = typeof value === 'string' ? /^\$(?:\{(\S+)\}|\((\S+)\))$/.exec(value) : null
-    return [name, variable === null ? value : RED.util.evaluateNodeProperty(variable[1] ?? variable[2] ?? '', 'env', node, {}) as unknown]
+    if (variable === null) return [name, value]
+    const read: unknown = RED.util.evaluateNodeProperty(variable[1] ?? variable[2] ?? '', 'env', node, {})
+    // What has no value stays as it is.
+    return [name, read === '' || read === undefined ? value : read]
   })) as Properties
 }

@@ -7,6 +7,7 @@ import type { SpoolOptions } from '../../lib/store/writer/spool.ts'
 import type { TlsOptions } from '../../lib/tls.ts'
 import { wholeNumber } from '../shared/red.ts'
 import { readSaved } from '../shared/refusing.ts'
+import { checkVariables } from '../shared/variables.ts'
 import { databaseDefaults as defaults, usualPorts, type DatabaseConfig, type DatabaseCredentials } from './config.ts'
 import { upgrade } from './migrations.ts'
 
@@ -28,7 +29,7 @@ export interface ReadOptions {
 
 /**
  * What a node saved, as the store wants it.
- * @throws PlatziverseError NODE_PROPERTY_INVALID
+ * @throws PlatziverseError NODE_PROPERTY_INVALID, VARIABLE_UNSET
  */
 export function databaseOptionsOf (
   saved: Partial<DatabaseConfig>, credentials: DatabaseCredentials, { id, userDir = '.', tls }: Surroundings
@@ -56,9 +57,11 @@ function databaseOf (
 ): Pick<ReadOptions, 'database' | 'identity'> {
   const { client } = config
   if (client === 'sqlite') {
+    checkVariables(config, ['filename'])
     const filename = resolve(userDir, config.filename || defaults.filename)
     return { database: { client, filename }, identity: filename }
   }
+  checkVariables(config, config.connection === 'url' ? ['poolSize'] : ['host', 'port', 'database', 'poolSize'])
   const isLost = config.hasLogin === true && !(config.connection === 'url' ? url : user || password)
   const common = {
     client,

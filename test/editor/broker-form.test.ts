@@ -443,6 +443,11 @@ describe('the broker\'s form', { skip: skipWithoutEditor(5) }, () => {
     ])
     await editor.edit(id)
     const tls = page.locator('#node-input-tls')
+    for (const [url, isWrong] of [['mqtt://${HOST}:1883', true], ['${A},${B}', true], ['${MQTT_URL}', false]] as const) {
+      await editor.fill('#node-input-url', url)
+      assert.equal(await titleOfError(page.locator('#node-input-url')) !== undefined, isWrong, url)
+    }
+    assert.equal((await page.locator('#platziverse-broker-tls label').innerText()).trim(), 'TLS')
     await editor.fill('#node-input-url', 'mqtt://broker.example.org')
     assert.equal(await tls.isVisible(), false)
     const right = { url: 'mqtts://broker.example.org', group: '', shards: '${SHARDS}', keepalive: '30', sessionHours: '48', receiveMaximum: '500' }
@@ -468,6 +473,10 @@ describe('the broker\'s form', { skip: skipWithoutEditor(5) }, () => {
     await mode.selectOption('embedded')
     assert.equal(await page.locator('#node-input-host').isVisible(), true)
     assert.notEqual(await titleOfError(page.locator('#node-input-host')), undefined, 'reachable from the network, without users')
+    await page.locator('#node-input-anonymous').check()
+    assert.equal(await titleOfError(page.locator('#node-input-host')), undefined)
+    await editor.fill('#node-input-host', 'mqtt://broker.example.org')
+    assert.notEqual(await titleOfError(page.locator('#node-input-host')), undefined, 'a URL')
     await editor.cancel()
   }))
 

@@ -225,6 +225,22 @@ describe('the form', { skip: skipWithoutEditor(5) }, () => {
     }
   }))
 
+  const elsewhere = { id: 'f10w000000000002', type: 'platziverse-broker', z: 'f10w000000000001', x: 160, y: 80, mode: 'elsewhere', url: 'mqtt://127.0.0.1:1', shards: 'north', wires: [[], []] }
+  const reader = { id: 'f10w000000000003', type: 'agent-in', z: 'f10w000000000001', x: 160, y: 160, broker: elsewhere.id, wires: [[], [], [], []] }
+  const writer = { id: 'f10w000000000004', type: 'agent-out', z: 'f10w000000000001', x: 400, y: 220, broker: elsewhere.id, topic: 'platform/{kind}' }
+  test('of agent-out refuses what agent-in would get back from a broker elsewhere', () => withEditor({ flows: [flow, elsewhere, reader, writer] }, async editor => {
+    await editor.edit(writer.id)
+    const topic = editor.page.locator('#node-input-topic')
+    for (const bad of ['', 'agent/north/{kind}', 'agent/{uuid}/{type}']) {
+      await editor.fill('#node-input-topic', bad)
+      assert.match(await topic.getAttribute('class') ?? '', /input-error/, bad)
+    }
+    for (const good of ['agent/{kind}', 'agent/south/{kind}', 'platform/{uuid}']) {
+      await editor.fill('#node-input-topic', good)
+      assert.doesNotMatch(await topic.getAttribute('class') ?? '', /input-error/, good)
+    }
+  }))
+
   test('of platziverse-agent asks for an address only where no broker is chosen, and keeps the password secret', () => withEditor({}, async editor => {
     const { page } = editor
     await editor.drag('platziverse-broker', 160, 80)

@@ -12,7 +12,7 @@ const languages = ['en-US', 'es-ES', 'pt-BR'] as const
 /** Errors that are told, and no state of a node. */
 const notInStatus = [
   'BRIDGE_BUFFER_FULL', 'BRIDGE_LOCAL_REFUSED', 'BRIDGE_LOOP', 'BRIDGE_SUBSCRIPTION_REFUSED', 'BROKER_COMMAND_INVALID', 'BROKER_PACKET_TOO_LARGE', 'BROKER_PATH_INVALID',
-  'BROKER_RULE_INVALID', 'BROKER_SESSION_LOST', 'BROKER_WINDOW_SMALL', 'STORE_CLOSED'
+  'BROKER_DROPPED', 'BROKER_QOS_LOW', 'BROKER_RULE_INVALID', 'BROKER_SESSION_LOST', 'BROKER_SILENT', 'BROKER_WINDOW_SMALL', 'STORE_CLOSED'
 ]
 type Language = typeof languages[number]
 type Catalogue = Map<string, string>

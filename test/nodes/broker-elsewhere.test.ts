@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { pbkdf2Sync, randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test, type TestContext } from 'node:test'
 import knexFactory from 'knex'
@@ -12,6 +13,7 @@ import { useNodeRed, type TestFlow } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { reading } from '../helpers/messages.ts'
 import { openMosquitto, withoutMosquitto } from '../helpers/mosquitto.ts'
+import { packageDir } from '../helpers/node-red.ts'
 
 const load = useNodeRed()
 
@@ -65,6 +67,7 @@ describe('a platziverse-broker that is elsewhere', { skip: withoutMosquitto }, (
     const flow = await load(nodesOf(filename, { url }))
     await connected(flow)
     assert.equal(flow.status('broker')?.text, 'platziverse-broker.status.connected')
+    await until(() => flow.status('in')?.text, text => text === 'agent-in.status.none')
     const subscriber = await client(t, url)
     const heard: string[] = []
     subscriber.on('message', (topic, payload) => { heard.push(`${topic} ${payload.toString()}`) })
@@ -74,12 +77,36 @@ describe('a platziverse-broker that is elsewhere', { skip: withoutMosquitto }, (
     await until(() => heard, ({ length }) => length === 1)
     assert.deepEqual(heard, [`platform/a1 ${payload}`])
     assert.equal(await stored(filename), 3)
+    await until(() => flow.status('in')?.text, text => text === 'agent-in.status.messages')
 
     flow.receive('broker', { topic: 'statistics' })
     const [answer] = await until(() => flow.received('answers'), ({ length }) => length === 1)
     const { received, delivered, messages, rejected } = answer?.payload as Record<string, number>
     assert.deepEqual({ received, delivered, messages, rejected }, { received: 1, delivered: 1, messages: 1, rejected: 0 })
     assert.deepEqual(flow.log().filter(line => /[A-Z]{3,}_[A-Z]/.test(line)), [])
+  })
+
+  test('the access rules of docs/scaling.md are enough for a worker and an agent', async t => {
+    const page = await readFile(join(packageDir, 'docs', 'scaling.md'), 'utf8')
+    const acl = /```\n(user worker\n[^`]*)```/.exec(page)?.[1] ?? ''
+    const passwords = passwordFile('worker', 'one') + passwordFile('sensor-01', 'two') + passwordFile('stranger', 'three')
+    const { port } = await openMosquitto(t, 'allow_anonymous false\npassword_file FOLDER/passwords\nacl_file FOLDER/acl', { passwords, acl })
+    const url = `mqtt://127.0.0.1:${port}`
+    const filename = join(await temporaryFolder(t), 'test.sqlite')
+    const deaf = await load(nodesOf(filename, { url }), { broker: { user: 'stranger', password: 'three' } })
+    await connected(deaf)
+    await until(() => deaf.status('in'), status => status?.text === 'agent-in.status.none' && status.fill === 'yellow')
+    await helper.unload()
+    for (const version of ['5', '3.1.1']) {
+      const flow = await load(nodesOf(filename, { url, version, group: 'platziverse' }), { broker: { user: 'worker', password: 'one' } })
+      await connected(flow)
+      const agent = await client(t, url, { username: 'sensor-01', password: 'two' })
+      await agent.publishAsync('agent/message', reading('a1'), { qos: 1 })
+      await until(() => flow.received('stored'), ({ length }) => length === 1)
+      await agent.endAsync()
+      assert.deepEqual(flow.log().filter(line => /[A-Z]{3,}_[A-Z]/.test(line)), [])
+      await helper.unload()
+    }
   })
 
   test('commands that are for a broker inside Node-RED are refused', async t => {
@@ -148,9 +175,27 @@ describe('a platziverse-broker that is elsewhere', { skip: withoutMosquitto }, (
     const lines = await until(() => flow.log(), lines => lines.some(line => line.includes('BROKER_REFUSED')))
     assert.equal(lines.filter(line => line.includes('BROKER_REFUSED')).length, 1)
     await until(() => flow.status('broker')?.fill, fill => fill === 'red')
+    await until(() => flow.status('out')?.text, text => text === 'agent-out.status.waiting')
     await helper.unload()
     const right = await load(nodesOf(filename, { url }), { broker: { user: 'ana', password: 'right' } })
     await connected(right)
+  })
+
+  for (const [url, said] of [
+    ['${PLATZIVERSE_UNSET}', 'The property "url" is the variable PLATZIVERSE_UNSET, which is not set. '],
+    ['mqtt://${PLATZIVERSE_UNSET}:1883', 'The property "url" has a variable in it, which is not replaced there. ']
+  ] as const) {
+    test(`a broker at ${url} connects to nothing, and says so`, async t => {
+      const flow = await load(nodesOf(join(await temporaryFolder(t), 'test.sqlite'), { url }))
+      const lines = await until(() => flow.log(), lines => lines.some(line => line.endsWith('(VARIABLE_UNSET)')))
+      assert.ok(lines.some(line => line.startsWith(said)), lines.join('\n'))
+      assert.deepEqual([flow.status('broker')?.fill, findBroker('broker').listener.state], ['red', 'closed'])
+    })
+  }
+
+  test('a broker in this Node-RED does not mind what belongs to one elsewhere', async t => {
+    const flow = await load(nodesOf(join(await temporaryFolder(t), 'test.sqlite'), { mode: 'embedded', url: '${PLATZIVERSE_UNSET}', port: 0 }))
+    await until(() => flow.status('broker')?.fill, fill => fill === 'green')
   })
 
   test('a broker whose login was lost with the credentials connects to nothing, and says so', async t => {

@@ -109,6 +109,15 @@ describe('of a SQLite file the endpoint', () => {
     const { code, detail } = await ask({ client: 'sqlite', filename: '${PLATZIVERSE_TEST_FILE}' })
     assert.equal(code, 'STORE_NOT_A_DATABASE')
     assert.match(detail ?? '', /named\.sqlite/)
+    const unset = await ask({ client: 'postgresql', host: '${PLATZIVERSE_UNSET}', database: 'x' })
+    assert.deepEqual([unset.code, unset.detail], ['VARIABLE_UNSET', 'The property "host" is the variable PLATZIVERSE_UNSET, which is not set.'])
+  })
+
+  test('says that a host is more than that, and not what is in it', async () => {
+    for (const client of ['postgresql', 'mysql'] as const) {
+      const { code, detail } = await ask({ client, host: 'postgres://ana:secret@127.0.0.1:5432/x', database: 'x' })
+      assert.deepEqual([code, detail], ['STORE_OPTION_INVALID', 'The host of the database is more than a name or an address.'])
+    }
   })
 
   test('leaves no file behind where there was none, and says the file\'s own name where none can be made', async t => {

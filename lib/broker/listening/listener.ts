@@ -267,6 +267,8 @@ function usernameOf (socket: Socket, certificates: ListenerOptions['certificates
 async function bindAddress ({ host, port }: ListenerOptions, open: boolean): Promise<string | undefined> {
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new PlatziverseError('BROKER_PORT_INVALID', `${port} is not a port.`)
   if (host === '') return open ? undefined : loopback
+  // Not said: a URL may have a password in it.
+  if (/:\/\/|@/.test(host)) throw new PlatziverseError('BROKER_HOST_INVALID', 'The host is more than a name or an address.')
   const address = isIP(host) > 0 ? host : await lookup(host).then(({ address }) => address, cause => {
     throw new PlatziverseError('BROKER_HOST_INVALID', `The host ${host} is unknown.`, { cause })
   })

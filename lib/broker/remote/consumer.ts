@@ -6,8 +6,8 @@ import { clientIdTaken, faultOf, faultOfMessage, tooLarge, unexpected } from '..
 import { bytesOf, InFlight, type Entry } from './in-flight.ts'
 import { Link, type End } from '../../mqtt/link/link.ts'
 import type { Oversized } from '../../mqtt/link/packet-limit.ts'
+import { Notices } from './notices.ts'
 import type { RemoteSettings } from './settings.ts'
-import { WindowWatch } from './window-watch.ts'
 import type { Wire } from '../../mqtt/link/wire.ts'
 
 /** Bytes of messages that may be unacknowledged before nothing more is read. */
@@ -32,7 +32,7 @@ export class Consumer {
   readonly #problems: Problems
   readonly #changed: () => void
   readonly #link: Link
-  readonly #window = new WindowWatch()
+  readonly #notices: Notices
   #state: ConsumerState = { state: 'idle' }
   #inFlight = new InFlight()
   /** What the last connection left unsettled: it is given again if the session is kept. */
@@ -51,6 +51,7 @@ export class Consumer {
     this.#taker = taker
     this.#settings = settings
     this.#problems = problems
+    this.#notices = new Notices(problems)
     this.#changed = changed
     const { clientId, sessionExpiry, receiveMaximum } = settings
     this.#link = new Link(settings, { clientId, clean: false, properties: { sessionExpiryInterval: sessionExpiry, receiveMaximum } }, {
@@ -153,7 +154,7 @@ export class Consumer {
       if (retain && !this.speaksVersion5 && !this.#settings.shared) this.#settle(entry)
       else this.#give(entry)
     }
-    if (this.#window.sees(this.#inFlight.size, this.#settings.receiveMaximum)) this.#warnOfWindow()
+    this.#notices.message(topic, qos, this.#inFlight.size, this.#settings.receiveMaximum)
     if (this.#isFull()) wire.pause()
   }
 
@@ -209,11 +210,6 @@ export class Consumer {
     this.#inFlight.add({ publication, packetId: packet.packetId, settled: true })
     this.#problems.report('packet', tooLarge(packet))
     this.#acknowledge()
-  }
-
-  #warnOfWindow (): void {
-    const detail = `The broker gives this worker no more than ${this.#window.widest} messages at one time, and waits for the database after each of these.`
-    this.#problems.report('window', new PlatziverseError('BROKER_WINDOW_SMALL', detail))
   }
 
   #ended ({ letIn, lasted, cause }: End): void {

@@ -12,6 +12,7 @@ import { Consumer } from './consumer.ts'
 import { Sender } from './sender.ts'
 import { resolveRemoteOptions, type RemoteSettings } from './settings.ts'
 import { sharesSubscriptions } from './share-probe.ts'
+import { watchDropped, watchSilence } from './unsaid.ts'
 import { hostOf } from '../../mqtt/link/transport.ts'
 
 /** Who may speak for which agent is decided by the access rules of the broker: this process does not learn who published. */
@@ -53,6 +54,8 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
   #probed = false
   /** It does not, and so this worker gets nothing. */
   #deaf: PlatziverseError | undefined
+  /** Ends the watches that began with the first connection. */
+  #unwatch: (() => void) | undefined
   #shown = ''
   #closing: Promise<void> | undefined
 
@@ -132,6 +135,7 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
   close (successor?: BrokerOptions): Promise<void> {
     this.#closing ??= (async () => {
       this.#ending.abort()
+      this.#unwatch?.()
       this.#watching?.()
       await Promise.all([this.#consumer?.close(this.#forsaken(successor)), this.#sender.close()])
     })()
@@ -164,8 +168,23 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#changed()
   }
 
+  /** Whether agents' messages come; undefined: they cannot now. */
+  #hears (): boolean | undefined {
+    const consumer = this.#consumer
+    if (consumer?.state.state !== 'connected' || this.#deaf !== undefined) return undefined
+    return consumer.counters.received + consumer.unacknowledged > 0
+  }
+
+  /** Look, once messages can come, for what a broker does not say by itself. */
+  #watch (): void {
+    if (this.#unwatch !== undefined || this.#closing !== undefined || this.#hears() === undefined || this.#sender.state.state !== 'connected') return
+    const ends = [watchDropped(this.#sender, this.#problems), watchSilence(() => this.#hears(), this.#settings.filters, this.#problems)]
+    this.#unwatch = () => { for (const end of ends) end() }
+  }
+
   #changed (): void {
     void this.#probe()
+    this.#watch()
     const [state] = this.listenerStates
     const shown = JSON.stringify(state)
     if (state === undefined || shown === this.#shown) return

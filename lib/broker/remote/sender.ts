@@ -36,6 +36,8 @@ export class Sender {
   /** What SUBSCRIBE and UNSUBSCRIBE asked for, by packet id. */
   readonly #asked = new Map<number, string[]>()
   #lastAsked = 0
+  /** Ends subscriptions that are not needed, by filter. */
+  readonly #optional = new Map<string, () => void>()
   /** What came and was not given to the subscribers yet, and whether they are busy. */
   #incoming: IPublishPacket[] = []
   #isBusy = false
@@ -69,13 +71,18 @@ export class Sender {
     return this.#outgoing.add(publication)
   }
 
-  /** @returns ends the subscription */
-  subscribe (filter: string, subscriber: Subscriber): () => void {
-    return this.#subscribers.add(filter, subscriber, isWanted => {
+  /**
+   * @param optional whether the broker may refuse, or hang up: it is not asked again then
+   * @returns ends the subscription
+   */
+  subscribe (filter: string, subscriber: Subscriber, { optional = false } = {}): () => void {
+    const end = this.#subscribers.add(filter, subscriber, isWanted => {
       if (this.#closed || this.#state.state !== 'connected') return
       if (isWanted) this.#subscribe([filter])
       else this.#link.wire?.send({ cmd: 'unsubscribe', messageId: this.#ask([]), unsubscriptions: [filter] })
     })
+    if (optional) this.#optional.set(filter, end)
+    return end
   }
 
   async * retained (filters: string[]): AsyncGenerator<Delivered> {
@@ -164,8 +171,14 @@ export class Sender {
     this.#asked.delete(packetId)
     filters.forEach((filter, i) => {
       if (Number(granted[i]) < 0x80) return this.#problems.solved(`subscription ${filter}`)
+      if (this.#optional.has(filter)) return this.#withdraw(filter)
       this.#problems.report(`subscription ${filter}`, new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', `The broker refused: ${filter}.`))
     })
+  }
+
+  #withdraw (filter: string): void {
+    this.#optional.get(filter)?.()
+    this.#optional.delete(filter)
   }
 
   #stepOver (packet: Oversized): void {
@@ -176,6 +189,7 @@ export class Sender {
 
   #ended ({ letIn, lasted, cause, code }: End): void {
     clearInterval(this.#watch)
+    for (const filter of [...this.#asked.values()].flat()) this.#withdraw(filter)
     this.#asked.clear()
     this.#incoming = []
     const blame = letIn && (this.#stalled || (code === undefined ? isHangUp(cause) : !isOfNoMessage(code)))

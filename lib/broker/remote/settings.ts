@@ -1,7 +1,7 @@
 import { createSecureContext } from 'node:tls'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
 import { topics } from '../../messages/topics.ts'
-import { readMqttAddress } from '../../mqtt/address.ts'
+import { readMqttAddress, shownAddress } from '../../mqtt/address.ts'
 import type { LinkSettings } from '../../mqtt/link/link.ts'
 import { matches, parseSubscription } from '../../mqtt/topic-filters.ts'
 import { isTooLong } from '../../mqtt/text.ts'
@@ -30,8 +30,10 @@ const shardTopic = new RegExp(`^${base}/[^/]+/(${Object.keys(topics).join('|')})
 export function resolveRemoteOptions (options: RemoteBrokerOptions): RemoteSettings {
   const { url, tls = {}, clientId, version, group, shards, keepalive, sessionExpiry, receiveMaximum, clientEvents } = options
   const addresses = url.split(/[\s,]+/).filter(address => address !== '')
-  if (addresses.length === 0 || !addresses.every(isMqttAddress)) {
-    throw invalid('The address must be such as mqtt://192.0.2.1:1883, with mqtt, mqtts, ws or wss; several are separated by blanks or commas.')
+  if (addresses.length === 0) throw invalid('There is no address.')
+  const wrong = addresses.find(address => !isMqttAddress(address))
+  if (wrong !== undefined) {
+    throw invalid(`The address ${shownAddress(wrong)} must be such as mqtt://192.0.2.1:1883, with mqtt, mqtts, ws or wss; several are separated by blanks or commas.`)
   }
   if (clientId === '' || isTooLong(clientId) || clientId.includes('\0')) throw invalid('The client id must be a text of 1 to 65,535 bytes.')
   const read = addresses.map(readMqttAddress)

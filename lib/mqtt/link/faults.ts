@@ -17,6 +17,9 @@ const refusals: Record<number, string> = {
   0x8a: 'banned'
 }
 
+/** Whatever answers at the address, such as a web server: its first words are no packet. */
+export const noBroker = 'what answers there is no MQTT broker'
+
 /** What the broker answers to a protocol version that it does not speak. */
 export function isOtherVersion (code: number): boolean {
   return code === 1 || code === 0x84

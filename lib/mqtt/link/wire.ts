@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { generate, parser, type Packet } from 'mqtt-packet'
+import { noBroker } from './faults.ts'
 import { PacketLimit, type Oversized } from './packet-limit.ts'
 
 export interface WireHandler {
@@ -41,8 +42,13 @@ export class Wire {
       if (!stream.isPaused()) this.end(new Error('the broker did not answer in time'))
     }, patience).unref()
     const packets = parser({ protocolVersion })
-    packets.on('packet', packet => { if (!this.#closed) handler.packet(packet) })
-    packets.on('error', (error: Error) => { this.end(error) })
+    let isBroker = false
+    const unreadable = (error: Error): void => { this.end(isBroker ? error : new Error(noBroker)) }
+    packets.on('packet', packet => {
+      isBroker = true
+      if (!this.#closed) handler.packet(packet)
+    })
+    packets.on('error', unreadable)
     const limited = new PacketLimit(limit, bytes => { packets.parse(bytes) }, packet => { if (!this.#closed) handler.oversized(packet) })
     stream.on('drain', () => {
       this.#isBehind = false
@@ -55,7 +61,7 @@ export class Wire {
       try {
         limited.write(chunk)
       } catch (error) {
-        this.end(error as Error)
+        unreadable(error as Error)
       }
     })
     stream.on('error', error => { this.#cause ??= error })

@@ -1,4 +1,4 @@
-import { hostOf, isAddress, isPlain } from '../../shared/editor/address.ts'
+import { hostOf, isAddress, isPlain, variableProblem } from '../../shared/editor/address.ts'
 import { valueOf } from '../../shared/editor/fields.ts'
 import { RED, type EditorNode, type Validator } from '../../shared/editor/red.ts'
 import { isVariable } from '../../shared/editor/validate.ts'
@@ -36,6 +36,8 @@ function addressesIn (url: string): string[] {
 }
 
 export function urlProblem (url: string): string | undefined {
+  const variable = variableProblem(url, text('platziverse-broker.remote.url'))
+  if (variable !== undefined) return variable
   const addresses = addressesIn(url)
   return addresses.length > 0 && addresses.every(isAddress) ? undefined : text('platziverse-broker.validation.url')
 }
@@ -76,7 +78,9 @@ export function prepareMode (node: BrokerNode): void {
       tls.appendTo('#platziverse-broker-listeners-tls')
       statistics.appendTo('#platziverse-broker-general-tab')
     }
-    tls.find('label span').text(text(elsewhere ? 'platziverse-broker.remote.tls' : 'platziverse-broker.listener.tls'))
+    // Node-RED translates the form after this.
+    tls.find('.platziverse-broker-of-listeners').toggle(!elsewhere)
+    tls.find('.platziverse-broker-of-remote').toggle(elsewhere)
     $(elsewhere ? '#platziverse-broker-elsewhere' : '#platziverse-broker-embedded').find('input[id^=node-input-]').trigger('change')
     if (!elsewhere) tls.show()
   }).trigger('change')

@@ -28,8 +28,14 @@ export function connectionProblem (node: DatabaseNode, field: ConnectionField, v
     case 'connection': return byUrl && isOpen(node) ? urlProblem(client as keyof typeof schemes, valueOf(fieldOf('url'))) : undefined
     case 'poolSize': return numberProblem(given, text('platziverse-database.form.poolSize'), 1, mostConnections)
     case 'port': return byUrl || given === '' ? undefined : numberProblem(given, text('platziverse-database.form.port'), 1, 65_535)
+    case 'host': return byUrl ? undefined : missing() ?? hostProblem(given)
     default: return byUrl ? undefined : missing()
   }
+}
+
+function hostProblem (host: string): string | undefined {
+  if (!/:\/\/|@/.test(host)) return undefined
+  return text('platziverse-database.validation.host', { label: text('platziverse-database.form.host'), url: text('platziverse-database.form.byUrl') })
 }
 
 function urlProblem (client: keyof typeof schemes, url: string): string | undefined {

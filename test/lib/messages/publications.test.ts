@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodePayload, publicationsOf } from '../../../lib/messages/publications.ts'
 import { fingerprint } from '../../../lib/messages/fingerprint.ts'
-import { mayGive } from '../../../lib/messages/topic-template.ts'
+import { mayGive } from '../../../lib/messages/template-fields.ts'
 
 const agent = { uuid: 'a1', name: 'n' }
 const payload = { agent, metrics: [{ type: 'cpu', value: 1 }, { type: 'ram', value: 2 }], timestamp: 5 }

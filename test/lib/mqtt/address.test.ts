@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readMqttAddress } from '../../../lib/mqtt/address.ts'
+import { readMqttAddress, shownAddress } from '../../../lib/mqtt/address.ts'
 
 test('the login of an address is what was meant, whatever is in it', () => {
   const cases: Array<[string, object]> = [
@@ -14,4 +14,9 @@ test('the login of an address is what was meant, whatever is in it', () => {
     ['no address', { url: 'no address' }]
   ]
   for (const [address, expected] of cases) assert.deepEqual(readMqttAddress(address), expected, address)
+})
+
+test('an address is shown without what may be a login, and not at any length', () => {
+  assert.deepEqual(['mqtt://ana:p@ss@host:1', 'ana:secret@host', 'host', ''].map(shownAddress), ['"host:1"', '"host"', '"host"', '""'])
+  assert.ok(shownAddress('x'.repeat(100_000)).length < 300)
 })

@@ -56,6 +56,7 @@ suite('the connection to a broker elsewhere', { skip: withoutMosquitto }, () => 
       const remote = await openRemote(t, remoteOptions(`mqtt://127.0.0.1:${port}`))
       openIntake(t, remote.id)
       await until(() => codeOf(remote), code => code === 'BROKER_UNREACHABLE')
+      if (port !== closed) await until(() => remote.problems.map(({ detail }) => detail), details => details.includes('what answers there is no MQTT broker.'))
     }
   })
 
@@ -129,7 +130,7 @@ suite('the connection to a broker elsewhere', { skip: withoutMosquitto }, () => 
 
   test('what is wrong with the options is named', async t => {
     for (const [options, what] of [
-      [{ url: 'http://127.0.0.1' }, /The address/], [{ url: 'ws://127.0.0.1/mqtt#x' }, /The address/], [{ url: ' ' }, /The address/], [{ clientId: '' }, /client id/], [{ group: 'a/b' }, /group/], [{ group: '+' }, /group/],
+      [{ url: 'http://127.0.0.1' }, /The address/], [{ url: 'ws://127.0.0.1/mqtt#x' }, /The address/], [{ url: ' ' }, /There is no address/], [{ url: 'ana:secret@10.0.0.1:1883' }, /The address "10\.0\.0\.1:1883" must/], [{ clientId: '' }, /client id/], [{ group: 'a/b' }, /group/], [{ group: '+' }, /group/],
       [{ shards: ['a/b'] }, /shard/], [{ shards: ['#'] }, /shard/], [{ tls: { cert: 'no certificate', key: 'no key' } }, /certificate/]
     ] as const) {
       const remote = await openRemote(t, remoteOptions('mqtt://127.0.0.1:1', options as object))
