@@ -40,7 +40,7 @@ export const errorHelp = {
   BROKER_MISSING: 'Choose a platziverse-broker in this node, check that it is enabled, and deploy.',
   BROKER_NETWORK_CLOSED: 'This host is reachable from the network: add users, tick "Allow anonymous access from the network", or use 127.0.0.1.',
   BROKER_OPTION_INVALID: 'Correct the named option of the broker, and deploy.',
-  BROKER_PACKET_TOO_LARGE: 'The message was dropped and counted, and its sender got its acknowledgement from the broker: let agents send less at a time, at most 2 MiB, or limit the size of packets at the broker.',
+  BROKER_PACKET_TOO_LARGE: 'The message was dropped, and its sender got its acknowledgement from the broker: let it send less at a time, or limit the size of packets at the broker.',
   BROKER_PORT_DENIED: 'Ports below 1024 need rights that this process lacks: choose a higher port.',
   BROKER_PORT_INVALID: 'Use a whole number from 1 to 65535, or 0 for any free port.',
   BROKER_PATH_INVALID: 'Use a path that begins with / and that no other broker or node uses, such as /mqtt.',

@@ -1,10 +1,12 @@
-import mqtt, { type MqttClient } from 'mqtt'
+import type { MqttClient } from 'mqtt'
 import { Backoff } from '../backoff.ts'
 import { connectionFault } from '../connection-fault.ts'
 import { PlatziverseError } from '../errors.ts'
 import { topics } from '../messages/topics.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
-import { guard } from '../mqtt/link/mqtt-guard.ts'
+import { tooLarge } from '../mqtt/link/faults.ts'
+import { connectGuarded } from '../mqtt/link/mqtt-guard.ts'
+import { largestPacket } from '../mqtt/link/packet-limit.ts'
 import { invalid, type AgentSettings } from './options.ts'
 
 /** How many connections in a row have to end shortly after they began before that is reported. */
@@ -60,7 +62,8 @@ export function keepConnected (settings: AgentSettings, nextMoment: () => number
       // The will of an earlier connection, which the broker may publish late, is older than this one.
       const moment = { timestamp: nextMoment(), seq: 0 }
       const will = { agent: { uuid }, ...moment, seq: moment.seq + 1 }
-      follow(guard(mqtt.connect(address, {
+      let isSaid = false
+      follow(connectGuarded(address, {
         // One id per agent, so that a broker drops the earlier, half-open connection now instead of sending its will later.
         clientId: `platziverse-${uuid}`,
         keepalive: 30,
@@ -74,7 +77,14 @@ export function keepConnected (settings: AgentSettings, nextMoment: () => number
         queueQoSZero: false,
         resubscribe: false,
         will: { topic: topics.disconnected, payload: Buffer.from(JSON.stringify(will)), qos: 1, retain: false }
-      })), moment)
+      }, {
+        largest: largestPacket,
+        steppedOver (packet) {
+          // A broker may send many of them.
+          if (!isSaid) on.failed(tooLarge(packet))
+          isSaid = true
+        }
+      }), moment)
     } catch (error) {
       tryAgain()
       on.failed(unreachable(error))

@@ -1,9 +1,10 @@
 import { EventEmitter } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
-import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
+import type { IClientOptions, MqttClient } from 'mqtt'
 import { Backoff } from '../backoff.ts'
 import { PlatziverseError } from '../errors.ts'
-import { guard } from '../mqtt/link/mqtt-guard.ts'
+import { tooLarge } from '../mqtt/link/faults.ts'
+import { connectGuarded } from '../mqtt/link/mqtt-guard.ts'
 import type { Unsent } from './buffer.ts'
 import { BridgeContext, type LocalBroker } from './context.ts'
 import { Inward } from './inward.ts'
@@ -52,6 +53,8 @@ export interface Leftover {
   taken: ReadonlySet<number>
 }
 
+/** The largest packet that is taken from the other broker, in bytes: a bridge may carry more than metrics, such as pictures. */
+const largestPacket = 16 * 1024 * 1024
 /** Ms after which a connection counts as one that lasts. */
 const lasting = 10_000
 
@@ -105,9 +108,9 @@ export class Bridge extends EventEmitter<BridgeEvents> {
   open (previous?: Promise<Leftover>): void {
     if (this.#client !== undefined || this.#closing !== undefined) return
     this.#become({ state: 'connecting' })
-    const { url, username, password, tls, clientId, keepalive, clean } = this.#context.settings
+    const { counters, problems, settings: { url, username, password, tls, clientId, keepalive, clean } } = this.#context
     this.#outward.start()
-    this.#client = guard(mqtt.connect(url, {
+    this.#client = connectGuarded(url, {
       ...tls,
       ...username === undefined ? {} : { username },
       ...password === undefined ? {} : { password },
@@ -122,7 +125,13 @@ export class Bridge extends EventEmitter<BridgeEvents> {
       resubscribe: false,
       queueQoSZero: false,
       manualConnect: true
-    } as IClientOptions))
+    } as IClientOptions, {
+      largest: largestPacket,
+      steppedOver: packet => {
+        counters.dropped++
+        problems.report('packet', tooLarge(packet, largestPacket))
+      }
+    })
     const client = this.#client
     this.#follow(client)
     if (previous === undefined) client.connect()

@@ -1,9 +1,10 @@
 import type { Writable } from 'node:stream'
-import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
+import type { IClientOptions, MqttClient } from 'mqtt'
 import { connectionFault } from '../connection-fault.ts'
 import { PlatziverseError } from '../errors.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
-import { guard } from '../mqtt/link/mqtt-guard.ts'
+import { tooLarge } from '../mqtt/link/faults.ts'
+import { connectGuarded } from '../mqtt/link/mqtt-guard.ts'
 import { invalid } from './texts/texts.ts'
 import { givenTls, tlsOf, tlsOptions, type TlsFiles } from './tls-files.ts'
 
@@ -74,9 +75,18 @@ export function qosOf (text: string | undefined): QoS {
   return (numberOf('qos', text, { least: 0, most: 2 }) ?? 0) as QoS
 }
 
-/** A client that keeps trying, and has to subscribe on each connection. */
-export function keepLinked ({ url, options }: Address): MqttClient {
-  return guard(mqtt.connect(url, { ...options, protocolVersion: 4, clean: true, connectTimeout: 10_000, reconnectPeriod: 1_000, resubscribe: false }))
+/** The largest packet that is taken, in bytes: a terminal may want more than agents send. */
+const largestPacket = 16 * 1024 * 1024
+
+/**
+ * A client that keeps trying, and has to subscribe on each connection.
+ * @param steppedOver called where a message was too large
+ */
+export function keepLinked ({ url, options }: Address, steppedOver: (error: PlatziverseError) => void): MqttClient {
+  return connectGuarded(url, { ...options, protocolVersion: 4, clean: true, connectTimeout: 10_000, reconnectPeriod: 1_000, resubscribe: false }, {
+    largest: largestPacket,
+    steppedOver: packet => { steppedOver(tooLarge(packet, largestPacket)) }
+  })
 }
 
 /** Has a client take no message while `output` is full: the broker then sends no more, and what nobody reads fills no memory. */
@@ -92,7 +102,8 @@ export function paceBy (client: MqttClient, output: Writable): void {
  * @throws PlatziverseError TERMINAL_UNREACHABLE, or what `work` throws
  */
 export async function linked (address: Address, work: (client: MqttClient) => Promise<void>): Promise<void> {
-  const client = guard(mqtt.connect(address.url, { ...address.options, protocolVersion: 4, clean: true, connectTimeout: 10_000, reconnectPeriod: 0 }))
+  const options: IClientOptions = { ...address.options, protocolVersion: 4, clean: true, connectTimeout: 10_000, reconnectPeriod: 0 }
+  const client = connectGuarded(address.url, options, { largest: largestPacket, steppedOver: () => undefined })
   const gone = new Promise<never>((_resolve, reject) => {
     client.once('error', error => { reject(unreachable(error)) })
     client.once('close', () => { reject(unreachable(new Error('the broker closed the connection'))) })

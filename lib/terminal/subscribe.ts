@@ -41,7 +41,7 @@ export async function subscribe (args: string[]): Promise<number> {
   const seconds = numberOf('timeout', values.timeout, { least: 1, most: 1e6 })
   const print = printer(values.json === true ? 'json' : process.stdout.isTTY ? 'terminal' : 'pipe', values.verbose === true)
 
-  const client = keepLinked(addressOf(values))
+  const client = keepLinked(addressOf(values), error => { process.stderr.write(`${plain(errorText(error, language), 2000)}\n`) })
   paceBy(client, process.stdout)
   try {
     return await listen(client, filters, qos, language, { count, seconds, print })

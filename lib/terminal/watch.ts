@@ -132,7 +132,7 @@ function lineOf ({ kind, payload }: Message): string {
 /** Hears the agents at QoS 0: a broker drops for those that are slow, and nothing waits for somebody who only looks. */
 function listen (address: Address, language: Language, { said, remembered, forgotten, linked, failed }: Listener): MqttClient {
   const texts = textsIn(language)
-  const client = keepLinked(address)
+  const client = keepLinked(address, () => undefined)
   let reason: Error | undefined
   client.on('connect', () => {
     reason = undefined

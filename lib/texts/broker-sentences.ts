@@ -218,7 +218,7 @@ export const brokerSentences: readonly Sentence[] = [
   { en: 'wrong username or password', es: 'usuario o contraseña incorrectos', pt: 'usuário ou senha incorretos' },
   { en: 'not authorized', es: 'sin autorización', pt: 'sem autorização' },
   { en: 'the broker hung up with code {1}', es: 'el broker cortó con el código {1}', pt: 'o broker desligou com o código {1}' },
-  { en: 'A message on {1} has {2} bytes.', es: 'Un mensaje en {1} tiene {2} bytes.', pt: 'Uma mensagem em {1} tem {2} bytes.' },
+  { en: 'A message on {1} has {2} bytes, of {3} that are taken.', es: 'Un mensaje en {1} tiene {2} bytes, y se aceptan {3}.', pt: 'Uma mensagem em {1} tem {2} bytes, e são aceitos {3}.' },
   {
     en: 'The broker gives this worker no more than {1} messages at one time, and waits for the database after each of these.',
     es: 'El broker da a este worker {1} mensajes a la vez como máximo, y espera a la base de datos después de ellos.',
@@ -256,6 +256,11 @@ export const brokerSentences: readonly Sentence[] = [
     en: 'the broker did not acknowledge a message in time',
     es: 'el broker no confirmó un mensaje a tiempo',
     pt: 'o broker não confirmou uma mensagem a tempo'
+  },
+  {
+    en: 'the broker sends messages of QoS 2 and never releases them',
+    es: 'el broker envía mensajes de QoS 2 y nunca los libera',
+    pt: 'o broker envia mensagens de QoS 2 e nunca as libera'
   },
   { en: 'the broker refused the subscription', es: 'el broker rechazó la suscripción', pt: 'o broker recusou a assinatura' },
   { en: 'The retained messages could not be read: {1}.', es: 'No se pudieron leer los mensajes retenidos: {1}.', pt: 'Não foi possível ler as mensagens retidas: {1}.' },

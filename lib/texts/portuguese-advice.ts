@@ -39,7 +39,7 @@ export const portugueseAdvice: Record<ErrorCode, string> = {
   BROKER_MISSING: 'Escolha um platziverse-broker neste nó, verifique se ele está habilitado e faça o deploy.',
   BROKER_NETWORK_CLOSED: 'Este host é acessível pela rede: adicione usuários, marque "Permitir acesso anônimo a partir da rede" ou use 127.0.0.1.',
   BROKER_OPTION_INVALID: 'Corrija a opção indicada do broker e faça o deploy.',
-  BROKER_PACKET_TOO_LARGE: 'A mensagem foi descartada e contada, e o remetente recebeu a confirmação do broker: faça com que os agentes enviem menos de cada vez, no máximo 2 MiB, ou limite o tamanho dos pacotes no broker.',
+  BROKER_PACKET_TOO_LARGE: 'A mensagem foi descartada, e o remetente recebeu a confirmação do broker: faça com que ele envie menos de cada vez, ou limite o tamanho dos pacotes no broker.',
   BROKER_PATH_INVALID: 'Use um caminho que comece com / e que nenhum outro broker ou nó use, como /mqtt.',
   BROKER_PORT_DENIED: 'As portas abaixo de 1024 exigem direitos que este processo não tem: escolha uma porta mais alta.',
   BROKER_PORT_INVALID: 'Use um número inteiro de 1 a 65535, ou 0 para qualquer porta livre.',

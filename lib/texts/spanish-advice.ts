@@ -39,7 +39,7 @@ export const spanishAdvice: Record<ErrorCode, string> = {
   BROKER_MISSING: 'Elegir un platziverse-broker en este nodo, comprobar que está habilitado y hacer deploy.',
   BROKER_NETWORK_CLOSED: 'Este host es accesible desde la red: añadir usuarios, marcar «Permitir el acceso anónimo desde la red» o usar 127.0.0.1.',
   BROKER_OPTION_INVALID: 'Corregir la opción indicada del broker y hacer deploy.',
-  BROKER_PACKET_TOO_LARGE: 'El mensaje se descartó y se contó, y su emisor recibió el acuse de recibo del broker: hacer que los agentes envíen menos cada vez, como mucho 2 MiB, o limitar el tamaño de los paquetes en el broker.',
+  BROKER_PACKET_TOO_LARGE: 'El mensaje se descartó, y su emisor recibió el acuse de recibo del broker: hacer que envíe menos cada vez, o limitar el tamaño de los paquetes en el broker.',
   BROKER_PATH_INVALID: 'Usar una ruta que empiece por / y que no use ningún otro broker ni nodo, como /mqtt.',
   BROKER_PORT_DENIED: 'Los puertos por debajo de 1024 requieren permisos que este proceso no tiene: elegir un puerto más alto.',
   BROKER_PORT_INVALID: 'Usar un número entero de 1 a 65535, o 0 para cualquier puerto libre.',

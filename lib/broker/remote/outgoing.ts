@@ -1,7 +1,7 @@
 import type { IConnackPacket } from 'mqtt-packet'
 import { PlatziverseError } from '../../errors.ts'
-import type { OutgoingPublication } from '../publication.ts'
 import { publishPackets, sizeOf, type Outbound } from '../../mqtt/link/publish-packet.ts'
+import type { OutgoingPublication } from '../publication.ts'
 import { RefusedMessage } from './refused-message.ts'
 
 /** What may wait for a broker that is away. */

@@ -1,7 +1,7 @@
 import { PlatziverseError, reasonOf } from '../../errors.ts'
-import type { Delivered } from '../publication.ts'
 import { faultOf, faultOfMessage, unexpected } from '../../mqtt/link/faults.ts'
 import { Link } from '../../mqtt/link/link.ts'
+import type { Delivered } from '../publication.ts'
 import type { RemoteSettings } from './settings.ts'
 
 /** ms without another retained message after which there are no more. */

@@ -1,17 +1,17 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { IConnackPacket, IPublishPacket, Packet } from 'mqtt-packet'
 import { PlatziverseError } from '../../errors.ts'
-import type { Problems } from '../../problems.ts'
-import type { Delivered, OutgoingPublication, Subscriber } from '../publication.ts'
 import { faultOf, faultOfMessage, isOfNoMessage, tooLarge, unexpected } from '../../mqtt/link/faults.ts'
 import { Link, type End } from '../../mqtt/link/link.ts'
+import type { Oversized } from '../../mqtt/link/packet-limit.ts'
+import type { Wire } from '../../mqtt/link/wire.ts'
+import type { Problems } from '../../problems.ts'
+import type { Delivered, OutgoingPublication, Subscriber } from '../publication.ts'
 import { LocalSubscribers } from './local-subscribers.ts'
 import { lastMessageId, Outgoing } from './outgoing.ts'
-import type { Oversized } from '../../mqtt/link/packet-limit.ts'
 import { isHangUp } from './refused-message.ts'
 import { readRetained } from './retained.ts'
 import type { RemoteSettings } from './settings.ts'
-import type { Wire } from '../../mqtt/link/wire.ts'
 
 /** ms in which the broker has to acknowledge a message, at least. */
 const patience = 30_000

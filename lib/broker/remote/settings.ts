@@ -3,10 +3,10 @@ import { PlatziverseError, reasonOf } from '../../errors.ts'
 import { topics } from '../../messages/topics.ts'
 import { readMqttAddress, shownAddress } from '../../mqtt/address.ts'
 import type { LinkSettings } from '../../mqtt/link/link.ts'
-import { matches, parseSubscription } from '../../mqtt/topic-filters.ts'
-import { isTooLong } from '../../mqtt/text.ts'
-import type { RemoteBrokerOptions } from '../broker-options.ts'
 import { hostOf, isMqttAddress } from '../../mqtt/link/transport.ts'
+import { isTooLong } from '../../mqtt/text.ts'
+import { matches, parseSubscription } from '../../mqtt/topic-filters.ts'
+import type { RemoteBrokerOptions } from '../broker-options.ts'
 
 /** The options with everything decided. */
 export interface RemoteSettings extends LinkSettings, Pick<RemoteBrokerOptions, 'clientId' | 'sessionExpiry' | 'receiveMaximum' | 'clientEvents'> {

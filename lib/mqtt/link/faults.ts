@@ -1,7 +1,7 @@
 import { connectionFault, isCertificateFault } from '../../connection-fault.ts'
 import type { IPublishPacket } from 'mqtt-packet'
 import { PlatziverseError } from '../../errors.ts'
-import type { Oversized } from './packet-limit.ts'
+import { largestPacket, type Oversized } from './packet-limit.ts'
 
 /** Characters of a topic in what is reported. */
 const mostShown = 200
@@ -53,9 +53,9 @@ export function faultOfMessage ({ topic, qos, messageId = 0, properties }: IPubl
   return qos > 0 && messageId < 1 ? new Error('the broker sent a message without a packet id') : undefined
 }
 
-/** A message was stepped over. */
-export function tooLarge ({ topic, bytes }: Oversized): PlatziverseError {
-  return new PlatziverseError('BROKER_PACKET_TOO_LARGE', `A message on ${JSON.stringify(topic.slice(0, mostShown))} has ${bytes} bytes.`)
+/** A message was stepped over. @param largest bytes that are taken */
+export function tooLarge ({ topic, bytes }: Oversized, largest = largestPacket): PlatziverseError {
+  return new PlatziverseError('BROKER_PACKET_TOO_LARGE', `A message on ${JSON.stringify(topic.slice(0, mostShown))} has ${bytes} bytes, of ${largest} that are taken.`)
 }
 
 /**

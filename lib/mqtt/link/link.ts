@@ -1,13 +1,11 @@
 import type { IConnackPacket, IConnectPacket, Packet } from 'mqtt-packet'
 import { Backoff } from '../../backoff.ts'
 import { clientIdTaken, isOtherVersion, keepaliveOf, refusalOf, takenOver, unexpected } from './faults.ts'
-import type { Oversized } from './packet-limit.ts'
+import { largestPacket, type Oversized } from './packet-limit.ts'
 import type { TlsOptions } from '../../tls.ts'
 import { hostOf, openTransport } from './transport.ts'
 import { Wire } from './wire.ts'
 
-/** The largest packet that is taken, in bytes. */
-const largestPacket = 2 * 1024 * 1024
 const retries = { min: 1_000, max: 30_000 }
 /** ms after which a connection counts as one that lasts. */
 const lasting = 10_000

@@ -1,6 +1,10 @@
+/** The largest packet that most of what connects to a broker takes, in bytes: as much as a broker of this package takes from its clients. */
+export const largestPacket = 2 * 1024 * 1024
+
 /** A PUBLISH that is larger than the limit, as far as it was read. */
 export interface Oversized {
   topic: string
+  qos: number
   /** 0: nothing has to be acknowledged. */
   packetId: number
   /** Of the whole packet. */
@@ -86,7 +90,7 @@ export class PacketLimit {
     if (body.length < 2 + topicLength + (qos > 0 ? 2 : 0)) return undefined
     const topic = body.toString('utf8', 2, 2 + topicLength)
     this.#skipping = size + length
-    this.#skipped({ topic, packetId: qos > 0 ? body.readUInt16BE(2 + topicLength) : 0, bytes: size + length })
+    this.#skipped({ topic, qos, packetId: qos > 0 ? body.readUInt16BE(2 + topicLength) : 0, bytes: size + length })
     return 'skipped'
   }
 }

@@ -34,7 +34,7 @@ export function isSecure (url: string): boolean {
 export function openTransport (url: string, tls: TlsOptions): Duplex {
   const { protocol, hostname } = new URL(url)
   if (protocol === 'ws:' || protocol === 'wss:') {
-    const socket = new WebSocket(url, ['mqtt'], protocol === 'wss:' ? tls : {})
+    const socket = new WebSocket(url, ['mqtt'], { ...protocol === 'wss:' ? tls : {}, perMessageDeflate: false })
     return createWebSocketStream(socket)
   }
   // An address of IPv6 is in brackets in a URL, and nowhere else.

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { makeAgent, next, problem, startBroker } from '../../helpers/agent-broker.ts'
 import { until } from '../../helpers/events.ts'
+import { answers, scriptedBroker } from '../../helpers/scripted-broker.ts'
 
 const never = () => new Promise<undefined>(() => {})
 
@@ -213,4 +214,19 @@ test('two agents with one uuid back off, and are told why', async t => {
   await new Promise(resolve => setTimeout(resolve, 2_000))
   const connections = broker.arrivals.filter(({ topic }) => topic === 'agent/connected').length - before
   assert.ok(connections <= 12, `${connections} connections in two seconds`)
+})
+
+test('a command that is too large to be taken is said once, and the agent stays connected', async t => {
+  const broker = await scriptedBroker(t, peer => {
+    answers(peer)
+    for (let i = 1; i <= 2; i++) peer.send({ cmd: 'publish', topic: 'config_change/all', payload: Buffer.alloc(2_200_000), qos: 1, messageId: i, dup: false, retain: true })
+  })
+  const agent = makeAgent(t, { mqtt: { url: broker.url } })
+  const problems: Array<{ code: string, detail: string }> = []
+  agent.on('problem', problem => { problems.push(problem as typeof problems[number]) })
+  await agent.connect()
+  await agent.report({ type: 'a', value: 1 })
+  await until(() => broker.consumers[0]?.got.filter(({ cmd }) => cmd === 'puback').length, count => count === 2)
+  assert.deepEqual(problems.map(({ code, detail }) => [code, detail]), [['BROKER_PACKET_TOO_LARGE', 'A message on "config_change/all" has 2200026 bytes, of 2097152 that are taken.']])
+  assert.equal(broker.consumers.length, 1)
 })

@@ -11,6 +11,7 @@ import { PlatziverseError } from '../../../lib/errors.ts'
 import { aedesBroker, client, listen, makeBridge, open, openBridge, row } from '../../helpers/bridge.ts'
 import { until, waitFor } from '../../helpers/events.ts'
 import { freePort } from '../../helpers/node-red.ts'
+import { answers, scriptedBroker } from '../../helpers/scripted-broker.ts'
 
 test('a topic that the other broker does not let it hear is told, and the others come', async t => {
   const local = await aedesBroker(t)
@@ -27,6 +28,29 @@ test('a topic that the other broker does not let it hear is told, and the others
   await b.publishAsync('yes', '2', { qos: 1 })
   await here.came(1)
   assert.deepEqual(here.texts(), ['yes 2'])
+})
+
+test('a message that is too large for the bridge is dropped, acknowledged and counted, and the others come', async t => {
+  const local = await aedesBroker(t)
+  const here = await listen(t, local)
+  const remote = await scriptedBroker(t, peer => {
+    answers(peer)
+    peer.on(({ cmd }) => {
+      if (cmd !== 'subscribe') return
+      const message = { cmd: 'publish', topic: 'in', qos: 1, dup: false, retain: false }
+      peer.send({ ...message, payload: Buffer.alloc(17_000_000), messageId: 1 })
+      peer.send({ ...message, payload: 'small', messageId: 2 })
+    })
+  })
+  const bridge = makeBridge(t, local, remote, { topics: [row('in', 'in')] })
+  const problem = waitFor<PlatziverseError>(bridge, 'problem')
+  bridge.open()
+  assert.deepEqual([(await problem).code, (await problem).detail], ['BROKER_PACKET_TOO_LARGE', 'A message on "in" has 17000011 bytes, of 16777216 that are taken.'])
+  await here.came(1)
+  await until(() => remote.consumers[0]?.got.filter(({ cmd }) => cmd === 'puback').length, count => count === 2)
+  assert.deepEqual(here.texts(), ['in small'])
+  const { connected, received, dropped } = bridge.statistics()
+  assert.deepEqual([connected, received, dropped], [true, 1, 1])
 })
 
 /** A broker that knows no bridges: it answers protocol level 0x84 with CONNACK 1, as HiveMQ does, or hangs up. */

@@ -20,8 +20,8 @@ test('however the bytes are cut, small packets pass whole and large ones are ste
     for (let at = 0; at < stream.length; at += size) packets.write(stream.subarray(at, at + size))
     assert.deepEqual(Buffer.concat(passed), expected, `in pieces of ${size}`)
     assert.deepEqual(skipped, [
-      { topic: 'agent/message', packetId: 300, bytes: large[0]!.length },
-      { topic: 'agent/other', packetId: 0, bytes: large[1]!.length }
+      { topic: 'agent/message', qos: 1, packetId: 300, bytes: large[0]!.length },
+      { topic: 'agent/other', qos: 0, packetId: 0, bytes: large[1]!.length }
     ])
   }
 })
