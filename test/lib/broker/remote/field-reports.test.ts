@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test, type TestContext } from 'node:test'
 import { connectAsync } from 'mqtt'
+import { claimDelivery } from '../../../../lib/intake/pending-deliveries.ts'
 import { openIntake, removeBroker, type Heard } from '../../../helpers/broker.ts'
 import { until } from '../../../helpers/events.ts'
 import { claim } from '../../../helpers/intake.ts'
@@ -180,6 +181,25 @@ suite('field reports', { concurrency: true }, () => {
       return acknowledged(broker.consumers[0])
     }, ids => ids.length === 50)
     assert.equal(broker.consumers.length, 1)
+  })
+
+  test('a message that the flow does not store keeps its place, and is given again: vectordotdev/vector#25770', async t => {
+    const broker = await scriptedBroker(t, peer => {
+      answers(peer)
+      peer.on(({ cmd }) => { if (cmd === 'subscribe') for (let i = 1; i <= 10; i++) peer.send(message(i, i)) })
+    })
+    const { heard } = await worker(t, broker, { receiveMaximum: 5 })
+    await until(() => heard.length, length => length >= 5)
+    heard.slice(1).forEach(one => { claim(one).settle() })
+    const isFirst = (one: Heard): boolean => one.incoming !== undefined && timesOf([one])[0] === 1
+    claim(heard[0]).settle(new Error('not stored'))
+    await until(() => heard.filter(isFirst).length, count => count === 2)
+    assert.deepEqual(acknowledged(broker.consumers[0]), [])
+    claim(heard.findLast(isFirst)).settle()
+    await until(() => {
+      heard.slice(6).forEach(one => { if (!isFirst(one)) claimDelivery(one.incoming?.delivery.id)?.settle() })
+      return acknowledged(broker.consumers[0])
+    }, ids => ids.length === 10)
   })
 
   test('of several subscriptions one is refused, and that one is named: eclipse-paho/paho.mqtt.golang#293, awslabs/aws-c-mqtt#170, eclipse-paho/paho.mqtt.c#910', async t => {
