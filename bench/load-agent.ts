@@ -1,5 +1,5 @@
 import { connect as connectSocket, type Socket } from 'node:net'
-import { connect, publisher } from './packets.ts'
+import { connect, publisher, type MessageShape } from './packets.ts'
 
 /** Unacknowledged messages that one agent may have, and so its packet ids: 1 to 50. */
 export const windowSize = 50
@@ -18,11 +18,13 @@ export interface LoadAgent {
  * @param onAcknowledged called once per chunk of acknowledgements, with the ms from due to PUBACK of each
  * @param onError whatever should not happen: a closed connection, a packet that is no PUBACK, an id that was not sent
  */
-export async function openAgent (index: number, port: number, onAcknowledged: (latencies: number[]) => void, onError: (error: Error) => void): Promise<LoadAgent> {
+export async function openAgent (
+  index: number, port: number, onAcknowledged: (latencies: number[]) => void, onError: (error: Error) => void, shape?: MessageShape
+): Promise<LoadAgent> {
   const socket = await open(port)
   const free = Array.from({ length: windowSize }, (_, i) => windowSize - i)
   const dueAt = new Float64Array(windowSize + 1).fill(NaN)
-  const { size, write } = publisher(index)
+  const { size, write } = publisher(index, undefined, shape)
   let closing = false
 
   socket.on('error', onError)

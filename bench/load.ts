@@ -1,4 +1,5 @@
 import { openAgent, type LoadAgent } from './load-agent.ts'
+import type { MessageShape } from './packets.ts'
 import { percentiles, type Percentiles } from './percentiles.ts'
 
 /** The load generator, a process of its own: `node load.ts '<LoadOrder as JSON>'`; sends one LoadReport to its parent. */
@@ -12,6 +13,8 @@ export interface LoadOrder {
   messages?: number
   /** Messages a second in all; absent: as many as the windows let through. */
   rate?: number
+  /** Absent: the usual one. */
+  shape?: MessageShape
   /** Seconds that the last acknowledgements may take. */
   patience: number
 }
@@ -48,7 +51,7 @@ async function run (order: LoadOrder): Promise<LoadReport> {
       lastAt = performance.now()
       const agent = agents[index]
       if (publishing && order.rate === undefined && agent !== undefined) fill(agent)
-    }, fail))
+    }, fail, order.shape))
   }
 
   const startedAt = Date.now()

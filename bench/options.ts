@@ -11,7 +11,8 @@ export const usage = `npm run bench -- [options]
   --delivery      instead: brokers beside each other, publishers to receivers; --only m,e,p,n chooses among them
   --databases     instead: the store on each database that is there; --only sqlite3,node:sqlite,postgresql,mariadb chooses among them
   --shapes <list> with --delivery: 1-1, 50-1, 1-100 (both qualities; 1-1:0 one), ingest, idle (all);
-                  with --databases: writer, queries, retention, follow, forget, points (all)
+                  with --databases: writer, queries, retention, follow, forget, points (all);
+                  with --remote: deployments, and what grows: agents, metrics, payload, window, workers (all)
   --dashboard     instead: the example Live dashboard in Chromium; 5 tries of each
   --crowds <list> with --dashboard: numbers of agents (100,500,2000)
   --viewers <list> with --dashboard: numbers of viewers (1,2,4,8)
@@ -43,7 +44,7 @@ const standards = {
   delivery: { seconds: '1.5', only: 'm,e,p,n', rate: '2000', shapes: '1-1,50-1,1-100,ingest,idle' },
   databases: { seconds: '5', only: 'sqlite3,node:sqlite,postgresql,mariadb', rate: '1000', shapes: 'writer,queries,retention,follow,forget,points' },
   dashboard: { seconds: '5', only: '', rate: '1000', shapes: '' },
-  remote: { seconds: '5', only: 'es,ms,mq,ep,mp,mp2', rate: '1000', shapes: '' }
+  remote: { seconds: '5', only: 'es,ms,mq,ep,mp,mp2', rate: '1000', shapes: 'deployments,agents,metrics,payload,window,workers' }
 }
 
 /** Throws what to print when an option is wrong. */

@@ -45,14 +45,28 @@ function childrenOf (pid: number): number[] {
     readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number))
 }
 
-/** User and system seconds of all running processes of some names, as the kernel has them (`/proc/<pid>/comm`). */
-export function cpuSecondsOf (name: string): number {
-  return readdirSync('/proc').filter(entry => /^\d+$/.test(entry)).reduce((sum, pid) => {
+/** What processes have used so far. */
+export interface Usage {
+  /** Seconds of user and system time. */
+  cpu: number
+  /** Bytes that they gave to the disk. */
+  written: number
+}
+
+/** Of all that this process started, and that they did, by a name as the kernel has it (`/proc/<pid>/comm`). */
+export function usageOf (name: string): Usage {
+  const used = { cpu: 0, written: 0 }
+  const add = (pid: number): void => {
     try {
-      return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name ? sum + ticksOf(`/proc/${pid}/stat`) / ticksPerSecond : sum
+      if (readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name) {
+        used.cpu += ticksOf(`/proc/${pid}/stat`) / ticksPerSecond
+        used.written += Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1])
+      }
+      childrenOf(pid).forEach(add)
     } catch {
       // It ended meanwhile.
-      return sum
     }
-  }, 0)
+  }
+  add(process.pid)
+  return used
 }

@@ -63,10 +63,13 @@ async function bench (options: Options): Promise<void> {
   }
   if (options.remote) {
     // Only now: it needs Mosquitto and the databases of the tests.
-    const [{ runRemote }, { describeRemote }] = await Promise.all([import('./remote/run.ts'), import('./remote/table.ts')])
-    const remote = await runRemote(options)
-    await save({ remote })
-    console.log(describeRemote(remote, machine, options, date.slice(0, 10)))
+    const [{ runRemote }, { describeRemote }, { isAxis, runAxes }, { describeAxes }] =
+      await Promise.all([import('./remote/run.ts'), import('./remote/table.ts'), import('./remote/axes.ts'), import('./remote/axes-table.ts')])
+    const remote = options.shapes.includes('deployments') ? await runRemote(options) : []
+    const axes = options.shapes.some(isAxis) ? await runAxes(options) : []
+    await save({ remote, axes })
+    if (remote.length > 0) console.log(describeRemote(remote, machine, options, date.slice(0, 10)))
+    if (axes.length > 0) console.log(`\n${describeAxes(axes, machine, options, date.slice(0, 10))}`)
     return
   }
   if (options.databases) {

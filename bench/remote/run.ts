@@ -1,17 +1,15 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import type { Deployment } from '../chaos/deployments.ts'
 import { startWorld, type World } from '../chaos/world.ts'
-import { generate } from '../generate.ts'
 import { medianOf } from '../medians.ts'
 import type { Options } from '../options.ts'
-import { metricsPerMessage } from '../packets.ts'
 import { percentiles, type Percentiles } from '../percentiles.ts'
-import { busySeconds, cpuSecondsOf } from '../proc.ts'
+import { busySeconds, usageOf } from '../proc.ts'
 import { workFolder } from '../work.ts'
 import { watchAcknowledgements } from './acknowledgements.ts'
+import { rowsOf, storedLoad, untilReady } from './stored-load.ts'
 
 /** Where the broker is, how many workers there are, and what they store in. */
 export const deployments: Deployment[] = [
@@ -55,14 +53,15 @@ export async function runRemote (options: Options): Promise<RemoteResult[]> {
 }
 
 async function measure (deployment: Deployment, options: Options): Promise<RemoteFigures> {
+  const { agents } = options
   const folder = await mkdtemp(join(workFolder, `${deployment.id}-`))
   const world = await startWorld(deployment, { folder, disk: false, postgresqlSettings: ['fsync=on'] })
   const database = await world.database.connect()
   try {
     await untilReady(world, database)
-    await storedLoad(world, database, { seconds: options.warmUp }, options)
+    await storedLoad(world, database, { agents, seconds: options.warmUp })
     const before = usage()
-    const { messages, seconds } = await storedLoad(world, database, { seconds: options.seconds }, options)
+    const { messages, seconds } = await storedLoad(world, database, { agents, seconds: options.seconds })
     const after = usage()
     const used = (name: keyof typeof after): number => (after[name] - before[name]) * 1e6 / messages
     const cores = (after.machine - before.machine) / seconds
@@ -79,53 +78,24 @@ async function measure (deployment: Deployment, options: Options): Promise<Remot
 
 /** Two workers would each need a watcher of their own, and say nothing that one does not. */
 async function steadyTimes (world: World, database: Knex, options: Options): Promise<Percentiles | undefined> {
-  const order = { seconds: options.seconds, rate: options.steadyRate }
-  if (world.broker.server === undefined) return (await storedLoad(world, database, order, options)).latency
+  const order = { agents: options.agents, seconds: options.seconds, rate: options.steadyRate }
+  if (world.broker.server === undefined) return (await storedLoad(world, database, order)).latency
   if (world.workers.length > 1) return undefined
   const watcher = await watchAcknowledgements(world.broker.ports.first)
   try {
     await world.workers[0]?.deploy('nodes', 'platziverse-broker', { url: `mqtt://127.0.0.1:${watcher.port}` })
-    await storedLoad(world, database, { messages: 100 }, options)
+    await storedLoad(world, database, { agents: options.agents, messages: 100 })
     watcher.take()
-    await storedLoad(world, database, order, options)
+    await storedLoad(world, database, order)
     return percentiles(watcher.take())
   } finally {
     watcher.close()
   }
 }
 
-/** A worker that does not subscribe yet would get nothing: wait for a first message of each. */
-async function untilReady (world: World, database: Knex): Promise<void> {
-  for (let tries = 0; tries < 60; tries++) {
-    const stored = await rowsOf(database)
-    if (stored > 0) return pause(world.workers.length > 1 ? 3_000 : 0)
-    await generate({ port: world.broker.ports.first, agents: 1, messages: 1, patience: 60 }).catch(() => undefined)
-    await pause(500)
-  }
-  throw new Error(`${world.deployment.title} stored nothing.`)
-}
-
-interface Stored { messages: number, seconds: number, latency: Percentiles }
-
-/** One load, and how long until the database has all of it, each message once. */
-async function storedLoad (world: World, database: Knex, order: { seconds?: number, messages?: number, rate?: number }, { agents }: Options): Promise<Stored> {
-  const before = await rowsOf(database)
-  const report = await generate({ port: world.broker.ports.first, agents, patience: 60, ...order })
-  const expected = report.acknowledged * metricsPerMessage
-  for (let last = { rows: 0, at: Date.now() }; ;) {
-    const rows = await rowsOf(database) - before
-    const seconds = (Date.now() - report.startedAt) / 1000
-    if (rows > expected) throw new Error(`${world.deployment.title} stored ${rows} metrics of ${expected}.`)
-    if (rows === expected) return { messages: report.acknowledged, seconds: Math.max(seconds, report.seconds), latency: report.latency }
-    if (rows > last.rows) last = { rows, at: Date.now() }
-    if (Date.now() - last.at > 30_000) throw new Error(`${world.deployment.title}: ${expected} metrics were acknowledged, ${rows} are stored, and then no more.`)
-    await pause(Math.min(250, seconds * 20))
-  }
-}
-
 /** Seconds so far, of the kinds of processes that take part. */
 function usage (): Record<'machine' | 'worker' | 'broker' | 'database', number> {
-  return { machine: busySeconds(), worker: cpuSecondsOf('node-red'), broker: cpuSecondsOf('mosquitto'), database: cpuSecondsOf('postgres') }
+  return { machine: busySeconds(), worker: usageOf('node-red').cpu, broker: usageOf('mosquitto').cpu, database: usageOf('postgres').cpu }
 }
 
 /** Bytes of the metrics with their indexes; of a file all that is in it. */
@@ -134,10 +104,4 @@ async function sizeOf (database: Knex): Promise<number> {
   const answer = await database.raw(isServer ? "select pg_total_relation_size('metrics') as bytes" : 'select page_count * page_size as bytes from pragma_page_count(), pragma_page_size()') as { rows: unknown[] } | unknown[]
   const [row] = (Array.isArray(answer) ? answer : answer.rows) as Array<{ bytes: number | string }>
   return Number(row?.bytes)
-}
-
-async function rowsOf (database: Knex): Promise<number> {
-  // Before the first start of a worker there is no table.
-  const [row] = await database('metrics').count({ n: '*' }).catch(() => []) as Array<{ n: number | string }>
-  return Number(row?.n ?? 0)
 }

@@ -22,9 +22,11 @@ export interface Page {
 /** Opens a page of docs/. The tests of the documents see to it that a heading with commands is in the page's own test. */
 export async function openPage (name: string): Promise<Page> {
   const text = await readFile(join(packageDir, 'docs', name), 'utf8')
-  const sections = new Map(text.split(/^#+ /m).slice(1).map(section => {
+  // A comment in a file is no heading.
+  const marked = text.replace(/^```[^]*?^```$/gm, file => file.replace(/^#/gm, '\0#'))
+  const sections = new Map(marked.split(/^#+ /m).slice(1).map(section => {
     const [heading = ''] = section.split('\n', 1)
-    return [heading, section.slice(heading.length)] as const
+    return [heading, section.slice(heading.length).replaceAll('\0', '')] as const
   }))
   const section = (heading: string): string => sections.get(heading) ?? assert.fail(`${name} has no heading "${heading}"`)
   const commands = (heading: string): string[] => [...section(heading).replace(/^```[^]*?^```$/gm, '').matchAll(/(?:^ {4}.*\n?)+/gm)].map(([block]) => block.replace(/^ {4}/gm, ''))

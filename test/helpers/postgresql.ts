@@ -62,7 +62,7 @@ const flags = ['-c', 'fsync=off', '-c', 'listen_addresses=127.0.0.1', '-c', 'uni
 
 /**
  * Start a PostgreSQL on a free port of loopback, in a temporary folder.
- * @param settings such as `name=value`, beside where it is; not for npm's
+ * @param settings such as `name=value`, beside those of the tests
  * @param parent where its folder is made; everybody must be able to enter it
  */
 export async function startPostgresql (settings: string[] = [], parent = tmpdir()): Promise<DatabaseServer> {
@@ -80,7 +80,7 @@ export async function startPostgresql (settings: string[] = [], parent = tmpdir(
       await client.end()
     }
   }
-  const cluster = programs === undefined ? await embedded(folder, port) : await installed(programs, folder, port, settings)
+  const cluster = programs === undefined ? await embedded(folder, port, settings) : await installed(programs, folder, port, settings)
   let isStopped = false
   async function start (): Promise<void> {
     isStopped = false
@@ -146,7 +146,7 @@ export async function startPostgresql (settings: string[] = [], parent = tmpdir(
 }
 
 /** A cluster of npm's PostgreSQL. */
-async function embedded (folder: string, port: number): Promise<Cluster> {
+async function embedded (folder: string, port: number, settings: string[]): Promise<Cluster> {
   let log = ''
   const keep = (text: unknown) => { log += String(text) }
   const server = new EmbeddedPostgres({
@@ -157,7 +157,7 @@ async function embedded (folder: string, port: number): Promise<Cluster> {
     authMethod: 'scram-sha-256',
     createPostgresUser: isRoot,
     initdbFlags: ['--encoding=UTF8', '--no-sync'],
-    postgresFlags: flags,
+    postgresFlags: [...flags, ...settings.flatMap(setting => ['-c', setting])],
     onLog: keep,
     onError: keep
   })

@@ -4,24 +4,24 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { basename, dirname, join, relative } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, test } from 'node:test'
 import { connectAsync } from 'mqtt'
+import { findContainerEngine } from '../helpers/container-engine.ts'
+import { openDockerClone } from '../helpers/docker-clone.ts'
+import { dockerFolder as folder, readStages, runStage, within } from '../helpers/dockerfile.ts'
 import { until } from '../helpers/events.ts'
 import { exampleFlow } from '../helpers/main-flow.ts'
 import { freePort, nodeFor, packageDir, packageName, skipWithoutNodeRed } from '../helpers/node-red.ts'
 import { withoutMosquitto } from '../helpers/mosquitto.ts'
-import { openPage, openShell, type Shell } from '../helpers/pages.ts'
+import { openPage, openShell } from '../helpers/pages.ts'
 import { Sender } from '../helpers/sender.ts'
 import { offerBuiltSqlite3 } from '../helpers/tarball.ts'
 
 const page = await openPage('docker.md')
-const folder = join(packageDir, 'docs', 'docker')
 const require = createRequire(import.meta.url)
 /** Of Node-RED's own yaml node. */
 const yaml = createRequire(require.resolve('@node-red/nodes/package.json'))('js-yaml') as { load (text: string): unknown }
-
-interface Stage { from: string, name: string | undefined, steps: Array<{ does: string, what: string }> }
 
 interface Service {
   hostname?: string
@@ -34,42 +34,11 @@ interface Service {
   healthcheck?: { test: string[] }
 }
 
-const stages: Stage[] = []
-for (const line of (await readFile(join(folder, 'Dockerfile'), 'utf8')).split('\n')) {
-  const [, does = '', what = ''] = /^([A-Z]+) (.*)$/.exec(line) ?? []
-  if (does === 'FROM') stages.push({ from: what.split(' ')[0] ?? '', name: / AS (\w+)$/.exec(what)?.[1], steps: [] })
-  else if (does !== '') stages.at(-1)?.steps.push({ does, what })
-}
+const stages = await readStages()
+const engine = await findContainerEngine([stages[0]?.from ?? '', 'eclipse-mosquitto:2', 'postgres:17'])
 const lines = ['Start it', 'Look into it', 'With PostgreSQL', 'Back it up'].flatMap(heading => page.commands(heading)).join('').trim().split('\n')
 
-/** Runs a stage of the Dockerfile without a container: its paths begin at `root`. */
-async function build (shell: Shell, root: (path: string) => string, { steps }: Stage): Promise<void> {
-  let place = root('/')
-  for (const { does, what } of steps) {
-    if (does === 'WORKDIR') await mkdir(place = root(what), { recursive: true })
-    else if (does === 'COPY' && what === '. .') await copyContext(place)
-    else if (does === 'COPY') await shell.run(`cp ${what.replace(/^--from=\w+ /, '').split(' ').map(root).join(' ')} || test -f ${root(what.split(' ').at(-2) ?? '')}`)
-    else if (does === 'RUN') await shell.run(`cd ${place}\n${within(what, root)}`)
-  }
-}
-
-/** What the build sees of the clone. */
-async function copyContext (place: string): Promise<void> {
-  const ignored = (await readFile(join(folder, 'Dockerfile.dockerignore'), 'utf8')).trim().split('\n')
-  await cp(packageDir, place, {
-    recursive: true,
-    filter: source => {
-      const path = relative(packageDir, source)
-      return path === '' || !ignored.some(pattern => pattern === path || pattern === `**/${basename(path)}` || (pattern.startsWith('*.') && !path.includes('/') && path.endsWith(pattern.slice(1))))
-    }
-  })
-}
-
-function within (command: string, root: (path: string) => string): string {
-  return command.replace(/(?<=^|[\s"'])\/(?:tmp|data|package)\b/g, root)
-}
-
-describe('Docker, without a container engine', () => {
+describe('Docker, by what its containers run', () => {
   test('the steps of the Dockerfile make a Node-RED that runs the main flow, and the commands inside it work', { timeout: 600_000, skip: skipWithoutNodeRed(5) }, async t => {
     const shell = await openShell(t)
     Object.assign(shell.env, await offerBuiltSqlite3(shell.home))
@@ -81,7 +50,7 @@ describe('Docker, without a container engine', () => {
     await mkdir(root('/tmp'), { recursive: true })
     for (const stage of stages) {
       assert.match(stage.from, /^node:24-bookworm-slim$/)
-      await build(shell, root, stage)
+      await runStage(shell, root, stage)
     }
 
     const last = stages.at(-1)?.steps ?? []
@@ -257,3 +226,60 @@ describe('Docker, without a container engine', () => {
     })
   })
 })
+
+/** The lines below a heading, without a terminal for `exec`. */
+const linesOn = (heading: string): string[] => page.commands(heading).join('').trim().split('\n').map(line => line.replace(/ exec (?!-T)/, ' exec -T '))
+
+if (typeof engine === 'string') console.warn(`No container is built, because there is no container engine: ${engine}. What runs in them is run without one.`)
+else {
+  describe(`Docker, on ${engine.program}`, { concurrency: 1 }, () => {
+    test('the container of Node-RED is built, becomes healthy, stores, can be looked into and backed up, and ends in order', { timeout: 1_500_000 }, async t => {
+      const clone = await openDockerClone(t, engine, 'compose.yaml', ['127.0.0.1:1880:1880', '8083:8083'])
+      for (const line of linesOn('Start it').slice(1)) await clone.run(line)
+      assert.ok(await until(() => clone.healthy('node-red'), Boolean, 120_000))
+      const editor = `http://127.0.0.1:${clone.port('127.0.0.1:1880:1880')}`
+      const flow = JSON.stringify(await exampleFlow('Monitor agents', { 'platziverse-broker': { anonymous: true } }, ['debug']))
+      const deployed = await fetch(`${editor}/flows`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: flow })
+      assert.ok(deployed.ok, await deployed.text())
+
+      const agent = await connectAsync(`mqtt://127.0.0.1:${clone.port('8083:8083')}`, { clientId: 'sensor-1' })
+      await agent.publishAsync('agent/message', JSON.stringify({ agent: { uuid: 'sensor-1' }, metrics: [{ type: 'temperature', value: 21.5 }] }), { qos: 1 })
+      await agent.endAsync()
+      for (const line of [...linesOn('Look into it'), ...linesOn('Back it up')]) {
+        const answer = await clone.run(line)
+        if (line.includes(' status ')) assert.match(answer, /^metrics +[1-9]/m)
+      }
+      assert.match(await clone.run('gunzip --stdout metrics.ndjson.gz'), /"sensor-1"/)
+      assert.deepEqual(await clone.stop(['node-red']), [0])
+    })
+
+    test('the containers of several workers are built, become healthy, store what an agent publishes once, and end in order', { timeout: 1_500_000 }, async t => {
+      const services = ['mosquitto', 'postgresql', 'worker-1', 'worker-2']
+      const clone = await openDockerClone(t, engine, 'compose.workers.yaml', ['127.0.0.1:1880:1880', '127.0.0.1:1881:1880', '1883:1883'])
+      const lines = linesOn('Several workers')
+      const [first = '', ...others] = lines
+      await clone.run(first)
+      const starts = others.findIndex(line => line.endsWith(' up --detach --build'))
+      for (const line of others.slice(0, starts + 1)) await clone.run(line)
+      for (const service of services.slice(1)) assert.ok(await until(() => clone.healthy(service), Boolean, 120_000), service)
+      for (const line of others.slice(starts + 1)) await clone.run(line)
+
+      const url = `mqtt://127.0.0.1:${clone.port('1883:1883')}`
+      const login = { username: 'sensor-01', password: 'a password of its own' }
+      const agent = await until(() => connectAsync(url, { ...login, protocolVersion: 5, reconnectPeriod: 0 }).catch(() => undefined), client => client !== undefined)
+      const asks = `docker compose --file docs/docker/compose.workers.yaml exec -T postgresql psql --username=platziverse --command "select 'rows: ' || count(*) from metrics"`
+      const count = async (): Promise<number> => Number(/rows: (\d+)/.exec(await clone.run(asks))?.[1])
+      const began = Date.now()
+      const publish = async (i: number): Promise<number> => {
+        const message = { agent: { uuid: 'sensor-01' }, metrics: [{ type: 'count', value: i }], timestamp: began + i }
+        return (await agent?.publishAsync('agent/message', JSON.stringify(message), { qos: 1 }) as { reasonCode?: number }).reasonCode ?? 0
+      }
+      // 16: nobody has subscribed.
+      await until(() => publish(0), reason => reason === 0, 60_000)
+      for (let i = 1; i < 200; i++) await publish(i)
+      await agent?.endAsync()
+      await until(count, rows => rows === 200, 60_000)
+      assert.deepEqual(await clone.stop(services), [0, 0, 0, 0])
+    })
+  })
+}
