@@ -10,6 +10,11 @@ import { sqliteDialect } from './dialects/sqlite/sqlite.ts'
  * @throws PlatziverseError STORE_OPTION_INVALID
  */
 export function dialectOf (options: DatabaseOptions): Dialect {
+  const dialect = ofKind(options)
+  return options.refused === undefined ? dialect : refusing(dialect, options.refused)
+}
+
+function ofKind (options: DatabaseOptions): Dialect {
   switch (options.client) {
     case 'sqlite': return sqliteDialect(options.filename, options.driver)
     case 'postgresql': return complete(options, postgresqlDialect(options))
@@ -22,7 +27,6 @@ const essentials = { url: 'URL', host: 'host', database: 'name' } as const
 
 /** Refuses what is incomplete. Where one of these is empty, and not absent, drivers would connect to this machine, or to a database with the user's name. */
 function complete (options: ServerOptions, dialect: Dialect): Dialect {
-  if (options.loginLost === true) return refusing(dialect, new PlatziverseError('CREDENTIALS_LOST', 'The login of the database was lost with the credentials of the flows.'))
   const missing = (Object.keys(essentials) as Array<keyof typeof essentials>).find(name => options[name] === '')
   if (missing === undefined) {
     // Not said: it may have a password in it.

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { PlatziverseError } from '../../lib/errors.ts'
 import type { DatabaseOptions } from '../../lib/store/dialects/options.ts'
 import type { KeptDays } from '../../lib/store/retention/policy.ts'
 import type { RetentionOptions } from '../../lib/store/retention/retention.ts'
@@ -7,7 +8,7 @@ import type { SpoolOptions } from '../../lib/store/writer/spool.ts'
 import type { TlsOptions } from '../../lib/tls.ts'
 import { wholeNumber } from '../shared/red.ts'
 import { readSaved } from '../shared/refusing.ts'
-import { checkVariables } from '../shared/variables.ts'
+import { unsetIn } from '../shared/variables.ts'
 import { databaseDefaults as defaults, usualPorts, type DatabaseConfig, type DatabaseCredentials } from './config.ts'
 import { upgrade } from './migrations.ts'
 
@@ -29,7 +30,7 @@ export interface ReadOptions {
 
 /**
  * What a node saved, as the store wants it.
- * @throws PlatziverseError NODE_PROPERTY_INVALID, VARIABLE_UNSET
+ * @throws PlatziverseError NODE_PROPERTY_INVALID
  */
 export function databaseOptionsOf (
   saved: Partial<DatabaseConfig>, credentials: DatabaseCredentials, { id, userDir = '.', tls }: Surroundings
@@ -57,15 +58,16 @@ function databaseOf (
 ): Pick<ReadOptions, 'database' | 'identity'> {
   const { client } = config
   if (client === 'sqlite') {
-    checkVariables(config, ['filename'])
     const filename = resolve(userDir, config.filename || defaults.filename)
-    return { database: { client, filename }, identity: filename }
+    return { database: { client, filename, ...refusedBy(unsetIn(config, ['filename'])) }, identity: filename }
   }
-  checkVariables(config, config.connection === 'url' ? ['poolSize'] : ['host', 'port', 'database', 'poolSize'])
   const isLost = config.hasLogin === true && !(config.connection === 'url' ? url : user || password)
+  const refused = isLost
+    ? new PlatziverseError('CREDENTIALS_LOST', 'The login of the database was lost with the credentials of the flows.')
+    : unsetIn(config, config.connection === 'url' ? ['poolSize'] : ['host', 'port', 'database', 'poolSize'])
   const common = {
     client,
-    ...isLost ? { loginLost: true } : {},
+    ...refusedBy(refused),
     tls: config.secure === true ? tls ?? {} : undefined,
     poolSize: Math.max(1, wholeNumber(config.poolSize, Number(defaults.poolSize)))
   }
@@ -74,6 +76,10 @@ function databaseOf (
   const { host, database } = config
   const port = wholeNumber(config.port, usualPorts[client])
   return { database: { ...common, host, port, user, password, database }, identity: `${client} ${host}:${port}/${database}` }
+}
+
+function refusedBy (refused: PlatziverseError | undefined): { refused?: PlatziverseError } {
+  return refused === undefined ? {} : { refused }
 }
 
 function withoutSecrets (url = ''): string {

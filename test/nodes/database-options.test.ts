@@ -62,8 +62,15 @@ describe('the options of a database', () => {
       const { database } = optionsOf({ ...config, hasLogin: true })
       await assert.rejects(dialectOf(database).connect(), { code: 'CREDENTIALS_LOST' })
     }
-    assert.equal('loginLost' in optionsOf({ client: 'postgresql', hasLogin: true }, { user: 'ana' }).database, false)
-    assert.equal('loginLost' in optionsOf({ client: 'sqlite', hasLogin: true }).database, false)
+    assert.equal('refused' in optionsOf({ client: 'postgresql', hasLogin: true }, { user: 'ana' }).database, false)
+    assert.equal('refused' in optionsOf({ client: 'sqlite', hasLogin: true }).database, false)
+  })
+
+  test('with a variable that is not set connect to nothing, and say so', async () => {
+    for (const config of [{ client: 'postgresql', host: '${UNSET}' }, { client: 'mysql', port: '$(UNSET)' }, { client: 'postgresql', database: 'a${UNSET}' }, { client: 'sqlite', filename: '${UNSET}' }] as const) {
+      await assert.rejects(dialectOf(optionsOf(config).database).connect(), { code: 'VARIABLE_UNSET' })
+    }
+    assert.equal('refused' in optionsOf({ client: 'postgresql', connection: 'url', host: '${UNSET}' }).database, false, 'it is not used')
   })
 
   test('of MySQL with a PKCS#12 file connect to nothing: its driver would leave the certificate out', async () => {

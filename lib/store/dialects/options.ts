@@ -1,3 +1,4 @@
+import type { PlatziverseError } from '../../errors.ts'
 import type { SqliteDriver } from '../../sqlite/driver.ts'
 import type { TlsOptions } from '../../tls.ts'
 
@@ -7,6 +8,8 @@ export interface SqliteOptions {
   filename: string
   /** Absent: the one that is installed. */
   driver?: SqliteDriver
+  /** Why it is not opened. */
+  refused?: PlatziverseError
 }
 
 export interface ServerOptions {
@@ -18,8 +21,8 @@ export interface ServerOptions {
   user?: string | undefined
   password?: string | undefined
   database?: string | undefined
-  /** The login was lost with the credentials of the flows: no connection is made without one. */
-  loginLost?: boolean
+  /** Why no connection is made. */
+  refused?: PlatziverseError
   /** Absent: no TLS. */
   tls?: TlsOptions | undefined
   /** Most connections that readers have; the writer and the retention have one of their own each. */
