@@ -55,6 +55,7 @@ export const errorHelp = {
   BROKER_USERS_LOST: 'Restore flows_cred.json and its credentialSecret, or add the users in the broker\'s form again and deploy. Until then nobody gets in.',
   BROKER_USERS_INVALID: 'Open the broker\'s form, check its users, and deploy again. Until then nobody gets in with a password.',
   BROKER_WINDOW_SMALL: 'Raise the broker\'s limit of messages in flight (Mosquitto: max_inflight_messages 1000; RabbitMQ: mqtt.prefetch), or let it speak MQTT 5, where this worker asks for its own.',
+  BROKER_WORKER_ALONE: 'Let all workers store into one database server; or, where this is the only one, leave group and shards empty.',
   COMMAND_INTERVAL_INVALID: 'Send the interval in ms. What was in force stays in force.',
   COMMAND_INVALID: 'Send JSON such as {"interval": 60000, "metrics": ["cpuLoad"]}, or nothing to clear what was asked. What was in force stays in force.',
   COMMAND_METRIC_UNKNOWN: 'Name metrics of the list "available" on config_change/{uuid}/state. What was in force stays in force.',

@@ -236,6 +236,11 @@ export const brokerSentences: readonly Sentence[] = [
     pt: 'Em um minuto não chegou nenhuma mensagem de {1}.'
   },
   { en: 'what answers there is no MQTT broker', es: 'lo que responde ahí no es un broker MQTT', pt: 'o que responde ali não é um broker MQTT' },
+  {
+    en: 'This worker shares messages with others, and stores them in a SQLite file, which is on this machine alone.',
+    es: 'Este worker comparte los mensajes con otros y los guarda en un archivo SQLite, que solo está en esta máquina.',
+    pt: 'Este worker divide as mensagens com outros e as grava em um arquivo SQLite, que está só nesta máquina.'
+  },
   { en: 'The broker closed the connection.', es: 'El broker cerró la conexión.', pt: 'O broker fechou a conexão.' },
   { en: '{1} messages wait for the broker already.', es: 'Ya esperan al broker {1} mensajes.', pt: '{1} mensagens já esperam pelo broker.' },
   {

@@ -54,6 +54,7 @@ export const portugueseAdvice: Record<ErrorCode, string> = {
   BROKER_USERS_INVALID: 'Abra o formulário do broker, verifique os usuários e faça o deploy de novo. Até lá, ninguém entra com senha.',
   BROKER_USERS_LOST: 'Restaure flows_cred.json e o credentialSecret dele, ou adicione os usuários de novo no formulário do broker e faça o deploy. Até lá, ninguém entra.',
   BROKER_WINDOW_SMALL: 'Aumente o limite de mensagens em trânsito do broker (Mosquitto: max_inflight_messages 1000; RabbitMQ: mqtt.prefetch), ou deixe que ele fale MQTT 5, em que este worker pede o seu.',
+  BROKER_WORKER_ALONE: 'Faça todos os workers gravarem em um mesmo servidor de banco de dados; ou, se este for o único, deixe vazios o grupo e os fragmentos.',
   COMMAND_INTERVAL_INVALID: 'Envie o intervalo em ms. O que estava em vigor continua em vigor.',
   COMMAND_INVALID: 'Envie JSON como {"interval": 60000, "metrics": ["cpuLoad"]}, ou nada para anular o que foi pedido. O que estava em vigor continua em vigor.',
   COMMAND_METRIC_UNKNOWN: 'Use métricas da lista "available" de config_change/{uuid}/state. O que estava em vigor continua em vigor.',

@@ -54,6 +54,7 @@ export const spanishAdvice: Record<ErrorCode, string> = {
   BROKER_USERS_INVALID: 'Abrir el formulario del broker, revisar sus usuarios y hacer deploy otra vez. Hasta entonces nadie entra con contraseña.',
   BROKER_USERS_LOST: 'Restaurar flows_cred.json y su credentialSecret, o añadir otra vez los usuarios en el formulario del broker y hacer deploy. Hasta entonces no entra nadie.',
   BROKER_WINDOW_SMALL: 'Subir el límite de mensajes en curso del broker (Mosquitto: max_inflight_messages 1000; RabbitMQ: mqtt.prefetch), o dejar que hable MQTT 5, donde este worker pide el suyo.',
+  BROKER_WORKER_ALONE: 'Hacer que todos los workers guarden en un mismo servidor de base de datos; o, si este es el único, dejar vacíos el grupo y los fragmentos.',
   COMMAND_INTERVAL_INVALID: 'Enviar el intervalo en ms. Lo que estaba en vigor sigue en vigor.',
   COMMAND_INVALID: 'Enviar JSON como {"interval": 60000, "metrics": ["cpuLoad"]}, o nada para anular lo pedido. Lo que estaba en vigor sigue en vigor.',
   COMMAND_METRIC_UNKNOWN: 'Nombrar métricas de la lista "available" de config_change/{uuid}/state. Lo que estaba en vigor sigue en vigor.',

@@ -1,5 +1,6 @@
-import type { PlatziverseError } from '../../lib/errors.ts'
+import { PlatziverseError } from '../../lib/errors.ts'
 import { findBroker } from '../../lib/registry/registry.ts'
+import { databases } from '../shared/databases.ts'
 import { checkLogin } from '../shared/login.ts'
 import { tellingOf } from '../shared/language.ts'
 import type { RED } from '../shared/red.ts'
@@ -29,6 +30,11 @@ export function elsewhere (RED: RED, node: BrokerNode, config: BrokerConfig): En
     if (said.has(problem.code)) return
     said.add(problem.code)
     node.warn(tellingOf(RED, problem))
+  }
+  // Config nodes are made before this one.
+  const isAlone = databases.size > 0 && [...databases].every(({ isFile }) => isFile)
+  if (isAlone && (options.group !== '' || options.shards.length > 0)) {
+    say(new PlatziverseError('BROKER_WORKER_ALONE', 'This worker shares messages with others, and stores them in a SQLite file, which is on this machine alone.'))
   }
   const onProblem = (problem: PlatziverseError): void => {
     if (problem.code !== 'BROKER_UNREACHABLE') return say(problem)

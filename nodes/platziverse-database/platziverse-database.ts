@@ -39,6 +39,8 @@ export interface DatabaseNode extends Node<DatabaseCredentials> {
   forgetting: Forgetting
   /** The same text for the same database, whatever node stands for it. */
   database: string
+  /** Whether it is a file of this machine. */
+  isFile: boolean
 }
 
 export default function (RED: RED): void {
@@ -56,6 +58,7 @@ export default function (RED: RED): void {
     if (options === undefined) return
     const { database, dialect, identity, spool, retention } = options
     this.database = identity
+    this.isFile = database.client === 'sqlite'
     this.store = new Store(dialect, { instance, home: homeOf(userDir), feed: feedOf(identity), spool: spool && openSpool(spool) })
     this.count = new MetricCount(this.store, () => (this.retention?.statistics().deleted.metrics ?? 0) + this.forgetting.statistics().metrics)
     this.store.on('problem', error => { this.error(error) })

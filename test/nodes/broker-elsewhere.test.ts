@@ -104,7 +104,7 @@ describe('a platziverse-broker that is elsewhere', { skip: withoutMosquitto }, (
       await agent.publishAsync('agent/message', reading('a1'), { qos: 1 })
       await until(() => flow.received('stored'), ({ length }) => length === 1)
       await agent.endAsync()
-      assert.deepEqual(flow.log().filter(line => /[A-Z]{3,}_[A-Z]/.test(line)), [])
+      assert.deepEqual(flow.log().filter(line => /[A-Z]{3,}_[A-Z]/.test(line)).map(line => /\w+(?=\)$)/.exec(line)?.[0]), ['BROKER_WORKER_ALONE'], 'which stores in a file')
       await helper.unload()
     }
   })
