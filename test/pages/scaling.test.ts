@@ -6,11 +6,12 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect, connectAsync } from 'mqtt'
+import { parse } from '../../lib/messages/parse.ts'
 import { dockerFolder } from '../helpers/dockerfile.ts'
 import { until } from '../helpers/events.ts'
 import { withoutMosquitto } from '../helpers/mosquitto.ts'
 import { freePort } from '../helpers/node-red.ts'
-import { openPage, openShell } from '../helpers/pages.ts'
+import { openPage, openShell, withoutPrograms } from '../helpers/pages.ts'
 import { systemPath } from '../helpers/system-path.ts'
 
 const page = await openPage('scaling.md')
@@ -26,7 +27,7 @@ test('the file for Debian is that of the containers, but for what Debian says it
   assert.deepEqual(settings(written), ours.map(line => line.replace('/mosquitto/data/', '/etc/mosquitto/')))
 })
 
-test('the commands for Debian start a Mosquitto that lets in a worker and an agent, and keeps what waits for a worker over a restart', { skip: withoutMosquitto }, async t => {
+test('the commands for Debian start a Mosquitto that lets in a worker and an agent, and keeps what waits for a worker over a restart', { skip: withoutMosquitto || withoutPrograms(['mosquitto_pub'], 'mosquitto-clients') }, async t => {
   const shell = await openShell(t)
   const root = join(shell.home, 'root')
   const port = await freePort()
@@ -63,14 +64,17 @@ test('the commands for Debian start a Mosquitto that lets in a worker and an age
   const worker = await comesIn(login)
   await worker.subscribeAsync('agent/+', { qos: 1 })
   await worker.endAsync()
+  const reading = page.commands('Step by step').join('')
+  await shell.run(reading.replace('-h 192.0.2.1', `-h 127.0.0.1 -p ${port}`).replace('its password', 'and another one'))
   const agent = await comesIn({ username: 'sensor-01', password: 'and another one' })
   for (let i = 0; i < 1_200; i++) await agent.publishAsync('agent/message', String(i), { qos: 1 })
   await agent.endAsync()
   await restart()
-  let got = 0
+  const got: string[] = []
   // What waits comes at once: there has to be somebody to take it before it connects.
   const back = connect(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0, protocolVersion: 5, ...login })
-  back.on('message', () => { got++ })
-  await until(() => got, count => count === 1_200)
+  back.on('message', (_topic, payload) => { got.push(String(payload)) })
+  await until(() => got.length, count => count === 1_201)
+  assert.ok(parse('agent/message', got[0], Date.now()).ok)
   await back.endAsync()
 })
