@@ -20,6 +20,7 @@ export const errorHelp = {
   BRIDGE_LOOP: 'The same topics are carried round by another bridge, or by both brokers\' own bridges: give each bridge its own topics, prefixes or directions. What came round was dropped and counted.',
   BRIDGE_OPTION_INVALID: 'Correct the named option, and deploy.',
   BRIDGE_REFUSED: 'The other broker refused the connection: check user, password and client id, and what it allows. The bridge keeps trying.',
+  BRIDGE_REMOTE_REFUSED: 'The other broker does not take this message, because of its size or its topic: check its limits and rules. The message was dropped and counted.',
   BRIDGE_SUBSCRIPTION_REFUSED: 'The other broker does not let this bridge subscribe to a topic: check its access rules. The topics that it allows are carried.',
   BRIDGE_TO_ITSELF: 'This is the address of the broker that the bridge belongs to: give another address. If it is not, give the bridge a client id of its own.',
   BRIDGE_UNREACHABLE: 'The other broker did not accept the connection: check the address, the port and whether it is TLS. The bridge keeps trying.',

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { IClientOptions, MqttClient } from 'mqtt'
 import { Backoff } from '../backoff.ts'
 import { PlatziverseError } from '../errors.ts'
-import { tooLarge } from '../mqtt/link/faults.ts'
+import { isHangUp, tooLarge } from '../mqtt/link/faults.ts'
 import { connectGuarded } from '../mqtt/link/mqtt-guard.ts'
 import type { Unsent } from './buffer.ts'
 import { BridgeContext, type LocalBroker } from './context.ts'
@@ -11,6 +11,7 @@ import { Inward } from './inward.ts'
 import { resolveBridgeOptions, type BridgeOptions } from './options.ts'
 import { Outward } from './outward.ts'
 import { codeOf, problemOf } from './problems.ts'
+import { RefusedMessage } from './refused-message.ts'
 
 export type { Unsent } from './buffer.ts'
 export type { LocalBroker } from './context.ts'
@@ -71,6 +72,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
   readonly #inward: Inward
   readonly #backoff: Backoff
   #client: MqttClient | undefined
+  #refused: RefusedMessage | undefined
   #state: BridgeState = { state: 'closed' }
   #everConnected = false
   #connectedAt: number | undefined
@@ -133,6 +135,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
       }
     })
     const client = this.#client
+    this.#refused = new RefusedMessage(client)
     this.#follow(client)
     if (previous === undefined) client.connect()
     else {
@@ -227,7 +230,12 @@ export class Bridge extends EventEmitter<BridgeEvents> {
     if (this.#closing !== undefined || this.#state.state === 'closed') return
     const { settings, problems } = this.#context
     const wasConnected = this.#connectedAt !== undefined
-    if (this.#connectedAt !== undefined && performance.now() - this.#connectedAt > lasting) this.#backoff.reset()
+    if (this.#connectedAt !== undefined && performance.now() - this.#connectedAt > lasting) {
+      this.#backoff.reset()
+      this.#refused?.forget()
+    }
+    // What is given up was all that was wrong.
+    if (this.#everConnected && isHangUp(this.#cause) && this.#refused?.hungUp() === true) this.#backoff.reset()
     // Some brokers hang up on a protocol level that they do not know instead of answering it.
     if (!wasConnected && this.#cause === undefined && settings.bridgeBit && !this.#everConnected) this.#context.bridgeBit = !this.#context.bridgeBit
     this.#connectedAt = undefined

@@ -7,10 +7,13 @@ import { BridgeBuffer, type Unsent } from './buffer.ts'
 import type { BridgeContext } from './context.ts'
 import { patienceWith } from './loops.ts'
 import { problemOf } from './problems.ts'
+import { isGivenUp } from './refused-message.ts'
 import { lowerQos } from './topics.ts'
 
 /** The most messages that are sent and not acknowledged: Mosquitto hangs up when more of QoS 2 are under way. */
 const window = 20
+/** Characters of a topic in what is reported. */
+const mostShown = 200
 /** Ms after the SUBACK for the other broker's retained messages to arrive: some brokers send them later. */
 const retainedDelay = 1000
 
@@ -154,12 +157,19 @@ export class Outward {
     this.#bridge.problems.report('buffer', new PlatziverseError('BRIDGE_BUFFER_FULL', `${this.#buffer.size} messages wait for the other broker.`))
   }
 
+  #refused (topic: string): void {
+    const detail = `The broker ended the connection each time that it was given a message on ${JSON.stringify(topic.slice(0, mostShown))}.`
+    this.#bridge.problems.report('remote', new PlatziverseError('BRIDGE_REMOTE_REFUSED', detail))
+  }
+
   #send (client: MqttClient, message: Unsent): void {
     const { bridgeBit, settings, loops, counters } = this.#bridge
     const { topic, payload, qos, retain } = message
     if (!bridgeBit && settings.topics.inward(topic) !== undefined) loops.echoes(topic, payload)
     client.publish(topic, payload, { qos, retain }, error => {
-      if (error && qos > 0) return this.#buffer.putBack(message)
+      const isRefused = error instanceof Error && isGivenUp(error)
+      if (error && qos > 0 && !isRefused) return this.#buffer.putBack(message)
+      if (isRefused) this.#refused(topic)
       this.#buffer.remove(message)
       if (error) counters.dropped++
       else counters.sent++

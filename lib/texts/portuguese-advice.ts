@@ -19,6 +19,7 @@ export const portugueseAdvice: Record<ErrorCode, string> = {
   BRIDGE_LOOP: 'Os mesmos tópicos dão a volta por outra ponte, ou pela ponte de cada um dos brokers: dê a cada ponte os seus próprios tópicos, prefixos ou sentidos. O que voltou foi descartado e contado.',
   BRIDGE_OPTION_INVALID: 'Corrija a opção indicada e faça o deploy.',
   BRIDGE_REFUSED: 'O outro broker recusou a conexão: verifique o usuário, a senha e o id de cliente, e o que ele permite. A ponte continua tentando.',
+  BRIDGE_REMOTE_REFUSED: 'O outro broker não aceita esta mensagem, pelo tamanho ou pelo tópico: veja os limites e as regras dele. A mensagem foi descartada e contada.',
   BRIDGE_SUBSCRIPTION_REFUSED: 'O outro broker não permite que esta ponte assine um tópico: verifique as regras de acesso dele. Os tópicos que ele permite passam.',
   BRIDGE_TO_ITSELF: 'Este é o endereço do broker a que a ponte pertence: indique outro. Se não for, dê à ponte um id de cliente próprio.',
   BRIDGE_UNREACHABLE: 'O outro broker não aceitou a conexão: verifique o endereço, a porta e se é TLS. A ponte continua tentando.',

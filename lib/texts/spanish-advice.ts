@@ -19,6 +19,7 @@ export const spanishAdvice: Record<ErrorCode, string> = {
   BRIDGE_LOOP: 'Los mismos temas dan la vuelta por otro puente, o por el de cada broker: dar a cada puente sus propios temas, prefijos o sentidos. Lo que volvió se descartó y se contó.',
   BRIDGE_OPTION_INVALID: 'Corregir la opción que se indica y hacer deploy.',
   BRIDGE_REFUSED: 'El otro broker rechazó la conexión: revisar el usuario, la contraseña y el identificador de cliente, y lo que permite. El puente lo sigue intentando.',
+  BRIDGE_REMOTE_REFUSED: 'El otro broker no acepta este mensaje, por su tamaño o su tema: ver sus límites y reglas. El mensaje se descartó y se contó.',
   BRIDGE_SUBSCRIPTION_REFUSED: 'El otro broker no deja que este puente se suscriba a un tema: revisar sus reglas de acceso. Los temas que permite sí pasan.',
   BRIDGE_TO_ITSELF: 'La dirección es la del broker al que pertenece el puente: indicar otra. Si no lo es, dar al puente un identificador de cliente propio.',
   BRIDGE_UNREACHABLE: 'El otro broker no aceptó la conexión: revisar la dirección, el puerto y si es TLS. El puente lo sigue intentando.',

@@ -28,14 +28,3 @@ export class RefusedMessage<T> {
     this.#times = 0
   }
 }
-
-/**
- * Whether a broker may have ended a connection over a message: it said nothing, it closed while more was on the way to it, or it refused with a reason that
- * the protocol does not have there, as Mosquitto does where a message is too large.
- * @param cause of the end, where there is one
- */
-export function isHangUp (cause: Error | undefined): boolean {
-  if (cause === undefined) return true
-  const { code } = cause as { code?: unknown }
-  return code === 'ECONNRESET' || code === 'EPIPE' || /reason code$/.test(cause.message)
-}

@@ -82,3 +82,14 @@ const ofNoMessage = new Set([0x89, 0x8b, 0x8d, takenOver, 0x98, 0x9c, 0x9d, 0x9f
 export function isOfNoMessage (code: number): boolean {
   return ofNoMessage.has(code)
 }
+
+/**
+ * Whether a broker may have ended a connection over a message: it said nothing, it closed while more was on the way to it, or it refused with a reason that
+ * the protocol does not have there, as Mosquitto does where a message is too large.
+ * @param cause of the end, where there is one
+ */
+export function isHangUp (cause: Error | undefined): boolean {
+  if (cause === undefined) return true
+  const { code } = cause as { code?: unknown }
+  return code === 'ECONNRESET' || code === 'EPIPE' || /reason code$/.test(cause.message)
+}
