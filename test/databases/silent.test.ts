@@ -6,7 +6,7 @@ import { disconnectAfterSilence } from '../../lib/store/disconnect-after-silence
 import { disconnectSilentAgents } from '../../lib/store/disconnect-silent-agents.ts'
 import { Store } from '../../lib/store/store.ts'
 import { Writers } from '../../lib/store/writer/writers.ts'
-import { onEachDatabase, type OpenDatabase } from '../helpers/databases.ts'
+import { databases, onEachDatabase, type OpenDatabase } from '../helpers/databases.ts'
 import { message, reading } from '../helpers/messages.ts'
 
 /** A process that writes to the database. */
@@ -153,3 +153,16 @@ onEachDatabase('an agent is silent by its own measure, once that is known, and o
   assert.deepEqual(await database.query('agents').where('uuid', 'quick').pluck('usual_interval'), [40 * second])
   assert.deepEqual(await connected(database), ['quick', 'slow'])
 })
+
+onEachDatabase('a look that goes by intervals leaves those alone that usually pause for longer', async (t, database) => {
+  const { store, write } = open(t, database, 'one', 'here')
+  const now = Date.now()
+  for (const [uuid, interval] of [['quick', 1], ['slow', 3_600]] as const) {
+    for (const time of [now - interval * second, now]) await write('agent/message', reading(uuid, { timestamp: time }), time)
+  }
+  await write('agent/message', reading('new', { timestamp: now }), now)
+  const said: string[] = []
+  await new Promise<void>(resolve => { t.after(disconnectAfterSilence(store, { time: 30, intervals: 1 }, uuid => { if (said.push(uuid) === 2) resolve() })) })
+  assert.deepEqual(said.toSorted(), ['new', 'quick'])
+  assert.deepEqual(await connected(database), ['slow'])
+}, databases.slice(0, 1))
