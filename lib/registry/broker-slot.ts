@@ -3,13 +3,14 @@ import type { Duplex } from 'node:stream'
 import { Backoff } from '../backoff.ts'
 import type { AgentOwnership } from '../broker/agent-ownership.ts'
 import type { Arrival } from '../broker/arrival.ts'
-import { isElsewhere, type Access, type BrokerOptions, type RemoteBrokerOptions } from '../broker/broker-options.ts'
+import { isElsewhere, type BrokerOptions, type RemoteBrokerOptions } from '../broker/broker-options.ts'
 import type { Broker, BrokerStatistics, ClientEvent, ClientInfo, ListenerState } from '../broker/broker.ts'
 import { isSameElsewhere, needsAnotherBroker, openBroker } from '../broker/engine/open-broker.ts'
 import type { Connection, Delivered, OutgoingPublication, Publication, Subscriber } from '../broker/publication.ts'
 import type { BrokerSnapshot } from '../broker/snapshot.ts'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import type { IntakeStatistics } from '../intake/intake-statistics.ts'
+import { BrokerControl } from './broker-control.ts'
 import { SlotIntakes } from './slot-intakes.ts'
 
 /** ms between attempts to make a broker. */
@@ -41,6 +42,13 @@ const nobodys: AgentOwnership = { mostPerUser: 0, claim: () => 'theirs', mayEnd:
  */
 export class BrokerSlot extends EventEmitter<SlotEvents> {
   readonly intakes = new SlotIntakes()
+  readonly control = new BrokerControl({
+    broker: () => this.#broker,
+    opened: () => this.#opened(),
+    options: () => ({ deployed: this.#deployed, now: this.#options }),
+    apply: options => this.#apply(options)
+  })
+
   /** Whether there is a node for the broker now. */
   attached = false
   /** Which user each agent belongs to, as the current or the last broker knows it: what a broker left in the intakes is still checked. */
@@ -49,8 +57,6 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
   /** The options in force: those that were deployed, with what was reloaded since. */
   #options: BrokerOptions | undefined
   #deployed: BrokerOptions | undefined
-  /** Settles with the last reload that was asked for. */
-  #reloading: Promise<unknown> = Promise.resolve()
   #opening: Promise<void> | undefined
   /** Resolves when the last broker that was closed has freed its ports and its folder. */
   #freed: Promise<unknown> = Promise.resolve()
@@ -134,27 +140,6 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
     if (this.#opening !== undefined && this.#options !== undefined && needsAnotherBroker(this.#options, options)) void this.close(options)
     this.#deployed = options
     await this.#apply(options)
-  }
-
-  /**
-   * Put other users or rules in force until the next deploy; one reload after another.
-   * @param change gets what is in force, and returns what replaces it
-   * @returns what is in force now
-   * @throws PlatziverseError BROKER_MISSING, BROKER_COMMAND_INVALID when a deploy came in between, and what `change` throws
-   */
-  reload (change: (now: Access) => Promise<Partial<Access>>): Promise<Access> {
-    const deployed = this.#deployed
-    const reloading = this.#reloading.then(async () => {
-      const now = this.#options
-      if (deployed === undefined || now === undefined) throw new PlatziverseError('BROKER_MISSING', 'The broker is not there.')
-      if (isElsewhere(now)) throw elsewhere('Its users and rules are its own.')
-      const options = { ...now, ...await change(now) }
-      if (this.#deployed !== deployed) throw new PlatziverseError('BROKER_COMMAND_INVALID', 'A deploy came in between: nothing was reloaded.')
-      await this.#apply(options)
-      return options
-    })
-    this.#reloading = reloading.catch(() => undefined)
-    return reloading
   }
 
   async #apply (options: BrokerOptions): Promise<void> {
@@ -264,43 +249,9 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
     return this.#broker?.clients?.() ?? []
   }
 
-  disconnect (clientId: string, banned?: number): boolean {
-    return this.#broker?.disconnect?.(clientId, banned) ?? false
-  }
-
-  /** @throws PlatziverseError BROKER_MISSING */
-  async endSession (clientId: string): Promise<{ disconnected: boolean, ended: boolean }> {
-    const broker = await this.#opened()
-    return await broker.endSession?.(clientId) ?? { disconnected: false, ended: false }
-  }
-
-  /**
-   * Let an agent belong to the next user who speaks for it.
-   * @returns whose it was; undefined: nobody's
-   * @throws PlatziverseError BROKER_MISSING
-   */
-  async forgetAgent (uuid: string): Promise<string | undefined> {
-    const { owners } = await this.#opened()
-    return await owners.forget(uuid)
-  }
-
-  /**
-   * `forgetAgent` for all agents of a user.
-   * @returns how many they were
-   * @throws PlatziverseError BROKER_MISSING
-   */
-  async forgetAgentsOf (username: string): Promise<number> {
-    const { owners } = await this.#opened()
-    return await owners.forgetUser(username)
-  }
-
   /** See `ClientHost`; 0 without a broker. */
   get retainedChanges (): number {
     return this.#broker?.retainedChanges ?? 0
-  }
-
-  async clearRetained (topic: string): Promise<boolean> {
-    return await this.#broker?.clearRetained?.(topic) ?? false
   }
 
   statistics (): Statistics {
@@ -319,8 +270,4 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
   gone (connection: Connection, comesBack?: boolean): void {
     this.intakes.gone(connection, comesBack)
   }
-}
-
-function elsewhere (detail: string): PlatziverseError {
-  return new PlatziverseError('BROKER_COMMAND_INVALID', `The broker runs elsewhere. ${detail}`)
 }

@@ -24,23 +24,23 @@ export async function obey (broker: RegisteredBroker, logins: LoginQuestions, co
     case 'disconnect':
       if (typeof clientId !== 'string' || clientId === '') throw invalidCommand('The payload needs the clientId that is to go.')
       if (typeof seconds !== 'number' || !(seconds >= 0)) throw invalidCommand('seconds must be a number from 0 up.')
-      return { clientId, seconds, disconnected: broker.disconnect(clientId, seconds) }
+      return { clientId, seconds, disconnected: broker.control.disconnect(clientId, seconds) }
     case 'endSession': {
       if (typeof clientId !== 'string' || clientId === '') throw invalidCommand('The payload needs the clientId whose session is to end.')
-      const { disconnected, ended } = await broker.endSession(clientId)
+      const { disconnected, ended } = await broker.control.endSession(clientId)
       if (!disconnected && !ended) throw invalidCommand(`No client ${JSON.stringify(clientId)} is connected or has a session.`)
       return { clientId, disconnected, ended }
     }
     case 'forgetAgent': {
       if (uuid === undefined && typeof user === 'string' && user !== '') {
-        const agents = await broker.forgetAgentsOf(user)
+        const agents = await broker.control.forgetAgentsOf(user)
         if (agents === 0) throw invalidCommand(`No agent belongs to ${JSON.stringify(user)}.`)
         return { username: user, agents }
       }
       if (typeof uuid !== 'string' || uuid === '') {
         throw invalidCommand('The payload needs the uuid of the agent to forget, or the username whose agents to forget.')
       }
-      const username = await broker.forgetAgent(uuid)
+      const username = await broker.control.forgetAgent(uuid)
       if (username === undefined) throw invalidCommand(`The agent ${JSON.stringify(uuid)} belongs to nobody.`)
       return { uuid, username }
     }
@@ -48,9 +48,9 @@ export async function obey (broker: RegisteredBroker, logins: LoginQuestions, co
       return broker.clients()
     case 'clearRetained':
       if (typeof topic !== 'string' || topic === '') throw invalidCommand('The payload needs the topic whose retained message is to go.')
-      return { topic, cleared: await broker.clearRetained(topic) }
+      return { topic, cleared: await broker.control.clearRetained(topic) }
     case 'reload': {
-      const { users, rules } = await broker.reload(now => readAccess(payload, now))
+      const { users, rules } = await broker.control.reload(now => readAccess(payload, now))
       return { users: users.length, rules: rules.length }
     }
     case 'statistics':

@@ -32,11 +32,11 @@ export function registerAdmin (RED: RED, looked: () => void): void {
     },
     disconnect: {
       permission: 'write',
-      answer: ({ broker, clientId }) => ({ disconnected: brokerOf(broker).disconnect(readName('clientId', clientId)) })
+      answer: ({ broker, clientId }) => ({ disconnected: brokerOf(broker).control.disconnect(readName('clientId', clientId)) })
     },
     clear: {
       permission: 'write',
-      answer: async ({ broker, topic }) => ({ cleared: await brokerOf(broker).clearRetained(readName('topic', topic)) })
+      answer: async ({ broker, topic }) => ({ cleared: await brokerOf(broker).control.clearRetained(readName('topic', topic)) })
     },
     forget: {
       permission: 'write',
@@ -90,7 +90,7 @@ async function forget (database: string, uuid: string): Promise<boolean> {
   if (node === undefined) throw new PlatziverseError('DATABASE_MISSING', 'There is no such database.')
   const isForgotten = await node.forgetting.forget(uuid)
   // A broker that is not open keeps what it knows.
-  await Promise.allSettled(attachedBrokers().map(([, broker]) => broker.forgetAgent(uuid)))
+  await Promise.allSettled(attachedBrokers().map(([, broker]) => broker.control.forgetAgent(uuid)))
   return isForgotten
 }
 

@@ -144,7 +144,7 @@ test('a deploy brings back what the node saved, and what it overtook is not relo
   await deploy()
   await assert.rejects(broker.client(as('bob')))
   assert.deepEqual(await reload(broker.place, { rules: [...rules, ...rules] }), { users: 1, rules: 2 })
-  const overtaken = broker.place.reload(async () => {
+  const overtaken = broker.place.control.reload(async () => {
     await deploy()
     return { users: [bob] }
   })

@@ -62,7 +62,7 @@ test('messages cross both ways, and the status and the output tell of it', async
   assert.equal(fill, 'green')
   await until(() => sent, messages => messages.some(({ topic, payload }) => topic === 'statistics' && payload['sent'] === 1 && payload['received'] === 1))
   const from = sent.length
-  remote.place.disconnect(remote.place.clients()[0]?.clientId ?? '')
+  remote.place.control.disconnect(remote.place.clients()[0]?.clientId ?? '')
   const states = () => sent.slice(from).filter(({ topic }) => topic === 'state').map(({ payload }) => [payload['state'], (payload['error'] as { code?: string } | undefined)?.code])
   await until(states, ({ length }) => length === 2)
   assert.deepEqual(states(), [['connecting', 'BRIDGE_UNREACHABLE'], ['connected', undefined]])

@@ -60,7 +60,7 @@ for (const clean of [true, false]) {
     await greedy[0]?.endAsync()
     if (!clean) {
       assert.equal(await granted(broker, modest, [deepFilter(11, 0)]), 0, 'the session has them still')
-      await broker.place.endSession('greedy 0')
+      await broker.place.control.endSession('greedy 0')
     }
     assert.equal(await granted(broker, modest, filters(11).slice(0, 5)), 5)
   })
@@ -86,7 +86,7 @@ test('a session keeps its room while its client is away, and after a restart; th
   assert.equal(info?.subscriptions.length, count)
   assert.equal(refused(again), 1)
   await back.endAsync()
-  await again.place.endSession('away')
+  await again.place.control.endSession('away')
   assert.equal(await granted(again, stranger, [deepFilter(1, 0)]), 1)
 })
 

@@ -131,11 +131,11 @@ test('agents that came over a bridge are gone when it is removed, and when it wa
   await (await remotes[1].client()).publishAsync('agent/message', reading('removed'), { qos: 1 })
   await until(() => heard.length, n => n === 2)
   // A connection that comes back soon is no reason.
-  remotes[0].place.disconnect(lasting.id)
+  remotes[0].place.control.disconnect(lasting.id)
   await until(() => lasting.bridge.statistics().reconnects, n => n === 1)
   await removed.remove()
   assert.deepEqual(gone(), ['removed'])
-  remotes[0].place.disconnect(lasting.id, 3600)
+  remotes[0].place.control.disconnect(lasting.id, 3600)
   await until(gone, ({ length }) => length === 2)
   assert.deepEqual(gone(), ['removed', 'absent'])
 })
@@ -172,7 +172,7 @@ test('what a disabled bridge had not sent waits for it, and goes with one that i
   for (const isKept of [true, false]) {
     const [local, remote] = [await plain(t), await plain(t)]
     const { id, bridge, options } = await openBridge(t, local, remote)
-    remote.place.disconnect(id, 3600)
+    remote.place.control.disconnect(id, 3600)
     await until(() => bridge.state.state, state => state === 'connecting')
     await local.place.publish({ topic: 'agent/x', payload: '1', qos: 1, retain: false })
     await detachBridge(id)

@@ -126,10 +126,10 @@ test('a client that is disconnected by an operator is kept out for as long as wa
   const broker: TestBroker = await openBroker(t)
   const client = await broker.client({ clientId: 'noisy' })
   const closed = once(client, 'close')
-  assert.equal(broker.place.disconnect('noisy', 60), true)
+  assert.equal(broker.place.control.disconnect('noisy', 60), true)
   await closed
   await assert.rejects(broker.client({ clientId: 'noisy' }), /Not authorized/i)
-  assert.equal(broker.place.disconnect('nobody'), false)
+  assert.equal(broker.place.control.disconnect('nobody'), false)
   assert.equal(broker.place.statistics().refusedBy['banned'], 1)
   await broker.client({ clientId: 'quiet' })
   assert.deepEqual(broker.place.clients().map(({ clientId }) => clientId), ['quiet'])

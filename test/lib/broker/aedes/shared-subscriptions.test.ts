@@ -33,12 +33,12 @@ for (const qos of [0, 1, 2] as const) {
       await send()
       await until(() => counts.map(count => count()).join(), text => text === '10,10')
 
-      await broker.place.reload(async () => ({ rules: [full, deny('ana')] }))
+      await broker.place.control.reload(async () => ({ rules: [full, deny('ana')] }))
       await send()
       await until(() => counts.map(count => count()).join(), text => text === '10,30')
       assert.equal(broker.place.statistics().droppedBy['rules'], undefined)
 
-      await broker.place.reload(async () => ({ rules: [full, deny('ana'), deny('bea')] }))
+      await broker.place.control.reload(async () => ({ rules: [full, deny('ana'), deny('bea')] }))
       await send()
       await until(() => broker.place.statistics().droppedBy['rules'], dropped => dropped === 20)
       assert.deepEqual(counts.map(count => count()), [10, 30])

@@ -76,7 +76,7 @@ async function defineTests (): Promise<void> {
       const options = { users, folder: kept === 'on disk' ? await temporaryFolder(t) : undefined }
       let broker = await openBroker(t, options)
       await leaveSession(t, broker.url, as('ada'))
-      await broker.place.reload(async () => ({ users: users.slice(1) }))
+      await broker.place.control.reload(async () => ({ users: users.slice(1) }))
       await assert.rejects(broker.client({ ...as('bob'), clientId: 'device' }), /Identifier rejected/i)
 
       assert.deepEqual(await tell(broker.place, { clientId: 'device' }), { clientId: 'device', disconnected: false, ended: true })
