@@ -78,20 +78,20 @@ const others = (version: Version): Arbitrary<object> => fc.oneof(
 
 const bytesOf = (version: Version) => (packet: object): Buffer => generate(packet as Packet, { protocolVersion: version })
 
-type Change =
+export type Change =
   | { kind: 'bits', places: Array<[at: number, byte: number]> }
   | { kind: 'cut' | 'grow', at: number, bytes: Uint8Array }
   | { kind: 'length', length: number }
   | { kind: 'flags', flags: number }
 
-const changes: Arbitrary<Change> = fc.oneof(
+export const changes: Arbitrary<Change> = fc.oneof(
   fc.record({ kind: fc.constant('bits' as const), places: fc.array(fc.tuple(fc.oneof(fc.nat(12), fc.nat(200)), fc.nat(255)), { minLength: 1, maxLength: 3 }) }),
   fc.record({ kind: fc.constantFrom('cut' as const, 'grow' as const), at: fc.nat(60), bytes: fc.uint8Array({ minLength: 1, maxLength: 6 }) }),
   fc.record({ kind: fc.constant('length' as const), length: fc.constantFrom(0, 1, 2, 127, 128, 16_383, 16_384, 2_097_151, 268_435_455, 268_435_456) }),
   fc.record({ kind: fc.constant('flags' as const), flags: fc.nat(15) })
 )
 
-function changed (bytes: Buffer, change: Change): Buffer {
+export function changed (bytes: Buffer, change: Change): Buffer {
   switch (change.kind) {
     case 'bits': {
       const result = Buffer.from(bytes)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Duplex } from 'node:stream'
 import { suite, test, type TestContext } from 'node:test'
-import type { Packet } from 'mqtt-packet'
+import { generate, type Packet } from 'mqtt-packet'
 import { openIntake } from '../../../helpers/broker.ts'
 import { until } from '../../../helpers/events.ts'
 import { claim } from '../../../helpers/intake.ts'
@@ -13,6 +13,7 @@ import { Consumer } from '../../../../lib/broker/remote/consumer.ts'
 import { resolveRemoteOptions } from '../../../../lib/broker/remote/settings.ts'
 import { Wire } from '../../../../lib/mqtt/link/wire.ts'
 import type { Publication, Settle } from '../../../../lib/broker/publication.ts'
+import type { PlatziverseError } from '../../../../lib/errors.ts'
 import { Problems } from '../../../../lib/problems.ts'
 
 const message = (messageId: number, more: object = {}): object => ({ cmd: 'publish', topic: 'agent/message', payload: reading('a', { timestamp: 1_700_000_000_000 + messageId }), qos: 1, messageId, dup: false, retain: false, ...more })
@@ -232,4 +233,64 @@ suite('what publishes at a broker that breaks the rules', { concurrency: true },
       })
     }
   }
+
+  test('thousands of messages of QoS 0 that wait for it are sent, and are not one call inside the other', async t => {
+    const broker = await scriptedBroker(t, () => undefined, peer => { connection = peer })
+    let connection: Peer | undefined
+    const sender = publisher(t, broker.url)
+    const sent = Promise.all(Array.from({ length: 9_000 }, () => sender.publish({ topic: 'a', payload: '', qos: 0, retain: false })))
+    const peer = await until(() => connection, isThere => isThere !== undefined)
+    if (peer !== undefined) answers(peer)
+    await sent
+    await until(() => peer?.got.length, length => length === 9_000)
+  })
+
+  test('no message waits for ever: not one of QoS 0 that there was no room for when the connection broke, nor one that waits when the worker ends', async t => {
+    const broker = await scriptedBroker(t, () => undefined, (peer, before) => {
+      if (before === 0) answers(peer)
+      peer.socket.pause()
+    })
+    const sender = publisher(t, broker.url)
+    await until(() => sender.state.state, state => state === 'connected')
+    const publish = (qos: 0 | 1 | 2, payload: string | Buffer) => sender.publish({ topic: 'a', payload, qos, retain: false }).then(() => 'sent', (error: PlatziverseError) => error.code)
+    const large = Array.from({ length: 10 }, () => publish(0, Buffer.alloc(1_000_000)))
+    broker.senders[0]?.socket.destroy()
+    assert.deepEqual(new Set(await Promise.all(large)), new Set(['sent']))
+    const waiting = ([0, 1, 2] as const).map(qos => publish(qos, 'x'))
+    await sender.close()
+    assert.deepEqual(await Promise.all(waiting), ['PUBLISH_FAILED', 'PUBLISH_FAILED', 'PUBLISH_FAILED'])
+  })
+
+  test('what is not MQTT ends the connection, and a message whose acknowledgement came with it is sent again', async t => {
+    const broker = await scriptedBroker(t, () => undefined, (peer, before) => {
+      if (before > 0) return answers(peer)
+      peer.send({ cmd: 'connack', sessionPresent: false, returnCode: 0, reasonCode: 0 })
+      peer.on(packet => {
+        if (packet.cmd === 'pingreq') peer.send({ cmd: 'pingresp' })
+        if (packet.cmd === 'publish') peer.socket.write(Buffer.concat([Buffer.from('36050001610001', 'hex'), generate({ cmd: 'puback', messageId: packet.messageId } as Packet)]))
+      })
+    })
+    await publisher(t, broker.url).publish({ topic: 'a', payload: 'x', qos: 1, retain: false })
+    assert.equal(broker.senders.length, 2)
+  })
+
+  test('a subscription that was refused is asked for again on the next connection', async t => {
+    const broker = await scriptedBroker(t, () => undefined, (peer, before) => {
+      if (before > 0) return answers(peer)
+      peer.send({ cmd: 'connack', sessionPresent: false, returnCode: 0, reasonCode: 0 })
+      peer.on(packet => { if (packet.cmd === 'subscribe') peer.send({ cmd: 'suback', messageId: packet.messageId, granted: [0x80] }) })
+    })
+    const problems: PlatziverseError[] = []
+    const sender = publisher(t, broker.url, problem => { problems.push(problem) })
+    sender.subscribe('a/#', () => undefined)
+    await until(() => problems.map(({ code }) => code), codes => codes.includes('BROKER_SUBSCRIPTION_REFUSED'))
+    broker.senders[0]?.socket.destroy()
+    await until(() => broker.senders[1]?.got ?? [], got => got.some(packet => packet.cmd === 'subscribe'))
+  })
 })
+
+function publisher (t: TestContext, url: string, report: (problem: PlatziverseError) => void = () => undefined): Sender {
+  const sender = new Sender(resolveRemoteOptions(remoteOptions(url, { version: '3.1.1' })), new Problems(report), () => undefined)
+  t.after(() => sender.close())
+  return sender
+}
