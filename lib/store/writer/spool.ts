@@ -1,11 +1,10 @@
 import type { Knex } from 'knex'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
-import type { Message } from '../../messages/parse.ts'
-import type { Agent } from '../../messages/schema.ts'
 import { openSqlite } from '../../sqlite/open-sqlite.ts'
 import { WatchedFile } from '../../sqlite/watched-file.ts'
 import { withoutStatement } from '../dialects/without-statement.ts'
 import type { ReceivedMessage } from './batch-writer.ts'
+import { readSpooledText, spooledText } from './spooled-text.ts'
 
 /** Most messages in one commit. */
 const mostMessages = 2_000
@@ -29,6 +28,9 @@ export interface SpooledBatch {
   last: number
   bytes: number
 }
+
+/** The text is another value where the file is damaged. */
+interface Row { id: number, entry: unknown }
 
 interface Waiting { entry: ReceivedMessage, text: string, done: SpoolDone }
 
@@ -56,6 +58,8 @@ export class Spool {
   #closed = false
   #messages = 0
   #bytes = 0
+  /** The number that the oldest message has if none is missing; undefined: not known yet. */
+  #next: number | undefined
 
   constructor (options: SpoolOptions) {
     this.#options = options
@@ -85,7 +89,7 @@ export class Spool {
   add (entry: ReceivedMessage, done: SpoolDone): void {
     let text: string
     try {
-      text = JSON.stringify([kept(entry), entry.receivedAt, entry.seq, ...negativeZerosOf(entry)])
+      text = spooledText(entry)
     } catch (cause) {
       return done(new PlatziverseError('STORE_DATA_REFUSED', 'The payload cannot be written as JSON.', { cause }))
     }
@@ -103,20 +107,23 @@ export class Spool {
       // SQLite reads the whole of a message to know its length: it must not look at more than twice as many large ones as are taken.
       const most = Math.ceil(Math.min(count, 2 * mostAtOnce / Math.max(1, this.#bytes / Math.max(1, this.#messages))))
       const rows = await knex.raw(`
-        select id, entry from (select id, entry, sum(length(entry)) over (order by id) - length(entry) as before from spool order by id limit ?)
-        where before < ${mostAtOnce}`, [most]) as Array<{ id: number, entry: string }>
+        select id, entry from (select id, entry, sum(length(entry)) over (order by id) - coalesce(length(entry), 0) as before from spool order by id limit ?)
+        where coalesce(before, 0) < ${mostAtOnce}`, [most]) as Row[]
       if (rows.length === 0 && !this.isWriting) {
         this.#messages = this.#bytes = 0
         this.#refused.clear()
       }
       const entries: ReceivedMessage[] = []
       for (const row of rows) {
-        const entry = entryOf(row.entry)
-        if (entry === undefined && entries.length === 0) await this.#setAside(knex, row)
+        const isNext = row.id === (this.#next ?? row.id) + entries.length
+        if (!isNext && entries.length === 0) this.#miss(row.id)
+        const entry = isNext ? readSpooledText(row.entry) : undefined
+        if (isNext && entry === undefined && entries.length === 0) await this.#setAside(knex, row)
         if (entry === undefined) break
         entries.push(entry)
+        this.#next ??= row.id
       }
-      const taken = rows.slice(0, entries.length)
+      const taken = rows.slice(0, entries.length) as Array<{ id: number, entry: string }>
       return { entries, file: knex, last: taken.at(-1)?.id ?? 0, bytes: taken.reduce((sum, { entry }) => sum + Buffer.byteLength(entry), 0) }
     } catch (error) {
       // The store goes on without the spool: what did not fit keeps its place no longer.
@@ -134,7 +141,12 @@ export class Spool {
       const knex = await this.#file()
       // In another file they have other numbers: they are stored again, and recognised as duplicates.
       if (knex !== file) return
-      await knex('spool').where('id', '<=', last).delete()
+      await knex.transaction(async db => {
+        const removed = await db('spool').where('id', '<=', last).delete()
+        // In a damaged file numbers may be in another order, and these be others as well.
+        if (removed !== entries.length) throw new PlatziverseError('STORE_SPOOL_FAILED', `${this.#options.filename} is damaged: it has ${removed} messages up to ${last} instead of ${entries.length}.`)
+      })
+      this.#next = last + 1
       this.#messages -= entries.length
       this.#bytes -= bytes
       if (this.#messages === 0) await knex.raw('pragma incremental_vacuum')
@@ -231,19 +243,28 @@ export class Spool {
     }
     this.#watched.opened()
     this.#knex = knex
+    this.#next = undefined
     await replaced?.destroy()
     return knex
   }
 
+  /** Messages that were in the file are not any more. @param id of the oldest one that is there */
+  #miss (id: number): never {
+    const next = this.#next
+    this.#next = id
+    throw new PlatziverseError('STORE_SPOOL_FAILED', `${this.#options.filename} is damaged: the messages from ${next} to ${id - 1} are missing.`)
+  }
+
   /** A message that cannot be read must not hold up the others, but somebody may be able to repair it. */
-  async #setAside (knex: Knex, { id, entry }: { id: number, entry: string }): Promise<never> {
-    await knex.raw('create table if not exists damaged (id integer primary key, entry text not null)')
+  async #setAside (knex: Knex, { id, entry }: Row): Promise<never> {
+    await knex.raw('create table if not exists damaged (id integer primary key, entry)')
     await knex.transaction(async db => {
       await db('damaged').insert({ id, entry })
       await db('spool').where({ id }).delete()
     })
     this.#messages--
-    this.#bytes -= Buffer.byteLength(entry)
+    this.#bytes -= Buffer.byteLength(String(entry))
+    this.#next = id + 1
     throw new PlatziverseError('STORE_SPOOL_FAILED', `${this.#options.filename}: message ${id} is damaged; it is in the table "damaged" now.`)
   }
 
@@ -251,11 +272,6 @@ export class Spool {
     if (error instanceof PlatziverseError) return error.code === 'STORE_REPLACED' ? new PlatziverseError('STORE_SPOOL_FAILED', error.detail, { cause: error }) : error
     return new PlatziverseError('STORE_SPOOL_FAILED', `${this.#options.filename}: ${withoutStatement(reasonOf(error))}.`, { cause: error })
   }
-}
-
-/** Which of the metrics are −0, which JSON.stringify writes as 0. */
-function negativeZerosOf ({ message }: ReceivedMessage): number[] {
-  return message.kind === 'message' ? message.payload.metrics.flatMap(({ value }, i) => Object.is(value, -0) ? [i] : []) : []
 }
 
 /** In one transaction, so that a failure leaves nothing behind and everything is moved again. */
@@ -268,24 +284,4 @@ async function moveAll (from: Knex, to: Knex): Promise<void> {
       last = (rows.at(-1) as { id: number }).id
     }
   })
-}
-
-/** The part of a message that the database stores; unknown fields have no place there. */
-function kept ({ message: { kind, topic, payload }, elsewhere: isElsewhere }: ReceivedMessage): object {
-  const elsewhere = isElsewhere === true ? true : undefined
-  const { uuid, username, name, hostname, pid } = payload.agent as Agent
-  const agent = { uuid, username, name, hostname, pid }
-  if (kind !== 'message') return { kind, topic, elsewhere, payload: { agent, timestamp: payload.timestamp, seq: payload.seq } }
-  return { kind, topic, elsewhere, payload: { agent, metrics: payload.metrics.map(({ type, value }) => ({ type, value })), timestamp: payload.timestamp } }
-}
-
-/** Undefined where the text is no message. */
-function entryOf (text: string): ReceivedMessage | undefined {
-  try {
-    const [{ elsewhere, ...message }, receivedAt, seq, ...negativeZeros] = JSON.parse(text) as [Message & { elsewhere?: true }, number, number, ...number[]]
-    if (message.kind === 'message') for (const i of negativeZeros) (message.payload.metrics[i] as { value: number }).value = -0
-    return typeof message.payload.agent.uuid === 'string' ? { message: message as Message, receivedAt, seq, ...elsewhere === undefined ? {} : { elsewhere } } : undefined
-  } catch {
-    return undefined
-  }
 }
