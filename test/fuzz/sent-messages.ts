@@ -21,6 +21,7 @@ export interface SentMessage {
  */
 export class SentMessages {
   readonly #version: Version
+  readonly #takesRetained: boolean
   #bytes: Buffer = Buffer.alloc(0)
   #isOver = false
   /** Bytes that are left of the packet that was read. */
@@ -29,8 +30,10 @@ export class SentMessages {
   /** Indexes of the messages that may be the one that was acknowledged last. */
   #last = new Set([-1])
 
-  constructor (version: Version) {
+  /** @param takesRetained whether the flow gets what the broker retained; what comes with every SUBSCRIBE it does not get */
+  constructor (version: Version, takesRetained: boolean) {
     this.#version = version
+    this.#takesRetained = takesRetained
   }
 
   write (bytes: Buffer): void {
@@ -89,7 +92,7 @@ export class SentMessages {
     this.messages.push({
       messageId,
       name: nameOf(contract === undefined ? topic : `agent/${contract}`, body.subarray(start + size + length)),
-      needsSettling: contract !== undefined && !isLarge,
+      needsSettling: contract !== undefined && !isLarge && (this.#takesRetained || (first & 1) === 0),
       isCopy: (first & 8) > 0 && this.messages.some(message => message.messageId === messageId)
     })
     return true

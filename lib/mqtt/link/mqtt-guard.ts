@@ -58,6 +58,8 @@ function guard (client: MqttClient, bounds: PacketBounds): MqttClient {
     packet.cmd = 'pingreq'
     client.stream.destroy(faulty(fault))
   })
+  // MQTT.js waits for room for a message of QoS 0, and after the end of the connection for ever: that one counts as sent.
+  client.on('close', () => { client.stream.emit('drain') })
   // Errors of the network and refusals have a code, and end the connection anyway.
   client.on('error', error => { if (!('code' in error)) client.stream.destroy() })
   return client

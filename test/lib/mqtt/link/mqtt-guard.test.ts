@@ -46,6 +46,18 @@ suite('MQTT.js with a broker that sends too much', { concurrency: true }, () => 
     assert.deepEqual(errors, [])
   })
 
+  test('a message of QoS 0 that there was no room for when the connection broke waits for ever no longer', async t => {
+    const broker = await scriptedBroker(t, (peer, before) => {
+      answers(peer)
+      if (before === 0) peer.socket.pause()
+    })
+    const { client } = guarded(t, broker.url)
+    await once(client, 'connect')
+    const sent = Promise.all(Array.from({ length: 10 }, () => client.publishAsync('a', Buffer.alloc(1_000_000), { qos: 0 })))
+    broker.consumers[0]?.socket.destroy()
+    await sent
+  })
+
   for (const [what, bytes] of [['a SUBACK of 256 MB', '90ffffff7f'], ['a length that never ends', '30ffffffffff']] as const) {
     test(`${what} ends the connection before it is gathered, and says so`, async t => {
       const broker = await scriptedBroker(t, (peer, before) => {
