@@ -4,7 +4,7 @@ import type { Sender } from './sender.ts'
 
 // What a broker does not say by itself, though messages do not come because of it.
 
-/** Where Mosquitto says how many messages it has dropped since it was started, every ten seconds. */
+/** Where Mosquitto says how many messages it has dropped since it was started, within ten seconds after that. */
 const droppedTopic = '$SYS/broker/publish/messages/dropped'
 /** ms after which a worker that was given nothing says so. */
 const patience = 60_000
@@ -16,10 +16,11 @@ const patience = 60_000
  */
 export function watchDropped (sender: Pick<Sender, 'subscribe'>, problems: Problems): () => void {
   let before: number | undefined
-  return sender.subscribe(droppedTopic, ({ payload }) => {
+  return sender.subscribe(droppedTopic, ({ payload, retain }) => {
     const dropped = Number(payload.toString())
     if (!Number.isSafeInteger(dropped)) return
-    const more = dropped - (before ?? dropped)
+    // What is retained was before; to a client of MQTT 5 Mosquitto gives it for a minute only, and else nothing until there is more.
+    const more = dropped - (before ?? (retain ? dropped : 0))
     before = dropped
     if (more > 0) problems.report('dropped', new PlatziverseError('BROKER_DROPPED', `The broker dropped ${more} messages, because too many were waiting for a client.`))
   }, { optional: true })

@@ -3,7 +3,8 @@ import { suite, test } from 'node:test'
 import { connectAsync } from 'mqtt'
 import { PlatziverseError } from '../../../../lib/errors.ts'
 import { Problems } from '../../../../lib/problems.ts'
-import { watchSilence } from '../../../../lib/broker/remote/unsaid.ts'
+import { watchDropped, watchSilence } from '../../../../lib/broker/remote/unsaid.ts'
+import type { Delivered, Subscriber } from '../../../../lib/broker/publication.ts'
 import { openIntake } from '../../../helpers/broker.ts'
 import { until } from '../../../helpers/events.ts'
 import { claim } from '../../../helpers/intake.ts'
@@ -45,6 +46,22 @@ suite('of a Mosquitto a worker notices', { skip: withoutMosquitto }, () => {
     assert.ok(heard.length < 100)
     for (const one of heard.splice(0)) claim(one).settle()
   })
+})
+
+test('of what a broker dropped, that which is new is told, also where what was before is not', () => {
+  for (const [values, told] of [
+    [[[5, true], [5, false], [7, false]], ['2']], [[[5, false]], ['5']], [[[0, false], [3, false]], ['3']], [[[9, true], [0, false], [4, false]], ['4']], [[['x', false]], []]
+  ] as Array<[Array<[number | string, boolean]>, string[]]>) {
+    const details: string[] = []
+    let hear: Subscriber = () => undefined
+    const sender = { subscribe: (_filter: string, subscriber: Subscriber) => { hear = subscriber; return () => undefined } }
+    watchDropped(sender, new Problems(({ detail }) => { details.push(detail) }))
+    for (const [value, retain] of values) {
+      const delivered: Delivered = { topic: dropped, payload: Buffer.from(String(value)), qos: 1, retain, clientId: undefined, origin: undefined }
+      void hear(delivered)
+    }
+    assert.deepEqual(details.map(detail => /\d+/.exec(detail)?.[0]), told, JSON.stringify(values))
+  }
 })
 
 test('a broker that hangs up on the question whether it drops messages is not asked again', async t => {
