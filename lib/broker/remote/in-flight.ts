@@ -21,7 +21,8 @@ export function bytesOf ({ publication }: Entry): number {
  * array with a moving beginning: there are as many of them as messages, and nothing is looked for but what comes a second time.
  */
 export class InFlight {
-  #entries: Entry[] = []
+  /** What is over leaves its place at once: it may have megabytes. */
+  #entries: Array<Entry | undefined> = []
   #first = 0
   #bytes = 0
 
@@ -37,9 +38,8 @@ export class InFlight {
   /** Let go of what is settled, as far as nothing before it is not. @param acknowledge called with the packet id of each message of QoS 1 */
   takeSettled (acknowledge: (packetId: number) => void): void {
     while (this.#entries[this.#first]?.settled === true) {
-      const entry = this.#entries[this.#first++] as Entry
-      this.#bytes -= bytesOf(entry)
-      if (entry.packetId > 0) acknowledge(entry.packetId)
+      const { packetId } = this.#shift()
+      if (packetId > 0) acknowledge(packetId)
     }
     // The part that is over is cut off now and then: cutting off one at a time would move all the others each time.
     if (this.#first < 1_000 || this.#first * 2 < this.#entries.length) return
@@ -62,7 +62,7 @@ export class InFlight {
       const entry = other.#entries[i] as Entry
       if (entry.packetId > 0) this.add(entry)
     }
-    while (this.size > most) this.#bytes -= bytesOf(this.#entries[this.#first++] as Entry)
+    while (this.size > most) this.#shift()
   }
 
   /** Take out the message that is given again on the next connection, under whatever packet id. @returns undefined: it is not here */
@@ -71,12 +71,20 @@ export class InFlight {
       const entry = this.#entries[i] as Entry
       const { publication } = entry
       if (publication.topic !== topic || !publication.payload.equals(payload)) continue
-      this.#bytes -= bytesOf(entry)
       // Messages come in the order in which they came before, so this is most often the first.
-      if (i === this.#first) this.#first++
-      else this.#entries.splice(i, 1)
+      if (i === this.#first) return this.#shift()
+      this.#bytes -= bytesOf(entry)
+      this.#entries.splice(i, 1)
       return entry
     }
     return undefined
+  }
+
+  /** Take out the first one. */
+  #shift (): Entry {
+    const entry = this.#entries[this.#first] as Entry
+    this.#entries[this.#first++] = undefined
+    this.#bytes -= bytesOf(entry)
+    return entry
   }
 }

@@ -57,8 +57,8 @@ function termsOf (version: 4 | 5, { properties }: IConnackPacket): Terms {
  */
 export class Outgoing {
   readonly #refused = new RefusedMessage<Entry>()
-  /** Not sent yet; a beginning that moves, since there are as many of them as messages. */
-  #waiting: Entry[] = []
+  /** Not sent yet; a beginning that moves, since there are as many of them as messages. What was sent leaves its place at once. */
+  #waiting: Array<Entry | undefined> = []
   #first = 0
   /** Sent with QoS 1 or 2 and not acknowledged, by packet id, oldest first. */
   readonly #inFlight = new Map<number, Entry>()
@@ -183,7 +183,7 @@ export class Outgoing {
   close (): void {
     this.#isClosed = true
     this.#way = undefined
-    for (const entry of [...this.#inFlight.values(), ...this.#waiting.slice(this.#first)]) entry.reject(failed('The broker is closed.'))
+    for (const entry of [...this.#inFlight.values(), ...this.#waiting.slice(this.#first)]) entry?.reject(failed('The broker is closed.'))
     this.#inFlight.clear()
     this.#waiting = []
     this.#first = 0
@@ -240,7 +240,7 @@ export class Outgoing {
     if (this.#again.length > 0) return isOpen ? this.#again.shift() : undefined
     const entry = this.#waiting[this.#first]
     if (entry === undefined || (entry.qos > 0 && !isOpen)) return undefined
-    this.#first++
+    this.#waiting[this.#first++] = undefined
     if (this.#first >= 1_000 && this.#first * 2 >= this.#waiting.length) {
       this.#waiting.splice(0, this.#first)
       this.#first = 0

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { InFlight, type Entry } from '../../../../lib/broker/remote/in-flight.ts'
 
 function entry (packetId: number, text = `message ${packetId}`): Entry {
@@ -62,4 +64,27 @@ test('a topic counts, too: it may have 65,535 bytes', () => {
   long.settled = true
   settledOf(inFlight)
   assert.equal(inFlight.bytes, 0)
+})
+
+test('what is over takes no memory, though its place is cut off later', () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const held = (): number => {
+    collect()
+    return process.memoryUsage().arrayBuffers / 1e6
+  }
+  const before = held()
+  const [inFlight, left] = [new InFlight(), new InFlight()]
+  for (let i = 1; i <= 300; i++) {
+    const large = entry(i)
+    large.publication.payload = Buffer.alloc(1_000_000, i)
+    const { topic, payload } = large.publication
+    left.add(large)
+    assert.equal(left.take(topic, payload), large)
+    large.settled = true
+    inFlight.add(large)
+    settledOf(inFlight)
+  }
+  assert.ok(held() - before < 50, `${held() - before} MB`)
+  assert.deepEqual([inFlight.size, inFlight.bytes, left.size, left.bytes], [0, 0, 0, 0])
 })
