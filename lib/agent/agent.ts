@@ -9,9 +9,11 @@ import { Commands, type InForce } from './commands.ts'
 import { keepConnected, type Connection, type Moment } from './connection.ts'
 import type { AgentEvents } from './events.ts'
 import { Meters, type MetricFunction, type Round } from './meters.ts'
+import { SpokenVersions } from '../mqtt/link/spoken-version.ts'
 import { checkMetrics, inMessages } from './metrics.ts'
 import { resolveAgentOptions, type AgentOptions, type AgentSettings } from './options.ts'
 import { Outbox } from './outbox.ts'
+import { jsonMessage, refusalOf } from './publishing.ts'
 
 export { PlatziverseError } from '../errors.ts'
 export type { InForce } from './commands.ts'
@@ -36,6 +38,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #meters: Meters
   readonly #commands: Commands
   readonly #outbox: Outbox
+  readonly #versions = new SpokenVersions()
   #connection: Connection | undefined
   #client: MqttClient | undefined
   #opening: { promise: Promise<boolean>, resolve: (connected: boolean) => void } | undefined
@@ -115,7 +118,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     if (this.#opening === undefined) {
       let resolve!: (connected: boolean) => void
       this.#opening = { promise: new Promise<boolean>(_resolve => { resolve = _resolve }), resolve }
-      this.#connection = keepConnected(this.#settings, () => this.#nextMoment(), {
+      this.#connection = keepConnected(this.#settings, this.#versions, () => this.#nextMoment(), {
         opened: (client, moment) => this.#opened(client, moment),
         lost: reason => {
           this.#client = undefined
@@ -158,7 +161,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   /**
    * Report metrics at once, beside those that are measured. Resolves when the broker acknowledged them.
    * @throws PlatziverseError (rejects) AGENT_METRIC_FAILED for the first that breaks the contract, the others are sent;
-   * AGENT_BUFFER_FULL or AGENT_CLOSED when they were dropped
+   * AGENT_BUFFER_FULL, AGENT_CLOSED or AGENT_MESSAGE_REFUSED when they were dropped
    */
   report (metrics: Metric | readonly Metric[]): Promise<void> {
     const { good, bad } = checkMetrics(Array.isArray(metrics) ? metrics : [metrics])
@@ -177,7 +180,7 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #opened (client: MqttClient, moment: Moment): void {
     this.#client = client
-    client.publish(topics.connected, JSON.stringify({ agent: this.identity, ...moment }), { qos: 1 })
+    client.publish(topics.connected, JSON.stringify({ agent: this.identity, ...moment }), jsonMessage)
     if (this.#settings.commands) this.#commands.opened(client)
     this.#pump()
     this.#opening?.resolve(true)
@@ -215,7 +218,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#commands.lost(true)
     await connection.stop(async client => {
       await this.#outbox.drained()
-      await client.publishAsync(topics.disconnected, JSON.stringify({ agent: { uuid: this.uuid }, timestamp: this.#nextMoment(), seq: 0 }), { qos: 1 })
+      await client.publishAsync(topics.disconnected, JSON.stringify({ agent: { uuid: this.uuid }, timestamp: this.#nextMoment(), seq: 0 }), jsonMessage)
     }, limit)
     const wasConnected = this.connected
     this.#client = this.#connection = undefined
@@ -267,13 +270,19 @@ export class Agent extends EventEmitter<AgentEvents> {
     const client = this.#client
     for (let entry = client && this.#outbox.next(); entry !== undefined; entry = this.#outbox.next()) {
       const sending = entry
-      client!.publish(topics.message, JSON.stringify(sending.payload), { qos: 1 }, error => {
-        // An error ends this connection: the message is sent again on the next one.
-        if (error) return
-        this.#outbox.acknowledge(sending)
+      client!.publish(topics.message, JSON.stringify(sending.payload), jsonMessage, (error, answer) => {
+        const refused = refusalOf(error, answer)
+        // Any other error ends this connection: the message is sent again on the next one.
+        if (error && refused === undefined) return
+        this.#outbox.acknowledge(sending, refused)
         this.#overflowing &&= this.#outbox.full
-        this.#sent++
-        this.emit('message', sending.payload)
+        if (refused === undefined) {
+          this.#sent++
+          this.emit('message', sending.payload)
+        } else {
+          this.#dropped++
+          this.emit('problem', refused)
+        }
         this.#pump()
       })
     }

@@ -3,6 +3,7 @@ import type { MqttClient } from 'mqtt'
 import { PlatziverseError, reasonOf, type ErrorCode } from '../errors.ts'
 import { isLevel } from '../messages/topic-template.ts'
 import { mostCommandBytes, readCommand, type Command } from './command-payload.ts'
+import { jsonMessage } from './publishing.ts'
 
 /** Ms after which a broker that granted the subscriptions has no retained command: MQTT says when they begin, and not when they end. */
 const patience = 3_000
@@ -203,6 +204,6 @@ export class Commands {
     if (this.#isStated || this.#client === undefined) return
     this.#isStated = true
     // An error ends the connection, and the next one has it published again.
-    this.#client.publish(this.#state, JSON.stringify(this.#inForce), { qos: 1, retain: true }, () => undefined)
+    this.#client.publish(this.#state, JSON.stringify(this.#inForce), { ...jsonMessage, retain: true }, () => undefined)
   }
 }

@@ -4,10 +4,13 @@ import { connectionFault } from '../connection-fault.ts'
 import { PlatziverseError } from '../errors.ts'
 import { topics } from '../messages/topics.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
-import { tooLarge } from '../mqtt/link/faults.ts'
+import { isOtherVersion, takenOver as takenOverCode, tooLarge } from '../mqtt/link/faults.ts'
 import { connectGuarded } from '../mqtt/link/mqtt-guard.ts'
 import { largestPacket } from '../mqtt/link/packet-limit.ts'
-import { invalid, type AgentSettings } from './options.ts'
+import { keepToQuota } from '../mqtt/link/send-quota.ts'
+import type { SpokenVersion, SpokenVersions } from '../mqtt/link/spoken-version.ts'
+import { invalid, type AgentAddress, type AgentSettings } from './options.ts'
+import { jsonMessage } from './publishing.ts'
 
 /** How many connections in a row have to end shortly after they began before that is reported. */
 const reportedAfter = 3
@@ -39,22 +42,26 @@ export interface Connection {
 /**
  * Be connected from now until `stop`, with exponential back-off and jitter between attempts.
  * Each attempt is a new MQTT.js client that does not reconnect: its own store would send messages again, on top of the outbox.
- * [MQTT-3.1.2-6] With a clean session the broker keeps nothing either.
+ * With MQTT 5 the broker keeps the session for as long as it holds the will back [MQTT-3.1.3-9]; otherwise it keeps nothing [MQTT-3.1.2-6].
+ * @param versions those of the brokers that this agent knows
  * @param nextMoment the time, in UTC ms, later than each that it gave before
  */
-export function keepConnected (settings: AgentSettings, nextMoment: () => number, on: ConnectionEvents): Connection {
-  const { uuid } = settings.identity
+export function keepConnected (settings: AgentSettings, versions: SpokenVersions, nextMoment: () => number, on: ConnectionEvents): Connection {
+  const { identity: { uuid }, willDelay } = settings
   let client: MqttClient | undefined
   let opened = false
   let stopped = false
+  /** Whether a session of this agent may be left: an earlier one, of another run, may have other subscriptions. */
+  let hasSession = false
   const backoff = new Backoff(settings.reconnect, { jitter: true })
   let takenOver = 0
   let attempts = 0
   let retry: NodeJS.Timeout | undefined
 
-  function attempt (): void {
+  /** @param known the address, where it is tried again in another version */
+  function attempt (known?: string | AgentAddress): void {
     try {
-      const at = typeof settings.url === 'function' ? settings.url(attempts++) : settings.url
+      const at = known ?? (typeof settings.url === 'function' ? settings.url(attempts++) : settings.url)
       if (at === undefined) throw new Error('its broker does not listen yet')
       const isPlain = typeof at === 'string'
       const { url, ...asTold } = isPlain ? { url: at } : at
@@ -63,6 +70,7 @@ export function keepConnected (settings: AgentSettings, nextMoment: () => number
       const moment = { timestamp: nextMoment(), seq: 0 }
       const will = { agent: { uuid }, ...moment, seq: moment.seq + 1 }
       let isSaid = false
+      const version = versions.of(address)
       follow(connectGuarded(address, {
         // One id per agent, so that a broker drops the earlier, half-open connection now instead of sending its will later.
         clientId: `platziverse-${uuid}`,
@@ -71,12 +79,19 @@ export function keepConnected (settings: AgentSettings, nextMoment: () => number
         ...isPlain ? {} : { ...asTold, ...login },
         ...settings.mqtt,
         ...isPlain ? login : {},
-        protocolVersion: 4,
-        clean: true,
+        protocolVersion: version.now,
+        clean: version.now === 4 || !hasSession,
+        properties: { ...settings.mqtt.properties, sessionExpiryInterval: willDelay },
         reconnectPeriod: 0,
         queueQoSZero: false,
         resubscribe: false,
-        will: { topic: topics.disconnected, payload: Buffer.from(JSON.stringify(will)), qos: 1, retain: false }
+        will: {
+          topic: topics.disconnected,
+          payload: Buffer.from(JSON.stringify(will)),
+          qos: jsonMessage.qos,
+          retain: false,
+          properties: { ...jsonMessage.properties, willDelayInterval: willDelay }
+        }
       }, {
         largest: largestPacket,
         steppedOver (packet) {
@@ -84,21 +99,24 @@ export function keepConnected (settings: AgentSettings, nextMoment: () => number
           if (!isSaid) on.failed(tooLarge(packet))
           isSaid = true
         }
-      }), moment)
+      }), moment, version, at)
     } catch (error) {
       tryAgain()
       on.failed(unreachable(error))
     }
   }
 
-  function follow (link: MqttClient, moment: Moment): void {
+  function follow (link: MqttClient, moment: Moment, version: SpokenVersion, at: string | AgentAddress): void {
     const closedByBroker = new Error('the broker closed the connection')
     let cause: unknown = closedByBroker
     let openedAt = 0
     let acknowledged = false
     client = link
-    link.on('connect', () => {
+    link.on('connect', ({ properties }) => {
       openedAt = performance.now()
+      version.letIn()
+      hasSession = version.now === 5 && willDelay > 0
+      keepToQuota(link, properties?.receiveMaximum)
       if (settings.listen) link.subscribe(Object.values(topics), { qos: 1 }, error => open(link, moment, error))
       else open(link, moment)
     })
@@ -112,6 +130,9 @@ export function keepConnected (settings: AgentSettings, nextMoment: () => number
       backoff.reset()
       takenOver = 0
     })
+    link.on('disconnect', ({ reasonCode = 0 }) => {
+      if (reasonCode !== takenOverCode) cause = new Error(`the broker hung up with code ${reasonCode}`)
+    })
     link.on('error', error => {
       cause = error
       link.end(true)
@@ -120,12 +141,17 @@ export function keepConnected (settings: AgentSettings, nextMoment: () => number
     })
     link.on('close', closed)
 
+    function isOfVersion (cause: unknown): boolean {
+      return cause === closedByBroker || isOtherVersion(Number((cause as { code?: unknown }).code))
+    }
+
     function closed (): void {
       if (link !== client) return
       const wasOpen = opened
       client = undefined
       opened = false
       if (stopped) return
+      if (openedAt === 0 && isOfVersion(cause) && version.refused(cause !== closedByBroker)) return attempt(at)
       const wasTakenOver = wasOpen && acknowledged && cause === closedByBroker && !isSteady(openedAt)
       if (wasTakenOver) takenOver++
       tryAgain()
@@ -148,10 +174,10 @@ export function keepConnected (settings: AgentSettings, nextMoment: () => number
   }
 
   function tryAgain (): void {
-    retry = setTimeout(attempt, backoff.next())
+    retry = setTimeout(() => { attempt() }, backoff.next())
   }
 
-  retry = setTimeout(attempt)
+  retry = setTimeout(() => { attempt() })
 
   return {
     async stop (farewell, limit) {
@@ -163,7 +189,8 @@ export function keepConnected (settings: AgentSettings, nextMoment: () => number
       const cut = setTimeout(() => link.stream.destroy(), limit)
       if (opened) await Promise.race([farewell(link).catch(() => {}), closed])
       if (client === link) {
-        link.end(!opened)
+        // The will and the session are not wanted any more.
+        link.end(!opened, { reasonCode: 0, properties: { sessionExpiryInterval: 0 } })
         await closed
       }
       clearTimeout(cut)

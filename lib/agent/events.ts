@@ -13,7 +13,7 @@ export interface AgentEvents {
   config: [inForce: InForce]
   /**
    * Something went wrong and the agent goes on: AGENT_UNREACHABLE, AGENT_TAKEN_OVER, AGENT_METRIC_FAILED, AGENT_BUFFER_FULL, AGENT_CLOSED,
-   * AGENT_OPTION_INVALID, AGENT_COMMANDS_REFUSED, COMMAND_….
+   * AGENT_MESSAGE_REFUSED, AGENT_OPTION_INVALID, AGENT_COMMANDS_REFUSED, COMMAND_….
    */
   problem: [error: PlatziverseError]
   /** What other agents say. */

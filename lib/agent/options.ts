@@ -41,6 +41,11 @@ export interface AgentOptions {
    * Default: true, unless the uuid is `all` or has a slash, + or #.
    */
   commands?: boolean
+  /**
+   * Seconds for which the broker waits before it says `agent/disconnected` for an agent that it lost: one that is back by then was not away.
+   * 0: at once, as brokers do that do not speak MQTT 5. Default: 10.
+   */
+  willDelay?: number
   /** Ms before the first and, doubling, the later attempts to connect again. Default: 1000 and 30,000. */
   reconnect?: { min?: number, max?: number }
 }
@@ -55,6 +60,7 @@ export interface AgentSettings {
   metricTimeout: number
   listen: boolean
   commands: boolean
+  willDelay: number
   reconnect: { min: number, max: number }
 }
 
@@ -77,6 +83,7 @@ export function resolveAgentOptions (options: AgentOptions): AgentSettings {
     metricTimeout: wholeOption('metricTimeout', options.metricTimeout, { fallback: 5000 }, invalid),
     listen: options.listen ?? true,
     commands,
+    willDelay: wholeOption('willDelay', options.willDelay, { fallback: 10, least: 0, most: 86_400 }, invalid),
     reconnect: { min, max: Math.max(min, wholeOption('reconnect.max', options.reconnect?.max, { fallback: 30_000 }, invalid)) }
   }
 }

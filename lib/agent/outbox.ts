@@ -53,14 +53,14 @@ export class Outbox {
     return entry
   }
 
-  /** Take out a message that the broker acknowledged. */
-  acknowledge (entry: Pending): void {
+  /** Take out a message that the broker acknowledged or, with an error, refused. */
+  acknowledge (entry: Pending, error?: Error): void {
     const index = this.#entries.indexOf(entry)
     if (index < 0) return
     this.#entries.splice(index, 1)
     if (index < this.#flying) this.#flying--
     if (index < this.#tried) this.#tried--
-    entry.settle()
+    entry.settle(error)
   }
 
   /** The connection is gone: whatever was on its way is to be sent again, before what waits. */

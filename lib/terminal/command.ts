@@ -15,6 +15,7 @@ const options = {
   password: { type: 'string' },
   interval: { type: 'string' },
   uuid: { type: 'string' },
+  'will-delay': { type: 'string' },
   only: { type: 'string' },
   'no-commands': { type: 'boolean' },
   once: { type: 'boolean' },

@@ -1,6 +1,6 @@
 import { Agent, hostMetricGroups, hostMetrics, type AgentOptions, type HostMetricGroup, type Metric } from '../agent/agent.ts'
 import { PlatziverseError } from '../errors.ts'
-import { checkUrl } from './link.ts'
+import { checkUrl, numberOf } from './link.ts'
 import { showSpan } from './numbers.ts'
 import { plain } from './plain.ts'
 import { errorText } from '../texts/error-text.ts'
@@ -14,6 +14,7 @@ export interface AgentValues extends TlsFiles {
   password?: string
   interval?: string
   uuid?: string
+  'will-delay'?: string
   'no-commands'?: boolean
 }
 
@@ -28,6 +29,7 @@ export function agentOf (values: AgentValues): Agent {
     ...given('username', values.username),
     ...given('uuid', values.uuid),
     ...given('interval', values.interval === undefined ? undefined : Number(values.interval)),
+    ...given('willDelay', numberOf('will-delay', values['will-delay'], { least: 0, most: 86_400 })),
     ...values['no-commands'] === true ? { commands: false } : {},
     mqtt: { ...given('url', url), ...login, ...tlsOf(values, url ?? '') },
     listen: false

@@ -29,6 +29,7 @@ export const agentSentences: readonly Sentence[] = [
     es: 'El broker cerró {1} conexiones en vez de permitir que este agente se suscribiera a {2}.',
     pt: 'O broker fechou {1} conexões em vez de permitir que este agente assinasse {2}.'
   },
+  { en: 'The broker refused a message: {1}.', es: 'El broker rechazó un mensaje: {1}.', pt: 'O broker recusou uma mensagem: {1}.' },
   { en: 'The metric {1} was not reported: {2}.', es: 'La métrica {1} no se informó: {2}.', pt: 'A métrica {1} não foi enviada: {2}.' },
   { en: 'it did not answer within {1} ms', es: 'no respondió en {1} ms', pt: 'não respondeu em {1} ms' },
   { en: 'it is still busy with an earlier round', es: 'sigue ocupada con una ronda anterior', pt: 'ainda está ocupada com uma rodada anterior' },

@@ -18,6 +18,8 @@ export interface AgentConfig extends Record<HostMetricGroup, boolean> {
   interval: number | string
   /** Whether it obeys `config_change/{uuid}` and `config_change/all`. */
   commands: boolean
+  /** Seconds that a broker waits before it publishes the last will of the agent. */
+  willDelay: number | string
 }
 
 export const agentDefaults: AgentConfig = {
@@ -29,6 +31,7 @@ export const agentDefaults: AgentConfig = {
   hasLogin: false,
   interval: 5,
   commands: true,
+  willDelay: 10,
   cpu: true,
   memory: true,
   temperature: true,

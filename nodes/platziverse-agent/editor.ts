@@ -2,7 +2,7 @@ import { variableProblem } from '../shared/editor/address.ts'
 import { brokerProperty, chooseOnlyBroker, currentBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
 import { isFilled } from '../shared/editor/fields.ts'
 import { registerNode, shared, textsOf } from '../shared/editor/red.ts'
-import { isVariable } from '../shared/editor/validate.ts'
+import { isVariable, wholeNumber } from '../shared/editor/validate.ts'
 import { agentDefaults as defaults, type AgentConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
 
@@ -22,6 +22,7 @@ registerNode<AgentConfig, 'user' | 'password'>('platziverse-agent', { defaults, 
         return variableProblem(String(value), text('platziverse-agent.form.url')) ?? (isAddress(String(value).trim()) || text('platziverse-agent.validation.url'))
       }
     },
+    willDelay: { validate: wholeNumber(() => text('platziverse-agent.form.willDelay'), 0, 86_400) },
     interval: {
       validate (value, _options) {
         return Number(value) > 0 || shared('shared.validation.positive', { label: text('platziverse-agent.form.interval') })

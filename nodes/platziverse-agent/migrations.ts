@@ -7,5 +7,5 @@ const noGroups = Object.fromEntries(hostMetricGroups.map(group => [group, false]
 
 /** The node as any version saved it, as it is saved today. */
 export const upgrade = upgradeBy({ ...agentDefaults, ...noGroups }, [
-  { to: '0.2.0', migrate: adds({ hasLogin: false, uuid: '', commands: true }) }
+  { to: '0.2.0', migrate: adds({ hasLogin: false, uuid: '', commands: true, willDelay: 10 }) }
 ])

@@ -26,6 +26,7 @@ export function agentOptionsOf (
     // Left out, the agent decides by its uuid whether it can have commands.
     ...config.commands ? {} : { commands: false },
     interval: Math.round(Number(config.interval || defaults.interval) * 1000),
+    willDelay: Number(config.willDelay === '' ? defaults.willDelay : config.willDelay),
     groups: hostMetricGroups.filter(group => config[group]),
     ...uuid.trim() === '' ? {} : { uuid: uuid.trim() },
     // By node and installation: kept by a deploy and a restart, another one where the same flow is imported elsewhere.

@@ -32,7 +32,7 @@ export default function (RED: RED): void {
     const handler = outboxHandlerOf(RED, this)
     const agent = orRefuse(RED, this, () => {
       const config = readSaved(upgrade, saved)
-      checkVariables(config, config.broker ? ['interval'] : ['url', 'interval'])
+      checkVariables(config, ['interval', 'willDelay', ...config.broker ? [] : ['url' as const]])
       checkLogin(config, this.credentials)
       const surroundings = { id: saved.id, userDir: RED.settings.userDir, place: placeOf(RED, config.broker), listen: saved.wires?.[0]?.length !== 0 }
       return attachAgent(this.id, agentOptionsOf(config, this.credentials ?? {}, surroundings), handler)

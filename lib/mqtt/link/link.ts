@@ -2,6 +2,7 @@ import type { IConnackPacket, IConnectPacket, Packet } from 'mqtt-packet'
 import { Backoff } from '../../backoff.ts'
 import { clientIdTaken, isOtherVersion, keepaliveOf, refusalOf, takenOver, unexpected } from './faults.ts'
 import { largestPacket, type Oversized } from './packet-limit.ts'
+import { SpokenVersion } from './spoken-version.ts'
 import type { TlsOptions } from '../../tls.ts'
 import { hostOf, openTransport } from './transport.ts'
 import { Wire } from './wire.ts'
@@ -53,12 +54,11 @@ export class Link {
   readonly #introduction: Introduction
   readonly #handler: LinkHandler
   readonly #backoff = new Backoff(retries, { jitter: true })
-  #version: 4 | 5
+  readonly #version: SpokenVersion
   #wire: Wire | undefined
   /** Attempts that failed, and connections that broke. */
   #attempts = 0
   #letInAt: number | undefined
-  #everLetIn = false
   /** Of the broker's DISCONNECT. */
   #code: number | undefined
   #timer: NodeJS.Timeout | undefined
@@ -68,10 +68,10 @@ export class Link {
     this.#settings = settings
     this.#introduction = introduction
     this.#handler = handler
-    this.#version = settings.version === '3.1.1' ? 4 : 5
+    this.#version = new SpokenVersion(settings.version)
   }
 
-  get version (): 4 | 5 { return this.#version }
+  get version (): 4 | 5 { return this.#version.now }
 
   /** `host:port` of the address whose turn it is. */
   get address (): string { return hostOf(this.#url) }
@@ -87,7 +87,7 @@ export class Link {
   /** Connect, and stay so. */
   open (): void {
     const { login, keepalive, tls } = this.#settings
-    const wire = this.#wire = new Wire(openTransport(this.#url, tls), this.#version, largestPacket, {
+    const wire = this.#wire = new Wire(openTransport(this.#url, tls), this.version, largestPacket, {
       packet: packet => { this.#receive(wire, packet) },
       oversized: packet => { if (this.#letInAt === undefined) wire.end(unexpected('publish')); else this.#handler.oversized(packet) },
       drained: () => { this.#handler.drained?.() },
@@ -97,11 +97,11 @@ export class Link {
     wire.send({
       cmd: 'connect',
       protocolId: 'MQTT',
-      protocolVersion: this.#version,
+      protocolVersion: this.version,
       keepalive,
       ...introduction,
       ...login,
-      ...this.#version === 5 ? { properties: { ...properties, maximumPacketSize: largestPacket } } : {}
+      ...this.version === 5 ? { properties: { ...properties, maximumPacketSize: largestPacket } } : {}
     })
   }
 
@@ -134,7 +134,7 @@ export class Link {
     if (code === undefined) return wire.end(unexpected('connack'))
     if (code !== 0) return wire.end(isOtherVersion(code) ? undefined : refusalOf(code))
     this.#letInAt = performance.now()
-    this.#everLetIn = true
+    this.#version.letIn()
     wire.keepAlive(keepaliveOf(this.#settings.keepalive, connack.properties?.serverKeepAlive))
     this.#handler.letIn(wire, connack)
   }
@@ -151,8 +151,7 @@ export class Link {
     this.#wire = this.#letInAt = this.#code = undefined
     if (lasted) this.#backoff.reset()
     if (!this.#closed) {
-      // Some brokers hang up on a version that they do not know instead of answering it.
-      if (!letIn && cause === undefined && this.#settings.version === 'auto' && !this.#everLetIn) this.#version = this.#version === 5 ? 4 : 5
+      if (!letIn && cause === undefined) this.#version.refused()
       this.#attempts++
     }
     this.#handler.ended({ letIn, lasted, cause, code })

@@ -227,6 +227,6 @@ test('a command that is too large to be taken is said once, and the agent stays 
   await agent.connect()
   await agent.report({ type: 'a', value: 1 })
   await until(() => broker.consumers[0]?.got.filter(({ cmd }) => cmd === 'puback').length, count => count === 2)
-  assert.deepEqual(problems.map(({ code, detail }) => [code, detail]), [['BROKER_PACKET_TOO_LARGE', 'A message on "config_change/all" has 2200026 bytes, of 2097152 that are taken.']])
+  assert.deepEqual(problems.map(({ code, detail }) => [code, detail]), [['BROKER_PACKET_TOO_LARGE', 'A message on "config_change/all" has 2200027 bytes, of 2097152 that are taken.']])
   assert.equal(broker.consumers.length, 1)
 })
