@@ -52,7 +52,7 @@ suite('MQTT.js with a broker that sends too much', { concurrency: true }, () => 
       if (before === 0) peer.socket.pause()
     })
     const { client } = guarded(t, broker.url)
-    await once(client, 'connect')
+    await until(() => client.connected, Boolean)
     const sent = Promise.all(Array.from({ length: 10 }, () => client.publishAsync('a', Buffer.alloc(1_000_000), { qos: 0 })))
     broker.consumers[0]?.socket.destroy()
     await sent
