@@ -28,11 +28,6 @@ export async function readStored (db: Knex): Promise<Stored> {
   return stored
 }
 
-/** The honest publishers that count as connected. */
-export async function readConnected (db: Knex): Promise<string[]> {
-  return await db('agents').where('connected', true).where('uuid', 'like', 'chaos-%').pluck('uuid') as string[]
-}
-
 /** Counts broken promises, and keeps some cases of each. */
 export class Violations {
   readonly list: Violation[] = []
@@ -66,8 +61,12 @@ export interface LedgerFigures {
   whole: Map<string, number>
 }
 
-/** Every message of the ledgers is stored, and as often as it was sent. */
-export async function checkLedgers (files: string[], stored: Stored, outages: readonly Outage[], violations: Violations): Promise<LedgerFigures> {
+/**
+ * Every message of the ledgers is stored, and as often as it was sent.
+ * @param outages of whatever acknowledges
+ * @param way what may cut short the way of a message to its subscribers, and for how many ms after its acknowledgement
+ */
+export async function checkLedgers (files: string[], stored: Stored, outages: readonly Outage[], violations: Violations, way = { outages, after: 0 }): Promise<LedgerFigures> {
   const figures: LedgerFigures = { entries: 0, acknowledged: 0, lost: 0, doubled: 0, cutShort: new Set(), whole: new Map() }
   for (const file of files) {
     let bundle: { entry: Entry, count: number, resends: number } | undefined
@@ -115,8 +114,9 @@ export async function checkLedgers (files: string[], stored: Stored, outages: re
   function check ({ uuid, seq, sentAt, doneAt }: Entry, count: number, resends: number): void {
     const kind = kindOf(uuid)
     if (kind === undefined) return
-    const during = isDuring(outages, sentAt, kind.qos === 0 || kind.hasty === true ? doneAt + unknownTime : doneAt)
-    if (during) figures.cutShort.add(`${uuid} ${seq}`)
+    const until = kind.qos === 0 || kind.hasty === true ? doneAt + unknownTime : doneAt
+    const during = isDuring(outages, sentAt, until)
+    if (isDuring(way.outages, sentAt, until + way.after)) figures.cutShort.add(`${uuid} ${seq}`)
     else figures.whole.set(`${uuid} ${seq}`, sentAt)
     const owed = kind.qos === 0 ? 0 : kind.hasty === true && during ? 0 : count
     const most = kind.timestamp || (kind.qos === 2 && !during) ? count : count + resends

@@ -8,7 +8,11 @@ export interface ClientOptions {
   clean?: boolean
   /** Where it comes from; each flood has an address of its own, so that what locks it out meets nobody else. */
   localAddress?: string
+  /** What the broker publishes for it when its connection is lost. */
+  will?: Will
 }
+
+export interface Will { topic: string, payload: string }
 
 /** An MQTT client that does only what its owner does. */
 export interface Client {
@@ -27,7 +31,7 @@ const patience = 10_000
  * @param onPacket gets what comes after CONNACK, also what comes in one piece with it
  * @returns undefined when there is no CONNACK that says yes within 10 s
  */
-export async function openClient ({ port, clientId, clean = true, localAddress = '127.0.0.1' }: ClientOptions, onPacket: Client['onPacket'] = () => undefined): Promise<Client | undefined> {
+export async function openClient ({ port, clientId, clean = true, localAddress = '127.0.0.1', will }: ClientOptions, onPacket: Client['onPacket'] = () => undefined): Promise<Client | undefined> {
   const socket = connectSocket({ port, host: '127.0.0.1', localAddress, noDelay: true })
   const closed = new Promise<void>(resolve => { socket.once('close', () => { resolve() }) })
   const client: Client = {
@@ -51,7 +55,7 @@ export async function openClient ({ port, clientId, clean = true, localAddress =
   reader.on('error', () => { socket.destroy() })
   socket.on('error', () => undefined)
   socket.on('data', bytes => { reader.parse(bytes) })
-  socket.write(connectPacket(clientId, clean))
+  socket.write(connectPacket(clientId, clean, will))
 
   const timer = setTimeout(() => { socket.destroy() }, patience)
   const answer = await Promise.race([closed, connack])
@@ -61,8 +65,9 @@ export async function openClient ({ port, clientId, clean = true, localAddress =
   return undefined
 }
 
-export function connectPacket (clientId: string, clean = true): Buffer {
-  return generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId, clean, keepalive: 0 } as IConnectPacket)
+export function connectPacket (clientId: string, clean = true, will?: Will): Buffer {
+  const packet = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId, clean, keepalive: 0 } as IConnectPacket
+  return generate(will === undefined ? packet : { ...packet, will: { topic: will.topic, payload: Buffer.from(will.payload), qos: 1, retain: false } })
 }
 
 export function publish (topic: string, payload: string | Buffer, qos: 0 | 1 | 2, messageId?: number, { dup = false, retain = false } = {}): Packet {

@@ -2,11 +2,13 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { withoutMariadb } from '../../test/helpers/mariadb.ts'
 import { withoutMosquitto } from '../../test/helpers/mosquitto.ts'
+import { withoutNats } from '../../test/helpers/nats.ts'
 import { withoutPostgresql } from '../../test/helpers/postgresql.ts'
+import { withoutRabbitmq } from '../../test/helpers/rabbitmq.ts'
 import { benchFolder } from '../from-root.ts'
 import { describeMachine } from '../machine.ts'
 import { allWork, openWorkFolder, removeWorkFolder, workFolder } from '../work.ts'
-import type { DatabaseKind, Deployment } from './deployments.ts'
+import type { BrokerKind, DatabaseKind, Deployment } from './deployments.ts'
 import { releaseDisks } from './disk.ts'
 import { faultsOf } from './faults.ts'
 import { usualBounds } from './judge.ts'
@@ -19,8 +21,10 @@ import { describeChaos, describeDeployment } from './table.ts'
 
 const log = (line: string): void => { process.stderr.write(`${line}\n`) }
 
-/** Why there is no such database here. */
-const without: Record<DatabaseKind, string | undefined> = { sqlite: undefined, postgresql: withoutPostgresql, mariadb: withoutMariadb }
+/** Why there is no such broker or database here. */
+const without: Record<BrokerKind | DatabaseKind, string | false | undefined> = {
+  embedded: false, mosquitto: withoutMosquitto, rabbitmq: withoutRabbitmq, nats: withoutNats, sqlite: false, postgresql: withoutPostgresql, mariadb: withoutMariadb
+}
 
 /** The last part of the time nothing new happens: what was harmed last is to get well. */
 const calm = (seconds: number): number => Math.min(10, seconds / 5)
@@ -49,8 +53,8 @@ async function chaos (options: Options): Promise<boolean> {
   const reports: ChaosReport[] = []
   log(`--minutes ${seconds / 60} --seed ${seed}`)
   for (const deployment of options.deployments) {
-    const reason = deployment.broker === 'mosquitto' && withoutMosquitto !== false ? withoutMosquitto : without[deployment.database]
-    if (reason !== undefined) {
+    const reason = without[deployment.broker] || without[deployment.database]
+    if (typeof reason === 'string') {
       log(`${deployment.title} is left out. ${reason}`)
       continue
     }

@@ -56,16 +56,9 @@ const doers: Record<FaultName, (scene: Scene) => Promise<unknown>> = {
     over()
     await worker.deploy('nodes', 'platziverse-broker', { listeners: world.broker.listeners(true) })
   },
-  // Not SIGKILL: Mosquitto acknowledges before it has written, and what it loses then nobody behind it can have.
-  'broker-stop': async ({ world: { broker: { server }, outages }, seconds, over }) => {
-    const outage: Outage = { from: Date.now(), to: Infinity, why: 'broker stopped' }
-    outages.push(outage)
-    await server?.stop()
-    await pause(seconds * 1000)
-    over()
-    await server?.start()
-    outage.to = Date.now()
-  },
+  // Mosquitto and NATS lose messages that they acknowledged when they are killed, and NATS when it is stopped, too: nobody behind them can have those.
+  'broker-stop': scene => restartBroker(scene, 'stop'),
+  'broker-kill': scene => restartBroker(scene, 'kill'),
   'broker-freeze': async ({ world: { broker: { server } }, seconds }) => {
     server?.freeze()
     await pause(seconds * 1000)
@@ -101,6 +94,16 @@ const doers: Record<FaultName, (scene: Scene) => Promise<unknown>> = {
     await pause(cutFor)
     network.request = network.answer = undefined
   }
+}
+
+async function restartBroker ({ world: { broker: { server }, outages }, seconds, over }: Scene, how: 'stop' | 'kill'): Promise<void> {
+  const outage: Outage = { from: Date.now(), to: Infinity, why: 'the broker was stopped', ofBroker: true }
+  outages.push(outage)
+  await server?.[how]()
+  await pause(seconds * 1000)
+  over()
+  await server?.start()
+  outage.to = Date.now()
 }
 
 async function deploy ({ worker, random, over }: Scene, kind: Parameters<Worker['deploy']>[0]): Promise<void> {

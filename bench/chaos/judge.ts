@@ -41,7 +41,7 @@ export function judgeFloods ({ held, refused, lockedOut }: FloodsReport, violati
 
 /** Percentiles of the honest client's waits, but for the times in which nobody could have answered. */
 export function latencyOf (latencies: HonestReport, outages: readonly Outage[], harms: readonly Harm[]): ChaosReport['latency'] {
-  const away = [...outages, ...harms.filter(({ fault }) => fault === 'worker-freeze').map(({ from, over }) => ({ from, to: over, why: 'frozen' }))]
+  const away = [...outages, ...harms.filter(({ fault }) => fault === 'worker-freeze' || fault === 'broker-freeze').map(({ from, over }) => ({ from, to: over, why: 'frozen' }))]
   const of = (values: Latency[]): Percentiles & { count: number } => {
     const counted = values.filter(({ at, ms }) => !isDuring(away, at, at + ms)).map(({ ms }) => ms)
     return { ...percentiles(counted), count: counted.length }
@@ -68,7 +68,7 @@ export function underFloods (floods: FloodReport[], ping: Latency[]): ChaosRepor
 export function timelineOf (outages: readonly Outage[], harms: readonly Harm[], floods: FloodReport[], storms: StormsReport | undefined): string[] {
   const events = [
     ...harms.map(({ fault, from, over }) => ({ from, to: over, what: fault })),
-    ...outages.map(({ from, to, why }) => ({ from, to, what: `Node-RED ${why}` })),
+    ...outages.map(({ from, to, why, ofBroker }) => ({ from, to, what: ofBroker === true ? why : `Node-RED ${why}` })),
     ...floods.flatMap(({ name, times }) => times.map(time => ({ ...time, what: `flood of ${name}` }))),
     ...(storms?.times ?? []).map(time => ({ ...time, what: 'storm' }))
   ]

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { connect as connectSocket } from 'node:net'
 import { generate, type Packet } from 'mqtt-packet'
-import { connectPacket, openClient, publish, type Client } from './client.ts'
+import { connectPacket, openClient, publish, type Client, type Will } from './client.ts'
 import { agentOf, kinds, type Kind, type KindName } from './kinds.ts'
 import type { Ledger } from './ledger.ts'
 import { between, type Random } from './random.ts'
@@ -17,6 +17,8 @@ export interface PublisherOptions {
   window: number
   random: Random
   ledger: Ledger
+  /** Whether it says itself that it is there and, by a last will, that it is gone. */
+  announces: boolean
 }
 
 export interface PublisherReport { sent: number, resent: number, lost: number, open: number }
@@ -33,7 +35,7 @@ const tick = 20
 export async function runPublisher (options: PublisherOptions, stopping: AbortSignal, patience: number): Promise<PublisherReport> {
   const kind: Kind = kinds[options.kind]
   if (kind.hasty === true) return await runHasty(options, stopping)
-  const { port, topic, rate, window, random, ledger } = options
+  const { port, topic, rate, window, random, ledger, announces } = options
   const uuid = agentOf(options.kind, options.number)
   const open = new Map<number, Open>()
   const report: PublisherReport = { sent: 0, resent: 0, lost: 0, open: 0 }
@@ -134,12 +136,18 @@ export async function runPublisher (options: PublisherOptions, stopping: AbortSi
   stopping.addEventListener('abort', onStop)
   const clean = kind.qos < 2 && kind.reconnects !== true
   while (!over()) {
-    const opened = await openClient({ port, clientId: uuid, clean }, onPacket)
+    const timestamp = Date.now()
+    const presence = (kind: 'connected' | 'disconnected'): Will => ({ topic: topic.replace(/message$/, kind), payload: JSON.stringify({ agent: agentNamed(uuid), timestamp }) })
+    const opened = await openClient({ port, clientId: uuid, clean, ...announces ? { will: presence('disconnected') } : {} }, onPacket)
     if (opened === undefined) {
       await pause(200)
       continue
     }
     client = opened
+    if (announces) {
+      const { topic, payload } = presence('connected')
+      client.send(publish(topic, payload, 1, nextId()))
+    }
     resend()
     const cutAt = kind.reconnects === true ? Date.now() + between(random, 2_000, 5_000) : Infinity
     while (!opened.socket.destroyed && !over()) {
@@ -184,10 +192,14 @@ async function runHasty ({ port, topic, kind, number, rate, ledger }: PublisherO
   return report
 }
 
+function agentNamed (uuid: string): object {
+  return { uuid, username: 'chaos', name: uuid, hostname: 'chaos', pid: 1 }
+}
+
 /** The value says which message it is, as a number and as a text. */
 function payloadOf (uuid: string, value: number, timestamp: number | undefined): string {
   return JSON.stringify({
-    agent: { uuid, username: 'chaos', name: uuid, hostname: 'chaos', pid: 1 },
+    agent: agentNamed(uuid),
     metrics: [{ type: 'n', value }, { type: 't', value: String(value) }],
     ...timestamp === undefined ? {} : { timestamp }
   })

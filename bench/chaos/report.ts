@@ -20,6 +20,10 @@ export interface ChaosReport {
   stored: number
   lost: number
   doubled: number
+  /** Messages whose way to the subscribers no outage may have cut short. */
+  whole: number
+  /** Messages for subscribers that a limit of the broker dropped, as far as they were counted before a kill. */
+  dropped: number
   subscribers: Array<{ clientId: string, received: number, connections: number, missed: number }>
   faults: Map<FaultName, number>
   recoveries: Recovery[]

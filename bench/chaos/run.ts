@@ -9,15 +9,17 @@ import type { LargeOrder, LargeReport } from './actors/large.ts'
 import type { PublishersOrder, PublishersReport } from './actors/publishers.ts'
 import type { StormsOrder, StormsReport } from './actors/storms.ts'
 import type { SubscriberReport, SubscribersOrder } from './actors/subscribers.ts'
-import { checkLedgers, isDuring, missedBy, readConnected, readStored, Violations, type Missed } from './audit.ts'
+import { checkLedgers, isDuring, missedBy, readStored, Violations, type Missed } from './audit.ts'
 import type { Deployment } from './deployments.ts'
+import { watchDrops } from './drops.ts'
 import { errorsIn } from './errors.ts'
 import type { FaultName } from './faults.ts'
 import { judgeFloods, judgeLatency, judgeMemory, judgeRecoveries, latencyOf, timelineOf, underFloods, type Bounds } from './judge.ts'
-import { kinds, type KindName } from './kinds.ts'
+import { kinds, type Kind, type KindName } from './kinds.ts'
 import { operate } from './operate.ts'
 import type { Part } from './parts.ts'
 import type { Stroke } from './plan.ts'
+import { checkGoodbyes, lastingAgents, untilAbsent, untilThere } from './presence.ts'
 import type { ChaosReport } from './report.ts'
 import { timeOf } from './time.ts'
 import { recoveriesFrom } from './well.ts'
@@ -48,6 +50,8 @@ export const usualPartsPace: PartsPace = { flood: 5, betweenFloods: 3, stormEver
 /** ms for what is open in the end: longer than agent-in's time limit. */
 const patience = 60_000
 const subscriberCount = 3
+/** ms that what another broker acknowledged may be on its way into the database, and from there to a subscriber: the database may be away. */
+const longestWay = 30_000
 
 /** Run it once. Broken promises are in the report; an error is the chaos' own. */
 export async function runChaos (options: ChaosOptions): Promise<ChaosReport> {
@@ -61,8 +65,13 @@ export async function runChaos (options: ChaosOptions): Promise<ChaosReport> {
   }
   const startPart = <Report>(part: Part, order: object): Actor<Report> | undefined => parts.includes(part) ? start<Report>(part, order) : undefined
   const world = await startWorld(deployment, { folder, disk: options.plan.some(({ fault }) => fault === 'disk-full'), ...options.changes === undefined ? {} : { changes: options.changes } })
+  const drops = watchDrops(world.workers)
   try {
     const { broker: { ports, storedTopic, topics }, workers, outages } = world
+    const isEmbedded = deployment.broker === 'embedded'
+    const announces = deployment.presence === 'wills'
+    const honestOnes = publishersFor(options.rate, world)
+    const lasting = lastingAgents(honestOnes)
     // Where this process may not mount one there is none.
     const plan = options.plan.filter(({ fault }) => fault !== 'disk-full' || world.disk !== undefined)
     if (plan.length < options.plan.length) log('disk-full is left out: this process may not mount a tmpfs.')
@@ -75,9 +84,9 @@ export async function runChaos (options: ChaosOptions): Promise<ChaosReport> {
     await pause(200)
 
     const honest = start<HonestReport>('honest', { port, editor } satisfies HonestOrder)
-    const publishers = start<PublishersReport>('publishers', { seed, ledger: ledgers.publishers, patience, publishers: publishersFor(options.rate, world) } satisfies PublishersOrder)
+    const publishers = start<PublishersReport>('publishers', { seed, ledger: ledgers.publishers, patience, announces, publishers: honestOnes } satisfies PublishersOrder)
     const guests = startPart<GuestsReport>('guests', { port, seed, count: 5 } satisfies GuestsOrder)
-    const storms = startPart<StormsReport>('storms', { port, topics, seed, ledger: ledgers.storms, patience, every: pace.stormEvery, length: pace.storm } satisfies StormsOrder)
+    const storms = startPart<StormsReport>('storms', { port, topics, seed, ledger: ledgers.storms, patience, announces, every: pace.stormEvery, length: pace.storm } satisfies StormsOrder)
     const floods = startPart<FloodsReport>('floods', { port, webSocketPort: ports.webSocket, editorPort: Number(new URL(editor).port), seed, length: pace.flood, between: pace.betweenFloods } satisfies FloodsOrder)
     const large = startPart<LargeReport>('large', { port, seed, every: pace.largeEvery } satisfies LargeOrder)
 
@@ -88,24 +97,30 @@ export async function runChaos (options: ChaosOptions): Promise<ChaosReport> {
 
     log('ending: disturbers first, then publishers, then subscribers')
     const [guestsReport, stormsReport, floodsReport, largeReport] = await Promise.all([guests?.stop(), storms?.stop(), floods?.stop(), large?.stop()])
-    const [published, latencies] = await Promise.all([publishers.stop(), honest.stop()])
-    const open = Object.values(published).reduce((sum, { open }) => sum + open, stormsReport?.open ?? 0)
-    if (open > 0) violations.add('a message is acknowledged in the end', `${open} were not, ${patience / 1000} s after the last one was sent`, open)
-
-    const counters = (await Promise.all(workers.map(worker => worker.counters()))).flat()
     const db = await world.database.connect()
     try {
-      // Only the other broker knows who is connected to it.
-      const absent = deployment.broker === 'embedded' ? await untilAbsent(db) : []
-      if (absent.length > 0) violations.add('an agent that left is disconnected', absent.slice(0, 5).join(', '), absent.length)
-      await untilQuiet(db, deployment.broker === 'embedded' ? 1_000 : 10_000)
+      const absent = await untilThere(db, lasting, (grace + 15) * 1000)
+      if (absent.length > 0) violations.add('an agent that is there is connected', absent.slice(0, 5).join(', '), absent.length)
+      const [published, latencies] = await Promise.all([publishers.stop(), honest.stop()])
+      const open = Object.values(published).reduce((sum, { open }) => sum + open, stormsReport?.open ?? 0)
+      if (open > 0) violations.add('a message is acknowledged in the end', `${open} were not, ${patience / 1000} s after the last one was sent`, open)
+
+      const counters = (await Promise.all(workers.map(worker => worker.counters()))).flat()
+      const present = await untilAbsent(db, deployment, lasting, (grace + 15) * 1000)
+      if (present.length > 0) violations.add('an agent that left is disconnected', present.slice(0, 5).join(', '), present.length)
+      await untilQuiet(db, isEmbedded ? 1_000 : 15_000)
       const stored = await readStored(db)
-      const ledger = await checkLedgers([ledgers.publishers, ...storms === undefined ? [] : [ledgers.storms]], stored, outages, violations)
+      // A broker of its own keeps what comes while a worker is away; what a worker had stored and not yet published goes when it is killed.
+      const kills = outages.filter(({ ofBroker }) => ofBroker !== true).map(outage => ({ ...outage, to: outage.from }))
+      const way = isEmbedded ? { outages, after: 0 } : { outages: kills, after: longestWay }
+      const ledger = await checkLedgers([ledgers.publishers, ...storms === undefined ? [] : [ledgers.storms]], stored, outages, violations, way)
       const heard = await heardInTheEnd(subscribers, report => missedBy(report, stored, ledger, outages))
+      const isMissed = heard.missed.reduce((sum, { count }) => sum + count, 0) > drops.count
+      const [steady] = heard.reports
+      if (steady !== undefined) checkGoodbyes(steady, lasting, violations)
       for (const [i, { clientId, forgotten }] of heard.reports.entries()) {
         const { count, examples } = heard.missed[i] ?? { count: 0, examples: [] }
-        // What agent-out could not publish to another broker is counted there, and not kept.
-        if (count > 0 && deployment.broker === 'embedded') violations.add('persistent subscribers receive what is stored', `${clientId}: ${count}, such as ${examples.join('; ')}`, count)
+        if (count > 0 && isMissed) violations.add('persistent subscribers receive what is stored', `${clientId}: ${count}, such as ${examples.join('; ')}`, count)
         for (const at of forgotten) if (!isDuring(outages, at, at)) violations.add('a session outlives its connection', `${clientId} at ${timeOf(at)}`)
       }
       await subscribers.stop()
@@ -130,6 +145,8 @@ export async function runChaos (options: ChaosOptions): Promise<ChaosReport> {
         stored: [...stored.n.values()].reduce((sum, values) => sum + [...values.values()].reduce((a, b) => a + b, 0), 0),
         lost: ledger.lost,
         doubled: ledger.doubled,
+        whole: ledger.whole.size,
+        dropped: drops.count,
         subscribers: heard.reports.map(({ clientId, received, connections }, i) => ({ clientId, received, connections, missed: heard.missed[i]?.count ?? 0 })),
         faults: counted(harms.map(({ fault }) => fault)),
         recoveries,
@@ -151,6 +168,7 @@ export async function runChaos (options: ChaosOptions): Promise<ChaosReport> {
       await db.destroy()
     }
   } finally {
+    drops.stop()
     for (const actor of actors) actor.kill()
     await world.stop()
   }
@@ -160,7 +178,7 @@ export async function runChaos (options: ChaosOptions): Promise<ChaosReport> {
  * Shares of the rate: many kinds, none of them alone. The first of a kind sends to the first listener, the second through the network that
  * cuts, and the third to the listener that comes and goes.
  */
-function publishersFor (rate: number, { broker: { ports, topics, server }, network }: World): PublishersOrder['publishers'] {
+function publishersFor (rate: number, { broker: { ports, topics, server, hasQos2, readsToTheEnd }, network }: World): PublishersOrder['publishers'] {
   const shares: Record<Exclude<KindName, 'storm'>, number[]> = {
     qos0: [8], qos1: [8, 8, 8], qos2: [4, 4], bare1: [4, 4], bare2: [4, 4], moving1: [10, 10], moving2: [6, 6], repeating2: [5], pulses: [5], hasty: [2]
   }
@@ -168,18 +186,11 @@ function publishersFor (rate: number, { broker: { ports, topics, server }, netwo
   return (Object.keys(shares) as Array<keyof typeof shares>)
     // Another broker may give a message to several workers, and only a timestamp tells them that it is the same.
     .filter(kind => server === undefined || kinds[kind].timestamp)
+    .filter(kind => hasQos2 || kinds[kind].qos < 2)
+    .filter(kind => readsToTheEnd || (kinds[kind] as Kind).hasty !== true)
     .flatMap(kind => shares[kind].map((share, number) => {
       return { kind, number, rate: rate * share / 100, port: places[number] ?? ports.first, topic: topics[number % topics.length] ?? '' }
     }))
-}
-
-/** The agents that stay connected in the database although nobody is there any more; agents of a crash have their grace. */
-async function untilAbsent (db: Knex): Promise<string[]> {
-  for (const deadline = Date.now() + (grace + 15) * 1000; ;) {
-    const connected = await readConnected(db)
-    if (connected.length === 0 || Date.now() > deadline) return connected
-    await pause(1_000)
-  }
 }
 
 /**

@@ -49,6 +49,8 @@ export function describeDeployment (report: ChaosReport): string {
   const { latency, memory, parts: { guests, storms, floods, large } } = report
   const facts: Array<[string, string | number | undefined]> = [
     ['messages sent, acknowledged, stored', `${report.sent}, ${report.acknowledged}, ${report.stored}`],
+    ['messages that no outage may have cut short', report.whole],
+    ['dropped because more waited for a client than may', report.deployment.broker === 'embedded' ? report.dropped : undefined],
     ...report.subscribers.map(({ clientId, received, connections, missed }): [string, string] => [clientId, `${received} received in ${connections} connections, ${missed} missed`]),
     ['storms', storms && `${storms.times.length}, ${storms.sent} messages`],
     ['subscribers that came and went', guests?.visits],

@@ -9,7 +9,7 @@ import { memoryOf, type MemoryReport } from './memory.ts'
 import { timeOf } from './time.ts'
 
 /** A time in which a Node-RED, or a broker of its own, was not there, ms since 1970; `to` is when it ran again. */
-export interface Outage { from: number, to: number, why: string }
+export interface Outage { from: number, to: number, why: string, ofBroker?: true }
 
 export type FlowNode = Record<string, unknown> & { id: string, type: string }
 

@@ -11,6 +11,7 @@ export interface PublishersOrder {
   ledger: string
   /** ms that they wait in the end for their acknowledgements. */
   patience: number
+  announces: boolean
   publishers: Array<{ kind: KindName, number: number, rate: number, port: number, topic: string }>
 }
 
@@ -21,7 +22,7 @@ await serve<PublishersOrder>(async ({ order, stopping, answer }) => {
   const ledger = openLedger(order.ledger)
   const reports: PublishersReport = {}
   await Promise.all(order.publishers.map(async ({ kind, number, rate, port, topic }, i) => {
-    reports[`${kind} ${number}`] = await runPublisher({ port, topic, kind, number, rate, window: 200, random: randomOf(order.seed + i), ledger }, stopping, order.patience)
+    reports[`${kind} ${number}`] = await runPublisher({ port, topic, kind, number, rate, window: 200, random: randomOf(order.seed + i), ledger, announces: order.announces }, stopping, order.patience)
   }))
   await ledger.close()
   answer(() => reports)

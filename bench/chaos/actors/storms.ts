@@ -13,6 +13,7 @@ export interface StormsOrder {
   seed: number
   ledger: string
   patience: number
+  announces: boolean
   /** Seconds between two storms, and of one. */
   every: number
   length: number
@@ -43,7 +44,7 @@ await serve<StormsOrder>(async ({ order, stopping, answer }) => {
     for (const ear of ears) ear?.send(subscribe('agent/#', 0))
     const from = Date.now()
     const calm = new AbortController()
-    const runs = Array.from({ length: agents }, (_, i) => runPublisher({ port, topic: order.topics[i % order.topics.length] ?? '', kind: 'storm', number: number + i, rate: 1e6, window, random, ledger }, calm.signal, order.patience))
+    const runs = Array.from({ length: agents }, (_, i) => runPublisher({ port, topic: order.topics[i % order.topics.length] ?? '', kind: 'storm', number: number + i, rate: 1e6, window, random, ledger, announces: order.announces }, calm.signal, order.patience))
     await pause(order.length * 1000)
     for (const ear of ears) ear?.socket.resetAndDestroy()
     report.times.push({ from, to: Date.now() })

@@ -13,6 +13,8 @@ export interface SubscriberReport {
   clientId: string
   /** By agent: how often each value was received, up to 255. */
   heard: Map<string, Uint8Array>
+  /** By agent: how many goodbyes were received since it was heard last. */
+  goodbyes: Map<string, number>
   received: number
   connections: number
   /** When CONNACK said that the session was gone, ms since 1970. */
@@ -23,7 +25,7 @@ export interface SubscriberReport {
 const longestPayload = 4096
 
 await serve<SubscribersOrder>(async ({ order, stopping, answer }) => {
-  const reports = Array.from({ length: order.count }, (_, i): SubscriberReport => ({ clientId: `chaos-subscriber-${i}`, heard: new Map(), received: 0, connections: 0, forgotten: [] }))
+  const reports = Array.from({ length: order.count }, (_, i): SubscriberReport => ({ clientId: `chaos-subscriber-${i}`, heard: new Map(), goodbyes: new Map(), received: 0, connections: 0, forgotten: [] }))
   answer(() => reports)
   await Promise.all(reports.map((report, i) => run(report, i === order.count - 1)))
 
@@ -57,9 +59,11 @@ await serve<SubscribersOrder>(async ({ order, stopping, answer }) => {
 
 function note (report: SubscriberReport, packet: Packet & { cmd: 'publish' }): void {
   report.received++
-  const isStored = packet.topic === 'agent/message' || packet.topic.startsWith('stored/')
-  if (!isStored || packet.payload.length > longestPayload) return
+  const kind = /^(?:agent|stored)\/(message|disconnected)(?:$|\/chaos-)/.exec(packet.topic)?.[1]
+  if (kind === undefined || packet.payload.length > longestPayload) return
   const { agent, metrics } = JSON.parse(packet.payload.toString()) as { agent: { uuid: string }, metrics?: Array<{ value: unknown }> }
+  if (kind === 'disconnected') report.goodbyes.set(agent.uuid, (report.goodbyes.get(agent.uuid) ?? 0) + 1)
+  else report.goodbyes.delete(agent.uuid)
   const value = metrics?.[0]?.value
   if (typeof value !== 'number' || kindOf(agent.uuid) === undefined) return
   let counts = report.heard.get(agent.uuid) ?? new Uint8Array(1024)
