@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { suite, test, type TestContext } from 'node:test'
 import type { MqttClient } from 'mqtt'
 import { WebSocketServer } from 'ws'
 import { connectGuarded } from '../../../../lib/mqtt/link/mqtt-guard.ts'
 import type { Oversized } from '../../../../lib/mqtt/link/packet-limit.ts'
-import { until } from '../../../helpers/events.ts'
+import { once, until } from '../../../helpers/events.ts'
 import { answers, scriptedBroker, type Peer } from '../../../helpers/scripted-broker.ts'
 
 const largest = 100_000
