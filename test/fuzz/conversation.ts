@@ -68,7 +68,8 @@ export class Conversation {
     const server = await listen(transport, line => { this.#accept(line) })
     let isServed = false
     try {
-      this.#order({ order: 'open', worker: this.#worker, options: remoteOptions(`${transport}://127.0.0.1:${server.port}`, { version, group, receiveMaximum, keepalive: 20, clientId: `worker-${this.#worker}` }) })
+      const options = remoteOptions(`${transport}://127.0.0.1:${server.port}`, { version, group, receiveMaximum, keepalive: 20, clientId: `worker-${this.#worker}` })
+      this.#order({ order: 'open', worker: this.#worker, options })
       await this.#wait(() => this.#isHonest.sender && this.#isHonest.consumer, isSo => isSo)
       this.#settleLate()
       await this.#wait(() => [...this.#kept.values()], all => all.length === 0 && this.#messages >= extra)
@@ -78,7 +79,8 @@ export class Conversation {
       isServed = true
     } finally {
       this.#order({ order: 'close', worker: this.#worker })
-      await until(() => [this.#isClosed, server.open.size, this.#publishing.size], ([isClosed, open, publishing]) => isClosed === true && open === 0 && (publishing === 0 || !isServed), patience)
+      const isOver = (): boolean => this.#isClosed && server.open.size === 0 && (this.#publishing.size === 0 || !isServed)
+      await until(isOver, is => is, patience)
         .catch((error: unknown) => { if (isServed) throw error })
       server.close()
     }

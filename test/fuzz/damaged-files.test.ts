@@ -213,8 +213,8 @@ test('of a damaged spool what can be read is stored once, as it was, and what ca
     assert.equal(new Set(stored).size, stored.length)
     const isLess = stored.length < expected.size
     results[isLess ? 'less' : 'whole']++
-    // For SQLite less than a page is a new file.
-    if (isLess && file.length >= 512) assert.ok(codes.includes('STORE_SPOOL_FAILED'), `${expected.size - stored.length} rows were lost, and nobody was told`)
+    // For SQLite less than a page is a new file, and a page in the place of another may be a good one with other messages.
+    if (isLess && file.length >= 512 && damage.kind !== 'repeated') assert.ok(codes.includes('STORE_SPOOL_FAILED'), `${expected.size - stored.length} rows were lost, and nobody was told`)
     await store.close()
     const kept = await spooledIn(filename, folder)
     for (const [text, rows] of originals) if (readable.has(text) && !kept.has(text)) assert.ok(rows.every(row => stored.includes(row)), `neither stored nor kept: ${text}`)
