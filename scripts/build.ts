@@ -1,5 +1,5 @@
 // What `tsc` does not do: the editor's half of every node and plugin of package.json, and the example flows.
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -35,6 +35,10 @@ await mkdir(examples)
 for (const flow of await readdir(join(root, 'flows'))) {
   if (flow.endsWith('.json')) await cp(join(root, 'flows', flow), join(examples, flow))
 }
+
+// npx runs them in a clone, too.
+const { bin } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { bin: Record<string, string> }
+for (const command of Object.values(bin)) await chmod(join(root, command), 0o755)
 
 /** One plain script for the browser. */
 async function bundle (entry: string): Promise<string> {
