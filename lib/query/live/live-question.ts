@@ -64,7 +64,8 @@ export class LiveQuestion {
     const again = (): void => { this.#askAgain().catch(this.followed.failed) }
     // What was stored meanwhile is no reason to wait for the end of a pause.
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(again, Math.max(wait, this.#next - performance.now())).unref()
+    // Node.js leaves fractions of a ms out.
+    this.#timer = setTimeout(again, Math.ceil(Math.max(wait, this.#next - performance.now()))).unref()
   }
 
   async #askAgain (): Promise<void> {
