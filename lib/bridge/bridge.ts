@@ -11,7 +11,7 @@ import { Inward } from './inward.ts'
 import { resolveBridgeOptions, type BridgeOptions } from './options.ts'
 import { Outward } from './outward.ts'
 import { codeOf, problemOf } from './problems.ts'
-import { RefusedMessage } from './refused-message.ts'
+import { RefusalWatch } from './refusal-watch.ts'
 
 export type { Unsent } from './buffer.ts'
 export type { LocalBroker } from './context.ts'
@@ -72,7 +72,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
   readonly #inward: Inward
   readonly #backoff: Backoff
   #client: MqttClient | undefined
-  #refused: RefusedMessage | undefined
+  #refused: RefusalWatch | undefined
   #state: BridgeState = { state: 'closed' }
   #everConnected = false
   #connectedAt: number | undefined
@@ -135,7 +135,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
       }
     })
     const client = this.#client
-    this.#refused = new RefusedMessage(client)
+    this.#refused = new RefusalWatch(client)
     this.#follow(client)
     if (previous === undefined) client.connect()
     else {

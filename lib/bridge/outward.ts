@@ -7,7 +7,7 @@ import { BridgeBuffer, type Unsent } from './buffer.ts'
 import type { BridgeContext } from './context.ts'
 import { patienceWith } from './loops.ts'
 import { problemOf } from './problems.ts'
-import { isGivenUp } from './refused-message.ts'
+import { isGivenUp } from './refusal-watch.ts'
 import { lowerQos } from './topics.ts'
 
 /** The most messages that are sent and not acknowledged: Mosquitto hangs up when more of QoS 2 are under way. */

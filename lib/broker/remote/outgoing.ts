@@ -1,8 +1,8 @@
 import type { IConnackPacket } from 'mqtt-packet'
 import { PlatziverseError } from '../../errors.ts'
 import { publishPackets, sizeOf, type Outbound } from '../../mqtt/link/publish-packet.ts'
+import { RefusedMessage } from '../../mqtt/link/refused-message.ts'
 import type { OutgoingPublication } from '../publication.ts'
-import { RefusedMessage } from './refused-message.ts'
 
 /** What may wait for a broker that is away. */
 const mostWaiting = { messages: 10_000, bytes: 16_000_000 }
@@ -12,6 +12,8 @@ export const lastMessageId = 60_000
 const mostAtOnce = 256 * 1024
 /** Characters of a topic in what is reported. */
 const mostShown = 200
+/** Connections in a row that the broker ends over the same message before it is given up. */
+const chances = 4
 
 /** What a connection takes. */
 interface Terms {
@@ -56,7 +58,7 @@ function termsOf (version: 4 | 5, { properties }: IConnackPacket): Terms {
  * the next connection [MQTT-4.4.0-1].
  */
 export class Outgoing {
-  readonly #refused = new RefusedMessage<Entry>()
+  readonly #refused = new RefusedMessage<Entry>(chances)
   /** Not sent yet; a beginning that moves, since there are as many of them as messages. What was sent leaves its place at once. */
   #waiting: Array<Entry | undefined> = []
   #first = 0

@@ -1,18 +1,15 @@
 import type { MqttClient, Packet } from 'mqtt'
+import { RefusedMessage } from '../mqtt/link/refused-message.ts'
 
 /** Connections in a row that the other broker ends over the same message, once that is watched, before it is given up. */
 const chances = 3
 
-/**
- * Finds the message that the other broker hangs up on, such as one that is too large for it. MQTT.js sends it again on every connection, and nothing that
- * comes after it would arrive. It is taken to be the oldest one that is not acknowledged.
- */
-export class RefusedMessage {
+/** Gives up a message that the other broker hangs up on, such as one that is too large for it. MQTT.js would send it again on every connection. */
+export class RefusalWatch {
   readonly #client: MqttClient
+  readonly #refused = new RefusedMessage<number>(chances)
   /** By packet id, what was sent on this connection and is not acknowledged, oldest first. */
-  #sent = new Set<number>()
-  #suspect: number | undefined
-  #times = 0
+  readonly #sent = new Set<number>()
   #isWatching = false
 
   constructor (client: MqttClient) {
@@ -31,11 +28,8 @@ export class RefusedMessage {
       this.#client.on('packetsend', this.#onSent).on('packetreceive', this.#onReceived)
       return false
     }
-    // Of an attempt that came to nothing.
-    if (oldest === undefined) return false
-    this.#times = oldest === this.#suspect ? this.#times + 1 : 1
-    this.#suspect = oldest
-    if (this.#times < chances) return false
+    // Without one, of an attempt that came to nothing.
+    if (oldest === undefined || !this.#refused.hungUp(oldest)) return false
     this.forget()
     this.#client.removeOutgoingMessage(oldest)
     return true
@@ -46,8 +40,7 @@ export class RefusedMessage {
     this.#isWatching = false
     this.#client.off('packetsend', this.#onSent).off('packetreceive', this.#onReceived)
     this.#sent.clear()
-    this.#suspect = undefined
-    this.#times = 0
+    this.#refused.forget()
   }
 
   readonly #onSent = (packet: Packet): void => {
