@@ -192,6 +192,26 @@ onEachDatabase('a goodbye without a time that was received before the agent was 
   assert.equal(await isConnected(database.query, 'a'), false)
 })
 
+onEachDatabase('an agent whose messages carry no time is back with the next one, although the clock of this machine was set back meanwhile', async (t, database) => {
+  const one = open(t, database, 'one')
+  const [agent, metrics] = [{ uuid: 'a' }, [{ type: 't', value: 1 }]]
+  const received = Date.now()
+  // Such a message has the time of its receipt.
+  const speak = (at: number) => one.write('agent/message', { agent, metrics, timestamp: at }, at)
+  await speak(received + 6 * 3_600_000)
+  await one.write('agent/disconnected', { agent }, received)
+  assert.equal(await isConnected(database.query, 'a'), false)
+  await speak(received + 1)
+  assert.equal(await isConnected(database.query, 'a'), true)
+  const { spoke_at: spokeAt, last_seen_at: lastSeenAt } = await database.query('agents').first('spoke_at', 'last_seen_at') as Record<string, number>
+  assert.deepEqual([spokeAt, lastSeenAt], [received + 1, received + 1])
+  // It left while the clock was ahead.
+  await speak(received + 6 * 3_600_000)
+  await one.write('agent/disconnected', { agent }, received + 6 * 3_600_000)
+  await speak(received + 2)
+  assert.equal(await isConnected(database.query, 'a'), true)
+})
+
 onEachDatabase('agents of a broker elsewhere are disconnected through any worker, and by the death of none', async (t, database) => {
   const one = open(t, database, 'one')
   const two = open(t, database, 'two')

@@ -1,4 +1,4 @@
-import { cameLater, connectedAfter, newest, usualInterval, type PresenceWords } from './presence.ts'
+import { cameLater, connectedAfter, inTime, newest, usualInterval, wasAhead, type PresenceWords } from './presence.ts'
 
 /** What an agent says about itself; null: it never said. */
 export interface AgentDescription {
@@ -40,7 +40,7 @@ export const elsewhere = ''
 
 /**
  * What becomes of a column when its row is there already. `key`: it identifies the row. `said`: a new value replaces the old one; null keeps
- * it. `replaced`: the new value counts. `later`: the greater value counts. `whileConnected`: the old value stays if the agent was connected, or does not get so.
+ * it. `replaced`: the new value counts. `later`: the greater value counts, or the new one if the clock was ahead. `whileConnected`: the old value stays if the agent was connected, or does not get so.
  * `presence`: by the agent's own times, in presence.ts. `came` and `spoke`: the newer value counts.
  */
 type Merge = 'key' | 'said' | 'replaced' | 'later' | 'whileConnected' | 'presence' | 'came' | 'spoke'
@@ -109,21 +109,24 @@ interface MergeWords extends PresenceWords {
 }
 
 /** The assignments that update the row of an agent that is there already. */
-export function changesOfAgents ({ given, there, later }: MergeWords): string {
+export function changesOfAgents (words: MergeWords): string {
+  const { given, later } = words
+  const timely = inTime(words)
+  const { there } = timely
   // A column that depends on another one comes first: in MySQL an assignment sees the values that those before it assigned.
-  const first: Merge[] = ['whileConnected', 'presence']
+  const first: Merge[] = ['whileConnected', 'presence', 'spoke']
   const ordered = [...first.flatMap(merge => columns.filter(column => column.merge === merge)), ...columns.filter(({ merge }) => merge !== 'key' && !first.includes(merge))]
   const changes = ordered.map(({ column, merge }) => `${column} = ${{
     said: `coalesce(${given(column)}, ${there(column)})`,
     replaced: given(column),
-    later: later(there(column), given(column)),
+    later: `case when ${wasAhead(words)} then ${given(column)} else ${later(there(column), given(column))} end`,
     // A late message that changes nothing is no arrival either.
-    whileConnected: `case when ${there('connected')} or (${given('connected')} and not ${connectedAfter({ given, there })}) then ${there(column)} else ${given(column)} end`,
-    presence: connectedAfter({ given, there }),
-    came: `case when ${cameLater({ given, there })} then ${given(column)} else ${there(column)} end`,
+    whileConnected: `case when ${there('connected')} or (${given('connected')} and not ${connectedAfter(timely)}) then ${there(column)} else ${given(column)} end`,
+    presence: connectedAfter(timely),
+    came: `case when ${cameLater(timely)} then ${given(column)} else ${there(column)} end`,
     spoke: newest(there(column), given(column))
   }[merge as Exclude<Merge, 'key'>]}`)
-  return [`usual_interval = ${usualInterval(given('spoke_at'), { given, there })}`, ...changes, `updated_at = ${given('updated_at')}`].join(', ')
+  return [`usual_interval = ${usualInterval(given('spoke_at'), timely)}`, ...changes, `updated_at = ${given('updated_at')}`].join(', ')
 }
 
 /** What is known about an agent: what it says now and, where it says nothing, what it said before. */

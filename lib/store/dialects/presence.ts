@@ -8,7 +8,8 @@
  *   not count: a last will has the time of connecting, before all of them.
  * - Otherwise it is connected if a message is newer than the goodbye.
  *
- * What comes without a time is believed when it comes. After such a goodbye it takes something that is newer than everything before.
+ * What comes without a time is believed when it comes. After such a goodbye it takes something that is newer than everything before: than what has a time
+ * that can be, because messages without a time get that of their receipt, and the clock of this machine may have been set back since.
  */
 
 /** How a statement writes the new and the old value of a column. */
@@ -20,7 +21,22 @@ export interface PresenceWords {
 /** The `seq` of a goodbye that has a time and no `seq`: after everything else of that time. */
 export const lastSeq = Number.MAX_SAFE_INTEGER
 
+/** ms by which the clocks of two processes that write to one database may differ. */
+const mostSkew = 60_000
+
 const or = (value: string): string => `coalesce(${value}, -1)`
+
+/** Whether the clock was ahead when the agent was seen last. For a statement that is given the time of writing. */
+export function wasAhead ({ given, there }: PresenceWords): string {
+  return `${there('last_seen_at')} > ${given('updated_at')} + ${mostSkew}`
+}
+
+/** The words of such a statement, in which a message of a time to come is forgotten if the clock was ahead. */
+export function inTime (words: PresenceWords): PresenceWords {
+  const { given, there } = words
+  const spoke = `(case when ${wasAhead(words)} and ${there('spoke_at')} > ${given('updated_at')} then null else ${there('spoke_at')} end)`
+  return { given, there: column => column === 'spoke_at' ? spoke : there(column) }
+}
 
 /** The newer of two values, of which each may be null. */
 export function newest (there: string, given: string): string {

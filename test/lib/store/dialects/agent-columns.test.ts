@@ -13,9 +13,9 @@ test('the values of an agent are in the order of its columns', () => {
 test('what looks at another column is assigned first', () => {
   const changes = changesOfAgents({ given: column => `new.${column}`, there: column => column, later: (there, given) => `greatest(${there}, ${given})` })
   const assigned = [...changes.matchAll(/(?:^|, )(\w+) = /g)].map(([, column]) => column)
-  assert.deepEqual(assigned, ['usual_interval', 'connected_at', 'connected', 'username', 'name', 'hostname', 'pid', 'last_seen_at', 'instance', 'came_seq', 'came_at', 'spoke_at', 'updated_at'])
+  assert.deepEqual(assigned, ['usual_interval', 'connected_at', 'connected', 'spoke_at', 'username', 'name', 'hostname', 'pid', 'last_seen_at', 'instance', 'came_seq', 'came_at', 'updated_at'])
   assert.match(changes, /, username = coalesce\(new\.username, username\), /)
-  assert.match(changes, /, last_seen_at = greatest\(last_seen_at, new\.last_seen_at\), instance = new\.instance, /)
+  assert.match(changes, /, last_seen_at = case when .+ else greatest\(last_seen_at, new\.last_seen_at\) end, instance = new\.instance, /)
 })
 
 test('each thing that agents say of themselves is remembered, and compared', () => {
