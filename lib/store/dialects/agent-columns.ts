@@ -39,9 +39,9 @@ export interface GoodbyeRow {
 export const elsewhere = ''
 
 /**
- * What becomes of a column when its row is there already. `key`: it identifies the row. `said`: a new value replaces the old one; null keeps
- * it. `replaced`: the new value counts. `later`: the greater value counts, or the new one if the clock was ahead. `whileConnected`: the old value stays if the agent was connected, or does not get so.
- * `presence`: by the agent's own times, in presence.ts. `came` and `spoke`: the newer value counts.
+ * What becomes of a column when its row is there already. `key`: it identifies the row. `said`: a new value replaces the old one; null keeps it. `replaced`:
+ * the new value counts. `later`: the greater value counts, or the new one if the clock was ahead. `whileConnected`: the old value stays if the agent was
+ * connected, or does not get so. `presence`: by the agent's own times, in presence.ts. `came` and `spoke`: the newer value counts.
  */
 type Merge = 'key' | 'said' | 'replaced' | 'later' | 'whileConnected' | 'presence' | 'came' | 'spoke'
 
