@@ -87,7 +87,7 @@ export function describeNeeds (needs: readonly Needs[]): string {
  * One worker on Mosquitto, PostgreSQL, in the tables of docs/scaling.md; for each message the database needs
  * 5.9 times as much with 10,000 agents as with 20.
  */
-export const measured: Costs = { cpu: { worker: 58, broker: 22, database: 154 }, bytesPerMetric: 133, written: 13_316, workerRate: 13_200 }
+export const measured: Costs = { cpu: { worker: 46, broker: 19, database: 24 * 5.9 }, bytesPerMetric: 133, written: 13_316, workerRate: 16_070 }
 export const assumed: Assumptions = {
   metricsPerMessage: 5, every: 60, load: 0.5, connections: 250_000, databaseRate: 100_000, days: 30, price: { core: 25, gigabyte: 0.2 }
 }
