@@ -1,3 +1,6 @@
+import type { MessageProperties } from '../mqtt/message-properties.ts'
+import type { ReasonCode } from '../mqtt/reason-codes.ts'
+
 /** A client's connection, from CONNECT to the end of its socket. */
 export interface Connection {
   /** Tells apart two connections of one client id. */
@@ -33,13 +36,25 @@ export interface Publication {
   replayed?: boolean
   /** Whether a broker elsewhere said so of its client, to each of its workers. */
   observed?: boolean
+  /** What its publisher said of it in MQTT 5; absent: nothing, or it is not known. */
+  properties?: MessageProperties
   /** When it came, in UTC ms, and the `seq` that it gets if it carries nothing that identifies it: set by the first taker, so that all agree. */
   receivedAt?: number
   seq?: number
 }
 
-/** Ends a taken publication: without an error the publisher is acknowledged, with one it is not and has to send again. */
-export type Settle = (error?: Error) => void
+/** Why a publication goes no further although it is acknowledged. A publisher that speaks MQTT 5 is told. */
+export interface Refusal {
+  code: ReasonCode
+  /** Begins with a code of ours. */
+  text: string
+}
+
+/**
+ * Ends a taken publication: without an error the publisher is acknowledged, with one it is not and has to send again.
+ * @param refusal with the acknowledgement: the publication was refused, and to send it again is of no use
+ */
+export type Settle = (error?: Error, refusal?: Refusal) => void
 
 /** Takes publications off the broker before it routes them: the broker delivers what is taken to nobody. */
 export interface Taker {
@@ -61,6 +76,8 @@ export interface OutgoingPublication {
   retain: boolean
   /** As in `Publication`. */
   replayed?: boolean
+  /** Where whoever gets it speaks MQTT 5. */
+  properties?: MessageProperties
 }
 
 /** A message as a subscriber inside this process sees it. */

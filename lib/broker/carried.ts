@@ -1,0 +1,31 @@
+/** What a message carries that the engine does not know of. */
+export interface Carried {
+  /**
+   * The properties of MQTT 5 that are passed on as they are, as they stand in a packet, without the length in front: payload format, content type,
+   * response topic, correlation data and user properties, in the publisher's order [MQTT-3.3.2-18]. Empty: none.
+   */
+  properties: Buffer
+  /** When it is no longer to be delivered, in UTC ms; absent: never. */
+  expiresAt?: number
+  /** Whether its publisher asked for it to be retained. */
+  retain: boolean
+}
+
+/** By the payload, because it is the one thing that aedes passes on untouched. */
+const byPayload = new WeakMap<Uint8Array, Carried>()
+
+/** Let a message carry something. @param payload a Buffer of this message alone */
+export function carry (payload: Uint8Array, carried: Carried): void {
+  byPayload.set(payload, carried)
+}
+
+export function carriedBy (payload: Uint8Array | string): Carried | undefined {
+  return typeof payload === 'string' ? undefined : byPayload.get(payload)
+}
+
+/** A payload that was copied carries what the original does. @returns the copy */
+export function carryOver<P extends Uint8Array> (from: Uint8Array, copy: P): P {
+  const carried = byPayload.get(from)
+  if (carried !== undefined && copy !== from) byPayload.set(copy, carried)
+  return copy
+}
