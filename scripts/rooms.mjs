@@ -35,7 +35,7 @@ export const rooms = [
   { path: 'lib/store/dialects/mysql', about: 'MariaDB and MySQL', imports: ['lib/store/dialects'] },
   { path: 'lib/store/dialects', about: 'what each database must be able to do, and what all of them share', imports: ['lib/sqlite'] },
   { path: 'lib/registry', about: 'what outlives a deploy, by the id of its node: brokers, intakes, bridges, agents, outboxes', imports: ['lib/intake', 'lib/bridge', 'lib/agent', 'lib/broker/engine', 'lib/broker', 'lib/messages'] },
-  { path: 'lib/intake', about: 'takes the three topics off the broker, checks the messages, and acknowledges them once they are settled', imports: ['lib/broker', 'lib/messages'] },
+  { path: 'lib/intake', about: 'takes the three topics off the broker, checks the messages, and acknowledges them once they are settled', imports: ['lib/broker', 'lib/messages', 'lib/mqtt'] },
   { path: 'lib/bridge', about: 'an MQTT client that carries topics to and from another broker', imports: ['lib/broker', 'lib/messages', 'lib/mqtt/link', 'lib/mqtt'] },
   { path: 'lib/agent', about: 'the agent: measures, reports, obeys commands', imports: ['lib/messages', 'lib/mqtt/link', 'lib/mqtt'] },
   { path: 'lib/broker/engine', about: 'the broker, made of aedes; which engine a broker is made of', imports: ['lib/broker/remote', 'lib/broker/mqtt5', 'lib/broker/aedes', 'lib/broker/listening', 'lib/broker/login', 'lib/broker/watching', 'lib/broker', 'lib/broker/access', 'lib/broker/persistence', 'lib/broker/stream', 'lib/mqtt'] },

@@ -58,6 +58,8 @@ export type Settle = (error?: Error, refusal?: Refusal) => void
 
 /** Takes publications off the broker before it routes them: the broker delivers what is taken to nobody. */
 export interface Taker {
+  /** How many publications of one client it takes before it settles the first of them; absent or undefined: any number. */
+  readonly mostUnsettled?: number | undefined
   takes (topic: string): boolean
   /** A client published what is not taken. */
   passes? (topic: string, clientId: string): void

@@ -1,12 +1,12 @@
 import type { AgentOwnership, Ownership } from '../broker/agent-ownership.ts'
-import type { Connection, Publication, Settle, Taker } from '../broker/publication.ts'
+import type { Connection, Publication, Refusal, Settle, Taker } from '../broker/publication.ts'
 import { PlatziverseError } from '../errors.ts'
 import { fingerprint, nextSeq } from '../messages/fingerprint.ts'
 import type { BadMetric } from '../messages/metrics.ts'
 import { NearTopics } from '../messages/near-topics.ts'
 import { parse, type Message, type Notice, type Rules } from '../messages/parse.ts'
 import { kindOf, topics } from '../messages/topics.ts'
-import { mostUnfolded, weigh, type Weight } from '../messages/weigh.ts'
+import { mostUnfolded, weigh, weighMessage, type Weight } from '../messages/weigh.ts'
 import { goodbyeBytes, Goodbyes, itself, type Goodbye } from './goodbyes.ts'
 import { InFlightWindow, type InFlightLimits } from './in-flight-window.ts'
 import type { IntakeHandler, Rejected } from './intake-handler.ts'
@@ -14,6 +14,7 @@ import type { IntakeStatistics } from './intake-statistics.ts'
 import { maySpeak } from './may-speak.ts'
 import { addUnsettled, endDelivery, hasStrayed, nextDeliveryId, unsettledOf, type Delivery, type Unsettled } from './pending-deliveries.ts'
 import { Presence } from './presence.ts'
+import { refusalOf } from './refusal.ts'
 
 export interface IntakeOptions {
   /** When the publisher is acknowledged: once a store said so, or on arrival. */
@@ -87,6 +88,8 @@ export class Intake implements Taker {
 
   get attached (): boolean { return this.#handler !== undefined }
 
+  get mostUnsettled (): number { return this.#options.clientWindow }
+
   statistics (): IntakeStatistics {
     return { agents: this.#presence.size, unsettled: this.#unsettled, waiting: this.#window.waiting, ...this.#counters }
   }
@@ -146,7 +149,8 @@ export class Intake implements Taker {
     const source = publication.connection?.number ?? itself
     const weight = weigh(publication.payload)
     // A message that will be rejected for its size is never unfolded.
-    const bytes = weight.bytes > mostUnfolded ? publication.payload.length : weight.bytes
+    const unfolded = weight.bytes > mostUnfolded ? publication.payload.length : weight.bytes
+    const bytes = publication.properties === undefined ? unfolded : unfolded + weighMessage({ payload: publication.properties })
     const turn = { source, bytes, qos: publication.qos, settle }
     if (this.#window.tryEnter(source, bytes)) this.#process(publication, weight, receivedAt, turn)
     else {
@@ -182,18 +186,13 @@ export class Intake implements Taker {
     const isElsewhere = connection === undefined && publisher === undefined && !will
     if (isElsewhere) delivery.elsewhere = true
     if (publication.observed === true) delivery.observed = true
+    if (publication.properties !== undefined) delivery.properties = publication.properties
     const parsed = parse(topic, publication.payload, receivedAt, weight, this.#options.rules)
-    if (!parsed.ok) {
-      this.#reject(publication, [parsed], delivery)
-      return this.#settle(turn)
-    }
+    if (!parsed.ok) return this.#refuse(publication, parsed, delivery, turn)
     const { message } = parsed
     const { uuid } = message.payload.agent
     const ownership = maySpeak(message, publisher, connection, this.#owners(), this.#presence)
-    if (ownership !== 'theirs') {
-      this.#reject(publication, [refusals[ownership]], delivery)
-      return this.#settle(turn)
-    }
+    if (ownership !== 'theirs') return this.#refuse(publication, refusals[ownership], delivery, turn)
     this.#counters.messages++
     if (message.kind === 'disconnected') {
       if (!isElsewhere && !this.#presence.saysGoodbye(uuid, connection, will)) return this.#settle(turn)
@@ -217,6 +216,12 @@ export class Intake implements Taker {
     if (kind === 'receipt') this.#counters.timesReplaced++
     else this.#counters.timesConverted++
     this.#handler?.noticed?.(kind === 'receipt' ? kind : 'unit', detail, clientId)
+  }
+
+  /** The message goes no further, and its publisher is acknowledged, because to send it again is of no use. */
+  #refuse (publication: Publication, cause: Pick<Rejected, 'reason' | 'detail'>, delivery: Delivery, turn: Turn): void {
+    this.#reject(publication, [cause], delivery)
+    this.#settle(turn, undefined, refusalOf(cause))
   }
 
   /** Report why a message, or some of its metrics, go no further. */
@@ -245,10 +250,10 @@ export class Intake implements Taker {
     this.#handler?.message(message, delivery)
   }
 
-  #settle ({ source, bytes, qos, settle }: Turn, error?: Error): void {
+  #settle ({ source, bytes, qos, settle }: Turn, error?: Error, refusal?: Refusal): void {
     this.#window.leave(source, bytes)
     // With QoS 0 there is no acknowledgement to refuse, and hanging up on the sender would help nobody.
-    settle(qos === 0 ? undefined : error)
+    settle(qos === 0 ? undefined : error, refusal)
   }
 
   /** Say for an agent that its client is gone. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { clientOrigin } from '../broker/origin.ts'
 import type { Metric } from '../messages/schema.ts'
+import type { MessageProperties } from '../mqtt/message-properties.ts'
 import { RecentMap } from '../recent-map.ts'
 import { SlotTable, type Slotted } from './slot-table.ts'
 
@@ -21,6 +22,8 @@ export interface Delivery {
   observed?: true
   /** Stands for `seq` when the sender gives none: a hash of the payload as it came, or a new number where that carries no timestamp. */
   fingerprint?: number
+  /** What its publisher said of it in MQTT 5; absent: nothing. */
+  properties?: MessageProperties
 }
 
 /** A delivery that nobody settled yet. It has an id of its own: a flow may change the one in `delivery`. */

@@ -1,4 +1,4 @@
-import type { Connection, Publication, Settle, Taker } from '../broker/publication.ts'
+import type { Connection, Publication, Refusal, Settle, Taker } from '../broker/publication.ts'
 import { sumOf, type IntakeStatistics } from '../intake/intake-statistics.ts'
 import type { Intake } from '../intake/intake.ts'
 
@@ -15,6 +15,11 @@ export class SlotIntakes extends Map<string, Intake> implements Taker {
     intake?.close()
   }
 
+  /** A client that keeps to the smallest waits for none of them. */
+  get mostUnsettled (): number | undefined {
+    return this.size === 0 ? undefined : Math.min(...[...this.values()].map(intake => intake.mostUnsettled))
+  }
+
   takes (topic: string): boolean {
     for (const intake of this.values()) if (intake.takes(topic)) return true
     return false
@@ -24,16 +29,20 @@ export class SlotIntakes extends Map<string, Intake> implements Taker {
     for (const intake of this.values()) intake.passes(topic, clientId)
   }
 
-  /** Each intake gets the publication; it is acknowledged once all of them settled it. */
+  /** Each intake gets the publication; it is acknowledged once all of them settled it, and refused when all of them did. */
   take (publication: Publication, settle: Settle): void {
     let open = this.size
     let failed = false
+    let isWanted = false
+    let refused: Refusal | undefined
     for (const intake of this.values()) {
-      intake.take(publication, error => {
+      intake.take(publication, (error, refusal) => {
         open--
+        refused ??= refusal
+        isWanted ||= refusal === undefined
         if (failed || (error === undefined && open > 0)) return
         failed = error !== undefined
-        settle(error)
+        settle(error, isWanted ? undefined : refused)
       })
     }
   }
