@@ -93,6 +93,8 @@ export interface Delivered {
   clientId: string | undefined
   /** As given to `publish`. */
   origin: string | undefined
+  /** What its publisher said of it in MQTT 5, the expiry counted from now; absent: nothing. */
+  properties?: MessageProperties
 }
 
 /** Receives messages; while it works on one, the publisher waits. */

@@ -39,9 +39,9 @@ export async function aedesBroker (t: TestContext, options: AedesOptions = {}, g
     cut,
     url: `mqtt://127.0.0.1:${port}`,
     port,
-    publish: (publication, origin = '') => new Promise<void>((resolve, reject) => {
+    publish: ({ topic, payload, qos, retain }, origin = '') => new Promise<void>((resolve, reject) => {
       const from = { id: `\0${origin}` }
-      publishAs({ cmd: 'publish', dup: false, ...publication }, from, error => { if (error) reject(error); else resolve() })
+      publishAs({ cmd: 'publish', dup: false, topic, payload, qos, retain }, from, error => { if (error) reject(error); else resolve() })
     }),
     subscribe (filter, subscriber) {
       const hear = (packet: AedesPublishPacket & { clientId?: string }, done: () => void): void => {
@@ -56,8 +56,8 @@ export async function aedesBroker (t: TestContext, options: AedesOptions = {}, g
     },
     async * retained (filters) {
       const { persistence } = aedes as unknown as { persistence: { createRetainedStreamCombi (filters: string[]): AsyncIterable<AedesPublishPacket> } }
-      for await (const packet of persistence.createRetainedStreamCombi(filters)) {
-        yield { ...packet, payload: Buffer.from(packet.payload), clientId: undefined, origin: undefined }
+      for await (const { topic, payload, qos, retain } of persistence.createRetainedStreamCombi(filters)) {
+        yield { topic, payload: Buffer.from(payload), qos, retain, clientId: undefined, origin: undefined }
       }
     },
     hasClient: clientId => internalsOf(aedes).clients[clientId] !== undefined
