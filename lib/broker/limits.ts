@@ -1,5 +1,6 @@
 /**
- * What a stranger may ask of the broker. 0 stands for no limit (for `connectBytes`, `packetBytes` and `topicLevels`: as large as MQTT allows).
+ * What a stranger may ask of the broker. 0 stands for no limit (for `connectBytes`, `packetBytes`, `topicLevels` and `topicAliases`: as large as MQTT allows;
+ * for `receiveMaximum`: what agent-in says).
  * One table: the form, its checks and docs/broker.md show it.
  */
 export const limitDefaults = {
@@ -21,11 +22,15 @@ export const limitDefaults = {
   unreadBytes: 67_108_864,
   /** Levels of a topic or filter. */
   topicLevels: 32,
+  /** Topics for which a client of MQTT 5 may have an alias, and the broker for it. */
+  topicAliases: 32,
   /** Longest keepalive in seconds that a client may ask for; 0: any, and none at all. */
   keepalive: 0,
   subscriptionsPerClient: 1_000,
   /** Bytes that the broker remembers for all clients and sessions, beyond what each of them has for itself. */
   stateBytes: 67_108_864,
+  /** Messages that one client of MQTT 5 may have unacknowledged; 0: as many as agent-in lets one client have unstored. */
+  receiveMaximum: 0,
   /** Messages a second that one client may publish; beyond that its socket is not read for a while. */
   messageRate: 10_000,
   /**
@@ -58,7 +63,14 @@ export type LimitName = keyof typeof limitDefaults
 export type Limits = Record<LimitName, number>
 
 /** The largest value of each limit that has one. */
-export const limitMaxima: Partial<Record<LimitName, number>> = { topicLevels: 100, keepalive: 65_535, packetBytes: 268_435_460, connectBytes: 268_435_460 }
+export const limitMaxima: Partial<Record<LimitName, number>> = {
+  topicLevels: 100,
+  topicAliases: 65_535,
+  keepalive: 65_535,
+  receiveMaximum: 65_535,
+  packetBytes: 268_435_460,
+  connectBytes: 268_435_460
+}
 
 /** Limits as saved, as numbers or text, with the default for each that is absent or no whole number from 0 up. */
 export function readLimits (saved: Partial<Record<string, unknown>> | undefined): Limits {

@@ -7,7 +7,7 @@ import { upgrade } from '../migrations.ts'
 import { text, type BrokerNode } from './form.ts'
 import { inLargeUnits } from './large-units.ts'
 
-type Unit = 'clients' | 'aSecond' | 'bytesASecond' | 'seconds' | 'bytes' | 'levels' | 'filters' | 'messages' | 'agents'
+type Unit = 'clients' | 'aSecond' | 'bytesASecond' | 'seconds' | 'bytes' | 'levels' | 'topics' | 'filters' | 'unacknowledged' | 'messages' | 'agents'
 
 /** What a limit counts; the order is the form's. */
 const units: Record<LimitName, Unit> = {
@@ -20,9 +20,11 @@ const units: Record<LimitName, Unit> = {
   'packetBytes': 'bytes',
   'unreadBytes': 'bytes',
   'topicLevels': 'levels',
+  'topicAliases': 'topics',
   'keepalive': 'seconds',
   'subscriptionsPerClient': 'filters',
   'stateBytes': 'bytes',
+  'receiveMaximum': 'unacknowledged',
   'messageRate': 'aSecond',
   'packetRate': 'aSecond',
   'byteRate': 'bytesASecond',
