@@ -1,8 +1,13 @@
+import {
+  fields, kindsOfTexts, mayGive, packetTypes, states, violationOfFlags, violationOfHeader, violationOfOptions, withoutDup, type Field, type State
+} from './packet-parts.ts'
+import { kinds, PropertyList, WILL } from './properties.ts'
+import { names, texts, TextScan } from './text-scan.ts'
 import { tooLarge, tooManyFilters, unknownLevel, violations, type Violation } from './violation.ts'
 
 /**
  * Bounds on what a client may send. They are checked before the engine's parser sees it, because that has no size limit and forgives
- * packets that MQTT 3.1.1 calls malformed.
+ * packets that MQTT calls malformed.
  */
 export interface GuardLimits {
   /** Bytes of a packet up to and including CONNECT; 0: as large as MQTT allows. */
@@ -11,58 +16,37 @@ export interface GuardLimits {
   packetBytes: number
   /** Filters that a client may subscribe to; 0 or absent: any number. One packet may name as many, and never fewer than `leastFilters`. */
   subscriptionsPerClient?: number
+  /** Bytes of the properties of one packet, those of a will among them; 0 or absent: any number. */
+  propertyBytes?: number
 }
 
-// Types of packet. [MQTT-2.2.1]
-const CONNECT = 1
-const PUBLISH = 3
-const PUBACK = 4
-const PUBREL = 6
-const PUBCOMP = 7
-const SUBSCRIBE = 8
-const UNSUBSCRIBE = 10
-const PINGREQ = 12
-const DISCONNECT = 14
-
-/** What comes next: a packet's first byte, its remaining length, or, in a field, a number, a text, or bytes that are not looked at. */
-const states = { HEADER: 0, LENGTH: 1, NUMBER: 2, TEXT: 3, SKIP: 4 } as const
-type State = typeof states[keyof typeof states]
-const { HEADER, LENGTH, NUMBER, TEXT, SKIP } = states
-
-/** The fields of a packet. A text's length is read as a number of the text's own field. */
-const fields = {
-  NAME: 0, LEVEL: 1, FLAGS: 2, KEEPALIVE: 3, CLIENT_ID: 4, WILL_TOPIC: 5, WILL_MESSAGE: 6, USERNAME: 7, PASSWORD: 8,
-  TOPIC: 9, PACKET_ID: 10, FILTER: 11, FILTER_QOS: 12, REST: 13
-} as const
-type Field = typeof fields[keyof typeof fields]
-const { NAME, LEVEL, FLAGS, KEEPALIVE, CLIENT_ID, WILL_TOPIC, WILL_MESSAGE, USERNAME, PASSWORD, TOPIC, PACKET_ID, FILTER, FILTER_QOS, REST } = fields
+const { CONNECT, PUBLISH, PUBCOMP, SUBSCRIBE, UNSUBSCRIBE, PINGREQ, DISCONNECT } = packetTypes
+const { HEADER, LENGTH, NUMBER, VARIABLE, TEXT, SKIP } = states
+const {
+  NAME, LEVEL, FLAGS, KEEPALIVE, CLIENT_ID, WILL_TOPIC, WILL_MESSAGE, USERNAME, PASSWORD, TOPIC, PACKET_ID, FILTER, FILTER_OPTIONS, REST,
+  REASON, PROPERTIES, PROPERTY, VALUE, VALUE_TEXT, VALUE_TOPIC, VALUE_BINARY, PAIR_NAME, PAIR_VALUE
+} = fields
 
 /**
  * The work that a packet causes, by its type; PINGREQ is 1. An acknowledgement causes less than the message that it answers, and a filter
- * in SUBSCRIBE or UNSUBSCRIBE more than a packet.
+ * in SUBSCRIBE or UNSUBSCRIBE more than a packet. User properties are the only ones of which a packet may have any number.
  */
 const costs = [1, 1, 1, 1, 0.5, 0.5, 2, 0.5, 1, 1, 1, 1, 1, 1, 1, 1] as const
 const filterCost = 8
+const userPropertyCost = 1 / 16
 /** A packet may always name this many filters. The limit exists because all of them are handled in one go, however long that takes. */
 const leastFilters = 1_000
 
 /** Among the flags of CONNECT. A subscription of a clean session is in force at once. */
 const cleanSession = 2
-const slash = 0x2f
-const plus = 0x2b
-const hash = 0x23
-/** `]` and `}`. */
-const jsonEnds: readonly number[] = [0x5d, 0x7d]
-const names = { 4: 'MQTT', 6: 'MQIsdp' } as const
-const sharePrefix = '$share/'
-/** A CONNECT has 12 bytes and at most five fields of 65,535 bytes, each with its length. */
+/** A CONNECT of MQTT 3.1.1 has 12 bytes and at most five fields of 65,535 bytes, each with its length. */
 export const largestConnect = 12 + 5 * 65_537
 
 /**
  * Walks over what one client sends, chunk by chunk, wherever the chunks are cut. It keeps a few numbers and not one byte, so it does not
- * grow whatever a stranger sends. It understands MQTT 3.1 and 3.1.1; of a client of level 5 it checks only the sizes.
+ * grow whatever a stranger sends. It understands MQTT 3.1, 3.1.1 and 5.
  *
- * It is one automaton, because packet, field and character all advance with the same byte and may all be cut by the end of a chunk.
+ * It is one automaton, because packet, property, field and character all advance with the same byte and may all be cut by the end of a chunk.
  */
 export class PacketGuard {
   /** Packets that were seen to their end. */
@@ -82,7 +66,7 @@ export class PacketGuard {
   readonly #mostFilters: number
   #violation: Violation | undefined
   #connected = false
-  #level = 0
+  #level: 0 | 3 | 4 | 5 = 0
 
   #reading: State = HEADER
   #type = 0
@@ -97,34 +81,35 @@ export class PacketGuard {
   #numberBytes = 0
   #connectFlags = 0
   #filters = 0
+  /** What the current field must leave for what comes behind its part of the packet, as `#left` counts. */
+  #floor = 0
   /** Where `inspect` stops. */
   #mostUnits = Infinity
   #mostPublishes = Infinity
   #stopped = false
   #isAtPublish = false
 
-  /** Bytes of the text or binary data that is being read, and those still to come. */
-  #fieldBytes = 0
+  readonly #text = new TextScan()
+  /** Bytes of the field still to come, of the text or of what is not looked at. */
   #fieldLeft = 0
-  /** Continuation bytes that the character still needs, and the bounds of the next one. */
-  #more = 0
-  #low = 0x80
-  #high = 0xbf
-  #previous = 0
-  /** Bytes that agree so far with `sharePrefix` or with the protocol's name. */
-  #agreeing = 0
-  /** Where the group's name in a shared subscription ended; 0: not yet. */
-  #groupEnd = 0
+
+  // Of MQTT 5.
+  readonly #properties: PropertyList
+  #hasTopic = true
+  /** Whether DISCONNECT has come, and something behind it. */
+  #isOver = false
+  #isBehind = false
 
   constructor (limits: GuardLimits) {
     this.#limits = limits
-    const { subscriptionsPerClient = 0 } = limits
+    const { subscriptionsPerClient = 0, propertyBytes = 0 } = limits
+    this.#properties = new PropertyList(propertyBytes)
     this.#mostFilters = subscriptionsPerClient === 0 ? Infinity : Math.max(leastFilters, subscriptionsPerClient)
   }
 
   /**
    * Inspect a chunk up to its end, or up to the end of the packet that reaches one of the bounds; with bounds, never beyond CONNECT, and not when it `waits`.
-   * `inspected` says how far it came.
+   * Nor beyond a DISCONNECT of MQTT 5. `inspected` says how far it came.
    * @param units that the chunk may cost
    * @param publishes that may be in it
    * @returns undefined, or why the connection must end: then neither this chunk nor any later one may reach the parser
@@ -137,8 +122,14 @@ export class PacketGuard {
     return this.#violation
   }
 
-  /** Whether a PUBLISH comes next and has to wait, because the client may have subscribed to it, and that is not in force. Look again later. */
-  get waits (): boolean { return this.#isAtPublish && this.subscribing > 0 }
+  /** The level of the protocol: 3, 4 or 5; 0: not known yet, or none of these. */
+  get level (): 0 | 3 | 4 | 5 { return this.#level }
+
+  /**
+   * Whether a PUBLISH comes next and has to wait, because the client may have subscribed to it, and that is not in force. Look again later.
+   * Also, and for good, once something comes behind a DISCONNECT of MQTT 5 [MQTT-3.14.4-1]: the engine's parser would take it for part of that.
+   */
+  get waits (): boolean { return this.#isBehind || (this.#isAtPublish && this.subscribing > 0) }
 
   /** Bytes that have come of an incomplete packet. */
   get begun (): number {
@@ -160,6 +151,10 @@ export class PacketGuard {
       let violation: Violation | undefined
       switch (this.#reading) {
         case HEADER:
+          if (this.#isOver) {
+            this.#stopped = this.#isBehind = true
+            break
+          }
           if (this.subscribing > 0 && this.#mostUnits !== Infinity && chunk[at]! >> 4 === PUBLISH) {
             this.#stopped = this.#isAtPublish = true
             break
@@ -170,7 +165,7 @@ export class PacketGuard {
         case LENGTH: {
           const byte = chunk[at++]!
           this.#left += (byte & 0x7f) * 2 ** (7 * this.#lengthBytes++)
-          if (byte < 0x80) violation = this.#begin()
+          if (byte < 0x80) violation = byte === 0 && this.#lengthBytes > 1 && this.#level === 5 ? violations.longInteger : this.#begin()
           else if (this.#lengthBytes === 4) violation = violations.longLength
           break
         }
@@ -179,13 +174,16 @@ export class PacketGuard {
           this.#left--
           if (--this.#numberBytes === 0) violation = this.#gotNumber(this.#number)
           break
+        case VARIABLE:
+          violation = this.#variable(chunk[at++]!)
+          break
         case TEXT: {
           const stop = Math.min(end, at + this.#fieldLeft)
-          violation = this.#scan(chunk, at, stop)
+          violation = this.#text.scan(chunk, at, stop)
           this.#fieldLeft -= stop - at
           this.#left -= stop - at
           at = stop
-          if (violation === undefined && this.#fieldLeft === 0) violation = this.#gotField()
+          if (violation === undefined && this.#fieldLeft === 0) violation = this.#text.end() ?? this.#gotField()
           break
         }
         default: {
@@ -206,10 +204,9 @@ export class PacketGuard {
   /** The first byte of a packet. */
   #first (byte: number): Violation | undefined {
     const type = byte >> 4
-    const flags = byte & 0x0f
     const former = this.#type
     this.#type = type
-    this.#flags = flags
+    this.#flags = byte & 0x0f
     this.#left = 0
     this.#lengthBytes = 0
     this.#reading = LENGTH
@@ -218,16 +215,7 @@ export class PacketGuard {
     } else if (type === CONNECT) {
       return violations.secondConnect
     }
-    if (this.#level === 5) return undefined
-    if (type === PUBLISH) {
-      const qos = flags >> 1 & 3
-      if (qos === 3) return violations.publishQos
-      return qos === 0 && flags >= 8 ? violations.publishDup : undefined
-    }
-    if (!fromClient(type)) return violations.packetType
-    const required = type === PUBREL || type === SUBSCRIBE || type === UNSUBSCRIBE ? 2 : 0
-    if (flags === required) return undefined
-    return former === PUBLISH && jsonEnds.includes(byte) ? violations.overhang : violations.headerFlags
+    return violationOfHeader(byte, this.#level, former)
   }
 
   /** The fixed header is complete. */
@@ -235,78 +223,116 @@ export class PacketGuard {
     this.#size = 1 + this.#lengthBytes + this.#left
     const limit = this.#connected ? this.#limits.packetBytes : this.#limits.connectBytes
     if (limit > 0 && this.#size > limit) return tooLarge(limit)
-    if (this.#level === 5) return this.#skip()
     switch (this.#type) {
       case CONNECT:
-        return this.#text(NAME)
+        return this.#lengthOf(NAME)
       case PUBLISH:
-        return this.#text(TOPIC)
+        return this.#lengthOf(TOPIC)
       case PINGREQ:
+        return this.#end()
       case DISCONNECT:
-        return this.#left > 0 ? violations.surplus : this.#finish()
+        return this.#level === 5 ? this.#reason() : this.#end()
       default:
-        if (this.#type <= PUBCOMP && this.#left !== 2) return this.#left < 2 ? violations.short : violations.surplus
+        if (this.#type <= PUBCOMP && this.#left !== 2 && this.#level !== 5) return this.#left < 2 ? violations.short : violations.surplus
         this.#filters = 0
         return this.#numeral(PACKET_ID, 2)
     }
   }
 
+  /** One byte of a number of variable length. [MQTT 5, 1.5.5] */
+  #variable (byte: number): Violation | undefined {
+    this.#left--
+    this.#number += (byte & 0x7f) * 2 ** (7 * this.#numberBytes++)
+    if (byte < 0x80) return byte === 0 && this.#numberBytes > 1 ? violations.longInteger : this.#gotNumber(this.#number)
+    if (this.#numberBytes === 4) return violations.longInteger
+    return this.#left === this.#floor ? violations.short : undefined
+  }
+
   #gotNumber (value: number): Violation | undefined {
     switch (this.#field) {
-      case LEVEL: {
-        // Mosquitto marks its bridges with the highest bit.
-        const level = value & 0x7f
-        this.#level = level
-        const known = this.#fieldBytes === 6 ? level === 3 : level === 4 || level === 5
-        if (!known) return unknownLevel(value)
-        if (level === 5) return this.#skip()
-        if (this.#left > largestConnect) return violations.surplus
-        return this.#numeral(FLAGS, 1)
-      }
+      case LEVEL:
+        return this.#gotLevel(value)
       case FLAGS:
         this.#connectFlags = value
-        return violationOfFlags(value) ?? this.#numeral(KEEPALIVE, 2)
+        return violationOfFlags(value, this.#level) ?? this.#numeral(KEEPALIVE, 2)
       case KEEPALIVE:
-        return this.#text(CLIENT_ID)
+        return this.#level === 5 ? this.#propertiesOf(CONNECT) : this.#lengthOf(CLIENT_ID)
       case PACKET_ID:
-        if (value === 0) return violations.packetId
-        if (this.#type === SUBSCRIBE || this.#type === UNSUBSCRIBE) return this.#nextFilter()
-        return this.#skip()
-      case FILTER_QOS:
-        return value > 2 ? violations.filterQos : this.#nextFilter()
+        return value === 0 ? violations.packetId : this.#gotPacketId()
+      case FILTER_OPTIONS:
+        return violationOfOptions(value, this.#level, this.#text.isShared) ?? this.#nextFilter()
+      case REASON:
+        if (!mayGive(value, this.#type)) return violations.reasonCode
+        return this.#left === 0 ? this.#finish() : this.#propertiesOf(this.#type)
+      case PROPERTIES:
+        return this.#beginProperties(value)
+      case PROPERTY:
+        return this.#properties.add(value) ?? this.#beginValue()
+      case VALUE:
+        return this.#properties.take(value >>> 0) ?? this.#nextProperty()
       default:
-        return this.#fieldLength(value)
+        return this.#beginField(value)
     }
+  }
+
+  #gotLevel (byte: number): Violation | undefined {
+    // Mosquitto marks its bridges with the highest bit.
+    const level = byte & 0x7f
+    if (this.#text.bytes === 6 ? level !== 3 : level !== 4 && level !== 5) return unknownLevel(byte)
+    this.#level = level as 3 | 4 | 5
+    if (level !== 5 && this.#left > largestConnect) return violations.surplus
+    return this.#numeral(FLAGS, 1)
+  }
+
+  #gotPacketId (): Violation | undefined {
+    const type = this.#type
+    const isAcknowledgement = type !== PUBLISH && type <= PUBCOMP
+    if (this.#level === 5) return isAcknowledgement ? this.#reason() : this.#propertiesOf(type)
+    return type === SUBSCRIBE || type === UNSUBSCRIBE ? this.#nextFilter() : this.#skip()
   }
 
   /** The length of a text or of binary data is known. */
-  #fieldLength (bytes: number): Violation | undefined {
-    if (bytes > this.#left) return violations.short
-    this.#fieldBytes = this.#fieldLeft = bytes
-    this.#more = this.#previous = this.#agreeing = this.#groupEnd = 0
+  #beginField (bytes: number): Violation | undefined {
+    if (bytes > this.#left - this.#floor) return violations.short
+    this.#fieldLeft = bytes
     const field = this.#field
+    const isText = field !== WILL_MESSAGE && field !== PASSWORD && field !== VALUE_BINARY
     if (field === NAME && names[bytes as 4 | 6] === undefined) return violations.protocolName
-    if (bytes === 0) {
-      if (field === TOPIC || field === WILL_TOPIC) return violations.emptyTopic
-      if (field === FILTER) return violations.emptyFilter
-      if (field === CLIENT_ID && ((this.#connectFlags & cleanSession) === 0 || this.#level === 3)) return violations.noClientId
-      return this.#gotField()
-    }
-    this.#reading = field === WILL_MESSAGE || field === PASSWORD ? SKIP : TEXT
+    if (isText) this.#text.begin(kindsOfTexts[field] ?? texts.PLAIN, bytes)
+    if (bytes === 0) return this.#violationOfNothing(field) ?? this.#gotField()
+    this.#reading = isText ? TEXT : SKIP
     return undefined
   }
 
+  /** What is wrong with a field that has no bytes. */
+  #violationOfNothing (field: Field): Violation | undefined {
+    switch (field) {
+      case TOPIC:
+        // A topic alias may stand for it.
+        this.#hasTopic = false
+        return this.#level === 5 ? undefined : violations.emptyTopic
+      case WILL_TOPIC:
+      case VALUE_TOPIC:
+        return violations.emptyTopic
+      case FILTER:
+        return violations.emptyFilter
+      case CLIENT_ID:
+        return this.#level === 3 || (this.#level === 4 && (this.#connectFlags & cleanSession) === 0) ? violations.noClientId : undefined
+      default:
+        return undefined
+    }
+  }
+
   #gotField (): Violation | undefined {
-    if (this.#more > 0) return violations.utf8
     const flags = this.#connectFlags
     switch (this.#field) {
       case NAME:
-        return this.#agreeing === this.#fieldBytes ? this.#numeral(LEVEL, 1) : violations.protocolName
+        return this.#numeral(LEVEL, 1)
       case CLIENT_ID:
-        if ((flags & 0x04) !== 0) return this.#text(WILL_TOPIC)
-        return this.#credentials(flags)
+        if ((flags & 0x04) === 0) return this.#credentials(flags)
+        return this.#level === 5 ? this.#propertiesOf(WILL) : this.#lengthOf(WILL_TOPIC)
       case WILL_TOPIC:
-        return this.#text(WILL_MESSAGE)
+        return this.#lengthOf(WILL_MESSAGE)
       case WILL_MESSAGE:
         return this.#credentials(flags)
       case USERNAME:
@@ -314,30 +340,92 @@ export class PacketGuard {
       case PASSWORD:
         return this.#credentials(0)
       case TOPIC:
-        return (this.#flags & 0x06) === 0 ? this.#skip() : this.#numeral(PACKET_ID, 2)
+        if ((this.#flags & 0x06) !== 0) return this.#numeral(PACKET_ID, 2)
+        return this.#level === 5 ? this.#propertiesOf(PUBLISH) : this.#skip()
       case REST:
         return this.#finish()
+      case FILTER:
+        return this.#type === SUBSCRIBE ? this.#numeral(FILTER_OPTIONS, 1) : this.#nextFilter()
+      case PAIR_NAME:
+        return this.#lengthOf(PAIR_VALUE)
       default:
-        if (this.#agreeing === sharePrefix.length && (this.#groupEnd === 0 || this.#groupEnd === this.#fieldBytes)) return violations.sharedFilter
-        return this.#type === SUBSCRIBE ? this.#numeral(FILTER_QOS, 1) : this.#nextFilter()
+        return this.#nextProperty()
     }
   }
 
   #credentials (flags: number): Violation | undefined {
-    if ((flags & 0x80) !== 0) return this.#text(USERNAME)
-    if ((flags & 0x40) !== 0) return this.#text(PASSWORD)
-    return this.#left > 0 ? violations.surplus : this.#finish()
+    if ((flags & 0x80) !== 0) return this.#lengthOf(USERNAME)
+    if ((flags & 0x40) !== 0) return this.#lengthOf(PASSWORD)
+    return this.#end()
   }
 
   #nextFilter (): Violation | undefined {
-    if (this.#left > 0) return ++this.#filters > this.#mostFilters ? tooManyFilters(this.#mostFilters) : this.#text(FILTER)
+    if (this.#left > 0) return ++this.#filters > this.#mostFilters ? tooManyFilters(this.#mostFilters) : this.#lengthOf(FILTER)
     if (this.#filters === 0) return this.#type === SUBSCRIBE ? violations.noSubscription : violations.noUnsubscription
     return this.#finish()
   }
 
+  /** The reason code comes next, and properties behind it, unless the packet ends first. */
+  #reason (): Violation | undefined {
+    return this.#left === 0 ? this.#finish() : this.#numeral(REASON, 1)
+  }
+
+  /** Properties come next: their length, and each with its id. @param section the type of packet, or WILL */
+  #propertiesOf (section: number): Violation | undefined {
+    this.#properties.begin(section)
+    return this.#variableNumeral(PROPERTIES)
+  }
+
+  #beginProperties (bytes: number): Violation | undefined {
+    if (bytes > this.#left) return violations.short
+    this.#floor = this.#left - bytes
+    return this.#properties.measure(bytes) ?? this.#nextProperty()
+  }
+
+  #nextProperty (): Violation | undefined {
+    if (this.#left > this.#floor) return this.#numeral(PROPERTY, 1)
+    this.#floor = 0
+    return this.#properties.end(this.#hasTopic) ?? this.#afterProperties()
+  }
+
+  #afterProperties (): Violation | undefined {
+    switch (this.#properties.section) {
+      case WILL:
+        return this.#lengthOf(WILL_TOPIC)
+      case CONNECT:
+        return this.#lengthOf(CLIENT_ID)
+      case PUBLISH:
+        return this.#skip()
+      case SUBSCRIBE:
+      case UNSUBSCRIBE:
+        return this.#nextFilter()
+      default:
+        return this.#end()
+    }
+  }
+
+  /** A property comes next, and its id has come. */
+  #beginValue (): Violation | undefined {
+    const { kind } = this.#properties
+    switch (kind) {
+      case kinds.VARIABLE:
+        return this.#variableNumeral(VALUE)
+      case kinds.TEXT:
+        return this.#lengthOf(VALUE_TEXT)
+      case kinds.TOPIC:
+        return this.#lengthOf(VALUE_TOPIC)
+      case kinds.BINARY:
+        return this.#lengthOf(VALUE_BINARY)
+      case kinds.PAIR:
+        return this.#lengthOf(PAIR_NAME)
+      default:
+        return this.#numeral(VALUE, kind)
+    }
+  }
+
   /** Read a number next. */
   #numeral (field: Field, bytes: number): Violation | undefined {
-    if (bytes > this.#left) return violations.short
+    if (bytes > this.#left - this.#floor) return violations.short
     this.#field = field
     this.#number = 0
     this.#numberBytes = bytes
@@ -345,8 +433,17 @@ export class PacketGuard {
     return undefined
   }
 
+  /** Read a number of variable length next. */
+  #variableNumeral (field: Field): Violation | undefined {
+    if (this.#left === this.#floor) return violations.short
+    this.#field = field
+    this.#number = this.#numberBytes = 0
+    this.#reading = VARIABLE
+    return undefined
+  }
+
   /** Read a text or binary data next: its length comes first. */
-  #text (field: Field): Violation | undefined {
+  #lengthOf (field: Field): Violation | undefined {
     return this.#numeral(field, 2)
   }
 
@@ -358,77 +455,26 @@ export class PacketGuard {
     this.#reading = SKIP
   }
 
+  /** The packet has nothing more. */
+  #end (): Violation | undefined {
+    return this.#left > 0 ? violations.surplus : this.#finish()
+  }
+
   #finish (): undefined {
     const type = this.#type
     this.#reading = HEADER
     this.#connected = true
     this.packets++
     if (type === PUBLISH) this.publishes++
-    else if (type === SUBSCRIBE && (this.#connectFlags & cleanSession) === 0) this.subscribing++
+    else if (type === SUBSCRIBE && (this.#level === 5 || (this.#connectFlags & cleanSession) === 0)) this.subscribing++
     this.units += type === SUBSCRIBE || type === UNSUBSCRIBE ? this.#filters * filterCost : costs[type]!
-    this.#stopped = this.units >= this.#mostUnits || this.publishes >= this.#mostPublishes || (type === CONNECT && this.#mostUnits !== Infinity)
+    if (this.#level === 5) this.#finishOf5()
+    this.#stopped = this.#isOver || this.units >= this.#mostUnits || this.publishes >= this.#mostPublishes || (type === CONNECT && this.#mostUnits !== Infinity)
   }
 
-  /** Check a piece of a text, wherever it was cut. */
-  #scan (chunk: Uint8Array, from: number, to: number): Violation | undefined {
-    const field = this.#field
-    const topic = field === TOPIC || field === WILL_TOPIC
-    const filter = field === FILTER
-    const prefix = filter ? sharePrefix : field === NAME ? names[this.#fieldBytes as 4 | 6] : ''
-    const position = this.#fieldBytes - this.#fieldLeft - from
-    let more = this.#more
-    let previous = this.#previous
-    for (let at = from; at < to; at++) {
-      const byte = chunk[at]!
-      if (more > 0) {
-        if (byte < this.#low || byte > this.#high) return violations.utf8
-        this.#low = 0x80
-        this.#high = 0xbf
-        more--
-      } else if (byte >= 0x80) {
-        if (byte < 0xc2 || byte > 0xf4) return violations.utf8
-        more = byte < 0xe0 ? 1 : byte < 0xf0 ? 2 : 3
-        // No overlong forms, no surrogates, nothing beyond U+10FFFF.
-        this.#low = byte === 0xe0 ? 0xa0 : byte === 0xf0 ? 0x90 : 0x80
-        this.#high = byte === 0xed ? 0x9f : byte === 0xf4 ? 0x8f : 0xbf
-      } else if (byte === 0) {
-        return violations.nul
-      } else if (topic) {
-        if (byte === hash || byte === plus) return violations.topicWildcard
-        continue
-      }
-      if (prefix !== '' && at + position === this.#agreeing && prefix.charCodeAt(this.#agreeing) === byte) this.#agreeing++
-      if (!filter) continue
-      if (previous === hash || (byte === hash && previous !== 0 && previous !== slash)) return violations.misplacedHash
-      if ((previous === plus && byte !== slash) || (byte === plus && previous !== 0 && previous !== slash)) return violations.misplacedPlus
-      const ofPrefix = at + position < sharePrefix.length
-      if (!ofPrefix && this.#agreeing === sharePrefix.length && this.#groupEnd === 0) {
-        if (byte === plus || byte === hash || (byte === slash && previous === slash)) return violations.sharedFilter
-        if (byte === slash) this.#groupEnd = at + position + 1
-      }
-      previous = byte
-    }
-    this.#more = more
-    this.#previous = previous
-    return undefined
+  #finishOf5 (): void {
+    this.units += this.#properties.finish() * userPropertyCost
+    this.#hasTopic = true
+    this.#isOver = this.#type === DISCONNECT
   }
-}
-
-/** In MQTT 3.1 what is sent again has DUP, also PUBREL, SUBSCRIBE and UNSUBSCRIBE; 3.1.1 reserves the bit, and so does the engine's parser. */
-function withoutDup (first: number): number {
-  const type = first >> 4
-  return type === PUBREL || type === SUBSCRIBE || type === UNSUBSCRIBE ? first & 0xf7 : first
-}
-
-function fromClient (type: number): boolean {
-  return type === CONNECT || (type >= PUBACK && type <= SUBSCRIBE) || type === UNSUBSCRIBE || type === PINGREQ || type === DISCONNECT
-}
-
-function violationOfFlags (flags: number): Violation | undefined {
-  if ((flags & 0x01) !== 0) return violations.reservedFlag
-  if ((flags & 0xc0) === 0x40) return violations.passwordAlone
-  const willQos = flags >> 3 & 3
-  if ((flags & 0x04) !== 0) return willQos === 3 ? violations.willQos : undefined
-  if (willQos !== 0) return violations.willQosAlone
-  return (flags & 0x20) === 0 ? undefined : violations.willRetainAlone
 }

@@ -5,25 +5,10 @@ import { runInNewContext } from 'node:vm'
 import { generate, type Packet } from 'mqtt-packet'
 import { PacketGuard, type GuardLimits } from '../../../../lib/broker/stream/packet-guard.ts'
 import type { Violation } from '../../../../lib/broker/stream/violation.ts'
+import { chance, packet, text } from '../../../helpers/packet-bytes.ts'
 
 const limits = { connectBytes: 8_192, packetBytes: 100_000 }
 const connect = packet(0x10, connectBody({}))
-
-/** A control packet: first byte, remaining length, body. */
-function packet (first: number, body: Buffer): Buffer {
-  const length: number[] = []
-  let rest = body.length
-  do {
-    length.push(rest % 128 + (rest >= 128 ? 128 : 0))
-    rest = Math.floor(rest / 128)
-  } while (rest > 0)
-  return Buffer.concat([Buffer.from([first, ...length]), body])
-}
-
-function text (value: string | Buffer): Buffer {
-  const bytes = Buffer.from(value)
-  return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 0xff]), bytes])
-}
 
 function connectBody ({ name = 'MQTT', level = 4, flags = 0x02, payload = [text('one')] as Buffer[] }): Buffer {
   return Buffer.concat([text(name), Buffer.from([level, flags, 0, 60]), ...payload])
@@ -233,28 +218,12 @@ test('one packet names no more filters than a client may have, or a thousand', (
   }
 })
 
-test('of a client of level 5 only the sizes are checked', () => {
-  const five = packet(0x10, Buffer.concat([text('MQTT'), Buffer.from([5, 2, 0, 60, 0]), text('one')]))
-  accepts(Buffer.concat([five, packet(0x30, Buffer.from([0, 0, 0])), Buffer.from([0xe0, 0])]))
-  refuses(Buffer.concat([five, Buffer.from([0x30, 0xff, 0xff, 0x7f])]), 'too-large')
-})
-
 test('a violation ends the connection for good', () => {
   const guard = new PacketGuard(limits)
   guard.inspect(publish('a'))
   assert.equal(guard.inspect(connect)?.code, 'first-packet')
   assert.deepEqual([guard.packets, guard.publishes], [0, 0])
 })
-
-/** Repeatable chance: mulberry32. */
-function chance (seed: number): (below: number) => number {
-  return below => {
-    seed = seed + 0x6d2b79f5 | 0
-    let mixed = Math.imul(seed ^ seed >>> 15, 1 | seed)
-    mixed = mixed + Math.imul(mixed ^ mixed >>> 7, 61 | mixed) ^ mixed
-    return ((mixed ^ mixed >>> 14) >>> 0) % below
-  }
-}
 
 function anyPacket (any: (below: number) => number): Packet {
   const messageId = 1 + any(65_535)
