@@ -18,6 +18,8 @@ export const limitDefaults = {
   connectBytes: 8_192,
   /** Bytes of any packet after it. */
   packetBytes: 2_097_152,
+  /** Bytes of the properties of one packet of MQTT 5. */
+  propertyBytes: 65_536,
   /** Bytes that all clients together may leave unread. */
   unreadBytes: 67_108_864,
   /** Levels of a topic or filter. */
@@ -35,7 +37,7 @@ export const limitDefaults = {
   messageRate: 10_000,
   /**
    * Packets a second of any type from one client. An acknowledgement counts half, a PUBREL twice, each filter that is subscribed to or
-   * unsubscribed from 8 times, and each retained message that it brings once.
+   * unsubscribed from 8 times, each retained message that it brings once, and a user property of MQTT 5 a sixteenth.
    */
   packetRate: 20_000,
   /** Bytes a second from one client. */

@@ -18,6 +18,7 @@ const units: Record<LimitName, Unit> = {
   'packetTimeout': 'seconds',
   'connectBytes': 'bytes',
   'packetBytes': 'bytes',
+  'propertyBytes': 'bytes',
   'unreadBytes': 'bytes',
   'topicLevels': 'levels',
   'topicAliases': 'topics',
