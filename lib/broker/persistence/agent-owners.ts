@@ -1,6 +1,6 @@
 import type { AgentOwnership, Ownership } from '../agent-ownership.ts'
 import type { Context } from './context.ts'
-import { openMemoryJournal } from './journal.ts'
+import { openMemoryJournal } from './journal/journal.ts'
 
 interface Owner { username: string, agents: number }
 

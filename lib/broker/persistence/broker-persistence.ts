@@ -6,7 +6,7 @@ import type { AgentOwners } from './agent-owners.ts'
 import type { Aedes, Client, PersistenceLimits } from './context.ts'
 import type { Recipient } from './queues.ts'
 import type { Ended, ReceivedPacket } from './received.ts'
-import type { Packet, Release, Subscription } from './records.ts'
+import type { Packet, Release, Subscription } from './journal/records.ts'
 import type { SessionOwner } from './session.ts'
 import type { QueuedSubscription } from './subscriptions.ts'
 import type { Will } from './wills.ts'
@@ -91,15 +91,24 @@ export interface BrokerPersistence extends AedesPersistence, EventEmitter<Persis
   readonly stateBytes: StateBytes
   /**
    * Whether somebody may have the session of a client id, if there is one, to resume it or to end it. Ask before aedes looks for the
-   * session, because this ends an anonymous client's session when a user comes for it.
+   * session, because this ends an anonymous client's session when a user comes for it, and one that ends with its connection anyway.
    */
   claimSession (clientId: string, owner: SessionOwner): boolean
   /**
    * A client connected, and is registered with aedes. A clean one ends the session that was there. [MQTT-3.1.2-6]
+   * @param expiry seconds after the end of the connection at which the session ends, unless `limits.sessionExpiry` ends it sooner; 0: it ends
+   * with the connection; undefined: the client speaks MQTT 3.1.1, and only the limit counts
    * @returns false: another user's session appeared since `claimSession`; hang up on the client, and call nothing more for it
    */
-  clientCame (clientId: string, clean: boolean, owner?: SessionOwner): boolean
+  clientCame (clientId: string, clean: boolean, owner?: SessionOwner, expiry?: number): boolean
   clientWent (clientId: string): void
+  /** Change how long a session lasts, as for `clientCame`: DISCONNECT may say so. */
+  sessionExpires (clientId: string, expiry: number | undefined): void
+  /**
+   * End a session at once, whoever owns it, as Clean Start does; the commit follows. Until a client that still has the session is gone,
+   * what it subscribes to begins another one.
+   */
+  discardSession (clientId: string): void
   hasSession (clientId: string): boolean
   /** Whether somebody may have one more session: there are fewer than `most` (0: any number), or the owner has less than its share of them. */
   hasRoomForSession (owner: SessionOwner, most: number): boolean
@@ -124,9 +133,20 @@ export interface BrokerPersistence extends AedesPersistence, EventEmitter<Persis
   queueRetained (client: Client, packet: Packet): PromiseLike<void>
   /** About how many retained messages match filters. */
   countRetained (filters: string[]): number
-  /** A client is let in: its own last will of a former run is no longer published, another user's still is. */
+  /** A client is let in: its own last will, if that is delayed or of a former run, is no longer published, another user's still is. */
   cameBack (clientId: string, owner: SessionOwner): void
-  /** Whether a last will of a former run is still to be published. */
+  /**
+   * Publish the last will of a client that just went later: at `dueAt` (ms since 1970), or when its session ends if that is sooner, which without a
+   * session it has. aedes' `delWill` then does not find it. Does nothing for a connection that was taken over: the stored will is the next one's.
+   * The `delay` (seconds) of a will that is put is for the next run, where nobody says when its client went.
+   * @param client aedes' own
+   */
+  delayWill (client: Pick<Client, 'id'>, dueAt: number): void
+  /** Is given each delayed will when it is due, those that were due before it was set included. Publish it, and call `willPublished`. */
+  onWillDue: ((will: Will) => void) | undefined
+  /** A will that was due goes no further. Resolves after the commit; if the process ends before, it is due again in the next run. */
+  willPublished (will: Will): Promise<void>
+  /** Whether a last will that is due, or of a former run, is still to be published. */
   isToPublish (will: Will): boolean
   /** Resolves, after the commit, to whether there was a retained message. */
   clearRetained (topic: string): Promise<boolean>

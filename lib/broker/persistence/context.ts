@@ -1,5 +1,5 @@
 import type { StateBytes } from '../state-bytes.ts'
-import type { Journal } from './journal.ts'
+import type { Journal } from './journal/journal.ts'
 
 /** The parts of aedes and its clients that a persistence uses. */
 export interface Aedes { id: string, counter: number }

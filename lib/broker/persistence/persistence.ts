@@ -6,10 +6,11 @@ import { StateBytes } from '../state-bytes.ts'
 import { AgentOwners } from './agent-owners.ts'
 import type { BrokerPersistence, PersistenceCounters, PersistenceEvents } from './broker-persistence.ts'
 import type { Aedes, Client, Context, PersistenceLimits } from './context.ts'
-import { openDiskJournal, openMemoryJournal, type Journal } from './journal.ts'
+import { DelayedWills } from './delayed-wills.ts'
+import { openDiskJournal, openMemoryJournal, type Journal } from './journal/journal.ts'
 import { Queues, type Recipient } from './queues.ts'
 import { ReceivedMessages, type Ended, type ReceivedPacket } from './received.ts'
-import type { Packet, Release, Subscription } from './records.ts'
+import type { Packet, Release, Subscription } from './journal/records.ts'
 import { Restorer } from './restore.ts'
 import { RetainedMessages } from './retained.ts'
 import type { SessionOwner } from './session.ts'
@@ -50,6 +51,7 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
   readonly queues: Queues
   readonly received: ReceivedMessages
   readonly wills: Wills
+  readonly delayedWills: DelayedWills
   readonly owners: AgentOwners
   readonly stateBytes = new StateBytes()
   #context: Context
@@ -61,12 +63,13 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
     this.#context = context
     this.retained = new RetainedMessages(context)
     this.received = new ReceivedMessages(context)
+    this.delayedWills = new DelayedWills(context, clientId => this.sessions.has(clientId))
     this.wills = new Wills(context)
     this.owners = new AgentOwners(context)
     this.sessions = new Sessions(context, this.received, session => {
       this.subscriptions.empty(session)
       this.queues.empty(session)
-    })
+    }, clientId => { this.delayedWills.sessionEnded(clientId) })
     this.subscriptions = new Subscriptions(context, this.sessions)
     this.queues = new Queues(context, this.sessions, this.received)
   }
@@ -108,6 +111,11 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
   start (journal: Journal): void {
     this.#context.journal = journal
     this.sessions.start()
+    // Clients that were connected when the last run ended are gone from now on.
+    for (const { clientId, will, delay, record } of this.wills.takeDelayed(clientId => this.sessions.has(clientId))) {
+      this.delayedWills.put(clientId, will, this.#context.now() + delay * 1000, record)
+    }
+    this.delayedWills.start()
   }
 
   async setup (broker: Aedes): Promise<void> {
@@ -118,6 +126,7 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
     const { journal } = this.#context
     this.#closing ??= (async () => {
       this.sessions.stopWatching()
+      this.delayedWills.stop()
       // aedes does not wait for the wills of the clients that it cuts off.
       for (let turns = 0; turns < 3; turns++) {
         await nextTurn()
@@ -132,9 +141,18 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
 
   claimSession (clientId: string, owner: SessionOwner): boolean { return this.sessions.claim(clientId, owner) }
 
-  clientCame (clientId: string, clean: boolean, owner: SessionOwner = null): boolean { return this.sessions.clientCame(clientId, clean, owner) }
+  clientCame (clientId: string, clean: boolean, owner: SessionOwner = null, expiry?: number): boolean {
+    if (!this.sessions.clientCame(clientId, clean, owner, expiry)) return false
+    // The connection that it took over may have gone after `cameBack`.
+    if (!clean) this.delayedWills.cameBack(clientId, owner)
+    return true
+  }
 
   clientWent (clientId: string): void { this.sessions.clientWent(clientId) }
+
+  sessionExpires (clientId: string, expiry: number | undefined): void { this.sessions.expires(clientId, expiry) }
+
+  discardSession (clientId: string): void { this.sessions.end(clientId) }
 
   hasSession (clientId: string): boolean { return this.sessions.has(clientId) }
 
@@ -213,9 +231,23 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
     if (client._authorized !== false) await this.received.clean(client)
   }
 
-  cameBack (clientId: string, owner: SessionOwner): void { this.wills.cameBack(clientId, owner) }
+  cameBack (clientId: string, owner: SessionOwner): void {
+    this.wills.cameBack(clientId, owner)
+    this.delayedWills.cameBack(clientId, owner)
+  }
 
-  isToPublish (will: Will): boolean { return this.wills.has(will) }
+  isToPublish (will: Will): boolean { return this.wills.has(will) || this.delayedWills.isDue(will) }
+
+  get onWillDue (): BrokerPersistence['onWillDue'] { return this.delayedWills.onDue }
+
+  set onWillDue (onWillDue: BrokerPersistence['onWillDue']) { this.delayedWills.onDue = onWillDue }
+
+  delayWill (client: Pick<Client, 'id'>, dueAt: number): void {
+    const taken = this.wills.take(client)
+    if (taken !== undefined) this.delayedWills.put(client.id, taken.will, dueAt, taken.record)
+  }
+
+  willPublished (will: Will): Promise<void> { return this.delayedWills.published(will) }
 
   putWill (client: Client, will: Will): Promise<void> { return this.wills.put(client, will) }
 

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { orInfinite, type Client, type Context, type OnFulfilled, type OnRejected } from './context.ts'
 import type { ReceivedMessages } from './received.ts'
-import { contentOf, copyOf, ownPayload, sizeOf, type Packet, type Release } from './records.ts'
+import { contentOf, copyOf, ownPayload, sizeOf, type Packet, type Release } from './journal/records.ts'
 import type { Queued, Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
 

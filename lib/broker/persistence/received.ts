@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import { StateShare, textBytes } from '../state-bytes.ts'
 import type { Client, Context } from './context.ts'
-import { copyOf, type Packet } from './records.ts'
+import { copyOf, type Packet } from './journal/records.ts'
 
 /** Called with the outcome of a message: it is where it belongs, or an error. */
 export type Ended = (error?: Error) => void

@@ -1,7 +1,8 @@
 import type { AgentOwners } from './agent-owners.ts'
+import type { DelayedWills } from './delayed-wills.ts'
 import type { Queues } from './queues.ts'
 import type { ReceivedMessages } from './received.ts'
-import { sizeOf, type Content, type StoredRecord } from './records.ts'
+import { sizeOf, type Content, type StoredRecord } from './journal/records.ts'
 import type { RetainedMessages } from './retained.ts'
 import type { Queued, Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
@@ -16,6 +17,7 @@ interface Parts {
   queues: Queues
   received: ReceivedMessages
   wills: Wills
+  delayedWills: DelayedWills
   owners: AgentOwners
 }
 
@@ -36,7 +38,7 @@ export class Restorer {
         to.retained.restore({ cmd: 'publish', dup: false, brokerId: formerBroker, brokerCounter: record, ...stored.content }, record)
         return
       case 'will':
-        to.wills.restore(stored.client, { ...stored.content, brokerId: formerBroker, clientId: stored.client, owner: stored.owner }, record)
+        this.#will(record, stored)
         return
       case 'message':
         this.#messages.set(record, { content: stored.content, message: { record, users: 0 } })
@@ -48,7 +50,7 @@ export class Restorer {
         to.received.restore(stored.client, stored.messageId, stored.sum, record)
         return
       case 'session':
-        to.sessions.restore(stored.client, stored.away ?? undefined, stored.owner, record)
+        to.sessions.restore(stored, record)
         return
       case 'subscription':
         to.subscriptions.restore(this.#session(stored.client), stored.subscription, record)
@@ -59,6 +61,12 @@ export class Restorer {
       default:
         throw new Error('of an unknown kind')
     }
+  }
+
+  #will (record: number, { client, owner, delay, dueAt, content }: StoredRecord & { kind: 'will' }): void {
+    const will = { ...content, brokerId: formerBroker, clientId: client, owner, delay }
+    if (dueAt === undefined) this.#to.wills.restore(client, will, record)
+    else this.#to.delayedWills.restore(client, will, dueAt, record)
   }
 
   #session (clientId: string): Session {

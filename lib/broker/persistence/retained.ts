@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { TopicTree } from '../../mqtt/topic-tree.ts'
 import { orInfinite, type Context, type OnFulfilled } from './context.ts'
-import { contentOf, ownPayload, sizeOf, type Packet } from './records.ts'
+import { contentOf, ownPayload, sizeOf, type Packet } from './journal/records.ts'
 
 /** Retained messages up to which `count` counts one by one. */
 const mostCounted = 10_000

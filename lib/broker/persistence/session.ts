@@ -1,5 +1,5 @@
 import type { StateShare } from '../state-bytes.ts'
-import type { Packet, Release, Subscription } from './records.ts'
+import type { Packet, Release, Subscription } from './journal/records.ts'
 
 /** A message in a session's queue, until the client has acknowledged it. */
 export interface Queued {
@@ -33,6 +33,8 @@ export class Session {
   here = 0
   /** When the client left, in ms since 1970. */
   away: number | undefined
+  /** Seconds after that at which the session ends; undefined: its client speaks MQTT 3.1.1 and did not say. */
+  expiry: number | undefined
   /** Messages in the queue and on their way into it, and their bytes. */
   offline = 0
   bytes = 0
@@ -50,8 +52,14 @@ export class Session {
     this.owner = owner
   }
 
+  /** Whether there is nothing to keep. That a session exists is something to keep for a client that said for how long. [MQTT-3.1.2-23] */
   get isEmpty (): boolean {
-    return this.here === 0 && this.offline === 0 && this.subscriptions.size === 0
+    return this.here === 0 && this.expiry === undefined && this.offline === 0 && this.subscriptions.size === 0
+  }
+
+  /** When it ends, in ms since 1970, if its client does not come back. @param longest seconds that no session exceeds */
+  endsAt (longest: number): number {
+    return this.here > 0 || this.away === undefined ? Infinity : this.away + Math.min(longest, this.expiry ?? Infinity) * 1000
   }
 
   has (queued: Queued): boolean {

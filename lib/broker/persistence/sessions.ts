@@ -1,10 +1,12 @@
 import { StateShare, textBytes } from '../state-bytes.ts'
-import type { Context } from './context.ts'
+import { Alarm } from '../../alarm.ts'
+import { orInfinite, type Context } from './context.ts'
 import type { ReceivedMessages } from './received.ts'
+import type { StoredRecord } from './journal/records.ts'
 import { Session, type SessionOwner } from './session.ts'
 
-/** Longest pause, in ms, between two checks for sessions that expire. */
-const longestSweep = 60_000
+/** Seconds for which MQTT 5 has a session last for ever; also in records, because JSON has no infinite numbers. */
+const forEver = 0xffffffff
 
 /** The sessions: when they begin, who owns them, how long their clients are away, and when they end. */
 export class Sessions {
@@ -13,16 +15,22 @@ export class Sessions {
   #context: Context
   #received: ReceivedMessages
   #empty: (session: Session) => void
+  #ended: (clientId: string) => void
   #byClient = new Map<string, Session>()
   /** How many sessions each owner has. */
   #byOwner = new Map<SessionOwner | undefined, number>()
-  #sweep: NodeJS.Timeout | undefined
+  #alarm: Alarm
 
-  /** @param empty removes the subscriptions and the queue of a session that ends */
-  constructor (context: Context, received: ReceivedMessages, empty: (session: Session) => void) {
+  /**
+   * @param empty removes the subscriptions and the queue of a session that ends
+   * @param ended is called once it is gone
+   */
+  constructor (context: Context, received: ReceivedMessages, empty: (session: Session) => void, ended: (clientId: string) => void) {
     this.#context = context
     this.#received = received
     this.#empty = empty
+    this.#ended = ended
+    this.#alarm = new Alarm(context.now, () => this.#endExpired())
   }
 
   get size (): number { return this.#byClient.size }
@@ -46,27 +54,26 @@ export class Sessions {
     return own < Math.floor(most / (this.#byOwner.size + (own === 0 ? 1 : 0)))
   }
 
-  restore (clientId: string, away: number | undefined, owner: SessionOwner | undefined, record: number): void {
-    this.#make(clientId, record, owner).away = away
+  restore ({ client, away, owner, expiry }: StoredRecord & { kind: 'session' }, record: number): void {
+    const session = this.#make(client, record, owner)
+    session.away = away ?? undefined
+    session.expiry = expiry
   }
 
   /** Call it when all are restored. */
   start (): void {
-    // Clients that were connected when the last run ended are away from now on.
-    for (const session of this.#byClient.values()) if (session.away === undefined) this.#setAway(session, this.#context.now())
+    for (const session of this.#byClient.values()) {
+      if (session.expiry === 0) this.#discard(session)
+      // Clients that were connected when the last run ended are away from now on.
+      else if (session.away === undefined) this.#setAway(session, this.#context.now())
+    }
     this.watch()
   }
 
   /** From now on, end the sessions that expire by the current limit. */
-  watch (): void {
-    const { sessionExpiry } = this.#context.limits
-    this.stopWatching()
-    if (sessionExpiry === 0) return
-    this.#endExpired()
-    this.#sweep = setInterval(() => { this.#endExpired() }, Math.min(longestSweep, sessionExpiry * 500)).unref()
-  }
+  watch (): void { this.#alarm.ring() }
 
-  stopWatching (): void { clearInterval(this.#sweep) }
+  stopWatching (): void { this.#alarm.stop() }
 
   /**
    * Whether somebody may have the session of a client id, to resume or to end it. A session without a known owner becomes theirs.
@@ -95,7 +102,7 @@ export class Sessions {
   }
 
   /** @returns false: the session is another's, and nothing happened */
-  clientCame (clientId: string, clean: boolean, owner: SessionOwner): boolean {
+  clientCame (clientId: string, clean: boolean, owner: SessionOwner, expiry: number | undefined): boolean {
     if (!this.claim(clientId, owner)) return false
     if (clean) {
       this.#end(this.#byClient.get(clientId))
@@ -103,7 +110,8 @@ export class Sessions {
     }
     const session = this.open(clientId, owner)
     session.here++
-    if (session.away !== undefined) this.#setAway(session, undefined)
+    session.expiry = lasting(expiry)
+    this.#setAway(session, undefined)
     return true
   }
 
@@ -111,8 +119,19 @@ export class Sessions {
     const session = this.#byClient.get(clientId)
     if (session === undefined || session.here === 0) return
     session.here--
-    if (session.here === 0) this.#setAway(session, this.#context.now())
+    if (session.here > 0) return
+    if (session.expiry === 0) return this.#discard(session)
+    this.#setAway(session, this.#context.now())
     this.endEmpty(session)
+  }
+
+  /** The client of a session says how many seconds after it left the session ends. */
+  expires (clientId: string, expiry: number | undefined): void {
+    const session = this.#byClient.get(clientId)
+    if (session === undefined) return
+    session.expiry = lasting(expiry)
+    if (session.here === 0 && session.expiry === 0) this.#discard(session)
+    else this.#setAway(session, session.away)
   }
 
   /** The session of a client; a new one if there is none. */
@@ -140,17 +159,29 @@ export class Sessions {
 
   #setAway (session: Session, away: number | undefined): void {
     session.away = away
-    const { record, client, owner } = session
-    this.#context.journal.put(record, { kind: 'session', client, away: away ?? null, ...owner === undefined ? {} : { owner } })
+    const { record, client, owner, expiry } = session
+    this.#context.journal.put(record, { kind: 'session', client, away: away ?? null, ...owner === undefined ? {} : { owner }, ...expiry === undefined ? {} : { expiry } })
+    this.#alarm.by(session.endsAt(this.#longest))
   }
 
-  #endExpired (): void {
-    const before = this.#context.now() - this.#context.limits.sessionExpiry * 1000
+  /** Seconds. */
+  get #longest (): number { return orInfinite(this.#context.limits.sessionExpiry) }
+
+  /** @returns when the next one expires */
+  #endExpired (): number {
+    const now = this.#context.now()
+    const longest = this.#longest
+    let next = Infinity
     for (const session of this.#byClient.values()) {
-      if (session.here > 0 || session.away === undefined || session.away > before) continue
+      const end = session.endsAt(longest)
+      if (end > now) {
+        next = Math.min(next, end)
+        continue
+      }
       this.expired++
       this.#discard(session)
     }
+    return next
   }
 
   /** End a session without aedes. When aedes ends one, it also has what was received forgotten. */
@@ -166,6 +197,7 @@ export class Sessions {
     session.kept.end()
     this.#context.journal.delete(session.record)
     if (this.#byClient.delete(session.client)) this.#count(session.owner, -1)
+    this.#ended(session.client)
   }
 
   #count (owner: SessionOwner | undefined, by: 1 | -1): void {
@@ -173,4 +205,8 @@ export class Sessions {
     if (count > 0) this.#byOwner.set(owner, count)
     else this.#byOwner.delete(owner)
   }
+}
+
+function lasting (expiry: number | undefined): number | undefined {
+  return expiry === undefined ? undefined : Math.min(expiry, forEver)
 }

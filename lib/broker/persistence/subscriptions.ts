@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { TopicTree } from '../../mqtt/topic-tree.ts'
 import { filterBytes, textBytes } from '../state-bytes.ts'
 import type { Client, Context } from './context.ts'
-import type { Subscription } from './records.ts'
+import type { Subscription } from './journal/records.ts'
 import type { Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
 

@@ -1,13 +1,16 @@
 import { Readable } from 'node:stream'
 import type { Client, Context } from './context.ts'
-import { contentOf, type Content } from './records.ts'
+import { contentOf, type Content } from './journal/records.ts'
 import type { SessionOwner } from './session.ts'
 
 /** Stands for the brokers of former runs. */
 export const formerBroker = 'former'
 
-/** A will as aedes hands it over and expects it back, with its owner; undefined: not known. */
-export type Will = Content & { brokerId?: string, clientId?: string, owner?: SessionOwner | undefined }
+/**
+ * A will as aedes hands it over and expects it back, with its owner (undefined: not known), and the seconds by which its client wants it to be
+ * published later.
+ */
+export type Will = Content & { brokerId?: string, clientId?: string, owner?: SessionOwner | undefined, delay?: number | undefined }
 
 interface StoredWill {
   will: Will
@@ -36,6 +39,24 @@ export class Wills {
     this.#former.set(clientId, { will, record })
   }
 
+  /** Take out those of former runs that have a delay. @param hasSession without a session there is none */
+  * takeDelayed (hasSession: (clientId: string) => boolean): Generator<{ clientId: string, will: Will, delay: number, record: number }> {
+    for (const [clientId, { will, record }] of this.#former) {
+      const { delay = 0 } = will
+      if (delay === 0 || !hasSession(clientId)) continue
+      this.#former.delete(clientId)
+      yield { clientId, will, delay, record }
+    }
+  }
+
+  /** Take out the will of a client that just went, unless it is the next one's with the id. */
+  take (client: Pick<Client, 'id'>): { will: Will, record: number } | undefined {
+    const stored = this.#byClient.get(client.id)
+    if (stored === undefined || (stored.client !== client && stored.client?.closed === false)) return undefined
+    this.#byClient.delete(client.id)
+    return stored
+  }
+
   /** A client is let in: its own will of a former run is no longer published. */
   cameBack (clientId: string, owner: SessionOwner | undefined): void {
     const kept = this.#former.get(clientId)
@@ -54,8 +75,8 @@ export class Wills {
     will.brokerId = broker!.id
     will.clientId = client.id
     this.#byClient.set(client.id, { will, record, client })
-    const { owner } = will
-    journal.put(record, { kind: 'will', client: client.id, ...owner === undefined ? {} : { owner }, content: contentOf(will) })
+    const { owner, delay } = will
+    journal.put(record, { kind: 'will', client: client.id, ...owner === undefined ? {} : { owner }, ...delay === undefined ? {} : { delay }, content: contentOf(will) })
     await journal.committed()
   }
 

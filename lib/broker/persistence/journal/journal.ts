@@ -1,11 +1,11 @@
 import { mkdir, open, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Database } from 'sqlite3'
-import { Backoff } from '../../backoff.ts'
-import { PlatziverseError, reasonOf } from '../../errors.ts'
-import type { SqliteDriver } from '../../sqlite/driver.ts'
-import { isGone, openSqliteDatabase } from '../../sqlite/open-sqlite.ts'
-import { WatchedFile } from '../../sqlite/watched-file.ts'
+import { Backoff } from '../../../backoff.ts'
+import { PlatziverseError, reasonOf } from '../../../errors.ts'
+import type { SqliteDriver } from '../../../sqlite/driver.ts'
+import { isGone, openSqliteDatabase } from '../../../sqlite/open-sqlite.ts'
+import { WatchedFile } from '../../../sqlite/watched-file.ts'
 import { decodeRecord, encodeRecord, type StoredRecord } from './records.ts'
 
 /** Keeps records under numbers. Changes made synchronously, without awaiting, are kept together or not at all. */

@@ -31,15 +31,21 @@ export interface Subscription {
 /** What is on the disk: one of these under each number. A message in several queues is stored once. */
 export type StoredRecord =
   | { kind: 'retained', content: Content }
-  /** `owner`: as for a session. Earlier versions did not write it, and ignore it. */
-  | { kind: 'will', client: string, owner?: string | null, content: Content }
+  /**
+   * `owner`: as for a session. `delay`: seconds from the client's end to the will. `dueAt`: when it is due, in ms since 1970; the client is gone.
+   * Earlier versions did not write them, and ignore them.
+   */
+  | { kind: 'will', client: string, owner?: string | null, delay?: number, dueAt?: number, content: Content }
   | { kind: 'message', content: Content }
   /** `message` is the number of its content; absent: PUBREC came, and only PUBREL is left. */
   | { kind: 'queued', client: string, message?: number, qos: 0 | 1 | 2, messageId?: number }
   /** A QoS 2 message that was received and waits for PUBREL. `sum`: checksum of topic and payload. Earlier versions did not write it, and ignore it. */
   | { kind: 'received', client: string, messageId: number, sum?: number }
-  /** `away`: ms since 1970, null while the client is connected. `owner`: version 1 did not write it. */
-  | { kind: 'session', client: string, away: number | null, owner?: string | null }
+  /**
+   * `away`: ms since 1970, null while the client is connected. `owner`: version 1 did not write it. `expiry`: seconds from `away` to the end;
+   * earlier versions did not write it, and ignore it.
+   */
+  | { kind: 'session', client: string, away: number | null, owner?: string | null, expiry?: number }
   | { kind: 'subscription', client: string, subscription: Subscription }
   /** The user that an agent belongs to. */
   | { kind: 'agent', uuid: string, username: string }
