@@ -45,11 +45,11 @@ test('the page on the broker has every limit with its default, and no other limi
 test('the page on the broker has every $SYS topic, and no other', async () => {
   const table = /\| Below `\$SYS[^]*?\n\n/.exec(await page('docs/broker.md') + '\n')?.[0] ?? ''
   const [values = '', loads = ''] = table.split('| `load/<counter>/')
-  const named = [...values.matchAll(/`([\w /]+)`[,| ]/g)].map(match => match[1])
+  const named = [...values.matchAll(/`([\w /.]+)`[,| ]/g)].map(match => match[1])
   const counters = [...loads.replace(/.*the counters are/, '').matchAll(/`([\w /]+)`/g)].map(match => match[1])
 
   const published: string[] = []
-  const clients = { connected: 0, disconnected: 0, expired: 0, total: 0 }
+  const clients = { connected: 0, byVersion: { '3.1': 0, '3.1.1': 0, '5': 0 }, disconnected: 0, expired: 0, total: 0 }
   const snapshot = new Counters().snapshot([], { startedAt: 0, clients, retained: 0, stored: 0, subscriptions: 0, dropped: {} })
   const topics = new SysTopics(() => snapshot, topic => { published.push(topic.replace('$SYS/broker/', '')) }, '', { interval: 1 })
   topics.start()

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { PlatziverseError } from '../errors.ts'
+import type { ProtocolVersion } from '../mqtt/protocol-version.ts'
 import type { AgentOwnership } from './agent-ownership.ts'
 import type { Arrival } from './arrival.ts'
 import type { BrokerOptions } from './broker-options.ts'
@@ -9,7 +10,7 @@ import type { BrokerSnapshot } from './snapshot.ts'
 
 /** What happened to a client, as plain data. */
 export type ClientEvent =
-  | { event: 'connected', clientId: string, username?: string, address?: string, listener?: string, clean: boolean }
+  | { event: 'connected', clientId: string, username?: string, address?: string, listener?: string, clean: boolean, version: ProtocolVersion }
   | { event: 'disconnected', clientId: string, username?: string, address?: string, reason: string }
   | { event: 'subscribed', clientId: string, subscriptions: Array<{ topic: string, qos: number }> }
   | { event: 'unsubscribed', clientId: string, topics: string[] }
@@ -21,6 +22,8 @@ export interface ClientInfo {
   username?: string
   address?: string
   clean: boolean
+  /** Of MQTT. */
+  version: ProtocolVersion
   /** UTC ms. */
   connectedAt: number
   subscriptions: Array<{ topic: string, qos: number }>
@@ -29,6 +32,8 @@ export interface ClientInfo {
 export interface BrokerStatistics {
   /** Clients connected now. */
   clients: number
+  /** … by the version of MQTT that they speak. */
+  clientsByVersion: Record<ProtocolVersion, number>
   /** Connections since the broker started. */
   connections: number
   /** Connections that were refused. */

@@ -1,9 +1,13 @@
+import type { ProtocolVersion } from '../mqtt/protocol-version.ts'
+
 /** The state of a broker. Numbers count since its start, unless they are said to be of now. */
 export interface BrokerSnapshot {
   /** ms of performance.now(). */
   startedAt: number
   clients: {
     connected: number
+    /** Of these, how many speak each version of MQTT. */
+    byVersion: Record<ProtocolVersion, number>
     /** The most that were connected at one time. */
     maximum: number
     /** Sessions whose client is away. */

@@ -58,6 +58,8 @@ export interface ClientOverview {
   username?: string
   address?: string
   clean: boolean
+  /** Of MQTT. */
+  version: string
   /** UTC ms. */
   connectedAt: number
   /** The first of them, and how many there are. */

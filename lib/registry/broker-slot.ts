@@ -18,7 +18,7 @@ const retries = { min: 1_000, max: 30_000 }
 
 export type Statistics = BrokerStatistics & IntakeStatistics
 
-const nothing: BrokerStatistics = { clients: 0, connections: 0, refused: 0, refusedBy: {}, received: 0, delivered: 0, dropped: 0, droppedBy: {}, cutOff: 0 }
+const nothing: BrokerStatistics = { clients: 0, clientsByVersion: { '3.1': 0, '3.1.1': 0, '5': 0 }, connections: 0, refused: 0, refusedBy: {}, received: 0, delivered: 0, dropped: 0, droppedBy: {}, cutOff: 0 }
 
 interface SlotEvents {
   /** Something that an operator should know. */

@@ -47,6 +47,8 @@ for (const version of [5, 4] as const) {
         await section(page, 'Agents').getByText('No agent has reported yet.').waitFor()
         const client = await connect({ clientId: 'gateway', username: 'ana' })
         await row(page, 'Clients', 'gateway').getByText(/connected · ana · /).waitFor()
+        await row(page, 'Clients', 'gateway').getByRole('button', { name: /^gateway/ }).click()
+        await row(page, 'Clients', 'gateway').getByText('MQTT 3.1.1').waitFor()
         await client.publishAsync('agent/message', reading('press', { metrics: [{ type: 'load', value: 21.5 }, { type: 'state', value: 'ok' }] }), { qos: 1 })
         const press = row(page, 'Agents', 'Agent press')
         await press.getByText(/^connected · now · load 21.5 · state ok$|^connected · .* · load 21.5 · state ok$/).waitFor()

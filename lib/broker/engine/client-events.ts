@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { Client, Subscription } from 'aedes'
+import { versionOf } from '../../mqtt/protocol-version.ts'
 import { internalsOf } from '../aedes/aedes-internals.ts'
 import type { Connection } from '../publication.ts'
 import type { ClientState } from './client-state.ts'
@@ -19,7 +20,8 @@ export function observe (engine: Engine, connect: ConnectHandler): void {
 
   on(engine, 'client', client => {
     const connection = connect.register(client)
-    if (connection !== undefined) engine.report({ event: 'connected', ...identityOf(connection), clean: client.clean })
+    if (connection === undefined) return
+    engine.report({ event: 'connected', ...identityOf(connection), clean: client.clean, version: versionOf(connections.stateOf(client)?.version ?? 4) })
   })
 
   on(engine, 'clientDisconnect', client => {

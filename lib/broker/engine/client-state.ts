@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
+import type { ProtocolLevel } from '../../mqtt/protocol-version.ts'
 import type { Rights } from '../access/rules.ts'
 import { internalsOf, type ClientInternals } from '../aedes/aedes-internals.ts'
 import type { GrantedDelivery } from '../aedes/granted-delivery.ts'
@@ -286,6 +287,9 @@ export class ClientState {
     state.#observer.fellBehind(state)
     setImmediate(done, null, this)
   }
+
+  /** The level of the protocol that it speaks; without a meaning before CONNECT. */
+  get version (): ProtocolLevel { return this.client?.version === 3 ? 3 : 4 }
 
   static #ended (this: Duplex): void {
     const state = stateOf(this)

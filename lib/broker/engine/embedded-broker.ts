@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
 import { PlatziverseError } from '../../errors.ts'
+import { countVersions, versionOf, type ProtocolVersion } from '../../mqtt/protocol-version.ts'
 import { RoutingAedes, subscriptionsOf } from '../aedes/routing-aedes.ts'
 import type { AgentOwnership } from '../agent-ownership.ts'
 import type { Arrival } from '../arrival.ts'
@@ -100,7 +101,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker, Clien
   get retainedChanges (): number { return this.#persistence.retainedChanges }
 
   statistics (): BrokerStatistics {
-    return { clients: this.#aedes.connectedClients, ...this.#engine.counters.statistics(this.#persistence.dropped) }
+    return { clients: this.#aedes.connectedClients, clientsByVersion: this.#versions(), ...this.#engine.counters.statistics(this.#persistence.dropped) }
   }
 
   snapshot (): BrokerSnapshot {
@@ -109,7 +110,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker, Clien
     const connected = this.#aedes.connectedClients
     return counters.snapshot(connections.here, {
       startedAt: this.#startedAt,
-      clients: { connected, disconnected: away, expired: expiredSessions, total: connected + away },
+      clients: { connected, byVersion: this.#versions(), disconnected: away, expired: expiredSessions, total: connected + away },
       retained,
       stored: messages,
       subscriptions: this.#aedes.subscriptions - this.#local.subscriptions + awaySubscriptions,
@@ -153,11 +154,15 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker, Clien
     return this.#local.retained(filters)
   }
 
+  #versions (): Record<ProtocolVersion, number> {
+    return countVersions([...this.#engine.connections.here].filter(({ connection }) => connection?.gone === false).map(({ version }) => version))
+  }
+
   clients (): ClientInfo[] {
-    return [...this.#engine.connections.here].flatMap(({ connection, clean, connectedAt }) => {
+    return [...this.#engine.connections.here].flatMap(({ connection, clean, version, connectedAt }) => {
       if (connection === undefined || connection.gone) return []
       const subscriptions = Object.entries(subscriptionsOf(this.#aedes.client(connection.clientId)))
-      return [{ ...identityOf(connection), clean, connectedAt, subscriptions: subscriptions.map(([topic, { qos }]) => ({ topic, qos })) }]
+      return [{ ...identityOf(connection), clean, version: versionOf(version), connectedAt, subscriptions: subscriptions.map(([topic, { qos }]) => ({ topic, qos })) }]
     })
   }
 

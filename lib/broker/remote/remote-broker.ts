@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import { isDeepStrictEqual } from 'node:util'
 import { PlatziverseError } from '../../errors.ts'
 import { topics } from '../../messages/topics.ts'
+import { countVersions } from '../../mqtt/protocol-version.ts'
 import { Problems } from '../../problems.ts'
 import type { AgentOwnership } from '../agent-ownership.ts'
 import { isElsewhere, type BrokerOptions, type RemoteBrokerOptions } from '../broker-options.ts'
@@ -109,7 +110,8 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
     const { received = 0, tooLarge = 0, connections = 0 } = this.#consumer?.counters ?? {}
     const { delivered, tooLarge: others } = this.#sender.counters
     const dropped = tooLarge + others
-    return { clients: 0, connections, refused: 0, refusedBy: {}, received, delivered, dropped, droppedBy: dropped > 0 ? { packetBytes: dropped } : {}, cutOff: 0 }
+    const clients = { clients: 0, clientsByVersion: countVersions([]) }
+    return { ...clients, connections, refused: 0, refusedBy: {}, received, delivered, dropped, droppedBy: dropped > 0 ? { packetBytes: dropped } : {}, cutOff: 0 }
   }
 
   /** Other options need another connection, and so another broker: see `needsAnotherConnection`. */

@@ -74,7 +74,7 @@ export class Counters {
   }
 
   /** @param dropped as counted elsewhere */
-  statistics (dropped: Record<string, number>): Omit<BrokerStatistics, 'clients'> {
+  statistics (dropped: Record<string, number>): Omit<BrokerStatistics, 'clients' | 'clientsByVersion'> {
     const { received, sent } = this.#publish
     const droppedBy = this.#droppedWith(dropped)
     return {

@@ -8,10 +8,11 @@ export interface WatchedBroker {
   snapshot: BrokerSnapshot
 }
 
-/** Gives a number, or one for each reason. */
+/** Gives a number, or one for each value of a label. */
 type Read = (snapshot: BrokerSnapshot) => number | Record<string, number>
-/** Help and source, by name. */
-type Metrics = Record<string, [help: string, read: Read]>
+type Label = 'reason' | 'version'
+/** Help and source, by name; the label is that of several numbers, and `reason` where none is given. */
+type Metrics = Record<string, [help: string, read: Read, label?: Label]>
 
 const gauges: Metrics = {
   platziverse_broker_start_time_seconds: [
@@ -19,6 +20,7 @@ const gauges: Metrics = {
     ({ startedAt }) => (performance.timeOrigin + startedAt) / 1000
   ],
   platziverse_broker_clients_connected: ['Clients that are connected.', ({ clients }) => clients.connected],
+  platziverse_broker_clients_by_version: ['Clients that are connected, by the version of MQTT that they speak.', ({ clients }) => clients.byVersion, 'version'],
   platziverse_broker_clients_maximum: ['The most clients that were connected at one time.', ({ clients }) => clients.maximum],
   platziverse_broker_clients_disconnected: ['Sessions whose client is away.', ({ clients }) => clients.disconnected],
   platziverse_broker_messages_retained: ['Retained messages.', ({ retained }) => retained],
@@ -46,9 +48,9 @@ const counters: Metrics = {
   platziverse_messages_rejected_total: ['Messages of agents that could not be read.', ({ rejected }) => rejected]
 }
 
-const labelNames = ['broker', 'reason'] as const
+const labelNames = ['broker', 'reason', 'version'] as const
 
-/** Writes the state of brokers in Prometheus' text format. Each series has the label `broker`, some have `reason`. */
+/** Writes the state of brokers in Prometheus' text format. Each series has the label `broker`, some have `reason` or `version`. */
 export class BrokerMetrics {
   /** For the HTTP answer. */
   readonly contentType: string = Registry.PROMETHEUS_CONTENT_TYPE
@@ -58,9 +60,9 @@ export class BrokerMetrics {
     // New each time: prom-client's counters can only grow, and a broker that is gone must leave no series.
     const registry = new Registry()
     const registers = [registry]
-    for (const [name, [help, read]] of Object.entries(gauges)) {
+    for (const [name, [help, read, label]] of Object.entries(gauges)) {
       const gauge = new Gauge({ name, help, labelNames, registers })
-      for (const { labels, value } of series(brokers, read)) gauge.set(labels, value)
+      for (const { labels, value } of series(brokers, read, label)) gauge.set(labels, value)
     }
     for (const [name, [help, read]] of Object.entries(counters)) {
       const counter = new Counter({ name, help, labelNames, registers })
@@ -70,14 +72,14 @@ export class BrokerMetrics {
   }
 }
 
-interface Sample { labels: { broker: string, reason?: string }, value: number }
+interface Sample { labels: { broker: string } & Partial<Record<Label, string>>, value: number }
 
-function series (brokers: WatchedBroker[], read: Read): Sample[] {
+function series (brokers: WatchedBroker[], read: Read, label: Label = 'reason'): Sample[] {
   return brokers.flatMap(({ id, name, snapshot }) => {
     // Prometheus refuses two series with the same labels: the id where another broker has the same name.
     const broker = name === '' || brokers.some(other => other.id !== id && other.name === name) ? id : name
     const value = read(snapshot)
     if (typeof value === 'number') return [{ labels: { broker }, value }]
-    return Object.entries(value).map(([reason, count]) => ({ labels: { broker, reason }, value: count }))
+    return Object.entries(value).map(([of, count]) => ({ labels: { broker, [label]: of }, value: count }))
   })
 }

@@ -7,7 +7,7 @@ export type PublishValue = (topic: string, payload: string) => void
 
 /**
  * Publishes the state of a broker under `$SYS/broker/…`, with the names and formats of Mosquitto 2. A name is left out where the
- * broker does not have what Mosquitto means by it.
+ * broker does not have what Mosquitto means by it. Only `clients/version/…` is a name of our own.
  */
 export class SysTopics {
   #source: () => BrokerSnapshot
@@ -93,6 +93,9 @@ function valuesOf (snapshot: BrokerSnapshot): Record<string, number> {
     'clients/expired': clients.expired,
     'clients/maximum': clients.maximum,
     'clients/total': clients.total,
+    'clients/version/3.1': clients.byVersion['3.1'],
+    'clients/version/3.1.1': clients.byVersion['3.1.1'],
+    'clients/version/5': clients.byVersion['5'],
     'messages/received': messages.received,
     'messages/sent': messages.sent,
     'messages/stored': stored,

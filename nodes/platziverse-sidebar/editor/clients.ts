@@ -31,12 +31,13 @@ export function clientsSection ({ asks, brokerName, disconnect }: ClientsOptions
     keyOf: ({ broker, clientId }) => `${broker} ${clientId}`,
     asks,
     row: first => itemRow(first, {
-      say: ({ broker, clientId, username, address, clean, connectedAt, subscriptions, subscribed }) => ({
+      say: ({ broker, clientId, username, address, clean, version, connectedAt, subscriptions, subscribed }) => ({
         tone: 'good',
         name: clientId,
         glance: line(text('platziverse-sidebar.state.connected'), username, address, brokerName(broker)),
         facts: [
           [text('platziverse-sidebar.fact.since'), timeText(connectedAt)],
+          [text('platziverse-sidebar.fact.protocol'), `MQTT ${version}`],
           [text('platziverse-sidebar.fact.session'), text(clean ? 'platziverse-sidebar.client.clean' : 'platziverse-sidebar.client.kept')],
           [text('platziverse-sidebar.fact.subscriptions'), subscribed === 0
             ? text('platziverse-sidebar.client.unsubscribed')

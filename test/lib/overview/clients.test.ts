@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { clientsOf } from '../../../lib/overview/clients.ts'
 
-const client = (clientId: string, more: object = {}) => ({ clientId, clean: true, connectedAt: 1, subscriptions: [], ...more })
+const client = (clientId: string, more: object = {}) => ({ clientId, clean: true, version: '5' as const, connectedAt: 1, subscriptions: [], ...more })
 const brokers: Parameters<typeof clientsOf>[0] = [
   ['b1', { clients: () => [client('press'), client('Oven', { username: 'ana' })] }],
   ['b2', { clients: () => [client('gate', { address: '10.0.0.7', subscriptions: Array.from({ length: 30 }, (_, i) => ({ topic: `t/${i}`, qos: 1 })) })] }]

@@ -26,7 +26,7 @@ class OtherEngine extends EventEmitter<BrokerEvents> implements Broker {
   }
 
   statistics (): BrokerStatistics {
-    return { clients: 0, connections: 0, refused: 0, refusedBy: {}, received: 1, delivered: 0, dropped: 0, droppedBy: {}, cutOff: 0 }
+    return { clients: 0, clientsByVersion: { '3.1': 0, '3.1.1': 0, '5': 0 }, connections: 0, refused: 0, refusedBy: {}, received: 1, delivered: 0, dropped: 0, droppedBy: {}, cutOff: 0 }
   }
 
   configure (): void {}

@@ -39,13 +39,27 @@ test('clients publish and subscribe, and each step is reported as plain data', a
   await client.endAsync()
   await until(() => broker.events.length, n => n === 4)
   assert.deepEqual(JSON.parse(JSON.stringify(broker.events)), [
-    { event: 'connected', clientId: 'c1', username: 'u1', address: '127.0.0.1', clean: true },
+    { event: 'connected', clientId: 'c1', username: 'u1', address: '127.0.0.1', clean: true, version: '3.1.1' },
     { event: 'subscribed', clientId: 'c1', subscriptions: [{ topic: 'a/#', qos: 1 }] },
     { event: 'unsubscribed', clientId: 'c1', topics: ['a/#'] },
     { event: 'disconnected', clientId: 'c1', username: 'u1', address: '127.0.0.1', reason: 'the client disconnected' }
   ])
   const { connections, received, delivered, clients } = broker.place.statistics()
   assert.deepEqual({ connections, received, delivered, clients }, { connections: 1, received: 1, delivered: 1, clients: 0 })
+})
+
+test('clients are counted by the version of MQTT that they speak', async t => {
+  const broker = await openBroker(t)
+  await broker.client({ clientId: 'old', protocolVersion: 3, protocolId: 'MQIsdp' })
+  const left = await broker.client({ clientId: 'left' })
+  await broker.client({ clientId: 'usual' })
+  await left.endAsync()
+  await until(() => broker.events.length, n => n === 4)
+  const expected = { '3.1': 1, '3.1.1': 1, '5': 0 }
+  assert.deepEqual(broker.place.statistics().clientsByVersion, expected)
+  assert.deepEqual(broker.place.snapshot()?.clients.byVersion, expected)
+  assert.deepEqual(broker.place.clients().map(({ clientId, version }) => [clientId, version]), [['old', '3.1'], ['usual', '3.1.1']])
+  assert.deepEqual(broker.events.flatMap(event => event.event === 'connected' ? [event.version] : []), ['3.1', '3.1.1', '3.1.1'])
 })
 
 test('a client that is taken over, and one that speaks MQTT 5, are reported with the reason', async t => {

@@ -8,7 +8,7 @@ import { openBroker } from '../../../helpers/broker.ts'
 function snapshot (changes: Partial<BrokerSnapshot> = {}): BrokerSnapshot {
   return {
     startedAt: 500,
-    clients: { connected: 3, maximum: 5, disconnected: 2, expired: 1, total: 5 },
+    clients: { connected: 3, byVersion: { '3.1': 0, '3.1.1': 1, '5': 2 }, maximum: 5, disconnected: 2, expired: 1, total: 5 },
     messages: { received: 100, sent: 90, publishReceived: 40, publishSent: 30, publishDropped: 7, stored: 6 },
     bytes: { received: 1000, sent: 900, publishReceived: 400, publishSent: 300 },
     retained: 4,
@@ -38,6 +38,9 @@ test('every number of the snapshot has its series', async () => {
   assert.equal(Number(started), (performance.timeOrigin + 500) / 1000)
   assert.deepEqual(rest, {
     'platziverse_broker_clients_connected{broker="Hall"}': '3',
+    'platziverse_broker_clients_by_version{broker="Hall",version="3.1"}': '0',
+    'platziverse_broker_clients_by_version{broker="Hall",version="3.1.1"}': '1',
+    'platziverse_broker_clients_by_version{broker="Hall",version="5"}': '2',
     'platziverse_broker_clients_maximum{broker="Hall"}': '5',
     'platziverse_broker_clients_disconnected{broker="Hall"}': '2',
     'platziverse_broker_clients_expired_total{broker="Hall"}': '1',
@@ -68,7 +71,7 @@ test('every number of the snapshot has its series', async () => {
 test('every metric has a description, and the names of counters end in _total', async () => {
   const lines = (await metrics.collect([{ id: 'id1', name: '', snapshot: snapshot() }])).split('\n')
   const names = new Set(lines.filter(line => /^\w/.test(line)).map(line => line.replace(/\{.*/, '')))
-  assert.equal(names.size, 24)
+  assert.equal(names.size, 25)
   for (const name of names) {
     assert.equal(lines.filter(line => line === `# TYPE ${name} ${name.endsWith('_total') ? 'counter' : 'gauge'}`).length, 1, name)
     assert.equal(lines.filter(line => line.startsWith(`# HELP ${name} `) && line.endsWith('.')).length, 1, name)
@@ -86,7 +89,7 @@ test('a broker is labelled with its name, and also with its id where the name is
 test('a name with quotes, backslashes and lines stays one label', async () => {
   const all = await samples(['id1', 'a"b\\c\nd", reason="x', snapshot()])
   assert.equal(all['platziverse_broker_clients_connected{broker="a\\"b\\\\c\\nd\\", reason=\\"x"}'], '3')
-  assert.equal(Object.keys(all).length, 26)
+  assert.equal(Object.keys(all).length, 29)
 })
 
 test('each call tells of now: a counter that began anew, and no broker that went', async () => {
