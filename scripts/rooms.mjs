@@ -53,7 +53,7 @@ export const rooms = [
   { path: 'lib/texts', about: 'what is said of errors, in three languages; of commands and nodes alike', imports: [] },
   { path: 'lib/messages', about: 'the three messages: parsed, checked, told apart', imports: [] },
   { path: 'lib/sqlite', about: 'SQLite through sqlite3 or through Node.js', imports: [] },
-  { path: 'lib/mqtt/link', about: 'a connection to a broker elsewhere: attempts, packets and their largest size; a guard for those of MQTT.js', imports: [] },
+  { path: 'lib/mqtt/link', about: 'a connection to a broker elsewhere: attempts, packets and their largest size; a guard for those of MQTT.js', imports: ['lib/mqtt'] },
   { path: 'lib/mqtt', about: 'topics, addresses, properties and reason codes of MQTT', imports: [] },
   { path: 'lib', about: 'errors and their help, time, small data structures', imports: [] }
 ]

@@ -4,7 +4,7 @@ import { connectionFault } from '../connection-fault.ts'
 import { PlatziverseError } from '../errors.ts'
 import { topics } from '../messages/topics.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
-import { isOtherVersion, takenOver as takenOverCode, tooLarge } from '../mqtt/link/faults.ts'
+import { HungUp, isOtherVersion, takenOver as takenOverCode, tooLarge } from '../mqtt/link/faults.ts'
 import { connectGuarded } from '../mqtt/link/mqtt-guard.ts'
 import { largestPacket } from '../mqtt/link/packet-limit.ts'
 import { keepToQuota } from '../mqtt/link/send-quota.ts'
@@ -130,8 +130,8 @@ export function keepConnected (settings: AgentSettings, versions: SpokenVersions
       backoff.reset()
       takenOver = 0
     })
-    link.on('disconnect', ({ reasonCode = 0 }) => {
-      if (reasonCode !== takenOverCode) cause = new Error(`the broker hung up with code ${reasonCode}`)
+    link.on('disconnect', packet => {
+      if (packet.reasonCode !== takenOverCode) cause = new HungUp(packet)
     })
     link.on('error', error => {
       cause = error

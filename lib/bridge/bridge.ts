@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { IClientOptions, MqttClient } from 'mqtt'
 import { Backoff } from '../backoff.ts'
 import { PlatziverseError } from '../errors.ts'
-import { isHangUp, tooLarge } from '../mqtt/link/faults.ts'
+import { HungUp, isHangUp, isOtherVersion, tooLarge } from '../mqtt/link/faults.ts'
 import { connectGuarded } from '../mqtt/link/mqtt-guard.ts'
 import type { Unsent } from './buffer.ts'
 import { BridgeContext, type LocalBroker } from './context.ts'
@@ -56,6 +56,10 @@ export interface Leftover {
 
 /** The largest packet that is taken from the other broker, in bytes: a bridge may carry more than metrics, such as pictures. */
 const largestPacket = 16 * 1024 * 1024
+/** The most messages that the other broker may have sent without an acknowledgement. MQTT.js keeps those of QoS 2 until they are released. */
+const mostComing = 100
+/** Of a session, in seconds. [MQTT 5, 3.1.2.11.2] A session of MQTT 3.1.1 has no end either. */
+const forEver = 0xffff_ffff
 /** Ms after which a connection counts as one that lasts. */
 const lasting = 10_000
 
@@ -119,7 +123,8 @@ export class Bridge extends EventEmitter<BridgeEvents> {
       clientId,
       keepalive,
       clean,
-      protocolVersion: 4,
+      properties: { receiveMaximum: mostComing, ...clean ? {} : { sessionExpiryInterval: forEver } },
+      protocolVersion: this.#context.way.version,
       connectTimeout: 10_000,
       reconnectPeriod: Math.ceil(this.#backoff.next()),
       reconnectOnConnackError: true,
@@ -188,22 +193,21 @@ export class Bridge extends EventEmitter<BridgeEvents> {
 
   #follow (client: MqttClient): void {
     client.on('packetsend', packet => {
+      const { version, hearsItself } = this.#context.way
       // mqtt-packet writes protocol level 0x84 for it; MQTT.js has no option of its own that gets there.
-      if (packet.cmd === 'connect' && this.#context.bridgeBit) Object.assign(packet, { bridgeMode: true })
+      if (packet.cmd === 'connect' && version === 4 && !hearsItself) Object.assign(packet, { bridgeMode: true })
     })
     this.#inward.receiveFrom(client)
     client.on('connect', ({ sessionPresent }) => { this.#connected(client, sessionPresent) })
-    client.on('error', error => {
-      this.#cause ??= error
-      // [MQTT-3.1.2-2] Unacceptable protocol level.
-      if (codeOf(error) === 1) this.#context.bridgeBit = false
-    })
+    client.on('disconnect', packet => { this.#cause ??= new HungUp(packet) })
+    client.on('error', error => { this.#cause ??= error })
     client.on('close', () => { this.#disconnected(client) })
   }
 
   #connected (client: MqttClient, sessionPresent: boolean): void {
-    const { settings, local, counters, problems } = this.#context
+    const { settings, local, counters, problems, spoken } = this.#context
     this.#cause = undefined
+    spoken.letIn()
     if (!sessionPresent) this.#inward.sessionLost()
     if (local.hasClient?.(settings.clientId) === true) return this.#giveUp(client)
     if (this.#everConnected) counters.reconnects++
@@ -228,16 +232,15 @@ export class Bridge extends EventEmitter<BridgeEvents> {
 
   #disconnected (client: MqttClient): void {
     if (this.#closing !== undefined || this.#state.state === 'closed') return
-    const { settings, problems } = this.#context
-    const wasConnected = this.#connectedAt !== undefined
+    const { spoken, problems } = this.#context
+    if (this.#connectedAt === undefined && this.#isOtherWay() && spoken.refused(this.#cause !== undefined)) return this.#tryOtherWay(client)
+    client.options.protocolVersion = spoken.now.version
     if (this.#connectedAt !== undefined && performance.now() - this.#connectedAt > lasting) {
       this.#backoff.reset()
       this.#refused?.forget()
     }
     // What is given up was all that was wrong.
     if (this.#everConnected && isHangUp(this.#cause) && this.#refused?.hungUp() === true) this.#backoff.reset()
-    // Some brokers hang up on a protocol level that they do not know instead of answering it.
-    if (!wasConnected && this.#cause === undefined && settings.bridgeBit && !this.#everConnected) this.#context.bridgeBit = !this.#context.bridgeBit
     this.#connectedAt = undefined
     this.#outward.disconnected()
     const error = problemOf(this.#cause ?? new Error('the other broker closed the connection'))
@@ -246,6 +249,18 @@ export class Bridge extends EventEmitter<BridgeEvents> {
     client.options.reconnectPeriod = Math.ceil(this.#backoff.next())
     this.#become({ state: 'connecting', error })
     problems.report('connection', error)
+  }
+
+  /** Whether an attempt came to nothing because of how it was made: some brokers hang up on a protocol level that they do not know instead of answering it. */
+  #isOtherWay (): boolean {
+    return this.#cause === undefined || isOtherVersion(Number(codeOf(this.#cause)))
+  }
+
+  /** In the session that MQTT.js keeps, and without a word. */
+  #tryOtherWay (client: MqttClient): void {
+    this.#cause = undefined
+    client.options.protocolVersion = this.#context.way.version
+    client.connect()
   }
 
   #become (state: BridgeState): void {

@@ -1,8 +1,9 @@
 import type { Delivered, OutgoingPublication, Subscriber } from '../broker/publication.ts'
 import { PlatziverseError } from '../errors.ts'
+import { Spoken } from '../mqtt/link/spoken-version.ts'
 import { Problems } from '../problems.ts'
 import { LoopGuard } from './loops.ts'
-import type { BridgeSettings } from './options.ts'
+import type { BridgeSettings, Way } from './options.ts'
 
 /** What a bridge needs of the broker that it belongs to. */
 export interface LocalBroker {
@@ -28,21 +29,23 @@ export class BridgeContext {
   readonly loops = new LoopGuard()
   readonly problems: Problems
   readonly counters = { sent: 0, received: 0, dropped: 0, loops: 0, reconnects: 0 }
-  /** Whether to connect as a bridge. Off once the other broker refused that: it sends back everything that it gets from here. */
-  bridgeBit: boolean
+  readonly spoken: Spoken<Way>
 
   constructor (local: LocalBroker, settings: BridgeSettings, report: (problem: PlatziverseError) => void) {
     this.local = local
     this.settings = settings
     this.origin = `bridge:${settings.address}`
-    this.bridgeBit = settings.bridgeBit
+    this.spoken = new Spoken(settings.ways)
     this.problems = new Problems(report)
   }
+
+  /** How the other broker is spoken to now. */
+  get way (): Way { return this.spoken.now }
 
   /** A message came round and is not carried again. */
   circled (topic: string): void {
     this.counters.loops++
     // A broker that does not know of the bridge always sends an echo.
-    if (this.bridgeBit) this.problems.report('loop', new PlatziverseError('BRIDGE_LOOP', `A message of ${JSON.stringify(topic)} came round.`))
+    if (!this.way.hearsItself) this.problems.report('loop', new PlatziverseError('BRIDGE_LOOP', `A message of ${JSON.stringify(topic)} came round.`))
   }
 }

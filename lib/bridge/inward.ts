@@ -6,6 +6,7 @@ import { topicProblem } from '../messages/topic-template.ts'
 import { kindOf } from '../messages/topics.ts'
 import type { BridgeContext } from './context.ts'
 import { patienceWith } from './loops.ts'
+import type { Way } from './options.ts'
 import { problemOf } from './problems.ts'
 import { lowerQos } from './topics.ts'
 
@@ -20,8 +21,8 @@ const replayTime = 10_000
 /** What the other broker publishes, on its way to this one; acknowledged once this one took it. */
 export class Inward {
   readonly #bridge: BridgeContext
-  /** Whether this process subscribed in the other broker's current session. */
-  #subscribed = false
+  /** How this process subscribed in the other broker's current session; undefined: it did not yet. */
+  #subscribed: Way | undefined
   /** Packet ids of messages of QoS 2 that were taken, until the other broker releases them. */
   #taken: Set<number> = new Set()
   /** Agents' topics of the other broker on which something came since this process subscribed in a new session. */
@@ -69,7 +70,7 @@ export class Inward {
    * @param done called once the other broker answered, or at once where it is not asked
    */
   connected (client: MqttClient, sessionPresent: boolean, done: () => void): void {
-    if (this.#bridge.settings.topics.remote.length > 0 && !(sessionPresent && this.#subscribed)) this.#subscribe(client, sessionPresent, done)
+    if (this.#bridge.settings.topics.remote.length > 0 && !(sessionPresent && this.#subscribed === this.#bridge.way)) this.#subscribe(client, sessionPresent, done)
     else done()
   }
 
@@ -79,17 +80,18 @@ export class Inward {
   }
 
   #subscribe (client: MqttClient, sessionPresent: boolean, done: () => void): void {
-    const { settings, problems } = this.#bridge
+    const { settings, problems, way } = this.#bridge
     this.#heard.clear()
     // In a session that was kept, what came meanwhile comes first, and cannot be told from what was retained: nothing of it may be lost.
     this.#replayUntil = sessionPresent ? 0 : performance.now() + replayTime
-    const wanted: Record<string, Pick<IClientSubscribeOptions, 'qos'>> = {}
-    for (const { filter, qos } of settings.topics.remote) wanted[filter] = { qos }
+    const wanted: Record<string, IClientSubscribeOptions> = {}
+    // Of MQTT 5: nothing comes back, and the flag retain stays as it was set.
+    for (const { filter, qos } of settings.topics.remote) wanted[filter] = { qos, nl: true, rap: true, rh: 0 }
     client.subscribe(wanted, error => {
       // Without a SUBACK the connection ended before it; the next one subscribes again.
       const granted = error ? (error as { packet?: { granted: number[] } }).packet?.granted : []
       if (granted === undefined) return
-      this.#subscribed = true
+      this.#subscribed = way
       const refused = Object.keys(wanted).filter((_, i) => (granted[i] ?? 0) >= 128)
       if (refused.length === 0) problems.solved('subscription')
       else problems.report('subscription', new PlatziverseError('BRIDGE_SUBSCRIPTION_REFUSED', `Refused: ${refused.join(', ')}.`))

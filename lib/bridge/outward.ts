@@ -163,9 +163,9 @@ export class Outward {
   }
 
   #send (client: MqttClient, message: Unsent): void {
-    const { bridgeBit, settings, loops, counters } = this.#bridge
+    const { way, settings, loops, counters } = this.#bridge
     const { topic, payload, qos, retain } = message
-    if (!bridgeBit && settings.topics.inward(topic) !== undefined) loops.echoes(topic, payload)
+    if (way.hearsItself && settings.topics.inward(topic) !== undefined) loops.echoes(topic, payload)
     client.publish(topic, payload, { qos, retain }, error => {
       const isRefused = error instanceof Error && isGivenUp(error)
       if (error && qos > 0 && !isRefused) return this.#buffer.putBack(message)

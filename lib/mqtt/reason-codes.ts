@@ -32,7 +32,18 @@ export const reasonCodes = {
   payloadFormatInvalid: 0x99,
   retainNotSupported: 0x9a,
   qosNotSupported: 0x9b,
-  sharedSubscriptionsNotSupported: 0x9e
+  useAnotherServer: 0x9c,
+  serverMoved: 0x9d,
+  sharedSubscriptionsNotSupported: 0x9e,
+  connectionRateExceeded: 0x9f,
+  maximumConnectTime: 0xa0
 } as const
 
 export type ReasonCode = typeof reasonCodes[keyof typeof reasonCodes]
+
+const names = new Map<number, string>(Object.entries(reasonCodes).map(([name, code]) => [code, name.replace(/[A-Z]/g, letter => ` ${letter.toLowerCase()}`).replace('qo s', 'QoS')]))
+
+/** What a code means, in a few words. @returns undefined: the standard does not say */
+export function nameOf (code: number): string | undefined {
+  return names.get(code)
+}

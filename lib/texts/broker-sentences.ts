@@ -217,6 +217,7 @@ export const brokerSentences: readonly Sentence[] = [
   { en: 'the client id is not accepted', es: 'no acepta el id de cliente', pt: 'não aceita o id de cliente' },
   { en: 'wrong username or password', es: 'usuario o contraseña incorrectos', pt: 'usuário ou senha incorretos' },
   { en: 'not authorized', es: 'sin autorización', pt: 'sem autorização' },
+  { en: 'the broker hung up: {1}', es: 'el broker cortó: {1}', pt: 'o broker desligou: {1}' },
   { en: 'the broker hung up with code {1}', es: 'el broker cortó con el código {1}', pt: 'o broker desligou com o código {1}' },
   { en: 'A message on {1} has {2} bytes, of {3} that are taken.', es: 'Un mensaje en {1} tiene {2} bytes, y se aceptan {3}.', pt: 'Uma mensagem em {1} tem {2} bytes, e são aceitos {3}.' },
   {

@@ -1,10 +1,13 @@
 import { connectionFault, isCertificateFault } from '../../connection-fault.ts'
-import type { IPublishPacket } from 'mqtt-packet'
+import type { IDisconnectPacket, IPublishPacket } from 'mqtt-packet'
 import { PlatziverseError } from '../../errors.ts'
+import { nameOf } from '../reason-codes.ts'
 import { largestPacket, type Oversized } from './packet-limit.ts'
 
 /** Characters of a topic in what is reported. */
 const mostShown = 200
+/** Characters of a broker's own text that are shown. */
+const mostSaid = 500
 
 /** The return codes of CONNACK in MQTT 3.1.1 and the reason codes of MQTT 5 that mean the login or the client id. */
 const refusals: Record<number, string> = {
@@ -75,12 +78,31 @@ export function clientIdTaken (clientId: string, more = ''): PlatziverseError {
 /** DISCONNECT of MQTT 5: another client came with the same client id. */
 export const takenOver = 0x8e
 
-/** DISCONNECT of MQTT 5 for what lies with the server or the client: busy, shutting down, keep alive, taken over, ended by an administrator, moved, rate. */
-const ofNoMessage = new Set([0x89, 0x8b, 0x8d, takenOver, 0x98, 0x9c, 0x9d, 0x9f, 0xa0])
+/**
+ * DISCONNECT of MQTT 5 for what lies with the server or the client: busy, shutting down, keep alive, taken over, a quota, ended by an administrator, moved,
+ * rate. Brokers of this package say 0x89 and 0x97 where they could not store a message for now.
+ */
+const ofNoMessage = new Set([0x89, 0x8b, 0x8d, takenOver, 0x97, 0x98, 0x9c, 0x9d, 0x9f, 0xa0])
 
 /** Whether a broker that ends a connection with this code does so whatever it was given. */
 export function isOfNoMessage (code: number): boolean {
   return ofNoMessage.has(code)
+}
+
+/** What a broker says in a DISCONNECT of MQTT 5. */
+export class HungUp extends Error {
+  readonly code: number
+
+  constructor ({ reasonCode = 0, properties }: Pick<IDisconnectPacket, 'reasonCode' | 'properties'>) {
+    super(`the broker hung up: ${reasonText(reasonCode, properties?.reasonString)}`)
+    this.code = reasonCode
+  }
+}
+
+/** @param said the broker's own text, where there is one */
+export function reasonText (code: number, said?: unknown): string {
+  const name = nameOf(code)
+  return typeof said === 'string' && said !== '' ? said.slice(0, mostSaid).replace(/\.$/, '') : name ?? `code 0x${code.toString(16)}`
 }
 
 /**
@@ -90,6 +112,7 @@ export function isOfNoMessage (code: number): boolean {
  */
 export function isHangUp (cause: Error | undefined): boolean {
   if (cause === undefined) return true
+  if (cause instanceof HungUp) return !isOfNoMessage(cause.code)
   const { code } = cause as { code?: unknown }
   return code === 'ECONNRESET' || code === 'EPIPE' || /reason code$/.test(cause.message)
 }

@@ -45,7 +45,7 @@ test('a message that is too large for the bridge is dropped, acknowledged and co
   const bridge = makeBridge(t, local, remote, { topics: [row('in', 'in')] })
   const problem = waitFor<PlatziverseError>(bridge, 'problem')
   bridge.open()
-  assert.deepEqual([(await problem).code, (await problem).detail], ['BROKER_PACKET_TOO_LARGE', 'A message on "in" has 17000011 bytes, of 16777216 that are taken.'])
+  assert.deepEqual([(await problem).code, (await problem).detail], ['BROKER_PACKET_TOO_LARGE', 'A message on "in" has 17000012 bytes, of 16777216 that are taken.'])
   await here.came(1)
   await until(() => remote.consumers[0]?.got.filter(({ cmd }) => cmd === 'puback').length, count => count === 2)
   assert.deepEqual(here.texts(), ['in small'])

@@ -38,7 +38,7 @@ test('an acknowledgement that comes in while a bridge ends does not make it send
     async * retained () { /* nothing */ }
   }
   const topic = (direction: 'in' | 'out', filter: string) => ({ direction, filter, qos: 1 as const, localPrefix: '', remotePrefix: '' })
-  const bridge = new Bridge(local, { id: 'b', url: `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`, topics: [topic('out', 'x/#'), topic('in', 'y/#')] })
+  const bridge = new Bridge(local, { id: 'b', version: '3.1.1', url: `mqtt://127.0.0.1:${(server.address() as AddressInfo).port}`, topics: [topic('out', 'x/#'), topic('in', 'y/#')] })
   const connected = waitFor(bridge, 'state', ({ state }: { state: string }) => state === 'connected')
   bridge.open()
   await connected
