@@ -1,5 +1,3 @@
-/** Shortest pause, in ms, before the next ring: whatever is due, looking for it must not be all that the broker does. */
-const shortest = 250
 /** Longest pause, in ms: the clock may be set meanwhile, and a timer cannot wait for weeks. */
 const longest = 60_000
 
@@ -7,6 +5,7 @@ const longest = 60_000
 export class Alarm {
   #now: () => number
   #ring: () => number
+  #shortest: number
   #at = Infinity
   #timer: NodeJS.Timeout | undefined
   #stopped = false
@@ -14,8 +13,10 @@ export class Alarm {
   /**
    * @param now ms since 1970
    * @param ring deals with what is due and returns when the next thing is, in ms since 1970 (Infinity: nothing is); it may be called too soon
+   * @param shortest pause, in ms, before the next ring: whatever is due, looking for it must not be all that the process does
    */
-  constructor (now: () => number, ring: () => number) {
+  constructor (now: () => number, ring: () => number, shortest = 250) {
+    this.#shortest = shortest
     this.#now = now
     this.#ring = ring
   }
@@ -25,7 +26,7 @@ export class Alarm {
     if (this.#stopped || time >= this.#at) return
     this.#at = time
     clearTimeout(this.#timer)
-    this.#timer = setTimeout(() => { this.ring() }, Math.min(longest, Math.max(shortest, time - this.#now()))).unref()
+    this.#timer = setTimeout(() => { this.ring() }, Math.min(longest, Math.max(this.#shortest, time - this.#now()))).unref()
   }
 
   /** Ring now. */

@@ -28,6 +28,8 @@ export interface PersistenceCounters {
   /** Messages that were not retained. */
   refusedRetained: number
   expiredSessions: number
+  /** Messages that expired, in queues and retained ones. */
+  expiredMessages: number
 }
 
 export interface PersistenceEvents {
@@ -83,8 +85,8 @@ export interface BrokerPersistence extends AedesPersistence, EventEmitter<Persis
   /** May be replaced; what is stored already stays. */
   limits: PersistenceLimits
   readonly counters: Readonly<PersistenceCounters>
-  /** Messages that were not kept, by limit. Cheap to read. */
-  readonly dropped: Readonly<Record<'offlineLimit' | 'retainedLimit', number>>
+  /** Messages that were not kept, by limit, and messages in queues that expired before they were sent. Cheap to read. */
+  readonly dropped: Readonly<Record<'offlineLimit' | 'retainedLimit' | 'expired', number>>
   /** Which user each agent belongs to. */
   readonly owners: AgentOwners
   /** Counts what clients and sessions have the broker remember; unlimited until a limit is set. */

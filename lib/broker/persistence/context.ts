@@ -9,11 +9,11 @@ export interface Client { id: string, clean?: boolean, connecting?: boolean, clo
 export interface PersistenceLimits {
   /** Topics with a retained message. Beyond that, no further topic gets one; those that are there can still be replaced and cleared. */
   retainedMessages: number
-  /** Bytes of topics and payloads of retained messages, with what the levels of their topics take. What exceeds it is not retained. */
+  /** Bytes of topics, payloads and properties of retained messages, with what the levels of their topics take. What exceeds it is not retained. */
   retainedBytes: number
   /** Messages in one session's queue, including those on their way to a connected client. Further ones are not queued. */
   offlineMessages: number
-  /** Bytes of topics and payloads in one session's queue. What exceeds it is not queued. */
+  /** Bytes of topics, payloads and properties in one session's queue. What exceeds it is not queued. */
   offlineBytes: number
   /** Bytes in all queues: each message once, plus 512 for each place in a queue. What exceeds it is not queued. */
   offlineTotalBytes: number

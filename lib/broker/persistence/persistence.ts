@@ -84,7 +84,7 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
   get broker (): Aedes | undefined { return this.#context.broker }
 
   get dropped (): BrokerPersistence['dropped'] {
-    return { offlineLimit: this.queues.dropped, retainedLimit: this.retained.refused }
+    return { offlineLimit: this.queues.dropped, retainedLimit: this.retained.refused, expired: this.queues.expiring.expired }
   }
 
   get retainedChanges (): number { return this.retained.changes }
@@ -103,7 +103,8 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
       offlineBytes: queues.offlineBytes,
       droppedOffline: queues.dropped,
       refusedRetained: retained.refused,
-      expiredSessions: sessions.expired
+      expiredSessions: sessions.expired,
+      expiredMessages: queues.expiring.expired + retained.expiring.expired
     }
   }
 
@@ -116,6 +117,8 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
       this.delayedWills.put(clientId, will, this.#context.now() + delay * 1000, record)
     }
     this.delayedWills.start()
+    this.retained.expiring.start()
+    this.queues.expiring.start()
   }
 
   async setup (broker: Aedes): Promise<void> {
@@ -127,6 +130,8 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
     this.#closing ??= (async () => {
       this.sessions.stopWatching()
       this.delayedWills.stop()
+      this.retained.expiring.stop()
+      this.queues.expiring.stop()
       // aedes does not wait for the wills of the clients that it cuts off.
       for (let turns = 0; turns < 3; turns++) {
         await nextTurn()

@@ -2,7 +2,8 @@ import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { orInfinite, type Client, type Context, type OnFulfilled, type OnRejected } from './context.ts'
 import type { ReceivedMessages } from './received.ts'
-import { contentOf, copyOf, ownPayload, sizeOf, type Packet, type Release } from './journal/records.ts'
+import { Expiring } from './expiring.ts'
+import { contentOf, copyOf, expiryOf, ownPayload, sizeOf, type Packet, type Release } from './journal/records.ts'
 import type { Queued, Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
 
@@ -23,6 +24,8 @@ export class Queues {
   #kept = 0
   /** Messages that a full queue did not take. */
   dropped = 0
+  /** Those that were not sent yet: what was sent does not expire. [MQTT-4.3.3-7] */
+  readonly expiring: Expiring<Queued>
   #context: Context
   #sessions: Sessions
   #received: ReceivedMessages
@@ -34,6 +37,7 @@ export class Queues {
     this.#context = context
     this.#sessions = sessions
     this.#received = received
+    this.expiring = new Expiring(context.now, queued => { this.#unqueueExpired(queued) })
   }
 
   restore (session: Session, queued: Queued): void {
@@ -41,6 +45,7 @@ export class Queues {
     if (message !== undefined && message.users++ === 0) this.#keep(bytes)
     session.add(queued)
     if (messageId !== undefined) session.sent(queued, messageId, 0)
+    else if ('payload' in queued.packet) this.expiring.set(queued, expiryOf(queued.packet))
     this.#count(session, 1, bytes)
   }
 
@@ -87,6 +92,7 @@ export class Queues {
       queued.bytes = 0
       session.released(queued)
     } else {
+      this.expiring.delete(queued)
       session.sent(queued, packet.messageId, this.#connection(client))
     }
     this.#write(session, queued)
@@ -114,6 +120,7 @@ export class Queues {
     const session = this.#sessions.get(client.id)
     if (session === undefined) return Readable.from([])
     const connection = this.#connection(client)
+    const { expiring } = this
     const all = [...session.queue.values()]
     return Readable.from((async function * () {
       // aedes restores subscriptions before it reads the queue. What came in between is being sent, and is marked as sent within two turns.
@@ -121,7 +128,7 @@ export class Queues {
       await nextTurn()
       for (const queued of all) {
         const sentBefore = queued.sentTo !== undefined && queued.sentTo !== connection
-        if (!session.has(queued) || (client.connecting === true && queued.sentTo === connection)) continue
+        if (!session.has(queued) || (client.connecting === true && queued.sentTo === connection) || expiring.ends(queued)) continue
         yield sentBefore && queued.packet.cmd === 'publish' ? { ...queued.packet, dup: true } : queued.packet // [MQTT-3.3.1-1]
       }
     })())
@@ -164,7 +171,7 @@ export class Queues {
       }
       // At most the QoS of the subscription. [MQTT-3.8.4-6]
       const qos = Math.min(packet.qos, granted) as 0 | 1 | 2
-      const queued: Queued = { record: journal.next(), packet: { ...copyOf(packet), payload, qos, retain: isRetained, dup: false }, message, bytes }
+      const queued: Queued = { client: clientId, record: journal.next(), packet: { ...copyOf(packet), payload, qos, retain: isRetained, dup: false }, message, bytes }
       this.#count(session, 1, bytes)
       this.#write(session, queued)
       additions.push([session, queued])
@@ -177,8 +184,12 @@ export class Queues {
     if (broker !== undefined && packet.brokerCounter < broker.counter) packet.brokerCounter = ++broker.counter
     for (const [session, queued] of additions) {
       queued.packet = { ...queued.packet, brokerId: packet.brokerId, brokerCounter: packet.brokerCounter } as Packet
-      if (session.ended) this.#unqueue(session, queued)
-      else session.add(queued)
+      if (session.ended) {
+        this.#unqueue(session, queued)
+        continue
+      }
+      session.add(queued)
+      this.expiring.set(queued, expiryOf(queued.packet as Packet))
     }
   }
 
@@ -189,8 +200,16 @@ export class Queues {
     if (queued !== undefined) setImmediate(() => { if (queued.sentTo === undefined && !session.ended && session.has(queued)) this.#unqueue(session, queued) })
   }
 
+  #unqueueExpired (queued: Queued): void {
+    const session = this.#sessions.get(queued.client)
+    if (session?.has(queued) !== true) return
+    this.#unqueue(session, queued)
+    this.#sessions.endEmpty(session)
+  }
+
   #unqueue (session: Session, queued: Queued): void {
     session.remove(queued)
+    this.expiring.delete(queued)
     this.#count(session, -1, -queued.bytes)
     this.#release(queued)
     this.#context.journal.delete(queued.record)

@@ -75,10 +75,10 @@ export class Restorer {
     return session
   }
 
-  #queued (record: number, { message: id, qos, messageId }: StoredRecord & { kind: 'queued' }): Queued {
-    if (id === undefined) return { record, packet: { cmd: 'pubrel', messageId }, message: undefined, bytes: 0 }
+  #queued (record: number, { client, message: id, qos, messageId }: StoredRecord & { kind: 'queued' }): Queued {
+    if (id === undefined) return { client, record, packet: { cmd: 'pubrel', messageId }, message: undefined, bytes: 0 }
     const { content, message } = this.#messages.get(id)!
     const packet = { cmd: 'publish', dup: false, brokerId: formerBroker, brokerCounter: record, messageId, ...content, qos }
-    return { record, packet, message, bytes: sizeOf(content) }
+    return { client, record, packet, message, bytes: sizeOf(content) }
   }
 }

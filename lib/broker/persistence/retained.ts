@@ -1,7 +1,8 @@
 import { Readable } from 'node:stream'
 import { TopicTree } from '../../mqtt/topic-tree.ts'
 import { orInfinite, type Context, type OnFulfilled } from './context.ts'
-import { contentOf, ownPayload, sizeOf, type Packet } from './journal/records.ts'
+import { Expiring } from './expiring.ts'
+import { contentOf, expiryOf, ownPayload, sizeOf, type Packet } from './journal/records.ts'
 
 /** Retained messages up to which `count` counts one by one. */
 const mostCounted = 10_000
@@ -13,20 +14,24 @@ export class RetainedMessages {
   refused = 0
   /** How often a message was stored, replaced or cleared, but for what the broker says about itself. */
   changes = 0
+  /** By topic. */
+  readonly expiring: Expiring<string>
   #context: Context
   #byTopic = new TopicTree<{ packet: Packet, record: number | undefined }>()
 
   constructor (context: Context) {
     this.#context = context
+    this.expiring = new Expiring(context.now, topic => { this.#clear(topic) })
   }
 
   get size (): number { return this.#byTopic.size }
 
-  get (topic: string): Packet | undefined { return this.#byTopic.get(topic)?.packet }
+  get (topic: string): Packet | undefined { return this.expiring.ends(topic) ? undefined : this.#byTopic.get(topic)?.packet }
 
   restore (packet: Packet, record: number): void {
     this.#byTopic.set(packet.topic, { packet, record })
     this.bytes += sizeOf(packet)
+    this.expiring.set(packet.topic, expiryOf(packet))
   }
 
   /**
@@ -58,8 +63,9 @@ export class RetainedMessages {
 
   stream (patterns: string[]): Readable {
     const byTopic = this.#byTopic
+    const { expiring } = this
     return Readable.from((function * () {
-      for (const pattern of patterns) for (const { packet } of byTopic.matchingTopics(pattern)) yield packet
+      for (const pattern of patterns) for (const { packet } of byTopic.matchingTopics(pattern)) if (!expiring.ends(packet.topic)) yield packet
     })())
   }
 
@@ -85,6 +91,7 @@ export class RetainedMessages {
     const record = ofItself ? undefined : previous?.record ?? journal.next()
     this.bytes += added
     this.#byTopic.set(packet.topic, { packet: { ...packet, payload: ownPayload(packet.payload) }, record })
+    this.expiring.set(packet.topic, expiryOf(packet))
     if (!ofItself) this.changes++
     if (record !== undefined) journal.put(record, { kind: 'retained', content: contentOf(packet) })
   }
@@ -93,6 +100,7 @@ export class RetainedMessages {
     const retained = this.#byTopic.get(topic)
     if (retained === undefined) return false
     this.#byTopic.delete(topic)
+    this.expiring.delete(topic)
     this.bytes -= sizeOf(retained.packet)
     if (!isOfItself(topic)) this.changes++
     if (retained.record !== undefined) this.#context.journal.delete(retained.record)

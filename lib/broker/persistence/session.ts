@@ -3,6 +3,7 @@ import type { Packet, Release, Subscription } from './journal/records.ts'
 
 /** A message in a session's queue, until the client has acknowledged it. */
 export interface Queued {
+  client: string
   /** Its number in the journal. */
   record: number
   /** After PUBREC only PUBREL is left of it. */

@@ -65,12 +65,14 @@ export class Subscriptions {
     await undefined
     const { journal } = this.#context
     const session = this.#sessions.open(client.id)
-    for (const { topic, qos, rh, rap, nl, subscriptionIdentifier } of subscriptions) {
+    for (const { topic, qos, rh, rap, nl, subscriptionIdentifier, options } of subscriptions) {
       if (qos > 2) {
         this.#unsubscribe(session, topic)
         continue
       }
-      const subscription = { topic, qos, rh, rap, nl, ...subscriptionIdentifier === undefined ? {} : { subscriptionIdentifier } }
+      const subscription = {
+        topic, qos, rh, rap, nl, ...subscriptionIdentifier === undefined ? {} : { subscriptionIdentifier }, ...options === undefined ? {} : { options: { ...options } }
+      }
       const previous = session.subscriptions.get(topic)
       const record = previous?.record ?? journal.next()
       if (previous !== undefined && JSON.stringify(previous.subscription) === JSON.stringify(subscription)) continue

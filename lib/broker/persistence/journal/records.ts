@@ -1,4 +1,6 @@
-/** The part of a publication that is kept. `payload` in bytes, or as text if this process published text. */
+import { carriedBy, carry, carryOver } from '../../carried.ts'
+
+/** The part of a publication that is kept. `payload` in bytes, with what these carry, or as text if this process published text. */
 export interface Content {
   topic: string
   payload: Buffer | string
@@ -18,7 +20,17 @@ export interface Packet extends Content {
 /** What is left of a QoS 2 message after PUBREC; also an acknowledgement. */
 export type Release = Pick<Packet, 'cmd' | 'messageId'>
 
-/** A subscription as aedes hands it over and expects it back. `rh`, `rap` and `nl` are MQTT 5 options. */
+/** Options of a subscription that aedes does not know of. */
+export interface SubscriptionOptions {
+  /** Whether its client gets no message that it published itself. */
+  noLocal?: boolean
+  /** Whether a message keeps the flag that its publisher asked for it to be retained. */
+  asPublished?: boolean
+  /** Subscription identifier. */
+  id?: number
+}
+
+/** A subscription as aedes hands it over and expects it back. `rh`, `rap` and `nl` are aedes' own MQTT 5 options. */
 export interface Subscription {
   topic: string
   qos: 0 | 1 | 2
@@ -26,6 +38,7 @@ export interface Subscription {
   rap?: boolean | undefined
   nl?: boolean | undefined
   subscriptionIdentifier?: number
+  options?: SubscriptionOptions
 }
 
 /** What is on the disk: one of these under each number. A message in several queues is stored once. */
@@ -50,23 +63,52 @@ export type StoredRecord =
   /** The user that an agent belongs to. */
   | { kind: 'agent', uuid: string, username: string }
 
-/** A record as a plain object for JSON, its payload as base64. */
+/**
+ * A `Content` in JSON, with what its payload carries: the properties in base64, when it expires in ms since 1970, and whether its publisher asked for
+ * it to be retained. Earlier versions did not write these, and ignore them.
+ */
+interface ContentInJson extends Omit<Content, 'payload'> {
+  /** Base64. */
+  payload: string
+  properties?: string
+  expiresAt?: number
+  published?: true
+}
+
+/** A record as a plain object for JSON. */
 export function encodeRecord (record: StoredRecord): object {
   if (!('content' in record)) return record
   const { topic, payload, qos, retain } = record.content
-  return { ...record, content: { topic, payload: Buffer.from(payload as string).toString('base64'), qos, retain } }
+  const content: ContentInJson = { topic, payload: Buffer.from(payload as string).toString('base64'), qos, retain }
+  const carried = carriedBy(payload)
+  if (carried !== undefined) {
+    if (carried.properties.length > 0) content.properties = carried.properties.toString('base64')
+    if (carried.expiresAt !== undefined) content.expiresAt = carried.expiresAt
+    if (carried.retain) content.published = true
+  }
+  return { ...record, content }
 }
 
 /** The inverse of `encodeRecord`, from JSON text. */
 export function decodeRecord (text: string): StoredRecord {
   const record = JSON.parse(text) as StoredRecord
-  if ('content' in record) record.content.payload = Buffer.from(record.content.payload as string, 'base64')
-  return record
+  if (!('content' in record)) return record
+  const { topic, payload, qos, retain, properties = '', expiresAt, published = false } = record.content as unknown as ContentInJson
+  const bytes = Buffer.from(payload, 'base64')
+  if (properties !== '' || expiresAt !== undefined || published) {
+    carry(bytes, { properties: Buffer.from(properties, 'base64'), ...expiresAt === undefined ? {} : { expiresAt }, retain: published })
+  }
+  return { ...record, content: { topic, payload: bytes, qos, retain } }
 }
 
 /** Bytes that count against the limits. */
 export function sizeOf ({ topic, payload }: Pick<Content, 'topic' | 'payload'>): number {
-  return Buffer.byteLength(topic) + Buffer.byteLength(payload)
+  return Buffer.byteLength(topic) + Buffer.byteLength(payload) + (carriedBy(payload)?.properties.length ?? 0)
+}
+
+/** When a message expires, in ms since 1970; undefined: never. */
+export function expiryOf ({ payload }: Pick<Content, 'payload'>): number | undefined {
+  return carriedBy(payload)?.expiresAt
 }
 
 /** Bytes to be kept, in a buffer of their own: a slice would keep the whole chunk that the client sent in memory. */
@@ -74,10 +116,10 @@ function ownedBytes (bytes: Buffer): Buffer {
   if (bytes.buffer.byteLength <= 2 * bytes.length + 256) return bytes
   const own = Buffer.allocUnsafeSlow(bytes.length)
   own.set(bytes)
-  return own
+  return carryOver(bytes, own)
 }
 
-/** A payload to be kept. */
+/** A payload to be kept, with what it carries. */
 export function ownPayload (payload: Buffer | string): Buffer | string {
   return typeof payload === 'string' ? payload : ownedBytes(payload)
 }

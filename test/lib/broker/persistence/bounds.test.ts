@@ -110,7 +110,7 @@ for (const folder of [false, true]) {
     const retain = (topic: string, bytes: number): Promise<unknown> => publisher.publishAsync(topic, Buffer.alloc(bytes), { qos: 1, retain: true })
     for (const [topic, bytes] of [['a', 30], ['b', 30], ['c', 40], ['b', 10], ['c', 50], ['a', 60]] as const) await retain(topic, bytes)
     assert.deepEqual(await retainedTopics(t, first), [['b', 10], ['c', 50]])
-    assert.deepEqual(first.persistence.dropped, { offlineLimit: 0, retainedLimit: 1 })
+    assert.deepEqual(first.persistence.dropped, { offlineLimit: 0, retainedLimit: 1, expired: 0 })
     if (folder === undefined) return
     await first.close()
     const second = await openBroker(t, { folder, limits: { retainedBytes } })
