@@ -2,7 +2,10 @@ import type { IConnackPacket } from 'mqtt-packet'
 import { PlatziverseError } from '../../errors.ts'
 import { publishPackets, sizeOf, type Outbound } from '../../mqtt/link/publish-packet.ts'
 import { RefusedMessage } from '../../mqtt/link/refused-message.ts'
+import type { MessageProperties } from '../../mqtt/message-properties.ts'
+import { encodeProperties } from '../mqtt5/message-properties.ts'
 import type { OutgoingPublication } from '../publication.ts'
+import { refusalOf, termsOf, type Terms } from './terms.ts'
 
 /** What may wait for a broker that is away. */
 const mostWaiting = { messages: 10_000, bytes: 16_000_000 }
@@ -15,20 +18,12 @@ const mostShown = 200
 /** Connections in a row that the broker ends over the same message before it is given up. */
 const chances = 4
 
-/** What a connection takes. */
-interface Terms {
-  version: 4 | 5
-  /** How many messages may be unacknowledged. */
-  window: number
-  packetSize: number
-  qos: number
-  retain: boolean
-}
-
 /** Where a message stands: not sent on this connection; sent; with QoS 2, taken by the broker and released. */
 type Stage = 'waiting' | 'sent' | 'released'
 
 interface Entry extends Outbound {
+  /** When it is no longer worth sending, in UTC ms; undefined: never. */
+  expiresAt: number | undefined
   stage: Stage
   resolve (): void
   reject (error: PlatziverseError): void
@@ -40,17 +35,6 @@ export interface Way {
   write (bytes: Buffer): boolean
   /** Send PUBREL. */
   release (packetId: number): void
-}
-
-/** What a broker that let this client in wants it to keep to. */
-function termsOf (version: 4 | 5, { properties }: IConnackPacket): Terms {
-  return {
-    version,
-    window: properties?.receiveMaximum ?? mostWaiting.messages,
-    packetSize: properties?.maximumPacketSize ?? Infinity,
-    qos: properties?.maximumQoS ?? 2,
-    retain: properties?.retainAvailable ?? true
-  }
 }
 
 /**
@@ -95,14 +79,20 @@ export class Outgoing {
   }
 
   /** Resolves when the broker took it. @throws PlatziverseError PUBLISH_FAILED */
-  add ({ topic, payload, qos, retain }: OutgoingPublication): Promise<void> {
+  add ({ topic, payload, qos, retain, properties: given }: OutgoingPublication): Promise<void> {
     return new Promise((resolve, reject) => {
       const [topicBytes, payloadBytes] = [Buffer.byteLength(topic), typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length]
       if (this.#isClosed) return reject(failed('The broker is closed.'))
       if (topicBytes === 0 || topicBytes > 65_535) return reject(failed(`A topic has 1 to 65,535 bytes, and not ${topicBytes}.`))
-      if (this.size >= mostWaiting.messages || this.#bytes + topicBytes + payloadBytes > mostWaiting.bytes) return reject(failed(`${this.size} messages wait for the broker already.`))
-      this.#bytes += topicBytes + payloadBytes
-      this.#waiting.push({ topic, payload, qos, retain, topicBytes, payloadBytes, packetId: 0, again: false, stage: 'waiting', resolve, reject })
+      const properties = given && encodedOf(given)
+      const expiry = given?.messageExpiry
+      const entry: Entry = {
+        topic, payload, qos, retain, topicBytes, payloadBytes, properties, expiry, expiresAt: expiry === undefined ? undefined : Date.now() + expiry * 1000,
+        packetId: 0, again: false, stage: 'waiting', resolve, reject
+      }
+      if (this.size >= mostWaiting.messages || this.#bytes + bytesOf(entry) > mostWaiting.bytes) return reject(failed(`${this.size} messages wait for the broker already.`))
+      this.#bytes += bytesOf(entry)
+      this.#waiting.push(entry)
       this.#plan()
     })
   }
@@ -110,7 +100,7 @@ export class Outgoing {
   /** There is a connection. */
   connected (way: Way, version: 4 | 5, connack: IConnackPacket): void {
     this.#way = way
-    this.#terms = termsOf(version, connack)
+    this.#terms = termsOf(version, connack, mostWaiting.messages)
     this.#isFull = false
     this.#again = [...this.#inFlight.values()]
     this.#plan()
@@ -214,7 +204,7 @@ export class Outgoing {
           way.release(entry.packetId)
           continue
         }
-        const refusal = refusalOf(entry, terms)
+        const refusal = isLate(entry) ? 'It expired before the broker could be given it.' : refusalOf(entry, terms)
         if (refusal !== undefined) {
           this.#end(entry, failed(refusal))
           continue
@@ -258,7 +248,7 @@ export class Outgoing {
   }
 
   #end (entry: Entry, error?: PlatziverseError): void {
-    this.#bytes -= entry.topicBytes + entry.payloadBytes
+    this.#bytes -= bytesOf(entry)
     this.#inFlight.delete(entry.packetId)
     if (this.#drained !== undefined && this.size === 0) this.#drained()
     if (error !== undefined) return entry.reject(error)
@@ -267,12 +257,27 @@ export class Outgoing {
   }
 }
 
-/** Why a broker would hang up on a message. @returns undefined: it would not */
-function refusalOf (entry: Entry, { version, packetSize, qos, retain }: Terms): string | undefined {
-  if (entry.qos > qos) return `The broker takes no more than QoS ${qos}.`
-  if (entry.retain && !retain) return 'The broker retains no messages.'
-  const size = sizeOf(entry, version)
-  return size > packetSize ? `The broker takes packets of up to ${packetSize} bytes, and this one has ${size}.` : undefined
+/** By the properties, because agent-out gives the same ones with each message. */
+const encoded = new WeakMap<MessageProperties, Buffer>()
+
+function encodedOf (properties: MessageProperties): Buffer {
+  let bytes = encoded.get(properties)
+  if (bytes === undefined) encoded.set(properties, bytes = encodeProperties(properties))
+  return bytes
+}
+
+/** Of what waits. */
+function bytesOf ({ topicBytes, payloadBytes, properties }: Entry): number {
+  return topicBytes + payloadBytes + (properties?.length ?? 0)
+}
+
+/** Look how long a message is still worth sending. @returns whether it is not, and the broker never got it */
+function isLate (entry: Entry): boolean {
+  if (entry.expiresAt === undefined) return false
+  const left = Math.ceil((entry.expiresAt - Date.now()) / 1000)
+  // What was sent may have been taken: it has to come to its end.
+  entry.expiry = Math.max(1, left)
+  return left <= 0 && entry.packetId === 0
 }
 
 function failed (detail: string): PlatziverseError {

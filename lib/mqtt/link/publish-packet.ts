@@ -7,21 +7,47 @@ export interface Outbound {
   /** Of topic and payload as UTF-8, in bytes. */
   topicBytes: number
   payloadBytes: number
+  /** Of MQTT 5, as they stand in a packet, without the length in front. */
+  properties?: Buffer | undefined
+  /** Of MQTT 5: seconds for which the message is worth delivering. */
+  expiry?: number | undefined
   /** With QoS 0 without a meaning. */
   packetId: number
   /** Whether it went out before, on another connection. */
   again: boolean
 }
 
+/** Of the property with the seconds. [MQTT 5, 3.3.2.3.3] */
+const messageExpiry = 0x02
+
+/** Bytes of the properties, without their length. */
+function propertiesLength ({ properties, expiry }: Outbound): number {
+  return (properties?.length ?? 0) + (expiry === undefined ? 0 : 5)
+}
+
+/** Bytes of a length. */
+function lengthBytes (length: number): number {
+  return length < 0x80 ? 1 : length < 0x4000 ? 2 : length < 0x20_0000 ? 3 : 4
+}
+
+/** @returns where the length ends */
+function writeLength (bytes: Buffer, length: number, at: number): number {
+  for (; length >= 0x80; length = Math.floor(length / 0x80)) bytes[at++] = length % 0x80 | 0x80
+  bytes[at++] = length
+  return at
+}
+
 /** Bytes after the fixed header. */
-function lengthOf ({ qos, topicBytes, payloadBytes }: Outbound, version: 4 | 5): number {
-  return 2 + topicBytes + (qos > 0 ? 2 : 0) + (version === 5 ? 1 : 0) + payloadBytes
+function lengthOf (message: Outbound, version: 4 | 5): number {
+  const { qos, topicBytes, payloadBytes } = message
+  const properties = version === 5 ? propertiesLength(message) : 0
+  return 2 + topicBytes + (qos > 0 ? 2 : 0) + (version === 5 ? lengthBytes(properties) + properties : 0) + payloadBytes
 }
 
 /** Bytes of the whole packet. */
 export function sizeOf (message: Outbound, version: 4 | 5): number {
   const length = lengthOf(message, version)
-  return length + (length < 0x80 ? 2 : length < 0x4000 ? 3 : length < 0x20_0000 ? 4 : 5)
+  return 1 + lengthBytes(length) + length
 }
 
 /**
@@ -32,17 +58,21 @@ export function publishPackets (messages: readonly Outbound[], size: number, ver
   const bytes = Buffer.allocUnsafe(size)
   let at = 0
   for (const message of messages) {
-    const { topic, payload, qos, retain, packetId, again, topicBytes, payloadBytes } = message
+    const { topic, payload, qos, retain, packetId, again, topicBytes, payloadBytes, properties, expiry } = message
     // [MQTT-3.3.1-1], [MQTT-3.3.1-2]
     bytes[at++] = 0x30 | (again && qos > 0 ? 8 : 0) | qos << 1 | (retain ? 1 : 0)
-    let length = lengthOf(message, version)
-    for (; length >= 0x80; length = Math.floor(length / 0x80)) bytes[at++] = length % 0x80 | 0x80
-    bytes[at++] = length
+    at = writeLength(bytes, lengthOf(message, version), at)
     at = bytes.writeUInt16BE(topicBytes, at)
     at += bytes.write(topic, at)
     if (qos > 0) at = bytes.writeUInt16BE(packetId, at)
-    // No properties.
-    if (version === 5) bytes[at++] = 0
+    if (version === 5) {
+      at = writeLength(bytes, propertiesLength(message), at)
+      if (expiry !== undefined) {
+        bytes[at++] = messageExpiry
+        at = bytes.writeUInt32BE(expiry, at)
+      }
+      if (properties !== undefined) at += properties.copy(bytes, at)
+    }
     if (typeof payload === 'string') bytes.write(payload, at)
     else payload.copy(bytes, at)
     at += payloadBytes

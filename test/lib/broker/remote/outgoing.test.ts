@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { suite, test, type TestContext } from 'node:test'
-import { parser, type IPublishPacket, type Packet } from 'mqtt-packet'
+import { parser, type IConnackPacket, type IPublishPacket, type Packet } from 'mqtt-packet'
+import { encodeProperties } from '../../../../lib/broker/mqtt5/message-properties.ts'
+import { Outgoing } from '../../../../lib/broker/remote/outgoing.ts'
 import { publishPackets, sizeOf, type Outbound } from '../../../../lib/mqtt/link/publish-packet.ts'
 import { Sender } from '../../../../lib/broker/remote/sender.ts'
 import { resolveRemoteOptions } from '../../../../lib/broker/remote/settings.ts'
@@ -46,7 +48,67 @@ test('packets are what mqtt-packet reads, at every length of their length', () =
   }
 })
 
+test('properties are what mqtt-packet reads, at every length of their length, and 3.1.1 has none', () => {
+  for (const length of [1, 90, 200, 16_500]) {
+    const given = { contentType: 'text/plain', responseTopic: 'ñ', userProperties: [['a', 'x'.repeat(length)], ['a', '2']] as Array<[string, string]> }
+    const message: Outbound = { topic: 'a', payload: 'b', qos: 1, retain: false, topicBytes: 1, payloadBytes: 1, properties: encodeProperties(given), expiry: 60, packetId: 7, again: false }
+    for (const version of [4, 5] as const) {
+      const read: Packet[] = []
+      const packets = parser({ protocolVersion: version })
+      packets.on('packet', packet => { read.push(packet) })
+      packets.parse(publishPackets([message, message], 2 * sizeOf(message, version), version))
+      assert.equal(read.length, 2)
+      for (const packet of read) {
+        assert.ok(packet.cmd === 'publish')
+        assert.deepEqual([packet.topic, packet.payload.toString(), packet.messageId], ['a', 'b', 7])
+        const { userProperties, ...others } = packet.properties ?? {}
+        assert.deepEqual(others, version === 5 ? { contentType: 'text/plain', responseTopic: 'ñ', messageExpiryInterval: 60 } : {})
+        assert.deepEqual({ ...userProperties }, version === 5 ? { a: ['x'.repeat(length), '2'] } : {})
+      }
+    }
+  }
+})
+
+test('while the broker is away, the time goes by for which a message is worth delivering', async t => {
+  t.mock.timers.enable({ apis: ['Date'], now: 1_000_000 })
+  const outgoing = new Outgoing()
+  const add = (payload: string, messageExpiry: number): Promise<void> => outgoing.add({ topic: 'a', payload, qos: 1, retain: false, properties: { messageExpiry } })
+  const [short, long, unsent] = [add('short', 10), add('long', 60), add('unsent', 60)]
+  const lost = Promise.all([short, unsent].map(each => assert.rejects(each, /It expired before the broker could be given it\./)))
+  const connect = async (properties: object): Promise<Array<[payload: string, expiry: number | undefined]>> => {
+    const read: Array<[string, number | undefined]> = []
+    const packets = parser({ protocolVersion: 5 })
+    packets.on('packet', packet => { if (packet.cmd === 'publish') read.push([packet.payload.toString(), packet.properties?.messageExpiryInterval]) })
+    outgoing.connected({ write: bytes => packets.parse(bytes) === 0, release: () => undefined }, 5, { cmd: 'connack', sessionPresent: false, properties } as IConnackPacket)
+    await until(() => read.length, length => length > 0)
+    return read
+  }
+  t.mock.timers.tick(10_500)
+  assert.deepEqual(await connect({ receiveMaximum: 1 }), [['long', 50]])
+  outgoing.disconnected(false)
+  t.mock.timers.tick(50_000)
+  assert.deepEqual(await connect({}), [['long', 1]], 'what the broker may have taken has to come to its end')
+  outgoing.acknowledged(1)
+  await Promise.all([long, lost])
+  outgoing.close()
+})
+
 suite('what is published at a broker elsewhere', { concurrency: true }, () => {
+  for (const version of ['5', '3.1.1'] as const) {
+    test(`properties go out with MQTT 5, and not with 3.1.1: ${version}`, async t => {
+      const broker = await scriptedBroker(t, () => undefined, peer => {
+        peer.on(packet => { if (packet.cmd === 'publish') peer.send({ cmd: 'puback', messageId: packet.messageId, reasonCode: 0 }) })
+        welcome(peer)
+      })
+      const to = sender(t, broker.url, version)
+      await to.publish({ topic: 'out', payload: '{}', qos: 1, retain: false, properties: { contentType: 'application/json', isText: true, messageExpiry: 30, correlationData: Buffer.of(1, 2) } })
+      const [packet] = publishes(broker.senders[0])
+      assert.deepEqual({ ...packet?.properties }, version === '5'
+        ? { contentType: 'application/json', payloadFormatIndicator: true, messageExpiryInterval: 30, correlationData: Buffer.of(1, 2) }
+        : {})
+    })
+  }
+
   test('no more is unacknowledged than the broker wants, and the order is kept', async t => {
     let most = 0
     const broker = await scriptedBroker(t, () => undefined, peer => {
