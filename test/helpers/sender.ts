@@ -1,4 +1,4 @@
-import { connectAsync, type MqttClient } from 'mqtt'
+import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import type { Knex } from 'knex'
 import assert from 'node:assert/strict'
 import { until } from './events.ts'
@@ -17,11 +17,13 @@ export class Sender {
   losses = 0
   #stopped = false
   #client: MqttClient | undefined
+  #protocolVersion: 4 | 5
 
   /** @param url of the broker, or the next one to try of a cluster's */
-  constructor (uuid: string, url: string | (() => string)) {
+  constructor (uuid: string, url: string | (() => string), protocolVersion: 4 | 5 = 4) {
     this.uuid = uuid
     this.#url = url
+    this.#protocolVersion = protocolVersion
   }
 
   get sent (): number { return this.#next }
@@ -29,7 +31,8 @@ export class Sender {
   /** Connects, and again after each loss, until it is stopped. */
   async run (): Promise<void> {
     while (!this.#stopped) {
-      const client = await connectAsync(typeof this.#url === 'string' ? this.#url : this.#url(), { clientId: this.uuid, reconnectPeriod: 0, connectTimeout: 2000 }).catch(() => undefined)
+      const options: IClientOptions = { clientId: this.uuid, protocolVersion: this.#protocolVersion, reconnectPeriod: 0, connectTimeout: 2000 }
+      const client = await connectAsync(typeof this.#url === 'string' ? this.#url : this.#url(), options).catch(() => undefined)
       if (client === undefined) {
         await new Promise(resolve => setTimeout(resolve, 50))
         continue
