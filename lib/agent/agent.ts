@@ -13,7 +13,7 @@ import { SpokenVersions } from '../mqtt/link/spoken-version.ts'
 import { checkMetrics, inMessages } from './metrics.ts'
 import { resolveAgentOptions, type AgentOptions, type AgentSettings } from './options.ts'
 import { Outbox } from './outbox.ts'
-import { jsonMessage, refusalOf } from './publishing.ts'
+import { jsonMessage, refusedBy } from './publishing.ts'
 
 export { PlatziverseError } from '../errors.ts'
 export type { InForce } from './commands.ts'
@@ -271,7 +271,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     for (let entry = client && this.#outbox.next(); entry !== undefined; entry = this.#outbox.next()) {
       const sending = entry
       client!.publish(topics.message, JSON.stringify(sending.payload), jsonMessage, (error, answer) => {
-        const refused = refusalOf(error, answer)
+        const refused = refusedBy(error, answer)
         // Any other error ends this connection: the message is sent again on the next one.
         if (error && refused === undefined) return
         this.#outbox.acknowledge(sending, refused)

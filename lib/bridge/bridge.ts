@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { IClientOptions, MqttClient } from 'mqtt'
+import type { IClientOptions, IConnackPacket, MqttClient } from 'mqtt'
 import { Backoff } from '../backoff.ts'
 import { PlatziverseError } from '../errors.ts'
 import { HungUp, isHangUp, isOtherVersion, tooLarge } from '../mqtt/link/faults.ts'
@@ -12,6 +12,7 @@ import { resolveBridgeOptions, type BridgeOptions } from './options.ts'
 import { Outward } from './outward.ts'
 import { codeOf, problemOf } from './problems.ts'
 import { RefusalWatch } from './refusal-watch.ts'
+import { termsOf } from './terms.ts'
 
 export type { Unsent } from './buffer.ts'
 export type { LocalBroker } from './context.ts'
@@ -198,13 +199,13 @@ export class Bridge extends EventEmitter<BridgeEvents> {
       if (packet.cmd === 'connect' && version === 4 && !hearsItself) Object.assign(packet, { bridgeMode: true })
     })
     this.#inward.receiveFrom(client)
-    client.on('connect', ({ sessionPresent }) => { this.#connected(client, sessionPresent) })
+    client.on('connect', connack => { this.#connected(client, connack) })
     client.on('disconnect', packet => { this.#cause ??= new HungUp(packet) })
     client.on('error', error => { this.#cause ??= error })
     client.on('close', () => { this.#disconnected(client) })
   }
 
-  #connected (client: MqttClient, sessionPresent: boolean): void {
+  #connected (client: MqttClient, { sessionPresent, properties }: IConnackPacket): void {
     const { settings, local, counters, problems, spoken } = this.#context
     this.#cause = undefined
     spoken.letIn()
@@ -213,7 +214,7 @@ export class Bridge extends EventEmitter<BridgeEvents> {
     if (this.#everConnected) counters.reconnects++
     this.#everConnected = true
     this.#connectedAt = performance.now()
-    this.#outward.connected(client)
+    this.#outward.connected(client, termsOf(properties))
     problems.solved('connection')
     this.#become({ state: 'connected' })
     this.#inward.connected(client, sessionPresent, () => { this.#outward.sendRetained(sessionPresent) })

@@ -1,3 +1,6 @@
+import type { MessageProperties } from '../mqtt/message-properties.ts'
+import { weightOf } from './properties.ts'
+
 /** A message that the other broker has not acknowledged yet. */
 export interface Unsent {
   /** As the other broker is to get it. */
@@ -5,12 +8,16 @@ export interface Unsent {
   payload: Buffer
   qos: 0 | 1 | 2
   retain: boolean
+  /** Without the expiry. */
+  properties?: MessageProperties
+  /** When it is no longer worth sending, in UTC ms; absent: never. */
+  expiresAt?: number
 }
 
 /** Messages for the other broker in their order, bounded in number and bytes. The first few of them are on their way. */
 export class BridgeBuffer {
   readonly #limits: { messages: number, bytes: number }
-  readonly #window: number
+  #window: number
   readonly #flying = new Set<Unsent>()
   #waiting: Array<Unsent | undefined> = []
   /** Where `#waiting` begins: taking from the front of a long array would move all of it. */
@@ -20,6 +27,11 @@ export class BridgeBuffer {
   /** @param window the most messages that are on their way */
   constructor (limits: { messages: number, bytes: number }, window: number) {
     this.#limits = limits
+    this.#window = window
+  }
+
+  /** The most messages that are on their way from now on. */
+  set window (window: number) {
     this.#window = window
   }
 
@@ -78,6 +90,6 @@ export class BridgeBuffer {
   }
 }
 
-function sizeOf ({ topic, payload }: Unsent): number {
-  return topic.length + payload.length
+function sizeOf ({ topic, payload, properties }: Unsent): number {
+  return topic.length + payload.length + (properties === undefined ? 0 : weightOf(properties))
 }

@@ -3,6 +3,7 @@ import { PlatziverseError } from '../errors.ts'
 import { Spoken } from '../mqtt/link/spoken-version.ts'
 import { Problems } from '../problems.ts'
 import { LoopGuard } from './loops.ts'
+import { Mark } from './mark.ts'
 import type { BridgeSettings, Way } from './options.ts'
 
 /** What a bridge needs of the broker that it belongs to. */
@@ -26,6 +27,7 @@ export class BridgeContext {
   readonly settings: BridgeSettings
   /** Names the other broker, so that nothing returns to where it came from, not even over another bridge to the same broker. */
   readonly origin: string
+  readonly mark = new Mark()
   readonly loops = new LoopGuard()
   readonly problems: Problems
   readonly counters = { sent: 0, received: 0, dropped: 0, loops: 0, reconnects: 0 }

@@ -8,6 +8,7 @@ import type { BridgeContext } from './context.ts'
 import { patienceWith } from './loops.ts'
 import type { Way } from './options.ts'
 import { problemOf } from './problems.ts'
+import { fromPacket } from './properties.ts'
 import { lowerQos } from './topics.ts'
 
 /** Ms between attempts to publish a message here, and how many before it is dropped; a broker that is away is waited for. */
@@ -110,17 +111,18 @@ export class Inward {
   }
 
   /** Resolves when this broker took the message, or nobody wants it any more. */
-  async #take ({ topic, payload, qos, retain }: IPublishPacket, isWanted: () => boolean): Promise<void> {
-    const { local, settings, origin, loops, counters, problems } = this.#bridge
+  async #take ({ topic, payload, qos, retain, properties: packetProperties }: IPublishPacket, isWanted: () => boolean): Promise<void> {
+    const { local, settings, origin, loops, mark, counters, problems } = this.#bridge
     const target = settings.topics.inward(topic)
     // A session of earlier options may still be subscribed to more.
     if (target === undefined) return
     const problem = topicProblem(target.topic)
     if (problem !== undefined) return this.#drop(problem)
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
-    if (loops.returns(topic, bytes, patienceWith(target.topic))) return this.#bridge.circled(topic)
+    const properties = fromPacket(packetProperties)
+    if (mark.isOn(properties) || loops.returns(topic, bytes, patienceWith(target.topic))) return this.#bridge.circled(topic)
     const replayed = this.#isReplayed(topic, target.topic, retain)
-    const publication: OutgoingPublication = { topic: target.topic, payload: bytes, qos: lowerQos(qos, target.qos), retain, replayed }
+    const publication: OutgoingPublication = { topic: target.topic, payload: bytes, qos: lowerQos(qos, target.qos), retain, replayed, properties: mark.on(properties) }
     for (let attempt = 1; isWanted(); attempt++) {
       try {
         await local.publish(publication, origin)

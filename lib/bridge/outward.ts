@@ -1,17 +1,19 @@
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
-import type { MqttClient } from 'mqtt'
+import type { IClientPublishOptions, MqttClient } from 'mqtt'
 import type { Delivered } from '../broker/publication.ts'
 import { PlatziverseError } from '../errors.ts'
 import { kindOf } from '../messages/topics.ts'
+import { tooLarge } from '../mqtt/link/faults.ts'
+import { isTaken, publishSize, refusalOf } from '../mqtt/link/publish-answer.ts'
 import { BridgeBuffer, type Unsent } from './buffer.ts'
 import type { BridgeContext } from './context.ts'
 import { patienceWith } from './loops.ts'
 import { problemOf } from './problems.ts'
+import { toPacket } from './properties.ts'
 import { isGivenUp } from './refusal-watch.ts'
+import { termsOf, usualWindow, type Terms } from './terms.ts'
 import { lowerQos } from './topics.ts'
 
-/** The most messages that are sent and not acknowledged: Mosquitto hangs up when more of QoS 2 are under way. */
-const window = 20
 /** Characters of a topic in what is reported. */
 const mostShown = 200
 /** Ms after the SUBACK for the other broker's retained messages to arrive: some brokers send them later. */
@@ -24,6 +26,8 @@ export class Outward {
   #subscriptions: Array<() => void> = []
   /** Undefined while there is no connection. */
   #client: MqttClient | undefined
+  /** Of the current connection. */
+  #terms = termsOf()
   /** Ends with the current connection. */
   #connection = new AbortController()
   /** Topics whose retained messages the other broker is still to get. */
@@ -37,7 +41,7 @@ export class Outward {
   /** @param backlog what another bridge of these options left unsent */
   constructor (bridge: BridgeContext, backlog: Unsent[]) {
     this.#bridge = bridge
-    this.#buffer = new BridgeBuffer(bridge.settings.buffer, window)
+    this.#buffer = new BridgeBuffer(bridge.settings.buffer, usualWindow)
     for (const message of backlog) this.#keep(message)
   }
 
@@ -73,8 +77,10 @@ export class Outward {
     this.#buffer.prepend(unsent)
   }
 
-  connected (client: MqttClient): void {
+  connected (client: MqttClient, terms: Terms): void {
     this.#client = client
+    this.#terms = terms
+    this.#buffer.window = terms.window
     this.#connection = new AbortController()
   }
 
@@ -123,7 +129,7 @@ export class Outward {
       }
       for (const topic of due) {
         // Messages that are published meanwhile go first, and find as much room in the buffer as without this.
-        while (this.#buffer.size >= window && !signal.aborted) await new Promise<void>(resolve => { this.#roomed = resolve })
+        while (this.#buffer.size >= usualWindow && !signal.aborted) await new Promise<void>(resolve => { this.#roomed = resolve })
         for await (const message of local.retained([topic], signal)) {
           if (!signal.aborted && due.delete(topic)) this.#carry(message)
         }
@@ -140,13 +146,16 @@ export class Outward {
     this.#carry(message)
   }
 
-  #carry ({ topic, payload, qos, retain, clientId, origin }: Delivered): void {
-    const { settings, loops } = this.#bridge
+  #carry ({ topic, payload, qos, retain, clientId, origin, properties }: Delivered): void {
+    const { settings, loops, mark } = this.#bridge
     const target = settings.topics.outward(topic)
     if (target === undefined || origin === this.#bridge.origin) return
-    if (loops.leaves(target.topic, payload, origin ?? clientId ?? '', patienceWith(topic))) return this.#bridge.circled(topic)
+    if (mark.isOn(properties) || loops.leaves(target.topic, payload, origin ?? clientId ?? '', patienceWith(topic))) return this.#bridge.circled(topic)
     // The payload is a part of what its socket read at once, and would keep all of that in memory.
-    this.#keep({ topic: target.topic, payload: Buffer.from(payload), qos: lowerQos(qos, target.qos), retain })
+    const own = { topic: target.topic, payload: Buffer.from(payload), qos: lowerQos(qos, target.qos), retain }
+    if (properties === undefined) return this.#keep(own)
+    const { messageExpiry, ...others } = properties
+    this.#keep({ ...own, properties: others, ...messageExpiry === undefined ? {} : { expiresAt: Date.now() + messageExpiry * 1000 } })
   }
 
   #keep (message: Unsent): void {
@@ -157,29 +166,57 @@ export class Outward {
     this.#bridge.problems.report('buffer', new PlatziverseError('BRIDGE_BUFFER_FULL', `${this.#buffer.size} messages wait for the other broker.`))
   }
 
-  #refused (topic: string): void {
-    const detail = `The broker ended the connection each time that it was given a message on ${JSON.stringify(topic.slice(0, mostShown))}.`
-    this.#bridge.problems.report('remote', new PlatziverseError('BRIDGE_REMOTE_REFUSED', detail))
+  /** The other broker does not take a message. @param cause of which one is told once */
+  #refused (cause: string | number, detail: string): void {
+    this.#bridge.problems.report(`remote ${cause}`, new PlatziverseError('BRIDGE_REMOTE_REFUSED', detail))
   }
 
   #send (client: MqttClient, message: Unsent): void {
     const { way, settings, loops, counters } = this.#bridge
-    const { topic, payload, qos, retain } = message
+    const { topic, payload, qos } = message
+    const options = this.#optionsOf(message)
+    if (options === undefined) {
+      counters.dropped++
+      return this.#ended(message)
+    }
     if (way.hearsItself && settings.topics.inward(topic) !== undefined) loops.echoes(topic, payload)
-    client.publish(topic, payload, { qos, retain }, error => {
-      const isRefused = error instanceof Error && isGivenUp(error)
-      if (error && qos > 0 && !isRefused) return this.#buffer.putBack(message)
-      if (isRefused) this.#refused(topic)
-      this.#buffer.remove(message)
-      if (error) counters.dropped++
-      else counters.sent++
-      if (this.#buffer.size < window) this.#roomed?.()
-      if (this.#buffer.size === 0) {
-        this.#bridge.problems.solved('buffer')
-        for (const drained of this.#drained) drained()
-        this.#drained.clear()
-      }
+    client.publish(topic, payload, options, (error, answer) => {
+      const isTakenThere = isTaken(error, answer)
+      const refusal = refusalOf(error, answer)
+      const isHungUpOn = error instanceof Error && isGivenUp(error)
+      if (!isTakenThere && qos > 0 && refusal === undefined && !isHungUpOn) return this.#buffer.putBack(message)
+      const shown = JSON.stringify(topic.slice(0, mostShown))
+      if (refusal !== undefined) this.#refused((error as { code?: number }).code ?? '', `The other broker refused a message on ${shown}: ${refusal}.`)
+      if (isHungUpOn) this.#refused('hangs up', `The broker ended the connection each time that it was given a message on ${shown}.`)
+      if (isTakenThere) counters.sent++
+      else counters.dropped++
+      this.#ended(message)
       this.pump()
     })
+  }
+
+  /** How a message is published so that the other broker takes it. @returns undefined: it never does, or nobody wants it any more */
+  #optionsOf ({ topic, payload, qos, retain, properties, expiresAt }: Unsent): IClientPublishOptions | undefined {
+    const { way, mark } = this.#bridge
+    const left = expiresAt === undefined ? undefined : Math.ceil((expiresAt - Date.now()) / 1000)
+    if (left !== undefined && left <= 0) return undefined
+    if (way.version === 4) return { qos, retain }
+    const terms = this.#terms
+    const packet = toPacket(mark.on({ ...properties, ...left === undefined ? {} : { messageExpiry: left } }))
+    const options = { qos: lowerQos(qos, terms.qos), retain: retain && terms.retain, properties: packet }
+    const bytes = terms.packetSize === Infinity ? 0 : publishSize({ topic, payload, ...options })
+    if (bytes <= terms.packetSize) return options
+    this.#refused('size', tooLarge({ topic, bytes }, terms.packetSize).detail)
+    return undefined
+  }
+
+  /** It is acknowledged, or is not sent again. */
+  #ended (message: Unsent): void {
+    this.#buffer.remove(message)
+    if (this.#buffer.size < usualWindow) this.#roomed?.()
+    if (this.#buffer.size > 0) return
+    this.#bridge.problems.solved('buffer')
+    for (const drained of this.#drained) drained()
+    this.#drained.clear()
   }
 }

@@ -4,6 +4,11 @@ import type { Sentence } from './sentence.ts'
 export const bridgeSentences: readonly Sentence[] = [
   { en: 'Refused: {1}.', es: 'Rechazados: {1}.', pt: 'Recusados: {1}.' },
   { en: 'A message of {1} came round.', es: 'Un mensaje de {1} dio la vuelta.', pt: 'Uma mensagem de {1} deu a volta.' },
+  {
+    en: 'The other broker refused a message on {1}: {2}.',
+    es: 'El otro broker rechazó un mensaje en {1}: {2}.',
+    pt: 'O outro broker recusou uma mensagem em {1}: {2}.'
+  },
   { en: 'The client id {1} is a client of this broker.', es: 'El id de cliente {1} es de un cliente de este broker.', pt: 'O id de cliente {1} é de um cliente deste broker.' },
   { en: '{1} messages wait for the other broker.', es: '{1} mensajes esperan al otro broker.', pt: '{1} mensagens esperam pelo outro broker.' },
   {

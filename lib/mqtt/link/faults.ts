@@ -57,7 +57,7 @@ export function faultOfMessage ({ topic, qos, messageId = 0, properties }: IPubl
 }
 
 /** A message was stepped over. @param largest bytes that are taken */
-export function tooLarge ({ topic, bytes }: Oversized, largest = largestPacket): PlatziverseError {
+export function tooLarge ({ topic, bytes }: Pick<Oversized, 'topic' | 'bytes'>, largest = largestPacket): PlatziverseError {
   return new PlatziverseError('BROKER_PACKET_TOO_LARGE', `A message on ${JSON.stringify(topic.slice(0, mostShown))} has ${bytes} bytes, of ${largest} that are taken.`)
 }
 
