@@ -16,7 +16,9 @@ export interface BridgeConfig {
   clientId: string
   /** Whether the other broker forgets the bridge when it disconnects. */
   clean: boolean
-  /** Whether to connect with the bridge bit of the protocol level. */
+  /** Of MQTT; auto: 5, or 3.1.1 where the other broker does not speak it. */
+  version: 'auto' | '5' | '3.1.1'
+  /** Whether to connect with the bridge bit of the protocol level, with MQTT 3.1.1. */
   bridgeBit: boolean
   /** Seconds; 0: none. */
   keepalive: number | string
@@ -49,6 +51,7 @@ export const bridgeDefaults: BridgeConfig = {
   localUser: '',
   clientId: '',
   clean: false,
+  version: 'auto',
   bridgeBit: true,
   keepalive: 60,
   buffer: 10_000,

@@ -47,6 +47,9 @@ registerNode<BridgeConfig, 'user' | 'password'>('platziverse-bridge', { defaults
     $('#node-input-url').on('input change', function () {
       $('#platziverse-bridge-tls').toggle(!isPlain(String($(this).val() ?? '').trim()))
     }).trigger('change')
+    $('#node-input-version').on('change', function () {
+      $('#platziverse-bridge-bit').toggle($(this).val() !== '5')
+    }).trigger('change')
   },
   oneditsave () {
     saveBrokerSelect(this)

@@ -5,9 +5,11 @@ import type { Credentials } from '../shared/login.ts'
 import { wholeNumber } from '../shared/red.ts'
 import { bridgeDefaults as defaults, type BridgeConfig } from './config.ts'
 
+const versions = ['auto', '5', '3.1.1'] as const
+
 /** What a node saved, as the bridge wants it. */
 export function bridgeOptionsOf (id: string, config: BridgeConfig, { user, password }: Credentials, tls?: TlsOptions): BridgeNodeOptions {
-  const { broker, url, localUser, clientId, clean, bridgeBit, keepalive, buffer, megabytes, topics } = config
+  const { broker, url, localUser, clientId, clean, version, bridgeBit, keepalive, buffer, megabytes, topics } = config
   return {
     id,
     broker,
@@ -18,6 +20,7 @@ export function bridgeOptionsOf (id: string, config: BridgeConfig, { user, passw
     ...tls === undefined ? {} : { tls },
     ...clientId ? { clientId } : {},
     clean: clean === true,
+    version: versions.find(known => known === version) ?? 'auto',
     bridgeBit: bridgeBit !== false,
     keepalive: wholeNumber(keepalive, Number(defaults.keepalive)),
     buffer: {

@@ -14,6 +14,7 @@ import { until } from '../helpers/events.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { called, loadNodes, withText } from '../helpers/loaded-nodes.ts'
 import { freePort } from '../helpers/node-red.ts'
+import { answers, scriptedBroker } from '../helpers/scripted-broker.ts'
 
 // Node-RED 5 does not run on Node 20.
 const nodeRed = Number.parseInt(process.versions.node) >= 22 ? 'node-red' : 'node-red-4'
@@ -67,6 +68,19 @@ test('messages cross both ways, and the status and the output tell of it', async
   await until(states, ({ length }) => length === 2)
   assert.deepEqual(states(), [['connecting', 'BRIDGE_UNREACHABLE'], ['connected', undefined]])
 })
+
+for (const [saved, spoken] of [[{}, [5, 4]], [{ version: '3.1.1' }, [4]], [{ version: '5' }, [5]]] as const) {
+  test(`${JSON.stringify(saved)} is spoken to in ${spoken.join(', then ')}`, async t => {
+    const remote = await scriptedBroker(t, peer => {
+      if (peer.version === 4) return answers(peer)
+      peer.send({ cmd: 'connack', sessionPresent: false, returnCode: 1, reasonCode: 1 })
+      peer.socket.end()
+    })
+    await load(t, { url: remote.url, ...saved })
+    await until(() => remote.consumers, ({ length }) => length >= spoken.length)
+    assert.deepEqual(remote.consumers.slice(0, spoken.length).map(({ version }) => version), spoken)
+  })
+}
 
 test('user and password log in', async t => {
   const remote = await openBroker(t, { users: [{ username: 'ana', hash: await hashPassword('secret') }] })
