@@ -105,6 +105,7 @@ export const errorHelp = {
   STORE_TOO_OLD: 'The database server is too old: update it to at least PostgreSQL 13, MySQL 8.0.17 or MariaDB 10.6. The store keeps trying.',
   STORE_UNAVAILABLE: 'The database did not take the messages: see the cause. Nothing is lost; the store keeps trying.',
   TERMINAL_OPTION_INVALID: 'Correct the named option; --help explains them.',
+  TERMINAL_PUBLISH_REFUSED: 'Check what the rules of the broker let this user publish, and its limits.',
   TERMINAL_SUBSCRIPTION_REFUSED: 'Check what the rules of the broker let this user read.',
   TERMINAL_UNREACHABLE: 'Check that the broker runs, its address and port, and the credentials.',
   TEXT_INVALID: 'Send the text of a Mosquitto file, at most 1,048,576 characters.',

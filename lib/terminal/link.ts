@@ -3,8 +3,9 @@ import type { IClientOptions, MqttClient } from 'mqtt'
 import { connectionFault } from '../connection-fault.ts'
 import { PlatziverseError } from '../errors.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
-import { tooLarge } from '../mqtt/link/faults.ts'
+import { HungUp, isOtherVersion, tooLarge } from '../mqtt/link/faults.ts'
 import { connectGuarded } from '../mqtt/link/mqtt-guard.ts'
+import { SpokenVersion } from '../mqtt/link/spoken-version.ts'
 import { invalid } from './texts/texts.ts'
 import { givenTls, tlsOf, tlsOptions, type TlsFiles } from './tls-files.ts'
 
@@ -78,15 +79,45 @@ export function qosOf (text: string | undefined): QoS {
 /** The largest packet that is taken, in bytes: a terminal may want more than agents send. */
 const largestPacket = 16 * 1024 * 1024
 
-/**
- * A client that keeps trying, and has to subscribe on each connection.
- * @param steppedOver called where a message was too large
- */
-export function keepLinked ({ url, options }: Address, steppedOver: (error: PlatziverseError) => void): MqttClient {
-  return connectGuarded(url, { ...options, protocolVersion: 4, clean: true, connectTimeout: 10_000, reconnectPeriod: 1_000, resubscribe: false }, {
+export interface LinkHandler {
+  /** A message was too large. */
+  steppedOver (error: PlatziverseError): void
+  /** A connection ended, or an attempt failed. */
+  lost (reason: Error): void
+}
+
+/** A client that keeps trying, and has to subscribe on each connection. */
+export function keepLinked (address: Address, handler: LinkHandler): MqttClient {
+  return link(address, 1_000, handler)
+}
+
+/** Speaks MQTT 5, and 3.1.1 where the broker does not. @param reconnectPeriod ms; 0: tries once */
+function link ({ url, options }: Address, reconnectPeriod: number, { steppedOver, lost }: LinkHandler): MqttClient {
+  const spoken = new SpokenVersion()
+  const client = connectGuarded(url, { ...options, protocolVersion: spoken.now, clean: true, connectTimeout: 10_000, reconnectPeriod, resubscribe: false }, {
     largest: largestPacket,
     steppedOver: packet => { steppedOver(tooLarge(packet, largestPacket)) }
   })
+  let cause: Error | undefined
+  let isLetIn = false
+  client.on('connect', () => {
+    isLetIn = true
+    spoken.letIn()
+  })
+  client.on('disconnect', packet => { cause ??= new HungUp(packet) })
+  client.on('error', error => { cause ??= error })
+  client.on('close', () => {
+    const [reason, wasLetIn] = [cause, isLetIn]
+    cause = undefined
+    isLetIn = false
+    const isOver = client.disconnecting || client.disconnected
+    const isOfVersion = !wasLetIn && (reason === undefined || isOtherVersion(Number((reason as { code?: unknown }).code)))
+    const isOtherTried = !isOver && isOfVersion && spoken.refused(reason !== undefined)
+    client.options.protocolVersion = spoken.now
+    if (isOtherTried) client.connect()
+    else lost(reason ?? new Error('the broker closed the connection'))
+  })
+  return client
 }
 
 /** Has a client take no message while `output` is full: the broker then sends no more, and what nobody reads fills no memory. */
@@ -102,14 +133,11 @@ export function paceBy (client: MqttClient, output: Writable): void {
  * @throws PlatziverseError TERMINAL_UNREACHABLE, or what `work` throws
  */
 export async function linked (address: Address, work: (client: MqttClient) => Promise<void>): Promise<void> {
-  const options: IClientOptions = { ...address.options, protocolVersion: 4, clean: true, connectTimeout: 10_000, reconnectPeriod: 0 }
-  const client = connectGuarded(address.url, options, { largest: largestPacket, steppedOver: () => undefined })
-  const gone = new Promise<never>((_resolve, reject) => {
-    client.once('error', error => { reject(unreachable(error)) })
-    client.once('close', () => { reject(unreachable(new Error('the broker closed the connection'))) })
-  })
+  let fail: (reason: Error) => void = () => undefined
+  const gone = new Promise<never>((_resolve, reject) => { fail = reason => { reject(unreachable(reason)) } })
   // Whoever waits has it; at the end nobody does.
   gone.catch(() => undefined)
+  const client = link(address, 0, { steppedOver: () => undefined, lost: reason => { fail(reason) } })
   try {
     await Promise.race([new Promise(resolve => { client.once('connect', resolve) }), gone])
     await Promise.race([work(client), gone])

@@ -1,6 +1,8 @@
 import { createInterface } from 'node:readline'
 import type { MqttClient } from 'mqtt'
+import { PlatziverseError } from '../errors.ts'
 import { topicProblem } from '../messages/topic-template.ts'
+import { isTaken, refusalOf } from '../mqtt/link/publish-answer.ts'
 import { addressOf, linked, linkOptions, qosOf } from './link.ts'
 import { readOptions } from './read-options.ts'
 import { invalid, languageOf, textsIn } from './texts/texts.ts'
@@ -36,7 +38,7 @@ export async function publish (args: string[]): Promise<void> {
   const whole = values['stdin-line'] === true ? undefined : values['stdin-file'] === true ? await wholeInput() : values.message ?? ''
   try {
     await linked(address, async client => {
-      if (whole !== undefined) await client.publishAsync(topic, whole, how)
+      if (whole !== undefined) await publishOne(client, topic, whole, how)
       else await publishLines(client, topic, how)
     })
   } finally {
@@ -58,5 +60,17 @@ async function wholeInput (): Promise<Buffer> {
 
 /** One after the other: a file may be longer than memory. */
 async function publishLines (client: MqttClient, topic: string, how: { qos: 0 | 1 | 2, retain: boolean }): Promise<void> {
-  for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) await client.publishAsync(topic, line, how)
+  for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) await publishOne(client, topic, line, how)
+}
+
+/** @throws PlatziverseError TERMINAL_PUBLISH_REFUSED */
+async function publishOne (client: MqttClient, topic: string, payload: string | Buffer, how: { qos: 0 | 1 | 2, retain: boolean }): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    client.publish(topic, payload, how, (error, answer) => {
+      const refusal = refusalOf(error, answer)
+      if (refusal !== undefined) reject(new PlatziverseError('TERMINAL_PUBLISH_REFUSED', `The broker refused a message: ${refusal}.`, { cause: error }))
+      else if (error && !isTaken(error, answer)) reject(error)
+      else resolve()
+    })
+  })
 }

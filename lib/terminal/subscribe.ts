@@ -41,10 +41,14 @@ export async function subscribe (args: string[]): Promise<number> {
   const seconds = numberOf('timeout', values.timeout, { least: 1, most: 1e6 })
   const print = printer(values.json === true ? 'json' : process.stdout.isTTY ? 'terminal' : 'pipe', values.verbose === true)
 
-  const client = keepLinked(addressOf(values), error => { process.stderr.write(`${plain(errorText(error, language), 2000)}\n`) })
+  let lost: (reason: Error) => void = () => undefined
+  const client = keepLinked(addressOf(values), {
+    steppedOver: error => { process.stderr.write(`${plain(errorText(error, language), 2000)}\n`) },
+    lost: reason => { lost(reason) }
+  })
   paceBy(client, process.stdout)
   try {
-    return await listen(client, filters, qos, language, { count, seconds, print })
+    return await listen(client, filters, qos, language, { count, seconds, print, whenLost: then => { lost = then } })
   } finally {
     client.end(true)
   }
@@ -52,9 +56,9 @@ export async function subscribe (args: string[]): Promise<number> {
 
 type Print = (topic: string, payload: Buffer, packet: IPublishPacket) => void
 
-interface Ending { count: number, seconds: number | undefined, print: Print }
+interface Ending { count: number, seconds: number | undefined, print: Print, whenLost (then: (reason: Error) => void): void }
 
-function listen (client: MqttClient, filters: string[], qos: QoS, language: Language, { count, seconds, print }: Ending): Promise<number> {
+function listen (client: MqttClient, filters: string[], qos: QoS, language: Language, { count, seconds, print, whenLost }: Ending): Promise<number> {
   const texts = textsIn(language)
   let timer: NodeJS.Timeout | undefined
   let isOver = false
@@ -87,14 +91,12 @@ function listen (client: MqttClient, filters: string[], qos: QoS, language: Lang
       // A connection that ends is reported as such.
       else if (client.connected) reject(reason)
     }
-    const lost = (reason: Error): void => {
+    whenLost(reason => {
       if (isOver || left <= 0) return
       if (!wasLinked) return reject(unreachable(reason))
       if (!isLost) process.stderr.write(`${plain(texts.lost(errorText(reason, language)))}\n`)
       isLost = true
-    }
-    client.on('error', lost)
-    client.on('close', () => { lost(new Error('the broker closed the connection')) })
+    })
   })
   const interrupted = (): void => {
     // What nobody reads would keep the process.

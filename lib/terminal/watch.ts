@@ -132,10 +132,11 @@ function lineOf ({ kind, payload }: Message): string {
 /** Hears the agents at QoS 0: a broker drops for those that are slow, and nothing waits for somebody who only looks. */
 function listen (address: Address, language: Language, { said, remembered, forgotten, linked, failed }: Listener): MqttClient {
   const texts = textsIn(language)
-  const client = keepLinked(address, () => undefined)
-  let reason: Error | undefined
+  const client = keepLinked(address, {
+    steppedOver: () => undefined,
+    lost: reason => { failed(texts.notConnected(translated(connectionFault(reason).text, language))) }
+  })
   client.on('connect', () => {
-    reason = undefined
     linked()
     client.subscribe(Object.values(topics), { qos: 0 }, error => { if (error !== null && client.connected) failed(texts.notAllowed) })
     // By a packet of its own: what it tells is welcome, and not needed.
@@ -155,8 +156,6 @@ function listen (address: Address, language: Language, { said, remembered, forgo
     const parsed = parse(topic, payload, Date.now())
     if (parsed.ok) said(parsed.message)
   })
-  client.on('error', error => { reason = error })
-  client.on('close', () => { failed(texts.notConnected(translated(connectionFault(reason ?? new Error('the broker closed the connection')).text, language))) })
   return client
 }
 

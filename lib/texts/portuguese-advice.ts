@@ -104,6 +104,7 @@ export const portugueseAdvice: Record<ErrorCode, string> = {
   STORE_TOO_OLD: 'O servidor de banco de dados é antigo demais: atualize-o no mínimo para PostgreSQL 13, MySQL 8.0.17 ou MariaDB 10.6. O nó continua tentando.',
   STORE_UNAVAILABLE: 'O banco de dados não aceitou as mensagens: veja a causa. Nada se perde; o nó continua tentando.',
   TERMINAL_OPTION_INVALID: 'Corrija a opção indicada; --help explica todas.',
+  TERMINAL_PUBLISH_REFUSED: 'Verifique o que as regras do broker permitem que este usuário publique, e os limites dele.',
   TERMINAL_SUBSCRIPTION_REFUSED: 'Verifique o que as regras do broker permitem que este usuário leia.',
   TERMINAL_UNREACHABLE: 'Verifique se o broker está em execução, o endereço e a porta, e as credenciais.',
   TEXT_INVALID: 'Envie o texto de um arquivo do Mosquitto, de no máximo 1.048.576 caracteres.',

@@ -104,6 +104,7 @@ export const spanishAdvice: Record<ErrorCode, string> = {
   STORE_TOO_OLD: 'El servidor de base de datos es demasiado antiguo: actualizarlo al menos a PostgreSQL 13, MySQL 8.0.17 o MariaDB 10.6. El nodo lo sigue intentando.',
   STORE_UNAVAILABLE: 'La base de datos no aceptó los mensajes: ver la causa. No se pierde nada; el nodo lo sigue intentando.',
   TERMINAL_OPTION_INVALID: 'Corregir la opción indicada; --help las explica.',
+  TERMINAL_PUBLISH_REFUSED: 'Revisar qué permiten publicar a este usuario las reglas del broker, y sus límites.',
   TERMINAL_SUBSCRIPTION_REFUSED: 'Revisar qué permiten leer a este usuario las reglas del broker.',
   TERMINAL_UNREACHABLE: 'Comprobar que el broker funciona, su dirección y su puerto, y las credenciales.',
   TEXT_INVALID: 'Enviar el texto de un archivo de Mosquitto, de 1.048.576 caracteres como mucho.',

@@ -15,6 +15,7 @@ import { makeAuthority, withoutOpenssl } from '../../helpers/certificates.ts'
 import { once, until } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { openMosquitto, withoutMosquitto } from '../../helpers/mosquitto.ts'
+import { answers, scriptedBroker } from '../../helpers/scripted-broker.ts'
 
 const command = fileURLToPath(new URL('../../../lib/terminal/command.ts', import.meta.url))
 
@@ -306,6 +307,41 @@ test('a pipe gets the bytes of a thousand topics as they are, JSON has those tha
   headless.child.stdout.destroy()
   assert.equal(await headless.ended, 0)
   assert.deepEqual(headless.err, [])
+})
+
+for (const speaks of [5, 4] as const) {
+  test(`pub, sub and --watch speak MQTT 5, and 3.1.1 where the broker does not: one of ${speaks}`, async t => {
+    const broker = await scriptedBroker(t, peer => {
+      if (peer.version <= speaks) {
+        answers(peer, { sessionPresent: false })
+        peer.on(({ cmd }) => { if (cmd === 'subscribe') peer.send({ cmd: 'publish', topic: 'a', payload: '1', qos: 0, retain: false, dup: false }) })
+        return
+      }
+      peer.send({ cmd: 'connack', sessionPresent: false, returnCode: 1, reasonCode: 1 })
+      peer.socket.end()
+    })
+    const tried = speaks === 5 ? [5] : [5, 4]
+    const pub = await run(t, ['pub', '--url', broker.url, '-t', 'a', '-m', '1', '-q', '1'])
+    assert.deepEqual([await pub.ended, pub.err], [0, []])
+    assert.deepEqual(broker.consumers.splice(0).map(({ version }) => version), tried)
+    const sub = await run(t, ['sub', '--url', broker.url, '-t', 'a', '-C', '1'])
+    assert.deepEqual([await sub.ended, sub.out, sub.err], [0, ['1'], []])
+    assert.deepEqual(broker.consumers.splice(0).map(({ version }) => version), tried)
+    const watch = await run(t, ['--watch', '--url', broker.url])
+    await until(() => broker.consumers, consumers => consumers.at(-1)?.got.some(({ cmd }) => cmd === 'subscribe') === true)
+    assert.deepEqual(watch.err, [])
+    assert.deepEqual(broker.consumers.map(({ version }) => version), tried)
+  })
+}
+
+test('pub ends with 1 where a broker that speaks MQTT 5 refuses the message, and says why', async t => {
+  const broker = await scriptedBroker(t, peer => {
+    peer.send({ cmd: 'connack', sessionPresent: false, returnCode: 0, reasonCode: 0, properties: {} })
+    peer.on(({ cmd, messageId }) => { if (cmd === 'publish') peer.send({ cmd: 'puback', messageId, reasonCode: 0x87, properties: {} }) })
+  })
+  const pub = await run(t, ['pub', '--url', broker.url, '-t', 'a', '-m', '1', '-q', '1'])
+  assert.equal(await pub.ended, 1)
+  assert.match(pub.err.join('\n'), /^TERMINAL_PUBLISH_REFUSED: .*The broker refused a message: not authorized\./)
 })
 
 test('pub reads standard input, as one message or line by line', async t => {
