@@ -7,6 +7,10 @@ export interface Carried {
   properties: Buffer
   /** When it is no longer to be delivered, in UTC ms; absent: never. */
   expiresAt?: number
+  /** Seconds for which it is worth delivering, of a last will that was not published yet; absent: for ever. */
+  lifetime?: number
+  /** The client id of its publisher, if that wants none of its own messages by one of its subscriptions. */
+  publisher?: string
   /** Whether its publisher asked for it to be retained. */
   retain: boolean
 }
@@ -17,6 +21,18 @@ const byPayload = new WeakMap<Uint8Array, Carried>()
 /** Let a message carry something. @param payload a Buffer of this message alone */
 export function carry (payload: Uint8Array, carried: Carried): void {
   byPayload.set(payload, carried)
+}
+
+/** A last will is published: from now on its time runs. */
+export function beginLifetime (payload: Uint8Array | string): void {
+  const carried = carriedBy(payload)
+  if (carried?.lifetime !== undefined) carried.expiresAt = Date.now() + carried.lifetime * 1000
+}
+
+export function carryPublisher (payload: Uint8Array, publisher: string): void {
+  const carried = byPayload.get(payload)
+  if (carried === undefined) byPayload.set(payload, { properties: Buffer.alloc(0), retain: false, publisher })
+  else carried.publisher = publisher
 }
 
 export function carriedBy (payload: Uint8Array | string): Carried | undefined {

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import type { Aedes, AedesPublishPacket, Client, PublishPacket } from 'aedes'
 
 /*
@@ -22,6 +23,8 @@ export interface EmitterInternals {
   /** Messages that wait because too many are being routed and, in the same order, their callbacks. */
   _messageQueue: EmitterQueue<PublishPacket>
   _messageCallbacks: EmitterQueue<() => void>
+  /** Finds the subscriptions that match a topic. */
+  _matcher: { match (topic: string): unknown[] }
   /** Ends a subscription, a turn of the event loop later. */
   removeListener (filter: string, handler: (packet: AedesPublishPacket, done: () => void) => void): unknown
 }
@@ -45,6 +48,15 @@ export interface AedesInternals {
   /** Called after the end of another client with the same id. */
   _finishRegisterClient (client: Client): void
   unregisterClient (client: Client): void
+}
+
+/** The part of mqtt-packet's parser that reads properties. */
+export interface PropertyParser {
+  /** Where it is, in the bytes of one packet. */
+  _pos: number
+  _list: { slice (from: number, to: number): Buffer }
+  /** Reads the properties at that position. */
+  _parseProperties (): object | false
 }
 
 /** Of a client. */
@@ -75,7 +87,7 @@ export interface ClientInternals {
   /** The message id of the next message of QoS 1 or 2 to the client. */
   _nextId: number
   /** Handles every packet in the bytes that it is given. */
-  _parser: { client: Client, parse (bytes: Buffer): number }
+  _parser: EventEmitter & PropertyParser & { client: Client, parse (bytes: Buffer): number }
 }
 
 /** The `typeof` of each member. `_will` and `_keepaliveTimer` are those of a client without a will and without a keepalive. */
@@ -85,6 +97,7 @@ export const emitterMembers: Readonly<Record<keyof EmitterInternals, string>> = 
   _do: 'function',
   _messageQueue: 'object',
   _messageCallbacks: 'object',
+  _matcher: 'object',
   removeListener: 'function'
 }
 

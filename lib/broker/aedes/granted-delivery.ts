@@ -1,6 +1,6 @@
 import type { AedesPublishPacket, Client } from 'aedes'
 import { isShared, matches, parseSubscription, type Filter } from '../../mqtt/topic-filters.ts'
-import type { BrokerPersistence } from '../persistence/broker-persistence.ts'
+import type { BrokerPersistence, SubscriptionOptions } from '../persistence/broker-persistence.ts'
 import { internalsOf, type ClientInternals, type Deliver, type DeliveredPacket as Packet } from './aedes-internals.ts'
 import { subscriptionsOf, type Decline, type RoutingAedes } from './routing-aedes.ts'
 
@@ -17,12 +17,21 @@ interface Receiver {
   goOn (): void
 }
 
+const noOptions = { asPublished: false, ids: [] }
+
 /** How a client gets what is published on one topic. */
 interface Grant {
   /** Highest QoS of the matching subscriptions; undefined: none matches. */
   qos: Qos | undefined
+  /** … of those that also ask for the client's own messages. */
+  own: Qos | undefined
   /** Whether only shared subscriptions match: then the message is in nobody's queue yet. */
   shared: boolean
+  /** Whether one of them leaves the flag retain as its publisher set it. */
+  asPublished: boolean
+  /** Identifiers of those that match, and of those that also ask for the client's own messages. */
+  ids: number[]
+  ownIds: number[]
 }
 
 /** Topics whose grant is remembered for a client. Publishers choose topics, so long ones are not remembered. */
@@ -63,6 +72,10 @@ export class GrantedDelivery {
   #keptBytes = 0
   /** Retained messages that wait until the session's queue was sent, one of each SUBSCRIBE: aedes brings the next one after it. */
   #later: Array<() => void> | undefined
+  /** By filter, of clients that speak MQTT 5. */
+  #options: Map<string, SubscriptionOptions> | undefined
+  /** How many of them leave out the client's own messages. */
+  #hiding = 0
   #changes = -1
 
   constructor (client: Client, receiver: Receiver, aedes: RoutingAedes, persistence: Persistence) {
@@ -94,6 +107,25 @@ export class GrantedDelivery {
 
   /** How many retained messages wait until the session's queue was sent. */
   get waiting (): number { return this.#later?.length ?? 0 }
+
+  /** What a subscription asks for beyond its QoS, from now on; undefined: nothing. */
+  setOptions (filter: string, options: SubscriptionOptions | undefined): void {
+    if (this.#options?.get(filter)?.noLocal === true) this.#hiding--
+    if (options?.noLocal === true) this.#hiding++
+    if (options !== undefined) (this.#options ??= new Map()).set(filter, options)
+    else if (this.#options?.delete(filter) !== true) return
+    this.#grants = undefined
+  }
+
+  /** Whether a subscription leaves out what the client publishes itself. */
+  get hidesOwn (): boolean { return this.#hiding > 0 }
+
+  /** What the subscriptions that match a topic say about its messages. */
+  optionsOf (topic: string, isOwn: boolean): Pick<Grant, 'asPublished' | 'ids'> {
+    if (this.#options === undefined) return noOptions
+    const grant = this.#grantOf(topic)
+    return isOwn ? { asPublished: grant.asPublished, ids: grant.ownIds } : grant
+  }
 
   /** Call it from authorizeForward, so that what the session's queue held does not come a second time. */
   sentFromQueue ({ brokerId, brokerCounter }: AedesPublishPacket): void {
@@ -135,8 +167,10 @@ export class GrantedDelivery {
     // Another filter of the client brought it already. aedes would notice, but then drop it from the queue. `done` is called at once,
     // because a thousand filters may bring a message.
     if (typeof packet.brokerId === 'string' && (client.duplicates[packet.brokerId] ?? 0) >= packet.brokerCounter) return done()
-    const { qos: granted, shared } = this.#grantOf(packet.topic)
-    if (granted === undefined) return void setImmediate(done)
+    const { qos, own, shared } = this.#grantOf(packet.topic)
+    const granted = qos === own || (packet as { clientId?: string }).clientId !== client.id ? qos : own
+    if (qos === undefined) return void setImmediate(done)
+    if (granted === undefined) return this.#leave(packet, done)
     packet.qos = Math.min(packet.qos, granted) as Qos
     if (packet.qos === 0) return this.#deliver0(packet, done)
     if (shared && !client.clean) {
@@ -145,6 +179,12 @@ export class GrantedDelivery {
       return
     }
     this.#send(packet, done)
+  }
+
+  /** The client wants none of its own messages, and this is one. It may be in its session's queue. [MQTT-3.8.3-3] */
+  #leave (packet: Packet, done: () => void): void {
+    if (!this.#client.clean && packet.qos > 0) this.#persistence.outgoingClearMessageId(this.#client, packet).catch(() => undefined)
+    setImmediate(done)
   }
 
   /**
@@ -238,7 +278,7 @@ export class GrantedDelivery {
   }
 
   #find (topic: string): Grant {
-    const grant: Grant = { qos: undefined, shared: true }
+    const grant: Grant = { qos: undefined, own: undefined, shared: true, asPublished: false, ids: [], ownIds: [] }
     const levels = topic.split('/')
     const subscriptions = subscriptionsOf(this.#client)
     for (const text in subscriptions) {
@@ -246,7 +286,14 @@ export class GrantedDelivery {
       if (filter === undefined) (this.#filters ??= new Map()).set(text, filter = parseSubscription(text))
       if (filter === undefined || !matches(filter, levels)) continue
       const { qos } = subscriptions[text]!
+      const { noLocal, asPublished, id } = this.#options?.get(text) ?? {}
       if (grant.qos === undefined || qos > grant.qos) grant.qos = qos
+      if (noLocal !== true && (grant.own === undefined || qos > grant.own)) grant.own = qos
+      if (asPublished === true) grant.asPublished = true
+      if (id !== undefined) {
+        grant.ids.push(id)
+        if (noLocal !== true) grant.ownIds.push(id)
+      }
       if (qos > 0 && !isShared(text)) grant.shared = false
     }
     return grant

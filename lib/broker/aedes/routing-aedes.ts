@@ -138,6 +138,11 @@ export class RoutingAedes extends Aedes {
     this.mq.removeListener(shared, share.handle)
   }
 
+  /** Whether anybody who is connected, or this process, has subscribed to a topic. */
+  hasReaders (topic: string): boolean {
+    return this.mq._matcher.match(topic).length > 0
+  }
+
   /** A connected client. */
   client (id: string): Client | undefined {
     return this.clients[id]

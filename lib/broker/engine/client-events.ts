@@ -10,8 +10,7 @@ import { subackFailure } from './subscribe.ts'
 
 /** Refusals by aedes itself, by its error text: the name under which each is counted, and a sentence. */
 const refusalsByAedes: Record<string, { by: string, reason: string }> = {
-  'connect did not arrive in time': { by: 'connectTimeout', reason: 'CONNECT did not arrive in time' },
-  'unacceptable protocol version': { by: 'protocolVersion', reason: 'unacceptable protocol version: MQTT 5 is not spoken here, use MQTT 3.1.1' }
+  'connect did not arrive in time': { by: 'connectTimeout', reason: 'CONNECT did not arrive in time' }
 }
 
 /** Turn aedes' events into client events and counters, and keep the persistence and the taker informed. */
@@ -49,7 +48,10 @@ export function observe (engine: Engine, connect: ConnectHandler): void {
     const state = connections.stateOf(client)
     const granted = subscriptions.flatMap(({ topic, qos }) => qos < subackFailure ? [topic] : [])
     for (const topic of granted) state?.filters?.add(topic)
-    state?.charge(persistence.countRetained(granted))
+    const silent = new Set((subscriptions as Array<Subscription & { silent?: boolean }>).flatMap(({ topic, silent }) => silent === true ? [topic] : []))
+    // aedes looks for the retained messages right after this.
+    persistence.silentFilters = silent.size > 0 ? silent : undefined
+    state?.charge(persistence.countRetained(granted.filter(topic => !silent.has(topic))))
     if (state !== undefined && state.guard.subscribing > 0) {
       state.guard.subscribing--
       state.goOn()
@@ -59,7 +61,9 @@ export function observe (engine: Engine, connect: ConnectHandler): void {
 
   on(engine, 'unsubscribe', (client, topics: string[]) => {
     if (client.closed) return
-    connections.stateOf(client)?.filters?.left(client, topics)
+    const state = connections.stateOf(client)
+    state?.filters?.left(client, topics)
+    for (const topic of topics) state?.delivery?.setOptions(topic, undefined)
     engine.report({ event: 'unsubscribed', clientId: client.id, topics })
   })
 

@@ -4,6 +4,8 @@ import type { ProtocolLevel } from '../../mqtt/protocol-version.ts'
 import type { Rights } from '../access/rules.ts'
 import { internalsOf, type ClientInternals } from '../aedes/aedes-internals.ts'
 import type { GrantedDelivery } from '../aedes/granted-delivery.ts'
+import { Speaker } from '../mqtt5/speaker.ts'
+import type { ReasonCode } from '../../mqtt/reason-codes.ts'
 import type { Decline } from '../aedes/routing-aedes.ts'
 import type { Arrival } from '../arrival.ts'
 import type { Connection } from '../publication.ts'
@@ -65,8 +67,13 @@ export class ClientState {
   clean = true
   /** The name under which its refusal is counted. */
   refusal: string | undefined
-  /** Why it ended. */
+  /** Why it ended, and what DISCONNECT of MQTT 5 calls that. */
   reason: string | undefined
+  endCode: ReasonCode | undefined
+  /** Speaks MQTT 5 with the client; undefined: it speaks an earlier version, or has not spoken yet. */
+  speaker: Speaker | undefined
+  /** Whether another connection resumes its session. */
+  isResumed = false
   /** The socket's error, where there still was something to read after it. */
   broke: Error | undefined
   packetsSent = 0
@@ -124,11 +131,20 @@ export class ClientState {
   }
 
   /** End the connection. The first reason given is the one that counts. */
-  cutOff (reason: string): void {
-    this.reason ??= reason
+  cutOff (reason: string, code?: ReasonCode): void {
+    this.endsFor(reason, code)
     // A graceful end would wait for a client that does not read.
     this.stream.destroy()
   }
+
+  /** Something ends the connection that says no reason itself. The first reason given is the one that counts. */
+  endsFor (reason: string, code: ReasonCode | undefined): void {
+    if (this.reason === undefined) this.endCode ??= code
+    this.reason ??= reason
+  }
+
+  /** Whether it has ended, or only its last bytes are still on their way. */
+  get isLeaving (): boolean { return this.stream.destroyed || (this.speaker?.isOver === true && this.client?.closed === true) }
 
   /** Whether aedes still reads what the client sends. */
   get isOpen (): boolean { return this.client?.closed === false }
@@ -140,7 +156,7 @@ export class ClientState {
   get unread (): number {
     const { socket } = this.arrival
     if (this.stream.destroyed) return 0
-    return this.stream.writableLength + this.asideSize + (socket === this.stream ? 0 : socket.writableLength)
+    return this.stream.writableLength + this.asideSize + (this.speaker?.heldBytes ?? 0) + (socket === this.stream ? 0 : socket.writableLength)
   }
 
   written (): void {
@@ -151,7 +167,7 @@ export class ClientState {
   /** Why another member of a shared subscription should get a message instead; a slow reader gets what no other member takes. */
   declines (topic: string, isLast: boolean): Decline | undefined {
     if (this.rights?.mayReceive(topic) === false) return 'rules'
-    return this.stream.destroyed || (!isLast && this.unread > unreadBeforeDropping) ? 'slowReader' : undefined
+    return this.isLeaving || (!isLast && this.unread > unreadBeforeDropping) ? 'slowReader' : undefined
   }
 
   /** Let aedes handle the next packets, unless it is too far behind: it would read on whenever something arrives. */
@@ -182,6 +198,7 @@ export class ClientState {
       const whole = this.#pieces.join(chunk, this.guard.whole)
       if (whole === undefined) continue
       this.#ahead += whole.length
+      if (this.speaker === undefined && this.guard.level === 5) this.speaker = new Speaker(client, this, this.#observer.host)
       client._parser.parse(whole)
     }
     this.#account(client)
@@ -199,7 +216,9 @@ export class ClientState {
 
   /** Call `then` once the client has read what was written, or is gone. */
   whenRead (then: () => void): void {
-    (this.#drained ??= new Drained(this.stream, () => { this.#pump() })).wait(then)
+    const next = (): void => { (this.#drained ??= new Drained(this.stream, () => { this.#pump() })).wait(then) }
+    if (this.speaker === undefined) next()
+    else this.speaker.whenFree(next)
   }
 
   get missing (): number { return this.guard.missing }
@@ -289,12 +308,13 @@ export class ClientState {
   }
 
   /** The level of the protocol that it speaks; without a meaning before CONNECT. */
-  get version (): ProtocolLevel { return this.client?.version === 3 ? 3 : 4 }
+  get version (): ProtocolLevel { return this.guard.level === 0 ? 4 : this.guard.level }
 
   static #ended (this: Duplex): void {
     const state = stateOf(this)
     state.#turn.end()
     state.#incoming.leave(state)
+    state.speaker?.end()
     state.#observer.ended(state)
   }
 }

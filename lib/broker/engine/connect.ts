@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Client, ConnectPacket } from 'aedes'
+import { reasonCodes, type ReasonCode } from '../../mqtt/reason-codes.ts'
 import { internalsOf, type ClientInternals } from '../aedes/aedes-internals.ts'
 import { skipUsedMessageIds } from '../aedes/message-ids.ts'
 import { subscriptionsOf } from '../aedes/routing-aedes.ts'
@@ -27,6 +28,26 @@ interface Newcomer {
 /** Why a step ends the connection: the name under which that is counted, and a sentence. */
 type StepRefusal = Pick<LoginRefusal, 'by' | 'text'>
 
+/** Why a client is refused, in CONNACK of MQTT 5: by the name under which it is counted, or else by the code of MQTT 3.1.1. */
+function codeOf ({ by, returnCode }: LoginRefusal): ReasonCode {
+  return codesByName[by] ?? codesByReturnCode[returnCode]
+}
+
+const codesByName: Record<string, ReasonCode> = {
+  banned: reasonCodes.banned,
+  sessions: reasonCodes.quotaExceeded,
+  stateBytes: reasonCodes.quotaExceeded,
+  undecidedLogins: reasonCodes.serverBusy,
+  clientIdTaken: reasonCodes.notAuthorized
+}
+
+const codesByReturnCode: Record<LoginRefusal['returnCode'], ReasonCode> = {
+  2: reasonCodes.clientIdNotValid,
+  3: reasonCodes.serverUnavailable,
+  4: reasonCodes.badUserNameOrPassword,
+  5: reasonCodes.notAuthorized
+}
+
 /** aedes' callback: lets the client in, or answers it with a return code. */
 type Authenticated = (error: Error & { returnCode: number } | null, success: boolean | null) => void
 
@@ -42,6 +63,7 @@ const steps = {
   letIn: [
     refuseOtherUser,
     claimSession,
+    beginAnew,
     reserveMemory,
     takeOver,
     allowLargerMessages,
@@ -81,6 +103,22 @@ function claimSession ({ engine: { persistence }, client, owner }: Newcomer): Lo
   return persistence.claimSession(client.id, owner) ? undefined : sessionTaken
 }
 
+/** MQTT 5 may ask for a session that is kept, and that it begins anew. The former one ends with its connection, before aedes looks for it. */
+function beginAnew ({ engine: { aedes, persistence, connections }, client, state }: Newcomer): undefined {
+  const { speaker } = state
+  if (speaker?.wishes === undefined) return
+  const former = aedes.client(client.id)
+  const formerState = former && connections.stateOf(former)
+  if (formerState !== undefined) formerState.isResumed = !speaker.wishes.cleanStart
+  speaker.sessionPresent = !speaker.wishes.cleanStart && persistence.hasSession(client.id)
+  if (!speaker.wishes.cleanStart) return
+  if (former !== undefined) {
+    formerState?.endsFor(takenOver, reasonCodes.sessionTakenOver)
+    former.close()
+  }
+  persistence.discardSession(client.id)
+}
+
 /** Count what CONNECT has the broker remember, if there is room for it and the client is still here. */
 function reserveMemory ({ engine: { persistence, connections }, client, state }: Newcomer): LoginRefusal | undefined {
   const will: Will | undefined = client._will
@@ -93,10 +131,11 @@ function reserveMemory ({ engine: { persistence, connections }, client, state }:
   return undefined
 }
 
+const takenOver = 'another connection took over the client id'
+
 /** aedes will end the connection that has had the client id until now. */
 function takeOver ({ engine, client }: Newcomer): undefined {
-  const former = formerOf(engine, client)
-  if (former !== undefined) former.reason ??= 'another connection took over the client id'
+  formerOf(engine, client)?.endsFor(takenOver, reasonCodes.sessionTakenOver)
 }
 
 function allowLargerMessages ({ engine: { options }, state }: Newcomer): undefined {
@@ -136,8 +175,8 @@ function confirmSubscriptions ({ engine: { persistence }, client }: Newcomer): S
 }
 
 /** Another user may have got a session with the client id since `claimSession`. */
-function confirmSession ({ engine: { persistence }, client, owner }: Newcomer): StepRefusal | undefined {
-  return persistence.clientCame(client.id, client.clean, owner) ? undefined : sessionTaken
+function confirmSession ({ engine: { persistence }, client, state, owner }: Newcomer): StepRefusal | undefined {
+  return persistence.clientCame(client.id, client.clean, owner, state.speaker?.wishes?.sessionExpiry) ? undefined : sessionTaken
 }
 
 function begin ({ engine, client, state }: Newcomer): undefined {
@@ -214,6 +253,7 @@ export class ConnectHandler {
         const refusal = 'by' in decision ? decision : firstRefusal(steps.letIn, newcomer(engine, client, state, decision.verified))
         if (refusal === undefined) return done(null, true)
         state.refusal = refusal.by
+        if (state.speaker !== undefined) state.speaker.refused = { code: codeOf(refusal), text: refusal.text }
         done(Object.assign(new Error(refusal.text), { returnCode: refusal.returnCode }), false)
       }).catch((error: Error) => { client.emit('error', error) })
     } catch (error) {

@@ -6,6 +6,9 @@ import type { Limits } from '../limits.ts'
 import { IncomingBytes } from '../stream/incoming-bytes.ts'
 import { Turns } from '../stream/turns.ts'
 import { UnreadBytes } from '../stream/unread-bytes.ts'
+import { Answers } from '../mqtt5/answers.ts'
+import type { SpeakerHost } from '../mqtt5/speaker.ts'
+import { reasonCodes, type ReasonCode } from '../../mqtt/reason-codes.ts'
 import type { Violation } from '../stream/violation.ts'
 import type { Counters } from '../watching/counters.ts'
 import { ClientState, mostUnread } from './client-state.ts'
@@ -16,6 +19,7 @@ const longestSweep = 15_000
 
 /** All connections of a broker, and the bounds on what they hold together: bytes that come in, and bytes that clients leave unread. */
 export class Connections implements ConnectionObserver<ClientState> {
+  readonly host: SpeakerHost
   #aedes: RoutingAedes
   #counters: Counters
   #limits: Limits
@@ -29,14 +33,15 @@ export class Connections implements ConnectionObserver<ClientState> {
   #incomplete: UnreadBytes<WebSocketMessages>
   #sweep: NodeJS.Timeout | undefined
 
-  constructor (aedes: RoutingAedes, counters: Counters, limits: Limits) {
+  constructor (aedes: RoutingAedes, counters: Counters, limits: Limits, host: SpeakerHost) {
+    this.host = host
     this.#aedes = aedes
     this.#counters = counters
     this.#limits = limits
     this.#turns = new Turns(limits)
     this.#incoming = new IncomingBytes(limits.incomingBytes, this.#here, state => {
       counters.refusedBy('incomingBytes')
-      state.cutOff('it left a packet incomplete, and others waited: all clients together have more coming in than the limit incomingBytes')
+      state.cutOff('it left a packet incomplete, and others waited: all clients together have more coming in than the limit incomingBytes', reasonCodes.quotaExceeded)
     })
     this.#unread = new UnreadBytes(limits.unreadBytes, this.#here, state => {
       counters.refusedBy('unreadBytes')
@@ -46,7 +51,7 @@ export class Connections implements ConnectionObserver<ClientState> {
       counters.refusedBy('incomingBytes')
       const state = [...this.#here].find(({ arrival }) => arrival.messages === messages)
       messages.unread = 0
-      state?.cutOff('all clients together have more bytes of incomplete WebSocket messages coming in than the limit incomingBytes')
+      state?.cutOff('all clients together have more bytes of incomplete WebSocket messages coming in than the limit incomingBytes', reasonCodes.quotaExceeded)
     })
   }
 
@@ -85,18 +90,20 @@ export class Connections implements ConnectionObserver<ClientState> {
     this.#here.add(state)
   }
 
-  hangUp (client: Client, reason: string): void {
-    this.stateOf(client)?.cutOff(reason)
+  hangUp (client: Client, reason: string, code?: ReasonCode): void {
+    this.stateOf(client)?.cutOff(reason, code)
   }
 
   close (): void {
     clearInterval(this.#sweep)
   }
 
-  violated (client: Client, state: ClientState, { reason, returnCode }: Violation): void {
+  violated (client: Client, state: ClientState, { reason, returnCode, reasonCode }: Violation): void {
     state.refusal = 'protocol'
-    state.reason = reason
-    if (returnCode !== undefined) state.stream.write(Buffer.from([0x20, 2, 0, returnCode])) // CONNACK
+    state.endsFor(reason, reasonCode)
+    const isCutShort = state.speaker === undefined && state.guard.level === 5
+    if (isCutShort) state.stream.write(new Answers(Infinity, true).refusal({ code: reasonCode, text: reason }))
+    else if (returnCode !== undefined) state.stream.write(Buffer.from([0x20, 2, 0, returnCode])) // CONNACK
     // Not inside read(), where aedes does not expect to lose the client.
     setImmediate(() => { client.emit('error', new Error(reason)) })
   }
@@ -106,7 +113,7 @@ export class Connections implements ConnectionObserver<ClientState> {
   }
 
   fellBehind (state: ClientState): void {
-    if (state.unread <= mostUnread || state.stream.destroyed) return
+    if (state.unread <= mostUnread || state.isLeaving) return
     this.#cutOffSlow(state, 'it read too slowly')
   }
 
@@ -125,7 +132,7 @@ export class Connections implements ConnectionObserver<ClientState> {
 
   #cutOffSlow (state: ClientState, reason: string): void {
     this.#counters.cutOff++
-    state.cutOff(reason)
+    state.cutOff(reason, reasonCodes.quotaExceeded)
   }
 
   /** Hang up on clients that begin a packet and do not complete it in time. @param seconds 0: never */
@@ -137,7 +144,7 @@ export class Connections implements ConnectionObserver<ClientState> {
       for (const state of this.#here) {
         if (state.connection === undefined || !state.stalls(now, seconds * 1000)) continue
         this.#counters.refusedBy('packetTimeout')
-        state.cutOff('a packet was not complete in time')
+        state.cutOff('a packet was not complete in time', reasonCodes.implementationSpecific)
       }
     }, Math.min(seconds * 250, longestSweep)).unref()
   }

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
 import { PlatziverseError } from '../../errors.ts'
 import { countVersions, versionOf, type ProtocolVersion } from '../../mqtt/protocol-version.ts'
+import { reasonCodes } from '../../mqtt/reason-codes.ts'
 import { RoutingAedes, subscriptionsOf } from '../aedes/routing-aedes.ts'
 import type { AgentOwnership } from '../agent-ownership.ts'
 import type { Arrival } from '../arrival.ts'
@@ -80,6 +81,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker, Clien
       accept: (stream, arrival) => { this.#engine.connections.open(stream, arrival) },
       refused: (by, address, reason) => { this.refused(by, reason, address) }
     }, (state, index) => { this.emit('listener', state, index) })
+    persistence.onWillDue = will => { this.#publish.publishDueWill(will) }
     observe(this.#engine, this.#connect)
   }
 
@@ -170,7 +172,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker, Clien
     const { gate, connections } = this.#engine
     const isBanned = banned === 0 || gate.bans.add(clientId, banned)
     const client = this.#aedes.client(clientId)
-    if (client !== undefined) connections.hangUp(client, 'an operator disconnected it')
+    if (client !== undefined) connections.hangUp(client, 'an operator disconnected it', reasonCodes.administrativeAction)
     if (!isBanned) throw new PlatziverseError('BROKER_COMMAND_INVALID', `${mostBans} client ids are kept out already: this one is not.`)
     return client !== undefined
   }
@@ -186,7 +188,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker, Clien
   /** Ends the session synchronously with the connection, because the client's next connection may be waiting already and has to begin anew. */
   #endSessionOf (client: Client): Promise<void> {
     const state = this.#engine.connections.stateOf(client)
-    if (state !== undefined) state.reason ??= 'an operator ended its session'
+    state?.endsFor('an operator ended its session', reasonCodes.administrativeAction)
     return new Promise((resolve, reject) => {
       client.close(() => { this.#persistence.endSession(client.id).then(resolve, reject) })
     })
@@ -201,6 +203,7 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker, Clien
       const { connections } = this.#engine
       this.#sys?.stop()
       connections.close()
+      for (const state of connections.here) if (state.speaker !== undefined) state.cutOff('the broker shuts down', reasonCodes.serverShuttingDown)
       await this.#listeners.close()
       // The listeners have closed their own sockets: these are the ones that `accept` was given.
       for (const { arrival } of connections.here) arrival.socket.destroy()

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { reasonCodes } from '../../mqtt/reason-codes.ts'
 import { longestTimer } from '../../time.ts'
 import { Rules, type Rights } from '../access/rules.ts'
 import type { RoutingAedes } from '../aedes/routing-aedes.ts'
@@ -39,8 +40,13 @@ export class Engine {
     this.persistence = persistence
     this.aedes = aedes
     this.gate = new LoginGate(options, (owner, most) => persistence.hasRoomForSession(owner, most))
-    this.connections = new Connections(aedes, this.counters, options.limits)
     this.#options = options
+    this.connections = new Connections(aedes, this.counters, options.limits, {
+      persistence,
+      limits: () => this.#options.limits,
+      mostUnsettled: () => taker.mostUnsettled,
+      dropped: by => { this.counters.dropped(by) }
+    })
     this.#rules = new Rules(options.rules)
     this.#emit = emit
     persistence.stateBytes.refused = () => { this.counters.refusedBy('stateBytes') }
@@ -68,7 +74,7 @@ export class Engine {
     for (const state of connections.here) {
       // A client without rights has not been let in yet.
       const reason = state.rights === undefined ? undefined : whyNot(state)
-      if (reason !== undefined) state.cutOff(reason)
+      if (reason !== undefined) state.cutOff(reason, reasonCodes.notAuthorized)
     }
     persistence.owners.configure({ mostPerUser: limits.agentsPerUser, enforced: gate.hasLogins || options.listeners.some(({ certificates }) => certificates === 'username') })
     if (isDeepStrictEqual(before.rules, options.rules)) return

@@ -1,4 +1,5 @@
 import type { Client } from 'aedes'
+import { reasonCodes } from '../../mqtt/reason-codes.ts'
 import type { ClientInternals } from '../aedes/aedes-internals.ts'
 import type { ClientState } from './client-state.ts'
 
@@ -15,5 +16,8 @@ export function keepWhileUnread (client: Client & ClientInternals, state: Client
 
 function silent (client: Client & ClientInternals, state: ClientState): void {
   if (state.isBehind) client._keepaliveTimer?.refresh()
-  else client.emit('error', new Error('keep alive timeout'))
+  else {
+    state.endsFor('keep alive timeout', reasonCodes.keepAliveTimeout)
+    client.emit('error', new Error('keep alive timeout'))
+  }
 }

@@ -1,8 +1,6 @@
 import type { AedesPublishPacket, PublishPacket } from 'aedes'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
-import type { MessageProperties } from '../../mqtt/message-properties.ts'
-import { carriedBy, carry } from '../carried.ts'
-import { decodeProperties, encodeProperties } from '../mqtt5/message-properties.ts'
+import { propertiesOf, withProperties } from '../mqtt5/message-properties.ts'
 import { clientOrigin } from '../origin.ts'
 import type { Delivered, OutgoingPublication, Subscriber } from '../publication.ts'
 import type { Engine } from './engine.ts'
@@ -23,9 +21,8 @@ export class LocalClient {
   }
 
   /** @throws PlatziverseError PUBLISH_FAILED */
-  async publish (publication: OutgoingPublication, origin = ''): Promise<void> {
-    const { topic, qos, retain } = publication
-    const payload = carrying(publication)
+  async publish ({ topic, payload: given, qos, retain, properties }: OutgoingPublication, origin = ''): Promise<void> {
+    const payload = properties === undefined && !retain ? given : withProperties(given, retain, properties)
     // aedes passes the client id on to subscribers, and keeps it with a retained message.
     const clientId = originPrefix + origin
     await new Promise<void>((resolve, reject) => {
@@ -84,21 +81,4 @@ function deliveredOf (packet: AedesPublishPacket): Delivered {
   const properties = propertiesOf(payload)
   const from = isOurs ? { clientId: undefined, origin: clientId.slice(1) || undefined } : { clientId, origin: undefined }
   return { topic, payload, qos, retain, ...from, ...properties === undefined ? {} : { properties } }
-}
-
-/** The payload, which carries what aedes does not know of. */
-function carrying ({ payload, retain, properties }: OutgoingPublication): string | Buffer {
-  if (properties === undefined && !retain) return payload
-  // A flow may publish one Buffer several times.
-  const own = Buffer.from(payload as string)
-  const { messageExpiry, ...others } = properties ?? {}
-  carry(own, { properties: encodeProperties(others), retain, ...messageExpiry === undefined ? {} : { expiresAt: Date.now() + messageExpiry * 1000 } })
-  return own
-}
-
-function propertiesOf (payload: Buffer): MessageProperties | undefined {
-  const carried = carriedBy(payload)
-  if (carried === undefined || (carried.properties.length === 0 && carried.expiresAt === undefined)) return undefined
-  const { properties, expiresAt } = carried
-  return { ...decodeProperties(properties), ...expiresAt === undefined ? {} : { messageExpiry: Math.max(0, Math.ceil((expiresAt - Date.now()) / 1000)) } }
 }

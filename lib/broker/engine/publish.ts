@@ -1,6 +1,9 @@
 import type { Client, PublishPacket } from 'aedes'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
+import { reasonCodes } from '../../mqtt/reason-codes.ts'
 import { markTaken, type RoutingAedes } from '../aedes/routing-aedes.ts'
+import { beginLifetime, carriedBy, carry } from '../carried.ts'
+import { propertiesOf } from '../mqtt5/message-properties.ts'
 import type { BrokerPersistence } from '../persistence/broker-persistence.ts'
 import { formerWill, type Will } from '../persistence/wills.ts'
 import type { Publication, Publisher, Taker } from '../publication.ts'
@@ -10,6 +13,9 @@ import type { Connections } from './connections.ts'
 import type { Engine } from './engine.ts'
 import type { LocalClient } from './local-client.ts'
 import { Unacknowledged } from './unacknowledged.ts'
+
+const nothing = Buffer.alloc(0)
+const nobody = { code: reasonCodes.noMatchingSubscribers } as const
 
 /** aedes' callback: acknowledges the publication, or hangs up on the client. */
 type Done = (error?: Error | null) => void
@@ -77,15 +83,22 @@ export class PublishHandler {
     if (topic.startsWith('$SYS/') || state?.rights?.mayPublish(topic) === false) {
       this.#counters.dropped('rules')
       markTaken(packet)
+      if (qos > 0) state?.speaker?.acknowledge(packet.messageId, { code: reasonCodes.notAuthorized, text: 'the rules forbid to publish on this topic' })
       return done(null)
     }
     // aedes publishes a will only after it has closed the client.
     const will = client.closed
+    if (will && this.#isDelayed(client, state, packet)) {
+      markTaken(packet)
+      return done(null)
+    }
+    if (will) beginLifetime(packet.payload)
     const finished = (error?: Error | null): void => {
       if (qos === 1) state?.unacknowledged?.ended(packet, error)
       // There is nobody left to acknowledge to, and aedes would report the failed write.
       if (!will && client.closed) return
-      if (error && state !== undefined) state.reason ??= `not acknowledged: ${error.message}`
+      // With a PUBACK that says so, a client of MQTT 5 would never send it again. [MQTT-4.4.0-2]
+      if (error) state?.endsFor(`not acknowledged: ${error.message}`, reasonCodes.serverBusy)
       try {
         done(error ?? null)
       } catch (fault) {
@@ -102,6 +115,22 @@ export class PublishHandler {
     else this.#pass(client, state, packet, will, settle, publisher)
   }
 
+  /** Whether a last will is held back for a time, or is not published at all because its client has come back to the session. [MQTT-3.1.3-9] */
+  #isDelayed (client: Client, state: ClientState | undefined, will: Will): boolean {
+    if (will.delay === undefined || will.delay === 0) return false
+    if (state?.isResumed !== true) this.#persistence.delayWill(client, Date.now() + will.delay * 1000)
+    return true
+  }
+
+  /** The time of a last will that was held back has come. */
+  publishDueWill (will: Will): void {
+    this.#publishFormerWill(will, () => {
+      this.#aedes.publish(will as PublishPacket, () => {
+        this.#persistence.willPublished(will).catch(() => { this.#counters.dropped('persistence') })
+      })
+    })
+  }
+
   #publishFormerWill (will: Will, done: Done): void {
     const { clientId = '', owner, topic } = will
     const publisher: Publisher = { clientId, username: owner ?? undefined, verified: typeof owner === 'string' }
@@ -109,6 +138,7 @@ export class PublishHandler {
     // A will without a known owner was checked when it was stored.
     const isForbidden = topic.startsWith('$SYS/') || (owner !== undefined && !this.#engine.rules.for(publisher).mayPublish(topic))
     if (isForbidden) this.#counters.dropped('rules')
+    beginLifetime(will.payload)
     // Its client may have come back since aedes looked for wills.
     if (!isForbidden && this.#persistence.isToPublish(will)) return this.#pass(null, undefined, will as PublishPacket, true, done, publisher)
     markTaken(will as PublishPacket)
@@ -121,11 +151,20 @@ export class PublishHandler {
     if (this.#taker.takes(topic)) {
       markTaken(packet)
       const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
-      return this.#taker.take({ topic, payload, qos, retain, will, connection: state?.connection, publisher }, settle)
+      const publication: Publication = { topic, payload, qos, retain, will, connection: state?.connection, publisher }
+      const properties = propertiesOf(payload)
+      if (properties !== undefined) publication.properties = properties
+      const speaker = qos > 0 && !will ? state?.speaker : undefined
+      return this.#taker.take(publication, speaker === undefined ? settle : (error, refusal) => {
+        if (refusal !== undefined) speaker.acknowledge(packet.messageId, refusal)
+        settle(error)
+      })
     }
     this.#taker.passes?.(topic, publisher?.clientId ?? '')
+    if (retain && carriedBy(packet.payload) === undefined && typeof packet.payload !== 'string') carry(packet.payload, { properties: nothing, retain })
     // aedes publishes it after this.
     if (qos === 0 || will) return settle()
+    if (state?.speaker !== undefined && !retain && !this.#aedes.hasReaders(topic) && !this.#persistence.hasQueues(topic)) state.speaker.acknowledge(packet.messageId, nobody)
     // aedes acknowledges QoS 1 before it publishes, and a repeated QoS 2 while it publishes. Published here, so that PUBACK and PUBREC mean that every queue has it.
     this.#aedes.publish(packet, client, (error?: Error | null) => {
       markTaken(packet)

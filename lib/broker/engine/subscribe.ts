@@ -1,6 +1,8 @@
 import type { AedesPublishPacket, Client, Subscription } from 'aedes'
 import { reasonOf } from '../../errors.ts'
+import { reasonCodes, type ReasonCode } from '../../mqtt/reason-codes.ts'
 import { GrantedDelivery } from '../aedes/granted-delivery.ts'
+import type { SubscriptionOptions } from '../persistence/broker-persistence.ts'
 import type { Counters } from '../watching/counters.ts'
 import { unreadBeforeDropping, type ClientState } from './client-state.ts'
 import type { Connections } from './connections.ts'
@@ -58,15 +60,20 @@ export class SubscribeHandler {
     const { topic } = subscription
     state.filters ??= new GrantedFilters(client.clean ? state.kept : undefined)
     const refusal = state.filters.refusal(topic, engine.options.limits.subscriptionsPerClient)
+    let code: ReasonCode = reasonCodes.quotaExceeded
     if (refusal !== undefined) this.#counters.refusedBy(refusal)
-    else if (state.rights?.maySubscribe(topic) === false) this.#counters.refusedBy('rules')
-    else if (!client.clean && !engine.persistence.takeRoom(client.id, topic)) this.#counters.refusedBy('stateBytes')
+    else if (state.rights?.maySubscribe(topic) === false) {
+      this.#counters.refusedBy('rules')
+      code = reasonCodes.notAuthorized
+    } else if (!client.clean && !engine.persistence.takeRoom(client.id, topic)) this.#counters.refusedBy('stateBytes')
     else {
       // Before aedes reads from the client the functions by which it delivers.
       prepareDelivery(engine, client, state)
+      state.delivery?.setOptions(topic, (subscription as { options?: SubscriptionOptions }).options)
       state.filters.add(topic)
       return subscription
     }
+    state.speaker?.filters.refuse(topic, code)
     // aedes stores every filter of the packet in the session, this one too; the persistence leaves out those that failed.
     ;(subscription as { qos: number }).qos = subackFailure
     return null

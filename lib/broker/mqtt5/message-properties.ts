@@ -1,4 +1,5 @@
 import type { MessageProperties } from '../../mqtt/message-properties.ts'
+import { carriedBy, carry } from '../carried.ts'
 
 /** Ids of the properties of a message that are passed on as they are. [MQTT 5, 2.2.2.2] */
 const ids = { payloadFormat: 0x01, contentType: 0x03, responseTopic: 0x08, correlationData: 0x09, userProperty: 0x26 } as const
@@ -46,6 +47,24 @@ export function decodeProperties (bytes: Buffer): MessageProperties {
     }
   }
   return properties
+}
+
+/** What a message carries, as plain data; undefined: nothing. */
+export function propertiesOf (payload: Buffer | string): MessageProperties | undefined {
+  const carried = carriedBy(payload)
+  if (carried === undefined || (carried.properties.length === 0 && carried.expiresAt === undefined)) return undefined
+  const properties = decodeProperties(carried.properties)
+  if (carried.expiresAt !== undefined) properties.messageExpiry = Math.max(0, Math.ceil((carried.expiresAt - Date.now()) / 1000))
+  return properties
+}
+
+/** Let a message carry properties. @returns the payload as a Buffer of its own */
+export function withProperties (payload: string | Buffer, retain: boolean, properties: MessageProperties = {}): Buffer {
+  // A flow may publish one Buffer several times.
+  const own = Buffer.from(payload as string)
+  const { messageExpiry } = properties
+  carry(own, { properties: encodeProperties(properties), retain, ...messageExpiry === undefined ? {} : { expiresAt: Date.now() + messageExpiry * 1000 } })
+  return own
 }
 
 /** With its length in front. */

@@ -11,6 +11,8 @@ import type { SessionOwner } from './session.ts'
 import type { QueuedSubscription } from './subscriptions.ts'
 import type { Will } from './wills.ts'
 
+export type { Subscription, SubscriptionOptions } from './journal/records.ts'
+
 export interface PersistenceCounters {
   retained: number
   retainedBytes: number
@@ -128,6 +130,12 @@ export interface BrokerPersistence extends AedesPersistence, EventEmitter<Persis
    * @returns what to call once the message is where it belongs, or failed; undefined: it is a copy and shares the first one's outcome
    */
   receive (client: Client, packet: ReceivedPacket, ended: Ended): Ended | undefined
+  /** Whether a QoS 2 message came and waits for its PUBREL. */
+  hasReceived (clientId: string, messageId: number): boolean
+  /** Whether a message of the topic would enter any session's queue. */
+  hasQueues (topic: string): boolean
+  /** Filters whose retained messages the next SUBSCRIBE that aedes answers does not ask for. */
+  silentFilters: ReadonlySet<string> | undefined
   /** Grows with each retained message that is stored, replaced or cleared. Cheap to read. */
   readonly retainedChanges: number
   retainedMessage (topic: string): Packet | undefined

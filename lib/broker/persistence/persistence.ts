@@ -54,6 +54,7 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
   readonly delayedWills: DelayedWills
   readonly owners: AgentOwners
   readonly stateBytes = new StateBytes()
+  silentFilters: ReadonlySet<string> | undefined
   #context: Context
   #closing: Promise<void> | undefined
 
@@ -186,7 +187,11 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
 
   createRetainedStream (pattern: string): Readable { return this.retained.stream([pattern]) }
 
-  createRetainedStreamCombi (patterns: string[]): Readable { return this.retained.stream(patterns) }
+  createRetainedStreamCombi (patterns: string[]): Readable {
+    const silent = this.silentFilters
+    this.silentFilters = undefined
+    return this.retained.stream(silent === undefined ? patterns : patterns.filter(pattern => !silent.has(pattern)))
+  }
 
   addSubscriptions (client: Client, subscriptions: Subscription[]): Promise<void> { return this.subscriptions.add(client, subscriptions) }
 
@@ -224,6 +229,10 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
   receive (client: Client, packet: ReceivedPacket, ended: Ended): Ended | undefined {
     return this.received.receive(client, packet, ended)
   }
+
+  hasReceived (clientId: string, messageId: number): boolean { return this.received.knows(clientId, messageId) }
+
+  hasQueues (topic: string): boolean { return this.subscriptions.queues(topic) }
 
   incomingStorePacket (client: Client, packet: Packet): Promise<void> { return this.received.store(client, packet) }
 

@@ -25,7 +25,7 @@ interface Received {
 const unknown = new Error('no such packet')
 
 /** Messages of one client that may wait for PUBREL: aedes' limit, but for a session rather than a connection. */
-const mostUnreleased = 1_000
+export const mostUnreleased = 1_000
 /** About the bytes that each of them takes. */
 const bytesOfOne = 256
 
@@ -48,6 +48,8 @@ export class ReceivedMessages {
   }
 
   has (clientId: string): boolean { return this.#byClient.has(clientId) }
+
+  knows (clientId: string, messageId: number): boolean { return this.#find(clientId, messageId) !== undefined }
 
   restore (clientId: string, messageId: number, sum: number | undefined, record: number): void {
     this.#put(clientId, messageId, { packet: { cmd: 'publish', messageId }, record, sum, copies: undefined, from: undefined })

@@ -113,8 +113,13 @@ export class Subscriptions {
     return filters.every(filter => subscriptions?.has(filter))
   }
 
+  /** Whether a message of the topic would be queued for anybody. */
+  queues (topic: string): boolean { return this.#matching(topic).length > 0 }
+
   /** Those of QoS 1 and 2 alone: nothing else is queued. */
-  async matching (topic: string): Promise<readonly QueuedSubscription[]> {
+  async matching (topic: string): Promise<readonly QueuedSubscription[]> { return this.#matching(topic) }
+
+  #matching (topic: string): readonly QueuedSubscription[] {
     let routes = this.#found.get(topic)
     if (routes === undefined) {
       routes = this.#routes.matchingFilters(topic).flatMap(byClient => [...byClient.values()])

@@ -1,0 +1,198 @@
+import { carriedBy } from '../carried.ts'
+import type { Wishes } from './wishes.ts'
+import { OutgoingAliases } from './topic-aliases.ts'
+import type { WrittenPublish } from './written-packets.ts'
+
+/** What the client's subscriptions say about messages of a topic. */
+export interface Options {
+  /** Whether the flag retain stays as its publisher set it. */
+  asPublished: boolean
+  /** Identifiers of the subscriptions that match. */
+  ids: readonly number[]
+}
+
+/** Where packets go. */
+export interface Outlet {
+  /** @returns whether there is room for more */
+  write (piece: Buffer | string): boolean
+  /** What the subscriptions say about a topic. @param publisher the client id, where it may matter */
+  optionsOf (topic: string, publisher: string | undefined): Options
+  /** A message of QoS 1 or 2 is not sent: let aedes take it for acknowledged. */
+  settled (messageId: number): void
+  /** A message is not sent. @param by the name under which that is counted */
+  dropped (by: string): void
+  /** There is room again. */
+  goOn (): void
+}
+
+/** Ids of properties. [MQTT 5, 2.2.2.2] */
+const messageExpiry = 0x02
+const subscriptionIdentifier = 0x0b
+const topicAlias = 0x23
+/** About the bytes that a message which is held back takes, beside its topic and payload. */
+const bytesOfHeld = 256
+
+/** Sends messages to one client, no more of them at a time than it can hold [MQTT-3.3.4-9], none that is too large for it or has expired. */
+export class Sending {
+  readonly #outlet: Outlet
+  readonly #aliases: OutgoingAliases
+  readonly #receiveMaximum: number
+  readonly #packetSize: number
+  /** Ids on their way, and whether each counts against the receive maximum: a PUBREL that is sent again does not. */
+  #sent = new Map<number, boolean>()
+  #quota: number
+  #held: WrittenPublish[] = []
+  #heldBytes = 0
+  #waiting: Array<() => void> = []
+
+  /** @param aliases topic aliases to be used at most */
+  constructor (outlet: Outlet, { receiveMaximum, packetSize }: Wishes, aliases: number) {
+    this.#outlet = outlet
+    this.#aliases = new OutgoingAliases(aliases)
+    this.#receiveMaximum = this.#quota = receiveMaximum
+    this.#packetSize = packetSize
+  }
+
+  /** About the bytes of what waits until the client has acknowledged others. */
+  get heldBytes (): number { return this.#heldBytes }
+
+  get isHeldUp (): boolean { return this.#held.length > 0 }
+
+  /** Call `then` once nothing is held back, or the connection has ended. */
+  whenFree (then: () => void): void {
+    if (this.isHeldUp) this.#waiting.push(then)
+    else then()
+  }
+
+  /** @returns whether there is room for more */
+  publish (packet: WrittenPublish): boolean {
+    if (packet.qos === 0) return this.#send(packet)
+    if (this.#quota > 0 && !this.isHeldUp) return this.#sendCounted(packet)
+    this.#held.push(packet)
+    this.#heldBytes += bytesOf(packet)
+    return false
+  }
+
+  /** A PUBREL leaves. */
+  released (messageId: number): void {
+    if (!this.#sent.has(messageId)) this.#sent.set(messageId, false)
+  }
+
+  isOnItsWay (messageId: number): boolean { return this.#sent.has(messageId) }
+
+  /** PUBACK, PUBCOMP, or a PUBREC that ends it has come. */
+  ended (messageId: number): void {
+    if (this.#sent.get(messageId) === true && this.#quota < this.#receiveMaximum) this.#quota++
+    this.#sent.delete(messageId)
+    this.#release()
+  }
+
+  /** The connection has ended: nothing more is sent, and nobody waits. */
+  end (): void {
+    this.#held = []
+    this.#heldBytes = 0
+    this.#goOn()
+  }
+
+  #release (): void {
+    if (!this.isHeldUp) return
+    while (this.#quota > 0 && this.isHeldUp) {
+      const packet = this.#held.shift()!
+      this.#heldBytes -= bytesOf(packet)
+      this.#sendCounted(packet)
+    }
+    if (!this.isHeldUp) this.#goOn()
+  }
+
+  #goOn (): void {
+    const waiting = this.#waiting
+    if (waiting.length === 0) return
+    this.#waiting = []
+    for (const then of waiting) then()
+    this.#outlet.goOn()
+  }
+
+  #sendCounted (packet: WrittenPublish): boolean {
+    const { messageId } = packet
+    this.#sent.set(messageId, true)
+    this.#quota--
+    return this.#send(packet)
+  }
+
+  #send (packet: WrittenPublish): boolean {
+    const { topic, payload, qos, dup, messageId } = packet
+    const carried = carriedBy(payload)
+    const { asPublished, ids } = this.#outlet.optionsOf(topic, carried?.publisher)
+    let left = carried?.expiresAt === undefined ? undefined : Math.ceil((carried.expiresAt - Date.now()) / 1000)
+    if (left !== undefined && left <= 0) {
+      // What the client may have had before is brought to its end. [MQTT-4.3.3-7]
+      if (!dup) return this.#drop(packet, 'expired')
+      left = 1
+    }
+    const payloadBytes = typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length
+    const own = carried?.properties.length ?? 0
+    const idBytes = ids.reduce((sum, id) => sum + 1 + varintBytes(id), 0)
+    const others = own + (left === undefined ? 0 : 5) + idBytes
+    const alias = this.#aliases.of(topic)
+    const sentTopic = alias?.known === true ? '' : topic
+    const properties = others + (alias === undefined ? 0 : 3)
+    const topicBytes = Buffer.byteLength(sentTopic)
+    const before = 2 + topicBytes + (qos === 0 ? 0 : 2) + varintBytes(properties) + properties
+    const size = 1 + varintBytes(before + payloadBytes) + before
+    if (size + payloadBytes > this.#packetSize) return this.#drop(packet, 'packetSize')
+
+    const bytes = Buffer.allocUnsafe(size)
+    const retain = packet.retain || (asPublished && carried?.retain === true)
+    bytes[0] = 0x30 | (dup ? 8 : 0) | qos << 1 | (retain ? 1 : 0)
+    let at = writeVarint(bytes, 1, before + payloadBytes)
+    at = bytes.writeUInt16BE(topicBytes, at)
+    at += bytes.write(sentTopic, at)
+    if (qos > 0) at = bytes.writeUInt16BE(messageId, at)
+    at = writeVarint(bytes, at, properties)
+    if (left !== undefined) {
+      bytes[at] = messageExpiry
+      at = bytes.writeUInt32BE(Math.min(left, 0xffffffff), at + 1)
+    }
+    for (const id of ids) {
+      bytes[at] = subscriptionIdentifier
+      at = writeVarint(bytes, at + 1, id)
+    }
+    if (alias !== undefined) {
+      bytes[at] = topicAlias
+      at = bytes.writeUInt16BE(alias.alias, at + 1)
+    }
+    carried?.properties.copy(bytes, at)
+    this.#outlet.write(bytes)
+    return this.#outlet.write(payload)
+  }
+
+  #drop ({ qos, messageId }: WrittenPublish, by: string): boolean {
+    this.#outlet.dropped(by)
+    if (qos === 0) return true
+    // Later, because aedes is in the middle of sending it.
+    setImmediate(() => {
+      this.#outlet.settled(messageId)
+      this.ended(messageId)
+    })
+    return true
+  }
+}
+
+function bytesOf ({ topic, payload }: WrittenPublish): number {
+  return topic.length + payload.length + bytesOfHeld
+}
+
+function varintBytes (value: number): number {
+  return value < 128 ? 1 : value < 16_384 ? 2 : value < 2_097_152 ? 3 : 4
+}
+
+/** @returns where it ends */
+function writeVarint (bytes: Buffer, at: number, value: number): number {
+  let left = value
+  while (left > 127) {
+    bytes[at++] = left & 0x7f | 0x80
+    left >>>= 7
+  }
+  bytes[at] = left
+  return at + 1
+}

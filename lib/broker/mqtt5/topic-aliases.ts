@@ -1,0 +1,39 @@
+/** The topics that a client has given numbers, for as long as it is connected. [MQTT 5, 3.3.2.3.4] */
+export class IncomingAliases {
+  readonly #most: number
+  #topics: Array<string | undefined> | undefined
+
+  /** @param most of them, that CONNACK allowed */
+  constructor (most: number) {
+    this.#most = most
+  }
+
+  /** @returns the topic that a PUBLISH is about; undefined: its alias is above the most, or means no topic yet */
+  resolve (topic: string, alias: number | undefined): string | undefined {
+    if (alias === undefined) return topic
+    if (alias < 1 || alias > this.#most) return undefined
+    if (topic === '') return this.#topics?.[alias]
+    return (this.#topics ??= [])[alias] = topic
+  }
+}
+
+/** Gives numbers to the first topics that are sent to a client. None is taken back: a topic that comes once would cost more than it saves. */
+export class OutgoingAliases {
+  readonly #most: number
+  #numbers: Map<string, number> | undefined
+
+  /** @param most of them, that the client understands and this broker remembers */
+  constructor (most: number) {
+    this.#most = most
+  }
+
+  /** @returns the alias, and whether the client knows it already; undefined: the topic has none */
+  of (topic: string): { alias: number, known: boolean } | undefined {
+    const alias = this.#numbers?.get(topic)
+    if (alias !== undefined) return { alias, known: true }
+    const next = (this.#numbers?.size ?? 0) + 1
+    if (next > this.#most) return undefined
+    ;(this.#numbers ??= new Map()).set(topic, next)
+    return { alias: next, known: false }
+  }
+}

@@ -1,0 +1,43 @@
+import type { IConnectPacket } from 'mqtt-packet'
+
+/** What a client of MQTT 5 asks for in CONNECT, with the standard's value for what it does not say. */
+export interface Wishes {
+  /** Whether a session that is there ends, and a new one begins. */
+  cleanStart: boolean
+  /** Seconds after the connection for which the session is kept; Infinity: for ever. */
+  sessionExpiry: number
+  /** Most messages of QoS 1 and 2 on their way to it. */
+  receiveMaximum: number
+  /** Bytes of the largest packet that it takes. */
+  packetSize: number
+  /** Topic aliases that it understands. */
+  topicAliases: number
+  /** Whether it wants reason strings with everything, and not only with CONNACK and DISCONNECT. */
+  wantsReasons: boolean
+  /** Of an authentication beyond username and password; undefined: none. */
+  authentication: string | undefined
+  /** Seconds; 0: none. */
+  keepalive: number
+}
+
+/** Stands for ever. [MQTT 5, 3.1.2.11.2] */
+const forever = 0xffffffff
+
+export function readWishes ({ clean, keepalive = 0, properties = {} }: IConnectPacket): Wishes {
+  return {
+    cleanStart: clean === true,
+    sessionExpiry: secondsOf(properties.sessionExpiryInterval ?? 0),
+    receiveMaximum: properties.receiveMaximum ?? 65_535,
+    packetSize: properties.maximumPacketSize ?? Infinity,
+    topicAliases: properties.topicAliasMaximum ?? 0,
+    // mqtt-packet gives these as numbers or booleans.
+    wantsReasons: Number(properties.requestProblemInformation ?? 1) === 1,
+    authentication: properties.authenticationMethod,
+    keepalive
+  }
+}
+
+/** A session expiry interval in seconds; Infinity: for ever. */
+export function secondsOf (interval: number): number {
+  return interval === forever ? Infinity : interval
+}
