@@ -25,6 +25,16 @@ export const nodeSentences: readonly Sentence[] = [
     es: 'La propiedad {1} contiene una variable, y ahí no se sustituye.',
     pt: 'A propriedade {1} contém uma variável, que ali não é substituída.'
   },
+  {
+    en: 'The property {1} has a text that MQTT cannot carry: with a NUL, with half a surrogate pair, or of more than 65,535 bytes.',
+    es: 'La propiedad {1} tiene un texto que MQTT no puede llevar: con un NUL, con medio par suplente, o de más de 65.535 bytes.',
+    pt: 'A propriedade {1} tem um texto que o MQTT não pode levar: com um NUL, com meio par substituto, ou de mais de 65.535 bytes.'
+  },
+  {
+    en: 'The property "responseTopic" is no topic that can be published to: it has a wildcard, a NUL, or more than 65,535 bytes.',
+    es: 'La propiedad "responseTopic" no es un tema en el que se pueda publicar: tiene un comodín, un NUL o más de 65.535 bytes.',
+    pt: 'A propriedade "responseTopic" não é um tópico em que se possa publicar: tem um curinga, um NUL ou mais de 65.535 bytes.'
+  },
   { en: 'The body is not JSON.', es: 'El cuerpo no es JSON.', pt: 'O corpo não é JSON.' },
   { en: '{1} is no list of {2}.', es: '{1} no es una lista de {2}.', pt: '{1} não é uma lista de {2}.' },
   { en: 'open is no list of at most {1} uuids.', es: 'open no es una lista de {1} uuid como máximo.', pt: 'open não é uma lista de no máximo {1} uuids.' },

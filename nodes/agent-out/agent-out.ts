@@ -14,6 +14,7 @@ import { bad, good, joined, liveStatus, pending, problemText } from '../shared/s
 import { valueTopic, type AgentOutConfig } from './config.ts'
 import { loopBy, loopOn } from './loop.ts'
 import { upgrade } from './migrations.ts'
+import { propertiesBy } from './properties.ts'
 
 /** ms until the first status: the broker's node may be made after this one. */
 const firstStatus = 100
@@ -25,8 +26,12 @@ export default function (RED: RED): void {
   function AgentOutNode (this: RedNode, saved: NodeDef & AgentOutConfig): void {
     RED.nodes.createNode(this, saved)
     tellPlainly(RED, this)
-    const config = orRefuse(RED, this, () => readSaved(upgrade, saved))
-    if (config === undefined) return
+    const read = orRefuse(RED, this, () => {
+      const config = readSaved(upgrade, saved)
+      return { config, propertiesOf: propertiesBy(config) }
+    })
+    if (read === undefined) return
+    const { config, propertiesOf } = read
     const qos = Number(config.qos) === 0 ? 0 : Number(config.qos) === 2 ? 2 : 1
     const retain = config.retain === true
     const isValue = config.payload === 'value'
@@ -53,7 +58,8 @@ export default function (RED: RED): void {
       }
       const origin = originOf(msg.delivery as Partial<Delivery> | undefined, msg._msgid)
       const publish = async ({ topic, payload }: TopicAndPayload): Promise<void> => {
-        await broker.publish({ topic, payload: encodePayload(payload), qos, retain }, origin)
+        const properties = propertiesOf(payload)
+        await broker.publish({ topic, payload: encodePayload(payload), qos, retain, ...properties && { properties } }, origin)
       }
       const published = publications.publications.map(publish)
       for (const change of changes) {

@@ -11,9 +11,40 @@ export interface AgentOutConfig {
   retain: boolean
   /** Whether each agent's state is retained on `agent/{uuid}/status`. */
   agentState: boolean
+  /** Seconds for which what is published is worth delivering; 0: always. This and all below it: MQTT 5. */
+  expiry: number | string
+  /** Empty: `application/json` for JSON, and none for all else. */
+  contentType: string
+  /** Where an answer is expected; empty: nowhere. */
+  responseTopic: string
+  userProperties: UserProperty[]
 }
 
-export const agentOutDefaults: AgentOutConfig = { name: '', broker: '', topic: '', payload: 'message', qos: 1, retain: false, agentState: false }
+/** A row of the table. */
+export interface UserProperty {
+  name: string
+  value: string
+}
+
+/** What a row has that a program wrote down in part. */
+export const userPropertyDefaults: UserProperty = { name: '', value: '' }
+
+export const agentOutDefaults: AgentOutConfig = {
+  name: '',
+  broker: '',
+  topic: '',
+  payload: 'message',
+  qos: 1,
+  retain: false,
+  agentState: false,
+  expiry: 0,
+  contentType: '',
+  responseTopic: '',
+  userProperties: []
+}
+
+/** The most seconds that MQTT can say. */
+export const longestExpiry = 2 ** 32 - 1
 
 /** Where values go when no topic is given. */
 export const valueTopic = 'agent/{uuid}/{type}'

@@ -3,12 +3,18 @@ import { topics } from '../../lib/messages/topics.ts'
 import type { AgentInConfig } from '../agent-in/config.ts'
 import type { BrokerConfig } from '../platziverse-broker/config.ts'
 import { brokerProperty, chooseOnlyBroker, currentBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
-import { showMissing } from '../shared/editor/form.ts'
+import { input, valueOf } from '../shared/editor/fields.ts'
+import { showMissing, type Part } from '../shared/editor/form.ts'
+import { prepareList, type RowProblem } from '../shared/editor/list.ts'
 import { RED, registerNode, textsOf, type EditorNode } from '../shared/editor/red.ts'
-import { agentOutDefaults as defaults, valueTopic, type AgentOutConfig } from './config.ts'
+import { wholeNumber } from '../shared/editor/validate.ts'
+import { agentOutDefaults as defaults, longestExpiry, userPropertyDefaults, valueTopic, type AgentOutConfig, type UserProperty } from './config.ts'
 import { upgrade } from './migrations.ts'
 
 const text = textsOf('agent-out')
+
+/** Of the form that was opened last. */
+let userProperties: Part | undefined
 
 registerNode<AgentOutConfig>('agent-out', { defaults, upgrade }, {
   category: 'platziverse',
@@ -19,7 +25,10 @@ registerNode<AgentOutConfig>('agent-out', { defaults, upgrade }, {
   align: 'right',
   properties: {
     broker: brokerProperty(),
-    topic: { validate (value, _options) { return topicProblem(this, String(value ?? '')) ?? true } }
+    topic: { validate (value, _options) { return topicProblem(this, String(value ?? '')) ?? true } },
+    expiry: { validate: wholeNumber(() => text('agent-out.form.expiry'), 0, longestExpiry) },
+    responseTopic: { validate: (value, _options) => /[+#]/.test(String(value ?? '')) ? text('agent-out.validation.responseTopic') : true },
+    userProperties: { validate: (value, _options) => userPropertyProblems(value as UserProperty[])[0]?.text ?? true }
   },
   paletteLabel: () => text('agent-out.label.palette'),
   label () { return this.name || this.topic || (this.payload === 'value' ? valueTopic : text('agent-out.label.canvas')) },
@@ -28,15 +37,37 @@ registerNode<AgentOutConfig>('agent-out', { defaults, upgrade }, {
   onadd () { chooseOnlyBroker(this) },
   oneditprepare () {
     prepareBrokerSelect(this, { changed () { $('#node-input-topic').trigger('change') } })
-    showMissing(this, upgrade(this))
+    const upgraded = upgrade(this)
+    showMissing(this, upgraded)
+    userProperties = prepareList<UserProperty, 'userProperties'>({
+      place: '#agent-out-user-properties',
+      addButton: text('agent-out.userProperty.add'),
+      // They arrive in this order.
+      sortable: true,
+      empty: userPropertyDefaults,
+      show (container, { name, value }) {
+        const fields = { name: input(name, text('agent-out.userProperty.name')), value: input(value, text('agent-out.userProperty.value')) }
+        container.append($('<div>').append(fields.name, fields.value))
+        return fields
+      },
+      read: ({ name, value }) => ({ name: valueOf(name), value: valueOf(value) }),
+      problems: userPropertyProblems
+    }, this, 'userProperties', upgraded.userProperties)
     $('#node-input-payload').data('node', this.id).on('change', function () {
       $('#node-input-topic').attr('placeholder', $(this).val() === 'value' ? valueTopic : '').trigger('change')
     }).trigger('change')
   },
-  oneditsave () { saveBrokerSelect(this) }
+  oneditsave () {
+    saveBrokerSelect(this)
+    userProperties?.save()
+  }
 })
 
 watchBrokers('agent-out')
+
+function userPropertyProblems (properties: readonly UserProperty[]): Array<RowProblem<UserProperty>> {
+  return properties.flatMap(({ name }, index) => name === '' ? [{ index, field: 'name', text: text('agent-out.validation.userProperty', { number: index + 1 }) }] : [])
+}
 
 function topicProblem (node: EditorNode & AgentOutConfig, topic: string): string | undefined {
   // In the open form it is what is chosen that counts, and not what was saved.

@@ -86,6 +86,28 @@ describe('a platziverse-broker that is elsewhere', { skip: withoutMosquitto }, (
     assert.deepEqual(flow.log().filter(line => /[A-Z]{3,}_[A-Z]/.test(line)), [])
   })
 
+  test('what agent-out says of its messages reaches subscribers that speak MQTT 5, and with 3.1.1 only the messages go there', async t => {
+    const { port } = await openMosquitto(t)
+    const url = `mqtt://127.0.0.1:${port}`
+    const filename = join(await temporaryFolder(t), 'test.sqlite')
+    const subscriber = await client(t, url, { protocolVersion: 5 })
+    const heard: Array<object | undefined> = []
+    subscriber.on('message', (_topic, _payload, { properties }) => { heard.push(properties && { ...properties, ...properties.userProperties && { userProperties: { ...properties.userProperties } } }) })
+    await subscriber.subscribeAsync('platform/#', { qos: 1 })
+    for (const version of ['5', '3.1.1']) {
+      const out = { topic: 'platform/all', expiry: 60, responseTopic: 'answers', userProperties: [{ name: 'plant', value: 'north' }] }
+      const flow = await load(nodesOf(filename, { url, version }, { out }))
+      await connected(flow)
+      flow.receive('out', { payload: { a: 1 } })
+      await until(() => heard, ({ length }) => length === (version === '5' ? 1 : 2))
+      await helper.unload()
+    }
+    const [{ messageExpiryInterval: left, ...others }, without] = heard as [{ messageExpiryInterval: number }, undefined]
+    assert.deepEqual(others, { payloadFormatIndicator: true, contentType: 'application/json', responseTopic: 'answers', userProperties: { plant: 'north' } })
+    assert.ok(left > 0 && left <= 60)
+    assert.equal(without, undefined)
+  })
+
   test('the access rules of docs/scaling.md are enough for a worker and an agent', async t => {
     const page = await readFile(join(packageDir, 'docs', 'scaling.md'), 'utf8')
     const acl = /```\n(user worker\n[^`]*)```/.exec(page)?.[1] ?? ''

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import knexFactory from 'knex'
 import { connectAsync } from 'mqtt'
+import type { Delivered } from '../../lib/broker/publication.ts'
 import { fingerprint } from '../../lib/messages/fingerprint.ts'
 import { dropAgentStates } from '../../lib/registry/agent-states.ts'
 import { agentForgotten } from '../../lib/registry/forgotten-agents.ts'
@@ -161,6 +162,40 @@ test('agent-out publishes by its template, with its QoS and as retained', async 
   assert.deepEqual(packets.map(({ topic }) => topic).sort(), ['m/a1/cpu', 'm/a1/on', 'm/a1/state'])
   assert.ok(packets.every(({ qos, retain }) => qos === 2 && retain))
 })
+
+const publishing = {
+  contentType: 'text/plain', expiry: '60', responseTopic: 'answers/{uuid}', userProperties: [{ name: 'plant', value: 'north' }, { name: 'plant', value: '' }]
+}
+const said = { contentType: 'text/plain', responseTopic: 'answers/{uuid}', userProperties: [['plant', 'north'], ['plant', '']] }
+
+for (const { what, out, payload, expected } of [
+  { what: 'JSON is JSON unless the node says otherwise', out: {}, payload: { a: 1 }, expected: { contentType: 'application/json', isText: true } },
+  { what: 'of a text nothing is said', out: {}, payload: 'open', expected: undefined },
+  { what: 'of bytes nothing is said', out: {}, payload: Buffer.of(0xff), expected: undefined },
+  { what: 'JSON goes out with what the node says', out: publishing, payload: { a: 1 }, expected: { ...said, isText: true, messageExpiry: 60 } },
+  { what: 'a text goes out with what the node says', out: publishing, payload: 'open', expected: { ...said, messageExpiry: 60 } }
+]) {
+  test(`agent-out publishes with properties of MQTT 5: ${what}`, async t => {
+    const { flow } = await mainFlow(t, { out: { topic: 'm', retain: true, ...out } })
+    await flow.url('broker')
+    const heard: Delivered[] = []
+    t.after(findBroker('broker').subscribe('m', message => { heard.push(message) }))
+    flow.receive('out', { payload })
+    await until(() => heard.length, n => n === 1)
+    assert.deepEqual(heard[0]?.properties, expected)
+    assert.deepEqual(flow.received('caught'), [])
+  })
+}
+
+for (const [property, value] of Object.entries({ responseTopic: 'a/#', contentType: 'a\0b', userProperties: [{ name: 'a', value: '\ud800' }] })) {
+  test(`agent-out refuses what MQTT cannot carry as ${property}`, async t => {
+    const { flow } = await mainFlow(t, { out: { topic: 'm', [property]: value } })
+    assert.equal(flow.status('out')?.text, 'NODE_PROPERTY_INVALID')
+    flow.receive('out', { payload: 'x' })
+    const [message] = await until(() => flow.received('caught'), messages => messages.length > 0)
+    assert.match((message?.error as { message: string }).message, new RegExp(`NODE_PROPERTY_INVALID: The property "${property}"`))
+  })
+}
 
 test('agent-out publishes values alone, and keeps the state of each agent for subscribers that come later', async t => {
   const { flow } = await mainFlow(t, { out: { payload: 'value', retain: true, agentState: true } })
