@@ -9,7 +9,7 @@ export const errorHelp = {
   AGENT_BUFFER_FULL: 'The agent was offline for longer than its buffer lasts: raise "buffer", or lower the reporting rate. For messages of other agents: during a deploy more than 8 MB of them were waiting.',
   AGENT_CLOSED: 'Give disconnect() more time, or find out why the broker does not acknowledge.',
   AGENT_COMMANDS_REFUSED: 'Let the agent\'s user read config_change/{uuid} and config_change/all, and write config_change/{uuid}/state; or switch commands off. The agent reports as it was configured.',
-  AGENT_MESSAGE_REFUSED: 'Correct what the broker names, or let the agent\'s user publish to agent/message. The message was dropped and counted; the agent goes on.',
+  AGENT_MESSAGE_REFUSED: 'Correct what the broker names, let the agent\'s user publish to agent/message, or let the broker take larger packets. The message was dropped and counted; the agent goes on.',
   AGENT_METRIC_FAILED: 'Correct the value, or the function that measures it: it has to give a finite number, a boolean or a string of at most 1 KiB, in time. The other metrics were sent.',
   AGENT_OPTION_INVALID: 'Correct the named option.',
   AGENT_OUT_LOOP: 'Give agent-out a topic of its own: a broker elsewhere gives what is published on the topics of agents to agent-in, and it would go round for ever.',

@@ -12,8 +12,8 @@ import { Meters, type MetricFunction, type Round } from './meters.ts'
 import { SpokenVersions } from '../mqtt/link/spoken-version.ts'
 import { checkMetrics, inMessages } from './metrics.ts'
 import { resolveAgentOptions, type AgentOptions, type AgentSettings } from './options.ts'
-import { Outbox } from './outbox.ts'
 import { jsonMessage, refusedBy } from './publishing.ts'
+import { Sending } from './sending.ts'
 
 export { PlatziverseError } from '../errors.ts'
 export type { InForce } from './commands.ts'
@@ -23,9 +23,6 @@ export type { AgentEvents } from './events.ts'
 export type { MetricCallback, MetricFunction, MetricValue } from './meters.ts'
 export type { AgentOptions } from './options.ts'
 export type { ConnectedPayload, DisconnectedPayload, Identity, MessagePayload, Metric }
-
-/** The most messages that are sent and not acknowledged: a broker that commits first answers late and all at once. */
-const window = 50
 
 /**
  * Measures metrics at an interval and reports them to a broker, each message until it is acknowledged.
@@ -37,7 +34,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #settings: AgentSettings
   readonly #meters: Meters
   readonly #commands: Commands
-  readonly #outbox: Outbox
+  readonly #sending: Sending
   readonly #versions = new SpokenVersions()
   #connection: Connection | undefined
   #client: MqttClient | undefined
@@ -48,9 +45,6 @@ export class Agent extends EventEmitter<AgentEvents> {
   #roundAt = -Infinity
   // A random start keeps two runs of a program apart that measure within the same millisecond.
   #seq = randomInt(2 ** 47)
-  #sent = 0
-  #dropped = 0
-  #overflowing = false
   #takenOver = 0
   #lastMoment = 0
 
@@ -63,7 +57,10 @@ export class Agent extends EventEmitter<AgentEvents> {
       changed: inForce => this.#obey(inForce),
       failed: problem => this.emit('problem', problem)
     })
-    this.#outbox = new Outbox(this.#settings.buffer, Math.min(window, this.#settings.buffer))
+    this.#sending = new Sending(this.#settings.buffer, {
+      sent: payload => this.emit('message', payload),
+      problem: reason => this.emit('problem', reason)
+    })
   }
 
   get uuid (): string {
@@ -76,7 +73,7 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   /** Messages acknowledged, waiting for that, and dropped since the agent was made. */
   get counters (): { sent: number, pending: number, dropped: number } {
-    return { sent: this.#sent, pending: this.#outbox.size, dropped: this.#dropped }
+    return this.#sending.counters
   }
 
   /** What the agent does: as it was configured, or as a command has it. */
@@ -120,10 +117,10 @@ export class Agent extends EventEmitter<AgentEvents> {
       this.#opening = { promise: new Promise<boolean>(_resolve => { resolve = _resolve }), resolve }
       this.#connection = keepConnected(this.#settings, this.#versions, () => this.#nextMoment(), {
         opened: (client, moment) => this.#opened(client, moment),
-        lost: reason => {
+        lost: (reason, isHangUp) => {
           this.#client = undefined
           this.#commands.lost()
-          this.#outbox.rewind()
+          this.#sending.lost(isHangUp)
           this.emit('disconnected', reason)
         },
         failed: reason => this.emit('problem', reason),
@@ -154,7 +151,7 @@ export class Agent extends EventEmitter<AgentEvents> {
     if (!this.connected) return
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<void>(resolve => { timer = setTimeout(resolve, limit) })
-    await Promise.race([this.#outbox.drained(), late])
+    await Promise.race([this.#sending.drained(), late])
     clearTimeout(timer)
   }
 
@@ -180,9 +177,11 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #opened (client: MqttClient, moment: Moment): void {
     this.#client = client
-    client.publish(topics.connected, JSON.stringify({ agent: this.identity, ...moment }), jsonMessage)
+    client.publish(topics.connected, JSON.stringify({ agent: this.identity, ...moment }), jsonMessage, (error, answer) => {
+      if (!error || refusedBy(error, answer) !== undefined) this.#sending.answered(client)
+    })
     if (this.#settings.commands) this.#commands.opened(client)
-    this.#pump()
+    this.#sending.opened(client)
     this.#opening?.resolve(true)
     this.emit('connected', this.identity)
   }
@@ -217,20 +216,14 @@ export class Agent extends EventEmitter<AgentEvents> {
     this.#rounds = undefined
     this.#commands.lost(true)
     await connection.stop(async client => {
-      await this.#outbox.drained()
+      await this.#sending.drained()
       await client.publishAsync(topics.disconnected, JSON.stringify({ agent: { uuid: this.uuid }, timestamp: this.#nextMoment(), seq: 0 }), jsonMessage)
     }, limit)
     const wasConnected = this.connected
     this.#client = this.#connection = undefined
     this.#opening?.resolve(false)
     this.#opening = undefined
-    const left = this.#outbox.clear()
-    if (left.length > 0) {
-      const error = new PlatziverseError('AGENT_CLOSED', `The agent was disconnected before the broker acknowledged what was left; dropped messages: ${left.length}.`)
-      for (const entry of left) entry.settle(error)
-      this.#dropped += left.length
-      this.emit('problem', error)
-    }
+    this.#sending.close(left => new PlatziverseError('AGENT_CLOSED', `The agent was disconnected before the broker acknowledged what was left; dropped messages: ${left}.`))
     if (wasConnected) this.emit('disconnected')
   }
 
@@ -247,45 +240,9 @@ export class Agent extends EventEmitter<AgentEvents> {
   }
 
   #post (metrics: Metric[], timestamp: number): Promise<void>[] {
-    const posted = inMessages(metrics).map(metrics => {
-      const { added, dropped } = this.#outbox.add({ agent: this.identity, metrics, timestamp, seq: this.#seq++ })
-      if (dropped !== undefined) this.#overflow(dropped.settle)
-      return added.settled
-    })
-    this.#pump()
+    const posted = inMessages(metrics).map(metrics => this.#sending.add({ agent: this.identity, metrics, timestamp, seq: this.#seq++ }))
+    this.#sending.pump()
     return posted
-  }
-
-  /** Reported once for as long as the buffer stays full; counted each time. */
-  #overflow (settleDropped: (error: Error) => void): void {
-    const error = new PlatziverseError('AGENT_BUFFER_FULL', `More than ${this.#settings.buffer} messages wait for the broker; the oldest is dropped.`)
-    settleDropped(error)
-    this.#dropped++
-    if (this.#overflowing) return
-    this.#overflowing = true
-    this.emit('problem', error)
-  }
-
-  #pump (): void {
-    const client = this.#client
-    for (let entry = client && this.#outbox.next(); entry !== undefined; entry = this.#outbox.next()) {
-      const sending = entry
-      client!.publish(topics.message, JSON.stringify(sending.payload), jsonMessage, (error, answer) => {
-        const refused = refusedBy(error, answer)
-        // Any other error ends this connection: the message is sent again on the next one.
-        if (error && refused === undefined) return
-        this.#outbox.acknowledge(sending, refused)
-        this.#overflowing &&= this.#outbox.full
-        if (refused === undefined) {
-          this.#sent++
-          this.emit('message', sending.payload)
-        } else {
-          this.#dropped++
-          this.emit('problem', refused)
-        }
-        this.#pump()
-      })
-    }
   }
 
   #received (topic: string, payload: Buffer, retained: boolean): void {

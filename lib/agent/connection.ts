@@ -4,7 +4,7 @@ import { connectionFault } from '../connection-fault.ts'
 import { PlatziverseError } from '../errors.ts'
 import { topics } from '../messages/topics.ts'
 import { readMqttAddress } from '../mqtt/address.ts'
-import { HungUp, isOtherVersion, takenOver as takenOverCode, tooLarge } from '../mqtt/link/faults.ts'
+import { HungUp, isHangUp, isOtherVersion, takenOver as takenOverCode, tooLarge } from '../mqtt/link/faults.ts'
 import { connectGuarded } from '../mqtt/link/mqtt-guard.ts'
 import { largestPacket } from '../mqtt/link/packet-limit.ts'
 import { keepToQuota } from '../mqtt/link/send-quota.ts'
@@ -14,6 +14,8 @@ import { jsonMessage } from './publishing.ts'
 
 /** How many connections in a row have to end shortly after they began before that is reported. */
 const reportedAfter = 3
+/** Ms after which a connection counts as one that lasts: what ends it then is no message. */
+const lasting = 10_000
 
 /** A time of which there is one only, in UTC ms, and the number of what was said then. */
 export interface Moment { timestamp: number, seq: number }
@@ -21,8 +23,11 @@ export interface Moment { timestamp: number, seq: number }
 export interface ConnectionEvents {
   /** The broker accepted the connection and the subscriptions. @param moment when the attempt began: the last will has it too, with the next number */
   opened (client: MqttClient, moment: Moment): void
-  /** An opened connection was lost; the next attempt is under way. */
-  lost (reason: PlatziverseError): void
+  /**
+   * An opened connection was lost; the next attempt is under way.
+   * @param isHangUp whether the broker may have ended it over what it was given
+   */
+  lost (reason: PlatziverseError, isHangUp: boolean): void
   /** The broker ended a connection shortly after it accepted it; with a reason when that happened several times in a row. */
   takenOver (reason: PlatziverseError | undefined): void
   /** An attempt failed, or the broker refused something. */
@@ -156,7 +161,7 @@ export function keepConnected (settings: AgentSettings, versions: SpokenVersions
       if (wasTakenOver) takenOver++
       tryAgain()
       if (wasTakenOver) on.takenOver(takenOver === reportedAfter ? takenOverBy(link.options.clientId) : undefined)
-      if (wasOpen) on.lost(unreachable(cause))
+      if (wasOpen) on.lost(unreachable(cause), performance.now() - openedAt < lasting && isHangUp(cause === closedByBroker ? undefined : cause as Error))
       else on.failed(unreachable(cause))
     }
   }

@@ -18,6 +18,8 @@ export class Outbox {
   #flying = 0
   /** How many of the first were sent before, on this connection or an earlier one: the broker may have stored them. */
   #tried = 0
+  /** How many are sent one at a time, because the broker hung up and one of them may be why. */
+  #careful = 0
 
   /**
    * @param capacity the most messages that are kept
@@ -30,6 +32,16 @@ export class Outbox {
 
   get size (): number {
     return this.#entries.length
+  }
+
+  /** Whether the next one may be what the broker hangs up on. */
+  get isCareful (): boolean {
+    return this.#careful > 0
+  }
+
+  /** The oldest that is on its way. */
+  get oldest (): Pending | undefined {
+    return this.#flying > 0 ? this.#entries[0] : undefined
   }
 
   get full (): boolean {
@@ -47,7 +59,7 @@ export class Outbox {
 
   /** The next message to send; undefined when none waits or enough are on their way. */
   next (): Pending | undefined {
-    if (this.#flying >= this.#window || this.#flying >= this.#entries.length) return undefined
+    if (this.#flying >= (this.#careful > 0 ? 1 : this.#window) || this.#flying >= this.#entries.length) return undefined
     const entry = this.#entries[this.#flying++]
     this.#tried = Math.max(this.#tried, this.#flying)
     return entry
@@ -60,11 +72,16 @@ export class Outbox {
     this.#entries.splice(index, 1)
     if (index < this.#flying) this.#flying--
     if (index < this.#tried) this.#tried--
+    if (this.#careful > 0) this.#careful--
     entry.settle(error)
   }
 
-  /** The connection is gone: whatever was on its way is to be sent again, before what waits. */
-  rewind (): void {
+  /**
+   * The connection is gone: whatever was on its way is to be sent again, before what waits.
+   * @param isBlamed whether the broker may have ended it over one of them: each then goes alone
+   */
+  rewind (isBlamed = false): void {
+    if (isBlamed) this.#careful = Math.max(this.#careful, this.#flying)
     this.#flying = 0
   }
 
@@ -77,7 +94,7 @@ export class Outbox {
   clear (): Pending[] {
     const left = this.#entries
     this.#entries = []
-    this.#flying = this.#tried = 0
+    this.#flying = this.#tried = this.#careful = 0
     return left
   }
 }

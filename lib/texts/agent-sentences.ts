@@ -29,6 +29,11 @@ export const agentSentences: readonly Sentence[] = [
     es: 'El broker cerró {1} conexiones en vez de permitir que este agente se suscribiera a {2}.',
     pt: 'O broker fechou {1} conexões em vez de permitir que este agente assinasse {2}.'
   },
+  {
+    en: 'The broker ended the connection each time that it was given this message.',
+    es: 'El broker cerró la conexión cada vez que se le dio este mensaje.',
+    pt: 'O broker encerrou a conexão cada vez que recebeu esta mensagem.'
+  },
   { en: 'The broker refused a message: {1}.', es: 'El broker rechazó un mensaje: {1}.', pt: 'O broker recusou uma mensagem: {1}.' },
   { en: 'The metric {1} was not reported: {2}.', es: 'La métrica {1} no se informó: {2}.', pt: 'A métrica {1} não foi enviada: {2}.' },
   { en: 'it did not answer within {1} ms', es: 'no respondió en {1} ms', pt: 'não respondeu em {1} ms' },

@@ -8,7 +8,7 @@ export const portugueseAdvice: Record<ErrorCode, string> = {
   AGENT_BUFFER_FULL: 'O agente ficou sem conexão por mais tempo do que dura o seu buffer: aumente "buffer" ou envie com menos frequência. Se eram mensagens de outros agentes: durante um deploy mais de 8 MB delas esperavam.',
   AGENT_CLOSED: 'Dê mais tempo a disconnect(), ou descubra por que o broker não confirma.',
   AGENT_COMMANDS_REFUSED: 'Permita que o usuário do agente leia config_change/{uuid} e config_change/all, e escreva config_change/{uuid}/state; ou desligue os comandos. O agente envia como foi configurado.',
-  AGENT_MESSAGE_REFUSED: 'Corrija o que o broker indica, ou permita que o usuário do agente publique em agent/message. A mensagem foi descartada e contada; o agente continua.',
+  AGENT_MESSAGE_REFUSED: 'Corrija o que o broker indica, permita que o usuário do agente publique em agent/message, ou que o broker aceite pacotes maiores. A mensagem foi descartada e contada; o agente continua.',
   AGENT_METRIC_FAILED: 'Corrija o valor, ou a função que o mede: um número finito, um booleano ou um texto de no máximo 1 KiB, e a tempo. As outras métricas foram enviadas.',
   AGENT_OPTION_INVALID: 'Corrija a opção indicada.',
   AGENT_OUT_LOOP: 'Dê a agent-out um tópico próprio: um broker externo entrega a agent-in o que se publica nos tópicos dos agentes, e isso daria voltas sem fim.',

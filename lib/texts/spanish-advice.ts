@@ -8,7 +8,7 @@ export const spanishAdvice: Record<ErrorCode, string> = {
   AGENT_BUFFER_FULL: 'El agente estuvo sin conexión más tiempo del que dura su búfer: aumentar "buffer" o informar con menos frecuencia. Si eran mensajes de otros agentes: durante un deploy esperaban más de 8 MB de ellos.',
   AGENT_CLOSED: 'Darle más tiempo a disconnect(), o ver por qué el broker no confirma.',
   AGENT_COMMANDS_REFUSED: 'Permitir al usuario del agente leer config_change/{uuid} y config_change/all, y escribir config_change/{uuid}/state; o desactivar las órdenes. El agente informa tal como se configuró.',
-  AGENT_MESSAGE_REFUSED: 'Corregir lo que nombra el broker, o permitir al usuario del agente publicar en agent/message. El mensaje se descartó y se contó; el agente sigue.',
+  AGENT_MESSAGE_REFUSED: 'Corregir lo que nombra el broker, permitir al usuario del agente publicar en agent/message, o que el broker acepte paquetes más grandes. El mensaje se descartó y se contó; el agente sigue.',
   AGENT_METRIC_FAILED: 'Corregir el valor, o la función que lo mide: un número finito, un booleano o un texto de 1 KiB como máximo, y a tiempo. Las demás métricas se enviaron.',
   AGENT_OPTION_INVALID: 'Corregir la opción indicada.',
   AGENT_OUT_LOOP: 'Dar a agent-out un tema propio: un broker externo entrega a agent-in lo que se publica en los temas de los agentes, y daría vueltas sin fin.',

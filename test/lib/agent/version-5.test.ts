@@ -109,3 +109,16 @@ test('what a broker refuses is told with its reason, dropped and counted, and th
   assert.deepEqual(agent.counters, { sent: 1, pending: 0, dropped: 1 })
   assert.equal(most, 1)
 })
+
+test('what can never fit into a packet of the broker is dropped, counted and told, and the others go', { skip: withoutMosquitto }, async t => {
+  const { port } = await openMosquitto(t, 'allow_anonymous true\nmax_packet_size 1000')
+  const agent = makeAgent(t, { mqtt: { url: `mqtt://127.0.0.1:${port}` } })
+  let losses = 0
+  agent.on('disconnected', () => { losses++ })
+  await agent.connect()
+  const told = problem(agent, 'AGENT_MESSAGE_REFUSED')
+  const [large, small] = await Promise.allSettled([agent.report({ type: 'large', value: 'x'.repeat(1_000) }), agent.report({ type: 'small', value: 1 })])
+  assert.match((await told).detail, /^A message on "agent\/message" has 1\d\d\d bytes, of 1000 that are taken\.$/)
+  assert.deepEqual([large.status, small.status, losses], ['rejected', 'fulfilled', 0])
+  assert.deepEqual(agent.counters, { sent: 1, pending: 0, dropped: 1 })
+})
