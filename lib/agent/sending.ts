@@ -2,9 +2,8 @@ import type { MqttClient } from 'mqtt'
 import { PlatziverseError } from '../errors.ts'
 import type { MessagePayload } from '../messages/schema.ts'
 import { topics } from '../messages/topics.ts'
-import { HungUpOn } from './hung-up-on.ts'
 import { Outbox, type Pending } from './outbox.ts'
-import { jsonMessage, refusedBy, tooLargeFor } from './publishing.ts'
+import { HungUpOn, jsonMessage, refusedBy, tooLargeFor } from './publishing.ts'
 
 /** The most messages that are sent and not acknowledged: a broker that commits first answers late and all at once. */
 const window = 50

@@ -117,6 +117,27 @@ test('what the other broker refuses is counted, told once for each reason, and n
   assert.equal(remote.consumers.length, 1)
 })
 
+test('with QoS 2 a refusal is PUBREC; what PUBCOMP complains of was taken', async t => {
+  const local = await openLocal(t)
+  const remote = await scriptedBroker(t, peer => {
+    peer.send({ cmd: 'connack', sessionPresent: false, returnCode: 0, reasonCode: 0, properties: {} })
+    peer.on(packet => {
+      const { cmd, messageId } = packet
+      if (cmd === 'publish') peer.send({ cmd: 'pubrec', messageId, reasonCode: packet.topic === 'bad' ? 0x97 : 0, properties: {} })
+      if (cmd === 'pubrel') peer.send({ cmd: 'pubcomp', messageId, reasonCode: 0x92, properties: {} })
+    })
+  })
+  const bridge = makeBridge(t, local, remote, { topics: [row('out', '#', { qos: 2 })] })
+  const problem = waitFor<PlatziverseError>(bridge, 'problem')
+  bridge.open()
+  await connected(bridge)
+  for (const topic of ['bad', 'good']) await local.publish({ topic, payload: '1', qos: 2, retain: false })
+  assert.equal((await problem).detail, 'The other broker refused a message on "bad": quota exceeded.')
+  await until(() => bridge.statistics(), ({ buffered }) => buffered === 0)
+  const { sent, dropped } = bridge.statistics()
+  assert.deepEqual([sent, dropped], [1, 1])
+})
+
 /** Acknowledges the last message of each connection only once there were so many connections; before that it says why it hangs up. */
 function hangsUp (reasonCode: number, times: number): (peer: Peer, before: number) => void {
   return (peer, before) => {
