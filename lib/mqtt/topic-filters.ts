@@ -26,6 +26,11 @@ export function isShared (text: string): boolean {
   return text.startsWith('$share/')
 }
 
+/** The text of the filter in `$share/group/filter`; undefined: the subscription is not shared. */
+export function sharedFilter (text: string): string | undefined {
+  return isShared(text) ? text.slice(text.indexOf('/', '$share/'.length) + 1) : undefined
+}
+
 /**
  * The filter that a subscription asks for: that of `$share/group/filter` is `filter`.
  * @returns undefined when there is none, or the group has no proper name [MQTT-4.8.2-1, MQTT-4.8.2-2]

@@ -48,6 +48,9 @@ const mostHeldBytes = 4 * 1024 * 1024
 const mostKeptBytes = 65_536
 const bytesOfRetained = 512
 
+/** Messages of shared subscriptions that were put into a session's queue and wait until what was there before was sent. Each client has its own copy. */
+const queuedOnes = new WeakSet<Packet>()
+
 /**
  * Delivers each message once to a client, at the highest QoS that its matching subscriptions grant [MQTT-3.3.5-1] and no higher
  * [MQTT-3.8.4-6], after everything that waited in its session [MQTT-4.6.0-6]; and retained messages as fast as it reads. aedes would deliver
@@ -158,12 +161,7 @@ export class GrantedDelivery {
       if (offer.declined !== undefined) return
     }
     if (packet.brokerId === null) return this.#deliverRetained(packet, done)
-    if (!client.clean && !this.#caughtUp) {
-      // The message is in the session's queue, too: the client gets it when it connects again.
-      if (this.#holdsEnough) client.close()
-      else this.#hold(packet)
-      return void setImmediate(done)
-    }
+    if (!client.clean && !this.#caughtUp) return this.#wait(packet, done)
     // Another filter of the client brought it already. aedes would notice, but then drop it from the queue. `done` is called at once,
     // because a thousand filters may bring a message.
     if (typeof packet.brokerId === 'string' && (client.duplicates[packet.brokerId] ?? 0) >= packet.brokerCounter) return done()
@@ -173,12 +171,34 @@ export class GrantedDelivery {
     if (granted === undefined) return this.#leave(packet, done)
     packet.qos = Math.min(packet.qos, granted) as Qos
     if (packet.qos === 0) return this.#deliver0(packet, done)
-    if (shared && !client.clean) {
-      const queued = this.#persistence.outgoingEnqueue({ clientId: client.id }, packet).then(() => { this.#send(packet, done) })
-      queued.then(undefined, (error: unknown) => { this.#hangUp(error, done) })
-      return
+    if (shared && !client.clean && !queuedOnes.has(packet)) this.#queue(packet, done, () => { this.#send(packet, done) })
+    else this.#send(packet, done)
+  }
+
+  /** Deliver a message once the session's queue was sent. It is in that queue, too: the client gets it when it connects again. */
+  #wait (packet: Packet, done: () => void): void {
+    if (this.#holdsEnough) {
+      this.#client.close()
+      return void setImmediate(done)
     }
-    this.#send(packet, done)
+    const { qos = 0, shared } = this.#grantOf(packet.topic)
+    if (!shared || qos === 0 || packet.qos === 0) {
+      this.#hold(packet)
+      return void setImmediate(done)
+    }
+    packet.qos = Math.min(packet.qos, qos) as Qos
+    this.#queue(packet, done, () => {
+      queuedOnes.add(packet)
+      if (this.#caughtUp) return this.#deliverOrHangUp(packet, done)
+      this.#hold(packet)
+      done()
+    })
+  }
+
+  /** Put a message that only a shared subscription brings into the session's queue. @param then is called as it enters the queue */
+  #queue (packet: Packet, done: () => void, then: () => void): void {
+    const queued = this.#persistence.outgoingEnqueue({ clientId: this.#client.id }, packet).then(then)
+    queued.then(undefined, (error: unknown) => { this.#hangUp(error, done) })
   }
 
   /** The client wants none of its own messages, and this is one. It may be in its session's queue. [MQTT-3.8.3-3] */

@@ -1,5 +1,6 @@
 import { Aedes, type AedesOptions, type Client, type PublishPacket } from 'aedes'
-import { isShared } from '../../mqtt/topic-filters.ts'
+import { parseFilter, matches, sharedFilter } from '../../mqtt/topic-filters.ts'
+import type { BrokerPersistence } from '../persistence/broker-persistence.ts'
 import { internalsOf, type AedesInternals, type ClientInternals } from './aedes-internals.ts'
 import { flatten } from './flat-emitter.ts'
 
@@ -24,14 +25,21 @@ export interface Offer {
   declined: Decline | undefined
 }
 
-/** The members of `$share/group/filter`. They get the messages in turn, except for those that may not or cannot receive now. */
+/**
+ * The members of `$share/group/filter`. They get the messages in turn, except for those that may not or cannot receive now; what nobody can take
+ * waits in a session of one that is away.
+ */
 class Share {
   readonly members: Handler[] = []
+  /** Whether a session has the subscription, so that messages wait while no member is here. */
+  isKept = false
   #aedes: RoutingAedes
+  #text: string
   #next = 0
 
-  constructor (aedes: RoutingAedes) {
+  constructor (aedes: RoutingAedes, text: string) {
     this.#aedes = aedes
+    this.#text = text
   }
 
   readonly handle = (packet: RoutedPacket, done: () => void): void => {
@@ -41,8 +49,18 @@ class Share {
       offer.isLast = true
       if (this.#isTaken(offer, packet, done)) return
     }
+    if (packet.qos > 0 && this.isKept && offer.declined !== 'rules' && this.#matches(packet.topic)) {
+      const queued = this.#aedes.queueShared?.(this.#text, packet)
+      if (queued !== undefined) return void queued.then(done, () => { done() })
+    }
     if (offer.declined !== undefined) this.#aedes.declined?.(offer.declined)
     done()
+  }
+
+  /** The emitter gives a filter that begins with a wildcard also the topics that begin with `$`. [MQTT-4.7.2-1] */
+  #matches (topic: string): boolean {
+    const filter = topic.startsWith('$') ? parseFilter(sharedFilter(this.#text)!) : undefined
+    return filter === undefined || matches(filter, topic.split('/'))
   }
 
   #isTaken (offer: Offer, packet: RoutedPacket, done: () => void): boolean {
@@ -85,10 +103,16 @@ export class RoutingAedes extends Aedes {
   declare mq: AedesInternals['mq']
   #registered = new WeakSet<Client>()
   #shares = new Map<string, Share>()
+  /** Queues a message for one of the sessions that share a subscription. */
+  readonly queueShared: ((text: string, packet: RoutedPacket) => Promise<void> | undefined) | undefined
 
   constructor (options: AedesOptions) {
     super(options)
     flatten(this.mq)
+    const persistence = options.persistence as BrokerPersistence | undefined
+    if (persistence === undefined) return
+    this.queueShared = (text, packet) => persistence.queueShared(text, packet as Parameters<BrokerPersistence['queueShared']>[1])
+    persistence.onShared = (text, isKept) => { this.#keepShare(text, isKept) }
   }
 
   override publish (packet: PublishPacket, ...rest: unknown[]): void {
@@ -104,15 +128,9 @@ export class RoutingAedes extends Aedes {
     this.changes++
     const shared = sharedFilter(filter)
     if (shared === undefined) return super.subscribe(filter, handler, done)
-    let share = this.#shares.get(filter)
-    if (share === undefined) {
-      share = new Share(this)
-      this.#shares.set(filter, share)
-      super.subscribe(shared, share.handle, done)
-    } else {
-      setImmediate(done)
-    }
-    share.members.push(handler)
+    const share = this.#shares.get(filter)
+    if (share !== undefined) setImmediate(done)
+    ;(share ?? this.#openShare(filter, shared, done)).members.push(handler)
   }
 
   /**
@@ -133,9 +151,28 @@ export class RoutingAedes extends Aedes {
     const at = share?.members.indexOf(handler) ?? -1
     if (share === undefined || at < 0) return
     share.members.splice(at, 1)
-    if (share.members.length > 0) return
-    this.#shares.delete(filter)
-    this.mq.removeListener(shared, share.handle)
+    this.#closeShare(filter, shared, share)
+  }
+
+  #keepShare (text: string, isKept: boolean): void {
+    const shared = sharedFilter(text)!
+    const share = this.#shares.get(text) ?? (isKept ? this.#openShare(text, shared, () => undefined) : undefined)
+    if (share === undefined) return
+    share.isKept = isKept
+    this.#closeShare(text, shared, share)
+  }
+
+  #openShare (text: string, shared: string, done: () => void): Share {
+    const share = new Share(this, text)
+    this.#shares.set(text, share)
+    super.subscribe(shared, share.handle, done)
+    return share
+  }
+
+  #closeShare (text: string, shared: string, { members, isKept, handle }: Share): void {
+    if (members.length > 0 || isKept) return
+    this.#shares.delete(text)
+    this.mq.removeListener(shared, handle)
   }
 
   /** Whether anybody who is connected, or this process, has subscribed to a topic. */
@@ -167,11 +204,6 @@ export class RoutingAedes extends Aedes {
     registry.unregisterClient.call(this, client)
     if (entry !== undefined && entry !== client) this.clients[client.id] = entry
   }
-}
-
-/** The filter in `$share/group/filter`; undefined: the subscription is not shared. */
-function sharedFilter (filter: string): string | undefined {
-  return isShared(filter) ? filter.slice(filter.indexOf('/', 7) + 1) : undefined
 }
 
 /** A client's subscriptions, by filter. */

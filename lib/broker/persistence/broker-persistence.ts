@@ -54,7 +54,7 @@ export interface AedesPersistence {
   removeSubscriptions (client: Client, topics: string[]): Promise<void>
   cleanSubscriptions (client: Client): Promise<void>
   subscriptionsByClient (client: Client): Promise<Subscription[]>
-  /** Subscriptions of QoS 1 and 2 alone: nothing else is queued. */
+  /** Subscriptions of QoS 1 and 2 alone, and no shared ones: nothing else is queued for each of its clients. */
   subscriptionsByTopic (topic: string): Promise<readonly QueuedSubscription[]>
   countOffline (): Promise<{ subsCount: number, clientsCount: number }>
   /** Ids of the clients that subscribed to exactly this filter. */
@@ -136,6 +136,16 @@ export interface BrokerPersistence extends AedesPersistence, EventEmitter<Persis
   hasQueues (topic: string): boolean
   /** Filters whose retained messages the next SUBSCRIBE that aedes answers does not ask for. */
   silentFilters: ReadonlySet<string> | undefined
+  /**
+   * Is told of each shared subscription (`$share/group/filter`) of QoS 1 or 2 that a session begins to have, those that are there when it is set
+   * included, and of each that no session has any more. `subscriptionsByTopic` does not find them.
+   */
+  onShared: ((filter: string, isKept: boolean) => void) | undefined
+  /**
+   * Queue a message for one of the sessions that share a subscription, in turn, because no connected member took it. Resolves after the commit.
+   * @returns undefined: no session has the subscription, or none has room
+   */
+  queueShared (filter: string, packet: Packet): Promise<void> | undefined
   /** Grows with each retained message that is stored, replaced or cleared. Cheap to read. */
   readonly retainedChanges: number
   retainedMessage (topic: string): Packet | undefined

@@ -209,7 +209,20 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
 
   outgoingEnqueue (subscription: Recipient, packet: Packet): PromiseLike<void> { return this.queues.enqueue([subscription], packet) }
 
-  outgoingEnqueueCombi (subscriptions: Recipient[], packet: Packet): PromiseLike<void> { return this.queues.enqueue(subscriptions, packet) }
+  outgoingEnqueueCombi (subscriptions: Recipient[], packet: Packet): PromiseLike<void> {
+    return this.queues.enqueue(subscriptions, packet, this.subscriptions.isShared(packet.topic))
+  }
+
+  get onShared (): BrokerPersistence['onShared'] { return this.subscriptions.onShared }
+
+  set onShared (onShared: BrokerPersistence['onShared']) { this.subscriptions.onShared = onShared }
+
+  queueShared (filter: string, packet: Packet): Promise<void> | undefined {
+    const clientId = this.queues.enqueueFirst(this.subscriptions.members(filter), packet)
+    if (clientId === undefined) return undefined
+    this.subscriptions.hadTurn(filter, clientId)
+    return this.#context.journal.committed()
+  }
 
   outgoingUpdate (client: Client, packet: Packet | Release): Promise<void> { return this.queues.update(client, packet) }
 

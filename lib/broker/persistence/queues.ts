@@ -53,9 +53,11 @@ export class Queues {
    * Put `packet` into the queues, and call back synchronously as it enters them, which a promise would not do. aedes numbers publications
    * as they come, and takes one with a lower number than the last that a client got for a duplicate. So it gets a new number just before
    * aedes sends it on.
+   * @param more whether it may enter more queues later
    */
-  enqueue (recipients: Recipient[], packet: Packet): PromiseLike<void> {
-    this.#received.keepArrived(packet)
+  enqueue (recipients: Recipient[], packet: Packet, more = false): PromiseLike<void> {
+    // Written before the last queue, its id would have the next copy taken for a duplicate after a crash, and the message lost.
+    if (!more) this.#received.keepArrived(packet)
     return this.#enqueue(recipients, packet, false)
   }
 
@@ -65,6 +67,28 @@ export class Queues {
    */
   enqueueRetained (clientId: string, packet: Packet): PromiseLike<void> {
     return this.#enqueue([{ clientId }], packet, true)
+  }
+
+  /**
+   * Put a message that nobody who is here takes into the first queue that has room for it, at once: its client may be coming. The commit follows.
+   * @returns whose it is; undefined: nobody's
+   */
+  enqueueFirst (recipients: Iterable<Recipient>, packet: Packet): string | undefined {
+    let isFull = false
+    for (const recipient of recipients) {
+      const { clientId } = recipient
+      const session = this.#sessions.get(clientId)
+      if (session === undefined) continue
+      // Another filter of the client brought it.
+      if (session.find(packet) !== undefined) return clientId
+      isFull = !this.#hasRoom(session, sizeOf(packet), true, 1)
+      if (isFull) continue
+      this.#received.keepArrived(packet)
+      for (const [, queued] of this.#admit([recipient], packet, false)) this.#add(session, queued)
+      return clientId
+    }
+    if (isFull) this.dropped++
+    return undefined
   }
 
   #enqueue (recipients: Recipient[], packet: Packet, isRetained: boolean): PromiseLike<void> {
@@ -142,22 +166,17 @@ export class Queues {
   /** Write `packet` once for each session that has room, at its highest QoS. It enters the queue after the commit. */
   #admit (recipients: Recipient[], packet: Packet, isRetained: boolean): Array<[Session, Queued]> {
     if (recipients.length === 0) return []
-    const { journal, limits } = this.#context
+    const { journal } = this.#context
     const qosOf = new Map<string, number>()
     for (const { clientId, qos = packet.qos } of recipients) qosOf.set(clientId, Math.max(qos, qosOf.get(clientId) ?? 0))
     const bytes = sizeOf(packet)
     const share = isRetained ? 0.5 : 1
-    const most = orInfinite(limits.offlineTotalBytes) * share
     const message = { record: 0, users: 0 }
     let payload: Buffer | string = ''
     const additions: Array<[Session, Queued]> = []
     for (const [clientId, granted] of qosOf) {
       const session = this.#sessions.open(clientId)
-      const isFull = session.offline >= orInfinite(limits.offlineMessages) * share || session.bytes + bytes > orInfinite(limits.offlineBytes) * share
-      const isFullInAll = this.#kept + (message.users === 0 ? bytes : 0) + bytesOfPlace > most
-      // A few clients that fill all the room do not take the others' share of it. Shares end at twice the room, or many clients coming one by one would take several times of it.
-      const ofSession = session.bytes + bytes + (session.offline + 1) * bytesOfPlace
-      if (isFull || (isFullInAll && (ofSession > most / this.#sessions.size || this.#kept + bytes + bytesOfPlace > 2 * most))) {
+      if (!this.#hasRoom(session, bytes, message.users === 0, share)) {
         if (!isRetained) this.dropped++
         this.#sessions.endEmpty(session)
         continue
@@ -179,18 +198,30 @@ export class Queues {
     return additions
   }
 
+  /** @param isNew whether no other queue has the message @param share of the limits that may be used */
+  #hasRoom (session: Session, bytes: number, isNew: boolean, share: number): boolean {
+    const { limits } = this.#context
+    if (session.offline >= orInfinite(limits.offlineMessages) * share || session.bytes + bytes > orInfinite(limits.offlineBytes) * share) return false
+    const most = orInfinite(limits.offlineTotalBytes) * share
+    if (this.#kept + (isNew ? bytes : 0) + bytesOfPlace <= most) return true
+    // A few clients that fill all the room do not take the others' share of it. Shares end at twice the room, or many clients coming one by one would take several times of it.
+    const ofSession = session.bytes + bytes + (session.offline + 1) * bytesOfPlace
+    return ofSession <= most / this.#sessions.size && this.#kept + bytes + bytesOfPlace <= 2 * most
+  }
+
   #enter (additions: Array<[Session, Queued]>, packet: Packet): void {
     const { broker } = this.#context
     if (broker !== undefined && packet.brokerCounter < broker.counter) packet.brokerCounter = ++broker.counter
     for (const [session, queued] of additions) {
       queued.packet = { ...queued.packet, brokerId: packet.brokerId, brokerCounter: packet.brokerCounter } as Packet
-      if (session.ended) {
-        this.#unqueue(session, queued)
-        continue
-      }
-      session.add(queued)
-      this.expiring.set(queued, expiryOf(queued.packet as Packet))
+      if (session.ended) this.#unqueue(session, queued)
+      else this.#add(session, queued)
     }
+  }
+
+  #add (session: Session, queued: Queued): void {
+    session.add(queued)
+    this.expiring.set(queued, expiryOf(queued.packet as Packet))
   }
 
   /** aedes will not send this message: delivery was denied, or it is being sent because another filter of the client matched. */

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { isShared, sharedFilter } from '../../mqtt/topic-filters.ts'
 import { TopicTree } from '../../mqtt/topic-tree.ts'
 import { filterBytes, textBytes } from '../state-bytes.ts'
 import type { Client, Context } from './context.ts'
@@ -19,6 +20,11 @@ export class Subscriptions {
   #sessions: Sessions
   /** By filter and client. */
   #routes = new TopicTree<Map<string, QueuedSubscription>>()
+  /** Shared subscriptions, by their whole text and client: who had its turn is last. */
+  #shares = new Map<string, Map<string, QueuedSubscription>>()
+  /** How many of them have the same filter. */
+  #sharedFilters = new TopicTree<number>()
+  #onShared: ((filter: string, isKept: boolean) => void) | undefined
   /** What `matching` has found since the last change, by topic. */
   #found = new Map<string, readonly QueuedSubscription[]>()
   /** Filters whose room was taken and that are about to be added. */
@@ -29,6 +35,14 @@ export class Subscriptions {
   constructor (context: Context, sessions: Sessions) {
     this.#context = context
     this.#sessions = sessions
+  }
+
+  /** Is told of each shared subscription that a session begins to have, those that are there included, and of each that no session has any more. */
+  get onShared (): ((filter: string, isKept: boolean) => void) | undefined { return this.#onShared }
+
+  set onShared (onShared: ((filter: string, isKept: boolean) => void) | undefined) {
+    this.#onShared = onShared
+    for (const filter of this.#shares.keys()) onShared?.(filter, true)
   }
 
   restore (session: Session, subscription: Subscription, record: number): void {
@@ -114,7 +128,7 @@ export class Subscriptions {
   }
 
   /** Whether a message of the topic would be queued for anybody. */
-  queues (topic: string): boolean { return this.#matching(topic).length > 0 }
+  queues (topic: string): boolean { return this.#matching(topic).length > 0 || this.isShared(topic) }
 
   /** Those of QoS 1 and 2 alone: nothing else is queued. */
   async matching (topic: string): Promise<readonly QueuedSubscription[]> { return this.#matching(topic) }
@@ -128,6 +142,28 @@ export class Subscriptions {
       this.#found.set(topic, routes)
     }
     return routes
+  }
+
+  /** Whether a shared subscription of a session matches a topic. */
+  isShared (topic: string): boolean {
+    return this.#shares.size > 0 && this.#sharedFilters.matchingFilters(topic).length > 0
+  }
+
+  /** The sessions that share a subscription, in the order of their turns; those whose client is away come first. */
+  * members (filter: string): Generator<QueuedSubscription> {
+    const members = this.#shares.get(filter) ?? new Map<string, QueuedSubscription>()
+    for (const isAway of [true, false]) {
+      for (const member of members.values()) if ((this.#sessions.get(member.clientId)?.here === 0) === isAway) yield member
+    }
+  }
+
+  /** A member had its turn. */
+  hadTurn (filter: string, clientId: string): void {
+    const members = this.#shares.get(filter)
+    const member = members?.get(clientId)
+    if (members === undefined || member === undefined) return
+    members.delete(clientId)
+    members.set(clientId, member)
   }
 
   async count (): Promise<{ subsCount: number, clientsCount: number }> {
@@ -146,12 +182,31 @@ export class Subscriptions {
 
   /** Queue what matches `subscription` for the client from now on, or no longer if the subscription is of QoS 0. */
   #route (clientId: string, subscription: Subscription): void {
-    const routes = this.#routes.get(subscription.topic) ?? new Map<string, QueuedSubscription>()
-    if (subscription.qos > 0) routes.set(clientId, { clientId, ...subscription })
+    const { topic, qos } = subscription
+    if (isShared(topic)) return this.#share(clientId, subscription)
+    const routes = this.#routes.get(topic) ?? new Map<string, QueuedSubscription>()
+    if (qos > 0) routes.set(clientId, { clientId, ...subscription })
     else routes.delete(clientId)
-    if (routes.size > 0) this.#routes.set(subscription.topic, routes)
-    else this.#routes.delete(subscription.topic)
+    if (routes.size > 0) this.#routes.set(topic, routes)
+    else this.#routes.delete(topic)
     this.#found.clear()
+  }
+
+  #share (clientId: string, subscription: Subscription): void {
+    const { topic, qos } = subscription
+    const known = this.#shares.get(topic)
+    const members = known ?? new Map<string, QueuedSubscription>()
+    if (qos > 0) members.set(clientId, { clientId, ...subscription })
+    else members.delete(clientId)
+    const isKept = members.size > 0
+    if (isKept === (known !== undefined)) return
+    if (isKept) this.#shares.set(topic, members)
+    else this.#shares.delete(topic)
+    const filter = sharedFilter(topic)!
+    const same = (this.#sharedFilters.get(filter) ?? 0) + (isKept ? 1 : -1)
+    if (same > 0) this.#sharedFilters.set(filter, same)
+    else this.#sharedFilters.delete(filter)
+    this.#onShared?.(topic, isKept)
   }
 
   #unsubscribe (session: Session, topic: string): void {
