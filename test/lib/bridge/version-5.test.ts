@@ -50,27 +50,29 @@ const said: MessageProperties = {
 }
 const asPacket = { contentType: 'text/plain', responseTopic: 'answers/1', correlationData: Buffer.from([0, 255]), payloadFormatIndicator: true }
 
-test('what a publisher says of its message crosses both ways, the expiry too, with the mark of the bridge behind it', { skip: withoutMosquitto }, async t => {
-  const [local, remote] = [await openLocal(t), await mosquitto(t)]
-  const options = { topics: [row('both', '#')] }
-  const bridge = makeBridge(t, local, remote, options)
-  await open(t, bridge, remote, options)
-  const { packets, far } = await hear(t, remote)
-  await local.publish({ topic: 'out', payload: '1', qos: 1, retain: false, properties: { ...said, messageExpiry: 100 } })
-  const { properties } = await until(() => packets.find(({ topic }) => topic === 'out'), packet => packet !== undefined) as IPublishPacket
-  const { userProperties, messageExpiryInterval, ...others } = properties ?? {}
-  assert.deepEqual(others, asPacket)
-  const { 'platziverse-bridge': mark, ...own } = { ...userProperties }
-  assert.deepEqual(own, { b: ['1', '2'], a: '3' })
-  assert.match(String(mark), /^[\w-]{12}$/)
-  assert.ok(messageExpiryInterval === 100 || messageExpiryInterval === 99, `${messageExpiryInterval}`)
+for (const [name, skip, openRemote] of [['Mosquitto', withoutMosquitto, mosquitto], ['a broker of this package', false, openBroker]] as const) {
+  test(`what a publisher says of its message crosses to ${name} and back, the expiry too, with the mark of the bridge behind it`, { skip }, async t => {
+    const [local, remote] = [await openLocal(t), await openRemote(t)]
+    const options = { topics: [row('both', '#')] }
+    const bridge = makeBridge(t, local, remote, options)
+    await open(t, bridge, remote, options)
+    const { packets, far } = await hear(t, remote)
+    await local.publish({ topic: 'out', payload: '1', qos: 1, retain: false, properties: { ...said, messageExpiry: 100 } })
+    const { properties } = await until(() => packets.find(({ topic }) => topic === 'out'), packet => packet !== undefined) as IPublishPacket
+    const { userProperties, messageExpiryInterval, ...others } = properties ?? {}
+    assert.deepEqual(others, asPacket)
+    const { 'platziverse-bridge': mark, ...own } = { ...userProperties }
+    assert.deepEqual(own, { b: ['1', '2'], a: '3' })
+    assert.match(String(mark), /^[\w-]{12}$/)
+    assert.ok(messageExpiryInterval === 100 || messageExpiryInterval === 99, `${messageExpiryInterval}`)
 
-  await far.publishAsync('in', '2', { qos: 1, properties: { ...asPacket, messageExpiryInterval: 50, userProperties: { b: ['1', '2'], a: '3' } } })
-  const came = await until(() => local.heard.find(({ topic }) => topic === 'in'), message => message !== undefined) as Delivered
-  const { messageExpiry, ...kept } = came.properties ?? {}
-  assert.deepEqual(kept, { ...said, userProperties: [...said.userProperties ?? [], ['platziverse-bridge', String(mark)]] })
-  assert.ok(messageExpiry === 50 || messageExpiry === 49, `${messageExpiry}`)
-})
+    await far.publishAsync('in', '2', { qos: 1, properties: { ...asPacket, messageExpiryInterval: 50, userProperties: { b: ['1', '2'], a: '3' } } })
+    const came = await until(() => local.heard.find(({ topic }) => topic === 'in'), message => message !== undefined) as Delivered
+    const { messageExpiry, ...kept } = came.properties ?? {}
+    assert.deepEqual(kept, { ...said, userProperties: [...said.userProperties ?? [], ['platziverse-bridge', String(mark)]] })
+    assert.ok(messageExpiry === 50 || messageExpiry === 49, `${messageExpiry}`)
+  })
+}
 
 test('a message that circles over several bridges is recognised the first time that it is back', { skip: withoutMosquitto }, async t => {
   const [here, far] = [await openLocal(t), await openLocal(t)]
