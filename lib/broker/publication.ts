@@ -67,8 +67,9 @@ export interface Taker {
   /**
    * The client went, cleanly or not; its last will was taken before.
    * @param comesBack whether to expect that it comes back and sends again what was not acknowledged; absent: yes
+   * @param patience ms in which it may come back as if nothing had happened: so long its last will is held back; absent: none
    */
-  gone (connection: Connection, comesBack?: boolean): void
+  gone (connection: Connection, comesBack?: boolean, patience?: number): void
 }
 
 export interface OutgoingPublication {

@@ -48,6 +48,8 @@ const sweepEvery = 1_000
 /** How many waiting publications of clients that went are kept, and for how many ms. */
 const mostKept = 10_000
 const longestKept = 300_000
+/** ms after which the agents of a client are gone, however long their last will is held back. */
+const longestPatience = 3_600_000
 
 /** A publication's turn in the window. */
 interface Turn {
@@ -71,6 +73,8 @@ export class Intake implements Taker {
   #presence = new Presence()
   #goodbyes: Goodbyes
   #nearTopics = new NearTopics()
+  /** Connections that have ended, and whose agents may be back in time. */
+  #awaited = new Map<Connection, NodeJS.Timeout>()
   #owners: () => AgentOwnership
   #unsettled = 0
   #sweep: NodeJS.Timeout | undefined
@@ -117,6 +121,7 @@ export class Intake implements Taker {
     this.detach()
     this.#closed = true
     this.#goodbyes.clear()
+    for (const timer of this.#awaited.values()) clearTimeout(timer)
     for (const entry of unsettledOf(this)) if (entry.claims === 0) endDelivery(entry, removed)
     this.#window.resume()
   }
@@ -159,11 +164,22 @@ export class Intake implements Taker {
     }
   }
 
-  gone (connection: Connection, comesBack = true): void {
+  gone (connection: Connection, comesBack = true, patience = 0): void {
     this.#window.forget(connection.number, comesBack)
+    if (patience > 0 && this.#presence.speaksFor(connection)) this.#awaitReturn(connection, patience)
+    if (this.#awaited.has(connection)) return
     // Its agents are gone only after their last message.
     if (this.#window.waits(connection.number)) return
     this.#goodbyes.add(this.#presence.gone(connection), connection)
+  }
+
+  /** Take the agents of a connection for connected until its client had time to come back. */
+  #awaitReturn (connection: Connection, patience: number): void {
+    if (this.#awaited.has(connection) || this.#closed) return
+    this.#awaited.set(connection, setTimeout(() => {
+      this.#awaited.delete(connection)
+      this.gone(connection)
+    }, Math.min(patience, longestPatience)).unref())
   }
 
   #abandon ({ connection }: Publication, settle: Settle): void {
@@ -195,7 +211,7 @@ export class Intake implements Taker {
     if (ownership !== 'theirs') return this.#refuse(publication, refusals[ownership], delivery, turn)
     this.#counters.messages++
     if (message.kind === 'disconnected') {
-      if (!isElsewhere && !this.#presence.saysGoodbye(uuid, connection, will)) return this.#settle(turn)
+      if (!isElsewhere && !this.#presence.saysGoodbye(uuid, connection, will, publisher)) return this.#settle(turn)
       this.#goodbyes.delete(uuid)
     } else if (connection !== undefined && this.#presence.spoke(uuid, connection)) {
       // Said now, it would come after the agent's message.

@@ -1,4 +1,4 @@
-import type { Connection } from '../broker/publication.ts'
+import type { Connection, Publisher } from '../broker/publication.ts'
 import { RecentMap } from '../recent-map.ts'
 
 /** Disconnected agents that are remembered of one user, or of all anonymous clients, so that a second goodbye is recognised. */
@@ -45,18 +45,25 @@ export class Presence {
     return owner === undefined
   }
 
-  /** Somebody says that an agent is gone. @returns whether that is news */
-  saysGoodbye (uuid: string, connection: Connection | undefined, will: boolean): boolean {
+  /**
+   * Somebody says that an agent is gone.
+   * @param publisher who, where there is no connection: a last will may be published after its own
+   * @returns whether that is news
+   */
+  saysGoodbye (uuid: string, connection: Connection | undefined, will: boolean, publisher: Publisher | undefined = connection): boolean {
     const owner = this.#owner.get(uuid)
     // An agent that came back through another connection is not gone because the will of the old one says so, or a late message of it.
     if (will && owner !== connection) return false
     if (owner !== undefined && owner !== connection && connection?.gone === true) return false
-    if (owner === undefined && this.#left.get(userOf(connection))?.get(uuid) === true) return false
+    if (owner === undefined && this.#left.get(userOf(publisher))?.get(uuid) === true) return false
     if (owner !== undefined) this.#disown(uuid, owner)
     this.#owner.delete(uuid)
     this.#remember(uuid, connection)
     return true
   }
+
+  /** Whether agents are connected through a connection. */
+  speaksFor (connection: Connection): boolean { return this.#agents.has(connection) }
 
   /** A connection ended. @returns the agents that are gone with it */
   gone (connection: Connection): string[] {
@@ -90,6 +97,6 @@ export class Presence {
   }
 }
 
-function userOf (connection: Connection | undefined): string | undefined {
+function userOf (connection: Publisher | undefined): string | undefined {
   return connection?.verified === true ? connection.username : undefined
 }

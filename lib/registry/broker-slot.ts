@@ -267,7 +267,7 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
   }
 
   /** A connection that is not the broker's own, such as a bridge's, is gone. */
-  gone (connection: Connection, comesBack?: boolean): void {
-    this.intakes.gone(connection, comesBack)
+  gone (connection: Connection, comesBack?: boolean, patience?: number): void {
+    this.intakes.gone(connection, comesBack, patience)
   }
 }

@@ -47,7 +47,7 @@ export class SlotIntakes extends Map<string, Intake> implements Taker {
     }
   }
 
-  gone (connection: Connection, comesBack?: boolean): void {
-    for (const intake of this.values()) intake.gone(connection, comesBack)
+  gone (connection: Connection, comesBack?: boolean, patience?: number): void {
+    for (const intake of this.values()) intake.gone(connection, comesBack, patience)
   }
 }

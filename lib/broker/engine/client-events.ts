@@ -29,7 +29,7 @@ export function observe (engine: Engine, connect: ConnectHandler): void {
     state.connection.gone = true
     persistence.clientWent(client.id)
     engine.report({ event: 'disconnected', ...identityOf(state.connection), reason: reasonFor(client, state) })
-    taker.gone(state.connection, comesBack(client, state))
+    taker.gone(state.connection, comesBack(client, state), internalsOf(client)._disconnected ? 0 : (state.speaker?.willDelay ?? 0) * 1000)
   })
 
   const failed = (client: Client, error: Error): void => {

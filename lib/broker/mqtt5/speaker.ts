@@ -60,6 +60,8 @@ export class Speaker implements PacketReader, Outlet {
   wishes: Wishes | undefined
   /** Whether the client comes back to a session that is there; known before CONNACK. */
   sessionPresent = false
+  /** Seconds for which its last will is held back. */
+  willDelay = 0
   /** Why CONNACK refuses. */
   refused: Refusal | undefined
   readonly filters = new FilterAnswers()
@@ -194,7 +196,7 @@ export class Speaker implements PacketReader, Outlet {
     if (will.payload.length === 0) will.payload = Buffer.alloc(0)
     carryProperties(will.payload as Buffer, will.retain, bytes, true)
     const delay = Math.min(will.properties?.willDelayInterval ?? 0, this.wishes!.sessionExpiry)
-    if (delay > 0) will.delay = delay
+    if (delay > 0) will.delay = this.willDelay = delay
     delete will.properties
   }
 

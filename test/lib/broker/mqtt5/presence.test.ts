@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import type { MqttClient } from 'mqtt'
+import { hashPassword } from '../../../../lib/broker/access/passwords.ts'
+import { openBroker, openIntake, type TestBroker, type TestIntake } from '../../../helpers/broker.ts'
+import { until } from '../../../helpers/events.ts'
+
+const uuid = 'agent-1'
+const hello = JSON.stringify({ agent: { uuid } })
+
+/** A client that speaks for an agent and leaves its goodbye as a will that waits. */
+async function agentOf (broker: TestBroker, delay: number, login: object = {}): Promise<MqttClient> {
+  const client = await broker.client({
+    protocolVersion: 5,
+    clientId: 'c1',
+    clean: false,
+    properties: { sessionExpiryInterval: 60 },
+    will: { topic: 'agent/disconnected', payload: Buffer.from(hello), qos: 1, properties: { willDelayInterval: delay } },
+    ...login
+  })
+  await client.publishAsync('agent/connected', hello, { qos: 1 })
+  return client
+}
+
+const goodbyes = ({ heard }: TestIntake): number => heard.filter(({ kind }) => kind === 'disconnected').length
+
+async function room (t: TestContext, users: object[] = []): Promise<[TestBroker, TestIntake]> {
+  const broker = await openBroker(t, users.length > 0 ? { users: users as never } : {})
+  return [broker, openIntake(t, broker.id, { acknowledge: 'arrival' })]
+}
+
+test('an agent that is back before its will is due did not go', async t => {
+  const [broker, intake] = await room(t)
+  const first = await agentOf(broker, 2)
+  first.stream.destroy()
+  await until(() => broker.events.filter(({ event }) => event === 'disconnected').length, n => n === 1)
+  assert.equal(intake.intake.statistics().agents, 1)
+  const second = await agentOf(broker, 2)
+  second.stream.destroy()
+  await until(() => goodbyes(intake), n => n > 0, 10_000)
+  assert.equal(goodbyes(intake), 1)
+})
+
+for (const [whose, login] of [['nobody', {}], ['a user', { username: 'u1', password: 'secret' }]] as const) {
+  test(`an agent of ${whose} that does not come back is gone once`, async t => {
+    const [broker, intake] = await room(t, 'username' in login ? [{ username: 'u1', hash: await hashPassword('secret') }] : [])
+    const client = await agentOf(broker, 1, login)
+    const cutAt = performance.now()
+    client.stream.destroy()
+    await until(() => goodbyes(intake), n => n > 0, 10_000)
+    assert.ok(performance.now() - cutAt > 900)
+    // A second one would come with the will, or behind it.
+    const probe = await broker.client(login)
+    await probe.publishAsync('agent/connected', '{"agent":{"uuid":"probe"}}', { qos: 1 })
+    assert.equal(goodbyes(intake), 1)
+    assert.equal(intake.intake.statistics().agents, 1)
+  })
+}
+
+test('an agent that says DISCONNECT is gone at once', async t => {
+  const [broker, intake] = await room(t)
+  const client = await agentOf(broker, 60)
+  await client.endAsync()
+  await until(() => goodbyes(intake), n => n === 1, 5_000)
+})
