@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { connectAsync } from 'mqtt'
+import type { Locator } from 'playwright-core'
 import { formShown, type Editor, type EditorOptions } from '../helpers/browser.ts'
 import { flawsOf, flow, runningNodeRed, settled, shoot, skipWithoutEditor } from '../helpers/forms.ts'
 import { freePort, packageDir } from '../helpers/node-red.ts'
@@ -223,6 +224,35 @@ describe('the form', { skip: skipWithoutEditor(5) }, () => {
       await editor.fill('#node-input-topic', good)
       assert.doesNotMatch(await topic.getAttribute('class') ?? '', /input-error/, good)
     }
+  }))
+
+  test('of agent-out keeps what it says to subscribers of MQTT 5', () => withEditor({}, async editor => {
+    const { page } = editor
+    await editor.drag('platziverse-broker', 160, 80)
+    const agentOut = await editor.drag('agent-out', 400, 220)
+    await editor.edit(agentOut)
+    for (const [field, bad, good] of [['expiry', 'soon', '60'], ['responseTopic', 'answers/#', 'answers'], ['contentType', undefined, 'text/plain']] as const) {
+      const input = page.locator(`#node-input-${field}`)
+      if (bad !== undefined) {
+        await editor.fill(`#node-input-${field}`, bad)
+        assert.match(await input.getAttribute('class') ?? '', /input-error/, bad)
+      }
+      await editor.fill(`#node-input-${field}`, good)
+      assert.doesNotMatch(await input.getAttribute('class') ?? '', /input-error/, good)
+    }
+    for (const [i, value] of ['north', 'south'].entries()) {
+      await page.locator('.red-ui-editableList-addButton').click()
+      const [name, text] = [0, 1].map(field => page.locator('.platziverse-row').nth(i).locator('input').nth(field)) as [Locator, Locator]
+      assert.match(await name.getAttribute('class') ?? '', /input-error/, 'it has no name')
+      await name.fill('plant')
+      await text.fill(value)
+      assert.doesNotMatch(await name.getAttribute('class') ?? '', /input-error/)
+    }
+    await shoot(page, 'agent-out-mqtt5')
+    await editor.done()
+    const saved = await Promise.all(['expiry', 'responseTopic', 'contentType', 'userProperties'].map(name => editor.property(agentOut, name)))
+    assert.deepEqual(saved, ['60', 'answers', 'text/plain', [{ name: 'plant', value: 'north' }, { name: 'plant', value: 'south' }]])
+    assert.deepEqual(await editor.property(agentOut, 'validationErrors'), [])
   }))
 
   const elsewhere = { id: 'f10w000000000002', type: 'platziverse-broker', z: 'f10w000000000001', x: 160, y: 80, mode: 'elsewhere', url: 'mqtt://127.0.0.1:1', shards: 'north', wires: [[], []] }
