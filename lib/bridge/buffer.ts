@@ -1,5 +1,5 @@
 import type { MessageProperties } from '../mqtt/message-properties.ts'
-import { weightOf } from './properties.ts'
+import { weightOf } from '../mqtt/link/packet-properties.ts'
 
 /** A message that the other broker has not acknowledged yet. */
 export interface Unsent {

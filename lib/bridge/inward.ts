@@ -4,11 +4,11 @@ import type { OutgoingPublication } from '../broker/publication.ts'
 import { PlatziverseError, reasonOf } from '../errors.ts'
 import { topicProblem } from '../messages/topic-template.ts'
 import { kindOf } from '../messages/topics.ts'
+import { fromPacket } from '../mqtt/link/packet-properties.ts'
 import type { BridgeContext } from './context.ts'
 import { patienceWith } from './loops.ts'
 import type { Way } from './options.ts'
 import { problemOf } from './problems.ts'
-import { fromPacket } from './properties.ts'
 import { lowerQos } from './topics.ts'
 
 /** Ms between attempts to publish a message here, and how many before it is dropped; a broker that is away is waited for. */

@@ -9,6 +9,7 @@ import type { Oversized } from '../../mqtt/link/packet-limit.ts'
 import { Notices } from './notices.ts'
 import type { RemoteSettings } from './settings.ts'
 import type { Wire } from '../../mqtt/link/wire.ts'
+import { fromPacket } from '../../mqtt/link/packet-properties.ts'
 
 /** Bytes of messages that may be unacknowledged before nothing more is read. */
 const mostBytes = 64_000_000
@@ -146,7 +147,8 @@ export class Consumer {
       this.#inFlight.add(before)
       this.#acknowledge()
     } else {
-      const publication: Publication = { topic: taken, payload: bytes, qos: qos === 0 ? 0 : 1, retain, will: false, connection: undefined }
+      const properties = fromPacket(packet.properties)
+      const publication: Publication = { topic: taken, payload: bytes, qos: qos === 0 ? 0 : 1, retain, will: false, connection: undefined, ...properties && { properties } }
       const entry: Entry = { publication, packetId: qos === 0 ? 0 : messageId, settled: false }
       this.#inFlight.add(entry)
       this.#unsettled += bytesOf(entry)

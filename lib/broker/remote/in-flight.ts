@@ -1,3 +1,4 @@
+import { weightOf } from '../../mqtt/link/packet-properties.ts'
 import type { Publication } from '../publication.ts'
 
 /** A message that the broker gave, until it is acknowledged. */
@@ -13,7 +14,8 @@ const overhead = 500
 
 /** Bytes of memory that a message takes, about. */
 export function bytesOf ({ publication }: Entry): number {
-  return publication.payload.length + publication.topic.length + overhead
+  const { payload, topic, properties } = publication
+  return payload.length + topic.length + (properties === undefined ? 0 : weightOf(properties)) + overhead
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { IPublishPacket } from 'mqtt-packet'
 import { matches, parseSubscription, type Filter } from '../../mqtt/topic-filters.ts'
+import { fromPacket } from '../../mqtt/link/packet-properties.ts'
 import type { Delivered, Subscriber } from '../publication.ts'
 
 interface Subscription { filter: Filter, subscriber: Subscriber }
@@ -36,10 +37,11 @@ export class LocalSubscribers {
   }
 
   /** Give a message to those who want it. @returns undefined: all are done with it; otherwise it resolves when they are */
-  give ({ topic, payload, qos, retain }: IPublishPacket): Promise<unknown> | undefined {
+  give ({ topic, payload, qos, retain, properties: given }: IPublishPacket): Promise<unknown> | undefined {
     const levels = topic.split('/')
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
-    const delivered: Delivered = { topic, payload: bytes, qos, retain, clientId: undefined, origin: undefined }
+    const properties = fromPacket(given)
+    const delivered: Delivered = { topic, payload: bytes, qos, retain, clientId: undefined, origin: undefined, ...properties && { properties } }
     const working: unknown[] = []
     for (const subscriptions of this.#subscriptions.values()) {
       for (const { filter, subscriber } of subscriptions) {

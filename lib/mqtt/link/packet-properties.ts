@@ -1,10 +1,10 @@
 import type { IPublishPacket } from 'mqtt'
-import type { MessageProperties } from '../mqtt/message-properties.ts'
+import type { MessageProperties } from '../message-properties.ts'
 
 /** As MQTT.js has them: user properties by their names, so that the order of different names is lost. */
 export type PacketProperties = NonNullable<IPublishPacket['properties']>
 
-/** What a message of the other broker carries. @returns undefined: nothing */
+/** What a message carries that a broker sent. @returns undefined: nothing */
 export function fromPacket (packet: PacketProperties | undefined): MessageProperties | undefined {
   if (packet === undefined) return undefined
   const { contentType, responseTopic, correlationData, payloadFormatIndicator, messageExpiryInterval, userProperties = {} } = packet

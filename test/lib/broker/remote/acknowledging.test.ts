@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { suite, test, type TestContext } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
+import type { Delivered } from '../../../../lib/broker/publication.ts'
 import { claimDelivery } from '../../../../lib/intake/pending-deliveries.ts'
 import { attachBroker } from '../../../../lib/registry/registry.ts'
 import { openIntake, removeBroker, type Heard } from '../../../helpers/broker.ts'
@@ -41,6 +42,24 @@ const upTo = (count: number): number[] => Array.from({ length: count }, (_, i) =
 
 for (const version of ['5', '3.1.1'] as const) {
   suite(`a broker elsewhere, MQTT ${version}`, { skip: withoutMosquitto }, () => {
+    test('a delivery and a message to this process have what their publisher said, with MQTT 5', async t => {
+      const mosquitto = await openMosquitto(t)
+      const remote = await openRemote(t, remoteOptions(`mqtt://127.0.0.1:${mosquitto.port}`, { version }))
+      const { heard } = openIntake(t, remote.id, { acknowledge: 'arrival' })
+      const here: Delivered[] = []
+      t.after(remote.place.subscribe('other', message => { here.push(message) }))
+      await remote.connected()
+      const client = await connectAsync(`mqtt://127.0.0.1:${mosquitto.port}`, { protocolVersion: 5 })
+      t.after(() => { client.end(true) })
+      const properties = { contentType: 'application/json', correlationData: Buffer.of(1), payloadFormatIndicator: true, userProperties: { a: ['1', '2'] } }
+      // Retained, because nobody says when the subscription of this process is there.
+      await client.publishAsync('other', 'x', { qos: 1, retain: true, properties })
+      await client.publishAsync('agent/message', reading('a'), { qos: 1, properties })
+      await until(() => heard.length > 0 && here.length > 0, Boolean)
+      const expected = { contentType: 'application/json', correlationData: Buffer.of(1), isText: true, userProperties: [['a', '1'], ['a', '2']] }
+      for (const said of [heard[0]?.incoming?.delivery.properties, here[0]?.properties]) assert.deepEqual(said, version === '5' ? expected : undefined)
+    })
+
     test('what was not settled comes again to the worker that comes back, in order, and what was does not', async t => {
       const mosquitto = await openMosquitto(t)
       const options = remoteOptions(`mqtt://127.0.0.1:${mosquitto.port}`, { version })
