@@ -93,7 +93,7 @@ test('the input lists clients, hangs up on one and clears what is retained', asy
   await client.publishAsync('a/b', 'kept', { qos: 1, retain: true })
   const [{ connectedAt, ...info }] = await ask(flow, 'clients') as [Record<string, unknown>]
   assert.equal(typeof connectedAt, 'number')
-  assert.deepEqual(JSON.parse(JSON.stringify(info)), { clientId: 'one', address: '127.0.0.1', clean: true, subscriptions: [{ topic: 'a/#', qos: 1 }] })
+  assert.deepEqual(JSON.parse(JSON.stringify(info)), { clientId: 'one', address: '127.0.0.1', clean: true, version: '3.1.1', subscriptions: [{ topic: 'a/#', qos: 1 }] })
   assert.deepEqual(await ask(flow, 'clearRetained', { topic: 'a/b' }), { topic: 'a/b', cleared: true })
   assert.deepEqual(await ask(flow, 'clearRetained', { topic: 'a/b' }), { topic: 'a/b', cleared: false })
   const closed = once(client, 'close')

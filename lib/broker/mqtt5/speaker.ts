@@ -158,7 +158,8 @@ export class Speaker implements PacketReader, Outlet {
       }
       case 'pubrel': {
         const messageId = packet.messageId!
-        if (!this.#host.persistence.hasReceived(this.#client.id, messageId)) this.#unknownReleases.add(messageId)
+        // No error in a session that goes on: its PUBCOMP may have been lost, and MQTT.js takes it for a message that failed.
+        if (!this.sessionPresent && !this.#host.persistence.hasReceived(this.#client.id, messageId)) this.#unknownReleases.add(messageId)
         return this.#give(packet)
       }
       default: this.#give(packet)
