@@ -21,10 +21,10 @@ export const usualBounds: Bounds = { pingP99: 1_000, publishP99: 1_000, editorP9
 /** Seconds without which the growth of the heap says nothing. */
 const longEnough = 600
 
-export function judgeMemory (memory: MemoryReport[], seconds: number, bounds: Bounds, violations: Violations): void {
-  for (const { rssMost, heapPerMinute } of memory) {
+export function judgeMemory (memory: MemoryReport[], bounds: Bounds, violations: Violations): void {
+  for (const { rssMost, heapPerMinute, steadySeconds } of memory) {
     if (rssMost > bounds.rss) violations.add('memory is bounded', `resident ${megabytes(rssMost)} at most, ${megabytes(bounds.rss)} allowed`)
-    if (heapPerMinute > bounds.heapPerMinute && seconds >= longEnough) violations.add('memory is bounded', `the heap grew by ${megabytes(heapPerMinute)} a minute`)
+    if (heapPerMinute > bounds.heapPerMinute && steadySeconds >= longEnough) violations.add('memory is bounded', `the heap grew by ${megabytes(heapPerMinute)} a minute`)
   }
 }
 

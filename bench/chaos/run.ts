@@ -132,7 +132,7 @@ export async function runChaos (options: ChaosOptions): Promise<ChaosReport> {
       const latency = latencyOf(latencies, outages, harms)
       judgeLatency(latency, bounds, violations)
       const memory = workers.map(worker => worker.memory())
-      judgeMemory(memory, seconds, bounds, violations)
+      judgeMemory(memory, bounds, violations)
       const recoveries = await recoveriesFrom(ledgers.publishers, harms)
       judgeRecoveries(recoveries, bounds, violations)
 

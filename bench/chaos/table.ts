@@ -56,7 +56,7 @@ export function describeDeployment (report: ChaosReport): string {
     ['subscribers that came and went', guests?.visits],
     ['2 MB messages, retained, 64 KB offline', large && `${large.unknown}, ${large.retained}, ${large.offline}; ${large.acknowledged} acknowledged`],
     ['refused upgrades left open', floods && `${floods.held} of ${floods.refused}`],
-    ...memory.map(({ rssMost, heapMost, heapPerMinute, loopMost }): [string, string] => [`memory at most (heap limit ${heapLimit} MB)`, `${megabytes(rssMost)} resident, ${megabytes(heapMost)} heap, ${(heapPerMinute / 1e6).toFixed(1)} MB a minute at the end; event loop late by ${Math.round(loopMost)} ms`])
+    ...memory.map(({ rssMost, heapMost, heapPerMinute, steadySeconds, loopMost }): [string, string] => [`memory at most (heap limit ${heapLimit} MB)`, `${megabytes(rssMost)} resident, ${megabytes(heapMost)} heap, ${(heapPerMinute / 1e6).toFixed(1)} MB a minute in the last ${Math.round(steadySeconds)} s; event loop late by ${Math.round(loopMost)} ms`])
   ]
   return [
     `## ${report.deployment.title}`, '',

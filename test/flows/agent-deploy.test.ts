@@ -147,8 +147,8 @@ test('what other agents say comes out of a platziverse-agent through deploys, al
   const missing = () => Array.from({ length: sent }, (_, i) => i).filter(i => !heard().has(i))
   await until(missing, ({ length }) => length === 0, 5_000).catch(() => undefined)
   assert.deepEqual(missing(), [], `of ${sent}`)
-  // No deploy says goodbye; the end of the process does.
+  // No deploy says goodbye; the end of the process does, once the broker no longer holds back the last will.
   const there = await hear(t, remote.url)
   await nodeRed.stop()
-  await until(() => there.find(({ topic }) => topic === 'agent/disconnected'), said => said !== undefined, 5_000)
+  await until(() => there.find(({ topic }) => topic === 'agent/disconnected'), said => said !== undefined, 20_000)
 })
