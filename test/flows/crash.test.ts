@@ -7,7 +7,6 @@ import { freePort, startNodeRed } from '../helpers/node-red.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { assertStoredOnce, Sender } from '../helpers/sender.ts'
 import { until } from '../helpers/events.ts'
-import { mqtt5Missing } from '../helpers/speaks-mqtt5.ts'
 
 const agents = 10
 const kills = 5
@@ -16,7 +15,7 @@ test(`killed ${kills} times under load, Node-RED keeps every acknowledged messag
   const userDir = await temporaryFolder(t)
   const port = await freePort()
   const flows = await exampleFlow('Monitor agents', { 'platziverse-broker': { port }, 'metric-store': { grace: 5 } }, ['platziverse-agent', 'debug'])
-  const senders = Array.from({ length: agents }, (_, i) => new Sender(`agent-${i}`, `mqtt://127.0.0.1:${port}`, i % 2 === 0 || mqtt5Missing !== false ? 4 : 5))
+  const senders = Array.from({ length: agents }, (_, i) => new Sender(`agent-${i}`, `mqtt://127.0.0.1:${port}`, i % 2 === 0 ? 4 : 5))
   let nodeRed = await startNodeRed({ userDir, flows })
   t.after(() => nodeRed.stop())
   const runs = senders.map(sender => sender.run())

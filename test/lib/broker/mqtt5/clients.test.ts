@@ -7,7 +7,6 @@ import { openBroker, type TestBroker } from '../../../helpers/broker.ts'
 import { once, until } from '../../../helpers/events.ts'
 import { Peer } from '../../../helpers/peer.ts'
 import { runPython, startProgram, withoutMosquittoClients, withoutPaho } from '../../../helpers/programs-of-mqtt5.ts'
-import { mqtt5Missing } from '../../../helpers/speaks-mqtt5.ts'
 
 // Clients as they are in the field, with MQTT 5: MQTT.js, Mosquitto's programs, Python's paho as Home Assistant uses it, and an ESP's CONNECT.
 
@@ -22,7 +21,7 @@ async function listening (broker: TestBroker, options: Parameters<TestBroker['cl
   return { client, heard }
 }
 
-test('MQTT.js: requests and responses, subscription ids, user properties and topic aliases', { skip: mqtt5Missing }, async t => {
+test('MQTT.js: requests and responses, subscription ids, user properties and topic aliases', async t => {
   const broker = await openBroker(t)
   const asks = await listening(broker, { properties: { topicAliasMaximum: 5 }, autoUseTopicAlias: true, autoAssignTopicAlias: true })
   const answers = await listening(broker, { properties: { topicAliasMaximum: 5 } })
@@ -42,7 +41,7 @@ test('MQTT.js: requests and responses, subscription ids, user properties and top
   }
 })
 
-test('MQTT.js: a session that is kept gets what waited, within its receive maximum, once', { skip: mqtt5Missing }, async t => {
+test('MQTT.js: a session that is kept gets what waited, within its receive maximum, once', async t => {
   const broker = await openBroker(t)
   const options = { clientId: 'away', clean: false, properties: { sessionExpiryInterval: 60, receiveMaximum: 3 } }
   const before = await listening(broker, options)
@@ -61,7 +60,7 @@ test('MQTT.js: a session that is kept gets what waited, within its receive maxim
   assert.equal(new Set(heard).size, heard.length)
 })
 
-test('MQTT.js: what nobody subscribed to, unsubscribing, and a reason from the broker', { skip: mqtt5Missing }, async t => {
+test('MQTT.js: what nobody subscribed to, unsubscribing, and a reason from the broker', async t => {
   const broker = await openBroker(t)
   const { client } = await listening(broker, { clientId: 'twice' })
   const codes: unknown[] = []
@@ -82,7 +81,7 @@ const subscribed = (broker: TestBroker, clientId: string, times = 1) =>
 
 const mosquitto = (t: TestContext, { port }: TestBroker, program: 'pub' | 'sub' | 'rr', ...args: string[]) => startProgram(t, `mosquitto_${program}`, ['-V', '5', '-h', '127.0.0.1', '-p', `${port}`, ...args])
 
-test('mosquitto_pub and mosquitto_sub: properties, with each QoS', { skip: mqtt5Missing || withoutMosquittoClients }, async t => {
+test('mosquitto_pub and mosquitto_sub: properties, with each QoS', { skip: withoutMosquittoClients }, async t => {
   const broker = await openBroker(t)
   const all = mosquitto(t, broker, 'sub', '-i', 'all', '-t', 'm/#', '-q', '2', '-C', '3', '-D', 'subscribe', 'subscription-identifier', '42', '-F', '= %t %p q%q %C %R %D %P %E %S')
   await subscribed(broker, 'all')
@@ -94,7 +93,7 @@ test('mosquitto_pub and mosquitto_sub: properties, with each QoS', { skip: mqtt5
   assert.deepEqual(lines.map(line => line.replace(/ (3600|3599) /, ' LEFT ')), [0, 1, 2].map(qos => `= m/${qos} text q${qos} text/plain r c b:1 a:2 LEFT 42`))
 })
 
-test('mosquitto_sub -c -x: a session waits as long as it says', { skip: mqtt5Missing || withoutMosquittoClients }, async t => {
+test('mosquitto_sub -c -x: a session waits as long as it says', { skip: withoutMosquittoClients }, async t => {
   const broker = await openBroker(t)
   const away = (id: string, seconds: string, ...more: string[]) => mosquitto(t, broker, 'sub', '-i', id, '-c', '-x', seconds, '-t', 's', '-q', '1', ...more)
   for (const [id, seconds] of [['long', '60'], ['short', '1']] as const) await away(id, seconds, '-E').ended
@@ -107,7 +106,7 @@ test('mosquitto_sub -c -x: a session waits as long as it says', { skip: mqtt5Mis
   assert.match(await late.ended, /^new$/m)
 })
 
-test('mosquitto_sub with a will that has a delay: killed, and back in time', { skip: mqtt5Missing || withoutMosquittoClients }, async t => {
+test('mosquitto_sub with a will that has a delay: killed, and back in time', { skip: withoutMosquittoClients }, async t => {
   const broker = await openBroker(t)
   const { client, heard } = await listening(broker)
   await client.subscribeAsync('wills', { qos: 1 })
@@ -125,7 +124,7 @@ test('mosquitto_sub with a will that has a delay: killed, and back in time', { s
   assert.deepEqual(heard.map(({ payload, properties }) => [String(payload), properties?.contentType]), [['gone', 'text/plain'], ['last', undefined]])
 })
 
-test('mosquitto_rr: a request and its response', { skip: mqtt5Missing || withoutMosquittoClients }, async t => {
+test('mosquitto_rr: a request and its response', { skip: withoutMosquittoClients }, async t => {
   const broker = await openBroker(t)
   const { client } = await listening(broker)
   client.on('message', (_topic, payload, { properties }) => { client.publish(properties!.responseTopic!, `re: ${String(payload)}`, { properties: { correlationData: properties!.correlationData! } }) })
@@ -133,7 +132,7 @@ test('mosquitto_rr: a request and its response', { skip: mqtt5Missing || without
   assert.match(await mosquitto(t, broker, 'rr', '-t', 'request', '-e', 'response', '-m', 'hello').ended, /^re: hello$/m)
 })
 
-test('Home Assistant, as it is with Python\'s paho client: birth, will, discovery and states', { skip: mqtt5Missing || withoutPaho }, async t => {
+test('Home Assistant, as it is with Python\'s paho client: birth, will, discovery and states', { skip: withoutPaho }, async t => {
   const { port } = await openBroker(t)
   const script = fileURLToPath(new URL('../../../fixtures/home-assistant.py', import.meta.url))
   assert.deepEqual(JSON.parse(await runPython(t, script, '127.0.0.1', `${port}`)), {
@@ -153,7 +152,7 @@ test('Home Assistant, as it is with Python\'s paho client: birth, will, discover
   })
 })
 
-test('an ESP: every property of CONNECT, a will with its own, small packets', { skip: mqtt5Missing }, async t => {
+test('an ESP: every property of CONNECT, a will with its own, small packets', async t => {
   const broker = await openBroker(t)
   const { client, heard } = await listening(broker)
   await client.subscribeAsync('esp/#', { qos: 1 })

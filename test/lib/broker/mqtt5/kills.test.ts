@@ -6,7 +6,6 @@ import { fileURLToPath } from 'node:url'
 import { connect, connectAsync, type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt'
 import { once, until, waitFor } from '../../../helpers/events.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
-import { mqtt5Missing } from '../../../helpers/speaks-mqtt5.ts'
 import { Room } from './clauses/clause.ts'
 
 const program = fileURLToPath(new URL('../../../fixtures/broker-to-kill.ts', import.meta.url))
@@ -34,7 +33,7 @@ async function join (t: TestContext, port: number, options: IClientOptions): Pro
   return client
 }
 
-test('what was acknowledged to clients of MQTT 5 is there after each of three kills in the middle of a load, once, in order, with its properties', { skip: mqtt5Missing }, async t => {
+test('what was acknowledged to clients of MQTT 5 is there after each of three kills in the middle of a load, once, in order, with its properties', async t => {
   const folder = await temporaryFolder(t)
   let broker = await start(t, folder)
   const { port } = broker
@@ -96,7 +95,7 @@ test('what was acknowledged to clients of MQTT 5 is there after each of three ki
   }
 })
 
-test('sessions of MQTT 5 survive a kill as they were: options, ids, what waits for them, how long they and their wills have', { skip: mqtt5Missing }, async t => {
+test('sessions of MQTT 5 survive a kill as they were: options, ids, what waits for them, how long they and their wills have', async t => {
   const folder = await temporaryFolder(t)
   const first = await start(t, folder)
   const before = new Room(first.port)

@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { hashPassword } from '../../../../lib/broker/access/passwords.ts'
 import { openBroker, removeBroker, type TestOptions } from '../../../helpers/broker.ts'
 import { Peer, type ConnectOptions } from '../../../helpers/peer.ts'
-import { mqtt5Missing } from '../../../helpers/speaks-mqtt5.ts'
 
 // What this broker tells a client of MQTT 5, beyond what the standard asks of every broker.
 
@@ -16,13 +15,13 @@ async function enter (t: { after (end: () => void): void }, port: number, client
   return peer
 }
 
-test('a filter that may not be read is refused with 0x87, and no other of the packet', { skip: mqtt5Missing }, async t => {
+test('a filter that may not be read is refused with 0x87, and no other of the packet', async t => {
   const { port } = await openBroker(t, { rules })
   const peer = await enter(t, port, 'reader')
   assert.deepEqual(await peer.subscribe([{ topic: 'open', qos: 1 }, { topic: 'closed/a', qos: 1 }, { topic: 'open/b', qos: 0 }]), [1, 0x87, 0])
 })
 
-test('a message that may not be published is refused with 0x87, of QoS 0 without a word, and the client stays', { skip: mqtt5Missing }, async t => {
+test('a message that may not be published is refused with 0x87, of QoS 0 without a word, and the client stays', async t => {
   const { port } = await openBroker(t, { rules })
   const [peer, witness] = [await enter(t, port, 'writer'), await enter(t, port, 'witness')]
   await witness.subscribe('open')
@@ -32,7 +31,7 @@ test('a message that may not be published is refused with 0x87, of QoS 0 without
   assert.deepEqual(await witness.through('last'), [])
 })
 
-test('a message that nobody subscribed to is acknowledged with 0x10', { skip: mqtt5Missing }, async t => {
+test('a message that nobody subscribed to is acknowledged with 0x10', async t => {
   const { port } = await openBroker(t)
   const peer = await enter(t, port, 'alone')
   for (const qos of [1, 2] as const) assert.equal(await peer.publish('nobody', 'x', { qos }), 0x10)
@@ -40,7 +39,7 @@ test('a message that nobody subscribed to is acknowledged with 0x10', { skip: mq
   for (const qos of [1, 2] as const) assert.equal(await peer.publish('nobody', 'x', { qos }), 0)
 })
 
-test('a wrong password is refused with 0x86', { skip: mqtt5Missing }, async t => {
+test('a wrong password is refused with 0x86', async t => {
   const { port } = await openBroker(t, { users: [{ username: 'ada', hash: await hashPassword('right') }] })
   const peer = await Peer.open(port)
   t.after(() => { peer.cut() })
@@ -49,21 +48,21 @@ test('a wrong password is refused with 0x86', { skip: mqtt5Missing }, async t =>
   await peer.hungUp()
 })
 
-test('a client that an operator disconnects is told 0x98', { skip: mqtt5Missing }, async t => {
+test('a client that an operator disconnects is told 0x98', async t => {
   const { port, place } = await openBroker(t)
   const peer = await enter(t, port, 'noisy')
   assert.equal(place.control.disconnect('noisy'), true)
   assert.equal(await peer.hungUp(), 0x98)
 })
 
-test('clients are told 0x8B when the broker shuts down', { skip: mqtt5Missing }, async t => {
+test('clients are told 0x8B when the broker shuts down', async t => {
   const { port, id } = await openBroker(t)
   const peers = [await enter(t, port, 'one'), await enter(t, port, 'other')]
   await removeBroker(id)
   assert.deepEqual(await Promise.all(peers.map(peer => peer.hungUp())), [0x8b, 0x8b])
 })
 
-test('CONNACK tells what the limits make of what a client asks for', { skip: mqtt5Missing }, async t => {
+test('CONNACK tells what the limits make of what a client asks for', async t => {
   const { port } = await openBroker(t, { limits: { keepalive: 30, sessionExpiry: 100, packetBytes: 5_000 } })
   const { connack } = await enter(t, port, 'asks', { keepalive: 600, properties: { sessionExpiryInterval: 1_000 } })
   const { serverKeepAlive, sessionExpiryInterval, maximumPacketSize, maximumQoS, retainAvailable, sharedSubscriptionAvailable, wildcardSubscriptionAvailable } = connack.properties!
@@ -72,4 +71,17 @@ test('CONNACK tells what the limits make of what a client asks for', { skip: mqt
   assert.deepEqual([maximumQoS, retainAvailable, sharedSubscriptionAvailable, wildcardSubscriptionAvailable].filter(value => value !== undefined && value !== true), [])
   const modest = await enter(t, port, 'modest', { keepalive: 10, properties: { sessionExpiryInterval: 50 } })
   assert.deepEqual([modest.connack.properties?.serverKeepAlive, modest.connack.properties?.sessionExpiryInterval], [undefined, undefined])
+})
+
+test('PUBREL of a message that is done is no error in a session that goes on: its PUBCOMP may have been lost', async t => {
+  const { port } = await openBroker(t)
+  const kept = { clean: false, properties: { sessionExpiryInterval: 60 } }
+  const before = await enter(t, port, 'returns', kept)
+  await before.subscribe('b')
+  await before.publish('a', 'x', { qos: 2, messageId: 5 })
+  before.cut()
+  const after = await enter(t, port, 'returns', kept)
+  assert.equal(after.connack.sessionPresent, true)
+  after.send({ cmd: 'pubrel', messageId: 5 })
+  assert.equal((await after.next('pubcomp', 5)).reasonCode ?? 0, 0)
 })
