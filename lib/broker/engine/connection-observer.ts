@@ -1,5 +1,5 @@
 import type { Client } from 'aedes'
-import type { SpeakerHost } from '../mqtt5/speaker.ts'
+import type { SpeakerHost } from '../mqtt5/speaker-host.ts'
 import type { Violation } from '../stream/violation.ts'
 
 /** Receives connection events. One shared object: a closure per connection would need more memory than its state. */

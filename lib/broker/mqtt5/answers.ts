@@ -1,6 +1,7 @@
 import { generate, type Packet } from 'mqtt-packet'
 import type { Refusal } from '../publication.ts'
 import { reasonCodes, type ReasonCode } from '../../mqtt/reason-codes.ts'
+import type { Outcome } from './exchanges.ts'
 
 const version5 = { protocolVersion: 5 }
 
@@ -40,7 +41,7 @@ export class Answers {
   }
 
   /** @param refusal why, unless it is plain success */
-  acknowledge (cmd: Acknowledgement, messageId: number, refusal?: { code: ReasonCode, text?: string }): Buffer {
+  acknowledge (cmd: Acknowledgement, messageId: number, refusal?: Outcome): Buffer {
     if (refusal === undefined) return Buffer.of(acknowledgements[cmd], 2, messageId >> 8, messageId & 0xff)
     return this.#explained(this.#wantsReasons ? refusal.text : undefined, properties => ({ cmd, messageId, reasonCode: refusal.code, properties }))
   }

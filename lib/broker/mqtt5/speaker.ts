@@ -1,52 +1,25 @@
-import { randomUUID } from 'node:crypto'
-import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
 import type { IConnectPacket, IDisconnectPacket, IPublishPacket, ISubscribePacket, IUnsubscribePacket, Packet } from 'mqtt-packet'
-import { reasonCodes, type ReasonCode } from '../../mqtt/reason-codes.ts'
+import { reasonCodes } from '../../mqtt/reason-codes.ts'
 import { internalsOf } from '../aedes/aedes-internals.ts'
-import type { GrantedDelivery } from '../aedes/granted-delivery.ts'
 import { subscriptionsOf } from '../aedes/routing-aedes.ts'
-import type { Limits } from '../limits.ts'
-import type { BrokerPersistence, Subscription } from '../persistence/broker-persistence.ts'
-import { mostUnreleased } from '../persistence/received.ts'
+import { carryPublisher } from '../carried.ts'
+import type { Subscription } from '../persistence/broker-persistence.ts'
 import type { Will } from '../persistence/wills.ts'
 import type { Refusal } from '../publication.ts'
+import { agreeOn, type Agreement } from './agreement.ts'
 import { Answers } from './answers.ts'
-import { carryPublisher } from '../carried.ts'
+import { Exchanges, type Outcome } from './exchanges.ts'
 import { lingerWithLastWords } from './farewell.ts'
 import { FilterAnswers } from './filter-answers.ts'
 import { carryProperties, keepPropertyBytes } from './received-properties.ts'
 import { Sending, type Options, type Outlet } from './sending.ts'
+import type { SpeakerConnection, SpeakerHost } from './speaker-host.ts'
 import { IncomingAliases } from './topic-aliases.ts'
-import { readWishes, secondsOf, type Wishes } from './wishes.ts'
+import { secondsOf, type Wishes } from './wishes.ts'
 import { WrittenPackets, type PacketReader, type WrittenPublish } from './written-packets.ts'
 
-/** Message ids are 1 to 65,535, and so are the receive maximum and topic aliases. */
-const most = 65_535
 const none: Options = { asPublished: false, ids: [] }
-
-/** The broker, as far as its speakers know it. */
-export interface SpeakerHost {
-  limits (): Limits
-  readonly persistence: BrokerPersistence
-  /** Messages of one client that wait to be settled at most; undefined: any number. */
-  mostUnsettled (): number | undefined
-  /** A message did not reach a client. */
-  dropped (by: string): void
-}
-
-/** The connection that a speaker speaks on. */
-export interface SpeakerConnection {
-  readonly stream: Duplex
-  readonly delivery: GrantedDelivery | undefined
-  readonly guard: { readonly level: number }
-  /** Why it ends: for DISCONNECT, and for a log. The first ones count. */
-  endCode: ReasonCode | undefined
-  reason: string | undefined
-  refusal: string | undefined
-  cutOff (reason: string, code?: ReasonCode): void
-  goOn (): void
-}
 
 /** A subscription as aedes gets it, and as the session keeps it. `silent`: its retained messages are not asked for. */
 export type SpokenSubscription = Subscription & { silent: boolean }
@@ -56,8 +29,6 @@ export type SpokenSubscription = Subscription & { silent: boolean }
  * knows of them, and rewrites what aedes answers. What aedes does not know of is kept here, or goes along with the payload: see `Carried`.
  */
 export class Speaker implements PacketReader, Outlet {
-  /** Once CONNECT was read. */
-  wishes: Wishes | undefined
   /** Whether the client comes back to a session that is there; known before CONNACK. */
   sessionPresent = false
   /** Seconds for which its last will is held back. */
@@ -73,25 +44,13 @@ export class Speaker implements PacketReader, Outlet {
   readonly #propertyBytes: () => Buffer
   #answers = new Answers(Infinity, true)
   #sending: Sending | undefined
+  /** Once CONNECT was read. */
+  #agreement: Agreement | undefined
   #aliases = new IncomingAliases(0)
-  #receiveMaximum = most
-  #mostAliases = 0
-  #assignedId: string | undefined
-  #serverKeepAlive: number | undefined
-  /** Seconds, if they are fewer than the client asked for. */
-  #shorterExpiry: number | undefined
   /** Whether CONNACK let the client in, and whether the last packet was said by either side. */
   #connected = false
   #over = false
-  /** Message ids of QoS 1 and 2 that the client sent and that are not acknowledged. */
-  #unacknowledged = new Set<number>()
-  /** What acknowledgements say beyond success. */
-  #outcomes = new Map<number, { code: ReasonCode, text?: string }>()
-  /** Of a PUBREC and a PUBREL that came and that nothing is known about. */
-  #unknownReceipts = new Set<number>()
-  #unknownReleases = new Set<number>()
-  /** Message ids whose PUBCOMP is for this side alone. */
-  #swallowed = new Set<number>()
+  #exchanges = new Exchanges()
 
   /** Call it before aedes reads CONNECT. */
   constructor (client: Client, connection: SpeakerConnection, host: SpeakerHost) {
@@ -112,6 +71,9 @@ export class Speaker implements PacketReader, Outlet {
     lingerWithLastWords(stream, () => this.#lastWords(), () => { if (!client.closed) client.close() })
   }
 
+  /** What the client asked for, as it is granted; undefined: CONNECT was not read yet. */
+  get wishes (): Wishes | undefined { return this.#agreement?.wishes }
+
   get heldBytes (): number { return this.#sending?.heldBytes ?? 0 }
 
   /** Whether the last packet was said. */
@@ -124,8 +86,8 @@ export class Speaker implements PacketReader, Outlet {
   }
 
   /** How a message of the client is acknowledged. */
-  acknowledge (messageId: number | undefined, outcome: { code: ReasonCode, text?: string }): void {
-    if (messageId !== undefined) this.#outcomes.set(messageId, outcome)
+  acknowledge (messageId: number | undefined, outcome: Outcome): void {
+    if (messageId !== undefined) this.#exchanges.decide(messageId, outcome)
   }
 
   /** The stream has ended. */
@@ -153,13 +115,13 @@ export class Speaker implements PacketReader, Outlet {
         const { messageId, reasonCode = 0 } = packet as { messageId: number, reasonCode?: number }
         // It ends the message. [MQTT-4.4.0-2]
         if (reasonCode >= 0x80) return this.#endSent(messageId)
-        if (this.#sending?.isOnItsWay(messageId) !== true) this.#unknownReceipts.add(messageId)
+        if (this.#sending?.isOnItsWay(messageId) !== true) this.#exchanges.receiptIsUnknown(messageId)
         return this.#give(packet)
       }
       case 'pubrel': {
         const messageId = packet.messageId!
         // No error in a session that goes on: its PUBCOMP may have been lost, and MQTT.js takes it for a message that failed.
-        if (!this.sessionPresent && !this.#host.persistence.hasReceived(this.#client.id, messageId)) this.#unknownReleases.add(messageId)
+        if (!this.sessionPresent && !this.#host.persistence.hasReceived(this.#client.id, messageId)) this.#exchanges.releaseIsUnknown(messageId)
         return this.#give(packet)
       }
       default: this.#give(packet)
@@ -167,29 +129,17 @@ export class Speaker implements PacketReader, Outlet {
   }
 
   #connect (packet: IConnectPacket): void {
-    const limits = this.#host.limits()
-    const mostUnsettled = this.#host.mostUnsettled()
     const bytes = this.#propertyBytes()
-    const wishes = this.wishes = readWishes(packet)
+    const agreement = this.#agreement = agreeOn(packet, this.#host.limits(), this.#host.mostUnsettled())
+    const { wishes, clientId, aliases } = agreement
     this.#answers = new Answers(wishes.packetSize, wishes.wantsReasons)
     if (wishes.authentication !== undefined) return this.#refuse({ code: reasonCodes.badAuthenticationMethod, text: 'only username and password are known here' })
-    if (limits.sessionExpiry > 0 && wishes.sessionExpiry > limits.sessionExpiry) wishes.sessionExpiry = this.#shorterExpiry = limits.sessionExpiry
-    if (limits.keepalive > 0 && (wishes.keepalive === 0 || wishes.keepalive > limits.keepalive)) wishes.keepalive = this.#serverKeepAlive = limits.keepalive
-    if (packet.clientId === '') this.#assignedId = `auto-${randomUUID()}`
-    this.#receiveMaximum = Math.min(most, limits.receiveMaximum || Math.min(mostUnreleased, mostUnsettled ?? mostUnreleased))
-    this.#mostAliases = limits.topicAliases || most
-    this.#aliases = new IncomingAliases(this.#mostAliases)
-    this.#sending = new Sending(this, wishes, Math.min(wishes.topicAliases, this.#mostAliases))
+    this.#aliases = new IncomingAliases(aliases)
+    this.#sending = new Sending(this, wishes, Math.min(wishes.topicAliases, aliases))
     if (packet.will !== undefined) this.#readWill(packet.will as Will & { properties?: { willDelayInterval?: number } }, bytes)
+    const clean = wishes.cleanStart && wishes.sessionExpiry === 0
     // A copy, because the parser looks up in this packet which version it reads.
-    this.#give({
-      ...packet,
-      clientId: this.#assignedId ?? packet.clientId,
-      keepalive: wishes.keepalive,
-      clean: wishes.cleanStart && wishes.sessionExpiry === 0,
-      protocolVersion: 4,
-      properties: undefined
-    })
+    this.#give({ ...packet, clientId, keepalive: wishes.keepalive, clean, protocolVersion: 4, properties: undefined })
   }
 
   #readWill (will: Will & { properties?: { willDelayInterval?: number } }, bytes: Buffer): void {
@@ -212,15 +162,10 @@ export class Speaker implements PacketReader, Outlet {
 
   #publish (packet: IPublishPacket): void {
     const { properties = {}, qos } = packet
-    const alias = properties.topicAlias
-    const topic = this.#aliases.resolve(packet.topic, alias)
-    if (topic === undefined) {
-      const isUnknown = alias !== undefined && alias <= this.#mostAliases
-      return this.#connection.cutOff('a topic alias that stands for nothing', isUnknown ? reasonCodes.protocolError : reasonCodes.topicAliasInvalid)
-    }
-    if (qos > 0) {
-      this.#unacknowledged.add(packet.messageId!)
-      if (this.#unacknowledged.size > this.#receiveMaximum) return this.#connection.cutOff('more messages at a time than the receive maximum', reasonCodes.receiveMaximumExceeded)
+    const topic = this.#topicOf(packet.topic, properties.topicAlias)
+    if (topic === undefined) return
+    if (qos > 0 && this.#exchanges.came(packet.messageId!) > this.#agreement!.receiveMaximum) {
+      return this.#connection.cutOff('more messages at a time than the receive maximum', reasonCodes.receiveMaximumExceeded)
     }
     packet.topic = topic
     delete packet.properties
@@ -228,6 +173,22 @@ export class Speaker implements PacketReader, Outlet {
     carryProperties(packet.payload as Buffer, packet.retain, this.#propertyBytes())
     if (this.#connection.delivery?.hidesOwn === true) carryPublisher(packet.payload as Buffer, this.#client.id)
     this.#give(packet)
+  }
+
+  /** @returns undefined: the alias stands for nothing, or takes too much to remember, and the connection ends */
+  #topicOf (topic: string, alias: number | undefined): string | undefined {
+    if (alias === undefined) return topic
+    const { kept } = this.#connection
+    const bytes = this.#aliases.bytesFor(topic, alias)
+    if (kept?.hasRoomFor(bytes) === false) {
+      this.#host.persistence.stateBytes.refused()
+      this.#connection.cutOff('all clients together have the broker remember too much', reasonCodes.quotaExceeded)
+      return undefined
+    }
+    kept?.add(bytes)
+    const meant = this.#aliases.resolve(topic, alias)
+    if (meant === undefined) this.#connection.cutOff('a topic alias that stands for nothing', alias <= this.#agreement!.aliases ? reasonCodes.protocolError : reasonCodes.topicAliasInvalid)
+    return meant
   }
 
   #subscribe (packet: ISubscribePacket): void {
@@ -269,30 +230,29 @@ export class Speaker implements PacketReader, Outlet {
   // What aedes says.
 
   publish (packet: WrittenPublish): boolean {
-    return this.#sending!.publish(packet)
+    const before = this.heldBytes
+    const hasRoom = this.#sending!.publish(packet)
+    if (this.heldBytes !== before) this.#connection.written()
+    return hasRoom
   }
 
   other (type: number, bytes: Buffer): boolean {
     const messageId = bytes.length < 4 ? 0 : bytes.readUInt16BE(2)
     switch (type) {
       case 2: return this.#connack(bytes[3]!)
-      case 4: {
-        this.#unacknowledged.delete(messageId)
-        return this.#write(this.#answers.acknowledge('puback', messageId, this.#outcome(messageId)))
-      }
+      case 4: return this.#write(this.#answers.acknowledge('puback', messageId, this.#exchanges.acknowledged(messageId)))
       case 5: {
-        const outcome = this.#outcome(messageId)
+        const outcome = this.#exchanges.received(messageId)
         if (outcome !== undefined && outcome.code >= 0x80) this.#endReceived(messageId)
         return this.#write(this.#answers.acknowledge('pubrec', messageId, outcome))
       }
       case 6: {
         this.#sending!.released(messageId)
-        return this.#write(this.#answers.acknowledge('pubrel', messageId, this.#unknown(this.#unknownReceipts, messageId)))
+        return this.#write(this.#answers.acknowledge('pubrel', messageId, this.#exchanges.ofRelease(messageId)))
       }
       case 7: {
-        this.#unacknowledged.delete(messageId)
-        if (this.#swallowed.delete(messageId)) return true
-        return this.#write(this.#answers.acknowledge('pubcomp', messageId, this.#unknown(this.#unknownReleases, messageId)))
+        if (!this.#exchanges.completed(messageId)) return true
+        return this.#write(this.#answers.acknowledge('pubcomp', messageId, this.#exchanges.ofCompletion(messageId)))
       }
       case 9: {
         const at = subackPayload(bytes)
@@ -310,35 +270,13 @@ export class Speaker implements PacketReader, Outlet {
       return this.#write(this.#answers.refusal(this.refused ?? { code: reasonCodes.unspecified, text: '' }))
     }
     this.#connected = true
-    return this.#write(this.#answers.connack(this.sessionPresent, {
-      sessionExpiryInterval: this.#shorterExpiry,
-      receiveMaximum: this.#receiveMaximum < most ? this.#receiveMaximum : undefined,
-      maximumPacketSize: this.#host.limits().packetBytes || undefined,
-      assignedClientIdentifier: this.#assignedId,
-      topicAliasMaximum: this.#mostAliases,
-      serverKeepAlive: this.#serverKeepAlive
-    }))
-  }
-
-  #outcome (messageId: number): { code: ReasonCode, text?: string } | undefined {
-    if (this.#outcomes.size === 0) return undefined
-    const outcome = this.#outcomes.get(messageId)
-    this.#outcomes.delete(messageId)
-    return outcome
-  }
-
-  #unknown (ids: Set<number>, messageId: number): { code: ReasonCode } | undefined {
-    return ids.delete(messageId) ? { code: reasonCodes.packetIdNotFound } : undefined
+    return this.#write(this.#answers.connack(this.sessionPresent, this.#agreement!.terms))
   }
 
   /** A message of QoS 2 that was refused is over for the client: aedes still expects its PUBREL. */
   #endReceived (messageId: number): void {
-    this.#unacknowledged.delete(messageId)
-    setImmediate(() => {
-      if (this.#client.closed) return
-      this.#swallowed.add(messageId)
-      this.#give({ cmd: 'pubrel', messageId })
-    })
+    this.#exchanges.endsEarly(messageId)
+    setImmediate(() => { if (!this.#client.closed) this.#give({ cmd: 'pubrel', messageId }) })
   }
 
   /** A message to the client is over. */

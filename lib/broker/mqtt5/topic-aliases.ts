@@ -1,3 +1,8 @@
+import { textBytes } from '../state-bytes.ts'
+
+/** Longer topics get no alias: each would be remembered for every client. */
+const longestTopic = 1_024
+
 /** The topics that a client has given numbers, for as long as it is connected. [MQTT 5, 3.3.2.3.4] */
 export class IncomingAliases {
   readonly #most: number
@@ -8,9 +13,13 @@ export class IncomingAliases {
     this.#most = most
   }
 
-  /** @returns the topic that a PUBLISH is about; undefined: its alias is above the most, or means no topic yet */
-  resolve (topic: string, alias: number | undefined): string | undefined {
-    if (alias === undefined) return topic
+  /** Bytes that it takes more to remember a topic for an alias; none if the topic is empty. */
+  bytesFor (topic: string, alias: number): number {
+    return topic === '' || alias > this.#most ? 0 : textBytes(topic) - textBytes(this.#topics?.[alias])
+  }
+
+  /** @returns the topic that a PUBLISH with an alias is about; undefined: the alias is above the most, or means no topic yet */
+  resolve (topic: string, alias: number): string | undefined {
     if (alias < 1 || alias > this.#most) return undefined
     if (topic === '') return this.#topics?.[alias]
     return (this.#topics ??= [])[alias] = topic
@@ -32,7 +41,7 @@ export class OutgoingAliases {
     const alias = this.#numbers?.get(topic)
     if (alias !== undefined) return { alias, known: true }
     const next = (this.#numbers?.size ?? 0) + 1
-    if (next > this.#most) return undefined
+    if (next > this.#most || topic.length > longestTopic) return undefined
     ;(this.#numbers ??= new Map()).set(topic, next)
     return { alias: next, known: false }
   }
