@@ -26,7 +26,5 @@ export interface SpeakerConnection {
   reason: string | undefined
   refusal: string | undefined
   cutOff (reason: string, code?: ReasonCode): void
-  /** Another number of bytes waits for the client than before. */
-  written (): void
   goOn (): void
 }

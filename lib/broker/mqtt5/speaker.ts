@@ -74,6 +74,7 @@ export class Speaker implements PacketReader, Outlet {
   /** What the client asked for, as it is granted; undefined: CONNECT was not read yet. */
   get wishes (): Wishes | undefined { return this.#agreement?.wishes }
 
+  /** About the bytes of what is held back; the end of each turn in which aedes wrote counts them with what is unread. */
   get heldBytes (): number { return this.#sending?.heldBytes ?? 0 }
 
   /** Whether the last packet was said. */
@@ -196,12 +197,11 @@ export class Speaker implements PacketReader, Outlet {
     const id = properties?.subscriptionIdentifier
     const before = subscriptionsOf(this.#client)
     this.filters.subscribing(messageId, subscriptions)
-    const spoken: SpokenSubscription[] = subscriptions.map(({ topic, qos, nl, rap, rh = 0 }) => ({
-      topic,
-      qos,
-      options: { ...nl === true ? { noLocal: true } : {}, ...rap === true ? { asPublished: true } : {}, ...id === undefined ? {} : { id } },
-      silent: rh === 2 || (rh === 1 && before[topic] !== undefined)
-    }))
+    const spoken = subscriptions.map(({ topic, qos, nl, rap, rh = 0 }): SpokenSubscription => {
+      const options = { ...nl === true ? { noLocal: true } : {}, ...rap === true ? { asPublished: true } : {}, ...id === undefined ? {} : { id } }
+      const silent = rh === 2 || (rh === 1 && before[topic] !== undefined)
+      return { topic, qos, silent, ...Object.keys(options).length > 0 ? { options } : {} }
+    })
     this.#give(Object.assign(packet, { subscriptions: spoken, properties: undefined }))
   }
 
@@ -230,10 +230,7 @@ export class Speaker implements PacketReader, Outlet {
   // What aedes says.
 
   publish (packet: WrittenPublish): boolean {
-    const before = this.heldBytes
-    const hasRoom = this.#sending!.publish(packet)
-    if (this.heldBytes !== before) this.#connection.written()
-    return hasRoom
+    return this.#sending!.publish(packet)
   }
 
   other (type: number, bytes: Buffer): boolean {
@@ -295,7 +292,9 @@ export class Speaker implements PacketReader, Outlet {
     if (!this.#connected || this.#over) return undefined
     this.#over = true
     const { endCode, reason } = this.#connection
-    return this.#answers.disconnect(endCode ?? reasonCodes.unspecified, reason)
+    // What a fault says, such as that of a database, is for the log alone.
+    const text = endCode === undefined ? undefined : endCode === reasonCodes.serverBusy ? 'a message could not be stored: send it again' : reason
+    return this.#answers.disconnect(endCode ?? reasonCodes.unspecified, text)
   }
 
   // For `Sending`.

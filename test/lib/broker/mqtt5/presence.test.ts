@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import type { MqttClient } from 'mqtt'
+import type { IDisconnectPacket } from 'mqtt-packet'
 import { hashPassword } from '../../../../lib/broker/access/passwords.ts'
+import { reasonCodes } from '../../../../lib/mqtt/reason-codes.ts'
 import { openBroker, openIntake, type TestBroker, type TestIntake } from '../../../helpers/broker.ts'
 import { until } from '../../../helpers/events.ts'
+import { Peer } from '../../../helpers/peer.ts'
 
 const uuid = 'agent-1'
 const hello = JSON.stringify({ agent: { uuid } })
@@ -62,4 +65,17 @@ test('an agent that says DISCONNECT is gone at once', async t => {
   const client = await agentOf(broker, 60)
   await client.endAsync()
   await until(() => goodbyes(intake), n => n === 1, 5_000)
+})
+
+test('a message that nobody stores ends the connection, and says no more of why than that', async t => {
+  const broker = await openBroker(t)
+  const { heard } = openIntake(t, broker.id, { timeLimit: 200 })
+  const peer = await Peer.open(broker.port)
+  t.after(() => { peer.cut() })
+  await peer.connect('c1')
+  peer.send({ cmd: 'publish', topic: 'agent/message', payload: `{"agent":{"uuid":"${uuid}"},"metrics":[{"type":"t","value":1}]}`, qos: 1, messageId: 1, dup: false, retain: false })
+  assert.equal(await peer.hungUp(), reasonCodes.serverBusy)
+  const [last] = peer.heard.slice(-1)
+  assert.deepEqual({ ...(last as IDisconnectPacket).properties }, { reasonString: 'a message could not be stored: send it again' })
+  assert.ok(heard.some(({ kind }) => kind === 'unsettled'))
 })
