@@ -41,10 +41,15 @@ export function sqliteDialect (filename: string, driver?: SqliteDriver): Dialect
     async connect () {
       await file.makeWay()
       const knex = ofKind(sqliteKind, await openSqlite(filename, 1, preparations, driver))
-      // The first query creates the log if there is none.
-      await knex('sqlite_master').first('name')
-      file.opened()
-      return knex
+      try {
+        // The first query creates the log if there is none.
+        await knex('sqlite_master').first('name')
+        file.opened()
+        return knex
+      } catch (error) {
+        await knex.destroy().catch(() => undefined)
+        throw error
+      }
     },
 
     async prepare (knex) {
