@@ -18,7 +18,6 @@ export class Connections {
   #isMissed = false
   #pools = new Map<'read' | 'beside', Promise<Knex>>()
   #isClosing = false
-  #isOver = false
 
   /** @param opened resolves once the writer is connected, so that the tables are there; rejects with the reason why it is not */
   constructor (dialect: Dialect, writers: Writers, opened: () => Promise<void>) {
@@ -41,8 +40,6 @@ export class Connections {
       await migrate(knex)
       await this.#dialect.prepare?.(knex)
       await this.#writers.enter(knex)
-      // It took longer than the end of the store waited.
-      if (this.#isOver) throw closedError()
     } catch (error) {
       await knex.destroy()
       throw error
@@ -112,9 +109,7 @@ export class Connections {
     this.#isClosing = true
   }
 
-  /** Nobody disconnects a writer any more that connects later. */
   async destroyPools (): Promise<void> {
-    this.#isOver = true
     await Promise.all([...this.#pools.values()].map(pool => pool.then(knex => knex.destroy()).catch(() => undefined)))
   }
 
