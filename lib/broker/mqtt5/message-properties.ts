@@ -63,8 +63,17 @@ export function withProperties (payload: string | Buffer, retain: boolean, prope
   // A flow may publish one Buffer several times.
   const own = Buffer.from(payload as string)
   const { messageExpiry } = properties
-  carry(own, { properties: encodeProperties(properties), retain, ...messageExpiry === undefined ? {} : { expiresAt: Date.now() + messageExpiry * 1000 } })
+  carry(own, { properties: encodedOnce(properties), retain, ...messageExpiry === undefined ? {} : { expiresAt: Date.now() + messageExpiry * 1000 } })
   return own
+}
+
+/** agent-out gives the same object with each message that it publishes. */
+const encoded = new WeakMap<MessageProperties, Buffer>()
+
+function encodedOnce (properties: MessageProperties): Buffer {
+  let bytes = encoded.get(properties)
+  if (bytes === undefined) encoded.set(properties, bytes = encodeProperties(properties))
+  return bytes
 }
 
 /** With its length in front. */
