@@ -2,7 +2,17 @@ import { connect as connectSocket, type Socket } from 'node:net'
 import { connect, publisher, type MessageShape } from './packets.ts'
 
 /** Unacknowledged messages that one agent may have, and so its packet ids: 1 to 50. */
-export const windowSize = 50
+export const usualWindow = 50
+
+export interface LoadAgentOptions {
+  port: number
+  /** Absent: the usual one. */
+  window?: number
+  /** Absent: 1. */
+  addresses?: number
+  topic?: string
+  shape?: MessageShape
+}
 
 export interface LoadAgent {
   /** Messages that may be sent now. */
@@ -19,12 +29,13 @@ export interface LoadAgent {
  * @param onError whatever should not happen: a closed connection, a packet that is no PUBACK, an id that was not sent
  */
 export async function openAgent (
-  index: number, port: number, onAcknowledged: (latencies: number[]) => void, onError: (error: Error) => void, shape?: MessageShape
+  index: number, { port, window: windowSize = usualWindow, addresses = 1, topic, shape }: LoadAgentOptions,
+  onAcknowledged: (latencies: number[]) => void, onError: (error: Error) => void
 ): Promise<LoadAgent> {
-  const socket = await open(port)
+  const socket = await open(port, `127.0.0.${1 + index % addresses}`)
   const free = Array.from({ length: windowSize }, (_, i) => windowSize - i)
   const dueAt = new Float64Array(windowSize + 1).fill(NaN)
-  const { size, write } = publisher(index, undefined, shape)
+  const { size, write } = publisher(index, topic, shape)
   let closing = false
 
   socket.on('error', onError)
@@ -73,8 +84,8 @@ export async function openAgent (
   }
 }
 
-async function open (port: number): Promise<Socket> {
-  const socket = connectSocket({ port, host: '127.0.0.1', noDelay: true })
+async function open (port: number, localAddress: string): Promise<Socket> {
+  const socket = connectSocket({ port, host: '127.0.0.1', localAddress, noDelay: true })
   await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject))
   return socket
 }

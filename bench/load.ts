@@ -1,6 +1,7 @@
 import { openAgent, type LoadAgent } from './load-agent.ts'
 import type { MessageShape } from './packets.ts'
 import { percentiles, type Percentiles } from './percentiles.ts'
+import { processUsage, type Usage } from './proc.ts'
 
 /** The load generator, a process of its own: `node load.ts '<LoadOrder as JSON>'`; sends one LoadReport to its parent. */
 
@@ -15,8 +16,22 @@ export interface LoadOrder {
   rate?: number
   /** Absent: the usual one. */
   shape?: MessageShape
+  /** Unacknowledged messages that an agent may have; absent: 50. */
+  window?: number
+  /** Addresses of 127.0.0.0/8 that the agents connect from, in turn; absent: one. */
+  addresses?: number
+  /** Absent: agent/message. */
+  topic?: string
+  /** The broker's process: its usage is sampled each second. */
+  watch?: number
   /** Seconds that the last acknowledgements may take. */
   patience: number
+}
+
+export interface Sample extends Usage {
+  /** Seconds since the first publish. */
+  at: number
+  acknowledged: number
 }
 
 export interface LoadReport {
@@ -30,6 +45,8 @@ export interface LoadReport {
   latency: Percentiles
   /** Seconds of user and system time of the generator. */
   cpu: number
+  /** One a second while messages were sent, and one after the last acknowledgement; empty without `watch`. */
+  samples: Sample[]
 }
 
 async function run (order: LoadOrder): Promise<LoadReport> {
@@ -45,18 +62,22 @@ async function run (order: LoadOrder): Promise<LoadReport> {
 
   const agents: LoadAgent[] = []
   for (let index = 0; index < order.agents; index++) {
-    agents.push(await openAgent(index, order.port, settled => {
+    agents.push(await openAgent(index, order, settled => {
       acknowledged += settled.length
       for (const latency of settled) latencies.push(latency)
       lastAt = performance.now()
       const agent = agents[index]
       if (publishing && order.rate === undefined && agent !== undefined) fill(agent)
-    }, fail, order.shape))
+    }, fail))
   }
 
   const startedAt = Date.now()
   const start = performance.now()
   const cpu = process.cpuUsage()
+  const samples: Sample[] = []
+  const sample = (at: number): void => { if (order.watch !== undefined) samples.push({ at: (at - start) / 1000, acknowledged, ...processUsage(order.watch) }) }
+  sample(start)
+  const sampling = setInterval(() => { sample(performance.now()) }, 1000)
   const over = (): boolean => published >= (order.messages ?? Infinity) || performance.now() - start >= (order.seconds ?? Infinity) * 1000
 
   function fill (agent: LoadAgent): void {
@@ -76,6 +97,7 @@ async function run (order: LoadOrder): Promise<LoadReport> {
     for (const latency of unsent) latencies.push(latency)
   }
   publishing = false
+  clearInterval(sampling)
 
   const deadline = performance.now() + order.patience * 1000
   while (agents.some(agent => agent.unacknowledged() > 0)) {
@@ -83,6 +105,7 @@ async function run (order: LoadOrder): Promise<LoadReport> {
     await pause(5)
   }
   const { user, system } = process.cpuUsage(cpu)
+  sample(lastAt)
   for (const agent of agents) agent.close()
   return {
     published,
@@ -90,7 +113,8 @@ async function run (order: LoadOrder): Promise<LoadReport> {
     startedAt,
     seconds: (lastAt - start) / 1000,
     latency: percentiles(latencies),
-    cpu: (user + system) / 1e6
+    cpu: (user + system) / 1e6,
+    samples
   }
 }
 

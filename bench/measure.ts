@@ -80,7 +80,7 @@ async function measureMqtt (contestant: Contestant, server: Server, settings: Se
   }
 }
 
-type Order = Pick<LoadOrder, 'seconds' | 'messages' | 'rate'>
+type Order = Omit<LoadOrder, 'port' | 'agents' | 'patience'>
 
 /** A flow that is still starting would lose messages: wait for its port, its table, and a first message in it. */
 export async function untilReady ({ name, rows }: Contestant, server: Server): Promise<void> {
@@ -104,7 +104,7 @@ export async function storedLoad (contestant: Contestant, server: Server, order:
   server.check()
   if (count === undefined) return { load, rows: 0, storedAfter: load.seconds }
 
-  const expected = load.acknowledged * metricsPerMessage
+  const expected = load.acknowledged * (order.shape?.metrics ?? metricsPerMessage)
   let storedAfter = load.seconds
   if (acknowledges === 'on arrival') {
     for (let last = { rows: 0, at: Date.now() }; ;) {

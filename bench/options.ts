@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { memoryFlags } from '../scripts/setup.mjs'
+import type { Crew } from './agents/run.ts'
 import type { Settings } from './measure.ts'
 
 export const usage = `npm run bench -- [options]
@@ -13,6 +14,7 @@ export const usage = `npm run bench -- [options]
   --shapes <list> with --delivery: 1-1, 50-1, 1-100 (both qualities; 1-1:0 one), ingest, idle (all);
                   with --databases: writer, queries, retention, follow, forget, points (all);
                   with --remote: deployments, and what grows: agents, metrics, payload, window, workers (all)
+  --agents <list> instead: so many agents into (c) and to a topic that is not stored, and ten that report rarely, such as 20,900,6000,rare
   --dashboard     instead: the example Live dashboard in Chromium; 5 tries of each
   --crowds <list> with --dashboard: numbers of agents (100,500,2000)
   --viewers <list> with --dashboard: numbers of viewers (1,2,4,8)
@@ -36,6 +38,8 @@ export interface Options extends Settings {
   crowds: number[]
   /** Numbers of people who look at once. */
   viewers: number[]
+  /** Numbers of agents at full load, and `rare`; empty: another benchmark. */
+  crews: Crew[]
 }
 
 /** By what is measured. */
@@ -65,6 +69,7 @@ export function readOptions (args: string[]): Options {
       remote: { type: 'boolean', default: false },
       crowds: { type: 'string', default: '100,500,2000' },
       viewers: { type: 'string', default: '1,2,4,8' },
+      agents: { type: 'string' },
       'default-flags': { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false }
     }
@@ -75,8 +80,8 @@ export function readOptions (args: string[]): Options {
     if (!(value > 0)) throw new TypeError(`--${name} must be a number above 0.`)
     return value
   }
-  const counts = (name: 'crowds' | 'viewers'): number[] => {
-    const numbers = chosen[name].split(',').map(Number)
+  const counts = (name: 'crowds' | 'viewers' | 'agents', text = chosen[name] ?? ''): number[] => {
+    const numbers = text.split(',').map(Number)
     if (!numbers.every(number => Number.isInteger(number) && number > 0)) throw new TypeError(`--${name} must be whole numbers above 0, with commas between.`)
     return numbers
   }
@@ -95,6 +100,7 @@ export function readOptions (args: string[]): Options {
     rows: positive('rows'),
     dashboard: values.dashboard,
     remote: values.remote,
+    crews: values.agents === undefined ? [] : values.agents.split(',').map(name => name === 'rare' ? name : counts('agents', name)[0] ?? NaN),
     crowds: counts('crowds'),
     viewers: counts('viewers'),
     nodeFlags: values['default-flags'] ? [] : memoryFlags,

@@ -1,8 +1,9 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 /** Preloaded into every contestant (`--import`): answers what only the process itself can know, and ends with its parent. */
 
-export type ProbeOrder = 'reset' | 'report' | 'stop'
+export type ProbeOrder = 'reset' | 'report' | 'stop' | 'close'
 /** ms */
 export interface ProbeReport { loopDelayP99: number, loopDelayMax: number }
 
@@ -16,6 +17,11 @@ process.on('message', (order: { probe?: ProbeOrder }) => {
   if (order.probe === 'report') {
     const ms = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - resolution)
     process.send?.({ probe: { loopDelayP99: ms(histogram.percentile(99)), loopDelayMax: ms(histogram.max) } satisfies ProbeReport })
+  }
+  if (order.probe === 'close') {
+    // As late as possible: what closing writes counts, too.
+    process.once('exit', () => { writeFileSync('io', readFileSync('/proc/self/io')) })
+    process.kill(process.pid, 'SIGINT')
   }
   // Not a signal: exiting here also writes the CPU profile of --profile.
   if (order.probe === 'stop') process.exit(0)

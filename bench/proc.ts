@@ -53,14 +53,25 @@ export interface Usage {
   written: number
 }
 
+/** Of one process, without its children. */
+export function processUsage (pid: number): Usage {
+  return { cpu: ticksOf(`/proc/${pid}/stat`) / ticksPerSecond, written: writtenBytes(`/proc/${pid}/io`) }
+}
+
+/** What a process gave to the disk, by its `/proc/<pid>/io` or a copy of it. */
+export function writtenBytes (file: string): number {
+  return Number(/^write_bytes: (\d+)/m.exec(readFileSync(file, 'utf8'))?.[1])
+}
+
 /** Of all that this process started, and that they did, by a name as the kernel has it (`/proc/<pid>/comm`). */
 export function usageOf (name: string): Usage {
   const used = { cpu: 0, written: 0 }
   const add = (pid: number): void => {
     try {
       if (readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === name) {
-        used.cpu += ticksOf(`/proc/${pid}/stat`) / ticksPerSecond
-        used.written += Number(/^write_bytes: (\d+)/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1])
+        const { cpu, written } = processUsage(pid)
+        used.cpu += cpu
+        used.written += written
       }
       childrenOf(pid).forEach(add)
     } catch {

@@ -1,5 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { runAgents } from './agents/run.ts'
+import { describeAgents } from './agents/table.ts'
 import type { Contestant } from './contestants/contestant.ts'
 import { expert } from './contestants/expert.ts'
 import { handBuilt } from './contestants/hand-built.ts'
@@ -45,6 +47,12 @@ async function bench (options: Options): Promise<void> {
     const million = await measureMillion(options)
     await save({ million })
     console.log(describeMillion(million))
+    return
+  }
+  if (options.crews.length > 0) {
+    const agents = await runAgents(options)
+    await save({ agents })
+    console.log(describeAgents(agents, machine, options, date.slice(0, 10)))
     return
   }
   if (options.delivery) {

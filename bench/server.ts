@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Contestant, Place } from './contestants/contestant.ts'
 import { benchFolder } from './from-root.ts'
 import type { ProbeReport } from './probe.ts'
+import { writtenBytes } from './proc.ts'
 import { workFolder } from './work.ts'
 
 /** What runs now, for when this process is told to end. */
@@ -27,6 +28,8 @@ export interface Server {
   probe (): Promise<ProbeReport>
   /** Throws when the process has ended or printed anything but warnings. */
   check (): void
+  /** Let the process end as an operator does, with SIGINT, and say how many bytes it gave to the disk in all. Its folder stays until `stop`. */
+  close (): Promise<number>
   /** End the process and remove its folder. May be called twice. */
   stop (): Promise<void>
 }
@@ -76,6 +79,12 @@ function watch (child: ChildProcess, place: Place, { name }: Contestant): Server
       const lines = output.join('').split('\n').filter(line => line.trim() !== '' && !line.includes('[warn]'))
       if (lines.length > 0) throw new Error(`${name} reported:\n${lines.slice(0, 20).join('\n')}`)
       if (child.exitCode !== null && !stopping) throw new Error(`${name} ended with code ${child.exitCode}.`)
+    },
+    async close () {
+      stopping = true
+      child.send({ probe: 'close' })
+      await ended
+      return writtenBytes(join(place.folder, 'io'))
     },
     async stop () {
       stopping = true
