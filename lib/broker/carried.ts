@@ -11,6 +11,8 @@ export interface Carried {
   lifetime?: number
   /** The client id of its publisher, if that wants none of its own messages by one of its subscriptions. */
   publisher?: string
+  /** Whether its topic always goes out in full, and takes none of a subscriber's topic aliases; absent: one may stand for it. */
+  noAlias?: boolean
   /** Whether its publisher asked for it to be retained. */
   retain: boolean
 }

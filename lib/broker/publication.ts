@@ -81,6 +81,8 @@ export interface OutgoingPublication {
   replayed?: boolean
   /** Where whoever gets it speaks MQTT 5. */
   properties?: MessageProperties
+  /** Whether no topic alias of MQTT 5 is to stand for its topic; absent: one may, where whoever gets it allows some. */
+  noAlias?: boolean
 }
 
 /** A message as a subscriber inside this process sees it. */

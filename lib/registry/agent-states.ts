@@ -122,8 +122,9 @@ export function dropAgentStates (nodeId: string): void {
   nodes.delete(nodeId)
 }
 
+/** A state changes seldom: the few topic aliases are for topics that come more often. */
 export function publicationOf ({ topic, payload }: StateChange): OutgoingPublication {
-  return { topic, payload, qos: 1, retain: true }
+  return { topic, payload, qos: 1, retain: true, noAlias: true }
 }
 
 const prefix = 'agent/'

@@ -34,6 +34,7 @@ export default function (RED: RED): void {
     const { config, propertiesOf } = read
     const qos = Number(config.qos) === 0 ? 0 : Number(config.qos) === 2 ? 2 : 1
     const retain = config.retain === true
+    const noAlias = !config.topicAlias
     const isValue = config.payload === 'value'
     const template = config.topic || (isValue ? valueTopic : '')
     const states = config.agentState === true ? agentStatesOf(this.id, config.broker) : undefined
@@ -59,7 +60,7 @@ export default function (RED: RED): void {
       const origin = originOf(msg.delivery as Partial<Delivery> | undefined, msg._msgid)
       const publish = async ({ topic, payload }: TopicAndPayload): Promise<void> => {
         const properties = propertiesOf(payload)
-        await broker.publish({ topic, payload: encodePayload(payload), qos, retain, ...properties && { properties } }, origin)
+        await broker.publish({ topic, payload: encodePayload(payload), qos, retain, ...properties && { properties }, ...noAlias && { noAlias } }, origin)
       }
       const published = publications.publications.map(publish)
       for (const change of changes) {

@@ -18,6 +18,8 @@ export interface AgentOutConfig {
   /** Where an answer is expected; empty: nowhere. */
   responseTopic: string
   userProperties: UserProperty[]
+  /** Whether a topic alias may stand for the topic, where whoever gets it allows some. */
+  topicAlias: boolean
 }
 
 /** A row of the table. */
@@ -40,7 +42,8 @@ export const agentOutDefaults: AgentOutConfig = {
   expiry: 0,
   contentType: '',
   responseTopic: '',
-  userProperties: []
+  userProperties: [],
+  topicAlias: true
 }
 
 /** The most seconds that MQTT can say. */

@@ -248,10 +248,13 @@ describe('the form', { skip: skipWithoutEditor(5) }, () => {
       await text.fill(value)
       assert.doesNotMatch(await name.getAttribute('class') ?? '', /input-error/)
     }
+    const aliases = page.locator('#node-input-topicAlias')
+    assert.ok(await aliases.isChecked())
+    await aliases.uncheck()
     await shoot(page, 'agent-out-mqtt5')
     await editor.done()
-    const saved = await Promise.all(['expiry', 'responseTopic', 'contentType', 'userProperties'].map(name => editor.property(agentOut, name)))
-    assert.deepEqual(saved, ['60', 'answers', 'text/plain', [{ name: 'plant', value: 'north' }, { name: 'plant', value: 'south' }]])
+    const saved = await Promise.all(['expiry', 'responseTopic', 'contentType', 'userProperties', 'topicAlias'].map(name => editor.property(agentOut, name)))
+    assert.deepEqual(saved, ['60', 'answers', 'text/plain', [{ name: 'plant', value: 'north' }, { name: 'plant', value: 'south' }], false])
     assert.deepEqual(await editor.property(agentOut, 'validationErrors'), [])
   }))
 

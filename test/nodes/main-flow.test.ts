@@ -197,6 +197,31 @@ for (const [property, value] of Object.entries({ responseTopic: 'a/#', contentTy
   })
 }
 
+for (const { what, out, expected } of [
+  { what: 'for topics that come again', out: {}, expected: [['plant/a1', 1], ['', 1], ['', 1]] },
+  { what: 'not at all', out: { topicAlias: false }, expected: [['plant/a1', undefined], ['plant/a1', undefined], ['plant/a1', undefined]] }
+]) {
+  test(`agent-out lets the broker use topic aliases ${what}`, async t => {
+    t.after(() => { dropAgentStates('out') })
+    const { flow } = await mainFlow(t, { out: { topic: 'plant/{uuid}', agentState: true, ...out } })
+    const url = await flow.url('broker')
+    const subscriber = await connectAsync(url, { protocolVersion: 5, properties: { topicAliasMaximum: 3 } })
+    t.after(() => { subscriber.end(true) })
+    const packets: Array<[topic: string, alias: number | undefined]> = []
+    const topics: string[] = []
+    subscriber.on('packetreceive', packet => { if (packet.cmd === 'publish') packets.push([packet.topic, packet.properties?.topicAlias]) })
+    subscriber.on('message', topic => { topics.push(topic) })
+    await subscriber.subscribeAsync('#', { qos: 1 })
+    const sender = await connect(t, url)
+    for (const _ of [1, 2, 3]) await sender.publishAsync('agent/message', reading('a1'), { qos: 1 })
+    await until(() => topics.length, length => length === 4)
+    const isState = ([topic]: [string, unknown]): boolean => topic === 'agent/a1/status'
+    assert.deepEqual(packets.filter(packet => !isState(packet)), expected)
+    assert.deepEqual(packets.filter(isState), [['agent/a1/status', undefined]], 'a state changes seldom')
+    assert.deepEqual(topics.sort(), ['agent/a1/status', 'plant/a1', 'plant/a1', 'plant/a1'])
+  })
+}
+
 test('agent-out publishes values alone, and keeps the state of each agent for subscribers that come later', async t => {
   const { flow } = await mainFlow(t, { out: { payload: 'value', retain: true, agentState: true } })
   const url = await flow.url('broker')

@@ -21,8 +21,9 @@ export class LocalClient {
   }
 
   /** @throws PlatziverseError PUBLISH_FAILED */
-  async publish ({ topic, payload: given, qos, retain, properties }: OutgoingPublication, origin = ''): Promise<void> {
-    const payload = properties === undefined && !retain ? given : withProperties(given, retain, properties)
+  async publish (publication: OutgoingPublication, origin = ''): Promise<void> {
+    const { topic, qos, retain, properties, noAlias = false } = publication
+    const payload = properties === undefined && !retain && !noAlias ? publication.payload : withProperties(publication)
     // aedes passes the client id on to subscribers, and keeps it with a retained message.
     const clientId = originPrefix + origin
     await new Promise<void>((resolve, reject) => {

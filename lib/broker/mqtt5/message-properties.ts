@@ -1,5 +1,6 @@
 import type { MessageProperties } from '../../mqtt/message-properties.ts'
 import { carriedBy, carry } from '../carried.ts'
+import type { OutgoingPublication } from '../publication.ts'
 
 /** Ids of the properties of a message that are passed on as they are. [MQTT 5, 2.2.2.2] */
 const ids = { payloadFormat: 0x01, contentType: 0x03, responseTopic: 0x08, correlationData: 0x09, userProperty: 0x26 } as const
@@ -58,19 +59,23 @@ export function propertiesOf (payload: Buffer | string): MessageProperties | und
   return properties
 }
 
-/** Let a message carry properties. @returns the payload as a Buffer of its own */
-export function withProperties (payload: string | Buffer, retain: boolean, properties: MessageProperties = {}): Buffer {
+/** Let a message carry what 3.1.1 does not know. @returns the payload as a Buffer of its own */
+export function withProperties ({ payload, retain, properties = {}, noAlias = false }: OutgoingPublication): Buffer {
   // A flow may publish one Buffer several times.
   const own = Buffer.from(payload as string)
   const { messageExpiry } = properties
-  carry(own, { properties: encodedOnce(properties), retain, ...messageExpiry === undefined ? {} : { expiresAt: Date.now() + messageExpiry * 1000 } })
+  carry(own, {
+    properties: encodedOnce(properties), retain,
+    ...messageExpiry !== undefined && { expiresAt: Date.now() + messageExpiry * 1000 },
+    ...noAlias && { noAlias }
+  })
   return own
 }
 
-/** agent-out gives the same object with each message that it publishes. */
 const encoded = new WeakMap<MessageProperties, Buffer>()
 
-function encodedOnce (properties: MessageProperties): Buffer {
+/** The same as `encodeProperties`, for an object that comes again and again: agent-out gives the same one with each message. */
+export function encodedOnce (properties: MessageProperties): Buffer {
   let bytes = encoded.get(properties)
   if (bytes === undefined) encoded.set(properties, bytes = encodeProperties(properties))
   return bytes

@@ -133,7 +133,7 @@ export class Sending {
     const own = carried?.properties.length ?? 0
     const idBytes = ids.reduce((sum, id) => sum + 1 + varintBytes(id), 0)
     const others = own + (left === undefined ? 0 : 5) + idBytes
-    const alias = this.#aliases.of(topic)
+    const alias = carried?.noAlias === true ? undefined : this.#aliases.of(topic)
     // MQTT.js loses the topic of a QoS 2 message that comes with an alias alone.
     const sentTopic = alias?.known === true && qos < 2 ? '' : topic
     const properties = others + (alias === undefined ? 0 : 3)

@@ -1,9 +1,9 @@
 import type { IConnackPacket } from 'mqtt-packet'
 import { PlatziverseError } from '../../errors.ts'
-import { publishPackets, sizeOf, type Outbound } from '../../mqtt/link/publish-packet.ts'
+import { aliasBytes, publishPackets, sizeOf, type Outbound } from '../../mqtt/link/publish-packet.ts'
 import { RefusedMessage } from '../../mqtt/link/refused-message.ts'
-import type { MessageProperties } from '../../mqtt/message-properties.ts'
-import { encodeProperties } from '../mqtt5/message-properties.ts'
+import { encodedOnce } from '../mqtt5/message-properties.ts'
+import { OutgoingAliases } from '../mqtt5/topic-aliases.ts'
 import type { OutgoingPublication } from '../publication.ts'
 import { refusalOf, termsOf, type Terms } from './terms.ts'
 
@@ -13,6 +13,8 @@ const mostWaiting = { messages: 10_000, bytes: 16_000_000 }
 export const lastMessageId = 60_000
 /** Bytes that go out in one piece, if they are of several messages. */
 const mostAtOnce = 256 * 1024
+/** Topics that are remembered for their aliases, however many the broker understands. */
+const mostAliases = 1_000
 /** Characters of a topic in what is reported. */
 const mostShown = 200
 /** Connections in a row that the broker ends over the same message before it is given up. */
@@ -24,6 +26,7 @@ type Stage = 'waiting' | 'sent' | 'released'
 interface Entry extends Outbound {
   /** When it is no longer worth sending, in UTC ms; undefined: never. */
   expiresAt: number | undefined
+  noAlias: boolean
   stage: Stage
   resolve (): void
   reject (error: PlatziverseError): void
@@ -58,6 +61,8 @@ export class Outgoing {
   #lastId = 0
   #way: Way | undefined
   #terms: Terms | undefined
+  /** Of this connection. */
+  #aliases = new OutgoingAliases(0)
   #isFull = false
   #isPlanned = false
   #isClosed = false
@@ -79,16 +84,16 @@ export class Outgoing {
   }
 
   /** Resolves when the broker took it. @throws PlatziverseError PUBLISH_FAILED */
-  add ({ topic, payload, qos, retain, properties: given }: OutgoingPublication): Promise<void> {
+  add ({ topic, payload, qos, retain, properties: given, noAlias = false }: OutgoingPublication): Promise<void> {
     return new Promise((resolve, reject) => {
       const [topicBytes, payloadBytes] = [Buffer.byteLength(topic), typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length]
       if (this.#isClosed) return reject(failed('The broker is closed.'))
       if (topicBytes === 0 || topicBytes > 65_535) return reject(failed(`A topic has 1 to 65,535 bytes, and not ${topicBytes}.`))
-      const properties = given && encodedOf(given)
+      const properties = given && encodedOnce(given)
       const expiry = given?.messageExpiry
       const entry: Entry = {
         topic, payload, qos, retain, topicBytes, payloadBytes, properties, expiry, expiresAt: expiry === undefined ? undefined : Date.now() + expiry * 1000,
-        packetId: 0, again: false, stage: 'waiting', resolve, reject
+        noAlias, packetId: 0, again: false, stage: 'waiting', resolve, reject
       }
       if (this.size >= mostWaiting.messages || this.#bytes + bytesOf(entry) > mostWaiting.bytes) return reject(failed(`${this.size} messages wait for the broker already.`))
       this.#bytes += bytesOf(entry)
@@ -101,6 +106,7 @@ export class Outgoing {
   connected (way: Way, version: 4 | 5, connack: IConnackPacket): void {
     this.#way = way
     this.#terms = termsOf(version, connack, mostWaiting.messages)
+    this.#aliases = new OutgoingAliases(Math.min(this.#terms.aliases, mostAliases))
     this.#isFull = false
     this.#again = [...this.#inFlight.values()]
     this.#plan()
@@ -204,6 +210,8 @@ export class Outgoing {
           way.release(entry.packetId)
           continue
         }
+        // Whether a message fits must not depend on those before it: its size is that with the whole topic.
+        entry.alias = undefined
         const refusal = isLate(entry) ? 'It expired before the broker could be given it.' : refusalOf(entry, terms)
         if (refusal !== undefined) {
           this.#end(entry, failed(refusal))
@@ -217,6 +225,7 @@ export class Outgoing {
           entry.stage = 'sent'
           this.#sent++
         }
+        entry.alias = this.#aliasOf(entry, terms)
         size += sizeOf(entry, terms.version)
         batch.push(entry)
       }
@@ -224,6 +233,10 @@ export class Outgoing {
       this.#isFull = !way.write(publishPackets(batch, size, terms.version))
       for (const entry of batch) if (entry.qos === 0) this.#end(entry)
     }
+  }
+
+  #aliasOf (entry: Entry, { version, packetSize }: Terms): Entry['alias'] {
+    return entry.noAlias || sizeOf(entry, version) + aliasBytes + 2 > packetSize ? undefined : this.#aliases.of(entry.topic)
   }
 
   /** What is to be sent next. @returns undefined: nothing, or the broker has to acknowledge something first */
@@ -255,15 +268,6 @@ export class Outgoing {
     this.delivered++
     entry.resolve()
   }
-}
-
-/** By the properties, because agent-out gives the same ones with each message. */
-const encoded = new WeakMap<MessageProperties, Buffer>()
-
-function encodedOf (properties: MessageProperties): Buffer {
-  let bytes = encoded.get(properties)
-  if (bytes === undefined) encoded.set(properties, bytes = encodeProperties(properties))
-  return bytes
 }
 
 /** Of what waits. */

@@ -9,6 +9,8 @@ export interface Terms {
   packetSize: number
   qos: number
   retain: boolean
+  /** How many topic aliases it understands. */
+  aliases: number
 }
 
 /** What a broker that let this client in wants it to keep to. @param window where the broker does not say */
@@ -18,7 +20,8 @@ export function termsOf (version: 4 | 5, { properties }: IConnackPacket, window:
     window: properties?.receiveMaximum ?? window,
     packetSize: properties?.maximumPacketSize ?? Infinity,
     qos: properties?.maximumQoS ?? 2,
-    retain: properties?.retainAvailable ?? true
+    retain: properties?.retainAvailable ?? true,
+    aliases: properties?.topicAliasMaximum ?? 0
   }
 }
 

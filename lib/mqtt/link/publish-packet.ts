@@ -11,6 +11,8 @@ export interface Outbound {
   properties?: Buffer | undefined
   /** Of MQTT 5: seconds for which the message is worth delivering. */
   expiry?: number | undefined
+  /** Of MQTT 5: stands for the topic on this connection; `known`: the broker was told so, and the topic is left out. Undefined: none does. */
+  alias?: { alias: number, known: boolean } | undefined
   /** With QoS 0 without a meaning. */
   packetId: number
   /** Whether it went out before, on another connection. */
@@ -19,10 +21,19 @@ export interface Outbound {
 
 /** Of the property with the seconds. [MQTT 5, 3.3.2.3.3] */
 const messageExpiry = 0x02
+/** Of the property with the alias. [MQTT 5, 3.3.2.3.4] */
+const topicAlias = 0x23
+/** Bytes of that property. */
+export const aliasBytes = 3
 
 /** Bytes of the properties, without their length. */
-function propertiesLength ({ properties, expiry }: Outbound): number {
-  return (properties?.length ?? 0) + (expiry === undefined ? 0 : 5)
+function propertiesLength ({ properties, expiry, alias }: Outbound): number {
+  return (properties?.length ?? 0) + (expiry === undefined ? 0 : 5) + (alias === undefined ? 0 : aliasBytes)
+}
+
+/** Bytes of the topic as it stands in the packet. */
+function sentTopicBytes ({ topicBytes, alias }: Outbound): number {
+  return alias?.known === true ? 0 : topicBytes
 }
 
 /** Bytes of a length. */
@@ -39,9 +50,9 @@ function writeLength (bytes: Buffer, length: number, at: number): number {
 
 /** Bytes after the fixed header. */
 function lengthOf (message: Outbound, version: 4 | 5): number {
-  const { qos, topicBytes, payloadBytes } = message
+  const { qos, payloadBytes } = message
   const properties = version === 5 ? propertiesLength(message) : 0
-  return 2 + topicBytes + (qos > 0 ? 2 : 0) + (version === 5 ? lengthBytes(properties) + properties : 0) + payloadBytes
+  return 2 + sentTopicBytes(message) + (qos > 0 ? 2 : 0) + (version === 5 ? lengthBytes(properties) + properties : 0) + payloadBytes
 }
 
 /** Bytes of the whole packet. */
@@ -58,18 +69,23 @@ export function publishPackets (messages: readonly Outbound[], size: number, ver
   const bytes = Buffer.allocUnsafe(size)
   let at = 0
   for (const message of messages) {
-    const { topic, payload, qos, retain, packetId, again, topicBytes, payloadBytes, properties, expiry } = message
+    const { topic, payload, qos, retain, packetId, again, payloadBytes, properties, expiry, alias } = message
+    const topicBytes = sentTopicBytes(message)
     // [MQTT-3.3.1-1], [MQTT-3.3.1-2]
     bytes[at++] = 0x30 | (again && qos > 0 ? 8 : 0) | qos << 1 | (retain ? 1 : 0)
     at = writeLength(bytes, lengthOf(message, version), at)
     at = bytes.writeUInt16BE(topicBytes, at)
-    at += bytes.write(topic, at)
+    if (topicBytes > 0) at += bytes.write(topic, at)
     if (qos > 0) at = bytes.writeUInt16BE(packetId, at)
     if (version === 5) {
       at = writeLength(bytes, propertiesLength(message), at)
       if (expiry !== undefined) {
         bytes[at++] = messageExpiry
         at = bytes.writeUInt32BE(expiry, at)
+      }
+      if (alias !== undefined) {
+        bytes[at++] = topicAlias
+        at = bytes.writeUInt16BE(alias.alias, at)
       }
       if (properties !== undefined) at += properties.copy(bytes, at)
     }
