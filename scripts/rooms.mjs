@@ -41,7 +41,7 @@ export const rooms = [
   { path: 'lib/broker/engine', about: 'the broker, made of aedes; which engine a broker is made of', imports: ['lib/broker/remote', 'lib/broker/mqtt5', 'lib/broker/aedes', 'lib/broker/listening', 'lib/broker/login', 'lib/broker/watching', 'lib/broker', 'lib/broker/access', 'lib/broker/persistence', 'lib/broker/stream', 'lib/mqtt'] },
   { path: 'lib/broker/remote', about: 'the broker that runs elsewhere, of which this process is a client', imports: ['lib/broker', 'lib/broker/mqtt5', 'lib/messages', 'lib/mqtt/link', 'lib/mqtt'] },
   { path: 'lib/broker/mqtt5', about: 'MQTT 5 with a client, 3.1.1 with aedes in its name', imports: ['lib/broker/aedes', 'lib/broker/persistence', 'lib/broker', 'lib/mqtt'] },
-  { path: 'lib/broker/aedes', about: 'aedes and what it lacks: types of its private members, shared subscriptions, one delivery of each message', imports: ['lib/broker/persistence', 'lib/mqtt'] },
+  { path: 'lib/broker/aedes', about: 'aedes and what it lacks: types of its private members, shared subscriptions, one delivery of each message', imports: ['lib/broker/persistence', 'lib/broker', 'lib/mqtt'] },
   { path: 'lib/broker/listening', about: 'ports, TLS, WebSocket, and how many may connect', imports: ['lib/broker', 'lib/broker/stream'] },
   { path: 'lib/broker/login', about: 'who gets in: users, guessed passwords, bans', imports: ['lib/broker', 'lib/broker/access', 'lib/broker/persistence'] },
   { path: 'lib/broker/watching', about: 'counters, `$SYS` topics, Prometheus', imports: ['lib/broker'] },

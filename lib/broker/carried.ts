@@ -15,7 +15,11 @@ export interface Carried {
   noAlias?: boolean
   /** Whether its publisher asked for it to be retained. */
   retain: boolean
+  /** On its way to one client: ids of the subscriptions that bring it, where others match, too; absent: all that match do. */
+  ids?: readonly number[]
 }
+
+const none = Buffer.alloc(0)
 
 /** By the payload, because it is the one thing that aedes passes on untouched. */
 const byPayload = new WeakMap<Uint8Array, Carried>()
@@ -33,12 +37,19 @@ export function beginLifetime (payload: Uint8Array | string): void {
 
 export function carryPublisher (payload: Uint8Array, publisher: string): void {
   const carried = byPayload.get(payload)
-  if (carried === undefined) byPayload.set(payload, { properties: Buffer.alloc(0), retain: false, publisher })
+  if (carried === undefined) byPayload.set(payload, { properties: none, retain: false, publisher })
   else carried.publisher = publisher
 }
 
 export function carriedBy (payload: Uint8Array | string): Carried | undefined {
   return typeof payload === 'string' ? undefined : byPayload.get(payload)
+}
+
+/** @returns the same payload for one client alone, whose subscriptions with these ids bring it */
+export function withIds (payload: Uint8Array | string, ids: readonly number[]): Buffer {
+  const own = typeof payload === 'string' ? Buffer.from(payload) : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
+  carry(own, { properties: none, retain: false, ...carriedBy(payload), ids })
+  return own
 }
 
 /** A payload that was copied carries what the original does. @returns the copy */

@@ -1,5 +1,6 @@
 import type { AedesPublishPacket, Client } from 'aedes'
 import { isShared, matches, parseSubscription, type Filter } from '../../mqtt/topic-filters.ts'
+import { carriedBy, withIds } from '../carried.ts'
 import type { BrokerPersistence, SubscriptionOptions } from '../persistence/broker-persistence.ts'
 import { internalsOf, type ClientInternals, type Deliver, type DeliveredPacket as Packet } from './aedes-internals.ts'
 import { subscriptionsOf, type Decline, type RoutingAedes } from './routing-aedes.ts'
@@ -32,6 +33,8 @@ interface Grant {
   /** Identifiers of those that match, and of those that also ask for the client's own messages. */
   ids: number[]
   ownIds: number[]
+  /** The same without those of groups, where both match; undefined: it makes no difference. */
+  alone: Pick<Grant, 'ids' | 'ownIds'> | undefined
 }
 
 /** Topics whose grant is remembered for a client. Publishers choose topics, so long ones are not remembered. */
@@ -77,8 +80,9 @@ export class GrantedDelivery {
   #later: Array<() => void> | undefined
   /** By filter, of clients that speak MQTT 5. */
   #options: Map<string, SubscriptionOptions> | undefined
-  /** How many of them leave out the client's own messages. */
+  /** How many of them leave out the client's own messages, and how many have an identifier. */
   #hiding = 0
+  #identified = 0
   #changes = -1
 
   constructor (client: Client, receiver: Receiver, aedes: RoutingAedes, persistence: Persistence) {
@@ -115,6 +119,8 @@ export class GrantedDelivery {
   setOptions (filter: string, options: SubscriptionOptions | undefined): void {
     if (this.#options?.get(filter)?.noLocal === true) this.#hiding--
     if (options?.noLocal === true) this.#hiding++
+    if (this.#options?.get(filter)?.id !== undefined) this.#identified--
+    if (options?.id !== undefined) this.#identified++
     if (options !== undefined) (this.#options ??= new Map()).set(filter, options)
     else if (this.#options?.delete(filter) !== true) return
     this.#grants = undefined
@@ -122,6 +128,9 @@ export class GrantedDelivery {
 
   /** Whether a subscription leaves out what the client publishes itself. */
   get hidesOwn (): boolean { return this.#hiding > 0 }
+
+  /** Whether any subscription has an identifier. */
+  get usesIds (): boolean { return this.#identified > 0 }
 
   /** What the subscriptions that match a topic say about its messages. */
   optionsOf (topic: string, isOwn: boolean): Pick<Grant, 'asPublished' | 'ids'> {
@@ -161,18 +170,30 @@ export class GrantedDelivery {
       if (offer.declined !== undefined) return
     }
     if (packet.brokerId === null) return this.#deliverRetained(packet, done)
+    if (this.usesIds) this.#tellGroupsApart(packet, offer !== undefined)
     if (!client.clean && !this.#caughtUp) return this.#wait(packet, done)
     // Another filter of the client brought it already. aedes would notice, but then drop it from the queue. `done` is called at once,
     // because a thousand filters may bring a message.
     if (typeof packet.brokerId === 'string' && (client.duplicates[packet.brokerId] ?? 0) >= packet.brokerCounter) return done()
     const { qos, own, shared } = this.#grantOf(packet.topic)
-    const granted = qos === own || (packet as { clientId?: string }).clientId !== client.id ? qos : own
+    const granted = qos === own || !isFrom(client, packet) ? qos : own
     if (qos === undefined) return void setImmediate(done)
     if (granted === undefined) return this.#leave(packet, done)
     packet.qos = Math.min(packet.qos, granted) as Qos
     if (packet.qos === 0) return this.#deliver0(packet, done)
     if (shared && !client.clean && !queuedOnes.has(packet)) this.#queue(packet, done, () => { this.#send(packet, done) })
     else this.#send(packet, done)
+  }
+
+  /**
+   * A client may have a topic's messages alone, and take its turn in a group for them. It gets each once, and sees by the ids whether the turn was its own:
+   * groups are asked first.
+   */
+  #tellGroupsApart (packet: Packet, isTurn: boolean): void {
+    const grant = this.#grantOf(packet.topic)
+    if (grant.alone === undefined || carriedBy(packet.payload)?.ids !== undefined) return
+    const { ids, ownIds } = isTurn ? grant : grant.alone
+    packet.payload = withIds(packet.payload, isFrom(this.#client, packet) ? ownIds : ids)
   }
 
   /** Deliver a message once the session's queue was sent. It is in that queue, too: the client gets it when it connects again. */
@@ -219,7 +240,8 @@ export class GrantedDelivery {
         // aedes finds retained messages of `$` topics for `#`, too. [MQTT-4.7.2-1]
         const { qos: granted } = this.#grantOf(packet.topic)
         if (current === undefined || granted === undefined) return void setImmediate(done)
-        packet.payload = current.payload
+        const ids = carriedBy(packet.payload)?.ids
+        packet.payload = ids === undefined ? current.payload : withIds(current.payload, ids)
         packet.qos = Math.min(current.qos, granted) as Qos
         if (packet.qos === 0) this.#deliver0(packet, done)
         else if (this.#client.clean) this.#send(packet, done)
@@ -298,7 +320,9 @@ export class GrantedDelivery {
   }
 
   #find (topic: string): Grant {
-    const grant: Grant = { qos: undefined, own: undefined, shared: true, asPublished: false, ids: [], ownIds: [] }
+    const grant: Grant = { qos: undefined, own: undefined, shared: true, asPublished: false, ids: [], ownIds: [], alone: undefined }
+    const alone: Grant['alone'] = { ids: [], ownIds: [] }
+    let [isInGroup, isAlone] = [false, false]
     const levels = topic.split('/')
     const subscriptions = subscriptionsOf(this.#client)
     for (const text in subscriptions) {
@@ -310,12 +334,22 @@ export class GrantedDelivery {
       if (grant.qos === undefined || qos > grant.qos) grant.qos = qos
       if (noLocal !== true && (grant.own === undefined || qos > grant.own)) grant.own = qos
       if (asPublished === true) grant.asPublished = true
+      const isOfGroup = isShared(text)
+      if (isOfGroup) isInGroup = true
+      else isAlone = true
       if (id !== undefined) {
-        grant.ids.push(id)
-        if (noLocal !== true) grant.ownIds.push(id)
+        for (const { ids, ownIds } of isOfGroup ? [grant] : [grant, alone]) {
+          ids.push(id)
+          if (noLocal !== true) ownIds.push(id)
+        }
       }
-      if (qos > 0 && !isShared(text)) grant.shared = false
+      if (qos > 0 && !isOfGroup) grant.shared = false
     }
+    if (isInGroup && isAlone) grant.alone = alone
     return grant
   }
+}
+
+function isFrom ({ id }: Client, packet: Packet): boolean {
+  return (packet as { clientId?: string }).clientId === id
 }

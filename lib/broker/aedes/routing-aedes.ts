@@ -40,6 +40,7 @@ class Share {
   constructor (aedes: RoutingAedes, text: string) {
     this.#aedes = aedes
     this.#text = text
+    groupHandlers.add(this.handle)
   }
 
   readonly handle = (packet: RoutedPacket, done: () => void): void => {
@@ -84,6 +85,13 @@ class Share {
   }
 }
 
+/** What a `Share` handles messages with. */
+const groupHandlers = new WeakSet<object>()
+
+function isOfGroup (handler: unknown): boolean {
+  return groupHandlers.has(handler as object)
+}
+
 /** aedes' own way to register and unregister a client. */
 const registry = internalsOf(Aedes.prototype)
 
@@ -109,10 +117,22 @@ export class RoutingAedes extends Aedes {
   constructor (options: AedesOptions) {
     super(options)
     flatten(this.mq)
+    this.#askGroupsFirst()
     const persistence = options.persistence as BrokerPersistence | undefined
     if (persistence === undefined) return
     this.queueShared = (text, packet) => persistence.queueShared(text, packet as Parameters<BrokerPersistence['queueShared']>[1])
     persistence.onShared = (text, isKept) => { this.#keepShare(text, isKept) }
+  }
+
+  /** Who also has a topic's messages alone gets each once, and has to know by then whether it is its turn in a group. */
+  #askGroupsFirst (): void {
+    const matcher = this.mq._matcher
+    const match = matcher.match.bind(matcher)
+    matcher.match = topic => {
+      const found = match(topic)
+      if (this.#shares.size === 0 || !found.some(isOfGroup)) return found
+      return [...found.filter(isOfGroup), ...found.filter(handler => !isOfGroup(handler))]
+    }
   }
 
   override publish (packet: PublishPacket, ...rest: unknown[]): void {

@@ -2,6 +2,7 @@ import type { EventEmitter } from 'node:events'
 import type { Client, Subscription } from 'aedes'
 import { versionOf } from '../../mqtt/protocol-version.ts'
 import { internalsOf } from '../aedes/aedes-internals.ts'
+import type { SpokenSubscription } from '../mqtt5/speaker.ts'
 import type { Connection } from '../publication.ts'
 import type { ClientState } from './client-state.ts'
 import type { ConnectHandler } from './connect.ts'
@@ -48,9 +49,12 @@ export function observe (engine: Engine, connect: ConnectHandler): void {
     const state = connections.stateOf(client)
     const granted = subscriptions.flatMap(({ topic, qos }) => qos < subackFailure ? [topic] : [])
     for (const topic of granted) state?.filters?.add(topic)
-    const silent = new Set((subscriptions as Array<Subscription & { silent?: boolean }>).flatMap(({ topic, silent }) => silent === true ? [topic] : []))
+    const spoken = subscriptions as Array<Subscription & Partial<SpokenSubscription>>
+    const silent = new Set(spoken.flatMap(({ topic, silent }) => silent === true ? [topic] : []))
+    // One id is for all filters of a packet.
+    const ids = state?.delivery?.usesIds === true ? [spoken[0]?.options?.id ?? []].flat() : undefined
     // aedes looks for the retained messages right after this.
-    persistence.silentFilters = silent.size > 0 ? silent : undefined
+    persistence.nextSubscribe = silent.size > 0 || ids !== undefined ? { silent, ids } : undefined
     state?.charge(persistence.countRetained(granted.filter(topic => !silent.has(topic))))
     if (state !== undefined && state.guard.subscribing > 0) {
       state.guard.subscribing--

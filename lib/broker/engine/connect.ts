@@ -103,15 +103,19 @@ function claimSession ({ engine: { persistence }, client, owner }: Newcomer): Lo
   return persistence.claimSession(client.id, owner) ? undefined : sessionTaken
 }
 
-/** MQTT 5 may ask for a session that is kept, and that it begins anew. The former one ends with its connection, before aedes looks for it. */
-function beginAnew ({ engine: { aedes, persistence, connections }, client, state }: Newcomer): undefined {
-  const { speaker } = state
-  if (speaker?.wishes === undefined) return
+/**
+ * A session ends before aedes looks for it, and before it closes the former connection, if the client asks for that (MQTT 5 may want one that is kept,
+ * too) or if it was to end with that connection.
+ */
+function beginAnew ({ engine: { aedes, persistence, connections }, client, state: { speaker } }: Newcomer): undefined {
   const former = aedes.client(client.id)
   const formerState = former && connections.stateOf(former)
-  if (formerState !== undefined) formerState.isResumed = !speaker.wishes.cleanStart
-  speaker.sessionPresent = !speaker.wishes.cleanStart && persistence.hasSession(client.id)
-  if (!speaker.wishes.cleanStart) return
+  // aedes knows how MQTT 3.1.1 takes over from MQTT 3.1.1.
+  if (speaker === undefined && formerState !== undefined && formerState.speaker === undefined) return
+  const isAnew = (speaker?.wishes?.cleanStart ?? client.clean) || formerState?.speaker?.wishes?.sessionExpiry === 0
+  if (formerState !== undefined) formerState.isResumed = !isAnew
+  if (speaker !== undefined) speaker.sessionPresent = !isAnew && persistence.hasSession(client.id)
+  if (!isAnew) return
   if (former !== undefined) {
     formerState?.endsFor(takenOver, reasonCodes.sessionTakenOver)
     former.close()

@@ -29,6 +29,7 @@ export interface Outlet {
 const messageExpiry = 0x02
 const subscriptionIdentifier = 0x0b
 const topicAlias = 0x23
+const bytesOfAlias = 3
 /** About the bytes that a message which is held back takes, beside its topic and payload. */
 const bytesOfHeld = 256
 
@@ -122,7 +123,8 @@ export class Sending {
   #send (packet: WrittenPublish): boolean {
     const { topic, payload, qos, dup, messageId } = packet
     const carried = carriedBy(payload)
-    const { asPublished, ids } = this.#outlet.optionsOf(topic, carried?.publisher)
+    const { asPublished, ids: matching } = this.#outlet.optionsOf(topic, carried?.publisher)
+    const ids = carried?.ids ?? matching
     let left = carried?.expiresAt === undefined ? undefined : Math.ceil((carried.expiresAt - Date.now()) / 1000)
     if (left !== undefined && left <= 0) {
       // What the client may have had before is brought to its end. [MQTT-4.3.3-7]
@@ -133,21 +135,25 @@ export class Sending {
     const own = carried?.properties.length ?? 0
     const idBytes = ids.reduce((sum, id) => sum + 1 + varintBytes(id), 0)
     const others = own + (left === undefined ? 0 : 5) + idBytes
-    const alias = carried?.noAlias === true ? undefined : this.#aliases.of(topic)
+    let alias = carried?.noAlias === true ? undefined : this.#aliases.of(topic)
     // MQTT.js loses the topic of a QoS 2 message that comes with an alias alone.
-    const sentTopic = alias?.known === true && qos < 2 ? '' : topic
-    const properties = others + (alias === undefined ? 0 : 3)
-    const topicBytes = Buffer.byteLength(sentTopic)
-    const before = 2 + topicBytes + (qos === 0 ? 0 : 2) + varintBytes(properties) + properties
-    const size = 1 + varintBytes(before + payloadBytes) + before
-    if (size + payloadBytes > this.#packetSize) return this.#drop(packet, 'packetSize')
+    let topicBytes = alias?.known === true && qos < 2 ? 0 : Buffer.byteLength(topic)
+    let properties = others + (alias === undefined ? 0 : bytesOfAlias)
+    let length = remainingLength(topicBytes, qos, properties, payloadBytes)
+    if (alias !== undefined && wholeLength(length) > this.#packetSize) {
+      alias = undefined
+      topicBytes = Buffer.byteLength(topic)
+      properties = others
+      length = remainingLength(topicBytes, qos, properties, payloadBytes)
+    }
+    if (wholeLength(length) > this.#packetSize) return this.#drop(packet, 'packetSize')
 
-    const bytes = Buffer.allocUnsafe(size)
+    const bytes = Buffer.allocUnsafe(wholeLength(length) - payloadBytes)
     const retain = packet.retain || (asPublished && carried?.retain === true)
     bytes[0] = 0x30 | (dup ? 8 : 0) | qos << 1 | (retain ? 1 : 0)
-    let at = writeVarint(bytes, 1, before + payloadBytes)
+    let at = writeVarint(bytes, 1, length)
     at = bytes.writeUInt16BE(topicBytes, at)
-    at += bytes.write(sentTopic, at)
+    if (topicBytes > 0) at += bytes.write(topic, at)
     if (qos > 0) at = bytes.writeUInt16BE(messageId, at)
     at = writeVarint(bytes, at, properties)
     if (left !== undefined) {
@@ -161,6 +167,7 @@ export class Sending {
     if (alias !== undefined) {
       bytes[at] = topicAlias
       at = bytes.writeUInt16BE(alias.alias, at + 1)
+      if (!alias.known) this.#aliases.told(topic, alias.alias)
     }
     carried?.properties.copy(bytes, at)
     this.#outlet.write(bytes)
@@ -181,6 +188,15 @@ export class Sending {
 
 function bytesOf ({ topic, payload }: WrittenPublish): number {
   return topic.length + payload.length + bytesOfHeld
+}
+
+/** Of a PUBLISH: all but its first byte and the length itself. */
+function remainingLength (topicBytes: number, qos: number, properties: number, payloadBytes: number): number {
+  return 2 + topicBytes + (qos === 0 ? 0 : 2) + varintBytes(properties) + properties + payloadBytes
+}
+
+function wholeLength (remaining: number): number {
+  return 1 + varintBytes(remaining) + remaining
 }
 
 function varintBytes (value: number): number {

@@ -47,6 +47,9 @@ export class Speaker implements PacketReader, Outlet {
   /** Once CONNECT was read. */
   #agreement: Agreement | undefined
   #aliases = new IncomingAliases(0)
+  #will: Will | undefined
+  /** Seconds for which it asks to be held back. */
+  #askedDelay = 0
   /** Whether CONNACK let the client in, and whether the last packet was said by either side. */
   #connected = false
   #over = false
@@ -147,9 +150,17 @@ export class Speaker implements PacketReader, Outlet {
     // Of this message alone, because what it carries goes by its identity.
     if (will.payload.length === 0) will.payload = Buffer.alloc(0)
     carryProperties(will.payload as Buffer, will.retain, bytes, true)
-    const delay = Math.min(will.properties?.willDelayInterval ?? 0, this.wishes!.sessionExpiry)
-    if (delay > 0) will.delay = this.willDelay = delay
+    this.#will = will
+    this.#askedDelay = will.properties?.willDelayInterval ?? 0
     delete will.properties
+    this.#limitDelay()
+  }
+
+  /** A last will is held back no longer than its session lasts. */
+  #limitDelay (): void {
+    if (this.#will === undefined) return
+    this.willDelay = Math.min(this.#askedDelay, this.wishes!.sessionExpiry)
+    this.#will.delay = this.willDelay > 0 ? this.willDelay : undefined
   }
 
   #refuse (refusal: Refusal): void {
@@ -220,6 +231,7 @@ export class Speaker implements PacketReader, Outlet {
       if (wishes.sessionExpiry === 0 && expiry > 0) return this.#connection.cutOff('a session that was not to be kept is to be kept after all', reasonCodes.protocolError)
       const most = this.#host.limits().sessionExpiry || Infinity
       wishes.sessionExpiry = Math.min(secondsOf(expiry), most)
+      this.#limitDelay()
       this.#host.persistence.sessionExpires(this.#client.id, wishes.sessionExpiry)
     }
     this.#over = true

@@ -36,13 +36,16 @@ export class OutgoingAliases {
     this.#most = most
   }
 
-  /** @returns the alias, and whether the client knows it already; undefined: the topic has none */
+  /** @returns the alias, and whether the client was told of it; undefined: the topic has none */
   of (topic: string): { alias: number, known: boolean } | undefined {
     const alias = this.#numbers?.get(topic)
     if (alias !== undefined) return { alias, known: true }
     const next = (this.#numbers?.size ?? 0) + 1
-    if (next > this.#most || topic.length > longestTopic) return undefined
-    ;(this.#numbers ??= new Map()).set(topic, next)
-    return { alias: next, known: false }
+    return next > this.#most || topic.length > longestTopic ? undefined : { alias: next, known: false }
+  }
+
+  /** A message tells the client of the alias that `of` just gave. */
+  told (topic: string, alias: number): void {
+    (this.#numbers ??= new Map()).set(topic, alias)
   }
 }

@@ -39,6 +39,14 @@ export interface PersistenceEvents {
   disk: [PlatziverseError | undefined]
 }
 
+/** What a SUBSCRIBE of MQTT 5 says about the retained messages that it brings. */
+export interface SubscribeTerms {
+  /** Filters that ask for none. */
+  silent: ReadonlySet<string>
+  /** The subscription id that they come with, or none; undefined: nobody asked for ids. */
+  ids: readonly number[] | undefined
+}
+
 /**
  * What aedes expects of a persistence, by its names; `aedes-persistence` has a test suite for it, which calls all of it. What the broker
  * promises by an answer is on the disk before the promise resolves.
@@ -134,8 +142,8 @@ export interface BrokerPersistence extends AedesPersistence, EventEmitter<Persis
   hasReceived (clientId: string, messageId: number): boolean
   /** Whether a message of the topic would enter any session's queue. */
   hasQueues (topic: string): boolean
-  /** Filters whose retained messages the next SUBSCRIBE that aedes answers does not ask for. */
-  silentFilters: ReadonlySet<string> | undefined
+  /** What the next SUBSCRIBE that aedes answers says about retained messages. */
+  nextSubscribe: SubscribeTerms | undefined
   /**
    * Is told of each shared subscription (`$share/group/filter`) of QoS 1 or 2 that a session begins to have, those that are there when it is set
    * included, and of each that no session has any more. `subscriptionsByTopic` does not find them.

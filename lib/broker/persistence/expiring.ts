@@ -2,6 +2,8 @@ import { Alarm } from '../../alarm.ts'
 
 /** ms between two looks for what expired: nobody gets it meanwhile. */
 const pause = 60_000
+/** The same while there is no room, because times are told in seconds. */
+const shortestPause = 1_000
 
 /** The messages that expire. [MQTT-3.3.2-5] */
 export class Expiring<Key> {
@@ -11,6 +13,8 @@ export class Expiring<Key> {
   #remove: (key: Key) => void
   #ends = new Map<Key, number>()
   #alarm: Alarm
+  /** When `makeRoom` last looked. */
+  #lookedAt = -Infinity
 
   /** @param remove removes a message that has expired; it was deleted here before */
   constructor (now: () => number, remove: (key: Key) => void) {
@@ -46,6 +50,14 @@ export class Expiring<Key> {
 
   stop (): void { this.#alarm.stop() }
 
+  /** Remove what has expired, because there is no room. It is looked for once a second at most: a publisher may find no room many times. */
+  makeRoom (): void {
+    const now = this.#now()
+    if (this.#ends.size === 0 || now < this.#lookedAt + shortestPause) return
+    this.#lookedAt = now
+    this.#removeExpired(now)
+  }
+
   #end (key: Key): void {
     this.#ends.delete(key)
     this.expired++
@@ -54,8 +66,11 @@ export class Expiring<Key> {
 
   /** @returns when to look again: after the pause, or when there is something to look for */
   #sweep (): number {
-    const now = this.#now()
-    for (const [key, end] of this.#ends) if (end <= now) this.#end(key)
+    this.#removeExpired(this.#now())
     return this.#ends.size === 0 ? Infinity : 0
+  }
+
+  #removeExpired (now: number): void {
+    for (const [key, end] of this.#ends) if (end <= now) this.#end(key)
   }
 }

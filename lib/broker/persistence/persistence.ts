@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { SqliteDriver } from '../../sqlite/driver.ts'
 import { StateBytes } from '../state-bytes.ts'
 import { AgentOwners } from './agent-owners.ts'
-import type { BrokerPersistence, PersistenceCounters, PersistenceEvents } from './broker-persistence.ts'
+import type { BrokerPersistence, PersistenceCounters, PersistenceEvents, SubscribeTerms } from './broker-persistence.ts'
 import type { Aedes, Client, Context, PersistenceLimits } from './context.ts'
 import { DelayedWills } from './delayed-wills.ts'
 import { openDiskJournal, openMemoryJournal, type Journal } from './journal/journal.ts'
@@ -54,7 +54,7 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
   readonly delayedWills: DelayedWills
   readonly owners: AgentOwners
   readonly stateBytes = new StateBytes()
-  silentFilters: ReadonlySet<string> | undefined
+  nextSubscribe: SubscribeTerms | undefined
   #context: Context
   #closing: Promise<void> | undefined
 
@@ -188,9 +188,9 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
   createRetainedStream (pattern: string): Readable { return this.retained.stream([pattern]) }
 
   createRetainedStreamCombi (patterns: string[]): Readable {
-    const silent = this.silentFilters
-    this.silentFilters = undefined
-    return this.retained.stream(silent === undefined ? patterns : patterns.filter(pattern => !silent.has(pattern)))
+    const terms = this.nextSubscribe
+    this.nextSubscribe = undefined
+    return terms === undefined ? this.retained.stream(patterns) : this.retained.stream(patterns.filter(pattern => !terms.silent.has(pattern)), terms.ids)
   }
 
   addSubscriptions (client: Client, subscriptions: Subscription[]): Promise<void> { return this.subscriptions.add(client, subscriptions) }

@@ -200,6 +200,12 @@ export class Queues {
 
   /** @param isNew whether no other queue has the message @param share of the limits that may be used */
   #hasRoom (session: Session, bytes: number, isNew: boolean, share: number): boolean {
+    if (this.#fits(session, bytes, isNew, share)) return true
+    this.expiring.makeRoom()
+    return this.#fits(session, bytes, isNew, share)
+  }
+
+  #fits (session: Session, bytes: number, isNew: boolean, share: number): boolean {
     const { limits } = this.#context
     if (session.offline >= orInfinite(limits.offlineMessages) * share || session.bytes + bytes > orInfinite(limits.offlineBytes) * share) return false
     const most = orInfinite(limits.offlineTotalBytes) * share

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { TopicTree } from '../../mqtt/topic-tree.ts'
+import { withIds } from '../carried.ts'
 import { orInfinite, type Context, type OnFulfilled } from './context.ts'
 import { Expiring } from './expiring.ts'
 import { contentOf, expiryOf, ownPayload, sizeOf, type Packet } from './journal/records.ts'
@@ -61,39 +62,52 @@ export class RetainedMessages {
     return count
   }
 
-  stream (patterns: string[]): Readable {
+  /** @param ids of the subscriptions that bring them; undefined: nobody asks */
+  stream (patterns: string[], ids?: readonly number[]): Readable {
     const byTopic = this.#byTopic
     const { expiring } = this
     return Readable.from((function * () {
-      for (const pattern of patterns) for (const { packet } of byTopic.matchingTopics(pattern)) if (!expiring.ends(packet.topic)) yield packet
+      for (const pattern of patterns) for (const { packet } of byTopic.matchingTopics(pattern)) {
+        if (!expiring.ends(packet.topic)) yield ids === undefined ? packet : { ...packet, payload: withIds(packet.payload, ids) }
+      }
     })())
   }
 
   #retain (packet: Packet): void {
-    const { journal, limits } = this.#context
-    const previous = this.#byTopic.get(packet.topic)
+    const { journal } = this.#context
     if (packet.payload.length === 0) {
       this.#clear(packet.topic)
       return
     }
     const ofItself = isOfItself(packet.topic)
-    if (previous === undefined && !ofItself && this.size >= orInfinite(limits.retainedMessages)) {
-      this.refused++
-      return
-    }
-    const added = sizeOf(packet) - (previous === undefined ? 0 : sizeOf(previous.packet))
-    if (added > 0 && !ofItself && this.bytes + this.#byTopic.overhead + added > orInfinite(limits.retainedBytes)) {
+    if (!ofItself && !this.#hasRoomFor(packet)) {
       this.refused++
       // An outdated message is worse than none. [MQTT-3.3.1-7]
       this.#clear(packet.topic)
       return
     }
+    const previous = this.#byTopic.get(packet.topic)
+    const added = sizeOf(packet) - (previous === undefined ? 0 : sizeOf(previous.packet))
     const record = ofItself ? undefined : previous?.record ?? journal.next()
     this.bytes += added
     this.#byTopic.set(packet.topic, { packet: { ...packet, payload: ownPayload(packet.payload) }, record })
     this.expiring.set(packet.topic, expiryOf(packet))
     if (!ofItself) this.changes++
     if (record !== undefined) journal.put(record, { kind: 'retained', content: contentOf(packet) })
+  }
+
+  #hasRoomFor (packet: Packet): boolean {
+    if (this.#fits(packet)) return true
+    this.expiring.makeRoom()
+    return this.#fits(packet)
+  }
+
+  #fits (packet: Packet): boolean {
+    const { limits } = this.#context
+    const previous = this.#byTopic.get(packet.topic)
+    if (previous === undefined && this.size >= orInfinite(limits.retainedMessages)) return false
+    const added = sizeOf(packet) - (previous === undefined ? 0 : sizeOf(previous.packet))
+    return added <= 0 || this.bytes + this.#byTopic.overhead + added <= orInfinite(limits.retainedBytes)
   }
 
   #clear (topic: string): boolean {
