@@ -83,7 +83,7 @@ export class PublishHandler {
     if (topic.startsWith('$SYS/') || state?.rights?.mayPublish(topic) === false) {
       this.#counters.dropped('rules')
       markTaken(packet)
-      if (qos > 0) state?.speaker?.acknowledge(packet.messageId, { code: reasonCodes.notAuthorized, text: 'the rules forbid to publish on this topic' })
+      if (qos > 0) state?.speaker?.acknowledge(packet.messageId, { code: reasonCodes.notAuthorized, text: 'the rules forbid publishing on this topic' })
       return done(null)
     }
     // aedes publishes a will only after it has closed the client.

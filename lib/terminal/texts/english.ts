@@ -17,7 +17,7 @@ Usage: platziverse-agent [options]            report
   --password <text>    the broker's password; better in the environment: PLATZIVERSE_PASSWORD
   --interval <ms>      time between two reports; default 5000
   --uuid <text>        the agent's uuid; default: made once for each name and kept in the user's data folder
-  --will-delay <s>     seconds without a connection before the broker says that the agent is gone; default 10. With MQTT 5
+  --will-delay <s>     seconds without a connection before the broker says that the agent is gone; default 10; MQTT 5 only
   --only <groups>      some of ${hostMetricGroups.join(',')}; default: all
   --no-commands        do not obey config_change/{uuid} and config_change/all
   --once               report once, wait until the broker has acknowledged it, and exit

@@ -18,7 +18,7 @@ Uso: platziverse-agent [opções]            enviar
   --password <texto>   a senha do broker; melhor no ambiente: PLATZIVERSE_PASSWORD
   --interval <ms>      entre dois envios; padrão: 5000
   --uuid <texto>       quem é o agente; padrão: criado uma vez por nome e mantido na pasta de dados do usuário
-  --will-delay <s>     segundos sem conexão após os quais o broker diz que o agente saiu; padrão: 10. Com MQTT 5
+  --will-delay <s>     segundos sem conexão após os quais o broker diz que o agente saiu; padrão: 10; só com MQTT 5
   --only <grupos>      alguns de ${hostMetricGroups.join(',')}; padrão: todos
   --no-commands        não obedecer a config_change/{uuid} nem a config_change/all
   --once               enviar uma vez, esperar a confirmação do broker e terminar

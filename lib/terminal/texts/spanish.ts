@@ -18,7 +18,7 @@ Uso: platziverse-agent [opciones]            informar
   --password <texto>   la contraseña del broker; mejor en el entorno: PLATZIVERSE_PASSWORD
   --interval <ms>      entre dos informes; por defecto 5000
   --uuid <texto>       quién es el agente; por defecto se crea una vez por nombre y se guarda en la carpeta de datos del usuario
-  --will-delay <s>     segundos sin conexión tras los que el broker dice que el agente se fue; por defecto 10. Con MQTT 5
+  --will-delay <s>     segundos sin conexión tras los que el broker dice que el agente se fue; por defecto 10; solo con MQTT 5
   --only <grupos>      algunos de ${hostMetricGroups.join(',')}; por defecto, todos
   --no-commands        no obedecer config_change/{uuid} ni config_change/all
   --once               informar una vez, esperar a que el broker lo confirme y terminar
