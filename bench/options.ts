@@ -9,7 +9,7 @@ export const usage = `npm run bench -- [options]
   --only <list>   letters or ids of contestants, such as a,c,d3 (a,b,c,d)
   --rate <n>      messages a second of the steady load (1000; with --delivery 2000)
   --million       instead: a million messages into (c), its memory each second
-  --delivery      instead: brokers beside each other, publishers to receivers; --only m,e,p,n chooses among them
+  --delivery      instead: brokers beside each other, publishers to receivers; --only m,m5,e,p,p5,n,n5 chooses among them
   --databases     instead: the store on each database that is there; --only sqlite3,node:sqlite,postgresql,mariadb chooses among them
   --shapes <list> with --delivery: 1-1, 50-1, 1-100 (both qualities; 1-1:0 one), ingest, idle (all);
                   with --databases: writer, queries, retention, follow, forget, points (all);
@@ -45,7 +45,7 @@ export interface Options extends Settings {
 /** By what is measured. */
 const standards = {
   stored: { seconds: '10', only: 'a,b,c,d', rate: '1000', shapes: '' },
-  delivery: { seconds: '1.5', only: 'm,e,p,n', rate: '2000', shapes: '1-1,50-1,1-100,ingest,idle' },
+  delivery: { seconds: '1.5', only: 'm,m5,e,p,p5,n,n5', rate: '2000', shapes: '1-1,50-1,1-100,ingest,idle' },
   databases: { seconds: '5', only: 'sqlite3,node:sqlite,postgresql,mariadb', rate: '1000', shapes: 'writer,queries,retention,follow,forget,points' },
   dashboard: { seconds: '5', only: '', rate: '1000', shapes: '' },
   remote: { seconds: '5', only: 'es,ms,mq,ep,mp,mp2', rate: '1000', shapes: 'deployments,agents,metrics,payload,window,workers' }

@@ -17,10 +17,14 @@ const timestampDigits = 13
 const uuidStart = '0b5e0000-0000-4000-8000-'
 const uuidDigits = 12
 
+/** The protocol level: MQTT 3.1.1 or 5. */
+export type Version = 4 | 5
+
 /** CONNECT with a clean session and no keep-alive [MQTT-3.1]. */
-export function connect (clientId: string): Buffer {
+export function connect (clientId: string, version: Version = 4): Buffer {
   const id = Buffer.from(clientId)
-  return packet(0x10, Buffer.concat([Buffer.from([0, 4, ...Buffer.from('MQTT'), 4, 2, 0, 0, 0, id.length]), id]))
+  const properties = version === 5 ? [0] : []
+  return packet(0x10, Buffer.concat([Buffer.from([0, 4, ...Buffer.from('MQTT'), version, 2, 0, 0, ...properties, 0, id.length]), id]))
 }
 
 /** One message of an agent as section 3 of the design has it; only its digits change from one to the next. */

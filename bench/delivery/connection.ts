@@ -1,10 +1,10 @@
 import { connect as connectSocket } from 'node:net'
-import { connect } from '../packets.ts'
+import { connect, type Version } from '../packets.ts'
 
 export interface Connection {
   write (bytes: Buffer): void
-  /** Write a packet and wait for exactly this answer. */
-  request (packet: Buffer, answer: Buffer): Promise<void>
+  /** Write a packet and wait for its answer. */
+  request (packet: Buffer, isAnswer: (bytes: Buffer) => boolean): Promise<void>
   /** Who gets what comes in; the bytes are overwritten after the call. */
   onBytes: (bytes: Buffer) => void
   close (): void
@@ -18,14 +18,14 @@ const buffer = Buffer.allocUnsafeSlow(256 * 1024)
  * @param onError the broker refused or closed the connection
  * @param localAddress where the connection comes from
  */
-export async function openConnection (port: number, clientId: string, onError: (error: Error) => void, localAddress = '127.0.0.1'): Promise<Connection> {
+export async function openConnection (port: number, version: Version, clientId: string, onError: (error: Error) => void, localAddress = '127.0.0.1'): Promise<Connection> {
   let closing = false
   const connection: Connection = {
     write: bytes => { socket.write(bytes) },
-    async request (packet, answer) {
+    async request (packet, isAnswer) {
       socket.write(packet)
       const got = await new Promise<Buffer>(resolve => { connection.onBytes = bytes => { resolve(Buffer.from(bytes)) } })
-      if (!got.equals(answer)) throw new Error(`The broker answered ${clientId} with ${got.toString('hex')} instead of ${answer.toString('hex')}.`)
+      if (!isAnswer(got)) throw new Error(`The broker answered ${clientId} with ${got.toString('hex')}.`)
     },
     onBytes: () => undefined,
     close () {
@@ -38,6 +38,7 @@ export async function openConnection (port: number, clientId: string, onError: (
   socket.on('error', error => { if (!closing) onError(error) })
   socket.on('close', () => { if (!closing) onError(new Error(`The broker closed the connection of ${clientId}.`)) })
   await new Promise<void>(resolve => socket.once('connect', resolve))
-  await connection.request(connect(clientId), Buffer.from([0x20, 2, 0, 0]))
+  // Flags and code; with MQTT 5 there are properties behind them.
+  await connection.request(connect(clientId, version), bytes => bytes[0] === 0x20 && bytes[2] === 0 && bytes[3] === 0)
   return connection
 }

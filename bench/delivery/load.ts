@@ -1,4 +1,5 @@
 import { answer, fail } from './generator.ts'
+import type { Version } from '../packets.ts'
 import { percentiles, type Percentiles } from '../percentiles.ts'
 import { openPublisher, type Publisher } from './publisher.ts'
 import { openReceiver, type Receiver } from './receiver.ts'
@@ -9,7 +10,7 @@ import type { Shape } from './shapes.ts'
  * once all are connected, and answers each Phase with a PhaseReport.
  */
 
-export interface LoadOrder { port: number, shape: Shape }
+export interface LoadOrder { port: number, version: Version, shape: Shape }
 
 export interface Phase {
   seconds: number
@@ -38,7 +39,7 @@ const nap = 0.2
 const never = new Int32Array(new SharedArrayBuffer(4))
 /** Seconds that the last messages of a phase may take. */
 const patience = 5
-const { port, shape } = JSON.parse(process.argv[2] ?? '') as LoadOrder
+const { port, version, shape } = JSON.parse(process.argv[2] ?? '') as LoadOrder
 const publishers: Publisher[] = []
 const receivers: Receiver[] = []
 let latencies: number[] | undefined
@@ -132,9 +133,9 @@ function pause (ms: number): Promise<void> {
   return new Promise(resolve => setTimeout(resolve, ms))
 }
 
-for (let index = 0; index < shape.receivers; index++) receivers.push(await openReceiver(index, port, shape, arrived, read, fail))
+for (let index = 0; index < shape.receivers; index++) receivers.push(await openReceiver(index, port, version, shape, arrived, read, fail))
 for (let index = 0; index < shape.publishers; index++) {
-  publishers.push(await openPublisher(index, port, shape, time => {
+  publishers.push(await openPublisher(index, port, version, shape, time => {
     if (shape.receivers === 0) arrived(time)
     read()
   }, fail))

@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Version } from '../packets.ts'
 import type { Percentiles } from '../percentiles.ts'
 import { busySeconds, cpuSeconds, memory } from '../proc.ts'
 import type { Server } from '../server.ts'
@@ -24,8 +25,8 @@ export interface DeliveryFigures {
 }
 
 /** @param settings seconds of full load, with half as much before it to warm up and after it at `steadyRate` deliveries a second */
-export async function measureDelivery (server: Server, shape: Shape, { seconds, steadyRate }: { seconds: number, steadyRate: number }): Promise<DeliveryFigures> {
-  const generator = await startGenerator('load.ts', { port: server.place.port, shape })
+export async function measureDelivery (server: Server, version: Version, shape: Shape, { seconds, steadyRate }: { seconds: number, steadyRate: number }): Promise<DeliveryFigures> {
+  const generator = await startGenerator('load.ts', { port: server.place.port, version, shape })
   try {
     await generator.run({ seconds: seconds / 2 })
     const [cpuBefore, busyBefore, start] = [cpuSeconds(server.pid), busySeconds(), performance.now()]
@@ -49,11 +50,11 @@ export async function measureDelivery (server: Server, shape: Shape, { seconds, 
 }
 
 /** Bytes of resident memory that one idle connection adds. */
-export async function measureIdle (server: Server, connections: number): Promise<number> {
+export async function measureIdle (server: Server, version: Version, connections: number): Promise<number> {
   // A process that just started still grows by itself.
   await pause(1000)
   const before = memory(server.pid, 'VmRSS')
-  const generator = await startGenerator('idle-load.ts', { port: server.place.port, connections })
+  const generator = await startGenerator('idle-load.ts', { port: server.place.port, version, connections })
   try {
     await pause(2000)
     server.check()

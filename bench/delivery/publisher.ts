@@ -1,3 +1,4 @@
+import type { Version } from '../packets.ts'
 import { openConnection } from './connection.ts'
 import { cutter, layoutOf, publishTemplate } from './packets.ts'
 import type { Shape } from './shapes.ts'
@@ -16,22 +17,31 @@ export interface Publisher {
 const mostIds = 65_535
 
 /** @param onAcknowledged called with the time that was given to `send` */
-export async function openPublisher (index: number, port: number, { qos }: Shape, onAcknowledged: (time: number) => void, onError: (error: Error) => void): Promise<Publisher> {
-  const connection = await openConnection(port, `publisher-${index}`, onError)
-  const layout = layoutOf(qos)
-  const template = publishTemplate(index, qos)
+export async function openPublisher (
+  index: number, port: number, version: Version, { qos }: Shape,
+  onAcknowledged: (time: number) => void, onError: (error: Error) => void
+): Promise<Publisher> {
+  const connection = await openConnection(port, version, `publisher-${index}`, onError)
+  const layout = layoutOf(qos, version)
+  const template = publishTemplate(index, qos, version)
   const sentAt = new Float64Array(mostIds + 1)
   let sent = 0
   let acknowledged = 0
 
-  connection.onBytes = cutter(4, (bytes, at) => {
+  const onPuback = (bytes: Buffer, at: number): void => {
     const id = bytes.readUInt16BE(at + 2)
     const time = sentAt[id] ?? 0
     if (bytes[at] !== 0x40 || time === 0) return onError(new Error(`Publisher ${index} got ${bytes.subarray(at, at + 4).toString('hex')} instead of a PUBACK that it waits for.`))
     sentAt[id] = 0
     acknowledged++
     onAcknowledged(time)
-  })
+  }
+  let cut: ((bytes: Buffer) => void) | undefined
+  connection.onBytes = bytes => {
+    // With MQTT 5 they are longer where a reason is given: 0x10, to all or to none of a shape.
+    cut ??= cutter(2 + (bytes[1] ?? 2), onPuback)
+    cut(bytes)
+  }
 
   return {
     get sent () { return sent },

@@ -1,3 +1,4 @@
+import type { Version } from '../packets.ts'
 import { openConnection } from './connection.ts'
 import { cutter, layoutOf, publishTemplate, subscribe } from './packets.ts'
 import type { Shape } from './shapes.ts'
@@ -18,14 +19,14 @@ export interface Receiver {
  * @param onError whatever is not the next message of a publisher: doubled, out of order, at QoS 1 also missing
  */
 export async function openReceiver (
-  index: number, port: number, { qos, publishers }: Shape,
+  index: number, port: number, version: Version, { qos, publishers }: Shape,
   onReceived: (time: number) => void, onRead: () => void, onError: (error: Error) => void
 ): Promise<Receiver> {
-  const connection = await openConnection(port, `receiver-${index}`, onError)
-  const { packet, answer } = subscribe(qos)
-  await connection.request(packet, answer)
-  const layout = layoutOf(qos)
-  const header = publishTemplate(0, qos).readUIntBE(0, 3)
+  const connection = await openConnection(port, version, `receiver-${index}`, onError)
+  const { packet, answer } = subscribe(qos, version)
+  await connection.request(packet, bytes => bytes.equals(answer))
+  const layout = layoutOf(qos, version)
+  const header = publishTemplate(0, qos, version).readUIntBE(0, 3)
   const next = new Uint32Array(publishers)
   let received = 0
   let acknowledgements = Buffer.alloc(0)

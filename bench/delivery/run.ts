@@ -3,13 +3,16 @@ import { medianOf } from '../medians.ts'
 import { median } from '../percentiles.ts'
 import type { Server } from '../server.ts'
 import { bareAedes } from './contestants/aedes.ts'
-import { startBroker, type Broker } from './contestants/contestant.ts'
+import { startBroker, withVersion5, type Broker } from './contestants/contestant.ts'
 import { mosquittoBroker } from './contestants/mosquitto.ts'
 import { brokerNode, platziverseBroker } from './contestants/platziverse.ts'
 import { measureDelivery, measureIdle, type DeliveryFigures } from './measure.ts'
 import { idleShape, isMeant, shapes, type Shape } from './shapes.ts'
 
-const brokers = [mosquittoBroker, bareAedes, platziverseBroker, brokerNode]
+const brokers = [
+  mosquittoBroker, withVersion5(mosquittoBroker, 'm5'), bareAedes,
+  platziverseBroker, withVersion5(platziverseBroker, 'p5'), brokerNode, withVersion5(brokerNode, 'n5')
+]
 export const idleConnections = 15_000
 
 export interface DeliveryOptions extends Settings { runs: number, only: string[], shapes: string[] }
@@ -54,8 +57,8 @@ async function runLoads (chosen: Broker[], runs: Map<Shape, Record<string, Deliv
   try {
     for (const broker of chosen) servers.set(broker, await startBroker(broker, options))
     for (const [shape, figures] of runs) {
-      for (const [{ id, name }, server] of servers) {
-        const measured = await measureDelivery(server, shape, options).catch(error => { throw new Error(`${name}, ${shape.name}: ${(error as Error).message}`) })
+      for (const [{ id, name, version }, server] of servers) {
+        const measured = await measureDelivery(server, version, shape, options).catch(error => { throw new Error(`${name}, ${shape.name}: ${(error as Error).message}`) })
         figures[id]?.push(measured)
         say(`${shape.name}: (${id}) ${name} … ${Math.round(measured.deliveredPerSecond)} messages/s`)
       }
@@ -69,7 +72,7 @@ async function runIdle (chosen: Broker[], idle: Record<string, number[]>, option
   for (const broker of chosen) {
     const server = await startBroker(broker, options)
     try {
-      const bytes = await measureIdle(server, idleConnections)
+      const bytes = await measureIdle(server, broker.version, idleConnections)
       idle[broker.id]?.push(bytes)
       say(`idle: (${broker.id}) ${broker.name} … ${(bytes / 1000).toFixed(1)} kB a connection`)
     } finally {

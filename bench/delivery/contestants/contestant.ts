@@ -1,8 +1,18 @@
 import type { Contestant } from '../../contestants/contestant.ts'
 import { startServer, untilListening, type Server } from '../../server.ts'
+import type { Version } from '../../packets.ts'
 import type { Settings } from '../../measure.ts'
 
-export interface Broker extends Pick<Contestant, 'name' | 'prepare'> { id: 'm' | 'e' | 'p' | 'n' }
+export interface Broker extends Pick<Contestant, 'name' | 'prepare'> {
+  id: 'm' | 'e' | 'p' | 'n' | 'm5' | 'p5' | 'n5'
+  /** What its clients speak. */
+  version: Version
+}
+
+/** The same broker, with clients of MQTT 5. */
+export function withVersion5 (broker: Broker, id: Broker['id']): Broker {
+  return { ...broker, id, name: `${broker.name}, MQTT 5`, version: 5 }
+}
 
 /** A contestant's process, listening. */
 export async function startBroker (broker: Broker, settings: Settings): Promise<Server> {

@@ -12,6 +12,7 @@ const mosquitto = '/usr/sbin/mosquitto'
 export const mosquittoBroker: Broker = {
   id: 'm',
   name: 'Mosquitto',
+  version: 4,
   async prepare (place) {
     mosquittoVersion()
     await writeFile(join(place.folder, 'mosquitto.conf'), `listener ${place.port} 127.0.0.1
