@@ -15,6 +15,7 @@ export const usage = `npm run bench -- [options]
                   with --databases: writer, queries, retention, follow, forget, points (all);
                   with --remote: deployments, and what grows: agents, metrics, payload, window, workers (all)
   --agents <list> instead: so many agents into (c) and to a topic that is not stored, and ten that report rarely, such as 20,900,6000,rare
+  --subscribers <list> instead: (c) with so many subscribers of agent/#, such as 0,1,10,100, of QoS 0 and of QoS 1
   --dashboard     instead: the example Live dashboard in Chromium; 5 tries of each
   --crowds <list> with --dashboard: numbers of agents (100,500,2000)
   --viewers <list> with --dashboard: numbers of viewers (1,2,4,8)
@@ -40,6 +41,8 @@ export interface Options extends Settings {
   viewers: number[]
   /** Numbers of agents at full load, and `rare`; empty: another benchmark. */
   crews: Crew[]
+  /** Numbers of subscribers; empty: another benchmark. */
+  audiences: number[]
 }
 
 /** By what is measured. */
@@ -70,6 +73,7 @@ export function readOptions (args: string[]): Options {
       crowds: { type: 'string', default: '100,500,2000' },
       viewers: { type: 'string', default: '1,2,4,8' },
       agents: { type: 'string' },
+      subscribers: { type: 'string' },
       'default-flags': { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false }
     }
@@ -80,9 +84,9 @@ export function readOptions (args: string[]): Options {
     if (!(value > 0)) throw new TypeError(`--${name} must be a number above 0.`)
     return value
   }
-  const counts = (name: 'crowds' | 'viewers' | 'agents', text = chosen[name] ?? ''): number[] => {
+  const counts = (name: 'crowds' | 'viewers' | 'agents' | 'subscribers', text = chosen[name] ?? '', least = 1): number[] => {
     const numbers = text.split(',').map(Number)
-    if (!numbers.every(number => Number.isInteger(number) && number > 0)) throw new TypeError(`--${name} must be whole numbers above 0, with commas between.`)
+    if (!numbers.every(number => Number.isInteger(number) && number >= least)) throw new TypeError(`--${name} must be whole numbers from ${least} up, with commas between.`)
     return numbers
   }
   const seconds = positive('seconds')
@@ -101,6 +105,7 @@ export function readOptions (args: string[]): Options {
     dashboard: values.dashboard,
     remote: values.remote,
     crews: values.agents === undefined ? [] : values.agents.split(',').map(name => name === 'rare' ? name : counts('agents', name)[0] ?? NaN),
+    audiences: values.subscribers === undefined ? [] : counts('subscribers', values.subscribers, 0),
     crowds: counts('crowds'),
     viewers: counts('viewers'),
     nodeFlags: values['default-flags'] ? [] : memoryFlags,

@@ -17,6 +17,8 @@ import { measureMillion } from './million.ts'
 import { readOptions, usage, type Options } from './options.ts'
 import { killServers } from './server.ts'
 import { describeMillion, describeResults, type Result } from './table.ts'
+import { runSubscribers } from './subscribers/run.ts'
+import { describeSubscribers } from './subscribers/table.ts'
 import { openWorkFolder, removeWorkFolder } from './work.ts'
 
 const contestants = [handBuilt, expert, platziverse, ingest, inserts, plainScript]
@@ -53,6 +55,12 @@ async function bench (options: Options): Promise<void> {
     const agents = await runAgents(options)
     await save({ agents })
     console.log(describeAgents(agents, machine, options, date.slice(0, 10)))
+    return
+  }
+  if (options.audiences.length > 0) {
+    const subscribers = await runSubscribers(options)
+    await save({ subscribers })
+    console.log(describeSubscribers(subscribers, machine, options, date.slice(0, 10)))
     return
   }
   if (options.delivery) {

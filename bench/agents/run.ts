@@ -1,12 +1,12 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { platziverse } from '../contestants/platziverse.ts'
-import type { LoadReport, Sample } from '../load.ts'
+import { generate } from '../generate.ts'
 import { storedLoad, untilReady, type Settings } from '../measure.ts'
 import { medianOf } from '../medians.ts'
 import { metricsPerMessage } from '../packets.ts'
 import { processUsage } from '../proc.ts'
-import { generate } from '../generate.ts'
+import { lastToFirst, perMessage } from '../samples.ts'
 import { startServer, type Server } from '../server.ts'
 
 /** So many agents at full load, or ten that report rarely. */
@@ -76,7 +76,7 @@ async function measureStored (crew: Crew, options: Settings): Promise<AgentFigur
       : { seconds: warmUp + options.seconds, window: windowOf(crew), addresses, watch: server.pid }
     const { load, rows } = await storedLoad(platziverse, server, order, { agents: crew === 'rare' ? rare.agents : crew })
     const after = await server.close()
-    const warm = perMessage(load, warmUp)
+    const warm = perMessage(load.samples, warmUp)
     return {
       messagesPerSecond: warm.messagesPerSecond,
       lastToFirst: lastToFirst(load.samples, warmUp),
@@ -100,36 +100,11 @@ async function measurePlain (agents: number, options: Settings): Promise<PlainFi
       port: server.place.port, agents, topic: 'bench/plain', seconds: warmUp + options.seconds, window: windowOf(agents), addresses, watch: server.pid, patience: 60
     })
     server.check()
-    const { messagesPerSecond, cpu } = perMessage(load, warmUp)
+    const { messagesPerSecond, cpu } = perMessage(load.samples, warmUp)
     return { messagesPerSecond, cpuPerMessage: cpu * 1e6 }
   } finally {
     await server.stop()
   }
-}
-
-/** From the first sample after the warm-up to the last acknowledgement. */
-function perMessage ({ samples }: LoadReport, warmUp: number): { messagesPerSecond: number, cpu: number, written: number } {
-  const first = sampleAt(samples, warmUp)
-  const last = samples.at(-1) ?? first
-  const messages = last.acknowledged - first.acknowledged
-  return { messagesPerSecond: messages / (last.at - first.at), cpu: (last.cpu - first.cpu) / messages, written: (last.written - first.written) / messages }
-}
-
-function lastToFirst (samples: Sample[], warmUp: number): number {
-  const end = samples.at(-1)?.at ?? NaN
-  const rate = (from: number, to: number): number => {
-    const [a, b] = [sampleAt(samples, from), sampleAt(samples, to)]
-    return (b.acknowledged - a.acknowledged) / (b.at - a.at)
-  }
-  const quarter = (end - warmUp) / 4
-  return rate(end - quarter, end) / rate(warmUp, warmUp + quarter)
-}
-
-/** The first sample that is not before this second. */
-function sampleAt (samples: Sample[], second: number): Sample {
-  const sample = samples.find(({ at }) => at >= second) ?? samples.at(-1)
-  if (sample === undefined) throw new RangeError('There are no samples.')
-  return sample
 }
 
 function sizeOf ({ place: { folder } }: Server): number {
