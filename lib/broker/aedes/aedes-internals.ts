@@ -26,7 +26,7 @@ export interface EmitterInternals {
   /** Finds the subscriptions that match a topic. */
   _matcher: { match (topic: string): unknown[] }
   /** Ends a subscription, a turn of the event loop later. */
-  removeListener (filter: string, handler: (packet: AedesPublishPacket, done: () => void) => void): unknown
+  removeListener (filter: string, handler: (packet: AedesPublishPacket, done: () => void) => void, removed: () => void): unknown
 }
 
 /** The part of an array that the emitter uses. */

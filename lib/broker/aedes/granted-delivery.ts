@@ -2,14 +2,15 @@ import type { AedesPublishPacket, Client } from 'aedes'
 import { isShared, matches, parseSubscription, type Filter } from '../../mqtt/topic-filters.ts'
 import { carriedBy, withIds } from '../carried.ts'
 import type { BrokerPersistence, SubscriptionOptions } from '../persistence/broker-persistence.ts'
-import { internalsOf, type ClientInternals, type Deliver, type DeliveredPacket as Packet } from './aedes-internals.ts'
+import { internalsOf, type ClientInternals, type DeliveredPacket as Packet } from './aedes-internals.ts'
+import { DirectDelivery, type PublishWriter } from './direct-delivery.ts'
 import { subscriptionsOf, type Decline, type RoutingAedes } from './routing-aedes.ts'
 
 type Qos = 0 | 1 | 2
 type Persistence = Pick<BrokerPersistence, 'outgoingClearMessageId' | 'outgoingEnqueue' | 'outgoingUpdate' | 'queueRetained' | 'retainedMessage'>
 
 /** Knows whether a client may and can receive now. */
-interface Receiver {
+interface Receiver extends PublishWriter {
   /** @param isLast whether no other client takes the message */
   declines (topic: string, isLast: boolean): Decline | undefined
   /** Call `then` once it has read what was written, or is gone. */
@@ -65,9 +66,7 @@ export class GrantedDelivery {
   #receiver: Receiver
   #aedes: RoutingAedes
   #persistence: Persistence
-  // aedes' own functions, kept because the client's are replaced.
-  #deliver0: Deliver
-  #deliverQoS: Deliver
+  #direct: DirectDelivery
   // Made once there is something to remember: most clients of a large broker only publish.
   #filters: Map<string, Filter | undefined> | undefined
   #grants: Map<string, Grant> | undefined
@@ -90,9 +89,7 @@ export class GrantedDelivery {
     this.#receiver = receiver
     this.#aedes = aedes
     this.#persistence = persistence
-    const { deliver0, deliverQoS } = this.#client
-    this.#deliver0 = deliver0
-    this.#deliverQoS = deliverQoS
+    this.#direct = new DirectDelivery(this.#client, receiver, aedes, persistence)
     this.#client.deliver0 = this.#client.deliverQoS = (packet, done) => { this.#deliverOrHangUp(packet, done) }
     // A clean session has no queue.
     this.#caughtUp = client.clean
@@ -180,9 +177,8 @@ export class GrantedDelivery {
     if (qos === undefined) return void setImmediate(done)
     if (granted === undefined) return this.#leave(packet, done)
     packet.qos = Math.min(packet.qos, granted) as Qos
-    if (packet.qos === 0) return this.#deliver0(packet, done)
-    if (shared && !client.clean && !queuedOnes.has(packet)) this.#queue(packet, done, () => { this.#send(packet, done) })
-    else this.#send(packet, done)
+    if (shared && packet.qos > 0 && !client.clean && !queuedOnes.has(packet)) this.#queue(packet, done, () => { this.#direct.deliver(packet, done) })
+    else this.#direct.deliver(packet, done)
   }
 
   /**
@@ -243,8 +239,7 @@ export class GrantedDelivery {
         const ids = carriedBy(packet.payload)?.ids
         packet.payload = ids === undefined ? current.payload : withIds(current.payload, ids)
         packet.qos = Math.min(current.qos, granted) as Qos
-        if (packet.qos === 0) this.#deliver0(packet, done)
-        else if (this.#client.clean) this.#send(packet, done)
+        if (packet.qos === 0 || this.#client.clean) this.#direct.deliver(packet, done)
         else this.#keepAndSend(packet, current, done)
       } catch (error) {
         this.#hangUp(error, done)
@@ -279,7 +274,7 @@ export class GrantedDelivery {
     const messageId = packet.messageId = client._nextId
     client._nextId = messageId % mostMessageIds + 1
     await this.#persistence.outgoingUpdate(client, { ...kept, messageId })
-    this.#send(packet, done)
+    this.#direct.deliver(packet, done)
   }
 
   get #holdsEnough (): boolean {
@@ -296,16 +291,6 @@ export class GrantedDelivery {
     const { closed } = this.#client
     if (closed || this.#holdsEnough) return 'slowReader'
     return this.#receiver.declines(topic, isLast)
-  }
-
-  #send (packet: Packet, done: () => void): void {
-    // If a filter equals the topic, aedes lowers the QoS to that filter's, in an immediate: raised just before it, and restored just after.
-    const exact = subscriptionsOf(this.#client)[packet.topic] as { qos: number } | undefined
-    if (exact === undefined || exact.qos >= packet.qos) return this.#deliverQoS(packet, done)
-    const { qos } = exact
-    setImmediate(() => { exact.qos = packet.qos })
-    this.#deliverQoS(packet, done)
-    setImmediate(() => { exact.qos = qos })
   }
 
   #grantOf (topic: string): Grant {

@@ -11,6 +11,10 @@ export function markTaken (packet: PublishPacket): void {
   (packet as PublishPacket & { [taken]?: boolean })[taken] = true
 }
 
+/** Topics that are remembered, and how long each may be: publishers choose them. */
+const mostTopics = 1_000
+const mostTopicLength = 128
+
 type Done = (error?: Error) => void
 type Handler = Parameters<Aedes['subscribe']>[1]
 type RoutedPacket = Parameters<Handler>[0]
@@ -111,6 +115,9 @@ export class RoutingAedes extends Aedes {
   declare mq: AedesInternals['mq']
   #registered = new WeakSet<Client>()
   #shares = new Map<string, Share>()
+  /** Whether anybody has subscribed, by topic, as long as no subscription changes. */
+  #read = new Map<string, boolean>()
+  #readChanges = 0
   /** Queues a message for one of the sessions that share a subscription. */
   readonly queueShared: ((text: string, packet: RoutedPacket) => Promise<void> | undefined) | undefined
 
@@ -160,10 +167,15 @@ export class RoutingAedes extends Aedes {
   override unsubscribe (filter: string, handler: Handler, done?: () => void): void {
     this.subscriptions--
     const shared = sharedFilter(filter)
-    if (shared === undefined) this.mq.removeListener(filter, handler)
+    if (shared === undefined) this.#removeListener(filter, handler)
     else this.#leaveShare(filter, shared, handler)
     done?.()
     this.changes++
+  }
+
+  /** The emitter does it a turn of the event loop later: only then is it a change for what was read meanwhile. */
+  #removeListener (filter: string, handler: Handler): void {
+    this.mq.removeListener(filter, handler, () => { this.changes++ })
   }
 
   #leaveShare (filter: string, shared: string, handler: Handler): void {
@@ -192,12 +204,19 @@ export class RoutingAedes extends Aedes {
   #closeShare (text: string, shared: string, { members, isKept, handle }: Share): void {
     if (members.length > 0 || isKept) return
     this.#shares.delete(text)
-    this.mq.removeListener(shared, handle)
+    this.#removeListener(shared, handle)
   }
 
   /** Whether anybody who is connected, or this process, has subscribed to a topic. */
   hasReaders (topic: string): boolean {
-    return this.mq._matcher.match(topic).length > 0
+    if (this.#readChanges !== this.changes || this.#read.size >= mostTopics) this.#read.clear()
+    this.#readChanges = this.changes
+    let read = this.#read.get(topic)
+    if (read === undefined) {
+      read = this.mq._matcher.match(topic).length > 0
+      if (topic.length <= mostTopicLength) this.#read.set(topic, read)
+    }
+    return read
   }
 
   /** A connected client. */

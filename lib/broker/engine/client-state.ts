@@ -3,6 +3,7 @@ import type { Client } from 'aedes'
 import type { ProtocolLevel } from '../../mqtt/protocol-version.ts'
 import type { Rights } from '../access/rules.ts'
 import { internalsOf, type ClientInternals } from '../aedes/aedes-internals.ts'
+import type { OutgoingPublish } from '../aedes/direct-delivery.ts'
 import type { GrantedDelivery } from '../aedes/granted-delivery.ts'
 import { Speaker } from '../mqtt5/speaker.ts'
 import type { ReasonCode } from '../../mqtt/reason-codes.ts'
@@ -17,6 +18,7 @@ import type { IncomingBytes } from '../stream/incoming-bytes.ts'
 import { readToTheEnd } from '../stream/last-bytes.ts'
 import { PacketGuard, type GuardLimits } from '../stream/packet-guard.ts'
 import { mostMessages, Pieces } from '../stream/pieces.ts'
+import { publishBeginning } from '../../mqtt/publish-packet.ts'
 import { strangerIn } from '../stream/strangers.ts'
 import { Turn, type Turns } from '../stream/turns.ts'
 import { violations, type Violation } from '../stream/violation.ts'
@@ -211,6 +213,15 @@ export class ClientState {
   }
 
   goOn (): void { this.#pump() }
+
+  publish (packet: OutgoingPublish): boolean {
+    const { stream, speaker } = this
+    stream.cork()
+    if (speaker !== undefined) return speaker.publish(packet)
+    const { payload } = packet
+    stream.write(publishBeginning(packet, typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length))
+    return stream.write(payload)
+  }
 
   get #waiting (): number { return (this.#drained?.length ?? 0) + (this.delivery?.waiting ?? 0) }
 

@@ -164,10 +164,12 @@ export class PublishHandler {
     if (retain && carriedBy(packet.payload) === undefined && typeof packet.payload !== 'string') carry(packet.payload, { properties: nothing, retain })
     // aedes publishes it after this.
     if (qos === 0 || will) return settle()
-    if (state?.speaker !== undefined && !retain && !this.#aedes.hasReaders(topic) && !this.#persistence.hasQueues(topic)) state.speaker.acknowledge(packet.messageId, nobody)
+    const alone = state?.speaker !== undefined && !retain && !this.#aedes.hasReaders(topic) && !this.#persistence.hasQueues(topic) ? state.speaker : undefined
     // aedes acknowledges QoS 1 before it publishes, and a repeated QoS 2 while it publishes. Published here, so that PUBACK and PUBREC mean that every queue has it.
     this.#aedes.publish(packet, client, (error?: Error | null) => {
       markTaken(packet)
+      // Only now: it is taken up by the PUBACK or PUBREC that follows.
+      alone?.acknowledge(packet.messageId, nobody)
       settle(error ?? undefined)
     })
   }

@@ -5,10 +5,22 @@ import type { Outcome } from './exchanges.ts'
 
 const version5 = { protocolVersion: 5 }
 
-type Acknowledgement = 'puback' | 'pubrec' | 'pubrel' | 'pubcomp'
+export type Acknowledgement = 'puback' | 'pubrec' | 'pubrel' | 'pubcomp'
 
-/** Their first bytes. */
-const acknowledgements: Record<Acknowledgement, number> = { puback: 0x40, pubrec: 0x50, pubrel: 0x62, pubcomp: 0x70 }
+/** How each begins, up to the message id: of plain success, and with a code and no properties. */
+export const acknowledgements: Readonly<Record<Acknowledgement, { plain: Buffer, withCode: Buffer }>> = {
+  puback: { plain: Buffer.of(0x40, 2), withCode: Buffer.of(0x40, 4) },
+  pubrec: { plain: Buffer.of(0x50, 2), withCode: Buffer.of(0x50, 4) },
+  pubrel: { plain: Buffer.of(0x62, 2), withCode: Buffer.of(0x62, 4) },
+  pubcomp: { plain: Buffer.of(0x70, 2), withCode: Buffer.of(0x70, 4) }
+}
+
+const codes: Buffer[] = []
+
+/** What comes behind the message id: a code, and the length of no properties. */
+export function codeAlone (code: ReasonCode): Buffer {
+  return codes[code] ??= Buffer.of(code, 0)
+}
 
 /** What CONNACK tells a client. Seconds, bytes and numbers; what is undefined is not said. */
 export interface Terms {
@@ -41,9 +53,8 @@ export class Answers {
   }
 
   /** @param refusal why, unless it is plain success */
-  acknowledge (cmd: Acknowledgement, messageId: number, refusal?: Outcome): Buffer {
-    if (refusal === undefined) return Buffer.of(acknowledgements[cmd], 2, messageId >> 8, messageId & 0xff)
-    return this.#explained(this.#wantsReasons ? refusal.text : undefined, properties => ({ cmd, messageId, reasonCode: refusal.code, properties }))
+  acknowledge (cmd: Acknowledgement, messageId: number, { code, text }: Outcome): Buffer {
+    return this.#explained(this.#wantsReasons ? text : undefined, properties => ({ cmd, messageId, reasonCode: code, properties }))
   }
 
   granted (cmd: 'suback' | 'unsuback', messageId: number, codes: readonly number[], text?: string): Buffer {

@@ -5,8 +5,13 @@ export interface Outcome { code: ReasonCode, text?: string }
 
 /** The exchanges of packets about messages of QoS 1 and 2 that are under way with one client, as far as they are the speaker's alone. */
 export class Exchanges {
-  /** Message ids that the client sent and that are not acknowledged. */
-  #unacknowledged = new Set<number>()
+  /** Messages of QoS 1 that are not acknowledged: a number, because a `Set` that each message enters and leaves costs more than the message. */
+  #unacknowledged = 0
+  /** Message ids of QoS 2 that are not completed: of these the client may send a message twice. */
+  #uncompleted = new Set<number>()
+  /** The one that was decided last, because most are acknowledged at once; 0: there is none. The others wait. */
+  #decidedId = 0
+  #decided: Outcome | undefined
   #outcomes = new Map<number, Outcome>()
   /** Of a PUBREC and a PUBREL that came and that nothing is known about. */
   #unknownReceipts = new Set<number>()
@@ -15,39 +20,43 @@ export class Exchanges {
   #over = new Set<number>()
 
   /** A message of the client came. @returns how many of them are not acknowledged */
-  came (messageId: number): number {
-    this.#unacknowledged.add(messageId)
-    return this.#unacknowledged.size
+  came (messageId: number, qos: 1 | 2): number {
+    if (qos === 1) this.#unacknowledged++
+    else this.#uncompleted.add(messageId)
+    return this.#unacknowledged + this.#uncompleted.size
   }
 
   /** How a message of the client is to be acknowledged. */
   decide (messageId: number, outcome: Outcome): void {
-    this.#outcomes.set(messageId, outcome)
+    if (this.#decidedId !== 0 && this.#decidedId !== messageId) this.#outcomes.set(this.#decidedId, this.#decided!)
+    this.#decidedId = messageId
+    this.#decided = outcome
   }
 
   /** PUBACK leaves. @returns what it says */
   acknowledged (messageId: number): Outcome | undefined {
-    this.#unacknowledged.delete(messageId)
+    this.#unacknowledged--
     return this.received(messageId)
   }
 
   /** PUBREC leaves. @returns what it says; if that is an error, the exchange is over for the client [MQTT-4.3.3-9] */
   received (messageId: number): Outcome | undefined {
-    if (this.#outcomes.size === 0) return undefined
-    const outcome = this.#outcomes.get(messageId)
-    this.#outcomes.delete(messageId)
-    return outcome
+    const earlier = this.#outcomes.size === 0 ? undefined : this.#outcomes.get(messageId)
+    if (earlier !== undefined) this.#outcomes.delete(messageId)
+    if (this.#decidedId !== messageId) return earlier
+    this.#decidedId = 0
+    return this.#decided
   }
 
   /** The exchange is over for the client, and not for aedes. */
   endsEarly (messageId: number): void {
-    this.#unacknowledged.delete(messageId)
+    this.#uncompleted.delete(messageId)
     this.#over.add(messageId)
   }
 
   /** PUBCOMP leaves. @returns whether it is for the client */
   completed (messageId: number): boolean {
-    this.#unacknowledged.delete(messageId)
+    this.#uncompleted.delete(messageId)
     return !this.#over.delete(messageId)
   }
 

@@ -16,7 +16,8 @@ export function keepPropertyBytes (parser: PropertyParser): () => Buffer {
   parser._parseProperties = function (this: PropertyParser) {
     const from = this._pos
     const properties = parse.call(this)
-    last = this._list.slice(from, this._pos)
+    // Most messages have none, and their length is one byte.
+    last = this._pos - from > 1 ? this._list.slice(from, this._pos) : none
     return properties
   }
   return () => last

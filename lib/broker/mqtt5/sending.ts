@@ -1,7 +1,9 @@
+import type { OutgoingPublish } from '../aedes/direct-delivery.ts'
 import { carriedBy } from '../carried.ts'
+import { publishBeginning, writeVarint } from '../../mqtt/publish-packet.ts'
+import { IdsUnderWay } from './ids-under-way.ts'
 import type { Wishes } from './wishes.ts'
 import { OutgoingAliases } from './topic-aliases.ts'
-import type { WrittenPublish } from './written-packets.ts'
 
 /** What the client's subscriptions say about messages of a topic. */
 export interface Options {
@@ -30,6 +32,7 @@ const messageExpiry = 0x02
 const subscriptionIdentifier = 0x0b
 const topicAlias = 0x23
 const bytesOfAlias = 3
+const none = Buffer.alloc(0)
 /** About the bytes that a message which is held back takes, beside its topic and payload. */
 const bytesOfHeld = 256
 
@@ -39,10 +42,10 @@ export class Sending {
   readonly #aliases: OutgoingAliases
   readonly #receiveMaximum: number
   readonly #packetSize: number
-  /** Ids on their way, and whether each counts against the receive maximum: a PUBREL that is sent again does not. */
-  #sent = new Map<number, boolean>()
+  /** A PUBREL that is sent again does not count against the receive maximum. */
+  #sent = new IdsUnderWay()
   #quota: number
-  #held: WrittenPublish[] = []
+  #held: OutgoingPublish[] = []
   #heldBytes = 0
   #waiting: Array<() => void> = []
 
@@ -66,7 +69,7 @@ export class Sending {
   }
 
   /** @returns whether there is room for more */
-  publish (packet: WrittenPublish): boolean {
+  publish (packet: OutgoingPublish): boolean {
     if (packet.qos === 0) return this.#send(packet)
     if (this.#quota > 0 && !this.isHeldUp) return this.#sendCounted(packet)
     this.#held.push(packet)
@@ -76,14 +79,14 @@ export class Sending {
 
   /** A PUBREL leaves. */
   released (messageId: number): void {
-    if (!this.#sent.has(messageId)) this.#sent.set(messageId, false)
+    if (!this.#sent.has(messageId)) this.#sent.add(messageId, false)
   }
 
   isOnItsWay (messageId: number): boolean { return this.#sent.has(messageId) }
 
   /** PUBACK, PUBCOMP, or a PUBREC that ends it has come. */
   ended (messageId: number): void {
-    if (this.#sent.get(messageId) === true && this.#quota < this.#receiveMaximum) this.#quota++
+    if (this.#sent.counts(messageId) && this.#quota < this.#receiveMaximum) this.#quota++
     this.#sent.delete(messageId)
     this.#release()
   }
@@ -113,14 +116,14 @@ export class Sending {
     this.#outlet.goOn()
   }
 
-  #sendCounted (packet: WrittenPublish): boolean {
+  #sendCounted (packet: OutgoingPublish): boolean {
     const { messageId } = packet
-    this.#sent.set(messageId, true)
+    this.#sent.add(messageId, true)
     this.#quota--
     return this.#send(packet)
   }
 
-  #send (packet: WrittenPublish): boolean {
+  #send (packet: OutgoingPublish): boolean {
     const { topic, payload, qos, dup, messageId } = packet
     const carried = carriedBy(payload)
     const { asPublished, ids: matching } = this.#outlet.optionsOf(topic, carried?.publisher)
@@ -131,11 +134,19 @@ export class Sending {
       if (!dup) return this.#drop(packet, 'expired')
       left = 1
     }
+    let alias = carried?.noAlias === true ? undefined : this.#aliases.of(topic)
     const payloadBytes = typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length
+    const retain = packet.retain || (asPublished && carried?.retain === true)
+    if (alias === undefined && left === undefined && ids.length === 0) {
+      // Nothing in it is for this client alone, but for the message id.
+      const beginning = publishBeginning(retain === packet.retain ? packet : { ...packet, retain }, payloadBytes, carried?.properties ?? none)
+      if (beginning.length + payloadBytes > this.#packetSize) return this.#drop(packet, 'packetSize')
+      this.#outlet.write(beginning)
+      return this.#outlet.write(payload)
+    }
     const own = carried?.properties.length ?? 0
     const idBytes = ids.reduce((sum, id) => sum + 1 + varintBytes(id), 0)
     const others = own + (left === undefined ? 0 : 5) + idBytes
-    let alias = carried?.noAlias === true ? undefined : this.#aliases.of(topic)
     // MQTT.js loses the topic of a QoS 2 message that comes with an alias alone.
     let topicBytes = alias?.known === true && qos < 2 ? 0 : Buffer.byteLength(topic)
     let properties = others + (alias === undefined ? 0 : bytesOfAlias)
@@ -149,7 +160,6 @@ export class Sending {
     if (wholeLength(length) > this.#packetSize) return this.#drop(packet, 'packetSize')
 
     const bytes = Buffer.allocUnsafe(wholeLength(length) - payloadBytes)
-    const retain = packet.retain || (asPublished && carried?.retain === true)
     bytes[0] = 0x30 | (dup ? 8 : 0) | qos << 1 | (retain ? 1 : 0)
     let at = writeVarint(bytes, 1, length)
     at = bytes.writeUInt16BE(topicBytes, at)
@@ -174,7 +184,7 @@ export class Sending {
     return this.#outlet.write(payload)
   }
 
-  #drop ({ qos, messageId }: WrittenPublish, by: string): boolean {
+  #drop ({ qos, messageId }: OutgoingPublish, by: string): boolean {
     this.#outlet.dropped(by)
     if (qos === 0) return true
     // Later, because aedes is in the middle of sending it.
@@ -186,7 +196,7 @@ export class Sending {
   }
 }
 
-function bytesOf ({ topic, payload }: WrittenPublish): number {
+function bytesOf ({ topic, payload }: OutgoingPublish): number {
   return topic.length + payload.length + bytesOfHeld
 }
 
@@ -201,15 +211,4 @@ function wholeLength (remaining: number): number {
 
 function varintBytes (value: number): number {
   return value < 128 ? 1 : value < 16_384 ? 2 : value < 2_097_152 ? 3 : 4
-}
-
-/** @returns where it ends */
-function writeVarint (bytes: Buffer, at: number, value: number): number {
-  let left = value
-  while (left > 127) {
-    bytes[at++] = left & 0x7f | 0x80
-    left >>>= 7
-  }
-  bytes[at] = left
-  return at + 1
 }

@@ -2,13 +2,14 @@ import type { Client } from 'aedes'
 import type { IConnectPacket, IDisconnectPacket, IPublishPacket, ISubscribePacket, IUnsubscribePacket, Packet } from 'mqtt-packet'
 import { reasonCodes } from '../../mqtt/reason-codes.ts'
 import { internalsOf } from '../aedes/aedes-internals.ts'
+import type { OutgoingPublish } from '../aedes/direct-delivery.ts'
 import { subscriptionsOf } from '../aedes/routing-aedes.ts'
 import { carryPublisher } from '../carried.ts'
 import type { Subscription } from '../persistence/broker-persistence.ts'
 import type { Will } from '../persistence/wills.ts'
 import type { Refusal } from '../publication.ts'
 import { agreeOn, type Agreement } from './agreement.ts'
-import { Answers } from './answers.ts'
+import { acknowledgements, Answers, codeAlone, type Acknowledgement } from './answers.ts'
 import { Exchanges, type Outcome } from './exchanges.ts'
 import { lingerWithLastWords } from './farewell.ts'
 import { FilterAnswers } from './filter-answers.ts'
@@ -17,7 +18,7 @@ import { Sending, type Options, type Outlet } from './sending.ts'
 import type { SpeakerConnection, SpeakerHost } from './speaker-host.ts'
 import { IncomingAliases } from './topic-aliases.ts'
 import { secondsOf, type Wishes } from './wishes.ts'
-import { WrittenPackets, type PacketReader, type WrittenPublish } from './written-packets.ts'
+import { WrittenPackets, type AcknowledgementType, type PacketReader } from './written-packets.ts'
 
 const none: Options = { asPublished: false, ids: [] }
 
@@ -173,14 +174,15 @@ export class Speaker implements PacketReader, Outlet {
   }
 
   #publish (packet: IPublishPacket): void {
-    const { properties = {}, qos } = packet
-    const topic = this.#topicOf(packet.topic, properties.topicAlias)
+    const { properties, qos } = packet
+    const topic = this.#topicOf(packet.topic, properties?.topicAlias)
     if (topic === undefined) return
-    if (qos > 0 && this.#exchanges.came(packet.messageId!) > this.#agreement!.receiveMaximum) {
+    if (qos > 0 && this.#exchanges.came(packet.messageId!, qos as 1 | 2) > this.#agreement!.receiveMaximum) {
       return this.#connection.cutOff('more messages at a time than the receive maximum', reasonCodes.receiveMaximumExceeded)
     }
     packet.topic = topic
-    delete packet.properties
+    // Removing what is not there costs as much.
+    if (packet.properties !== undefined) delete packet.properties
     if (packet.payload.length === 0) packet.payload = Buffer.alloc(0)
     carryProperties(packet.payload as Buffer, packet.retain, this.#propertyBytes())
     if (this.#connection.delivery?.hidesOwn === true) carryPublisher(packet.payload as Buffer, this.#client.id)
@@ -241,34 +243,49 @@ export class Speaker implements PacketReader, Outlet {
 
   // What aedes says.
 
-  publish (packet: WrittenPublish): boolean {
+  publish (packet: OutgoingPublish): boolean {
     return this.#sending!.publish(packet)
   }
 
-  other (type: number, bytes: Buffer): boolean {
-    const messageId = bytes.length < 4 ? 0 : bytes.readUInt16BE(2)
+  acknowledgement (type: AcknowledgementType, id: Buffer): boolean {
+    const messageId = id[0]! << 8 | id[1]!
     switch (type) {
-      case 2: return this.#connack(bytes[3]!)
-      case 4: return this.#write(this.#answers.acknowledge('puback', messageId, this.#exchanges.acknowledged(messageId)))
+      case 4: return this.#acknowledge('puback', id, this.#exchanges.acknowledged(messageId))
       case 5: {
         const outcome = this.#exchanges.received(messageId)
         if (outcome !== undefined && outcome.code >= 0x80) this.#endReceived(messageId)
-        return this.#write(this.#answers.acknowledge('pubrec', messageId, outcome))
+        return this.#acknowledge('pubrec', id, outcome)
       }
       case 6: {
         this.#sending!.released(messageId)
-        return this.#write(this.#answers.acknowledge('pubrel', messageId, this.#exchanges.ofRelease(messageId)))
+        return this.#acknowledge('pubrel', id, this.#exchanges.ofRelease(messageId))
       }
-      case 7: {
-        if (!this.#exchanges.completed(messageId)) return true
-        return this.#write(this.#answers.acknowledge('pubcomp', messageId, this.#exchanges.ofCompletion(messageId)))
-      }
+      case 7: return !this.#exchanges.completed(messageId) || this.#acknowledge('pubcomp', id, this.#exchanges.ofCompletion(messageId))
+    }
+  }
+
+  /** Most say the same, but for the id: in pieces that are made once. */
+  #acknowledge (cmd: Acknowledgement, id: Buffer, outcome: Outcome | undefined): boolean {
+    if (outcome?.text !== undefined) return this.#write(this.#answers.acknowledge(cmd, id.readUInt16BE(0), outcome))
+    const { plain, withCode } = acknowledgements[cmd]
+    this.#write(outcome === undefined ? plain : withCode)
+    if (outcome === undefined) return this.#write(id)
+    this.#write(id)
+    return this.#write(codeAlone(outcome.code))
+  }
+
+  other (type: number, bytes: Buffer): boolean {
+    switch (type) {
+      case 2: return this.#connack(bytes[3]!)
       case 9: {
         const at = subackPayload(bytes)
         const id = bytes.readUInt16BE(at - 2)
         return this.#write(this.#answers.granted('suback', id, this.filters.subscribed(id, bytes.subarray(at))))
       }
-      case 11: return this.#write(this.#answers.granted('unsuback', messageId, this.filters.unsubscribed(messageId)))
+      case 11: {
+        const id = bytes.readUInt16BE(2)
+        return this.#write(this.#answers.granted('unsuback', id, this.filters.unsubscribed(id)))
+      }
       default: return this.#write(bytes)
     }
   }

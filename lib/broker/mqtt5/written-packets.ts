@@ -1,22 +1,16 @@
-/** A PUBLISH as aedes wrote it. */
-export interface WrittenPublish {
-  /** Of the first byte. */
-  dup: boolean
-  qos: 0 | 1 | 2
-  retain: boolean
-  topic: string
-  /** Of QoS 1 and 2; 0: none. */
-  messageId: number
-  /** The very one that was published. */
-  payload: Buffer | string
-}
+import type { OutgoingPublish } from '../aedes/direct-delivery.ts'
 
 /** Receives the packets that aedes wrote. Each returns whether there is room for more. */
 export interface PacketReader {
-  publish (packet: WrittenPublish): boolean
+  publish (packet: OutgoingPublish): boolean
+  /** @param id the two bytes of the message id, to be written on and not to be changed */
+  acknowledgement (type: AcknowledgementType, id: Buffer): boolean
   /** Any other packet: its type, and its bytes. */
   other (type: number, bytes: Buffer): boolean
 }
+
+/** PUBACK, PUBREC, PUBREL, PUBCOMP. */
+export type AcknowledgementType = 4 | 5 | 6 | 7
 
 const PUBLISH = 3
 
@@ -30,6 +24,8 @@ export class WrittenPackets {
   #bytes = 0
   /** Of the whole packet; 0: not known yet. */
   #total = 0
+  /** The first byte of an acknowledgement whose other pieces are still to come; 0: there is none. */
+  #acknowledgement = 0
 
   constructor (reader: PacketReader) {
     this.#reader = reader
@@ -37,7 +33,15 @@ export class WrittenPackets {
 
   /** @returns whether there is room for more */
   write (piece: Buffer | string): boolean {
+    if (this.#acknowledgement > 0) return this.#acknowledge(piece as Buffer)
     const pieces = this.#pieces
+    if (pieces.length === 0 && piece.length === 1) {
+      const byte = (piece as Buffer)[0]!
+      if (byte >= 0x40 && byte < 0x80) {
+        this.#acknowledgement = byte
+        return true
+      }
+    }
     pieces.push(piece)
     this.#bytes += typeof piece === 'string' ? Buffer.byteLength(piece) : piece.length
     if (this.#total === 0) this.#total = totalOf(pieces)
@@ -49,6 +53,15 @@ export class WrittenPackets {
     this.#pieces = []
     this.#bytes = this.#total = 0
     return type === PUBLISH ? this.#reader.publish(publishOf(pieces)) : this.#reader.other(type, Buffer.concat(pieces.map(piece => Buffer.from(piece as string))))
+  }
+
+  /** mqtt-packet writes its first byte, its length and the message id. */
+  #acknowledge (piece: Buffer): boolean {
+    if (piece.length === 1) return true
+    if (piece.length !== 2) throw new Error('mqtt-packet writes an acknowledgement in other pieces than it did')
+    const type = this.#acknowledgement >> 4 as AcknowledgementType
+    this.#acknowledgement = 0
+    return this.#reader.acknowledgement(type, piece)
   }
 }
 
@@ -72,7 +85,7 @@ function piecesOf (first: number): number {
 }
 
 /** mqtt-packet writes the first byte, the remaining length, the topic's length, the topic, the message id if there is one, and the payload. */
-function publishOf (pieces: Array<Buffer | string>): WrittenPublish {
+function publishOf (pieces: Array<Buffer | string>): OutgoingPublish {
   const first = (pieces[0] as Buffer)[0]!
   const qos = (first >> 1 & 3) as 0 | 1 | 2
   const topic = pieces[3]

@@ -39,6 +39,14 @@ test('a message that nobody subscribed to is acknowledged with 0x10', async t =>
   for (const qos of [1, 2] as const) assert.equal(await peer.publish('nobody', 'x', { qos }), 0)
 })
 
+test('a message right behind the last UNSUBSCRIBE says nothing of those that follow', async t => {
+  const { port } = await openBroker(t)
+  const peer = await enter(t, port, 'alone')
+  await peer.subscribe('+')
+  await Promise.all([peer.unsubscribe('+'), peer.publish('nobody', 'x', { qos: 1 })])
+  assert.equal(await peer.publish('nobody', 'x', { qos: 1 }), 0x10)
+})
+
 test('a wrong password is refused with 0x86', async t => {
   const { port } = await openBroker(t, { users: [{ username: 'ada', hash: await hashPassword('right') }] })
   const peer = await Peer.open(port)

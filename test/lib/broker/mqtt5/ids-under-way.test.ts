@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { IdsUnderWay } from '../../../../lib/broker/mqtt5/ids-under-way.ts'
+
+test('ids under way are those that a Map would have, over all ids and in any order', () => {
+  const ids = new IdsUnderWay()
+  const map = new Map<number, boolean>()
+  let seed = 1
+  const below = (most: number): number => (seed = seed * 48_271 % 2_147_483_647) % most
+  for (let i = 0; i < 200_000; i++) {
+    const id = 1 + (i % 3 === 0 ? below(65_535) : (i + below(300)) % 65_535)
+    if (below(2) === 0) {
+      ids.add(id, i % 5 > 0)
+      map.set(id, i % 5 > 0)
+    } else {
+      ids.delete(id)
+      map.delete(id)
+    }
+    assert.equal(ids.has(id), map.has(id))
+    const other = 1 + below(65_535)
+    assert.equal(ids.has(other), map.has(other))
+    assert.equal(ids.counts(other), map.get(other) === true)
+  }
+})
