@@ -10,13 +10,14 @@ import { kindOf } from './dialects/database-kind.ts'
 import { disconnectOnce, silentAgents, type OwnSilence } from './disconnect-once.ts'
 import type { Dialect } from './dialects/dialect.ts'
 import { Feed } from './feed.ts'
+import type { Sender, StoreOptions, StoreState, StoreStatistics } from './terms.ts'
 import { mostTransientFailures, transientPause } from './transient-failure.ts'
 import { WriterLoop } from './writer-loop.ts'
 import { GroupCommit, type Write, type WriteDone } from './writer/group-commit.ts'
-import type { Spool } from './writer/spool.ts'
 import { Spooling } from './writer/spooling.ts'
 import { beatEvery, Writers } from './writer/writers.ts'
 
+export type { Sender, StoreOptions, StoreState, StoreStatistics } from './terms.ts'
 export type { Stored } from './writer/batch-writer.ts'
 export type { WriteDone } from './writer/group-commit.ts'
 
@@ -30,41 +31,7 @@ const closePatience = 1_000
 const awayPatience = 250
 const goodbyePatience = 500
 
-export type StoreState =
-  | { state: 'opening' }
-  | { state: 'ready' }
-  /** The database does not take messages; the store keeps trying. */
-  | { state: 'waiting', error: PlatziverseError }
-  | { state: 'closed' }
-
-export interface StoreStatistics {
-  /** Messages and metrics committed, duplicates included. */
-  messages: number
-  metrics: number
-  /** Metrics that were stored before. */
-  duplicates: number
-  /** Messages that the database refused. */
-  refused: number
-  /** Attempts that failed as a whole and were repeated. */
-  retries: number
-  /** Messages that wait. */
-  queued: number
-  /** Messages in the spool. */
-  spooled: number
-}
-
-export interface StoreOptions {
-  /** This process; at most 64 characters. */
-  instance: string
-  /** Where it runs, the same after a restart; at most 64 characters. */
-  home?: string
-  /** Tells what is stored; several stores of one database may share it. Absent: one of its own. */
-  feed?: Feed
-  /** Where messages wait, acknowledged, while the database is away. Absent: in memory, not acknowledged. Closed with the store. */
-  spool?: Spool | undefined
-  /** ms until a spool that failed is read again. */
-  spoolPatience?: number
-}
+const nobody: Sender = {}
 
 /**
  * Stores messages by group commit: one transaction at a time, and everything that comes meanwhile is in the next one. While the database
@@ -73,6 +40,7 @@ export interface StoreOptions {
 export class Store extends EventEmitter<{ state: [StoreState], problem: [PlatziverseError], forgotten: [uuid: string] }> {
   state: StoreState = { state: 'opening' }
   readonly feed: Feed
+  readonly #gather: number
   readonly #dialect: Dialect
   readonly #writers: Writers
   readonly #connections: Connections
@@ -83,15 +51,17 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   #checkTimer: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
 
-  constructor (dialect: Dialect, { instance, home = instance, feed = new Feed(), spool, spoolPatience = 60_000 }: StoreOptions) {
+  constructor (dialect: Dialect, { instance, home = instance, feed = new Feed(), spool, spoolPatience = 60_000, gather = 0 }: StoreOptions) {
     super()
     this.setMaxListeners(0)
     this.#dialect = dialect
     this.feed = feed
+    this.#gather = gather
     this.#writers = new Writers(instance, home)
     this.#connections = new Connections(dialect, this.#writers, () => this.#opened())
     this.#commit = new GroupCommit(dialect, {
       instance,
+      gather,
       mark: () => this.#writers.mark,
       committed: () => { this.#loop.succeeded() },
       stored: batch => { if (feed.isHeard) feed.tell(batch) }
@@ -111,7 +81,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
       waiting: error => { this.#report({ state: 'waiting', error }) }
     })
     this.#beatTimer = setInterval(() => {
-      if (this.#closing === undefined && this.state.state === 'ready') this.#enqueue(knex => this.#beat(knex), false).catch(() => undefined)
+      if (this.#closing === undefined && this.state.state === 'ready') this.#enqueue(knex => this.#beat(knex), { insists: false }).catch(() => undefined)
     }, beatEvery).unref()
     if (dialect.check !== undefined) this.#checkTimer = setInterval(() => { this.#isThere() }, checkEvery).unref()
     this.#loop.start()
@@ -127,9 +97,9 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
    * @param done called after the commit, or when there will be none
    * @param print the fingerprint of what the sender sent; absent: of the payload
    * @param weight memory that the message takes until it is stored, in bytes; absent: it is weighed here
-   * @param elsewhere whether it came from a broker that runs elsewhere
+   * @param from its sender
    */
-  write (message: Message, receivedAt: number, done: WriteDone, print?: number, weight?: number, elsewhere = false): void {
+  write (message: Message, receivedAt: number, done: WriteDone, print?: number, weight?: number, { clientId = '', elsewhere = false } = nobody): void {
     if (this.#closing !== undefined) return done(closedError())
     if (this.#commit.size + (this.#spooling?.waiting ?? 0) >= mostQueued) return done(new PlatziverseError('STORE_FULL', `${mostQueued} messages wait already.`))
     let seq = 0
@@ -145,7 +115,9 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     // A larger one is taken when it is alone.
     if (held > 0 && held + bytes > mostQueuedBytes) return done(new PlatziverseError('STORE_FULL', `${this.#commit.size} messages wait already, and take ${Math.round(held / 1_000_000)} MB.`))
     this.#commit.bytes += bytes
-    const write: Write = { message, receivedAt, seq, bytes, done, elsewhere }
+    // What comes while the database is away is stored as soon as it is back.
+    const dueAt = this.#gather === 0 || this.state.state !== 'ready' ? 0 : performance.now() + this.#gather
+    const write: Write = { message, receivedAt, seq, bytes, clientId, dueAt, done, elsewhere }
     if (this.#spooling?.takes === true) this.#spooling.add(write)
     else this.#commit.push(write)
     this.#loop.start()
@@ -158,7 +130,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
    */
   async run<Result> (work: (knex: Knex) => Promise<Result>): Promise<Result> {
     const { beside } = this.#dialect
-    return await (beside === undefined ? this.#enqueue(work, false) : this.#connections.beside(beside, work))
+    return await (beside === undefined ? this.#enqueue(work, { insists: false }) : this.#connections.beside(beside, work))
   }
 
   /**
@@ -166,7 +138,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
    * @throws PlatziverseError STORE_CLOSED, or the reason why there is no database now
    */
   async read (): Promise<Knex> {
-    if (!this.#isThere()) await this.#enqueue(async () => undefined, true)
+    if (!this.#isThere()) await this.#enqueue(async () => undefined, { insists: true })
     return await this.#connections.read()
   }
 
@@ -194,7 +166,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
       for (const uuid of uuids) this.#commit.forgetAgent(uuid)
       this.feed.tellGone(uuids)
       return uuids
-    }, true)
+    }, { insists: true, isPatient: true })
   }
 
   /**
@@ -207,7 +179,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     for (let failures = 1; ; failures++) {
       if (this.state.state === 'waiting') throw this.state.error
       try {
-        const isRemoved = await this.#enqueue(knex => this.#remove(knex, uuid), false)
+        const isRemoved = await this.#enqueue(knex => this.#remove(knex, uuid), { insists: false })
         if (isRemoved) {
           this.emit('forgotten', uuid)
           this.feed.tellForgotten(uuid)
@@ -261,11 +233,11 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     await this.#connections.disconnectWriter()
   }
 
-  #enqueue<Result> (work: (knex: Knex) => Promise<Result>, insists: boolean): Promise<Result> {
+  #enqueue<Result> (work: (knex: Knex) => Promise<Result>, { insists, isPatient = false }: { insists: boolean, isPatient?: boolean }): Promise<Result> {
     return new Promise((resolve, reject) => {
       if (this.#closing !== undefined) return reject(closedError())
       const run = async (knex: Knex): Promise<void> => { resolve(await work(knex)) }
-      this.#commit.push({ run, insists, done: reject })
+      this.#commit.push({ run, insists, isPatient, done: reject })
       this.#loop.start()
     })
   }

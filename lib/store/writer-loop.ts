@@ -29,6 +29,8 @@ export class WriterLoop {
   readonly #backoff = new Backoff(retryDelays)
   #running: Promise<void> | undefined
   #wake: (() => void) | undefined
+  /** Whether messages wait for others to share their commit. */
+  #isGathering = false
   /** Failures in a row after which the same was tried again at once. */
   #transient = 0
   #isClosing = false
@@ -40,6 +42,7 @@ export class WriterLoop {
 
   /** There is something to do. */
   start (): void {
+    if (this.#isGathering && this.#rest === 0) this.#wake?.()
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined
       const { commit, connections } = this.#options
@@ -70,6 +73,12 @@ export class WriterLoop {
     this.#options.commit.isAbandoned = this.#running !== undefined
   }
 
+  /** ms that what is at the head of the queue may wait: what else there is to do comes at once. */
+  get #rest (): number {
+    const { connections, commit, spooling } = this.#options
+    return this.#isClosing || connections.isLost || spooling?.isOn === true ? 0 : commit.rest
+  }
+
   async #ended (): Promise<void> {
     while (this.#running !== undefined) await this.#running
   }
@@ -80,6 +89,13 @@ export class WriterLoop {
     await new Promise(resolve => setImmediate(resolve))
     while (!this.#givenUp && (connections.isLost || commit.size > 0 || spooling?.isOn === true)) {
       if (this.#isClosing && commit.size === 0) return
+      const rest = this.#rest
+      if (rest > 0) {
+        this.#isGathering = true
+        await this.#pause(rest)
+        this.#isGathering = false
+        continue
+      }
       try {
         const knex = connections.writer ?? await connections.connectWriter()
         connections.check()
@@ -107,8 +123,13 @@ export class WriterLoop {
     waiting(dialect.explain(cause))
     if (this.#givenUp) return
     spooling?.begin()
+    await this.#pause(this.#backoff.next())
+  }
+
+  /** Wait that many ms, or until something wakes the loop. */
+  async #pause (ms: number): Promise<void> {
     await new Promise<void>(resolve => {
-      const timer = setTimeout(resolve, this.#backoff.next())
+      const timer = setTimeout(resolve, Math.ceil(ms))
       this.#wake = () => {
         clearTimeout(timer)
         resolve()

@@ -84,7 +84,7 @@ export function storing ({ id, store, outbox, warnings, say, tell }: StoringOpti
         endClaim(claim, error)
         done(error)
       }
-    }, carried?.fingerprint, claim?.bytes, delivery?.elsewhere)
+    }, carried?.fingerprint, claim?.bytes, delivery)
   }
 }
 

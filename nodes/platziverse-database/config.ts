@@ -21,6 +21,8 @@ export interface DatabaseConfig {
   tls: string
   /** Most connections that readers have. */
   poolSize: number | string
+  /** ms that a message waits at the most for others to share its commit; 0: not at all. */
+  gather: number | string
   /** MB on this machine's disk for messages that come while the database is away; 0: none. */
   spool: number | string
   /** Days, 0 = for ever: metrics as they came, by hour, by day. */
@@ -44,6 +46,7 @@ export const databaseDefaults: DatabaseConfig = {
   secure: false,
   tls: '',
   poolSize: '5',
+  gather: '0',
   spool: '0',
   rawDays: '0',
   hourDays: '0',
@@ -53,6 +56,9 @@ export const databaseDefaults: DatabaseConfig = {
 
 /** What an override has that a program wrote down in part. */
 export const overrideDefaults: SavedOverride = { type: '', rawDays: '0', hourDays: '0', dayDays: '0' }
+
+/** Most ms of `gather`: a minute, which the keepalive of many clients is, too. */
+export const mostGather = 60_000
 
 export const usualPorts = { postgresql: 5432, mysql: 3306 } as const
 

@@ -2,14 +2,14 @@ import { isFilled } from '../shared/editor/fields.ts'
 import { markTab, prepareTabs, type Part } from '../shared/editor/form.ts'
 import { registerNode, type Validator } from '../shared/editor/red.ts'
 import { numberProblem } from '../shared/editor/validate.ts'
-import { databaseDefaults as defaults, usualPorts, type DatabaseConfig, type SavedOverride } from './config.ts'
+import { databaseDefaults as defaults, mostGather, usualPorts, type DatabaseConfig, type SavedOverride } from './config.ts'
 import { connectionProblem, prepareConnection } from './editor/connection.ts'
 import { fieldOf, text, valueIn, type DatabaseNode } from './editor/form.ts'
 import { daysProblem, overrideProblems, prepareKeeping } from './editor/keeping.ts'
 import { prepareTest } from './editor/test.ts'
 import { upgrade } from './migrations.ts'
 
-const tabNames = ['connection', 'keeping', 'outages'] as const
+const tabNames = ['connection', 'keeping', 'writing', 'outages'] as const
 
 /** Of the form that was opened last. */
 let keeping: Part | undefined
@@ -26,7 +26,8 @@ registerNode<DatabaseConfig, 'user' | 'password' | 'url'>('platziverse-database'
     database: { validate: ofConnection('database') },
     tls: { type: 'tls-config', required: false },
     poolSize: { validate: ofConnection('poolSize') },
-    spool: { validate: (value, _options) => spoolProblem(value) ?? true },
+    gather: { validate: (value, _options) => numberIn('gather', value) ?? true },
+    spool: { validate: (value, _options) => numberIn('spool', value) ?? true },
     rawDays: { validate: ofDays('rawDays') },
     hourDays: { validate: ofDays('hourDays') },
     dayDays: { validate: ofDays('dayDays') },
@@ -69,8 +70,12 @@ function ofDays (span: Parameters<typeof daysProblem>[1]): Validator<DatabaseNod
   }
 }
 
-function spoolProblem (value: unknown): string | undefined {
-  return value === '' ? undefined : numberProblem(value, text('platziverse-database.form.spool'), 0)
+/** The numbers that are alone on their tabs, each with the most that it may be. */
+const lonely = { gather: { tab: 'writing', most: mostGather }, spool: { tab: 'outages', most: undefined } } as const
+
+/** What is wrong with one of them. Empty: 0. */
+function numberIn (name: keyof typeof lonely, value: unknown): string | undefined {
+  return value === '' ? undefined : numberProblem(value, text(`platziverse-database.form.${name}`), 0, lonely[name].most)
 }
 
 function prepare (node: DatabaseNode): void {
@@ -78,8 +83,10 @@ function prepare (node: DatabaseNode): void {
   prepareTabs('platziverse-database', tabNames, name => text(`platziverse-database.tab.${name}`))
   prepareConnection(node)
   keeping = prepareKeeping(node)
-  fieldOf('spool').on('input change', function () {
-    markTab('platziverse-database-outages-tab', spoolProblem($(this).val()) !== undefined)
-  }).trigger('change')
+  for (const name of ['gather', 'spool'] as const) {
+    fieldOf(name).on('input change', function () {
+      markTab(`platziverse-database-${lonely[name].tab}-tab`, numberIn(name, $(this).val()) !== undefined)
+    }).trigger('change')
+  }
   prepareTest(node)
 }

@@ -9,7 +9,7 @@ import type { TlsOptions } from '../../lib/tls.ts'
 import { wholeNumber } from '../shared/red.ts'
 import { readSaved } from '../shared/refusing.ts'
 import { unsetIn } from '../shared/variables.ts'
-import { databaseDefaults as defaults, usualPorts, type DatabaseConfig, type DatabaseCredentials } from './config.ts'
+import { databaseDefaults as defaults, mostGather, usualPorts, type DatabaseConfig, type DatabaseCredentials } from './config.ts'
 import { upgrade } from './migrations.ts'
 
 /** What the runtime needs to know beyond what the node saved. */
@@ -24,6 +24,8 @@ export interface ReadOptions {
   database: DatabaseOptions
   /** The same text for the same database, whatever node stands for it; without secrets. */
   identity: string
+  /** ms that messages wait at the most for others to share their commit. */
+  gather: number
   spool: SpoolOptions | undefined
   retention: RetentionOptions
 }
@@ -44,6 +46,7 @@ export function databaseOptionsOf (
   }
   return {
     ...databaseOf(config, credentials, userDir, tls),
+    gather: Math.min(mostGather, wholeNumber(config.gather, Number(defaults.gather))),
     // What is in a spool that was switched off was acknowledged: it still has to be stored.
     spool: spool.mostBytes > 0 || existsSync(spool.filename) ? spool : undefined,
     retention: {

@@ -56,10 +56,10 @@ export default function (RED: RED): void {
       return { ...read, dialect: dialectOf(read.database) }
     })
     if (options === undefined) return
-    const { database, dialect, identity, spool, retention } = options
+    const { database, dialect, identity, gather, spool, retention } = options
     this.database = identity
     this.isFile = database.client === 'sqlite'
-    this.store = new Store(dialect, { instance, home: homeOf(userDir), feed: feedOf(identity), spool: spool && openSpool(spool) })
+    this.store = new Store(dialect, { instance, home: homeOf(userDir), feed: feedOf(identity), gather, spool: spool && openSpool(spool) })
     this.count = new MetricCount(this.store, () => (this.retention?.statistics().deleted.metrics ?? 0) + this.forgetting.statistics().metrics)
     this.store.on('problem', error => { this.error(error) })
     if (database.client === 'sqlite' && isOnNodeSqlite()) this.warn(RED._('platziverse-database.status.nodeSqlite'))

@@ -14,7 +14,7 @@ export function open (t: TestContext, { options }: Pick<OpenDatabase, 'options'>
   const states: StoreState[] = []
   store.on('state', state => { states.push(state) })
   const write = (topic: string, payload: unknown, at = now, elsewhere = false) => new Promise<Stored>((resolve, reject) => {
-    store.write(message(topic, payload), at, (error, result) => { if (result === undefined) reject(error as Error); else resolve(result) }, undefined, undefined, elsewhere)
+    store.write(message(topic, payload), at, (error, result) => { if (result === undefined) reject(error as Error); else resolve(result) }, undefined, undefined, { elsewhere })
   })
   return { store, states, write }
 }

@@ -14,7 +14,7 @@ const store = { id: '570e000000000001', type: 'metric-store', z: flow.id, name: 
 /** As a version without servers saved it. */
 const before01 = { id, type: 'platziverse-database', name: '', client: 'sqlite', filename: 'platziverse.sqlite' }
 const server = { ...before01, ...databaseDefaults, client: 'postgresql' }
-const tabs = ['connection', 'keeping', 'outages'] as const
+const tabs = ['connection', 'keeping', 'writing', 'outages'] as const
 type Tab = typeof tabs[number]
 
 for (const version of [5, 4] as const) {
@@ -32,6 +32,8 @@ for (const version of [5, 4] as const) {
       await fill(page, { rawDays: '30', hourDays: '365' })
       await addOverride(page, 0, ['temperature', '7', '30', '60'])
       await addOverride(page, 1, ['door', '0', '', '0'])
+      await open(page, 'writing')
+      await fill(page, { gather: '5000' })
       await open(page, 'outages')
       await fill(page, { spool: '200' })
       await update(editor)
@@ -39,7 +41,7 @@ for (const version of [5, 4] as const) {
       await editor.deploy()
 
       const expected: Partial<DatabaseConfig> = {
-        client: 'postgresql', connection: 'fields', host: 'db.plant', port: '6432', database: 'metrics', secure: true, tls: tlsConfig.id, poolSize: '8', spool: '200', rawDays: '30', hourDays: '365', dayDays: '0',
+        client: 'postgresql', connection: 'fields', host: 'db.plant', port: '6432', database: 'metrics', secure: true, tls: tlsConfig.id, poolSize: '8', gather: '5000', spool: '200', rawDays: '30', hourDays: '365', dayDays: '0',
         overrides: [{ type: 'temperature', rawDays: 7, hourDays: 30, dayDays: 60 }, { type: 'door', rawDays: 0, hourDays: 0, dayDays: 0 }]
       }
       const saved = await savedNode(nodeRed.running())
@@ -79,6 +81,8 @@ describe('the database\'s form', { skip: skipWithoutEditor(5) }, () => {
     for (const tab of tabs) assert.equal(await page.locator(`#platziverse-database-${tab}-tab`).isVisible(), tab === 'connection', tab)
     await open(page, 'keeping')
     assert.deepEqual(await values(page, ['rawDays', 'hourDays', 'dayDays']), ['0', '0', '0'])
+    await open(page, 'writing')
+    assert.deepEqual(await values(page, ['gather']), ['0'])
     await open(page, 'outages')
     assert.deepEqual(await values(page, ['spool']), ['0'])
     await update(editor)
@@ -120,6 +124,13 @@ describe('the database\'s form', { skip: skipWithoutEditor(5) }, () => {
     await fill(page, { url: 'postgresql://ana:Tr0ub4dor@db/metrics' })
     assert.deepEqual(await wrongFields(page), [])
     assert.equal(await marked('connection'), 0)
+
+    await open(page, 'writing')
+    await fill(page, { gather: '60001' })
+    assert.deepEqual(await wrongFields(page), ['gather'])
+    assert.equal(await marked('writing'), 1)
+    await fill(page, { gather: '60000' })
+    assert.deepEqual([await wrongFields(page), await marked('writing')], [[], 0])
 
     await open(page, 'outages')
     await fill(page, { spool: '1.5' })
@@ -304,6 +315,9 @@ describe('the database\'s test button', { skip: skipWithoutEditor(5) }, () => {
       await addOverride(page, 0, ['temperature', '365', '3650', '0'])
       await addOverride(page, 1, ['door', '7', '7', '7'])
       await look('keeping')
+      await open(page, 'writing')
+      await fill(page, { gather: '5000' })
+      await look('writing')
       await open(page, 'outages')
       await fill(page, { spool: '200' })
       await look('outages')

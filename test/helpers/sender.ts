@@ -3,8 +3,8 @@ import type { Knex } from 'knex'
 import assert from 'node:assert/strict'
 import { until } from './events.ts'
 
-/** How many messages a sender keeps unacknowledged. */
-const inFlight = 20
+/** How many messages a sender keeps unacknowledged, unless it is told. */
+const usualWindow = 20
 
 /** An agent that sends as fast as it is acknowledged, and again what was not. */
 export class Sender {
@@ -18,12 +18,14 @@ export class Sender {
   #stopped = false
   #client: MqttClient | undefined
   #protocolVersion: 4 | 5
+  #inFlight: number
 
   /** @param url of the broker, or the next one to try of a cluster's */
-  constructor (uuid: string, url: string | (() => string), protocolVersion: 4 | 5 = 4) {
+  constructor (uuid: string, url: string | (() => string), protocolVersion: 4 | 5 = 4, inFlight = usualWindow) {
     this.uuid = uuid
     this.#url = url
     this.#protocolVersion = protocolVersion
+    this.#inFlight = inFlight
   }
 
   get sent (): number { return this.#next }
@@ -41,7 +43,7 @@ export class Sender {
       this.#client = client
       const lost = new Promise<void>(resolve => client.once('close', () => { resolve() }))
       for (const seq of this.#open) this.#publish(client, seq)
-      while (this.#open.size < inFlight) this.#more(client)
+      while (this.#open.size < this.#inFlight) this.#more(client)
       await lost
       if (!this.#stopped) this.losses++
     }

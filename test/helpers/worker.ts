@@ -23,7 +23,7 @@ export async function openWorker (t: TestContext, options: RemoteBrokerOptions, 
       const claim = claimDelivery(delivery.id)
       store.write(message, delivery.receivedAt, error => {
         claim?.settle(error === null || error.code === 'STORE_DATA_REFUSED' ? undefined : error)
-      }, delivery.fingerprint, claim?.bytes, delivery.elsewhere)
+      }, delivery.fingerprint, claim?.bytes, delivery)
     },
     rejected: () => undefined,
     unsettled: () => undefined

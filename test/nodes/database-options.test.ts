@@ -18,6 +18,7 @@ describe('the options of a database', () => {
       assert.deepEqual(optionsOf(config), {
         database: { client: 'sqlite', filename },
         identity: filename,
+        gather: 0,
         spool: undefined,
         retention: { rawDays: 0, hourDays: 0, dayDays: 0, overrides: [] }
       })
@@ -90,6 +91,10 @@ describe('the options of a database', () => {
   test('put the spool into the user directory, by the node\'s id, its size in bytes', () => {
     assert.deepEqual(optionsOf({ spool: '200' }).spool, { filename: join(userDir, 'platziverse-spool', 'da7aba5e.sqlite'), mostBytes: 200_000_000 })
     for (const none of ['0', '', 'x', '-1']) assert.equal(optionsOf({ spool: none }).spool, undefined, none)
+  })
+
+  test('let messages wait for others as long as the form says, a minute at the most', () => {
+    for (const [saved, gather] of [['0', 0], ['5000', 5_000], ['60000', 60_000], ['86400000', 60_000], ['', 0], ['x', 0], ['-1', 0]] as const) assert.equal(optionsOf({ gather: saved }).gather, gather, saved)
   })
 
   test('keep metrics for the days of the form, and each overridden type for its own', () => {

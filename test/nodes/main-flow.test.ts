@@ -72,6 +72,26 @@ test('a reading is stored, acknowledged and sent to subscribers', async t => {
   assert.deepEqual(flow.log().filter(line => /[A-Z]{3,}_[A-Z]/.test(line)), [])
 })
 
+test('a database that gathers answers who waits once their messages are stored together, and passes them on then', async t => {
+  const { flow, filename } = await mainFlow(t, { database: { gather: '1000' } })
+  const sender = await connect(t, await flow.url('broker'))
+  const knex = knexFactory({ client: 'sqlite3', connection: { filename }, useNullAsDefault: true })
+  t.after(() => knex.destroy())
+  await sender.publishAsync('agent/connected', '{"agent":{"uuid":"a1"}}', { qos: 1 })
+  let answered = 0
+  const publish = async (payload: string, qos: 1 | 2) => {
+    await sender.publishAsync('agent/message', payload, { qos })
+    answered++
+  }
+  const published = [publish(reading('a1'), 1), publish(reading('a2'), 2), publish(reading('a1'), 1)]
+  await until(() => flow.node<DatabaseNode>('database').store.statistics().queued, queued => queued === 3)
+  assert.deepEqual([answered, (await knex('metrics')).length, flow.received('stored').length], [0, 0, 1])
+  await Promise.any(published)
+  assert.equal((await knex('metrics')).length, 9)
+  await Promise.all(published)
+  await until(() => flow.received('stored').length, n => n === 4)
+})
+
 test('what breaks the contract leaves by the fourth output, with its bytes and the reason', async t => {
   const { flow } = await mainFlow(t)
   const sender = await connect(t, await flow.url('broker'))

@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import { PlatziverseError } from '../../errors.ts'
 import type { Dialect, WriterMark } from '../dialects/dialect.ts'
 import { BatchWriter, type ReceivedMessage, type Stored } from './batch-writer.ts'
+import { Gathering, type Gathered } from './gathering.ts'
 import { KnownAgents } from './known-agents.ts'
 
 /** Most messages, and metrics, in one transaction: larger ones are no faster, and their senders wait longer. */
@@ -11,14 +12,16 @@ const mostMetrics = 10_000
 /** Called once with the outcome for a message: what was stored, or PlatziverseError STORE_CLOSED, STORE_FULL or STORE_DATA_REFUSED. Must not throw. */
 export type WriteDone = (error: PlatziverseError | null, stored?: Stored) => void
 
-/** A message that waits for its commit. `bytes`: the memory that it takes. */
-export type Write = ReceivedMessage & { bytes: number, done: WriteDone }
+/** A message that waits for its commit. */
+export type Write = ReceivedMessage & Gathered & { done: WriteDone }
 
 /** Other work that keeps its place among the messages. */
 export interface Task {
   run (knex: Knex): Promise<void>
   /** Whether it waits for a database that fails, as messages do. */
   insists: boolean
+  /** Whether it also waits while the messages before it wait for others to share their commit. */
+  isPatient: boolean
   done (error: PlatziverseError): void
 }
 
@@ -28,6 +31,8 @@ type Finished = (count: number) => void
 export interface GroupCommitOptions {
   /** This process; agents that are connected to it are written with this name. */
   instance: string
+  /** ms that a message waits at the most for others to share its commit. */
+  gather: number
   /** The row by which the database is recognised as the one whose ids are remembered. */
   mark (): WriterMark
   /** Called after each commit. */
@@ -51,16 +56,19 @@ export class GroupCommit {
   readonly #options: Pick<GroupCommitOptions, 'committed' | 'stored'>
   readonly #known = new KnownAgents()
   readonly #writer: BatchWriter
+  readonly #gathering: Gathering
   #queue: Array<Write | Task> = []
-  /** Tasks in the queue. */
+  /** Tasks in the queue, and those of them that are not patient. */
   #tasks = 0
+  #urgent = 0
   /** Most messages in the next transaction: fewer after a failure, because a slow server may not have managed that many in time. */
   #most = mostMessages
 
-  constructor (dialect: Dialect, { instance, mark, ...options }: GroupCommitOptions) {
+  constructor (dialect: Dialect, { instance, gather, mark, ...options }: GroupCommitOptions) {
     this.#dialect = dialect
     this.#options = options
     this.#writer = new BatchWriter(dialect, this.#known, instance, mark)
+    this.#gathering = new Gathering(gather)
   }
 
   /** Messages and tasks that wait. */
@@ -72,8 +80,19 @@ export class GroupCommit {
   /** Most messages in the next transaction. */
   get most (): number { return this.#most }
 
+  /** ms until what is at the head of the queue has to be done: messages may wait for others to share their commit. */
+  get rest (): number {
+    const [first] = this.#queue
+    return first === undefined || 'run' in first || this.#urgent > 0 ? 0 : this.#gathering.rest(first)
+  }
+
   push (next: Write | Task): void {
-    if ('run' in next) this.#tasks++
+    if ('run' in next) {
+      this.#tasks++
+      if (!next.isPatient) this.#urgent++
+    } else {
+      this.#gathering.add(next, this.#most)
+    }
     this.#queue.push(next)
   }
 
@@ -90,10 +109,12 @@ export class GroupCommit {
       }
       this.#queue.shift()
       this.#tasks--
+      if (!first.isPatient) this.#urgent--
       return
     }
     // Not splice(): in a long-lived array it keeps young objects alive until the next full garbage collection.
     await this.write(knex, this.#takeBatch(), count => { this.#queue = this.#queue.slice(count) })
+    this.#gatherAnew()
   }
 
   /** Commit these messages, except those that the database refuses. */
@@ -138,12 +159,14 @@ export class GroupCommit {
   takeMessages (): Write[] {
     const messages = this.#queue.filter(next => 'message' in next)
     this.#queue = this.#queue.filter(next => 'run' in next)
+    this.#gatherAnew()
     return messages
   }
 
   /** End everything that waits. @param why makes the error of each */
   giveUp (why: () => PlatziverseError): void {
     this.#tasks = 0
+    this.#urgent = 0
     for (const next of this.#queue.splice(0)) {
       if ('run' in next) next.done(why())
       else this.end(next, why())
@@ -180,6 +203,13 @@ export class GroupCommit {
       metrics += next.message.kind === 'message' ? next.message.payload.metrics.length : 0
     }
     return batch
+  }
+
+  /** Count what the queue has now. */
+  #gatherAnew (): void {
+    if (this.#gathering.most === 0) return
+    this.#gathering.clear()
+    for (const next of this.#queue) if (!('run' in next)) this.#gathering.add(next, this.#most)
   }
 
   /** Find the message that the database refuses; store all others. */

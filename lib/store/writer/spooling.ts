@@ -72,7 +72,7 @@ export class Spooling {
     }
     if (batch.entries.length > 0) {
       const done: WriteDone = error => { if (error !== null) this.#events.problem(error) }
-      await this.#commit.write(knex, batch.entries.map(entry => ({ ...entry, bytes: 0, done })), () => undefined)
+      await this.#commit.write(knex, batch.entries.map(entry => ({ ...entry, bytes: 0, clientId: '', dueAt: 0, done })), () => undefined)
       if (this.#commit.isAbandoned) return
       // After a crash before this they are stored again, and recognised as duplicates.
       await this.#spool.remove(batch).catch((error: PlatziverseError) => {
