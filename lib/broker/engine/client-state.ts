@@ -272,7 +272,8 @@ export class ClientState {
     if (size === 0) return read.call(this, size) as null
     const turn = state.#turn
     const most = turn.units
-    if (most === 0 || state.guard.waits) return null
+    const room = state.speaker?.room ?? Infinity
+    if (most === 0 || room <= 0 || state.guard.waits) return null
     let rest = state.#rest
     let chunk = rest ?? read.call(this, size) as Buffer | null
     if (chunk === null) return null
@@ -285,7 +286,7 @@ export class ClientState {
     }
     const { guard } = state
     const { units, publishes } = guard
-    const violation = guard.inspect(chunk, most, turn.messages) ?? state.#cutUp()
+    const violation = guard.inspect(chunk, most, Math.min(room, turn.messages)) ?? state.#cutUp()
     if (violation !== undefined) {
       // Looked for here, where the chunk is whole; the guard judges alike wherever chunks are cut.
       const foreign = guard.packets > 0 ? undefined : strangerIn(chunk)

@@ -9,6 +9,8 @@ export class Exchanges {
   #unacknowledged = 0
   /** Message ids of QoS 2 that are not completed: of these the client may send a message twice. */
   #uncompleted = new Set<number>()
+  /** Those among them that wait for the client's PUBREL. */
+  #unreleased = new Set<number>()
   /** The one that was decided last, because most are acknowledged at once; 0: there is none. The others wait. */
   #decidedId = 0
   #decided: Outcome | undefined
@@ -18,6 +20,9 @@ export class Exchanges {
   #unknownReleases = new Set<number>()
   /** Of messages of QoS 2 that are over for the client, and not for aedes: the next PUBCOMP is not for the client. */
   #over = new Set<number>()
+
+  /** Messages that the broker works on: what it does not read meanwhile is no message too many. */
+  get inHand (): number { return this.#unacknowledged + this.#uncompleted.size - this.#unreleased.size }
 
   /** A message of the client came. @returns how many of them are not acknowledged */
   came (messageId: number, qos: 1 | 2): number {
@@ -36,11 +41,16 @@ export class Exchanges {
   /** PUBACK leaves. @returns what it says */
   acknowledged (messageId: number): Outcome | undefined {
     this.#unacknowledged--
-    return this.received(messageId)
+    return this.#outcomeOf(messageId)
   }
 
   /** PUBREC leaves. @returns what it says; if that is an error, the exchange is over for the client [MQTT-4.3.3-9] */
   received (messageId: number): Outcome | undefined {
+    if (this.#uncompleted.has(messageId)) this.#unreleased.add(messageId)
+    return this.#outcomeOf(messageId)
+  }
+
+  #outcomeOf (messageId: number): Outcome | undefined {
     const earlier = this.#outcomes.size === 0 ? undefined : this.#outcomes.get(messageId)
     if (earlier !== undefined) this.#outcomes.delete(messageId)
     if (this.#decidedId !== messageId) return earlier
@@ -50,14 +60,19 @@ export class Exchanges {
 
   /** The exchange is over for the client, and not for aedes. */
   endsEarly (messageId: number): void {
-    this.#uncompleted.delete(messageId)
+    this.#ended(messageId)
     this.#over.add(messageId)
   }
 
   /** PUBCOMP leaves. @returns whether it is for the client */
   completed (messageId: number): boolean {
-    this.#uncompleted.delete(messageId)
+    this.#ended(messageId)
     return !this.#over.delete(messageId)
+  }
+
+  #ended (messageId: number): void {
+    this.#uncompleted.delete(messageId)
+    this.#unreleased.delete(messageId)
   }
 
   /** PUBREC came for a message that was not sent. */

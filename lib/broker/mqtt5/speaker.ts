@@ -81,6 +81,9 @@ export class Speaker implements PacketReader, Outlet {
   /** About the bytes of what is held back; the end of each turn in which aedes wrote counts them with what is unread. */
   get heldBytes (): number { return this.#sending?.heldBytes ?? 0 }
 
+  /** How many messages may be read before the client has an answer to one. Many clients send more than the receive maximum allows. */
+  get room (): number { return this.#agreement === undefined ? Infinity : this.#agreement.receiveMaximum - this.#exchanges.inHand }
+
   /** Whether the last packet was said. */
   get isOver (): boolean { return this.#over }
 

@@ -21,6 +21,22 @@ test('a filter that may not be read is refused with 0x87, and no other of the pa
   assert.deepEqual(await peer.subscribe([{ topic: 'open', qos: 1 }, { topic: 'closed/a', qos: 1 }, { topic: 'open/b', qos: 0 }]), [1, 0x87, 0])
 })
 
+// What `test_subscribe_failure` of Paho's suite asks for, with the code that MQTT 5 has for it: 3.9.3 knows 0x87 beside 0x80, which is for what no other code is for.
+test('a subscription that the rules forbid fails: 0x87 for MQTT 5, 0x80 for MQTT 3.1.1, nothing comes, and the client stays', async t => {
+  const { port } = await openBroker(t, { rules })
+  const writer = await enter(t, port, 'writer')
+  for (const [version, code] of [[5, 0x87], [4, 0x80]] as const) {
+    const peer = await Peer.open(port, version)
+    t.after(() => { peer.cut() })
+    await peer.connect(`reader ${version}`)
+    for (const qos of [0, 1, 2] as const) assert.deepEqual(await peer.subscribe({ topic: 'closed/to/all', qos }), [code])
+    if (version === 5) assert.deepEqual(await peer.unsubscribe('closed/to/all'), [0x11])
+    await writer.publish('closed/to/all', 'x', { qos: 1 })
+    assert.deepEqual(await peer.settled(), [])
+    assert.deepEqual(await peer.subscribe({ topic: 'open', qos: 2 }), [2])
+  }
+})
+
 test('a message that may not be published is refused with 0x87, of QoS 0 without a word, and the client stays', async t => {
   const { port } = await openBroker(t, { rules })
   const [peer, witness] = [await enter(t, port, 'writer'), await enter(t, port, 'witness')]
