@@ -7,7 +7,7 @@ import { storedLoad, untilReady, type Settings } from '../measure.ts'
 import { medianOf } from '../medians.ts'
 import { median } from '../percentiles.ts'
 import { perMessage } from '../samples.ts'
-import { startServer } from '../server.ts'
+import { startServer, type Server } from '../server.ts'
 import type { ListenOrder, ListenReport } from './listen.ts'
 
 /** Subscribers of everything that the main flow publishes. */
@@ -25,18 +25,28 @@ export interface AudienceFigures {
 /** `beside` is the median of the rounds' ratios to the first audience of the same round. */
 export interface AudienceResult { audience: Audience, figures: AudienceFigures, beside: number }
 
+/** Seconds of load before what counts. */
+const settling = 1
 /** Seconds that the last messages may take to their subscribers. */
 const patience = 10
 
-/** Every audience once a round. */
+/** Every audience once a round, all of a round on one process, so that whatever else the machine does meets them alike. */
 export async function runSubscribers (options: Settings & { audiences: number[], runs: number }): Promise<AudienceResult[]> {
   const audiences = options.audiences.flatMap((subscribers): Audience[] => subscribers === 0 ? [{ subscribers, qos: 0 }] : [{ subscribers, qos: 0 }, { subscribers, qos: 1 }])
   const rounds: AudienceFigures[][] = audiences.map(() => [])
   for (let round = 1; round <= options.runs; round++) {
-    for (const [index, audience] of audiences.entries()) {
-      const figures = await measureAudience(audience, options)
-      rounds[index]?.push(figures)
-      process.stderr.write(`round ${round} of ${options.runs}: ${audience.subscribers} subscribers, QoS ${audience.qos} … ${Math.round(figures.messagesPerSecond)} messages/s, ${figures.cpuPerMessage.toFixed(1)} µs\n`)
+    const server = await startServer(platziverse, options)
+    try {
+      await untilReady(platziverse, server)
+      await storedLoad(platziverse, server, { seconds: options.warmUp }, options)
+      for (const [index, audience] of audiences.entries()) {
+        const figures = await measureAudience(server, audience, options)
+        rounds[index]?.push(figures)
+        process.stderr.write(`round ${round} of ${options.runs}: ${audience.subscribers} subscribers, QoS ${audience.qos} … ${Math.round(figures.messagesPerSecond)} messages/s, ${figures.cpuPerMessage.toFixed(1)} µs\n`)
+      }
+      server.check()
+    } finally {
+      await server.stop()
     }
   }
   return audiences.map((audience, index) => ({
@@ -46,20 +56,14 @@ export async function runSubscribers (options: Settings & { audiences: number[],
   }))
 }
 
-async function measureAudience ({ subscribers, qos }: Audience, options: Settings): Promise<AudienceFigures> {
-  const server = await startServer(platziverse, options)
-  try {
-    await untilReady(platziverse, server)
-    const listeners = await listen({ port: server.place.port, subscribers, qos })
-    const { load } = await storedLoad(platziverse, server, { seconds: options.warmUp + options.seconds, watch: server.pid }, options)
-    const lost = await listeners.missing(load.acknowledged)
-    await listeners.stop()
-    if (qos === 1 && lost > 0) throw new Error(`${lost} messages did not reach ${subscribers} subscribers of QoS 1.`)
-    const { messagesPerSecond, cpu } = perMessage(load.samples, options.warmUp)
-    return { messagesPerSecond, cpuPerMessage: cpu * 1e6, lost }
-  } finally {
-    await server.stop()
-  }
+async function measureAudience (server: Server, { subscribers, qos }: Audience, options: Settings): Promise<AudienceFigures> {
+  const listeners = await listen({ port: server.place.port, subscribers, qos })
+  const { load } = await storedLoad(platziverse, server, { seconds: settling + options.seconds, watch: server.pid }, options)
+  const lost = await listeners.missing(load.acknowledged)
+  await listeners.stop()
+  if (qos === 1 && lost > 0) throw new Error(`${lost} messages did not reach ${subscribers} subscribers of QoS 1.`)
+  const { messagesPerSecond, cpu } = perMessage(load.samples, settling)
+  return { messagesPerSecond, cpuPerMessage: cpu * 1e6, lost }
 }
 
 interface Listeners {

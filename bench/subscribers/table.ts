@@ -24,6 +24,6 @@ export function describeSubscribers (results: AudienceResult[], machine: Machine
     ])
   ]
   return `${rows.map(cells => `| ${cells.join(' | ')} |`).join('\n')}\n\n${describeMachineLine(machine, date)}. ` +
-    `Medians (of the ratios too) of ${options.runs} interleaved run${options.runs === 1 ? '' : 's'}: ${options.warmUp} s to warm up, ${options.seconds} s of full load; ` +
+    `Medians (of the ratios too) of ${options.runs} interleaved run${options.runs === 1 ? '' : 's'}: ${options.warmUp} s to warm up, then for each row 1 s and ${options.seconds} s of full load; ` +
     `${options.agents} agents, 50 unacknowledged each, QoS 1, five metrics a message; the generator and the subscribers, on bare sockets, are on the same machine.`
 }
