@@ -205,9 +205,8 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
   }
 
   /** @throws PlatziverseError BROKER_MISSING, PUBLISH_FAILED */
-  async publish (publication: OutgoingPublication, origin?: string): Promise<void> {
-    const broker = this.#broker ?? await this.#opened()
-    await broker.publish(publication, origin)
+  publish (publication: OutgoingPublication, origin?: string): Promise<void> {
+    return this.#broker?.publish(publication, origin) ?? this.#opened().then(broker => broker.publish(publication, origin))
   }
 
   /** @throws PlatziverseError BROKER_MISSING, PUBLISH_FORBIDDEN, PUBLISH_FAILED, DELIVERY_UNSETTLED */

@@ -1,4 +1,5 @@
 import type { NodeDef } from 'node-red'
+import type { OutgoingPublication } from '../../lib/broker/publication.ts'
 import { PlatziverseError } from '../../lib/errors.ts'
 import { originOf, type Delivery } from '../../lib/intake/pending-deliveries.ts'
 import { encodePayload, publicationsOf, type TopicAndPayload } from '../../lib/messages/publications.ts'
@@ -58,9 +59,17 @@ export default function (RED: RED): void {
         return done()
       }
       const origin = originOf(msg.delivery as Partial<Delivery> | undefined, msg._msgid)
-      const publish = async ({ topic, payload }: TopicAndPayload): Promise<void> => {
+      const publish = ({ topic, payload }: TopicAndPayload): Promise<void> => {
+        let encoded
+        try {
+          encoded = encodePayload(payload)
+        } catch (error) {
+          return Promise.reject(error as Error)
+        }
+        const publication: OutgoingPublication = { topic, payload: encoded, qos, retain, noAlias }
         const properties = propertiesOf(payload)
-        await broker.publish({ topic, payload: encodePayload(payload), qos, retain, ...properties && { properties }, ...noAlias && { noAlias } }, origin)
+        if (properties !== undefined) publication.properties = properties
+        return broker.publish(publication, origin)
       }
       const published = publications.publications.map(publish)
       for (const change of changes) {
@@ -70,7 +79,9 @@ export default function (RED: RED): void {
           throw error
         }))
       }
-      Promise.all(published).then(() => {
+      const [only] = published
+      const all: Promise<unknown> = only !== undefined && published.length === 1 ? only : Promise.all(published)
+      all.then(() => {
         sent += count
         done()
       }, done)

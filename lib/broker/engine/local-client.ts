@@ -21,12 +21,12 @@ export class LocalClient {
   }
 
   /** @throws PlatziverseError PUBLISH_FAILED */
-  async publish (publication: OutgoingPublication, origin = ''): Promise<void> {
-    const { topic, qos, retain, properties, noAlias = false } = publication
-    const payload = properties === undefined && !retain && !noAlias ? publication.payload : withProperties(publication)
-    // aedes passes the client id on to subscribers, and keeps it with a retained message.
-    const clientId = originPrefix + origin
-    await new Promise<void>((resolve, reject) => {
+  publish (publication: OutgoingPublication, origin = ''): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { topic, qos, retain, properties, noAlias = false } = publication
+      const payload = properties === undefined && !retain && !noAlias ? publication.payload : withProperties(publication)
+      // aedes passes the client id on to subscribers, and keeps it with a retained message.
+      const clientId = originPrefix + origin
       const done = (error?: Error | null): void => {
         if (error) reject(new PlatziverseError('PUBLISH_FAILED', `${reasonOf(error)}.`, { cause: error }))
         else resolve()

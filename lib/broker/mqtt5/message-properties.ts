@@ -1,5 +1,5 @@
 import type { MessageProperties } from '../../mqtt/message-properties.ts'
-import { carriedBy, carry } from '../carried.ts'
+import { carriedBy, carry, type Carried } from '../carried.ts'
 import type { OutgoingPublication } from '../publication.ts'
 
 /** Ids of the properties of a message that are passed on as they are. [MQTT 5, 2.2.2.2] */
@@ -64,11 +64,10 @@ export function withProperties ({ payload, retain, properties = {}, noAlias = fa
   // A flow may publish one Buffer several times.
   const own = Buffer.from(payload as string)
   const { messageExpiry } = properties
-  carry(own, {
-    properties: encodedOnce(properties), retain,
-    ...messageExpiry !== undefined && { expiresAt: Date.now() + messageExpiry * 1000 },
-    ...noAlias && { noAlias }
-  })
+  const carried: Carried = { properties: encodedOnce(properties), retain }
+  if (messageExpiry !== undefined) carried.expiresAt = Date.now() + messageExpiry * 1000
+  if (noAlias) carried.noAlias = true
+  carry(own, carried)
   return own
 }
 
