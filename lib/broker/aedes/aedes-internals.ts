@@ -23,6 +23,8 @@ export interface EmitterInternals {
   /** Messages that wait because too many are being routed and, in the same order, their callbacks. */
   _messageQueue: EmitterQueue<PublishPacket>
   _messageCallbacks: EmitterQueue<() => void>
+  /** Route a message, or let it wait. */
+  emit (message: object, done: (error?: Error) => void): unknown
   /** Finds the subscriptions that match a topic. */
   _matcher: { match (topic: string): unknown[] }
   /** Ends a subscription, a turn of the event loop later. */
@@ -41,6 +43,8 @@ export interface AedesInternals {
   mq: EmitterInternals
   /** By client id. */
   clients: Record<string, Client | undefined>
+  /** Messages so far: the number of the last one. */
+  counter: number
   /** ms; read when a client comes. */
   connectTimeout: number
   maxTopicLevels: number
@@ -95,6 +99,7 @@ export const emitterMembers: Readonly<Record<keyof EmitterInternals, string>> = 
   current: 'number',
   _doing: 'boolean',
   _do: 'function',
+  emit: 'function',
   _messageQueue: 'object',
   _messageCallbacks: 'object',
   _matcher: 'object',
@@ -104,6 +109,7 @@ export const emitterMembers: Readonly<Record<keyof EmitterInternals, string>> = 
 export const aedesMembers: Readonly<Record<keyof AedesInternals, string>> = {
   mq: 'object',
   clients: 'object',
+  counter: 'number',
   connectTimeout: 'number',
   maxTopicLevels: 'number',
   registerClient: 'function',

@@ -15,6 +15,8 @@ export function markTaken (packet: PublishPacket): void {
 const mostTopics = 1_000
 const mostTopicLength = 128
 
+const nothing = Buffer.alloc(0)
+
 type Done = (error?: Error) => void
 type Handler = Parameters<Aedes['subscribe']>[1]
 type RoutedPacket = Parameters<Handler>[0]
@@ -114,6 +116,8 @@ export class RoutingAedes extends Aedes {
   declare clients: AedesInternals['clients']
   declare mq: AedesInternals['mq']
   #registered = new WeakSet<Client>()
+  declare counter: AedesInternals['counter']
+  #persistence: BrokerPersistence | undefined
   #shares = new Map<string, Share>()
   /** Whether anybody has subscribed, by topic, as long as no subscription changes. */
   #read = new Map<string, boolean>()
@@ -126,6 +130,7 @@ export class RoutingAedes extends Aedes {
     flatten(this.mq)
     this.#askGroupsFirst()
     const persistence = options.persistence as BrokerPersistence | undefined
+    this.#persistence = persistence
     if (persistence === undefined) return
     this.queueShared = (text, packet) => persistence.queueShared(text, packet as Parameters<BrokerPersistence['queueShared']>[1])
     persistence.onShared = (text, isKept) => { this.#keepShare(text, isKept) }
@@ -147,7 +152,14 @@ export class RoutingAedes extends Aedes {
     if ((packet as PublishPacket & { [taken]?: boolean })[taken] === true) return done?.()
     // [MQTT-3.3.1-3] DUP is between the publisher and the broker.
     packet.dup = false
-    super.publish.call(this, packet, ...rest as [Done])
+    if (packet.retain === true || this.#persistence?.isPassing(packet.topic, packet.qos) !== true || levelsOf(packet.topic) > this.maxTopicLevels) {
+      return super.publish.call(this, packet, ...rest as [Done])
+    }
+    const client = rest.length > 1 ? rest[0] as Client | null : null
+    const { topic, payload, qos } = packet
+    const clientId = client?.id ?? (packet as { clientId?: string }).clientId
+    // What is left of aedes' steps where nobody keeps it.
+    this.mq.emit({ cmd: 'publish', brokerId: this.id, brokerCounter: ++this.counter, topic, payload: payload || nothing, qos, retain: false, dup: false, clientId, messageId: undefined }, error => { done?.(error) })
   }
 
   override subscribe (filter: string, handler: Handler, done: () => void): void {
@@ -243,6 +255,12 @@ export class RoutingAedes extends Aedes {
     registry.unregisterClient.call(this, client)
     if (entry !== undefined && entry !== client) this.clients[client.id] = entry
   }
+}
+
+function levelsOf (topic: string): number {
+  let levels = 1
+  for (let at = topic.indexOf('/'); at >= 0; at = topic.indexOf('/', at + 1)) levels++
+  return levels
 }
 
 /** A client's subscriptions, by filter. */

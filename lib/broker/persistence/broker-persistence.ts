@@ -142,6 +142,8 @@ export interface BrokerPersistence extends AedesPersistence, EventEmitter<Persis
   hasReceived (clientId: string, messageId: number): boolean
   /** Whether a message of the topic would enter any session's queue. */
   hasQueues (topic: string): boolean
+  /** Whether a message that is not retained may go on at once: no queue gets it, and nothing before it waits for the disk. */
+  isPassing (topic: string, qos: number): boolean
   /** What the next SUBSCRIBE that aedes answers says about retained messages. */
   nextSubscribe: SubscribeTerms | undefined
   /**

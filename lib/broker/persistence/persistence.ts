@@ -247,6 +247,8 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
 
   hasQueues (topic: string): boolean { return this.subscriptions.queues(topic) }
 
+  isPassing (topic: string, qos: number): boolean { return qos === 0 || (this.#context.journal.isCommitted && !this.subscriptions.queues(topic)) }
+
   incomingStorePacket (client: Client, packet: Packet): Promise<void> { return this.received.store(client, packet) }
 
   incomingGetPacket (client: Client, packet: { messageId: number }): Promise<Partial<Packet>> { return this.received.get(client, packet) }

@@ -16,6 +16,8 @@ export interface Journal {
   delete (id: number): void
   /** Resolves, in the order of the calls, once everything changed before the call is on the disk. */
   committed (): Promise<void>
+  /** Whether there is nothing that `committed` would wait for. */
+  readonly isCommitted: boolean
   /** Resolves once everything is on the disk, or cannot be brought there. */
   close (): Promise<void>
 }
@@ -36,7 +38,7 @@ const page = 10_000
 /** Keeps nothing. */
 export function openMemoryJournal (): Journal {
   let id = 0
-  return { next: () => ++id, put: () => undefined, delete: () => undefined, committed: () => done, close: () => done }
+  return { next: () => ++id, put: () => undefined, delete: () => undefined, committed: () => done, isCommitted: true, close: () => done }
 }
 
 /**
@@ -128,6 +130,8 @@ class DiskJournal implements Journal {
     if (this.#waiting.size > 0) return this.#next.promise
     return this.#current?.promise ?? done
   }
+
+  get isCommitted (): boolean { return this.#waiting.size === 0 && this.#current === undefined }
 
   close (): Promise<void> {
     this.#closing ??= (async () => {
