@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test, type TestContext } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
+import type { Client } from 'aedes'
 import { openPersistence } from '../../../../lib/broker/persistence/persistence.ts'
 import { until } from '../../../helpers/events.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
@@ -51,4 +52,20 @@ test('a session that holds nothing is not kept', async t => {
   assert.equal(persistence.counters.sessions, 1)
   await client.endAsync()
   await until(() => persistence.counters.sessions, count => count === 0)
+})
+
+test('a message passes at once where no queue gets it and nothing before it waits for the disk', async t => {
+  const persistence = await openPersistence({ folder: await temporaryFolder(t), limits })
+  t.after(() => persistence.destroy())
+  const packet = { cmd: 'publish', topic: 'other', payload: Buffer.from('x'), qos: 1, retain: true, dup: false, brokerId: 'b', brokerCounter: 1 } as const
+  assert.equal(persistence.isPassing('t', 1), true)
+  const stored = persistence.storeRetained(packet)
+  assert.deepEqual([0, 1].map(qos => persistence.isPassing('t', qos)), [true, false])
+  await stored
+  await until(() => persistence.isPassing('t', 1), is => is)
+  const client = { id: 'away', clean: false } as Client
+  persistence.clientCame('away', false)
+  await persistence.addSubscriptions(client, [{ topic: 't/+', qos: 1 }])
+  await until(() => persistence.isPassing('t', 1), is => is)
+  assert.deepEqual([0, 1].map(qos => persistence.isPassing('t/1', qos)), [true, false])
 })
