@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import knexFactory from 'knex'
 import { connectAsync } from 'mqtt'
+import { Agent } from '../../lib/agent/agent.ts'
 import type { Delivered } from '../../lib/broker/publication.ts'
 import { fingerprint } from '../../lib/messages/fingerprint.ts'
 import { dropAgentStates } from '../../lib/registry/agent-states.ts'
@@ -90,6 +91,21 @@ test('a database that gathers answers who waits once their messages are stored t
   assert.equal((await knex('metrics')).length, 9)
   await Promise.all(published)
   await until(() => flow.received('stored').length, n => n === 4)
+})
+
+test('an agent that ends while its goodbye waits for others is gone once', async t => {
+  const { flow, filename } = await mainFlow(t, { database: { gather: '1500' } })
+  const agent = new Agent({ uuid: 'a1', interval: 3_600_000, mqtt: { url: await flow.url('broker') } })
+  await agent.connect()
+  await agent.report([{ type: 'door', value: 1 }])
+  await agent.disconnect(200)
+  const gone = () => flow.received('stored').filter(({ topic }) => topic === 'agent/disconnected')
+  await until(gone, messages => messages.length > 0)
+  await until(() => flow.node<DatabaseNode>('database').store.statistics().queued, queued => queued === 0)
+  const knex = knexFactory({ client: 'sqlite3', connection: { filename }, useNullAsDefault: true })
+  t.after(() => knex.destroy())
+  assert.deepEqual([await knex('agents').select('uuid', 'connected'), gone().length], [[{ uuid: 'a1', connected: 0 }], 1])
+  assert.deepEqual(flow.log().filter(line => /[A-Z]{3,}_[A-Z]/.test(line)), [])
 })
 
 test('what breaks the contract leaves by the fourth output, with its bytes and the reason', async t => {
