@@ -7,6 +7,7 @@ import { NearTopics } from '../messages/near-topics.ts'
 import { parse, type Message, type Notice, type Rules } from '../messages/parse.ts'
 import { kindOf, topics } from '../messages/topics.ts'
 import { mostUnfolded, weigh, weighMessage, type Weight } from '../messages/weigh.ts'
+import { Awaited } from './awaited.ts'
 import { goodbyeBytes, Goodbyes, itself, type Goodbye } from './goodbyes.ts'
 import { InFlightWindow, type InFlightLimits } from './in-flight-window.ts'
 import type { IntakeHandler, Rejected } from './intake-handler.ts'
@@ -48,8 +49,6 @@ const sweepEvery = 1_000
 /** How many waiting publications of clients that went are kept, and for how many ms. */
 const mostKept = 10_000
 const longestKept = 300_000
-/** ms after which the agents of a client are gone, however long their last will is held back. */
-const longestPatience = 3_600_000
 
 /** A publication's turn in the window. */
 interface Turn {
@@ -70,11 +69,10 @@ export class Intake implements Taker {
   #handler: IntakeHandler | undefined
   #options: IntakeOptions
   #window: InFlightWindow
-  #presence = new Presence()
+  #presence = new Presence(connection => { this.#awaited.delete(connection) })
   #goodbyes: Goodbyes
   #nearTopics = new NearTopics()
-  /** Connections that have ended, and whose agents may be back in time. */
-  #awaited = new Map<Connection, NodeJS.Timeout>()
+  #awaited = new Awaited(connection => { this.gone(connection) })
   #owners: () => AgentOwnership
   #unsettled = 0
   #sweep: NodeJS.Timeout | undefined
@@ -121,7 +119,7 @@ export class Intake implements Taker {
     this.detach()
     this.#closed = true
     this.#goodbyes.clear()
-    for (const timer of this.#awaited.values()) clearTimeout(timer)
+    this.#awaited.clear()
     for (const entry of unsettledOf(this)) if (entry.claims === 0) endDelivery(entry, removed)
     this.#window.resume()
   }
@@ -166,20 +164,11 @@ export class Intake implements Taker {
 
   gone (connection: Connection, comesBack = true, patience = 0): void {
     this.#window.forget(connection.number, comesBack)
-    if (patience > 0 && this.#presence.speaksFor(connection)) this.#awaitReturn(connection, patience)
     if (this.#awaited.has(connection)) return
+    if (patience > 0 && !this.#closed && this.#presence.awaits(connection, this.#owners().mostPerUser)) return this.#awaited.add(connection, patience)
     // Its agents are gone only after their last message.
     if (this.#window.waits(connection.number)) return
     this.#goodbyes.add(this.#presence.gone(connection), connection)
-  }
-
-  /** Take the agents of a connection for connected until its client had time to come back. */
-  #awaitReturn (connection: Connection, patience: number): void {
-    if (this.#awaited.has(connection) || this.#closed) return
-    this.#awaited.set(connection, setTimeout(() => {
-      this.#awaited.delete(connection)
-      this.gone(connection)
-    }, Math.min(patience, longestPatience)).unref())
   }
 
   #abandon ({ connection }: Publication, settle: Settle): void {

@@ -3,6 +3,11 @@ import { RecentMap } from '../recent-map.ts'
 
 /** Disconnected agents that are remembered of one user, or of all anonymous clients, so that a second goodbye is recognised. */
 const mostRemembered = 10_000
+/** Connections of one user, or of all anonymous clients, that have ended and are awaited. */
+const mostAwaited = 10_000
+
+/** Connections that have agents, and how many agents they have. */
+interface Tally { connections: number, agents: number }
 
 /**
  * Which agents are connected, and through which connection. An agent is connected from its first message or `agent/connected`
@@ -11,10 +16,19 @@ const mostRemembered = 10_000
 export class Presence {
   #owner = new Map<string, Connection>()
   #agents = new Map<Connection, Set<string>>()
-  /** Of the anonymous connections that have agents: how many they are, and their agents. */
-  #anonymous = { connections: 0, agents: 0 }
+  /** Of the anonymous connections that are here. */
+  #anonymous: Tally = { connections: 0, agents: 0 }
+  /** Connections that have ended and whose agents may be back in time, each with the tally of all such connections of its user. */
+  #awaited = new Map<Connection, Tally>()
+  #awaitedOf = new Map<string | undefined, Tally>()
+  readonly #released: (connection: Connection) => void
   /** Disconnected agents, by the user whose connection it was, so that no user pushes out another's. */
   #left = new Map<string | undefined, RecentMap<true>>()
+
+  /** @param released is called when all agents of a connection that is awaited are elsewhere: then it is not awaited any more */
+  constructor (released: (connection: Connection) => void = () => undefined) {
+    this.#released = released
+  }
 
   /** How many agents are connected. */
   get size (): number { return this.#owner.size }
@@ -62,13 +76,28 @@ export class Presence {
     return true
   }
 
-  /** Whether agents are connected through a connection. */
-  speaksFor (connection: Connection): boolean { return this.#agents.has(connection) }
+  /**
+   * A connection ended, and its agents stay connected until `gone`, because its client may be back in time. A client says itself how long that is, and
+   * may come and go as often as it likes: so they take none of the room of those that are here, and are bounded themselves.
+   * @param most agents of one user, or of all anonymous clients together, that are awaited; 0: any number
+   * @returns false: it has none, or they would be too many
+   */
+  awaits (connection: Connection, most: number): boolean {
+    const agents = this.#agents.get(connection)?.size ?? 0
+    const tally = this.#awaitedOf.get(userOf(connection)) ?? { connections: 0, agents: 0 }
+    if (agents === 0 || tally.connections >= mostAwaited || (most > 0 && tally.agents + agents > most)) return false
+    this.#count(connection, -1, -agents)
+    this.#awaitedOf.set(userOf(connection), tally)
+    this.#awaited.set(connection, tally)
+    this.#count(connection, 1, agents)
+    return true
+  }
 
   /** A connection ended. @returns the agents that are gone with it */
   gone (connection: Connection): string[] {
     const agents = [...this.#agents.get(connection) ?? []]
     if (this.#agents.delete(connection)) this.#count(connection, -1, -agents.length)
+    this.#forgetAwaited(connection)
     for (const uuid of agents) {
       this.#owner.delete(uuid)
       this.#remember(uuid, connection)
@@ -81,12 +110,19 @@ export class Presence {
     if (agents?.delete(uuid) !== true) return
     if (agents.size === 0) this.#agents.delete(owner)
     this.#count(owner, agents.size === 0 ? -1 : 0, -1)
+    if (agents.size === 0 && this.#forgetAwaited(owner)) this.#released(owner)
   }
 
-  #count ({ verified }: Connection, connections: number, agents: number): void {
-    if (verified) return
-    this.#anonymous.connections += connections
-    this.#anonymous.agents += agents
+  #forgetAwaited (connection: Connection): boolean {
+    if (this.#awaited.get(connection)?.connections === 0) this.#awaitedOf.delete(userOf(connection))
+    return this.#awaited.delete(connection)
+  }
+
+  #count (connection: Connection, connections: number, agents: number): void {
+    const tally = this.#awaited.get(connection) ?? (connection.verified ? undefined : this.#anonymous)
+    if (tally === undefined) return
+    tally.connections += connections
+    tally.agents += agents
   }
 
   #remember (uuid: string, connection: Connection | undefined): void {

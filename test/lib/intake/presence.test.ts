@@ -165,3 +165,36 @@ test('the goodbyes of one user push out none of another', () => {
   for (let i = 0; i <= 10_000; i++) presence.saysGoodbye(`b${i}`, bob, false)
   assert.equal(presence.saysGoodbye('a', ada, false), false)
 })
+
+const connectionOf = (number: number, username?: string): Connection => ({ number, clientId: 'c', username, verified: username !== undefined, address: undefined, gone: true })
+
+/** A connection that had these agents and ended. */
+function left (presence: Presence, connection: Connection, ...agents: string[]): Connection {
+  for (const uuid of agents) presence.spoke(uuid, connection)
+  return connection
+}
+
+test('connections that are awaited are bounded, by user', () => {
+  const presence = new Presence()
+  for (let i = 0; i < 10_000; i++) assert.ok(presence.awaits(left(presence, connectionOf(i), `a${i}`), 0))
+  assert.equal(presence.awaits(left(presence, connectionOf(10_000), 'one more'), 0), false)
+  const [ada, bob] = [connectionOf(10_001, 'ada'), connectionOf(10_002, 'bob')]
+  assert.equal(presence.awaits(left(presence, ada, 'a', 'b', 'c'), 2), false)
+  assert.ok(presence.awaits(left(presence, bob, 'd', 'e'), 2))
+  assert.equal(presence.awaits(left(presence, connectionOf(10_003, 'bob'), 'f'), 2), false)
+})
+
+test('a connection whose agents are all elsewhere is awaited no longer, and makes room', () => {
+  const released: number[] = []
+  const presence = new Presence(({ number }) => { released.push(number) })
+  assert.ok(presence.awaits(left(presence, connectionOf(1, 'ada'), 'a', 'b'), 2))
+  const next = { ...connectionOf(2, 'ada'), gone: false }
+  presence.spoke('a', next)
+  assert.deepEqual(released, [])
+  presence.saysGoodbye('b', next, false)
+  assert.deepEqual(released, [1])
+  assert.ok(presence.awaits(left(presence, next, 'c'), 2))
+  assert.deepEqual(presence.gone(next), ['a', 'c'])
+  assert.equal(presence.size, 0)
+  assert.ok(presence.awaits(left(presence, connectionOf(3, 'ada'), 'd', 'e'), 2))
+})

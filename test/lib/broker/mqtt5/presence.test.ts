@@ -4,7 +4,7 @@ import type { MqttClient } from 'mqtt'
 import type { IDisconnectPacket } from 'mqtt-packet'
 import { hashPassword } from '../../../../lib/broker/access/passwords.ts'
 import { reasonCodes } from '../../../../lib/mqtt/reason-codes.ts'
-import { openBroker, openIntake, type TestBroker, type TestIntake } from '../../../helpers/broker.ts'
+import { openBroker, openIntake, type TestBroker, type TestIntake, type TestOptions } from '../../../helpers/broker.ts'
 import { until } from '../../../helpers/events.ts'
 import { Peer } from '../../../helpers/peer.ts'
 
@@ -27,8 +27,8 @@ async function agentOf (broker: TestBroker, delay: number, login: object = {}): 
 
 const goodbyes = ({ heard }: TestIntake): number => heard.filter(({ kind }) => kind === 'disconnected').length
 
-async function room (t: TestContext, users: object[] = []): Promise<[TestBroker, TestIntake]> {
-  const broker = await openBroker(t, users.length > 0 ? { users: users as never } : {})
+async function room (t: TestContext, users: object[] = [], options: TestOptions = {}): Promise<[TestBroker, TestIntake]> {
+  const broker = await openBroker(t, users.length > 0 ? { ...options, users: users as never } : options)
   return [broker, openIntake(t, broker.id, { acknowledge: 'arrival' })]
 }
 
@@ -65,6 +65,23 @@ test('an agent that says DISCONNECT is gone at once', async t => {
   const client = await agentOf(broker, 60)
   await client.endAsync()
   await until(() => goodbyes(intake), n => n === 1, 5_000)
+})
+
+test('a client that comes and goes with other agents each time keeps out nobody, and no more of them are taken for connected than the limit', async t => {
+  const [broker, { intake, heard }] = await room(t, [], { limits: { agentsPerUser: 10 } })
+  for (let i = 0; i < 30; i++) {
+    const greedy = await Peer.open(broker.port)
+    const will = { topic: 'w', payload: Buffer.from('w'), qos: 0 as const, retain: false, properties: { willDelayInterval: 3_600 } }
+    await greedy.connect('greedy', { clean: false, properties: { sessionExpiryInterval: 3_600 }, will })
+    assert.equal(await greedy.publish('agent/connected', `{"agent":{"uuid":"g${i}"}}`, { qos: 1 }), 0)
+    greedy.cut()
+    await until(() => broker.place.statistics().clients, n => n === 0)
+  }
+  assert.equal(intake.statistics().agents, 10)
+  const modest = await broker.client()
+  for (let i = 0; i < 10; i++) await modest.publishAsync('agent/connected', `{"agent":{"uuid":"m${i}"}}`, { qos: 1 })
+  assert.deepEqual(heard.flatMap(({ rejected }) => rejected?.reason ?? []), [])
+  assert.equal(intake.statistics().agents, 20)
 })
 
 test('a message that nobody stores ends the connection, and says no more of why than that', async t => {
