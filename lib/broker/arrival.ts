@@ -9,7 +9,7 @@ export interface WebSocketMessages extends Reader {
   unread: number
   /** Called when that changed. */
   changed: (() => void) | undefined
-  /** Limit the packets that a message may hold from now on, in bytes (0: as large as MQTT allows). @param isKnown whether the client was let in */
+  /** Limit the packets that a message may hold from now on, in bytes. @param isKnown whether the client was let in; then 0 is as large as MQTT allows */
   limitPackets (bytes: number, isKnown: boolean): void
 }
 

@@ -1,4 +1,5 @@
-import { connect, type Socket } from 'node:net'
+import { connect } from 'node:net'
+import type { Duplex } from 'node:stream'
 import {
   generate, parser, type IConnackPacket, type IConnectPacket, type IDisconnectPacket, type IPublishPacket, type ISubackPacket, type ISubscription, type IUnsubackPacket,
   type Packet, type PacketCmd
@@ -24,7 +25,7 @@ export class Peer {
   readonly heard: Heard[] = []
   connack!: IConnackPacket
   #unread: Heard[] = []
-  #socket: Socket
+  #socket: Duplex
   #version: number
   #bytes = Buffer.alloc(0)
   #fault: Error | undefined
@@ -32,7 +33,8 @@ export class Peer {
   #wake = new Set<() => void>()
   #nextId = 1_000
 
-  constructor (socket: Socket, version: number) {
+  /** @param socket that is open */
+  constructor (socket: Duplex, version = 5) {
     this.#socket = socket
     this.#version = version
     const reader = parser({ protocolVersion: version })

@@ -13,14 +13,14 @@ export async function rawSocket (t: Pick<TestContext, 'after'>, port: number, op
 }
 
 /** A connected client on a bare socket. */
-export async function rawClient (t: Pick<TestContext, 'after'>, port: number, clientId: string, { keepalive = 0, clean = true } = {}): Promise<Socket> {
+export async function rawClient (t: Pick<TestContext, 'after'>, port: number, clientId: string, { keepalive = 0, clean = true, version = 4 } = {}): Promise<Socket> {
   const socket = await rawSocket(t, port)
-  socket.write(generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId, keepalive, clean } as Packet))
+  socket.write(generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: version, clientId, keepalive, clean } as Packet))
   await once(socket, 'data')
   return socket
 }
 
 /** The bytes of a PUBLISH. */
-export function publishPacket (topic: string, payload: string | Buffer, qos: 0 | 1 | 2, messageId = 1): Buffer {
-  return generate({ cmd: 'publish', topic, payload, qos, messageId, dup: false, retain: false } as Packet)
+export function publishPacket (topic: string, payload: string | Buffer, qos: 0 | 1 | 2, messageId = 1, protocolVersion = 4): Buffer {
+  return generate({ cmd: 'publish', topic, payload, qos, messageId, dup: false, retain: false } as Packet, { protocolVersion })
 }

@@ -154,10 +154,10 @@ export class ClientState {
   /** Whether something arrived that this broker has not read yet. */
   get isBehind (): boolean { return this.#rest !== undefined || this.stream.readableLength > 0 }
 
-  /** Bytes written that the client has not read yet. */
+  /** Bytes written that the client has not read yet; none once it ends, because that it is about to let go of. */
   get unread (): number {
     const { socket } = this.arrival
-    if (this.stream.destroyed) return 0
+    if (this.stream.destroyed || this.speaker?.isOver === true) return 0
     return this.stream.writableLength + this.asideSize + (this.speaker?.heldBytes ?? 0) + (socket === this.stream ? 0 : socket.writableLength)
   }
 

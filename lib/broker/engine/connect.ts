@@ -4,6 +4,7 @@ import { reasonCodes, type ReasonCode } from '../../mqtt/reason-codes.ts'
 import { internalsOf, type ClientInternals } from '../aedes/aedes-internals.ts'
 import { skipUsedMessageIds } from '../aedes/message-ids.ts'
 import { subscriptionsOf } from '../aedes/routing-aedes.ts'
+import { carriedBy } from '../carried.ts'
 import type { Limits } from '../limits.ts'
 import { ConnectionLimits } from '../listening/connection-limits.ts'
 import type { LoginRefusal } from '../login/login-gate.ts'
@@ -127,12 +128,16 @@ function beginAnew ({ engine: { aedes, persistence, connections }, client, state
 function reserveMemory ({ engine: { persistence, connections }, client, state }: Newcomer): LoginRefusal | undefined {
   const will: Will | undefined = client._will
   const kept = new StateShare(persistence.stateBytes)
-  const bytes = textBytes(client.id) + textBytes(state.username) + (will === undefined ? 0 : textBytes(will.topic) + will.payload.length)
+  const bytes = textBytes(client.id) + textBytes(state.username) + (will === undefined ? 0 : bytesOfWill(will))
   if (!kept.hasRoomFor(bytes)) return { by: 'stateBytes', returnCode: 3, text: 'all clients together have the broker remember too much' }
   if (!connections.here.has(state)) return undefined
   kept.add(bytes)
   state.kept = kept
   return undefined
+}
+
+function bytesOfWill ({ topic, payload }: Will): number {
+  return textBytes(topic) + payload.length + (carriedBy(payload)?.properties.length ?? 0)
 }
 
 const takenOver = 'another connection took over the client id'

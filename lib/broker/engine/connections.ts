@@ -4,6 +4,7 @@ import type { RoutingAedes } from '../aedes/routing-aedes.ts'
 import type { Arrival, WebSocketMessages } from '../arrival.ts'
 import type { Limits } from '../limits.ts'
 import { IncomingBytes } from '../stream/incoming-bytes.ts'
+import { largestConnect5 } from '../stream/packet-guard.ts'
 import { Turns } from '../stream/turns.ts'
 import { UnreadBytes } from '../stream/unread-bytes.ts'
 import { Answers } from '../mqtt5/answers.ts'
@@ -78,7 +79,7 @@ export class Connections implements ConnectionObserver<ClientState> {
       return
     }
     const { messages } = arrival
-    messages?.limitPackets(this.#limits.connectBytes, false)
+    messages?.limitPackets(this.#limits.connectBytes || largestConnect5(this.#limits.propertyBytes), false)
     if (messages !== undefined) {
       this.#messages.add(messages)
       messages.changed = () => { this.#incomplete.count(messages, messages.unread) }

@@ -3,7 +3,6 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createWebSocketStream, WebSocketServer, type ServerOptions, type WebSocket } from 'ws'
 import type { WebSocketMessages } from '../arrival.ts'
-import { largestConnect } from '../stream/packet-guard.ts'
 import { isDirect, originProblem } from './web-origin.ts'
 
 /** [MQTT-6.0.0-3], and the name that clients of MQTT 3.1 give. */
@@ -73,7 +72,7 @@ export function acceptWebSockets ({ origins, accept, refused }: WebSocketOptions
         limitPackets (bytes, isKnown) {
           const { _receiver: receiver } = webSocket as Receiving
           if (isKnown) receiver._maxPayload = bytes === 0 ? 0 : bytes + besidePacket
-          else receiver._maxPayload = Math.max(bytes === 0 ? largestConnect : bytes, firstMessage)
+          else receiver._maxPayload = Math.max(bytes, firstMessage)
         }
       }
       accept(streamOf(webSocket, socket, messages), socket, messages, direct)

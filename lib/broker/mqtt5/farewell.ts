@@ -3,6 +3,8 @@ import type { Duplex } from 'node:stream'
 /** ms that a client has to read the last packet and to hang up, and bytes that it may still send meanwhile. */
 const patience = 1_000
 const mostDiscarded = 65_536
+/** Bytes that a client may have unread and still be told anything: it would have to read those first. */
+const mostUnread = 65_536
 
 /** Says the last packet to a client, if there is one to say; undefined: there is none. */
 type LastWords = () => Buffer | undefined
@@ -17,7 +19,9 @@ export function lingerWithLastWords (stream: Duplex, lastWords: LastWords, went:
   let lingers = false
   stream.destroy = function (this: Duplex, error?: Error): Duplex {
     if (lingers) return this
-    const packet = stream.destroyed || !stream.writable ? undefined : lastWords()
+    // A client that has hung up needs no reason, and would not hang up once more.
+    const isHeard = !stream.destroyed && stream.writable && !stream.readableEnded && stream.writableLength <= mostUnread
+    const packet = isHeard ? lastWords() : undefined
     stream.destroy = destroy
     if (packet === undefined) return destroy.call(this, error)
     lingers = true

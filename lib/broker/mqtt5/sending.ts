@@ -1,6 +1,7 @@
 import type { OutgoingPublish } from '../aedes/direct-delivery.ts'
 import { carriedBy } from '../carried.ts'
 import { publishBeginning, writeVarint } from '../../mqtt/publish-packet.ts'
+import type { StateShare } from '../state-bytes.ts'
 import { IdsUnderWay } from './ids-under-way.ts'
 import type { Wishes } from './wishes.ts'
 import { OutgoingAliases } from './topic-aliases.ts'
@@ -15,6 +16,8 @@ export interface Options {
 
 /** Where packets go. */
 export interface Outlet {
+  /** Counts what is remembered for the client. */
+  readonly kept: StateShare | undefined
   /** @returns whether there is room for more */
   write (piece: Buffer | string): boolean
   /** What the subscriptions say about a topic. @param publisher the client id, where it may matter */
@@ -52,7 +55,7 @@ export class Sending {
   /** @param aliases topic aliases to be used at most */
   constructor (outlet: Outlet, { receiveMaximum, packetSize }: Wishes, aliases: number) {
     this.#outlet = outlet
-    this.#aliases = new OutgoingAliases(aliases)
+    this.#aliases = new OutgoingAliases(aliases, () => outlet.kept)
     this.#receiveMaximum = this.#quota = receiveMaximum
     this.#packetSize = packetSize
   }

@@ -8,6 +8,7 @@ import { carryPublisher } from '../carried.ts'
 import type { Subscription } from '../persistence/broker-persistence.ts'
 import type { Will } from '../persistence/wills.ts'
 import type { Refusal } from '../publication.ts'
+import type { StateShare } from '../state-bytes.ts'
 import { agreeOn, type Agreement } from './agreement.ts'
 import { acknowledgements, Answers, codeAlone, type Acknowledgement } from './answers.ts'
 import { Exchanges, type Outcome } from './exchanges.ts'
@@ -260,8 +261,10 @@ export class Speaker implements PacketReader, Outlet {
         return this.#acknowledge('pubrec', id, outcome)
       }
       case 6: {
-        this.#sending!.released(messageId)
-        return this.#acknowledge('pubrel', id, this.#exchanges.ofRelease(messageId))
+        const outcome = this.#exchanges.ofRelease(messageId)
+        // A client can answer any number of messages that it was never sent.
+        if (outcome === undefined) this.#sending!.released(messageId)
+        return this.#acknowledge('pubrel', id, outcome)
       }
       case 7: return !this.#exchanges.completed(messageId) || this.#acknowledge('pubcomp', id, this.#exchanges.ofCompletion(messageId))
     }
@@ -330,6 +333,8 @@ export class Speaker implements PacketReader, Outlet {
   }
 
   // For `Sending`.
+
+  get kept (): StateShare | undefined { return this.#connection.kept }
 
   write (piece: Buffer | string): boolean { return this.#write(piece) }
 

@@ -1,7 +1,9 @@
-import { textBytes } from '../state-bytes.ts'
+import { textBytes, type StateShare } from '../state-bytes.ts'
 
 /** Longer topics get no alias: each would be remembered for every client. */
 const longestTopic = 1_024
+/** About the bytes that one takes beside its topic. */
+const bytesOfAlias = 64
 
 /** The topics that a client has given numbers, for as long as it is connected. [MQTT 5, 3.3.2.3.4] */
 export class IncomingAliases {
@@ -29,11 +31,16 @@ export class IncomingAliases {
 /** Gives numbers to the first topics that are sent to a client. None is taken back: a topic that comes once would cost more than it saves. */
 export class OutgoingAliases {
   readonly #most: number
+  readonly #kept: () => StateShare | undefined
   #numbers: Map<string, number> | undefined
 
-  /** @param most of them, that the client understands and this broker remembers */
-  constructor (most: number) {
+  /**
+   * @param most of them, that the client understands and this broker remembers
+   * @param kept counts their bytes, where strangers choose them; it is asked for when there is one to count
+   */
+  constructor (most: number, kept: () => StateShare | undefined = () => undefined) {
     this.#most = most
+    this.#kept = kept
   }
 
   /** @returns the alias, and whether the client was told of it; undefined: the topic has none */
@@ -41,11 +48,17 @@ export class OutgoingAliases {
     const alias = this.#numbers?.get(topic)
     if (alias !== undefined) return { alias, known: true }
     const next = (this.#numbers?.size ?? 0) + 1
-    return next > this.#most || topic.length > longestTopic ? undefined : { alias: next, known: false }
+    if (next > this.#most || topic.length > longestTopic || this.#kept()?.hasRoomFor(bytesOf(topic)) === false) return undefined
+    return { alias: next, known: false }
   }
 
   /** A message tells the client of the alias that `of` just gave. */
   told (topic: string, alias: number): void {
     (this.#numbers ??= new Map()).set(topic, alias)
+    this.#kept()?.add(bytesOf(topic))
   }
+}
+
+function bytesOf (topic: string): number {
+  return textBytes(topic) + bytesOfAlias
 }

@@ -40,7 +40,13 @@ const leastFilters = 1_000
 /** Among the flags of CONNECT. A subscription of a clean session is in force at once. */
 const cleanSession = 2
 /** A CONNECT of MQTT 3.1.1 has 12 bytes and at most five fields of 65,535 bytes, each with its length. */
-export const largestConnect = 12 + 5 * 65_537
+const largestConnect = 12 + 5 * 65_537
+/** Its properties and those of its will, each with a length in front. @param propertyBytes of both; 0: any number */
+export function largestConnect5 (propertyBytes: number): number {
+  return propertyBytes === 0 ? largestPacket : largestConnect + 2 * 4 + propertyBytes
+}
+/** Bytes of the largest packet that MQTT allows. */
+const largestPacket = 268_435_460
 
 /**
  * Walks over what one client sends, chunk by chunk, wherever the chunks are cut. It keeps a few numbers and not one byte, so it does not
@@ -280,7 +286,7 @@ export class PacketGuard {
     const level = byte & 0x7f
     if (this.#text.bytes === 6 ? level !== 3 : level !== 4 && level !== 5) return unknownLevel(byte)
     this.#level = level as 3 | 4 | 5
-    if (level !== 5 && this.#left > largestConnect) return violations.surplus
+    if (this.#left > (level === 5 ? largestConnect5(this.#limits.propertyBytes ?? 0) : largestConnect)) return violations.surplus
     return this.#numeral(FLAGS, 1)
   }
 

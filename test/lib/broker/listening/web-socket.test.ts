@@ -147,6 +147,24 @@ test('a stranger sends no WebSocket message of more than 64 KiB', async t => {
   assert.ok(await closed(socket) < 4_000)
 })
 
+test('where CONNECT has no limit, the largest of MQTT 5 fits into one WebSocket message, and a larger one is refused before it comes', async t => {
+  const broker = await openWebSocketBroker(t, { connectBytes: 0, propertyBytes: 200_000 })
+  const large = (byte: string): string => byte.repeat(65_535)
+  const userProperties = { a: Array.from({ length: 3 }, () => 'x'.repeat(65_000)) }
+  const connect = {
+    cmd: 'connect', protocolId: 'MQTT', protocolVersion: 5, clientId: large('c'), keepalive: 0, clean: true, username: large('u'), password: Buffer.from(large('p')),
+    will: { topic: large('t'), payload: Buffer.from(large('w')), qos: 0, retain: false }, properties: { userProperties }
+  }
+  const { socket } = await rawWebSocket(t, broker.port)
+  socket.write(frame(binary, generate(connect as Packet)))
+  const [answer] = await once(socket, 'data') as [Buffer]
+  // A frame with CONNACK, which is success.
+  assert.deepEqual([answer[2], answer[5]], [0x20, 0])
+  const { socket: greedy } = await rawWebSocket(t, broker.port)
+  greedy.write(frame(binary, Buffer.from([0x10, 0xff, 0xff, 0xff, 0x7f, 0, 4, 0x4d, 0x51, 0x54, 0x54, 5])))
+  assert.ok(await closed(greedy) < 5_000)
+})
+
 test('incomplete WebSocket messages count towards the limit of incoming bytes: the largest are disconnected, and a client that sends little is served', async t => {
   const { port, place } = await openWebSocketBroker(t, { incomingBytes: 2_000_000 })
   const enter = async (clientId: string): Promise<Socket> => {
