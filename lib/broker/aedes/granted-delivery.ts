@@ -136,6 +136,19 @@ export class GrantedDelivery {
     return isOwn ? { asPublished: grant.asPublished, ids: grant.ownIds } : grant
   }
 
+  /** The highest QoS of the subscriptions with one identifier that match a topic. */
+  qosOf (topic: string, id: number): number {
+    const levels = topic.split('/')
+    const subscriptions = subscriptionsOf(this.#client)
+    let highest = 0
+    for (const [text, options] of this.#options ?? []) {
+      const qos = options.id === id ? subscriptions[text]?.qos ?? 0 : 0
+      const filter = qos > highest ? this.#filters?.get(text) ?? parseSubscription(text) : undefined
+      if (filter !== undefined && matches(filter, levels)) highest = qos
+    }
+    return highest
+  }
+
   /** Call it from authorizeForward, so that what the session's queue held does not come a second time. */
   sentFromQueue ({ brokerId, brokerCounter }: AedesPublishPacket): void {
     const { duplicates } = this.#client

@@ -1,5 +1,5 @@
 import type { OutgoingPublish } from '../aedes/direct-delivery.ts'
-import { carriedBy } from '../carried.ts'
+import { carriedBy, withIds } from '../carried.ts'
 import { publishBeginning, writeVarint } from '../../mqtt/publish-packet.ts'
 import type { StateShare } from '../state-bytes.ts'
 import { IdsUnderWay } from './ids-under-way.ts'
@@ -22,6 +22,10 @@ export interface Outlet {
   write (piece: Buffer | string): boolean
   /** What the subscriptions say about a topic. @param publisher the client id, where it may matter */
   optionsOf (topic: string, publisher: string | undefined): Options
+  /** The QoS at which the subscriptions with one id bring messages of a topic. */
+  qosOf (topic: string, id: number): number
+  /** A message id for a further copy. */
+  nextMessageId (): number
   /** A message of QoS 1 or 2 is not sent: let aedes take it for acknowledged. */
   settled (messageId: number): void
   /** A message is not sent. @param by the name under which that is counted */
@@ -45,6 +49,7 @@ export class Sending {
   readonly #aliases: OutgoingAliases
   readonly #receiveMaximum: number
   readonly #packetSize: number
+  readonly #copies: boolean
   /** A PUBREL that is sent again does not count against the receive maximum. */
   #sent = new IdsUnderWay()
   #quota: number
@@ -53,11 +58,12 @@ export class Sending {
   #waiting: Array<() => void> = []
 
   /** @param aliases topic aliases to be used at most */
-  constructor (outlet: Outlet, { receiveMaximum, packetSize }: Wishes, aliases: number) {
+  constructor (outlet: Outlet, { receiveMaximum, packetSize, wantsCopies }: Wishes, aliases: number) {
     this.#outlet = outlet
     this.#aliases = new OutgoingAliases(aliases, () => outlet.kept)
     this.#receiveMaximum = this.#quota = receiveMaximum
     this.#packetSize = packetSize
+    this.#copies = wantsCopies
   }
 
   /** About the bytes of what waits until the client has acknowledged others. */
@@ -73,6 +79,26 @@ export class Sending {
 
   /** @returns whether there is room for more */
   publish (packet: OutgoingPublish): boolean {
+    let hasRoom = true
+    if (this.#copies) for (const copy of this.#furtherCopies(packet)) hasRoom = this.#pass(copy) && hasRoom
+    return this.#pass(packet) && hasRoom
+  }
+
+  /**
+   * One for each subscription id but the last, which is left to the message itself; they go first: who has acknowledged the message has had them. aedes
+   * takes their acknowledgements for those of messages that it does not know any more. [MQTT-3.3.4-5]
+   */
+  #furtherCopies (packet: OutgoingPublish): OutgoingPublish[] {
+    const { topic, payload } = packet
+    const carried = carriedBy(payload)
+    const ids = carried?.ids ?? this.#outlet.optionsOf(topic, carried?.publisher).ids
+    if (ids.length < 2) return []
+    const all = ids.map(id => ({ id, qos: Math.min(packet.qos, this.#outlet.qosOf(topic, id)) as 0 | 1 | 2 })).sort((a, b) => a.qos - b.qos)
+    packet.payload = withIds(payload, [all.pop()!.id])
+    return all.map(({ id, qos }) => ({ ...packet, payload: withIds(payload, [id]), qos, messageId: qos === 0 ? 0 : this.#outlet.nextMessageId(), dup: false }))
+  }
+
+  #pass (packet: OutgoingPublish): boolean {
     if (packet.qos === 0) return this.#send(packet)
     if (this.#quota > 0 && !this.isHeldUp) return this.#sendCounted(packet)
     this.#held.push(packet)

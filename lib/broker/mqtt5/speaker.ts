@@ -342,6 +342,15 @@ export class Speaker implements PacketReader, Outlet {
     return this.#connection.delivery?.optionsOf(topic, publisher === this.#client.id) ?? none
   }
 
+  qosOf (topic: string, id: number): number { return this.#connection.delivery?.qosOf(topic, id) ?? 0 }
+
+  nextMessageId (): number {
+    const client = internalsOf(this.#client)
+    const id = client._nextId
+    client._nextId = id % 65_535 + 1
+    return id
+  }
+
   settled (messageId: number): void {
     if (!this.#client.closed) this.#give({ cmd: 'puback', messageId })
   }

@@ -14,6 +14,11 @@ export interface Wishes {
   topicAliases: number
   /** Whether it wants reason strings with everything, and not only with CONNACK and DISCONNECT. */
   wantsReasons: boolean
+  /**
+   * Whether a message that several of its subscriptions bring comes once for each of their ids, and not once with all of them. Node-RED's own nodes compare the ids with
+   * a number: with several, none of them takes the message. They are known by asking for response information, which hardly any other client does.
+   */
+  wantsCopies: boolean
   /** Of an authentication beyond username and password; undefined: none. */
   authentication: string | undefined
   /** Seconds; 0: none. */
@@ -32,6 +37,7 @@ export function readWishes ({ clean, keepalive = 0, properties = {} }: IConnectP
     topicAliases: properties.topicAliasMaximum ?? 0,
     // mqtt-packet gives these as numbers or booleans.
     wantsReasons: Number(properties.requestProblemInformation ?? 1) === 1,
+    wantsCopies: Number(properties.requestResponseInformation ?? 0) === 1,
     authentication: properties.authenticationMethod,
     keepalive
   }

@@ -47,6 +47,36 @@ test('what is retained comes with the id of the SUBSCRIBE that asked for it, and
   assert.deepEqual(idsOf(await home.message()), [1, 2])
 })
 
+// https://github.com/node-red/node-red/issues/5962: Node-RED's nodes ask for response information, and each takes only messages with its own id alone.
+test('a client that asks for response information gets a copy for each of its ids, within its receive maximum and on return, too', async t => {
+  const here = await room(t)
+  const publisher = await here.enter('publisher')
+  const options = kept({ requestResponseInformation: true, receiveMaximum: 1 })
+  const nodes = await here.enter('nodes', options)
+  for (const [topic, qos, id] of [['a/b', 1, 1], ['a/#', 2, 2], ['+/b', 0, 3]] as const) await nodes.subscribe({ topic, qos }, id)
+  const copiesTo = async (peer: Peer): Promise<unknown[]> => {
+    const copies: unknown[] = []
+    for (let i = 0; i < 3; i++) {
+      const message = await peer.message()
+      copies.push([String(message.payload), idsOf(message), message.qos])
+      await peer.acknowledge(message)
+    }
+    return copies
+  }
+  const expected = (payload: string) => [[payload, [3], 0], [payload, [1], 1], [payload, [2], 2]]
+  for (const payload of ['one', 'two']) {
+    await publisher.publish('a/b', payload, { qos: 2 })
+    assert.deepEqual(await copiesTo(nodes), expected(payload))
+  }
+  await leave(here, nodes)
+  await publisher.publish('a/b', 'waited', { qos: 2 })
+  const again = await here.enter('nodes', options)
+  assert.deepEqual(await copiesTo(again), expected('waited'))
+  await publisher.publish('a/b', 'new', { qos: 2 })
+  assert.deepEqual(await copiesTo(again), expected('new'))
+  assert.deepEqual(await again.settled(), [])
+})
+
 // https://github.com/faststream-community/zMQTT/pull/35: a client tells by the ids whether a message is its share of the work.
 for (const [first, second] of [['jobs', '$share/g/jobs'], ['$share/g/jobs', 'jobs']] as const) {
   for (const qos of [0, 1, 2] as const) {
