@@ -38,8 +38,8 @@ export interface CrewResult { crew: Crew, stored: AgentFigures, plain?: PlainFig
 const inFlight = 1000
 /** An address may have 1,000 connections, and open 200 a second. */
 const addresses = 30
-/** Seconds, messages a second and metrics a message of ten agents that report rarely. */
-export const rare = { agents: 10, seconds: 60, rate: 2, metrics: 6 }
+/** Seconds, messages a second and metrics a message of ten agents that report rarely; messages that are there before: each series fills several pages. */
+export const rare = { agents: 10, seconds: 60, rate: 2, metrics: 6, before: 5000 }
 
 export function windowOf (agents: number): number {
   return Math.min(50, Math.ceil(inFlight / agents))
@@ -70,9 +70,11 @@ async function measureStored (crew: Crew, options: Settings): Promise<AgentFigur
     await untilReady(platziverse, server)
     const warmUp = warmUpOf(crew)
     const metrics = crew === 'rare' ? rare.metrics : metricsPerMessage
+    const shape = { metrics, payload: 0, uuids: 1 }
+    const earlier = crew === 'rare' ? await storedLoad(platziverse, server, { messages: rare.before, shape }, rare) : { rows: 0 }
     const before = processUsage(server.pid).written
     const order = crew === 'rare'
-      ? { seconds: rare.seconds, rate: rare.rate, shape: { metrics, payload: 0, uuids: 1 }, watch: server.pid }
+      ? { seconds: rare.seconds, rate: rare.rate, shape, watch: server.pid }
       : { seconds: warmUp + options.seconds, window: windowOf(crew), addresses, watch: server.pid }
     const { load, rows } = await storedLoad(platziverse, server, order, { agents: crew === 'rare' ? rare.agents : crew })
     const after = await server.close()
@@ -83,7 +85,7 @@ async function measureStored (crew: Crew, options: Settings): Promise<AgentFigur
       writtenPerMetric: warm.written / metrics,
       writtenInAll: (after - before) / rows,
       cpuPerMessage: warm.cpu * 1e6,
-      rows,
+      rows: rows + earlier.rows,
       fileSize: sizeOf(server)
     }
   } finally {

@@ -18,7 +18,7 @@ export function describeAgents (results: CrewResult[], machine: Machine, options
     ['bytes written a metric', ({ stored }) => whole(stored.writtenPerMetric)],
     ['… until the process ended', ({ stored }) => whole(stored.writtenInAll)],
     ['GB written a day', ({ crew, stored }) => crew === 'rare' ? (stored.writtenInAll * rare.rate * rare.metrics * 86_400 / 1e9).toFixed(2) : '–'],
-    ['CPU µs a message', ({ stored }) => stored.cpuPerMessage.toFixed(1)],
+    ['CPU µs a message', ({ crew, stored }) => crew === 'rare' ? '–' : stored.cpuPerMessage.toFixed(1)],
     ['a plain topic, nothing stored: messages/s', ({ plain }) => plain === undefined ? '–' : whole(plain.messagesPerSecond)],
     ['… CPU µs a message', ({ plain }) => plain === undefined ? '–' : plain.cpuPerMessage.toFixed(1)],
     ['CPU µs of storing a message: the difference', result => result.plain === undefined ? '–' : storing(result).toFixed(1)],
