@@ -1,4 +1,4 @@
-import { carriedBy, carry, carryOver } from '../../carried.ts'
+import { carriedBy, carry, carryOver, type Carried } from '../../carried.ts'
 
 /** The part of a publication that is kept. `payload` in bytes, with what these carry, or as text if this process published text. */
 export interface Content {
@@ -64,14 +64,16 @@ export type StoredRecord =
   | { kind: 'agent', uuid: string, username: string }
 
 /**
- * A `Content` in JSON, with what its payload carries: the properties in base64, when it expires in ms since 1970, and whether its publisher asked for
- * it to be retained. Earlier versions did not write these, and ignore them.
+ * A `Content` in JSON, with what its payload carries: the properties in base64, when it expires in ms since 1970 or how long after it is published, and
+ * whether its publisher asked for it to be retained. Earlier versions did not write these, and ignore them.
  */
 interface ContentInJson extends Omit<Content, 'payload'> {
   /** Base64. */
   payload: string
   properties?: string
   expiresAt?: number
+  /** Of a last will: seconds. */
+  lifetime?: number
   published?: true
 }
 
@@ -84,6 +86,7 @@ export function encodeRecord (record: StoredRecord): object {
   if (carried !== undefined) {
     if (carried.properties.length > 0) content.properties = carried.properties.toString('base64')
     if (carried.expiresAt !== undefined) content.expiresAt = carried.expiresAt
+    else if (carried.lifetime !== undefined) content.lifetime = carried.lifetime
     if (carried.retain) content.published = true
   }
   return { ...record, content }
@@ -93,10 +96,13 @@ export function encodeRecord (record: StoredRecord): object {
 export function decodeRecord (text: string): StoredRecord {
   const record = JSON.parse(text) as StoredRecord
   if (!('content' in record)) return record
-  const { topic, payload, qos, retain, properties = '', expiresAt, published = false } = record.content as unknown as ContentInJson
+  const { topic, payload, qos, retain, properties = '', expiresAt, lifetime, published = false } = record.content as unknown as ContentInJson
   const bytes = Buffer.from(payload, 'base64')
-  if (properties !== '' || expiresAt !== undefined || published) {
-    carry(bytes, { properties: Buffer.from(properties, 'base64'), ...expiresAt === undefined ? {} : { expiresAt }, retain: published })
+  if (properties !== '' || expiresAt !== undefined || lifetime !== undefined || published) {
+    const carried: Carried = { properties: Buffer.from(properties, 'base64'), retain: published }
+    if (expiresAt !== undefined) carried.expiresAt = expiresAt
+    if (lifetime !== undefined) carried.lifetime = lifetime
+    carry(bytes, carried)
   }
   return { ...record, content: { topic, payload: bytes, qos, retain } }
 }

@@ -51,8 +51,8 @@ async function measure (broker: TestBroker, attack: () => Promise<unknown>): Pro
 }
 
 /** The attackers speak either version; the others speak 3.1.1. */
-function attack (name: string, options: TestOptions, run: (t: TestContext, broker: TestBroker, version: 4 | 5) => Promise<unknown>): void {
-  for (const version of [4, 5] as const) {
+function attack (name: string, options: TestOptions, run: (t: TestContext, broker: TestBroker, version: 4 | 5) => Promise<unknown>, versions: ReadonlyArray<4 | 5> = [4, 5]): void {
+  for (const version of versions) {
     test(`${name}, ${version === 4 ? '3.1.1' : version}`, { timeout: 60_000 }, async t => {
       const broker = await openBroker(t, options)
       const figures = await measure(broker, () => run(t, broker, version))
@@ -105,7 +105,7 @@ attack('2,000 silent sockets get no further than the limits, and are disconnecte
   const { connectTimeout = 0, connectionsPerAddress = 0, connectionRate = 0 } = broker.place.statistics().refusedBy
   assert.equal(connectTimeout + connectionsPerAddress + connectionRate, 2000)
   assert.ok(connectTimeout >= 400, `${connectTimeout} were let in`)
-})
+}, [4])
 
 attack('50 sockets that announce 256 MB are disconnected before a byte of it', { limits: {} }, async (t, broker, version) => {
   const announcement = Buffer.from([0x10, 0xff, 0xff, 0xff, 0x7f, 0, 4, 0x4d, 0x51, 0x54, 0x54, version])

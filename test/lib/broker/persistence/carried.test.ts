@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
-import { carriedBy, carry, type Carried } from '../../../../lib/broker/carried.ts'
+import { beginLifetime, carriedBy, carry, type Carried } from '../../../../lib/broker/carried.ts'
 import type { BrokerPersistence } from '../../../../lib/broker/persistence/broker-persistence.ts'
 import type { Packet } from '../../../../lib/broker/persistence/journal/records.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
@@ -128,6 +128,25 @@ test('a message that was sent, and one in whose place another is retained, does 
   now += 10_000
   assert.deepEqual([texts(await queue(persistence, 'c')), texts(await retained(persistence))], [['sent'], ['x']])
   assert.equal(persistence.counters.expiredMessages, 0)
+})
+
+test('a last will keeps the seconds for which it is worth delivering, which begin when it is published', async t => {
+  const folder = await temporaryFolder(t)
+  const first = await keep(t, { folder })
+  for (const id of ['connected', 'delayed']) {
+    const client = { id, closed: false }
+    first.clientCame(id, false, null, 60)
+    await first.putWill(client, message('wills', 'will', { properties: none, lifetime: 30, retain: false }))
+    if (id === 'delayed') first.delayWill(client, Date.now() + 500)
+  }
+  await first.clearRetained('nothing')
+  const second = await keep(t, { folder: await killed(t, first, folder) })
+  const wills = await second.streamWill({}).toArray() as Packet[]
+  const due = new Promise<Packet>(resolve => { second.onWillDue = will => { resolve(will as Packet) } })
+  wills.push(await due)
+  assert.deepEqual(carriedIn(wills), Array(2).fill({ properties: none, lifetime: 30, retain: false }))
+  for (const { payload } of wills) beginLifetime(payload)
+  for (const carried of carriedIn(wills)) assert.ok(Math.abs(carried!.expiresAt! - Date.now() - 30_000) < 1_000)
 })
 
 test('options of a subscription are kept, and given back to whoever asks by client or by topic', async t => {
