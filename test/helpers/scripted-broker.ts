@@ -78,3 +78,10 @@ export async function scriptedBroker (
   await once(server, 'listening')
   return { url: `mqtt://${host}:${(server.address() as AddressInfo).port}`, consumers, senders }
 }
+
+/** How brokers that do not speak MQTT 5 answer a CONNECT of it, before they hang up; undefined: not at all. */
+export const waysToRefuseVersion5 = [
+  ['says so', { sessionPresent: false, returnCode: 1, reasonCode: 1 }],
+  ['says so as MQTT 5 has it', { sessionPresent: false, returnCode: 0x84, reasonCode: 0x84, properties: {} }],
+  ['hangs up', undefined]
+] as const

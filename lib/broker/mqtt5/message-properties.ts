@@ -61,8 +61,8 @@ export function propertiesOf (payload: Buffer | string): MessageProperties | und
 
 /** Let a message carry what 3.1.1 does not know. @returns the payload as a Buffer of its own */
 export function withProperties ({ payload, retain, properties = {}, noAlias = false }: OutgoingPublication): Buffer {
-  // A flow may publish one Buffer several times.
-  const own = Buffer.from(payload as string)
+  // A flow may publish one Buffer several times. Its bytes are the same.
+  const own = typeof payload === 'string' ? Buffer.from(payload) : payload.subarray()
   const { messageExpiry } = properties
   const carried: Carried = { properties: encodedOnce(properties), retain }
   if (messageExpiry !== undefined) carried.expiresAt = Date.now() + messageExpiry * 1000

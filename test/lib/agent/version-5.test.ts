@@ -4,7 +4,7 @@ import mqtt, { type IPublishPacket } from 'mqtt'
 import { makeAgent, next, problem } from '../../helpers/agent-broker.ts'
 import { until } from '../../helpers/events.ts'
 import { openMosquitto, withoutMosquitto } from '../../helpers/mosquitto.ts'
-import { answers, scriptedBroker } from '../../helpers/scripted-broker.ts'
+import { answers, scriptedBroker, waysToRefuseVersion5 } from '../../helpers/scripted-broker.ts'
 import { tcpProxy } from '../../helpers/tcp-proxy.ts'
 
 interface Said { topic: string, payload: { timestamp: number }, properties: IPublishPacket['properties'] }
@@ -58,11 +58,7 @@ test('an agent that says goodbye leaves neither will nor session', { skip: witho
   assert.equal(sessionPresent, false)
 })
 
-for (const [title, refuses] of [
-  ['says so', { sessionPresent: false, returnCode: 1, reasonCode: 1 }],
-  ['says so as MQTT 5 has it', { sessionPresent: false, returnCode: 0x84, reasonCode: 0x84, properties: {} }],
-  ['hangs up', undefined]
-] as const) {
+for (const [title, refuses] of waysToRefuseVersion5) {
   test(`a broker that does not speak MQTT 5 and ${title} is spoken to in 3.1.1, without a word and from then on`, async t => {
     const broker = await scriptedBroker(t, peer => {
       if (peer.version === 4) return answers(peer, { sessionPresent: false })

@@ -6,7 +6,7 @@ import { aedesBroker, client, connected, listen, makeBridge, open, row } from '.
 import { openBroker, type TestBroker } from '../../helpers/broker.ts'
 import { until, waitFor } from '../../helpers/events.ts'
 import { openMosquitto, withoutMosquitto } from '../../helpers/mosquitto.ts'
-import { answers, scriptedBroker, type Peer } from '../../helpers/scripted-broker.ts'
+import { answers, scriptedBroker, waysToRefuseVersion5, type Peer } from '../../helpers/scripted-broker.ts'
 
 function localOf ({ place }: TestBroker): LocalBroker {
   return {
@@ -18,11 +18,7 @@ function localOf ({ place }: TestBroker): LocalBroker {
 
 const way = ({ version, connect }: Peer): string => version === 5 ? '5' : (connect as { bridgeMode?: boolean }).bridgeMode === true ? '3.1.1 as a bridge' : '3.1.1'
 
-for (const [title, refuses] of [
-  ['says so', { sessionPresent: false, returnCode: 1, reasonCode: 1 }],
-  ['says so as MQTT 5 has it', { sessionPresent: false, returnCode: 0x84, reasonCode: 0x84, properties: {} }],
-  ['hangs up', undefined]
-] as const) {
+for (const [title, refuses] of waysToRefuseVersion5) {
   test(`another broker that does not speak MQTT 5 and ${title} is spoken to in 3.1.1, without a word and from then on`, async t => {
     const local = await aedesBroker(t)
     const remote = await scriptedBroker(t, peer => {

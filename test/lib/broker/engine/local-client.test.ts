@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Delivered } from '../../../../lib/broker/publication.ts'
 import type { MessageProperties } from '../../../../lib/mqtt/message-properties.ts'
+import { propertiesOf, withProperties } from '../../../../lib/broker/mqtt5/message-properties.ts'
 import { openBroker } from '../../../helpers/broker.ts'
 
 const properties: MessageProperties = {
@@ -21,4 +22,11 @@ test('what this process publishes with properties has them where this process he
   await place.publish({ topic: 'plain', payload, qos: 1, retain: false })
   await place.publish({ topic: 'flagged', payload, qos: 1, retain: true })
   assert.deepEqual(heard.map(({ topic, properties }) => [topic, properties]), [['kept', { ...properties, messageExpiry: 100 }], ['plain', undefined], ['flagged', undefined]])
+})
+
+test('a Buffer that is published again and again, each time with other properties, is not copied', () => {
+  const payload = Buffer.from('x'.repeat(1_000_000))
+  const [one, other] = ['one', 'other'].map(contentType => withProperties({ topic: 'a', payload, qos: 0, retain: false, properties: { contentType } }))
+  assert.deepEqual([one?.buffer === payload.buffer, other?.buffer === payload.buffer], [true, true])
+  assert.deepEqual([propertiesOf(one!), propertiesOf(other!), propertiesOf(payload)], [{ contentType: 'one' }, { contentType: 'other' }, undefined])
 })
