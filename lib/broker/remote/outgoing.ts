@@ -236,7 +236,10 @@ export class Outgoing {
   }
 
   #aliasOf (entry: Entry, { version, packetSize }: Terms): Entry['alias'] {
-    return entry.noAlias || sizeOf(entry, version) + aliasBytes + 2 > packetSize ? undefined : this.#aliases.of(entry.topic)
+    if (entry.noAlias || sizeOf(entry, version) + aliasBytes + 2 > packetSize) return undefined
+    const alias = this.#aliases.of(entry.topic)
+    if (alias?.known === false) this.#aliases.told(entry.topic, alias.alias)
+    return alias
   }
 
   /** What is to be sent next. @returns undefined: nothing, or the broker has to acknowledge something first */
