@@ -12,7 +12,10 @@ import { rawClient } from '../../../helpers/raw-client.ts'
 const program = fileURLToPath(import.meta.url)
 
 interface Flood {
-  packet: object
+  /** Sent one after the other, over and over. */
+  packet: object | object[]
+  /** Of MQTT; absent: 3.1.1. */
+  version?: 5
   /** Over so many connections as well. */
   connections?: number
   /** Whether the sessions are kept. */
@@ -21,11 +24,14 @@ interface Flood {
   retained?: number
   /** Clients that receive it, each by a thousand filters. */
   subscribers?: number
+  /** Whether those are shared subscriptions, each of a group of its own. */
+  groups?: boolean
 }
 
 const filters = (count: number): Array<{ topic: string, qos: number }> => Array.from({ length: count }, (_, i) => ({ topic: `filter/${i}`, qos: 1 }))
 const levels = (level: (i: number) => string): string => Array.from({ length: 10 }, (_, i) => level(i)).join('/')
 const overlapping = Array.from({ length: 1_000 }, (_, n) => ({ topic: levels(i => n >> i & 1 ? '+' : 'x'), qos: 0 }))
+const ofMany = { cmd: 'publish', topic: 'flood', payload: '', qos: 0, dup: false, retain: false }
 const floods: Record<string, Flood> = {
   'PINGREQ': { packet: { cmd: 'pingreq' }, connections: 20 },
   'PUBREL': { packet: { cmd: 'pubrel', messageId: 7 }, connections: 20 },
@@ -40,7 +46,13 @@ const floods: Record<string, Flood> = {
   'UNSUBSCRIBE with 1,000 filters': { packet: { cmd: 'unsubscribe', messageId: 7, unsubscriptions: filters(1_000).map(({ topic }) => topic) } },
   'SUBSCRIBE to # with 2,000 retained messages': { packet: { cmd: 'subscribe', messageId: 7, subscriptions: [{ topic: '#', qos: 0 }] }, retained: 2_000 },
   'PUBLISH to 5 clients with 1,000 filters each that match': { packet: { cmd: 'publish', topic: levels(() => 'x'), payload: 'x', qos: 0, dup: false, retain: false }, subscribers: 5 },
-  'PUBLISH': { packet: { cmd: 'publish', topic: 'flood', payload: 'x', qos: 0, dup: false, retain: false }, connections: 20 }
+  'PUBLISH': { packet: { cmd: 'publish', topic: 'flood', payload: 'x', qos: 0, dup: false, retain: false }, connections: 20 },
+  'PUBLISH of MQTT 5': { packet: { cmd: 'publish', topic: 'flood', payload: 'x', qos: 0, dup: false, retain: false }, connections: 20, version: 5 },
+  'PUBLISH with 5,000 user properties': { packet: { ...ofMany, properties: { userProperties: Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`n${i}`, ''])) } }, connections: 20, version: 5 },
+  'PUBLISH with topics of aliases that change': { packet: Array.from({ length: 64 }, (_, i) => ({ ...ofMany, topic: `flood/${i}`, properties: { topicAlias: i % 32 + 1 } })), connections: 20, version: 5 },
+  'SUBSCRIBE with ids and options that change': { packet: Array.from({ length: 64 }, (_, i) => ({ cmd: 'subscribe', messageId: 7, subscriptions: [{ topic: 'filter', qos: 1, nl: i % 2 > 0, rap: i % 3 > 0, rh: 0 }], properties: { subscriptionIdentifier: i + 1 } })), connections: 20, kept: true, version: 5 },
+  'PUBREC for messages that were never sent': { packet: Array.from({ length: 65_535 }, (_, i) => ({ cmd: 'pubrec', messageId: i + 1 })), connections: 20, version: 5 },
+  'PUBLISH to 5 clients in 1,000 groups each that match': { packet: { ...ofMany, topic: 'group' }, subscribers: 5, groups: true, version: 5 }
 }
 
 const roles: Record<string, () => void> = {
@@ -57,21 +69,23 @@ else {
 
 /** Sends one packet as fast as the broker takes it, and reads everything. */
 function flood (port: number, name: string, connections: number): void {
-  const { packet, kept = false, subscribers = 0 } = floods[name]!
-  const bytes = generate(packet as Packet)
+  const { packet, version: protocolVersion = 4, kept = false, subscribers = 0, groups = false } = floods[name]!
+  const bytes = Buffer.concat([packet].flat().map(each => generate(each as Packet, { protocolVersion })))
+  const connectBytes = (clientId: string, clean: boolean): Buffer => generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion, clientId, keepalive: 0, clean } as Packet)
   const chunk = Buffer.concat(Array(Math.max(1, Math.ceil(65_536 / bytes.length))).fill(bytes))
   const start = (i: number): void => {
     const socket: Socket = connect({ port, host: '127.0.0.1' })
     socket.on('error', () => undefined).on('close', () => { setTimeout(start, 100, i) })
-    socket.write(generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: `flood ${i}`, keepalive: 0, clean: !kept } as Packet))
+    socket.write(connectBytes(`flood ${i}`, !kept))
     const more = (): void => { while (!socket.destroyed && socket.write(chunk)) { /* until it is full */ } }
     socket.once('data', () => { process.send?.({ flooding: true }); more() }).on('drain', more)
   }
   const subscribed = Array.from({ length: subscribers }, async (_, i) => {
     const socket = connect({ port, host: '127.0.0.1' })
-    socket.write(generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: `subscriber ${i}`, keepalive: 0, clean: true } as Packet))
+    socket.write(connectBytes(`subscriber ${i}`, true))
     await once(socket, 'data')
-    socket.write(generate({ cmd: 'subscribe', messageId: 1, subscriptions: overlapping } as Packet))
+    const subscriptions = groups ? overlapping.map((_, n) => ({ topic: `$share/${i}-${n}/group`, qos: 0 })) : overlapping
+    socket.write(generate({ cmd: 'subscribe', messageId: 1, subscriptions } as Packet, { protocolVersion }))
     await once(socket, 'data')
     socket.resume()
   })
