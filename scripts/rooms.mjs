@@ -23,8 +23,9 @@ export const rooms = [
     imports: ['lib/query/series', 'lib/store/rollup', 'lib/store/dialects']
   },
   { path: 'lib/query/series', about: 'which series a question is about, their metrics and their latest values', imports: ['lib/store/rollup', 'lib/store/dialects'] },
-  { path: 'lib/store/retention', about: 'deletes metrics and totals that are older than the retention period', imports: ['lib/store/rollup', 'lib/store/slices', 'lib/store', 'lib/store/dialects'] },
-  { path: 'lib/store/forgetting', about: 'deletes agents with everything that they reported', imports: ['lib/store/slices', 'lib/store'] },
+  { path: 'lib/store/retention', about: 'deletes metrics and totals that are older than the retention period', imports: ['lib/store/settling', 'lib/store/rollup', 'lib/store/slices', 'lib/store', 'lib/store/dialects'] },
+  { path: 'lib/store/forgetting', about: 'deletes agents with everything that they reported', imports: ['lib/store/slices', 'lib/store', 'lib/store/dialects'] },
+  { path: 'lib/store/settling', about: 'moves metrics from where they came in to where they stay', imports: ['lib/store/slices', 'lib/store'] },
   { path: 'lib/store/rollup', about: 'totals by hour and by day', imports: ['lib/store/slices', 'lib/store', 'lib/store/dialects'] },
   { path: 'lib/store/slices', about: 'long work in slices, so that senders do not notice it', imports: ['lib/store', 'lib/store/dialects'] },
   { path: 'lib/store', about: 'the store: its states, its connections, and trying out a database', imports: ['lib/store/writer', 'lib/store/migrations', 'lib/store/dialects', 'lib/store/dialects/sqlite', 'lib/store/dialects/postgresql', 'lib/store/dialects/mysql', 'lib/messages'] },

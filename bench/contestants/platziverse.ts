@@ -11,7 +11,11 @@ export const platziverse: Contestant = {
   id: 'c',
   name: 'this package in Node-RED',
   acknowledges: 'once stored',
-  rows: 'select count(*) as n from metrics',
+  // What is in the view `metrics`, without looking for each series in it.
+  rows: `select (select count(*) from metrics_settled) + (
+    select count(*) from metrics_incoming as r join metrics_blocks as b on b.block = r.block join json_each(r.metrics)
+    where r.ts >= case when r.agent_id < b.next_agent then b.moving_to when r.agent_id = b.next_agent then b.next_ts else b.settled_to end
+  ) as n`,
   async prepare (place) {
     await access(join(rootFolder, main)).catch(() => {
       throw new Error(`There is no ${main}: run "npm run build" in the root first.`)

@@ -1,3 +1,4 @@
+import { kindOf } from './dialects/database-kind.ts'
 import type { Store } from './store.ts'
 
 /** Most metrics that are counted: a database may have so many that it would take minutes. */
@@ -45,7 +46,7 @@ export class MetricCount {
     try {
       const knex = await this.#store.read()
       const before = await this.#quiet()
-      const row = await knex.count({ n: '*' }).from(knex.select(knex.raw('1 as one')).from('metrics').limit(most + 1).as('some')).first() as { n: number | string }
+      const row = await knex.count({ n: '*' }).from(knex.select(knex.raw('1 as one')).from(kindOf(knex).allMetrics?.(knex) ?? 'metrics').limit(most + 1).as('some')).first() as { n: number | string }
       const after = await this.#quiet()
       // Under load it may never be exact, and then nobody sees it.
       if ((before === undefined || before !== after) && ++this.#attempts < mostAttempts) return

@@ -8,7 +8,7 @@ import { within } from '../within.ts'
 import { closedError, Connections } from './connections.ts'
 import { kindOf } from './dialects/database-kind.ts'
 import { disconnectOnce, silentAgents, type OwnSilence } from './disconnect-once.ts'
-import type { Dialect } from './dialects/dialect.ts'
+import type { Dialect, Settling } from './dialects/dialect.ts'
 import { Feed } from './feed.ts'
 import type { Sender, StoreOptions, StoreState, StoreStatistics } from './terms.ts'
 import { mostTransientFailures, transientPause } from './transient-failure.ts'
@@ -86,6 +86,9 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     if (dialect.check !== undefined) this.#checkTimer = setInterval(() => { this.#isThere() }, checkEvery).unref()
     this.#loop.start()
   }
+
+  /** The moving of metrics to where they stay; undefined where they are written there. */
+  get settling (): Settling | undefined { return this.#dialect.settling }
 
   statistics (): StoreStatistics {
     return { ...this.#commit.counters, retries: this.#loop.retries + this.#connections.retries, queued: this.#commit.messages, spooled: this.#spooling?.size ?? 0 }

@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
 import { dialectOf } from './dialect-of.ts'
 import type { TimescaleState } from './dialects/chunks.ts'
-import { kindOf } from './dialects/database-kind.ts'
+import { kindOf, settledTableOf } from './dialects/database-kind.ts'
 import type { Dialect } from './dialects/dialect.ts'
 import type { DatabaseOptions } from './dialects/options.ts'
 import { pendingMigrations } from './migrations/migrate.ts'
@@ -37,7 +37,7 @@ async function tryDialect (dialect: Dialect): Promise<Trial> {
     else await tryRows(knex)
     // Without what packagers add to it.
     const server = `${name(row.version)} ${/^[\d.]+/.exec(row.version)?.[0] ?? row.version}`
-    const tables = pending === 0 ? 'ready' : await knex.schema.hasTable('metrics') ? 'older' : 'none'
+    const tables = pending === 0 ? 'ready' : await knex.schema.hasTable('series') ? 'older' : 'none'
     return { server, tables, ...timescale && { timescale: await timescale.state(knex) } }
   } catch (error) {
     throw error instanceof PlatziverseError ? error : dialect.explain(error)
@@ -48,10 +48,11 @@ async function tryDialect (dialect: Dialect): Promise<Trial> {
 
 /** Check that metrics may be written, without writing any: another user may have created the tables, or the server may be a standby. */
 async function tryRows (knex: Knex): Promise<void> {
-  for (const table of ['agents', 'series', 'metrics', 'metrics_1h', 'metrics_1d', 'dirty_hours', 'retention', 'writers']) await knex(table).insert(knex(table).whereRaw('1 = 0'))
+  const tables = ['agents', 'series', settledTableOf(knex), 'metrics_1h', 'metrics_1d', 'dirty_hours', 'retention', 'writers']
+  for (const table of tables) await knex(table).insert(knex(table).whereRaw('1 = 0'))
   for (const table of ['agents', 'series', 'writers']) await knex(table).whereRaw('1 = 0').update({ id: 0 })
   await knex('retention').whereRaw('1 = 0').update({ raw_from: 0 })
-  for (const table of ['agents', 'series', 'metrics', 'metrics_1h', 'metrics_1d', 'dirty_hours', 'retention', 'writers']) await knex(table).whereRaw('1 = 0').delete()
+  for (const table of tables) await knex(table).whereRaw('1 = 0').delete()
 }
 
 async function tryTable (knex: Knex): Promise<void> {

@@ -11,6 +11,7 @@ import { feedOf } from '../../lib/store/feed.ts'
 import { Forgetting } from '../../lib/store/forgetting/forgetting.ts'
 import { MetricCount } from '../../lib/store/metric-count.ts'
 import { Retention } from '../../lib/store/retention/retention.ts'
+import { SettlingLoop } from '../../lib/store/settling/settling.ts'
 import { Store } from '../../lib/store/store.ts'
 import { Spool, type SpoolOptions } from '../../lib/store/writer/spool.ts'
 import { databases } from '../shared/databases.ts'
@@ -70,6 +71,8 @@ export default function (RED: RED): void {
       // Deleting by a guess cannot be undone.
       this.error(error)
     }
+    const settling = new SettlingLoop(this.store)
+    settling.start(problem => { this.error(RED._('platziverse-database.status.settling', { message: tellingOf(RED, problem) })) })
     this.store.on('forgotten', agentForgotten)
     this.forgetting = new Forgetting(this.store)
     this.forgetting.start(problem => { this.error(RED._('platziverse-database.status.forgetting', { message: tellingOf(RED, problem) })) })
@@ -77,7 +80,7 @@ export default function (RED: RED): void {
     this.on('close', (done: (error?: Error) => void) => {
       databases.delete(this)
       // Together: a slice may wait for a database that is away, and ends when the store closes.
-      const stopped = Promise.all([this.retention?.stop(), this.forgetting.stop()])
+      const stopped = Promise.all([this.retention?.stop(), this.forgetting.stop(), settling.stop()])
       const patience = () => Promise.race([stopped, pause(slicePatience, undefined, { ref: false })])
       this.store.close().then(patience).then(() => { done() }, done)
     })

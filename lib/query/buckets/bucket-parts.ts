@@ -41,20 +41,22 @@ const lengths = { hour, day }
  * those (`raw_from`), what came late is all there is, and is added to the rollup; where it deleted the first of them, their sums
  * are in `deletedPart`. A day is made of its hours, so the same goes for days, down to where the hours were deleted (`hours_from`).
  * @param dirty the hours to take for dirty; absent: none
+ * @param metricsAreView as the kind of database says
  */
-export function partsOf (source: Source, { ids, from, to, bucketOf, withLast, cuts }: Scope, dirty: Dirty | undefined): Statement {
+export function partsOf (source: Source, { ids, from, to, bucketOf, withLast, cuts }: Scope, dirty: Dirty | undefined, metricsAreView: boolean): Statement {
   const binds = ids.map((_, i) => `:id${i}`).join(', ')
   const within: Within = (table, span) => `${table}.series_id in (${binds}) and ` +
     (span === 'dirty' ? `${table}.ts >= :dirtyFrom and ${table}.ts < :dirtyTo` : `${table}.ts >= :from and ${table}.ts < :to`)
   // Rollups of older versions do not have the seq of their last metric.
   const last = withLast ? ', coalesce(r.last_seq, 0) as newest_seq, r.last' : ''
-  const withLastOf = (sql: string): string => withLast ? lastOf(sql) : sql
+  const withLastOf = (sql: string): string => withLast ? lastOf(sql, metricsAreView) : sql
+  const ofDirty = (of: Dirty): string => withLastOf(dirtyMetrics(within, of, { from, to, cuts }, metricsAreView))
   const parts = {
     raw: () => [withLastOf(metrics(within, bucketOf('m.ts')))],
-    hours: () => [hours(within, last, dirty), ...dirty === undefined ? [] : [withLastOf(dirtyMetrics(within, dirty, { from, to, cuts })), deletedParts(within, last, dirty)]],
+    hours: () => [hours(within, last, dirty), ...dirty === undefined ? [] : [ofDirty(dirty), deletedParts(within, last, dirty)]],
     days: () => [
       days(within, last, dirty),
-      ...dirty === undefined ? [] : [hoursOfDirtyDays(within, last, dirty), withLastOf(dirtyMetrics(within, dirty, { from, to, cuts })), deletedParts(within, last, dirty)]
+      ...dirty === undefined ? [] : [hoursOfDirtyDays(within, last, dirty), ofDirty(dirty), deletedParts(within, last, dirty)]
     ]
   }[source]()
   // A day of the calendar may begin before 1970, where \`deletedPart\` is, and no metric.
@@ -121,13 +123,20 @@ const hoursOfDirtyDays = (within: Within, last: string, dirty: Dirty): string =>
   where ${within('r')} and x.start >= coalesce(k.hours_from, 0) and (r.ts < ${rawHour} or ${isClean(within, 'hour', dirty)})`
 
 /** Hour by hour where they are few: a tenth of the time of one statement that has to sort all of their metrics. */
-function dirtyMetrics (within: Within, dirty: Dirty, scope: Pick<Scope, 'from' | 'to' | 'cuts'>): string {
+function dirtyMetrics (within: Within, dirty: Dirty, scope: Pick<Scope, 'from' | 'to' | 'cuts'>, metricsAreView: boolean): string {
   if (dirty.hours !== undefined) {
     const selects = [...startsOf(dirty.hours, 'hour')].flatMap(([id, starts]) => [...starts].flatMap(start => spansOf(start, scope)).map(({ from, to }) => `
       select ${id} as series_id, ${from} as start, ${added}
       from metrics m where m.series_id = ${id} and m.ts >= ${from} and m.ts < ${to} and m.value is not null
       having count(*) > 0`))
     return `select * from (${selects.join(' union all ')}) h`
+  }
+  if (metricsAreView) {
+    return `
+    select m.series_id, m.ts - m.ts % :hour as start, ${added}
+    from metrics m where ${within('m', 'dirty')} and m.value is not null
+      and (m.series_id, m.ts - m.ts % :hour) in (select x.series_id, x.start from ${dirtySpans(within, 'hour', dirty)} x)
+    group by m.series_id, start`
   }
   return `
     select x.series_id, x.start, ${added}
@@ -151,8 +160,10 @@ const deletedParts = (within: Within, last: string, dirty: Dirty): string => `
   join metrics_1h r on r.series_id = x.series_id and r.ts = :deletedPart`
 
 /** Adds each part's last value, and its seq. */
-const lastOf = (parts: string): string => {
-  const ofLast = (column: string): string => `
-    (select m.${column} from metrics m where m.series_id = p.series_id and m.ts = p.newest and m.value is not null order by m.seq desc limit 1)`
+const lastOf = (parts: string, metricsAreView: boolean): string => {
+  const ofLast = (column: string): string => {
+    const rest = 'from metrics m where m.series_id = p.series_id and m.ts = p.newest and m.value is not null order by m.seq desc limit 1'
+    return metricsAreView ? `(select ${column} from (select m.seq, m.value ${rest}))` : `(select m.${column} ${rest})`
+  }
   return `select p.*, ${ofLast('seq')} as newest_seq, ${ofLast('value')} as last from (${parts}) p`
 }

@@ -137,7 +137,7 @@ async function sumsOf (db: Knex, scope: Scope, source: Source): Promise<Map<stri
   const dirty = source === 'raw' ? undefined : await dirtyIn(db, scope)
   // Hours that are cut have to be named: where others leave no room for that, all metrics are read.
   const isCrowded = scope.cuts.length > 0 && dirty?.hours === undefined
-  const { sql, bindings } = partsOf(isCrowded ? 'raw' : source, scope, isCrowded ? undefined : dirty)
+  const { sql, bindings } = partsOf(isCrowded ? 'raw' : source, scope, isCrowded ? undefined : dirty, kindOf(db).metricsAreView === true)
   const bucket = scope.bucketOf('start')
   // The newest part of a bucket has its last value.
   const placed = scope.withLast ? `select parts.*, row_number() over (partition by series_id, ${bucket} order by newest desc, newest_seq desc) as place from (${sql}) parts` : sql

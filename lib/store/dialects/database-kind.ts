@@ -28,6 +28,14 @@ export interface DatabaseKind {
   transact<Result> (knex: Knex, work: (db: Knex) => Promise<Result>): Promise<Result>
   /** A transaction that sees one moment of the database, however long it takes. */
   snapshot<Result> (knex: Knex, work: (db: Knex) => Promise<Result>): Promise<Result>
+  /** `metrics` is a view of two tables: they are searched by their keys where nothing is joined to it, and where what it is ordered by is selected too. */
+  metricsAreView?: boolean
+  /** The table that holds metrics once they are settled: what is deleted is there. Absent: `metrics`. */
+  settledTable?: 'metrics_settled'
+  /** How many metrics of these series are not settled. */
+  countUnsettled? (db: Knex, seriesIds: number[]): Promise<number>
+  /** Every metric, as a row of any kind: cheaper than the view, and not quite exact. */
+  allMetrics? (db: Knex): Knex.Raw
   /** Whether an update can say which rows it changed. */
   returnsChanged: boolean
   /** Lock the rows that a query finds until the transaction ends, without those that another process has locked. */
@@ -44,10 +52,17 @@ export interface DatabaseKind {
   continueIds? (knex: Knex): Promise<void>
 }
 
+export type MetricTable = 'metrics' | 'metrics_settled'
+
+/** The table from which metrics are deleted. */
+export function settledTableOf (db: Knex): MetricTable {
+  return kindOf(db).settledTable ?? 'metrics'
+}
+
 /** Statements for spans of several series at once. */
 export interface SpanStatements {
   /** For each span: the time of its first row and of the row `count` rows later, which may be after the span; null where there is none. */
-  times (db: Knex, table: 'metrics' | 'metrics_1h', spans: Span[], count: number): Promise<Array<{ id: number, first: number | string | null, next: number | string | null }>>
+  times (db: Knex, table: MetricTable | 'metrics_1h', spans: Span[], count: number): Promise<Array<{ id: number, first: number | string | null, next: number | string | null }>>
   /** The first row of dirty_hours in each span that has one. */
   firstDirty (db: Knex, spans: Span[]): Promise<Key[]>
   /** Delete metrics. @returns how many */

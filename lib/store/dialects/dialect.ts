@@ -22,8 +22,38 @@ export type DirtyHourRow = [seriesId: number, ts: number]
 /** The row by which a writer shows that it lives, as it wrote it last. */
 export interface WriterMark { id: string, beat: number }
 
-/** `writer` is absent where ids are not remembered from one statement to the next. */
-export interface Additions { messages: MessageRow[], latest: LatestRow[], seen: SeenRow[], dirtyHours: DirtyHourRow[], writer?: WriterMark }
+/** What a batch adds. */
+export interface Additions {
+  messages: MessageRow[]
+  /** The ids of the messages' agents; absent: each row is a metric by itself, however old. */
+  agents?: number[]
+  /** Whether `existingMetrics` was asked before. */
+  isChecked?: boolean
+  latest: LatestRow[]
+  seen: SeenRow[]
+  dirtyHours: DirtyHourRow[]
+  /** Absent where ids are not remembered from one statement to the next. */
+  writer?: WriterMark
+}
+
+/**
+ * Where metrics come into one place, cheap to write, and are moved from there to another one, cheap to read: the moving. A message is in
+ * one of them at any moment, and whoever reads sees it once.
+ */
+export interface Settling {
+  /** The blocks that have so much to move that reading or moving it would take long. */
+  due (): number[]
+  /**
+   * Move some of a block's messages, in a transaction.
+   * @param options `before`: no message before this time stays (UTC ms); absent: most do not. `size`: about so many messages
+   * @returns whether there is more to move
+   */
+  step (db: Knex, block: number, options: { before?: number | undefined, size: number }): Promise<boolean>
+  /** Count what there is to move; from then on it is known. */
+  count (db: Knex): Promise<void>
+  /** The blocks in which not everything before a time is settled. */
+  blocksBefore (db: Knex, before: number): Promise<number[]>
+}
 
 /** The ids that a writer remembers belong to another state of the database: adding by them would give metrics to other series. */
 export function writerMissing (database: string): PlatziverseError {
@@ -63,7 +93,9 @@ export interface Dialect {
    * @throws PlatziverseError STORE_REPLACED when the mark of `writer` is not there; nothing was added then
    */
   append (db: Knex, additions: Additions): Promise<void>
-  /** Whether `append` failed because the key of a metric is there. */
+  /** Absent: metrics are written where they stay. */
+  settling?: Settling
+  /** Whether `append` failed because the key of a metric is there, or may be. */
   foundDuplicates (error: unknown): boolean
   /** Which of these keys are there, as `seriesId/ts/seq`. */
   existingMetrics (db: Knex, messages: MessageRow[]): Promise<Set<string>>

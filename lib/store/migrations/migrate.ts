@@ -10,6 +10,7 @@ import * as writers from './0006-writers.ts'
 import * as presenceOfAgents from './0007-presence-of-agents.ts'
 import * as ownTimes from './0008-own-times.ts'
 import * as usualInterval from './0009-usual-interval.ts'
+import * as incoming from './0010-incoming.ts'
 
 /** Going back would lose metrics: restore a backup instead. */
 const irreversible = async (): Promise<void> => { throw new Error('This migration cannot be undone.') }
@@ -26,7 +27,8 @@ const released: Migration[] = [
   { name: '0006-writers', up: writers.up, down: irreversible },
   { name: '0007-presence-of-agents', up: presenceOfAgents.up, down: irreversible },
   { name: '0008-own-times', up: ownTimes.up, down: irreversible },
-  { name: '0009-usual-interval', up: usualInterval.up, down: irreversible }
+  { name: '0009-usual-interval', up: usualInterval.up, down: irreversible },
+  { name: '0010-incoming', up: incoming.up, down: irreversible }
 ]
 
 /** For a kind that came later, `schema` takes the place of the last migration that does not know it; those before do nothing. */

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import { day, floor, hour } from '../../time.ts'
-import { kindOf } from '../dialects/database-kind.ts'
+import { kindOf, settledTableOf } from '../dialects/database-kind.ts'
 import type { Span } from '../dialects/spans.ts'
 import { aggregate, combine, keyOf, nothing, replaceRollups } from '../rollup/aggregate.ts'
 import type { Aggregate } from '../rollup/rollup-columns.ts'
@@ -71,7 +71,7 @@ export class Deletion {
     const last = targets.at(-1)
     if (last === undefined) return []
     const rows = await knex('series').where('id', '>', after).where('id', '<=', last.id)
-      .select('id', { raw: oldest('metrics', 'raw'), hours: oldest('metrics_1h', 'hours'), days: oldest('metrics_1d', 'days') }) as Array<Times & { id: number | string }>
+      .select('id', { raw: oldest(settledTableOf(knex), 'raw'), hours: oldest('metrics_1h', 'hours'), days: oldest('metrics_1d', 'days') }) as Array<Times & { id: number | string }>
     const times = new Map(rows.map(row => [Number(row.id), row]))
     return targets.flatMap(target => {
       const itsTimes = times.get(target.id)
@@ -143,7 +143,7 @@ async function deleteMetrics (db: Knex, group: Array<{ series: LockedSeries, lim
  */
 async function firstOf (db: Knex, spans: Step[], rows: number): Promise<Step[]> {
   const count = Math.ceil(rows / spans.length)
-  const ends = await firstRows(db, 'metrics', spans, count)
+  const ends = await firstRows(db, settledTableOf(db), spans, count)
   const steps = spans.map((span, i) => ({ ...span, to: ends[i] as number }))
   const ofPart = steps.filter(({ from, to }, i) => floor(from, hour) === floor(to, hour) && to !== spans[i]?.to)
   if (spans.length === 1 || ofPart.length === 0) return steps
@@ -158,7 +158,7 @@ async function keepParts (db: Knex, steps: Step[]): Promise<void> {
   const whole = steps.filter(({ series, to }) => to % hour === 0 && series.rawFrom % hour !== 0)
   const inPart = steps.filter(({ to }) => to % hour !== 0)
   const before = await readParts(db, inPart.filter(({ series, to }) => series.rawFrom > floor(to, hour)).map(({ series }) => series))
-  const parts = await aggregate(db, 'metrics', inPart.map(({ seriesId, to }) => ({ seriesId, from: floor(to, hour), to })))
+  const parts = await aggregate(db, settledTableOf(db), inPart.map(({ seriesId, to }) => ({ seriesId, from: floor(to, hour), to })))
   await replaceRollups(db, 'metrics_1h', [
     ...whole.map(({ seriesId }) => ({ ...nothing, seriesId, ts: deletedPart })),
     ...inPart.map(({ seriesId }, i) => ({ ...combine(before.get(keyOf(seriesId, deletedPart)) ?? nothing, parts[i] as Aggregate), seriesId, ts: deletedPart }))

@@ -61,6 +61,11 @@ export function rawLimitAt (options: RetentionOptions, now: number): number {
   return Math.min(...[options, ...options.overrides].map(kept => limitsOf(kept, now).raw))
 }
 
+/** The time (UTC ms) from which on metrics of all types are kept. */
+export function newestRawLimitAt (options: RetentionOptions, now: number): number {
+  return Math.max(...[options, ...options.overrides].map(kept => limitsOf(kept, now).raw))
+}
+
 function limitsOf ({ rawDays, hourDays, dayDays }: KeptDays, now: number): Limits {
   const from = (days: number, unit: number): number => days === 0 ? 0 : Math.max(0, floor(now, unit) - days * day)
   return { raw: from(rawDays, hour), hours: from(hourDays, day), days: from(dayDays, day) }

@@ -1,11 +1,12 @@
 import { PlatziverseError, reasonOf } from '../../errors.ts'
 import { floor, hour } from '../../time.ts'
 import { Rollup } from '../rollup/rollup.ts'
+import { SettlingLoop } from '../settling/settling.ts'
 import { Pace } from '../slices/pace.ts'
 import type { Store } from '../store.ts'
 import { ChunkDeletion } from './chunk-deletion.ts'
 import { Deletion } from './deletion.ts'
-import { checkRetention, limitsAt, rawLimitAt, type RetentionOptions } from './policy.ts'
+import { checkRetention, limitsAt, newestRawLimitAt, rawLimitAt, type RetentionOptions } from './policy.ts'
 import { vacuum, withDeletionSettings } from './vacuum.ts'
 
 export { checkRetention, type RetentionOptions } from './policy.ts'
@@ -43,6 +44,7 @@ export class Retention {
   #rollup: Rollup
   #chunks: ChunkDeletion
   #deletion: Deletion
+  #settling: SettlingLoop
   #rows: Pace
   #pages: Pace
   /** The hour of the last pass that deleted everything too old: what is too old changes with the hour. */
@@ -67,6 +69,7 @@ export class Retention {
     this.#rows = new Pace(pacing, { first: 2_000, least: 500, most: 3_000 })
     this.#chunks = new ChunkDeletion(store, new Pace(pacing, { first: 1, least: 1, most: 1 }))
     this.#deletion = new Deletion(store, this.#rows)
+    this.#settling = new SettlingLoop(store)
     this.#pages = new Pace(pacing, { first: 100, least: 10, most: 1_000 })
   }
 
@@ -90,6 +93,7 @@ export class Retention {
   async stop (): Promise<void> {
     this.#ending.abort()
     clearTimeout(this.#timer)
+    await this.#settling.stop()
     await this.#running?.catch(() => undefined)
   }
 
@@ -130,6 +134,8 @@ export class Retention {
     const keptOfNone = rawLimitAt(this.#options, now)
     const { isDone, waitingFrom, hasChunks } = await this.#chunks.run(keptOfNone)
     const limitsOf = limitsAt(this.#options, now)
+    // What is deleted is settled, and so is what comes late.
+    await this.#settling.settleBefore(newestRawLimitAt(this.#options, now))
     await this.#deletion.run(type => {
       const limits = limitsOf(type)
       return limits.raw > keptOfNone ? limits : { ...limits, raw: Math.min(limits.raw, waitingFrom) }

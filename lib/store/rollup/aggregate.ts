@@ -15,9 +15,12 @@ const mostSpans = 50
 /** Rows in one insert. */
 const mostRows = 100
 
+const ofMetrics = { count: 'count(value)', parts: partsOfValue('value'), min: 'value', max: 'value', last: 'value', lastTs: 'ts', lastSeq: 'seq', newest: 'ts desc, seq desc' } as const
+
 /** How an aggregate is made of each table's columns. */
 const sources = {
-  metrics: { count: 'count(value)', parts: partsOfValue('value'), min: 'value', max: 'value', last: 'value', lastTs: 'ts', lastSeq: 'seq', newest: 'ts desc, seq desc' },
+  metrics: ofMetrics,
+  metrics_settled: ofMetrics,
   metrics_1h: { count: 'sum(n)', parts: partsOfRollup(), min: 'min', max: 'max', last: 'last', lastTs: 'last_ts', lastSeq: 'last_seq', newest: 'ts desc' }
 } as const
 

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import { day, floor, hour } from '../../time.ts'
-import { kindOf } from '../dialects/database-kind.ts'
+import { kindOf, settledTableOf } from '../dialects/database-kind.ts'
 import type { Key, Span } from '../dialects/spans.ts'
 import type { Pace } from '../slices/pace.ts'
 import { lockSeries, type LockedSeries } from '../slices/series-locks.ts'
@@ -184,6 +184,8 @@ async function rollUpDays (db: Knex, hours: Key[]): Promise<void> {
 async function addLate (db: Knex, dirty: DirtyHour[], rows: number, hasTime: () => boolean): Promise<{ added: number, unfinished: DirtyHour[] }> {
   const series = await lockSeries(db, dirty.map(({ seriesId }) => seriesId))
   const mine = await lockDirty(db, dirty.filter(({ seriesId }) => series.has(seriesId)))
+  // Whatever is older than what was deleted is settled.
+  const table = settledTableOf(db)
   const done: DirtyHour[] = []
   const unfinished: DirtyHour[] = []
   const hours: RollupRow[] = []
@@ -195,9 +197,9 @@ async function addLate (db: Knex, dirty: DirtyHour[], rows: number, hasTime: () 
       unfinished.push(hourOf)
       continue
     }
-    const [to] = await firstRows(db, 'metrics', [{ seriesId, from: ts, to: ts + hour }], rows) as [number]
-    const [late] = await aggregate(db, 'metrics', [{ seriesId, from: ts, to }]) as [Aggregate]
-    await db('metrics').where('series_id', seriesId).where('ts', '>=', ts).where('ts', '<', to).delete()
+    const [to] = await firstRows(db, table, [{ seriesId, from: ts, to: ts + hour }], rows) as [number]
+    const [late] = await aggregate(db, table, [{ seriesId, from: ts, to }]) as [Aggregate]
+    await db(table).where('series_id', seriesId).where('ts', '>=', ts).where('ts', '<', to).delete()
     hours.push({ ...late, seriesId, ts })
     if (to === ts + hour) done.push(hourOf)
     else unfinished.push(hourOf)

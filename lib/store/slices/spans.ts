@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import { floor, hour } from '../../time.ts'
-import { kindOf, type SpanStatements } from '../dialects/database-kind.ts'
+import { kindOf, settledTableOf, type MetricTable, type SpanStatements } from '../dialects/database-kind.ts'
 import type { Key, Span } from '../dialects/spans.ts'
 
 // The ends of a single span are constants in its statement, because MySQL uses no key for a range whose ends come from a join.
@@ -10,7 +10,7 @@ import type { Key, Span } from '../dialects/spans.ts'
  * first row, so there are more than `count` where that many have the same time.
  * @param spans of different series; several only where the database has statements for them
  */
-export async function firstRows (db: Knex, table: 'metrics' | 'metrics_1h', spans: Span[], count: number): Promise<number[]> {
+export async function firstRows (db: Knex, table: MetricTable | 'metrics_1h', spans: Span[], count: number): Promise<number[]> {
   const [only] = spans
   const rows = only !== undefined && spans.length === 1 ? await timesOf(db, table, only, count) : await several(db).times(db, table, spans, count)
   const ends = new Map(rows.filter(({ next }) => next !== null).map(({ id, first, next }) => [Number(id), Math.max(Number(next), Number(first) + 1)]))
@@ -18,7 +18,7 @@ export async function firstRows (db: Knex, table: 'metrics' | 'metrics_1h', span
 }
 
 /** The times of a span's first row, and of the row `count` rows later. */
-async function timesOf (db: Knex, table: 'metrics' | 'metrics_1h', span: Span, count: number): Promise<Awaited<ReturnType<SpanStatements['times']>>> {
+async function timesOf (db: Knex, table: MetricTable | 'metrics_1h', span: Span, count: number): Promise<Awaited<ReturnType<SpanStatements['times']>>> {
   const timeOfRow = (offset: number): Knex.QueryBuilder => within(db(table), span).orderBy('ts').limit(1).offset(offset).select('ts')
   return await db.select({ id: db.raw('?', [span.seriesId]), first: timeOfRow(0), next: timeOfRow(count) })
 }
@@ -46,7 +46,7 @@ async function firstDirtyOf (db: Knex, span: Span): Promise<Key[]> {
  */
 export async function deleteRows (db: Knex, spans: Span[]): Promise<number> {
   const [only] = spans
-  if (only !== undefined && spans.length === 1) return await within(db('metrics'), only).delete()
+  if (only !== undefined && spans.length === 1) return await within(db(settledTableOf(db)), only).delete()
   return await several(db).deleteRows(db, spans)
 }
 

@@ -213,6 +213,7 @@ export class BatchWriter {
   async #append (db: Knex, batch: ReceivedMessage[], find: (uuid: string) => KnownAgent | undefined, withDuplicates = false): Promise<Stored[]> {
     const taken = withDuplicates ? await this.#dialect.existingMetrics(db, this.#keysOf(batch, find)) : undefined
     const messages: MessageRow[] = []
+    const agents: number[] = []
     const latest = new Map<KnownSeries, LatestRow>()
     const seen = new Map<KnownAgent, SeenRow>()
     const dirty = new Map<string, DirtyHourRow>()
@@ -257,10 +258,14 @@ export class BatchWriter {
           newest[3] = value
         }
       }
-      if (row.length > 2) messages.push(row)
+      if (row.length === 2) continue
+      messages.push(row)
+      agents.push(agent.id)
     }
     if (messages.length > 0 || seen.size > 0) {
-      await this.#dialect.append(db, { messages, latest: [...latest.values()], seen: [...seen.values()], dirtyHours: [...dirty.values()], writer: this.#mark() })
+      await this.#dialect.append(db, {
+        messages, agents, isChecked: withDuplicates, latest: [...latest.values()], seen: [...seen.values()], dirtyHours: [...dirty.values()], writer: this.#mark()
+      })
     }
     for (const series of current) series.dirtyHour = currentHour
     for (const [series, row] of latest) series.lastTs = row[1]

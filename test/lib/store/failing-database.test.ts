@@ -140,7 +140,8 @@ test('what waits while the database is replaced belongs to the series of the new
   await stored(store, message('agent/message', reading()))
   await Promise.all([1, 2].map(() => stored(store, message('agent/message', reading()))))
   const ids = await other(t, filename)('metrics').orderBy('series_id').pluck<number[]>('series_id')
-  assert.deepEqual(ids, [1, 2, 3, 1001, 1001, 1002, 1002, 1003, 1003])
+  // The view shows metrics of series that are there.
+  assert.deepEqual(ids, [1001, 1001, 1002, 1002, 1003, 1003])
 })
 
 test('a batch that is too much for the database is tried again in smaller ones', async t => {
@@ -164,7 +165,7 @@ test('a full disk keeps messages waiting until there is room', async t => {
   const filename = join(await temporaryFolder(t), 'test.sqlite')
   let full = true
   // SQLite's own page limit fails in the same way as a disk without room.
-  const store = hamperedStore(t, filename, 'pragma max_page_count = 20', () => full)
+  const store = hamperedStore(t, filename, 'pragma max_page_count = 40', () => full)
   const writes = Array.from({ length: 200 }, (_, i) => stored(store, message('agent/message', reading('a', { metrics: [{ type: `t${i}`, value: 'x'.repeat(900) }] }))))
   const state = await waitFor<StoreState>(store, 'state', ({ state }) => state === 'waiting')
   assert.match(state.state === 'waiting' ? state.error.message : '', /STORE_DISK_FULL/)

@@ -13,8 +13,11 @@ const codes: Record<string, [ErrorCode, string]> = {
   SQLITE_CORRUPT: ['STORE_NOT_A_DATABASE', 'is damaged.']
 }
 
+/** Thrown where messages may have been stored before, and whether they were has to be looked up. */
+export const mayBeThere = new Error('The keys of these metrics may be there already.')
+
 export function foundDuplicates (error: unknown): boolean {
-  return /UNIQUE constraint failed: metrics\./.test(reasonOf(error))
+  return error === mayBeThere || /UNIQUE constraint failed: metrics_(incoming|settled)\b/.test(reasonOf(error))
 }
 
 export function refusesData (error: unknown): boolean {

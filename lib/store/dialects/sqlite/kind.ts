@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import type { DatabaseKind } from '../database-kind.ts'
+import { agentsPerBlock, isVisible, seriesPerPart } from './blocks.ts'
 
 /** Pages of the log before they are moved into the file: many, because batches write the same pages again and again. */
 export const pagesInLog = 2_000
@@ -20,9 +21,23 @@ export const sqliteKind: DatabaseKind = {
   returnsChanged: true,
   lockRows: query => query,
 
+  metricsAreView: true,
+  settledTable: 'metrics_settled',
+  countUnsettled,
+  allMetrics: db => db.raw(`(select ts from metrics_settled union all
+    select incoming.ts from metrics_incoming as incoming join metrics_blocks as b on b.block = incoming.block join json_each(incoming.metrics) where ${isVisible}) as every`),
+
   // Moving a long log whose pages all differ would hold up the writer for too long.
   deletionSettings: { before: logOf(pagesInLogOfDeletion), after: logOf(pagesInLog) },
   releasePages
+}
+
+async function countUnsettled (db: Knex, seriesIds: number[]): Promise<number> {
+  const [counted] = await db.raw(`select count(*) as n from json_each(?) as wanted
+    join series on series.id = wanted.value join metrics_blocks as b on b.block = series.agent_id / ${agentsPerBlock}
+    join metrics_incoming as incoming on incoming.block = b.block and incoming.agent_id = series.agent_id and incoming.part = series.id / ${seriesPerPart} and ${isVisible}
+    where json_type(incoming.metrics, '$."' || series.id || '"') is not null`, [JSON.stringify(seriesIds)]) as Array<{ n: number }>
+  return counted?.n ?? 0
 }
 
 export function logOf (pages: number): string {

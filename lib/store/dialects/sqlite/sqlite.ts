@@ -10,9 +10,12 @@ import { WatchedFile } from '../../../sqlite/watched-file.ts'
 import { agentTuple } from '../agent-columns.ts'
 import { ofKind } from '../database-kind.ts'
 import { writerMissing, type Dialect } from '../dialect.ts'
+import { append } from './append.ts'
+import { Blocks } from './blocks.ts'
 import { explain, foundDuplicates, refusesData } from './errors.ts'
 import { logOf, pagesInLog, sqliteKind } from './kind.ts'
-import { addAll, additions, arrivals, disconnectAgents, existingMetrics, jsonOf, jsonOfNewest, noWriter, tupleOfGoodbye, upsertAgents, upsertSeries } from './statements.ts'
+import { settlingOf } from './settling.ts'
+import { additions, arrivals, disconnectAgents, existingMetrics, jsonOf, noWriter, tupleOfGoodbye, upsertAgents, upsertSeries } from './statements.ts'
 
 /** Each takes one of Node's four threads for files and DNS while it reads. */
 const mostReaders = 2
@@ -37,8 +40,10 @@ const preparations = (isNew: boolean): string[] => [
  */
 export function sqliteDialect (filename: string, driver?: SqliteDriver): Dialect {
   const file = new WatchedFile(filename)
+  const blocks = new Blocks()
   return {
     async connect () {
+      blocks.forget()
       await file.makeWay()
       const knex = ofKind(sqliteKind, await openSqlite(filename, 1, preparations, driver))
       try {
@@ -71,14 +76,15 @@ export function sqliteDialect (filename: string, driver?: SqliteDriver): Dialect
       return existsSync(filename) ? await work(this) : await withFileBeside(filename, driver, work)
     },
 
-    async append (db, { messages, latest, seen, dirtyHours, writer }) {
-      const binds = [jsonOf(messages), jsonOfNewest(latest), JSON.stringify(seen), JSON.stringify(dirtyHours), writer?.id ?? null, writer?.beat ?? null]
+    async append (db, additions) {
       try {
-        await db.raw(addAll, binds as string[])
+        await append(db, blocks, additions)
       } catch (error) {
         throw reasonOf(error).includes(noWriter) ? writerMissing(filename) : error
       }
     },
+
+    settling: settlingOf(blocks),
 
     upsertAgents: (db, agents, now) => rows(db, upsertAgents, agents.map(agent => agentTuple(agent, now))),
 

@@ -3,6 +3,7 @@ import { agentColumnNames, changesOfAgents, type GoodbyeRow } from '../agent-col
 import type { LatestRow, MessageRow } from '../dialect.ts'
 import { metricColumns, metricKey, negativeZero } from '../metric-columns.ts'
 import { changesOfGoodbyes, connectedAfter, connectedAfterMessage, connectedSinceMessage, newest, usualInterval, type PresenceWords } from '../presence.ts'
+import { agentsPerBlock, isVisible, seriesPerPart, valueColumns } from './blocks.ts'
 
 /**
  * The metrics in what `jsonOf` made: three columns of their keys, and the value. Half the work for SQLite of one array
@@ -23,33 +24,80 @@ function jsonOfValue (value: number | string): string {
 
 /** Messages as `{"ts/seq": {"series id": value, …}, …}`; a key may be there twice. */
 export function jsonOf (messages: MessageRow[]): string {
-  const texts = messages.map(row => {
-    let text = ''
-    for (let i = 2; i < row.length; i += 2) {
-      text += `${i > 2 ? ',' : ''}"${row[i]}":${jsonOfValue(row[i + 1] as number | string)}`
-    }
-    return `"${row[0]}/${row[1]}":{${text}}`
-  })
+  return `{${messages.map(row => `"${row[0]}/${row[1]}":{${metricsIn(row)}}`).join(',')}}`
+}
+
+/** The messages in what `jsonOfIncoming` made. */
+const incomingOf = (messages: string): string => `
+  select agent_id / ${agentsPerBlock} as block, ts, agent_id, cast(rest as integer) as seq, cast(substr(rest, instr(rest, '/') + 1) as integer) as part, metrics
+  from (
+    select ts, cast(rest as integer) as agent_id, substr(rest, instr(rest, '/') + 1) as rest, metrics
+    from (select cast(key as integer) as ts, substr(key, instr(key, '/') + 1) as rest, value as metrics from json_each(${messages}))
+  )`
+
+/** Messages as `{"ts/agent id/seq/part": {"series id": value, …}, …}`. @param agents the id of each message's agent */
+export function jsonOfIncoming (messages: MessageRow[], agents: number[]): string {
+  const texts: string[] = []
+  for (let i = 0; i < agents.length; i++) {
+    const row = messages[i] as MessageRow
+    for (const [part, text] of partsIn(row)) texts.push(`"${keyOfMessage(row, agents[i] as number)}/${part}":{${text}}`)
+  }
   return `{${texts.join(',')}}`
+}
+
+export function keyOfMessage (row: MessageRow, agent: number): string {
+  return `${row[0]}/${agent}/${row[1]}`
+}
+
+/** The metrics of a message by their parts. Most have one, which needs no map. */
+function partsIn (row: MessageRow): Iterable<[part: number, text: string]> {
+  const first = Math.floor(row[2] as number / seriesPerPart)
+  for (let i = 4; i < row.length; i += 2) if (Math.floor(row[i] as number / seriesPerPart) !== first) return severalParts(row)
+  return [[first, metricsIn(row)]]
+}
+
+function severalParts (row: MessageRow): Map<number, string> {
+  const parts = new Map<number, string>()
+  for (let i = 2; i < row.length; i += 2) {
+    const part = Math.floor(row[i] as number / seriesPerPart)
+    const before = parts.get(part)
+    parts.set(part, `${before === undefined ? '' : `${before},`}"${row[i]}":${jsonOfValue(row[i + 1] as number | string)}`)
+  }
+  return parts
+}
+
+function metricsIn (row: MessageRow): string {
+  let text = ''
+  for (let i = 2; i < row.length; i += 2) {
+    text += `${i > 2 ? ',' : ''}"${row[i]}":${jsonOfValue(row[i + 1] as number | string)}`
+  }
+  return text
 }
 
 const ofAgents: PresenceWords = { given: column => column, there: column => column }
 
 export const noWriter = 'the mark of the writer is missing'
+export const blocksChanged = 'the blocks are not as they are remembered'
 
 /**
  * The view's trigger makes one statement, and so one trip to SQLite's thread and one commit, of everything that a steady
  * stream of metrics writes.
  */
 export const additions = [
-  'create temp view additions as select null as messages, null as latest, null as seen, null as dirty_hours, null as writer, null as beat',
+  'create temp view additions as select null as incoming, null as settled, null as latest, null as seen, null as dirty_hours, null as writer, null as beat, null as version',
   `create temp trigger add_all instead of insert on additions begin
     select raise(abort, '${noWriter}') where new.writer is not null and not exists (select 1 from writers where id = new.writer and beat = new.beat);
-    insert into metrics (${metricColumns})
-      select series_id, ts, seq, iif(kind = 'text', null, value), case kind when 'text' then value when 'false' then '${negativeZero}' end
-      from (${metricsOf('new.messages')})
-      -- Each page is looked for once; in the order of the messages most were read and written again and again.
-      order by ${metricKey};
+    select raise(abort, '${blocksChanged}') where new.version is not null and new.version <> (select cast(version as text) from metrics_state);
+    -- Each page is looked for once; in the order of the messages most were read and written again and again.
+    insert into metrics_incoming (block, ts, agent_id, seq, part, metrics)
+      select block, ts, agent_id, seq, part, metrics from (${incomingOf('new.incoming')}) order by block, ts, agent_id, seq, part;
+    insert into metrics_settled (${metricColumns})
+      select series_id, ts, seq, ${valueColumns('value', 'kind')} from (${metricsOf('new.settled')}) order by ${metricKey};
+    update metrics_blocks set direct_to = newest.ts
+      from (
+        select series.agent_id / ${agentsPerBlock} as block, max(ts) as ts from (${metricsOf('new.settled')}) as added join series on series.id = added.series_id group by 1
+      ) as newest
+      where metrics_blocks.block = newest.block and direct_to < newest.ts and settled_to <= newest.ts;
     update series set last_ts = newest.value->>1,
         last_seq = newest.value->>2,
         last_value = iif(typeof(newest.value->>3) = 'text', null, newest.value->>3),
@@ -71,7 +119,7 @@ export function jsonOfNewest (latest: LatestRow[]): string {
   return `[${latest.map(([seriesId, ts, seq, value]) => `[${seriesId},${ts},${seq},${jsonOfValue(value)}]`).join(',')}]`
 }
 
-export const addAll = 'insert into additions (messages, latest, seen, dirty_hours, writer, beat) values (?, ?, ?, ?, ?, ?)'
+export const addAll = 'insert into additions (incoming, settled, latest, seen, dirty_hours, writer, beat, version) values (?, ?, ?, ?, ?, ?, ?, ?)'
 
 /** The place of the moment of writing in an agent's tuple. */
 const now = agentColumnNames.length
@@ -108,5 +156,16 @@ export const upsertSeries = `
   returning id, agent_id as agentId, type`
 
 export const existingMetrics = `
-  select series_id || '/' || ts || '/' || seq as key from (${metricsOf('?')}) as wanted
-  join metrics using (${metricKey})`
+  with wanted as materialized (select series_id, ts, seq from (${metricsOf('?')}))
+  select series_id || '/' || ts || '/' || seq as key from wanted join metrics_settled using (${metricKey})
+  union
+  select wanted.series_id || '/' || wanted.ts || '/' || wanted.seq from wanted
+  join series on series.id = wanted.series_id
+  join metrics_blocks as b on b.block = series.agent_id / ${agentsPerBlock}
+  join metrics_incoming as incoming on incoming.block = b.block and incoming.ts = wanted.ts and incoming.agent_id = series.agent_id and incoming.seq = wanted.seq and incoming.part = wanted.series_id / ${seriesPerPart} and ${isVisible}
+  where json_type(incoming.metrics, '$."' || wanted.series_id || '"') is not null`
+
+/** Which of these messages have a part, any part, as `ts/agent id/seq`. */
+export const existingMessages = `
+  select distinct wanted.ts || '/' || wanted.agent_id || '/' || wanted.seq as key from (${incomingOf('?')}) as wanted
+  join metrics_incoming as incoming on incoming.block = wanted.block and incoming.ts = wanted.ts and incoming.agent_id = wanted.agent_id and incoming.seq = wanted.seq`

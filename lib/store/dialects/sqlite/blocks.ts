@@ -1,0 +1,116 @@
+import type { Knex } from 'knex'
+import type { MessageRow } from '../dialect.ts'
+import { negativeZero } from '../metric-columns.ts'
+
+/** Agents whose messages lie side by side until they are settled. More of them fill pages better; looking for one agent's takes longer. */
+export const agentsPerBlock = 128
+
+/** A message is kept in parts, by the ids of its series: who looks for one of them does not read thousands of others. */
+export const seriesPerPart = 64
+
+/** Whether a message `incoming` is in its block `b`, and has not been settled: settled ones are removed once all of the block are. */
+export const isVisible = 'incoming.ts >= case when incoming.agent_id < b.next_agent then b.moving_to when incoming.agent_id = b.next_agent then b.next_ts else b.settled_to end'
+
+/** The columns `value` and `text` of a metric in JSON, of which SQLite says what kind it is. */
+export const valueColumns = (value: string, kind: string): string => `iif(${kind} = 'text', null, ${value}), case ${kind} when 'text' then ${value} when 'false' then '${negativeZero}' end`
+
+/** A row of metrics_blocks; times are UTC ms. */
+export interface Block {
+  block: number
+  /** All messages before it are settled, and those that come late are written there at once. */
+  settledTo: number
+  /** Where `settledTo` is being moved to: that is done for agents before `nextAgent`, and for that one up to `nextTs`. */
+  movingTo: number
+  nextAgent: number
+  nextTs: number
+  /** Where metrics are settled that nothing was moved past, this is the newest; −1 if there is none. */
+  directTo: number
+}
+
+/** From when on an agent's messages are not settled. */
+export function settledTo ({ settledTo, movingTo, nextAgent, nextTs }: Block, agentId: number): number {
+  return agentId < nextAgent ? movingTo : agentId === nextAgent ? nextTs : settledTo
+}
+
+const columns = { block: 'block', settledTo: 'settled_to', movingTo: 'moving_to', nextAgent: 'next_agent', nextTs: 'next_ts', directTo: 'direct_to' }
+
+export async function readBlocks (db: Knex): Promise<Block[]> {
+  return await db('metrics_blocks').orderBy('block').select<Block[]>(columns)
+}
+
+export async function readBlock (db: Knex, block: number): Promise<Block | undefined> {
+  return await db('metrics_blocks').where({ block }).first<Block | undefined>(columns)
+}
+
+/** Write what changed. */
+export async function writeBlock (db: Knex, block: number, changes: Partial<Block>): Promise<void> {
+  await db('metrics_blocks').where({ block }).update(Object.fromEntries(Object.entries(changes).map(([name, value]) => [columns[name as keyof Block], value])))
+}
+
+/** How many messages and metrics are in a block and not settled. */
+export interface Held { messages: number, metrics: number }
+
+/** The blocks as a connection knows them. Another process may change them, which `version` shows. */
+export class Blocks {
+  #blocks = new Map<number, Block>()
+  #version: number | string | undefined
+  #held = new Map<number, Held>()
+
+  /** What the database has to have for this to be true; undefined: nothing is known. */
+  get version (): number | string | undefined { return this.#version }
+
+  async load (db: Knex): Promise<void> {
+    // As text: it takes all 64 bits.
+    const [state] = await db('metrics_state').select(db.raw('cast(version as text) as version')) as Array<{ version: string }>
+    this.#blocks = new Map((await readBlocks(db)).map(block => [block.block, block]))
+    this.#version = state?.version
+  }
+
+  /** The block of an agent; undefined if the agent is newer than what is known. */
+  of (agentId: number): Block | undefined {
+    return this.#blocks.get(Math.floor(agentId / agentsPerBlock))
+  }
+
+  forget (): void {
+    this.#version = undefined
+  }
+
+  /** Messages were written into their blocks. */
+  added (messages: MessageRow[], agents: number[]): void {
+    for (let i = 0; i < agents.length; i++) {
+      const block = Math.floor(agents[i] as number / agentsPerBlock)
+      this.#add(block, 1, ((messages[i] as MessageRow).length - 2) / 2)
+    }
+  }
+
+  #add (block: number, messages: number, metrics: number): void {
+    const held = this.#held.get(block)
+    if (held === undefined) this.#held.set(block, { messages, metrics })
+    else {
+      held.messages += messages
+      held.metrics += metrics
+    }
+  }
+
+  /** The blocks that hold more than this. */
+  fuller (most: Held): number[] {
+    return [...this.#held].filter(([, { messages, metrics }]) => messages > most.messages || metrics > most.metrics).map(([block]) => block)
+  }
+
+  /** What a block holds, as far as it is known. */
+  held (block: number): Held {
+    return this.#held.get(block) ?? { messages: 0, metrics: 0 }
+  }
+
+  /** Messages were settled, and their rows removed. */
+  removed (block: number, count: number): void {
+    const { messages, metrics } = this.held(block)
+    const left = Math.max(0, messages - count)
+    this.#held.set(block, { messages: left, metrics: messages === 0 ? 0 : metrics * left / messages })
+  }
+
+  /** This is what a block holds. */
+  holds (block: number, held: Held): void {
+    this.#held.set(block, held)
+  }
+}

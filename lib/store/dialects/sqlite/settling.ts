@@ -1,0 +1,137 @@
+import type { Knex } from 'knex'
+import type { Settling } from '../dialect.ts'
+import { metricColumns } from '../metric-columns.ts'
+import { agentsPerBlock, readBlock, readBlocks, valueColumns, writeBlock, type Block, type Blocks, type Held } from './blocks.ts'
+
+/**
+ * What a block may hold before it is settled. Of each of 128 agents that is some 300 messages: written together, their metrics fill pages of
+ * their own. More would make looking for one agent's take longer.
+ */
+const most: Held = { messages: 40_000, metrics: 400_000 }
+/** The part of a block's messages that stays: those that come late find it, and are as cheap as others. */
+const kept = 1 / 8
+/** Bytes of a metric in a message, about. */
+const metricBytes = 20
+/** Messages are removed faster than they are moved. */
+const removedAtOnce = 8
+
+/** How much larger steps get, in the end, where a block is far too full. */
+const mostUrgent = 8
+
+/** How many messages of each agent there were to move, in the order of their ids; `movingTo` tells in which move. */
+interface Plan { movingTo: number, agents: Array<{ agent: number, messages: number }> }
+
+/**
+ * A block is settled agent by agent: an agent's messages are copied, and from then on looked for there. Once that is done for all of the
+ * block, the copied messages are removed, from the oldest on. Each step is one transaction, so that after a crash the next one goes on.
+ */
+export function settlingOf (blocks: Blocks): Settling {
+  const plans = new Map<number, Plan>()
+  return {
+    due: () => blocks.fuller(most),
+
+    async count (db) {
+      for (const { block } of await readBlocks(db)) blocks.holds(block, await heldIn(db, block))
+    },
+
+    blocksBefore: async (db, before) => (await readBlocks(db)).filter(block => block.settledTo < before).map(({ block }) => block),
+
+    async step (db, number, options) {
+      // Whatever becomes of the transaction, what is remembered may be wrong after it.
+      blocks.forget()
+      // Whoever reads first, and writes then, does not wait for another process that writes: it fails.
+      await writeBlock(db, number, { block: number })
+      const block = await readBlock(db, number)
+      if (block === undefined) return false
+      if (block.movingTo === block.settledTo) return await begin(db, block, options.before ?? await whereMostEnd(db, block, blocks.held(number)))
+      // Where more comes than is moved, whoever sends has to wait longer: otherwise it would grow, and looking into it take ever longer.
+      const size = options.size * Math.min(mostUrgent, Math.max(1, Math.floor(blocks.held(number).messages / most.messages)))
+      if (block.nextAgent < endOf(block)) return await move(db, block, size, plans)
+      plans.delete(number)
+      const { removed, isDone } = await remove(db, block, size * removedAtOnce)
+      blocks.removed(number, removed)
+      return !isDone
+    }
+  }
+}
+
+const startOf = ({ block }: Block): number => block * agentsPerBlock
+const endOf = (block: Block): number => startOf(block) + agentsPerBlock
+
+async function heldIn (db: Knex, block: number): Promise<Held> {
+  const [held] = await db('metrics_incoming').where({ block }).select(db.raw('count(*) as messages'), db.raw(`coalesce(sum(length(metrics)), 0) / ${metricBytes} as metrics`)) as [Held]
+  return held
+}
+
+/** @returns whether there is anything to move */
+async function begin (db: Knex, block: Block, movingTo: number): Promise<boolean> {
+  if (movingTo <= block.settledTo) return false
+  await writeBlock(db, block.block, { movingTo, nextAgent: startOf(block), nextTs: block.settledTo })
+  return true
+}
+
+async function whereMostEnd (db: Knex, { block, settledTo }: Block, { messages }: Held): Promise<number> {
+  const row = await db('metrics_incoming').where({ block }).orderBy('ts', 'desc').limit(1).offset(Math.floor(messages * kept)).first<{ ts: number } | undefined>('ts')
+  return row?.ts ?? settledTo
+}
+
+async function move (db: Knex, block: Block, size: number, plans: Map<number, Plan>): Promise<true> {
+  const { nextAgent } = block
+  const agents = (await planOf(db, block, plans)).filter(({ agent }) => agent >= nextAgent)
+  const [first] = agents
+  if (first !== undefined && first.agent === nextAgent && first.messages > size * 1.5) {
+    const to = await endOfSome(db, block, { agent: nextAgent, from: block.nextTs, count: size })
+    await copy(db, block, { from: nextAgent, end: nextAgent + 1, to })
+    await writeBlock(db, block.block, to < block.movingTo ? { nextTs: to } : { nextAgent: nextAgent + 1, nextTs: block.settledTo })
+    return true
+  }
+  // All of them up to the first that is too many, those too that came since the plan was made.
+  let messages = 0
+  const beyond = agents.find(({ agent, messages: its }) => (messages += its) > size && agent > nextAgent)
+  const end = beyond?.agent ?? endOf(block)
+  await copy(db, block, { from: nextAgent, end, to: block.movingTo })
+  await writeBlock(db, block.block, { nextAgent: end, nextTs: block.settledTo })
+  return true
+}
+
+/** How many messages each agent has to be moved, about: it only tells how much is done in one step. */
+async function planOf (db: Knex, block: Block, plans: Map<number, Plan>): Promise<Plan['agents']> {
+  const known = plans.get(block.block)
+  if (known?.movingTo === block.movingTo) return known.agents
+  const agents = await db('metrics_incoming').where('block', block.block).where('ts', '>=', block.settledTo).where('ts', '<', block.movingTo)
+    .groupBy('agent_id').orderBy('agent_id').select({ agent: 'agent_id' }).count({ messages: '*' }) as Plan['agents']
+  plans.set(block.block, { movingTo: block.movingTo, agents })
+  return agents
+}
+
+/** Where about so many of an agent's messages end. */
+async function endOfSome (db: Knex, { block, movingTo }: Block, { agent, from, count }: { agent: number, from: number, count: number }): Promise<number> {
+  const next = await db('metrics_incoming').where({ block, agent_id: agent }).where('ts', '>=', from).where('ts', '<', movingTo)
+    .orderBy('ts').limit(1).offset(count).first<{ ts: number } | undefined>('ts')
+  return next === undefined ? movingTo : Math.max(next.ts, from + 1)
+}
+
+/**
+ * Copy the messages of the agents from `from` to before `end`, up to a time. Metrics of series that are gone are left out, and those that are there
+ * already stay as they are.
+ */
+async function copy (db: Knex, { block, settledTo, nextTs }: Block, { from, end, to }: { from: number, end: number, to: number }): Promise<void> {
+  await db.raw(`insert into metrics_settled (${metricColumns})
+    select series.id, incoming.ts, incoming.seq, ${valueColumns('metric.value', 'metric.type')}
+    from metrics_incoming as incoming cross join json_each(incoming.metrics) as metric cross join series on series.id = cast(metric.key as integer)
+    where incoming.block = ? and incoming.ts >= ? and incoming.ts < ? and incoming.agent_id >= ? and incoming.agent_id < ? and incoming.ts >= iif(incoming.agent_id = ?, ?, ?)
+    order by 1, 2, 3
+    on conflict do nothing`, [block, end === from + 1 ? nextTs : settledTo, to, from, end, from, nextTs, settledTo])
+}
+
+/** Remove what was copied, from the oldest on. @returns how much, and whether nothing of it is left */
+async function remove (db: Knex, { block, movingTo }: Block, count: number): Promise<{ removed: number, isDone: boolean }> {
+  const ofBlock = (): Knex.QueryBuilder => db('metrics_incoming').where({ block }).orderBy('ts').limit(1)
+  const oldest = await ofBlock().first<{ ts: number } | undefined>('ts')
+  const next = await ofBlock().offset(count).first<{ ts: number } | undefined>('ts')
+  const end = Math.min(movingTo, Math.max(next?.ts ?? movingTo, (oldest?.ts ?? 0) + 1))
+  const removed = await db('metrics_incoming').where({ block }).where('ts', '<', end).delete()
+  if (end < movingTo) return { removed, isDone: false }
+  await writeBlock(db, block, { settledTo: movingTo, nextAgent: 0, nextTs: 0 })
+  return { removed, isDone: true }
+}

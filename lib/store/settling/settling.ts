@@ -1,0 +1,114 @@
+import { PlatziverseError, reasonOf } from '../../errors.ts'
+import { Pace } from '../slices/pace.ts'
+import type { Store } from '../store.ts'
+
+const usual = { between: 1_000 }
+
+export interface SettlingStatistics {
+  /** Steps taken. */
+  steps: number
+  /** ms of the longest slice: the writer waits for it. */
+  longest: number
+}
+
+/**
+ * Moves metrics from where they came in to where they stay, in slices so short that senders do not feel them, where the database keeps them
+ * in two places. Several processes may do so with one database.
+ */
+export class SettlingLoop {
+  readonly #store: Store
+  readonly #ending = new AbortController()
+  readonly #pace: Pace
+  readonly #counters: SettlingStatistics = { steps: 0, longest: 0 }
+  readonly #between: number
+  #timer: NodeJS.Timeout | undefined
+  #running: Promise<void> | undefined
+  #isCounted = false
+  #problem: string | undefined
+
+  /** @param timing ms between two looks for what is to be moved */
+  constructor (store: Store, timing = usual) {
+    this.#store = store
+    this.#between = timing.between
+    const took = (ms: number): void => { this.#counters.longest = Math.max(this.#counters.longest, ms) }
+    this.#pace = new Pace({ store, signal: this.#ending.signal, took }, { first: 1_000, least: 500, most: 4_000 })
+    store.on('state', ({ state }) => {
+      // What opens next may be another database.
+      if (state !== 'ready') this.#isCounted = false
+    })
+  }
+
+  statistics (): SettlingStatistics {
+    return { ...this.#counters }
+  }
+
+  /**
+   * Begin to look for what is to be moved.
+   * @param tell called with the reason why it could not be moved, once for as long as it stays the same; it is tried again
+   */
+  start (tell: (problem: PlatziverseError) => void): void {
+    if (this.#store.settling === undefined || this.#ending.signal.aborted) return
+    this.#timer = setTimeout(() => { void this.#tick(tell) }, this.#between).unref()
+  }
+
+  /** End after the slice that is under way. May be called twice; does not start again. */
+  async stop (): Promise<void> {
+    this.#ending.abort()
+    clearTimeout(this.#timer)
+    await this.#running?.catch(() => undefined)
+  }
+
+  /** Move what there is too much of. @throws PlatziverseError as the store does; what was moved stays moved */
+  runOnce (): Promise<void> {
+    return this.#running ??= this.#run().finally(() => { this.#running = undefined })
+  }
+
+  /**
+   * Move everything from before a time.
+   * @param before UTC ms
+   * @throws PlatziverseError as the store does; what was moved stays moved
+   */
+  async settleBefore (before: number): Promise<void> {
+    const { settling } = this.#store
+    if (settling === undefined) return
+    for (;;) {
+      const blocks = await settling.blocksBefore(await this.#store.read(), before)
+      // One that was being moved to an earlier time is moved on.
+      for (const block of blocks) await this.#settle(block, before)
+      if (blocks.length === 0) return
+    }
+  }
+
+  async #tick (tell: (problem: PlatziverseError) => void): Promise<void> {
+    try {
+      // A store without a database would keep the slice waiting; it reports that itself.
+      if (this.#store.state.state === 'ready') await this.runOnce()
+      this.#problem = undefined
+    } catch (error) {
+      if (this.#ending.signal.aborted) return
+      const problem = error instanceof PlatziverseError ? error : new PlatziverseError('STORE_UNAVAILABLE', `${reasonOf(error)}.`, { cause: error })
+      if (problem.code !== this.#problem) tell(problem)
+      this.#problem = problem.code
+    }
+    this.start(tell)
+  }
+
+  async #run (): Promise<void> {
+    const { settling } = this.#store
+    if (settling === undefined) return
+    if (!this.#isCounted) {
+      this.#isCounted = true
+      await settling.count(await this.#store.read())
+    }
+    for (const block of settling.due()) await this.#settle(block)
+  }
+
+  async #settle (block: number, before?: number): Promise<void> {
+    const { settling } = this.#store
+    for (let hasMore = settling !== undefined; hasMore;) {
+      this.#ending.signal.throwIfAborted()
+      hasMore = await this.#pace.transaction(async db => await settling?.step(db, block, { before, size: this.#pace.size }) ?? false)
+      this.#counters.steps++
+    }
+  }
+}

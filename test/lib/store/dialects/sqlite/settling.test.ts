@@ -1,0 +1,146 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { TestContext } from 'node:test'
+import type { Knex } from 'knex'
+import { count, now, open } from '../../../../databases/writing-process.ts'
+import { files, onEachDatabase, type OpenDatabase } from '../../../../helpers/databases.ts'
+import { reading } from '../../../../helpers/messages.ts'
+
+type Store = ReturnType<typeof open>['store']
+
+/** One step. @returns whether there is more to move */
+async function step (store: Store, options: { before?: number, size: number }, block = 0): Promise<boolean> {
+  return await store.run(knex => knex.transaction(async db => await store.settling?.step(db, block, options) ?? false))
+}
+
+async function rowsIn (query: Knex): Promise<string[]> {
+  const rows = await query('metrics').join('series', 'series.id', 'series_id').join('agents', 'agents.id', 'agent_id').select('uuid', 'type', 'ts', 'seq', 'value', 'text')
+  return rows.map(row => JSON.stringify(Object.values(row))).sort()
+}
+
+const numbered = (seq: number, uuid: string): string => reading(uuid, { timestamp: now + seq, seq })
+
+const onFiles = (title: string, body: (t: TestContext, database: OpenDatabase) => Promise<void>): void => { onEachDatabase(title, body, files) }
+
+onFiles('a metric is there once at each step of settling, and the same message again changes nothing', async (t, database) => {
+  const { store, write } = open(t, database)
+  const messages = Array.from({ length: 60 }, (_, seq) => numbered(seq, `agent-${seq % 4}`))
+  await Promise.all(messages.map(text => write('agent/message', text)))
+  const before = await rowsIn(database.query)
+  assert.equal(before.length, 180)
+  let steps = 0
+  for (let hasMore = true; hasMore; steps++) {
+    hasMore = await step(store, { before: now + 50, size: 4 })
+    assert.deepEqual(await rowsIn(database.query), before, `step ${steps}`)
+    const again = steps * 7 % messages.length
+    assert.equal((await write('agent/message', messages[again])).duplicates, 3, `message ${again} after step ${steps}`)
+  }
+  assert.deepEqual(await rowsIn(database.query), before)
+  assert.ok(steps > 10, `${steps} steps`)
+  assert.deepEqual([await count(database.query, 'metrics_incoming'), await count(database.query, 'metrics_settled')], [10, 150])
+})
+
+onFiles('what comes late is settled at once, and a step that is undone changes nothing', async (t, database) => {
+  const { store, write } = open(t, database)
+  for (let seq = 0; seq < 10; seq++) await write('agent/message', numbered(seq, 'agent'))
+  while (await step(store, { before: now + 10, size: 100 }));
+  await write('agent/message', numbered(100, 'agent'))
+  assert.deepEqual([await count(database.query, 'metrics_incoming'), await count(database.query, 'metrics_settled')], [1, 30])
+  await write('agent/message', reading('agent', { timestamp: now + 5, seq: 77 }))
+  assert.deepEqual([await count(database.query, 'metrics_incoming'), await count(database.query, 'metrics_settled')], [1, 33])
+  const before = await rowsIn(database.query)
+  for (let i = 0; i < 4; i++) {
+    await assert.rejects(store.run(knex => knex.transaction(async db => {
+      await store.settling?.step(db, 0, { before: now + 200, size: 100 })
+      throw new Error('undone')
+    })))
+    assert.deepEqual(await rowsIn(database.query), before)
+    assert.equal((await write('agent/message', reading('agent', { timestamp: now + 5, seq: 77 }))).duplicates, 3)
+    await step(store, { before: now + 200, size: 100 })
+  }
+  assert.deepEqual(await rowsIn(database.query), before)
+})
+
+onFiles('a message with other metrics but the timestamp and seq of one that is there adds them', async (t, database) => {
+  const { store, write } = open(t, database)
+  const some = (types: string[]) => ({ agent: { uuid: 'agent' }, metrics: types.map(type => ({ type, value: 1 })), timestamp: now, seq: 1 })
+  await write('agent/message', some(['a', 'b']))
+  assert.equal((await write('agent/message', some(['b', 'c']))).duplicates, 1)
+  assert.equal((await write('agent/message', some(['d']))).duplicates, 0)
+  assert.equal((await write('agent/message', some(['a', 'b', 'c', 'd']))).duplicates, 4)
+  assert.equal(await count(database.query, 'metrics'), 4)
+  while (await step(store, { before: now + 1, size: 100 }));
+  assert.equal((await write('agent/message', some(['a', 'b', 'c', 'd']))).duplicates, 4)
+  assert.equal(await count(database.query, 'metrics'), 4)
+})
+
+onFiles('what another program adds to the view is there, and not stored again', async (t, database) => {
+  const { write } = open(t, database)
+  await write('agent/message', { agent: { uuid: 'agent' }, metrics: [{ type: 'a', value: 1 }], timestamp: now, seq: 1 })
+  await assert.rejects(async () => { await database.query('metrics').insert({ series_id: 1, ts: now, seq: 1, value: 1 }) }, /UNIQUE/)
+  await database.query('metrics').insert({ series_id: 1, ts: now + 5, seq: 2, value: 2 })
+  assert.equal((await write('agent/message', { agent: { uuid: 'agent' }, metrics: [{ type: 'a', value: 2 }], timestamp: now + 5, seq: 2 })).duplicates, 1)
+  assert.equal(await count(database.query, 'metrics'), 2)
+  await database.query('metrics').where('series_id', 1).delete()
+  assert.equal(await count(database.query, 'metrics'), 0)
+})
+
+onFiles('a message with thousands of metrics is read series by series in time', async (t, database) => {
+  const { write } = open(t, database)
+  const metrics = Array.from({ length: 1_000 }, (_, i) => ({ type: `type ${i}`, value: i }))
+  for (let seq = 0; seq < 5; seq++) await write('agent/message', { agent: { uuid: 'agent' }, metrics, timestamp: now + seq, seq })
+  assert.equal(await count(database.query, 'metrics'), 5_000)
+  const [{ most } = { most: 0 }] = await database.query('metrics_incoming').select(database.query.raw('max((select count(*) from json_each(metrics))) as most')) as Array<{ most: number }>
+  assert.ok(most <= 64, `${most} metrics in a row`)
+})
+
+onFiles('one process settles what another one writes, and nothing is lost or doubled', async (t, database) => {
+  const [writer, other] = [open(t, database, 'writer'), open(t, database, 'other')]
+  const messages = Array.from({ length: 300 }, (_, seq) => numbered(seq, `agent-${seq % 3}`))
+  await writer.write('agent/message', messages[0])
+  let isWriting = true
+  const settling = (async () => { while (isWriting) await step(other.store, { size: 10 }) })()
+  for (let at = 1; at < messages.length; at += 10) await Promise.all(messages.slice(at, at + 10).map(text => writer.write('agent/message', text)))
+  isWriting = false
+  await settling
+  assert.equal(await count(database.query, 'metrics'), 900)
+  const repeated = await Promise.all(messages.map(text => writer.write('agent/message', text)))
+  assert.ok(repeated.every(({ duplicates }) => duplicates === 3))
+  assert.equal(await count(database.query, 'metrics'), 900)
+})
+
+onEachDatabase('a process that is killed while it settles loses and doubles nothing', async (t, database) => {
+  const { options, query } = database
+  const acknowledged = new Set<number>()
+  const program = join(fileURLToPath(new URL('.', import.meta.url)), 'settling-process.ts')
+  for (let round = 0; round < 5; round++) {
+    const child = spawn(process.execPath, [program, 'filename' in options ? options.filename : '', String(round * 100_000)], { stdio: ['ignore', 'pipe', 'inherit'] })
+    t.after(() => child.kill('SIGKILL'))
+    const closed = once(child, 'close')
+    let text = ''
+    const enough = new Promise<void>(resolve => {
+      child.stdout.setEncoding('utf8').on('data', (part: string) => {
+        text += part
+        if (text.split('\n').length > 150 + 100 * round) resolve()
+      })
+    })
+    await Promise.race([enough, closed])
+    await pause(round * 7)
+    child.kill('SIGKILL')
+    await closed
+    for (const line of text.split('\n').slice(0, -1)) acknowledged.add(Number(line))
+    const rows = await query('metrics').select<Array<{ series_id: number, ts: number, seq: number }>>('series_id', 'ts', 'seq')
+    const keys = new Set(rows.map(({ series_id: series, ts, seq }) => `${series}/${ts}/${seq}`))
+    assert.equal(keys.size, rows.length, 'nothing is there twice')
+    const seqs = rows.map(({ seq }) => seq)
+    const there = new Set(seqs)
+    assert.deepEqual([...acknowledged].filter(seq => !there.has(seq)), [], 'what was acknowledged is there')
+    assert.equal(rows.length, 2 * there.size, 'and whole')
+  }
+  t.diagnostic(`${acknowledged.size} messages acknowledged; ${await count(query, 'metrics_settled')} metrics settled`)
+  assert.ok(await count(query, 'metrics_settled') > 0)
+}, files.slice(0, 1))
