@@ -16,6 +16,7 @@ const path = '\'$."\' || s.id || \'"\''
 const kind = `json_type(incoming.metrics, ${path})`
 const given = `incoming.metrics ->> (${path})`
 
+// The view compares agents first: otherwise the JSON of all agents in the block is read.
 const statements = [
   'alter table metrics rename to metrics_settled',
   `create table metrics_incoming (
@@ -48,8 +49,8 @@ const statements = [
     select series_id, ts, seq, value, text from metrics_settled
     union all
     select s.id, incoming.ts, incoming.seq, cast(iif(${kind} = 'text', null, ${given}) as real), cast(case ${kind} when 'text' then ${given} when 'false' then '-0' end as text)
-    from series s join metrics_blocks b on b.block = s.agent_id / 128 join metrics_incoming incoming on incoming.block = b.block and incoming.agent_id = s.agent_id and incoming.part = s.id / 64 and ${visible}
-    where ${kind} is not null`,
+    from series s join metrics_blocks b on b.block = s.agent_id / 128
+    join metrics_incoming incoming on incoming.block = b.block and iif(incoming.agent_id = s.agent_id, incoming.part = s.id / 64 and ${visible} and ${kind} is not null, 0)`,
   `create trigger metrics_added instead of insert on metrics begin
     select raise(abort, 'UNIQUE constraint failed: metrics_incoming') from series s
       join metrics_blocks b on b.block = s.agent_id / 128
