@@ -21,9 +21,14 @@ export function mysqlDialect (options: ServerOptions): Dialect {
   return {
     async connect () {
       const knex = await openWriter(options)
-      // It applies to the whole server and is its administrator's choice, so it is neither changed nor refused.
-      if (!warned) warned = await warnOfLoss(knex, nameOf(options))
-      return knex
+      try {
+        // It applies to the whole server and is its administrator's choice, so it is neither changed nor refused.
+        if (!warned) warned = await warnOfLoss(knex, nameOf(options))
+        return knex
+      } catch (error) {
+        await knex.destroy().catch(() => undefined)
+        throw error
+      }
     },
 
     disconnect: knex => knex.destroy(),
