@@ -1,6 +1,7 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { rootFolder } from '../from-root.ts'
+import { storedInFile } from '../stored-rows.ts'
 import type { Contestant } from './contestant.ts'
 import { flowOf, prepareNodeRed, thisPackage } from './node-red.ts'
 
@@ -11,11 +12,7 @@ export const platziverse: Contestant = {
   id: 'c',
   name: 'this package in Node-RED',
   acknowledges: 'once stored',
-  // What is in the view `metrics`, without looking for each series in it.
-  rows: `select (select count(*) from metrics_settled) + (
-    select count(*) from metrics_incoming as r join metrics_blocks as b on b.block = r.block join json_each(r.metrics)
-    where r.ts >= case when r.agent_id < b.next_agent then b.moving_to when r.agent_id = b.next_agent then b.next_ts else b.settled_to end
-  ) as n`,
+  rows: storedInFile,
   async prepare (place) {
     await access(join(rootFolder, main)).catch(() => {
       throw new Error(`There is no ${main}: run "npm run build" in the root first.`)

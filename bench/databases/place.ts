@@ -5,6 +5,9 @@ import type { Dialect } from '../../lib/store/dialects/dialect.ts'
 import type { DatabaseOptions } from '../../lib/store/dialects/options.ts'
 import { sqliteDialect } from '../../lib/store/dialects/sqlite/sqlite.ts'
 import { migrate } from '../../lib/store/migrations/migrate.ts'
+import { SettlingLoop } from '../../lib/store/settling/settling.ts'
+import { Store } from '../../lib/store/store.ts'
+import { storedInFile } from '../stored-rows.ts'
 
 /** An empty database, as JSON can carry it to another process; `driver` for SQLite alone. */
 export interface Place { options: DatabaseOptions, driver?: SqliteDriver }
@@ -18,6 +21,18 @@ export async function openTables (place: Place): Promise<Knex> {
   const knex = await dialectAt(place).connect()
   await migrate(knex)
   return knex
+}
+
+/** The SQL for how many metrics there are. */
+export function rowsIn (knex: Knex): string {
+  return knex.client.dialect === 'sqlite3' ? storedInFile : 'select count(*) as n from metrics'
+}
+
+/** A store as a database node has it: what comes in is settled meanwhile. */
+export function openStore (dialect: Dialect): Store {
+  const store = new Store(dialect, { instance: 'bench' })
+  new SettlingLoop(store).start(problem => { if (problem.code !== 'STORE_CLOSED') throw problem })
+  return store
 }
 
 /** What `raw` gives differs from driver to driver: rows, {rows}, or [rows, fields]. */

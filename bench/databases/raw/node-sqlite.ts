@@ -9,7 +9,7 @@ import { jsonOfMessages, jsonOfRows, messagesOfJson, rowsOfJson, sortedMessagesO
 /** A JSON text is bound as it is; numbers are four for each metric, inserted one by one in a transaction. */
 export interface WorkerOrder { filename: string, sql: string }
 
-const insertRow = 'insert into metrics (series_id, ts, seq, value) values (?, ?, ?, ?)'
+const insertRow = 'insert into metrics_settled (series_id, ts, seq, value) values (?, ?, ?, ?)'
 
 export const nodeSqliteRivals: Rival[] = [
   { name: 'node:sqlite, json_each of rows', open: place => open(place, rowsOfJson, jsonOfRows) },

@@ -8,7 +8,7 @@ import { textOf } from './text.ts'
 
 const { Database: Sqlite } = requireFromRoot('sqlite3') as typeof import('sqlite3')
 
-const columns = 'insert into metrics (series_id, ts, seq, value, text)'
+const columns = 'insert into metrics_settled (series_id, ts, seq, value, text)'
 
 /** One array for each metric: the statement that everybody finds. */
 export const rowsOfJson = `${columns} select value->>0, value->>1, value->>2, value->>3, null from json_each(?)`

@@ -4,11 +4,10 @@ import { ask } from '../../../lib/query/ask.ts'
 import { interestOf } from '../../../lib/query/live/interest.ts'
 import { LiveQuestions } from '../../../lib/query/live/live-questions.ts'
 import { parseQuery } from '../../../lib/query/parse.ts'
-import { Store } from '../../../lib/store/store.ts'
 import { followed, followedRates, followEvery, type AxesOrder, type FollowFigures } from '../axes.ts'
 import { flood, steady } from '../load.ts'
 import { metricsPerMessage, uuidOf } from '../messages.ts'
-import { dialectAt } from '../place.ts'
+import { dialectAt, openStore } from '../place.ts'
 import { say, task } from '../task.ts'
 import { inFlight } from '../writers.ts'
 
@@ -18,7 +17,7 @@ const agents = 20
 
 /** The latest values of the agents that report, followed by ever more. */
 await task<AxesOrder, FollowFigures[]>(async ({ place, seconds }) => {
-  const store = new Store(dialectAt(place), { instance: 'bench' })
+  const store = openStore(dialectAt(place))
   await flood(store, { inFlight, seconds: Math.min(3, seconds) })
   const figures: FollowFigures[] = []
   for (const questions of followed) {

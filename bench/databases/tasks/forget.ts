@@ -1,11 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Knex } from 'knex'
+import { settledTableOf } from '../../../lib/store/dialects/database-kind.ts'
 import { Forgetting } from '../../../lib/store/forgetting/forgetting.ts'
-import { Store } from '../../../lib/store/store.ts'
+import type { Store } from '../../../lib/store/store.ts'
 import { forgottenSeries, metricsPerForgotten, type AxesOrder, type ForgetFigures } from '../axes.ts'
 import { flood, steady } from '../load.ts'
 import { messageOf } from '../messages.ts'
-import { dialectAt, readNumber } from '../place.ts'
+import { dialectAt, openStore, readNumber } from '../place.ts'
 import { say, task } from '../task.ts'
 
 /** An agent of the load's size is no agent of the load. */
@@ -14,7 +15,7 @@ const seriesAtOnce = 500
 
 /** Agents with ever more series are forgotten while others report. */
 await task<AxesOrder, ForgetFigures[]>(async ({ place, seconds, rate }) => {
-  const store = new Store(dialectAt(place), { instance: 'bench' })
+  const store = openStore(dialectAt(place))
   await flood(store, { inFlight: 100, seconds: 0.1 })
   const alone = await steady(store, { rate, ended: pause(seconds * 1_000) })
   const figures: ForgetFigures[] = [{ series: 0, forgotten: 0, swept: 0, longestSlice: 0, latency: alone.latency }]
@@ -56,7 +57,7 @@ async function addSeries (knex: Knex, count: number): Promise<void> {
     await knex.batchInsert('series', Array.from({ length: Math.min(seriesAtOnce, count - done) }, (_, i) => ({ agent_id: agentId.id, type: `type ${done + i}` })), 100)
   }
   const now = Date.now()
-  await knex.raw(`insert into metrics (series_id, ts, seq, value)
+  await knex.raw(`insert into ${settledTableOf(knex)} (series_id, ts, seq, value)
     with recursive times (ts) as (select ${now - metricsPerForgotten * 60_000} union all select ts + 60000 from times where ts + 60000 < ${now})
     select series.id, times.ts, 1, 1.5 from times cross join series where series.agent_id = ${agentId.id}`)
 }

@@ -1,12 +1,11 @@
 import { performance } from 'node:perf_hooks'
 import { ask } from '../../../lib/query/ask.ts'
 import { parseQuery } from '../../../lib/query/parse.ts'
-import { Store } from '../../../lib/store/store.ts'
 import { percentiles } from '../../percentiles.ts'
 import { chartPoints, chartTypes, ranges, type AxesOrder, type PointsFigures, type Range } from '../axes.ts'
 import { fillRollups, insertHistory } from '../history.ts'
 import { messageOf, uuidOf } from '../messages.ts'
-import { dialectAt } from '../place.ts'
+import { dialectAt, openStore } from '../place.ts'
 import { say, task } from '../task.ts'
 
 const hour = 3_600_000
@@ -19,7 +18,7 @@ const runs = 15
 
 /** Charts of an agent that has reported for a year. */
 await task<AxesOrder, PointsFigures[]>(async ({ place, rows }) => {
-  const store = new Store(dialectAt(place), { instance: 'bench' })
+  const store = openStore(dialectAt(place))
   const now = Date.now()
   await new Promise<void>((resolve, reject) => {
     store.write(messageOf({ agent: 0, ts: now, seq: 0, value: 1 }, types), now, error => { if (error === null) resolve(); else reject(error) }, 1)

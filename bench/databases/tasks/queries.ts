@@ -3,12 +3,12 @@ import type { Knex } from 'knex'
 import { ask } from '../../../lib/query/ask.ts'
 import { parseQuery, type QueryInput } from '../../../lib/query/parse.ts'
 import { Retention } from '../../../lib/store/retention/retention.ts'
-import { Store } from '../../../lib/store/store.ts'
+import type { Store } from '../../../lib/store/store.ts'
 import { percentiles, type Percentiles } from '../../percentiles.ts'
 import { insertHistory, markDirty } from '../history.ts'
 import { flood, steady } from '../load.ts'
 import { messageOf, metricsPerMessage, uuidOf } from '../messages.ts'
-import { dialectAt, readNumber } from '../place.ts'
+import { dialectAt, openStore, readNumber, rowsIn } from '../place.ts'
 import { dashboardEvery, dashboardRate, dashboardSeries, runsOfQuery, series, step, type DashboardFigures, type QueriesOrder, type QueryFigures, type QueryResults } from '../queries.ts'
 import { say, task } from '../task.ts'
 import { inFlight } from '../writers.ts'
@@ -19,7 +19,7 @@ const uuid = uuidOf(0)
 const types = Array.from({ length: series }, (_, i) => `metric-${i}`)
 
 await task<QueriesOrder, QueryResults>(async ({ place, rows, seconds, runs }) => {
-  const store = new Store(dialectAt(place), { instance: 'bench' })
+  const store = openStore(dialectAt(place))
   const now = Date.now()
   await new Promise<void>((resolve, reject) => {
     const message = messageOf({ agent: 0, ts: now, seq: 0, value: 1 }, types)
@@ -29,7 +29,7 @@ await task<QueriesOrder, QueryResults>(async ({ place, rows, seconds, runs }) =>
   await store.run(knex => insertHistory(knex, { from: now - Math.floor(rows / series) * step, to: now, step }))
   await store.run(markDirty)
   const knex = await store.read()
-  const there = await readNumber(knex, 'select count(*) as n from metrics')
+  const there = await readNumber(knex, rowsIn(knex))
   // Not the file's, which lacks what is in the write-ahead log.
   const size = await readNumber(knex, 'select page_count * page_size as n from pragma_page_count, pragma_page_size')
   if (there < rows) throw new Error(`${there} rows were made instead of ${rows}.`)

@@ -1,9 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { settledTableOf } from '../../../lib/store/dialects/database-kind.ts'
 import { Retention } from '../../../lib/store/retention/retention.ts'
-import { Store } from '../../../lib/store/store.ts'
 import { fillRollups, insertHistory } from '../history.ts'
 import { flood, steady } from '../load.ts'
-import { dialectAt, readNumber } from '../place.ts'
+import { dialectAt, openStore, readNumber } from '../place.ts'
 import { longest, oldDays, type RetentionFigures, type RetentionOrder } from '../retention.ts'
 import { say, task } from '../task.ts'
 
@@ -11,7 +11,7 @@ const day = 24 * 3_600_000
 
 /** Old metrics, rolled up when they came, are deleted while others are written. */
 await task<RetentionOrder, RetentionFigures>(async ({ place, rows, seconds, rate }) => {
-  const store = new Store(dialectAt(place), { instance: 'bench' })
+  const store = openStore(dialectAt(place))
   // All agents and series are there after it.
   await flood(store, { inFlight: 100, seconds: 0.1 })
   const knex = await store.read()
@@ -27,7 +27,7 @@ await task<RetentionOrder, RetentionFigures>(async ({ place, rows, seconds, rate
     // As the server itself would have done by now.
     if (place.options.client === 'postgresql') await knex.raw('analyze')
   })
-  const countOld = `select count(*) as n from metrics where ts < ${to}`
+  const countOld = `select count(*) as n from ${settledTableOf(knex)} where ts < ${to}`
   const old = await readNumber(knex, countOld)
   await steady(store, { rate, ended: pause(1000) })
 

@@ -1,14 +1,13 @@
-import { Store } from '../../../lib/store/store.ts'
 import { flood } from '../load.ts'
 import { metricsPerMessage } from '../messages.ts'
-import { dialectAt, readNumber, type Place } from '../place.ts'
+import { dialectAt, openStore, readNumber, rowsIn, type Place } from '../place.ts'
 import { task } from '../task.ts'
 import type { WriterFigures, WriterOrder } from '../writers.ts'
 
 /** The package's store at full load. */
 await task<WriterOrder, WriterFigures>(async ({ place, seconds, warmUp, inFlight }) => {
   const { dialect, batches } = counting(place)
-  const store = new Store(dialect, { instance: 'bench' })
+  const store = openStore(dialect)
   const warm = await flood(store, { inFlight, seconds: warmUp })
   const [cpu, before] = [process.cpuUsage(), batches()]
   const measured = await flood(store, { inFlight, seconds })
@@ -16,7 +15,7 @@ await task<WriterOrder, WriterFigures>(async ({ place, seconds, warmUp, inFlight
   const count = batches() - before
   // The last of each flood are not in its figures.
   const written = store.statistics().messages
-  const rows = await readNumber(await store.read(), 'select count(*) as n from metrics')
+  const rows = await readNumber(await store.read(), rowsIn(await store.read()))
   await store.close()
   if (rows !== written * metricsPerMessage || written < warm.messages + measured.messages) throw new Error(`${written} messages were committed, and there are ${rows} metrics.`)
   const metrics = measured.messages * metricsPerMessage
