@@ -48,7 +48,7 @@ export async function deleteSeries (db: Knex, ids: number[], rows: number, hasTi
 
 /** Whether series have, all together, no more rows in any table than one step deletes. */
 async function haveFewRows (db: Knex, ids: number[], rows: number): Promise<boolean> {
-  for (const table of ['metrics', 'metrics_1h', 'metrics_1d']) {
+  for (const table of [settledTableOf(db), 'metrics_1h', 'metrics_1d']) {
     const some = db(table).whereIn('series_id', ids).limit(rows + 1).select('series_id').as('some')
     const counted = await db.from(some).count({ n: '*' }).first<{ n: number | string }>()
     if (Number(counted.n) > rows) return false

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import type { DatabaseKind } from '../database-kind.ts'
-import { agentsPerBlock, isVisible, seriesPerPart } from './blocks.ts'
+import { agentsPerBlock, isVisible } from './blocks.ts'
 
 /** Pages of the log before they are moved into the file: many, because batches write the same pages again and again. */
 export const pagesInLog = 2_000
@@ -32,11 +32,15 @@ export const sqliteKind: DatabaseKind = {
   releasePages
 }
 
-async function countUnsettled (db: Knex, seriesIds: number[]): Promise<number> {
-  const [counted] = await db.raw(`select count(*) as n from json_each(?) as wanted
-    join series on series.id = wanted.value join metrics_blocks as b on b.block = series.agent_id / ${agentsPerBlock}
-    join metrics_incoming as incoming on incoming.block = b.block and incoming.agent_id = series.agent_id and incoming.part = series.id / ${seriesPerPart} and ${isVisible}
-    where json_type(incoming.metrics, '$."' || series.id || '"') is not null`, [JSON.stringify(seriesIds)]) as Array<{ n: number }>
+/** Each block is gone through once, whatever the number of series. */
+async function countUnsettled (knex: Knex, seriesIds: number[]): Promise<number> {
+  const ids = JSON.stringify(seriesIds)
+  const [counted] = await knex.raw(`select count(*) as n
+    from (select distinct agent_id from series where id in (select value from json_each(?))) as owner
+    cross join metrics_blocks as b on b.block = owner.agent_id / ${agentsPerBlock}
+    cross join metrics_incoming as incoming on incoming.block = b.block and iif(incoming.agent_id = owner.agent_id, ${isVisible}, 0)
+    cross join json_each(incoming.metrics) as metric
+    where cast(metric.key as integer) in (select value from json_each(?))`, [ids, ids]) as Array<{ n: number }>
   return counted?.n ?? 0
 }
 
