@@ -111,6 +111,8 @@ export class RoutingAedes extends Aedes {
   offer: Offer | undefined
   /** Called when no member of a shared subscription takes a message. */
   declined: ((reason: Decline) => void) | undefined
+  /** Levels that a topic or filter may have. */
+  topicLevels = 100
   declare connectTimeout: AedesInternals['connectTimeout']
   declare maxTopicLevels: AedesInternals['maxTopicLevels']
   declare clients: AedesInternals['clients']
@@ -127,6 +129,8 @@ export class RoutingAedes extends Aedes {
 
   constructor (options: AedesOptions) {
     super(options)
+    // aedes would end the connection of a client whose filter has too many, instead of refusing the filter.
+    this.maxTopicLevels = Infinity
     flatten(this.mq)
     this.#askGroupsFirst()
     const persistence = options.persistence as BrokerPersistence | undefined
@@ -134,6 +138,11 @@ export class RoutingAedes extends Aedes {
     if (persistence === undefined) return
     this.queueShared = (text, packet) => persistence.queueShared(text, packet as Parameters<BrokerPersistence['queueShared']>[1])
     persistence.onShared = (text, isKept) => { this.#keepShare(text, isKept) }
+  }
+
+  /** Whether a topic or filter has more levels than it may. */
+  isTooDeep (topic: string): boolean {
+    return topic.length >= this.topicLevels && levelsOf(topic) > this.topicLevels
   }
 
   /** Who also has a topic's messages alone gets each once, and has to know by then whether it is its turn in a group. */
@@ -150,9 +159,11 @@ export class RoutingAedes extends Aedes {
   override publish (packet: PublishPacket, ...rest: unknown[]): void {
     const done = (rest.length > 1 ? rest[1] : rest[0]) as Done | undefined
     if ((packet as PublishPacket & { [taken]?: boolean })[taken] === true) return done?.()
+    // More than a hundred would throw.
+    if (this.isTooDeep(packet.topic)) return done?.(tooDeep())
     // [MQTT-3.3.1-3] DUP is between the publisher and the broker.
     packet.dup = false
-    if (packet.retain === true || this.#persistence?.isPassing(packet.topic, packet.qos) !== true || levelsOf(packet.topic) > this.maxTopicLevels) {
+    if (packet.retain === true || this.#persistence?.isPassing(packet.topic, packet.qos) !== true) {
       return super.publish.call(this, packet, ...rest as [Done])
     }
     const client = rest.length > 1 ? rest[0] as Client | null : null
@@ -162,7 +173,8 @@ export class RoutingAedes extends Aedes {
     this.mq.emit({ cmd: 'publish', brokerId: this.id, brokerCounter: ++this.counter, topic, payload: payload || nothing, qos, retain: false, dup: false, clientId, messageId: undefined }, error => { done?.(error) })
   }
 
-  override subscribe (filter: string, handler: Handler, done: () => void): void {
+  override subscribe (filter: string, handler: Handler, done: Done): void {
+    if (this.isTooDeep(filter)) return done(tooDeep())
     this.subscriptions++
     this.changes++
     const shared = sharedFilter(filter)
@@ -174,7 +186,7 @@ export class RoutingAedes extends Aedes {
 
   /**
    * `done` is called at once, because in it aedes forgets the subscription. Any later, a SUBSCRIBE in between would be forgotten, too, and
-   * would be delivered to for ever. The limit of levels is not checked: it may be lower now than at the SUBSCRIBE.
+   * would be delivered to for ever. Levels are not checked: fewer may be allowed now than at the SUBSCRIBE.
    */
   override unsubscribe (filter: string, handler: Handler, done?: () => void): void {
     this.subscriptions--
@@ -255,6 +267,10 @@ export class RoutingAedes extends Aedes {
     registry.unregisterClient.call(this, client)
     if (entry !== undefined && entry !== client) this.clients[client.id] = entry
   }
+}
+
+function tooDeep (): Error {
+  return new Error('topic has too many levels')
 }
 
 function levelsOf (topic: string): number {

@@ -69,7 +69,7 @@ export class Engine {
     persistence.stateBytes.limit = limits.stateBytes
     persistence.limits = limits
     aedes.connectTimeout = limits.connectTimeout * 1000 || longestTimer
-    aedes.maxTopicLevels = limits.topicLevels || 100
+    aedes.topicLevels = limits.topicLevels || 100
     const whyNot = gate.configure(options)
     for (const state of connections.here) {
       // A client without rights has not been let in yet.

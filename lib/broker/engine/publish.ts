@@ -88,6 +88,7 @@ export class PublishHandler {
     }
     // aedes publishes a will only after it has closed the client.
     const will = client.closed
+    if (this.#aedes.isTooDeep(topic)) return this.#refuseDeep(client, state, packet, done)
     if (will && this.#isDelayed(client, state, packet)) {
       markTaken(packet)
       return done(null)
@@ -113,6 +114,15 @@ export class PublishHandler {
     const settle = this.#persistence.receive(client, packet, finished)
     if (settle === undefined) markTaken(packet)
     else this.#pass(client, state, packet, will, settle, publisher)
+  }
+
+  /** MQTT 3.1.1 can only be told by the end of the connection. [MQTT-3.3.5-2] */
+  #refuseDeep (client: Client, state: ClientState | undefined, packet: PublishPacket, done: Done): void {
+    this.#counters.dropped('topicLevels')
+    if (state?.speaker === undefined && !client.closed) return done(new Error('topic has too many levels'))
+    markTaken(packet)
+    if (packet.qos > 0) state?.speaker?.acknowledge(packet.messageId, { code: reasonCodes.topicNameInvalid, text: `the topic has more than ${this.#aedes.topicLevels} levels` })
+    done(null)
   }
 
   /** Whether a last will is held back for a time, or is not published at all because its client has come back to the session. [MQTT-3.1.3-9] */

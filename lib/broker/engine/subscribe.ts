@@ -61,7 +61,10 @@ export class SubscribeHandler {
     state.filters ??= new GrantedFilters(client.clean ? state.kept : undefined)
     const refusal = state.filters.refusal(topic, engine.options.limits.subscriptionsPerClient)
     let code: ReasonCode = reasonCodes.quotaExceeded
-    if (refusal !== undefined) this.#counters.refusedBy(refusal)
+    if (engine.aedes.isTooDeep(topic)) {
+      this.#counters.refusedBy('topicLevels')
+      code = reasonCodes.topicFilterInvalid
+    } else if (refusal !== undefined) this.#counters.refusedBy(refusal)
     else if (state.rights?.maySubscribe(topic) === false) {
       this.#counters.refusedBy('rules')
       code = reasonCodes.notAuthorized

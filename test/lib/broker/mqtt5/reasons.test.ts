@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hashPassword } from '../../../../lib/broker/access/passwords.ts'
-import { openBroker, removeBroker, type TestOptions } from '../../../helpers/broker.ts'
+import type { ClientEvent } from '../../../../lib/broker/broker.ts'
+import { attachBroker } from '../../../../lib/registry/registry.ts'
+import { brokerOptions, openBroker, removeBroker, type TestOptions } from '../../../helpers/broker.ts'
+import { waitFor } from '../../../helpers/events.ts'
 import { Peer, type ConnectOptions } from '../../../helpers/peer.ts'
 
 // What this broker tells a client of MQTT 5, beyond what the standard asks of every broker.
@@ -35,6 +38,58 @@ test('a subscription that the rules forbid fails: 0x87 for MQTT 5, 0x80 for MQTT
     assert.deepEqual(await peer.settled(), [])
     assert.deepEqual(await peer.subscribe({ topic: 'open', qos: 2 }), [2])
   }
+})
+
+const [deep, allowed] = [Array(4).fill('a').join('/'), Array(3).fill('a').join('/')]
+const veryDeep = Array(5_000).fill('a').join('/')
+
+test('a filter with too many levels is refused, 0x8F for MQTT 5 and 0x80 for MQTT 3.1.1, no other of the packet is, and the client stays', async t => {
+  const { port } = await openBroker(t, { limits: { topicLevels: 3 } })
+  for (const [version, code] of [[5, 0x8f], [4, 0x80]] as const) {
+    const peer = await Peer.open(port, version)
+    t.after(() => { peer.cut() })
+    await peer.connect(`reader ${version}`)
+    assert.deepEqual(await peer.subscribe([deep, allowed, veryDeep].map(topic => ({ topic, qos: 1 }))), [code, 1, code])
+    assert.deepEqual(await peer.subscribe(deep), [code])
+    if (version === 5) assert.deepEqual(await peer.unsubscribe(deep, veryDeep, allowed), [0x11, 0x11, 0])
+    else await peer.unsubscribe(deep, veryDeep, allowed)
+    assert.deepEqual(await peer.settled(), [])
+  }
+})
+
+test('a session whose filter has more levels than are allowed by now goes on without it', async t => {
+  const { port, id } = await openBroker(t, { limits: { topicLevels: 4 } })
+  const kept = { clean: false, properties: { sessionExpiryInterval: 60 } }
+  const before = await enter(t, port, 'returns', kept)
+  await before.subscribe([{ topic: deep, qos: 1 }, { topic: 'b', qos: 1 }])
+  before.cut()
+  await attachBroker(id, brokerOptions({ limits: { topicLevels: 3 } }))
+  const after = await enter(t, port, 'returns', kept)
+  assert.equal(after.connack.sessionPresent, true)
+  await after.publish('b', 'x')
+  assert.equal(String((await after.message()).payload), 'x')
+})
+
+test('a topic with too many levels is refused with 0x90, of QoS 0 without a word, and the client stays; MQTT 3.1.1 is disconnected', async t => {
+  const { port, place } = await openBroker(t, { limits: { topicLevels: 3 } })
+  const peer = await enter(t, port, 'writer', { will: { topic: deep, payload: Buffer.from('x'), qos: 1, retain: false } })
+  await peer.subscribe('#')
+  for (const topic of [deep, veryDeep]) {
+    for (const qos of [1, 2] as const) assert.equal(await peer.publish(topic, 'x', { qos }), 0x90)
+    await peer.publish(topic, 'x')
+  }
+  assert.deepEqual(await peer.settled(), [])
+  await peer.publish(allowed, 'last')
+  assert.deepEqual(await peer.through('last'), [])
+  assert.equal(place.statistics().droppedBy['topicLevels'], 6)
+  const former = await Peer.open(port, 4)
+  t.after(() => { former.cut() })
+  await former.connect('former')
+  former.send({ cmd: 'publish', topic: deep, payload: 'x', qos: 1, messageId: 1, retain: false, dup: false })
+  assert.equal(await former.hungUp(), undefined)
+  const gone = waitFor<ClientEvent>(place, 'client', ({ event, clientId }) => event === 'disconnected' && clientId === 'writer')
+  peer.cut()
+  await gone
 })
 
 test('a message that may not be published is refused with 0x87, of QoS 0 without a word, and the client stays', async t => {
