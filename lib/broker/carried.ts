@@ -15,6 +15,8 @@ export interface Carried {
   noAlias?: boolean
   /** Whether its publisher asked for it to be retained. */
   retain: boolean
+  /** Whether the broker had no room to retain it; absent: it is retained, or was not meant to be. */
+  isUnretained?: boolean
   /** On its way to one client: ids of the subscriptions that bring it, where others match, too; absent: all that match do. */
   ids?: readonly number[]
 }

@@ -6,7 +6,7 @@ import { beginLifetime, carriedBy, carry } from '../carried.ts'
 import { propertiesOf } from '../mqtt5/message-properties.ts'
 import type { BrokerPersistence } from '../persistence/broker-persistence.ts'
 import { formerWill, type Will } from '../persistence/wills.ts'
-import type { Publication, Publisher, Taker } from '../publication.ts'
+import type { Publication, Publisher, Refusal, Taker } from '../publication.ts'
 import type { Counters } from '../watching/counters.ts'
 import type { ClientState } from './client-state.ts'
 import type { Connections } from './connections.ts'
@@ -16,6 +16,7 @@ import { Unacknowledged } from './unacknowledged.ts'
 
 const nothing = Buffer.alloc(0)
 const nobody = { code: reasonCodes.noMatchingSubscribers } as const
+const unretained = 'not retained: the broker has no room for another retained message'
 
 /** aedes' callback: acknowledges the publication, or hangs up on the client. */
 type Done = (error?: Error | null) => void
@@ -174,13 +175,25 @@ export class PublishHandler {
     if (retain && carriedBy(packet.payload) === undefined && typeof packet.payload !== 'string') carry(packet.payload, { properties: nothing, retain })
     // aedes publishes it after this.
     if (qos === 0 || will) return settle()
-    const alone = state?.speaker !== undefined && !retain && !this.#aedes.hasReaders(topic) && !this.#persistence.hasQueues(topic) ? state.speaker : undefined
+    const speaker = state?.speaker
+    const isAlone = speaker !== undefined && !this.#aedes.hasReaders(topic) && !this.#persistence.hasQueues(topic)
     // aedes acknowledges QoS 1 before it publishes, and a repeated QoS 2 while it publishes. Published here, so that PUBACK and PUBREC mean that every queue has it.
     this.#aedes.publish(packet, client, (error?: Error | null) => {
       markTaken(packet)
       // Only now: it is taken up by the PUBACK or PUBREC that follows.
-      alone?.acknowledge(packet.messageId, nobody)
+      const outcome = speaker && outcomeOf(packet, isAlone)
+      if (outcome !== undefined) speaker!.acknowledge(packet.messageId, outcome)
       settle(error ?? undefined)
     })
   }
+}
+
+/**
+ * What is said of a message that was passed on, beyond success. An error tells the publisher that the broker has not taken it [MQTT-4.4.0-2], which is true of one
+ * that could not be retained only where nobody subscribed to it.
+ */
+function outcomeOf ({ retain, payload }: PublishPacket, isAlone: boolean): Refusal | typeof nobody | undefined {
+  if (!retain) return isAlone ? nobody : undefined
+  if (carriedBy(payload)?.isUnretained !== true) return undefined
+  return { code: isAlone ? reasonCodes.quotaExceeded : reasonCodes.success, text: unretained }
 }

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { TopicTree } from '../../mqtt/topic-tree.ts'
-import { withIds } from '../carried.ts'
+import { carriedBy, withIds } from '../carried.ts'
 import { orInfinite, type Context, type OnFulfilled } from './context.ts'
 import { Expiring } from './expiring.ts'
 import { contentOf, expiryOf, ownPayload, sizeOf, type Packet } from './journal/records.ts'
@@ -82,6 +82,8 @@ export class RetainedMessages {
     const ofItself = isOfItself(packet.topic)
     if (!ofItself && !this.#hasRoomFor(packet)) {
       this.refused++
+      const carried = carriedBy(packet.payload)
+      if (carried !== undefined) carried.isUnretained = true
       // An outdated message is worse than none. [MQTT-3.3.1-7]
       this.#clear(packet.topic)
       return

@@ -110,6 +110,38 @@ test('a message that nobody subscribed to is acknowledged with 0x10', async t =>
   for (const qos of [1, 2] as const) assert.equal(await peer.publish('nobody', 'x', { qos }), 0)
 })
 
+test('a message that there is no room to retain is refused with 0x97 if nobody else gets it, and otherwise acknowledged with the reason in words', async t => {
+  const { port, place } = await openBroker(t, { limits: { retainedMessages: 1 } })
+  const peer = await enter(t, port, 'writer')
+  const answer = async (topic: string, qos: 1 | 2, messageId: number): Promise<[number, string | undefined]> => {
+    peer.send({ cmd: 'publish', topic, payload: topic, qos, messageId, retain: true, dup: false })
+    const { reasonCode = 0, properties } = await peer.next(qos === 1 ? 'puback' : 'pubrec', messageId)
+    if (qos === 2 && reasonCode < 0x80) {
+      peer.send({ cmd: 'pubrel', messageId })
+      await peer.next('pubcomp', messageId)
+    }
+    return [reasonCode, properties?.reasonString]
+  }
+  const why = 'not retained: the broker has no room for another retained message'
+  assert.deepEqual(await answer('first', 1, 1), [0, undefined])
+  for (const qos of [1, 2] as const) assert.deepEqual(await answer('second', qos, 2), [0x97, why])
+  const reader = await enter(t, port, 'reader')
+  await reader.subscribe('third')
+  for (const qos of [1, 2] as const) {
+    assert.deepEqual(await answer('third', qos, 3), [0, why])
+    assert.equal(String((await reader.message()).payload), 'third')
+  }
+  // A client that is away counts, too.
+  const kept = { clean: false, properties: { sessionExpiryInterval: 60 } }
+  const away = await enter(t, port, 'away', kept)
+  await away.subscribe('fourth')
+  await away.end()
+  assert.deepEqual(await answer('fourth', 1, 4), [0, why])
+  // The one that is there may be replaced.
+  assert.deepEqual(await answer('first', 2, 5), [0, undefined])
+  assert.equal(place.statistics().droppedBy['retainedLimit'], 5)
+})
+
 test('a message right behind the last UNSUBSCRIBE says nothing of those that follow', async t => {
   const { port } = await openBroker(t)
   const peer = await enter(t, port, 'alone')
