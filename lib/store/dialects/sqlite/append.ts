@@ -3,7 +3,7 @@ import { reasonOf } from '../../../errors.ts'
 import type { Additions, MessageRow } from '../dialect.ts'
 import { settledTo, type Blocks } from './blocks.ts'
 import { mayBeThere } from './errors.ts'
-import { addAll, blocksChanged, existingMessages, jsonOf, jsonOfIncoming, jsonOfNewest, keyOfMessage } from './statements.ts'
+import { addAll, blocksChanged, jsonOf, jsonOfIncoming, jsonOfNewest } from './statements.ts'
 
 /** Messages by where they are written. */
 interface Routes {
@@ -26,7 +26,10 @@ export async function append (db: Knex, blocks: Blocks, additions: Additions): P
   for (let attempt = 1; ; attempt++) {
     const { incoming, agents, settled } = await routes(db, blocks, additions)
     try {
-      await db.raw(addAll, [jsonOfIncoming(incoming, agents), jsonOf(settled), ...rest, blocks.version ?? null] as string[])
+      const given = jsonOfIncoming(incoming, agents)
+      // Of a message that was looked up another part may be there, and what is there stays; otherwise its key shows that it comes again.
+      const [added, merged] = additions.isChecked === true ? [null, given] : [given, null]
+      await db.raw(addAll, [added, merged, jsonOf(settled), ...rest, blocks.version ?? null] as string[])
       blocks.added(incoming, agents)
       return
     } catch (error) {
@@ -40,33 +43,18 @@ export async function append (db: Knex, blocks: Blocks, additions: Additions): P
 async function routes (db: Knex, blocks: Blocks, { messages, agents, isChecked = false }: Additions): Promise<Routes> {
   if (agents === undefined) return { incoming: [], agents: [], settled: messages }
   if (blocks.version === undefined || agents.some(agent => blocks.of(agent) === undefined)) await blocks.load(db)
-  const there = isChecked ? await messagesThere(db, messages, agents) : new Set<string>()
   const routes: Routes = { incoming: [], agents: [], settled: [] }
   for (const [i, row] of messages.entries()) {
     const agent = agents[i] as number
     const block = blocks.of(agent)
     // An agent that was forgotten since: its metrics belong to nobody.
-    const isSettled = block === undefined || row[0] < settledTo(block, agent)
-    if (isSettled) {
+    if (block === undefined || row[0] < settledTo(block, agent)) {
       routes.settled.push(row)
       continue
     }
-    if (isChecked) {
-      // Another part of the message is there: the two cannot be one row.
-      const key = keyOfMessage(row, agent)
-      if (there.has(key)) {
-        routes.settled.push(row)
-        continue
-      }
-      there.add(key)
-    } else if (row[0] <= block.directTo) throw mayBeThere
+    if (!isChecked && row[0] <= block.directTo) throw mayBeThere
     routes.incoming.push(row)
     routes.agents.push(agent)
   }
   return routes
-}
-
-async function messagesThere (db: Knex, messages: MessageRow[], agents: number[]): Promise<Set<string>> {
-  const found = await db.raw(existingMessages, [jsonOfIncoming(messages.map(([ts, seq]) => [ts, seq, 0, 0]), agents)]) as Array<{ key: string }>
-  return new Set(found.map(({ key }) => key))
 }

@@ -40,13 +40,9 @@ export function jsonOfIncoming (messages: MessageRow[], agents: number[]): strin
   const texts: string[] = []
   for (let i = 0; i < agents.length; i++) {
     const row = messages[i] as MessageRow
-    for (const [part, text] of partsIn(row)) texts.push(`"${keyOfMessage(row, agents[i] as number)}/${part}":{${text}}`)
+    for (const [part, text] of partsIn(row)) texts.push(`"${row[0]}/${agents[i] as number}/${row[1]}/${part}":{${text}}`)
   }
   return `{${texts.join(',')}}`
-}
-
-export function keyOfMessage (row: MessageRow, agent: number): string {
-  return `${row[0]}/${agent}/${row[1]}`
 }
 
 /** The metrics of a message by their parts. Most have one, which needs no map. */
@@ -84,13 +80,16 @@ export const blocksChanged = 'the blocks are not as they are remembered'
  * stream of metrics writes.
  */
 export const additions = [
-  'create temp view additions as select null as incoming, null as settled, null as latest, null as seen, null as dirty_hours, null as writer, null as beat, null as version',
+  'create temp view additions as select null as incoming, null as merged, null as settled, null as latest, null as seen, null as dirty_hours, null as writer, null as beat, null as version',
   `create temp trigger add_all instead of insert on additions begin
     select raise(abort, '${noWriter}') where new.writer is not null and not exists (select 1 from writers where id = new.writer and beat = new.beat);
     select raise(abort, '${blocksChanged}') where new.version is not null and new.version <> (select cast(version as text) from metrics_state);
     -- Each page is looked for once; in the order of the messages most were read and written again and again.
     insert into metrics_incoming (block, ts, agent_id, seq, part, metrics)
       select block, ts, agent_id, seq, part, metrics from (${incomingOf('new.incoming')}) order by block, ts, agent_id, seq, part;
+    insert into metrics_incoming (block, ts, agent_id, seq, part, metrics)
+      select block, ts, agent_id, seq, part, metrics from (${incomingOf('new.merged')}) where true order by block, ts, agent_id, seq, part
+      on conflict do update set metrics = json_patch(excluded.metrics, metrics_incoming.metrics);
     insert into metrics_settled (${metricColumns})
       select series_id, ts, seq, ${valueColumns('value', 'kind')} from (${metricsOf('new.settled')}) order by ${metricKey};
     update metrics_blocks set direct_to = newest.ts
@@ -119,7 +118,7 @@ export function jsonOfNewest (latest: LatestRow[]): string {
   return `[${latest.map(([seriesId, ts, seq, value]) => `[${seriesId},${ts},${seq},${jsonOfValue(value)}]`).join(',')}]`
 }
 
-export const addAll = 'insert into additions (incoming, settled, latest, seen, dirty_hours, writer, beat, version) values (?, ?, ?, ?, ?, ?, ?, ?)'
+export const addAll = 'insert into additions (incoming, merged, settled, latest, seen, dirty_hours, writer, beat, version) values (?, ?, ?, ?, ?, ?, ?, ?, ?)'
 
 /** The place of the moment of writing in an agent's tuple. */
 const now = agentColumnNames.length
@@ -164,8 +163,3 @@ export const existingMetrics = `
   join metrics_blocks as b on b.block = series.agent_id / ${agentsPerBlock}
   join metrics_incoming as incoming on incoming.block = b.block and incoming.ts = wanted.ts and incoming.agent_id = series.agent_id and incoming.seq = wanted.seq and incoming.part = wanted.series_id / ${seriesPerPart} and ${isVisible}
   where json_type(incoming.metrics, '$."' || wanted.series_id || '"') is not null`
-
-/** Which of these messages have a part, any part, as `ts/agent id/seq`. */
-export const existingMessages = `
-  select distinct wanted.ts || '/' || wanted.agent_id || '/' || wanted.seq as key from (${incomingOf('?')}) as wanted
-  join metrics_incoming as incoming on incoming.block = wanted.block and incoming.ts = wanted.ts and incoming.agent_id = wanted.agent_id and incoming.seq = wanted.seq`

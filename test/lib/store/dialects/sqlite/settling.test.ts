@@ -78,6 +78,27 @@ onFiles('a message with other metrics but the timestamp and seq of one that is t
   assert.equal(await count(database.query, 'metrics'), 4)
 })
 
+onFiles('another part of a message that is ahead of time joins it, so that the messages of others need no look before', async (t, database) => {
+  const { store, write } = open(t, database)
+  const ahead = (metrics: Record<string, unknown>) => ({ agent: { uuid: 'agent' }, metrics: Object.entries(metrics).map(([type, value]) => ({ type, value })), timestamp: now + 86_400_000, seq: 1 })
+  await write('agent/message', ahead({ a: 1, b: '"', c: false }))
+  assert.deepEqual(await write('agent/message', ahead({ a: 2, b: 'other', d: -1.7e308 })), { agentId: 1, metrics: 3, duplicates: 2 })
+  assert.deepEqual(await write('agent/message', ahead({ c: true, e: '🙂' })), { agentId: 1, metrics: 2, duplicates: 1 })
+  // Both in one batch.
+  await Promise.all([write('agent/message', ahead({ d: 1, f: 5e-324 })), write('agent/message', ahead({ f: 2, g: 9_007_199_254_740_993 }))])
+  const [block] = await database.query('metrics_blocks').select('direct_to')
+  assert.deepEqual(block, { direct_to: -1 })
+  assert.deepEqual([await count(database.query, 'metrics_incoming'), await count(database.query, 'metrics_settled')], [1, 0])
+  const rows = (): Promise<unknown[]> => database.query('metrics').join('series', 'series.id', 'series_id').orderBy('type').select('type', 'value', 'text')
+  const before = await rows()
+  assert.deepEqual(before, [
+    { type: 'a', value: 1, text: null }, { type: 'b', value: null, text: '"' }, { type: 'c', value: 0, text: null }, { type: 'd', value: -1.7e308, text: null },
+    { type: 'e', value: null, text: '🙂' }, { type: 'f', value: 5e-324, text: null }, { type: 'g', value: 9_007_199_254_740_992, text: null }
+  ])
+  while (await step(store, { before: now + 86_400_001, size: 100 }));
+  assert.deepEqual(await rows(), before)
+})
+
 onFiles('what another program adds to the view is there, and not stored again', async (t, database) => {
   const { write } = open(t, database)
   await write('agent/message', { agent: { uuid: 'agent' }, metrics: [{ type: 'a', value: 1 }], timestamp: now, seq: 1 })
