@@ -69,6 +69,12 @@ export function carriedBy (payload: Uint8Array | string): Carried | undefined {
   return typeof payload === 'string' ? undefined : Carrier.get(payload)
 }
 
+/** Whether a message is no longer to be delivered. */
+export function hasExpired (payload: Uint8Array | string): boolean {
+  const expiresAt = carriedBy(payload)?.expiresAt
+  return expiresAt !== undefined && expiresAt <= Date.now()
+}
+
 /** @returns the same payload for one client alone, whose subscriptions with these ids bring it */
 export function withIds (payload: Uint8Array | string, ids: readonly number[]): Buffer {
   const own = typeof payload === 'string' ? Buffer.from(payload) : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)

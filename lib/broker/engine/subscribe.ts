@@ -2,6 +2,7 @@ import type { AedesPublishPacket, Client, Subscription } from 'aedes'
 import { reasonOf } from '../../errors.ts'
 import { reasonCodes, type ReasonCode } from '../../mqtt/reason-codes.ts'
 import { GrantedDelivery } from '../aedes/granted-delivery.ts'
+import { hasExpired } from '../carried.ts'
 import type { SubscriptionOptions } from '../persistence/broker-persistence.ts'
 import type { Counters } from '../watching/counters.ts'
 import { unreadBeforeDropping, type ClientState } from './client-state.ts'
@@ -90,6 +91,11 @@ export class SubscribeHandler {
     if (packet.topic.startsWith('$SYS/') && packet.topic.startsWith(this.#engine.aedes.id, 5)) return null
     if (state?.rights?.mayReceive(packet.topic) === false) {
       this.#counters.dropped('rules')
+      return null
+    }
+    // It may have waited for the session's queue. What the client may have had before is brought to its end. [MQTT-3.3.2-5] [MQTT-4.3.3-7]
+    if (!packet.dup && hasExpired(packet.payload)) {
+      this.#counters.dropped('expired')
       return null
     }
     if (packet.qos === 0 && (state?.unread ?? 0) > unreadBeforeDropping) {
