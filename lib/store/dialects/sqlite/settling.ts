@@ -8,7 +8,7 @@ import { agentsPerBlock, readBlock, readBlocks, valueColumns, writeBlock, type B
  * their own. More would make looking for one agent's take longer.
  */
 const most: Held = { messages: 40_000, metrics: 400_000 }
-/** The part of a block's messages that stays: those that come late find it, and are as cheap as others. */
+/** The part of a block's messages that stays, beside those that are ahead of time: those that come late find it, and are as cheap as others. */
 const kept = 1 / 8
 /** Bytes of a metric in a message, about. */
 const metricBytes = 20
@@ -31,7 +31,7 @@ export function settlingOf (blocks: Blocks): Settling {
     due: () => blocks.fuller(most),
 
     async count (db) {
-      for (const { block } of await readBlocks(db)) blocks.holds(block, await heldIn(db, block))
+      for (const { block } of await readBlocks(db)) blocks.holds(block, await heldIn(db, block, Date.now()))
     },
 
     blocksBefore: async (db, before) => (await readBlocks(db)).filter(block => block.settledTo < before).map(({ block }) => block),
@@ -43,7 +43,7 @@ export function settlingOf (blocks: Blocks): Settling {
       await writeBlock(db, number, { block: number })
       const block = await readBlock(db, number)
       if (block === undefined) return false
-      if (block.movingTo === block.settledTo) return await begin(db, block, options.before ?? await whereMostEnd(db, block, blocks.held(number)))
+      if (block.movingTo === block.settledTo) return await begin(db, block, options.before ?? await whereMostEnd(db, block, blocks))
       // Where more comes than is moved, whoever sends has to wait longer: otherwise it would grow, and looking into it take ever longer.
       const size = options.size * Math.min(mostUrgent, Math.max(1, Math.floor(blocks.held(number).messages / most.messages)))
       if (block.nextAgent < endOf(block)) return await move(db, block, size, plans)
@@ -58,8 +58,10 @@ export function settlingOf (blocks: Blocks): Settling {
 const startOf = ({ block }: Block): number => block * agentsPerBlock
 const endOf = (block: Block): number => startOf(block) + agentsPerBlock
 
-async function heldIn (db: Knex, block: number): Promise<Held> {
-  const [held] = await db('metrics_incoming').where({ block }).select(db.raw('count(*) as messages'), db.raw(`coalesce(sum(length(metrics)), 0) / ${metricBytes} as metrics`)) as [Held]
+/** What is in a block from before a time. */
+async function heldIn (db: Knex, block: number, before: number): Promise<Held> {
+  const [held] = await db('metrics_incoming').where({ block }).where('ts', '<', before)
+    .select(db.raw('count(*) as messages'), db.raw(`coalesce(sum(length(metrics)), 0) / ${metricBytes} as metrics`)) as [Held]
   return held
 }
 
@@ -70,8 +72,15 @@ async function begin (db: Knex, block: Block, movingTo: number): Promise<boolean
   return true
 }
 
-async function whereMostEnd (db: Knex, { block, settledTo }: Block, { messages }: Held): Promise<number> {
-  const row = await db('metrics_incoming').where({ block }).orderBy('ts', 'desc').limit(1).offset(Math.floor(messages * kept)).first<{ ts: number } | undefined>('ts')
+/**
+ * Where most of a block's messages end. What is ahead of time stays until its time has come: moved past it, the block would take all that
+ * comes until then for late.
+ */
+async function whereMostEnd (db: Knex, { block, settledTo }: Block, blocks: Blocks): Promise<number> {
+  const now = Date.now()
+  const row = await db('metrics_incoming').where({ block }).where('ts', '<', now).orderBy('ts', 'desc').limit(1).offset(Math.floor(blocks.held(block).messages * kept)).first<{ ts: number } | undefined>('ts')
+  // Most of what was counted is ahead of time, or not there any more: without this, the block would be looked into again and again.
+  if (row === undefined) blocks.holds(block, await heldIn(db, block, now))
   return row?.ts ?? settledTo
 }
 

@@ -99,6 +99,29 @@ onFiles('another part of a message that is ahead of time joins it, so that the m
   assert.deepEqual(await rows(), before)
 })
 
+onFiles('what is ahead of time stays where it came in, and is looked into once', async (t, database) => {
+  const { store, write } = open(t, database)
+  const ahead = Date.now() + 86_400_000
+  const send = async (count: number, from: number): Promise<void> => {
+    for (let at = 0; at < count; at += 1_000) await Promise.all(Array.from({ length: 1_000 }, (_, i) => write('agent/message', { agent: { uuid: `agent-${i % 2}` }, metrics: [{ type: 'a', value: i }], timestamp: from + at + i, seq: 1 })))
+  }
+  const block = async (): Promise<unknown> => (await database.query('metrics_blocks').select('settled_to', 'moving_to', 'direct_to'))[0]
+  await send(41_000, ahead)
+  assert.deepEqual(store.settling?.due(), [0])
+  assert.equal(await step(store, { size: 1_000 }), false)
+  assert.deepEqual(store.settling?.due(), [], 'there is nothing to move')
+  assert.deepEqual(await block(), { settled_to: 0, moving_to: 0, direct_to: -1 })
+  // Others go on, and are moved.
+  await send(41_000, now)
+  assert.deepEqual(store.settling?.due(), [0])
+  while (await step(store, { size: 10_000 }));
+  assert.deepEqual(store.settling?.due(), [])
+  const { settled_to: settledTo } = await block() as { settled_to: number }
+  assert.ok(settledTo > now + 30_000 && settledTo < now + 41_000, `settled to now + ${settledTo - now}`)
+  assert.equal(await count(database.query, 'metrics_settled'), settledTo - now)
+  assert.equal((await write('agent/message', { agent: { uuid: 'agent-0' }, metrics: [{ type: 'a', value: 0 }], timestamp: ahead, seq: 1 })).duplicates, 1)
+})
+
 onFiles('what another program adds to the view is there, and not stored again', async (t, database) => {
   const { write } = open(t, database)
   await write('agent/message', { agent: { uuid: 'agent' }, metrics: [{ type: 'a', value: 1 }], timestamp: now, seq: 1 })
