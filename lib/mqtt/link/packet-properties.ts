@@ -1,7 +1,8 @@
 import type { IPublishPacket } from 'mqtt'
 import type { MessageProperties } from '../message-properties.ts'
 
-/** As MQTT.js has them: user properties by their names, so that the order of different names is lost. */
+/** As MQTT.js has them: user properties that it read are by their names, in the order in which each came first, and names that are numbers before all others. */
+type UserProperties = NonNullable<PacketProperties['userProperties']>
 export type PacketProperties = NonNullable<IPublishPacket['properties']>
 
 /** What a message carries that a broker sent. @returns undefined: nothing */
@@ -28,10 +29,8 @@ export function toPacket ({ contentType, responseTopic, correlationData, userPro
   if (contentType !== undefined) packet.contentType = contentType
   if (responseTopic !== undefined) packet.responseTopic = responseTopic
   if (correlationData !== undefined) packet.correlationData = correlationData
-  if (userProperties.length === 0) return packet
-  const named = Object.create(null) as Record<string, string[]>
-  for (const [name, value] of userProperties) (named[name] ??= []).push(value)
-  return { ...packet, userProperties: named }
+  // A list of one each, which mqtt-packet writes in order [MQTT-3.3.2-18]; MQTT.js' types do not know of it.
+  return userProperties.length === 0 ? packet : { ...packet, userProperties: userProperties.map(([name, value]) => ({ [name]: value })) as unknown as UserProperties }
 }
 
 /** About how many bytes they take. */
