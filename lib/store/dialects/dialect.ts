@@ -43,9 +43,11 @@ export interface Additions {
 export interface Settling {
   /** The blocks that have so much to move that reading or moving it would take long. */
   due (): number[]
+  /** What a block holds, as a multiple of what it may hold before it is due. */
+  fullness (block: number): number
   /**
    * Move some of a block's messages, in a transaction.
-   * @param options `before`: no message before this time stays (UTC ms); absent: most do not. `size`: about so many messages
+   * @param options `before`: no message before this time stays (UTC ms); absent: most do not. `size`: about so many metrics
    * @returns whether there is more to move
    */
   step (db: Knex, block: number, options: { before?: number | undefined, size: number }): Promise<boolean>

@@ -3,6 +3,8 @@ import { Pace } from '../slices/pace.ts'
 import type { Store } from '../store.ts'
 
 const usual = { between: 1_000 }
+/** How many times as full as it may be a block has to be for larger slices. */
+const crowded = 1.5
 
 export interface SettlingStatistics {
   /** Steps taken. */
@@ -19,6 +21,7 @@ export class SettlingLoop {
   readonly #store: Store
   readonly #ending = new AbortController()
   readonly #pace: Pace
+  readonly #haste: Pace
   readonly #counters: SettlingStatistics = { steps: 0, longest: 0 }
   readonly #between: number
   #timer: NodeJS.Timeout | undefined
@@ -31,7 +34,9 @@ export class SettlingLoop {
     this.#store = store
     this.#between = timing.between
     const took = (ms: number): void => { this.#counters.longest = Math.max(this.#counters.longest, ms) }
-    this.#pace = new Pace({ store, signal: this.#ending.signal, took }, { first: 1_000, least: 500, most: 4_000 })
+    const pacing = { store, signal: this.#ending.signal, took }
+    this.#pace = new Pace(pacing, { first: 2_000, least: 1_000, most: 5_000 }, { few: 5, many: 10, rest: 1 })
+    this.#haste = new Pace(pacing, { first: 20_000, least: 20_000, most: 40_000 }, { few: 25, many: 75, rest: 0 })
     store.on('state', ({ state }) => {
       // What opens next may be another database.
       if (state !== 'ready') this.#isCounted = false
@@ -100,15 +105,24 @@ export class SettlingLoop {
       this.#isCounted = true
       await settling.count(await this.#store.read())
     }
-    for (const block of settling.due()) await this.#settle(block)
+    // More may have come meanwhile than was moved.
+    for (let progress = true; progress;) {
+      progress = false
+      for (const block of settling.due()) if (await this.#settle(block)) progress = true
+    }
   }
 
-  async #settle (block: number, before?: number): Promise<void> {
+  /** @returns whether anything was moved */
+  async #settle (block: number, before?: number): Promise<boolean> {
     const { settling } = this.#store
-    for (let hasMore = settling !== undefined; hasMore;) {
+    if (settling === undefined) return false
+    for (let steps = 0; ; steps++) {
       this.#ending.signal.throwIfAborted()
-      hasMore = await this.#pace.transaction(async db => await settling?.step(db, block, { before, size: this.#pace.size }) ?? false)
+      // Where more comes than is moved, whoever sends has to wait: otherwise the block would grow, and looking into it take ever longer.
+      const pace = settling.fullness(block) > crowded ? this.#haste : this.#pace
+      const hasMore = await pace.transaction(db => settling.step(db, block, { before, size: pace.size }))
       this.#counters.steps++
+      if (!hasMore) return steps > 0
     }
   }
 }

@@ -3,9 +3,11 @@ import type { Knex } from 'knex'
 import { kindOf } from '../dialects/database-kind.ts'
 import type { Store } from '../store.ts'
 
-/** ms of a slice: until `few` have passed it may begin another step; after one longer than `many` the next does less. */
-const few = 10
-const many = 25
+/**
+ * ms of a slice: until `few` have passed it may begin another step; after one longer than `many` the next does less. `rest`: how long senders
+ * have the database after a slice, as a multiple of its time; what they sent while it ran comes before the next one in any case.
+ */
+const usual = { few: 10, many: 25, rest: 1 }
 
 export interface PaceOptions {
   store: Store
@@ -25,23 +27,26 @@ export class Pace {
   #least: number
   #most: number
   #options: PaceOptions
+  #slice: typeof usual
   /** ms */
   #rest = 0
 
-  constructor (options: PaceOptions, size: { first: number, least: number, most: number }) {
+  constructor (options: PaceOptions, size: { first: number, least: number, most: number }, slice = usual) {
     this.#options = options
+    this.#slice = slice
     this.size = size.first
     this.#least = size.least
     this.#most = size.most
   }
 
   /**
-   * Do a slice of work, after senders had the database for at least as long as the slice before took.
+   * Do a slice of work, after senders had the database.
    * @param work `hasTime` says whether there is time for another step
    * @throws what the work or the store throws, or the signal's reason
    */
   async run<Result> (work: (knex: Knex, hasTime: () => boolean) => Promise<Result>): Promise<Result> {
     const { store, signal } = this.#options
+    const { few, many, rest } = this.#slice
     await setTimeout(this.#rest, undefined, { signal })
     let took = 0
     const result = await store.run(async knex => {
@@ -55,7 +60,7 @@ export class Pace {
     this.#options.took(took)
     if (took > many) this.size = Math.max(this.#least, Math.floor(this.size / 2))
     else if (took < 1.5 * few) this.size = Math.min(this.#most, Math.ceil(this.size * 1.5))
-    this.#rest = took
+    this.#rest = took * rest
     return result
   }
 

@@ -92,9 +92,9 @@ export class Blocks {
     }
   }
 
-  /** The blocks that hold more than this. */
-  fuller (most: Held): number[] {
-    return [...this.#held].filter(([, { messages, metrics }]) => messages > most.messages || metrics > most.metrics).map(([block]) => block)
+  /** The blocks that are known to hold something. */
+  filled (): number[] {
+    return [...this.#held.keys()]
   }
 
   /** What a block holds, as far as it is known. */

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import type { Settling } from '../dialect.ts'
 import { metricColumns } from '../metric-columns.ts'
-import { agentsPerBlock, readBlock, readBlocks, valueColumns, writeBlock, type Block, type Blocks, type Held } from './blocks.ts'
+import { agentsPerBlock, readBlock, readBlocks, seriesPerPart, valueColumns, writeBlock, type Block, type Blocks, type Held } from './blocks.ts'
 
 /**
  * What a block may hold before it is settled. Of each of 128 agents that is some 300 messages: written together, their metrics fill pages of
@@ -10,13 +10,12 @@ import { agentsPerBlock, readBlock, readBlocks, valueColumns, writeBlock, type B
 const most: Held = { messages: 40_000, metrics: 400_000 }
 /** The part of a block's messages that stays, beside those that are ahead of time: those that come late find it, and are as cheap as others. */
 const kept = 1 / 8
+/** Most messages that are moved before they are removed: each step looks through all of them for its agents'. */
+const movedTogether = most.messages * (1 - kept)
 /** Bytes of a metric in a message, about. */
 const metricBytes = 20
 /** Messages are removed faster than they are moved. */
 const removedAtOnce = 8
-
-/** How much larger steps get, in the end, where a block is far too full. */
-const mostUrgent = 8
 
 /** How many messages of each agent there were to move, in the order of their ids; `movingTo` tells in which move. */
 interface Plan { movingTo: number, agents: Array<{ agent: number, messages: number }> }
@@ -27,8 +26,13 @@ interface Plan { movingTo: number, agents: Array<{ agent: number, messages: numb
  */
 export function settlingOf (blocks: Blocks): Settling {
   const plans = new Map<number, Plan>()
+  const fullness = (block: number): number => {
+    const { messages, metrics } = blocks.held(block)
+    return Math.max(messages / most.messages, metrics / most.metrics)
+  }
   return {
-    due: () => blocks.fuller(most),
+    fullness,
+    due: () => blocks.filled().filter(block => fullness(block) > 1),
 
     async count (db) {
       for (const { block } of await readBlocks(db)) blocks.holds(block, await heldIn(db, block, Date.now()))
@@ -44,8 +48,7 @@ export function settlingOf (blocks: Blocks): Settling {
       const block = await readBlock(db, number)
       if (block === undefined) return false
       if (block.movingTo === block.settledTo) return await begin(db, block, options.before ?? await whereMostEnd(db, block, blocks))
-      // Where more comes than is moved, whoever sends has to wait longer: otherwise it would grow, and looking into it take ever longer.
-      const size = options.size * Math.min(mostUrgent, Math.max(1, Math.floor(blocks.held(number).messages / most.messages)))
+      const size = Math.ceil(options.size / metricsOf(blocks.held(number)))
       if (block.nextAgent < endOf(block)) return await move(db, block, size, plans)
       plans.delete(number)
       const { removed, isDone } = await remove(db, block, size * removedAtOnce)
@@ -54,6 +57,9 @@ export function settlingOf (blocks: Blocks): Settling {
     }
   }
 }
+
+/** Metrics in a row, about. */
+const metricsOf = ({ messages, metrics }: Held): number => Math.min(seriesPerPart, Math.max(1, metrics / Math.max(1, messages)))
 
 const startOf = ({ block }: Block): number => block * agentsPerBlock
 const endOf = (block: Block): number => startOf(block) + agentsPerBlock
@@ -73,20 +79,29 @@ async function begin (db: Knex, block: Block, movingTo: number): Promise<boolean
 }
 
 /**
- * Where most of a block's messages end. What is ahead of time stays until its time has come: moved past it, the block would take all that
- * comes until then for late.
+ * Where most of a block's messages end, or the first of them if there are very many. What is ahead of time stays until its time has come:
+ * moved past it, the block would take all that comes until then for late.
  */
 async function whereMostEnd (db: Knex, { block, settledTo }: Block, blocks: Blocks): Promise<number> {
   const now = Date.now()
-  const row = await db('metrics_incoming').where({ block }).where('ts', '<', now).orderBy('ts', 'desc').limit(1).offset(Math.floor(blocks.held(block).messages * kept)).first<{ ts: number } | undefined>('ts')
+  const { messages } = blocks.held(block)
+  const past = db('metrics_incoming').where({ block }).where('ts', '<', now).limit(1)
+  const next = messages > 2 * most.messages ? past.orderBy('ts').offset(movedTogether) : past.orderBy('ts', 'desc').offset(Math.floor(messages * kept))
+  const row = await next.first<{ ts: number } | undefined>('ts')
   // Most of what was counted is ahead of time, or not there any more: without this, the block would be looked into again and again.
   if (row === undefined) blocks.holds(block, await heldIn(db, block, now))
-  return row?.ts ?? settledTo
+  // Very many may have the same time.
+  return row === undefined ? settledTo : Math.max(row.ts, settledTo + 1)
 }
 
 async function move (db: Knex, block: Block, size: number, plans: Map<number, Plan>): Promise<true> {
   const { nextAgent } = block
-  const agents = (await planOf(db, block, plans)).filter(({ agent }) => agent >= nextAgent)
+  const plan = plans.get(block.block)
+  if (plan?.movingTo !== block.movingTo) {
+    plans.set(block.block, await planFor(db, block))
+    return true
+  }
+  const agents = plan.agents.filter(({ agent }) => agent >= nextAgent)
   const [first] = agents
   if (first !== undefined && first.agent === nextAgent && first.messages > size * 1.5) {
     const to = await endOfSome(db, block, { agent: nextAgent, from: block.nextTs, count: size })
@@ -104,13 +119,10 @@ async function move (db: Knex, block: Block, size: number, plans: Map<number, Pl
 }
 
 /** How many messages each agent has to be moved, about: it only tells how much is done in one step. */
-async function planOf (db: Knex, block: Block, plans: Map<number, Plan>): Promise<Plan['agents']> {
-  const known = plans.get(block.block)
-  if (known?.movingTo === block.movingTo) return known.agents
-  const agents = await db('metrics_incoming').where('block', block.block).where('ts', '>=', block.settledTo).where('ts', '<', block.movingTo)
+async function planFor (db: Knex, { block, settledTo, movingTo }: Block): Promise<Plan> {
+  const agents = await db('metrics_incoming').where({ block }).where('ts', '>=', settledTo).where('ts', '<', movingTo)
     .groupBy('agent_id').orderBy('agent_id').select({ agent: 'agent_id' }).count({ messages: '*' }) as Plan['agents']
-  plans.set(block.block, { movingTo: block.movingTo, agents })
-  return agents
+  return { movingTo, agents }
 }
 
 /** Where about so many of an agent's messages end. */

@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { TestContext } from 'node:test'
 import type { Knex } from 'knex'
+import { SettlingLoop } from '../../../../../lib/store/settling/settling.ts'
 import { count, now, open } from '../../../../databases/writing-process.ts'
 import { files, onEachDatabase, type OpenDatabase } from '../../../../helpers/databases.ts'
 import { reading } from '../../../../helpers/messages.ts'
@@ -23,6 +24,13 @@ async function rowsIn (query: Knex): Promise<string[]> {
 }
 
 const numbered = (seq: number, uuid: string): string => reading(uuid, { timestamp: now + seq, seq })
+
+/** Messages of two agents with one metric each. */
+async function sendMany (write: ReturnType<typeof open>['write'], count: number, timestamp: (i: number) => number): Promise<void> {
+  for (let at = 0; at < count; at += 1_000) {
+    await Promise.all(Array.from({ length: 1_000 }, (_, i) => write('agent/message', { agent: { uuid: `agent-${i % 2}` }, metrics: [{ type: 'a', value: i }], timestamp: timestamp(at + i), seq: at + i })))
+  }
+}
 
 const onFiles = (title: string, body: (t: TestContext, database: OpenDatabase) => Promise<void>): void => { onEachDatabase(title, body, files) }
 
@@ -102,24 +110,45 @@ onFiles('another part of a message that is ahead of time joins it, so that the m
 onFiles('what is ahead of time stays where it came in, and is looked into once', async (t, database) => {
   const { store, write } = open(t, database)
   const ahead = Date.now() + 86_400_000
-  const send = async (count: number, from: number): Promise<void> => {
-    for (let at = 0; at < count; at += 1_000) await Promise.all(Array.from({ length: 1_000 }, (_, i) => write('agent/message', { agent: { uuid: `agent-${i % 2}` }, metrics: [{ type: 'a', value: i }], timestamp: from + at + i, seq: 1 })))
-  }
   const block = async (): Promise<unknown> => (await database.query('metrics_blocks').select('settled_to', 'moving_to', 'direct_to'))[0]
-  await send(41_000, ahead)
+  await sendMany(write, 41_000, i => ahead + i)
   assert.deepEqual(store.settling?.due(), [0])
   assert.equal(await step(store, { size: 1_000 }), false)
   assert.deepEqual(store.settling?.due(), [], 'there is nothing to move')
   assert.deepEqual(await block(), { settled_to: 0, moving_to: 0, direct_to: -1 })
   // Others go on, and are moved.
-  await send(41_000, now)
+  await sendMany(write, 41_000, i => now + i)
   assert.deepEqual(store.settling?.due(), [0])
   while (await step(store, { size: 10_000 }));
   assert.deepEqual(store.settling?.due(), [])
   const { settled_to: settledTo } = await block() as { settled_to: number }
   assert.ok(settledTo > now + 30_000 && settledTo < now + 41_000, `settled to now + ${settledTo - now}`)
   assert.equal(await count(database.query, 'metrics_settled'), settledTo - now)
-  assert.equal((await write('agent/message', { agent: { uuid: 'agent-0' }, metrics: [{ type: 'a', value: 0 }], timestamp: ahead, seq: 1 })).duplicates, 1)
+  assert.equal((await write('agent/message', { agent: { uuid: 'agent-0' }, metrics: [{ type: 'a', value: 0 }], timestamp: ahead, seq: 0 })).duplicates, 1)
+})
+
+onFiles('a block that holds far more than it may is settled part by part, until it holds little', async (t, database) => {
+  const { store, write } = open(t, database)
+  await sendMany(write, 100_000, i => now + i)
+  while (await step(store, { size: 10_000 }));
+  assert.equal(await count(database.query, 'metrics_settled'), 35_000)
+  const loop = new SettlingLoop(store)
+  t.after(() => loop.stop())
+  await loop.runOnce()
+  const held = await count(database.query, 'metrics_incoming')
+  assert.ok(held < 40_000, `${held} messages`)
+  assert.equal(held + await count(database.query, 'metrics_settled'), 100_000)
+})
+
+onFiles('messages that all have one time are settled, too', async (t, database) => {
+  const { store, write } = open(t, database)
+  await write('agent/message', { agent: { uuid: 'agent-0' }, metrics: [{ type: 'a', value: 0 }], timestamp: now - 1, seq: 0 })
+  while (await step(store, { before: now, size: 10 }));
+  await sendMany(write, 41_000, () => now)
+  assert.deepEqual(store.settling?.due(), [0])
+  while (await step(store, { size: 10_000 }));
+  assert.deepEqual(store.settling?.due(), [])
+  assert.deepEqual([await count(database.query, 'metrics_incoming'), await count(database.query, 'metrics_settled')], [0, 41_001])
 })
 
 onFiles('what another program adds to the view is there, and not stored again', async (t, database) => {
