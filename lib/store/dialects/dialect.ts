@@ -43,7 +43,7 @@ export interface Additions {
 export interface Settling {
   /** The blocks that have so much to move that reading or moving it would take long. */
   due (): number[]
-  /** What a block holds, as a multiple of what it may hold before it is due. */
+  /** What a block holds, as a multiple of what one of which all agents report may hold before it is due. */
   fullness (block: number): number
   /**
    * Move some of a block's messages, in a transaction.

@@ -48,7 +48,12 @@ export async function writeBlock (db: Knex, block: number, changes: Partial<Bloc
 }
 
 /** How many messages and metrics are in a block and not settled. */
-export interface Held { messages: number, metrics: number }
+export interface Held {
+  messages: number
+  metrics: number
+  /** The ids of the agents that sent them, and of some that have sent before. */
+  agents: Set<number>
+}
 
 /** The blocks as a connection knows them. Another process may change them, which `version` shows. */
 export class Blocks {
@@ -78,17 +83,11 @@ export class Blocks {
   /** Messages were written into their blocks. */
   added (messages: MessageRow[], agents: number[]): void {
     for (let i = 0; i < agents.length; i++) {
-      const block = Math.floor(agents[i] as number / agentsPerBlock)
-      this.#add(block, 1, ((messages[i] as MessageRow).length - 2) / 2)
-    }
-  }
-
-  #add (block: number, messages: number, metrics: number): void {
-    const held = this.#held.get(block)
-    if (held === undefined) this.#held.set(block, { messages, metrics })
-    else {
-      held.messages += messages
-      held.metrics += metrics
+      const agent = agents[i] as number
+      const held = this.held(Math.floor(agent / agentsPerBlock))
+      held.messages++
+      held.metrics += ((messages[i] as MessageRow).length - 2) / 2
+      held.agents.add(agent)
     }
   }
 
@@ -99,14 +98,17 @@ export class Blocks {
 
   /** What a block holds, as far as it is known. */
   held (block: number): Held {
-    return this.#held.get(block) ?? { messages: 0, metrics: 0 }
+    let held = this.#held.get(block)
+    if (held === undefined) this.#held.set(block, held = { messages: 0, metrics: 0, agents: new Set() })
+    return held
   }
 
   /** Messages were settled, and their rows removed. */
   removed (block: number, count: number): void {
-    const { messages, metrics } = this.held(block)
-    const left = Math.max(0, messages - count)
-    this.#held.set(block, { messages: left, metrics: messages === 0 ? 0 : metrics * left / messages })
+    const held = this.held(block)
+    const left = Math.max(0, held.messages - count)
+    held.metrics = held.messages === 0 ? 0 : held.metrics * left / held.messages
+    held.messages = left
   }
 
   /** This is what a block holds. */

