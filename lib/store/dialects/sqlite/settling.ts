@@ -7,11 +7,11 @@ import { agentsPerBlock, readBlock, readBlocks, seriesPerPart, valueColumns, wri
  * Messages of an agent that a block may hold, on average, before it is settled: written together, their metrics fill pages of their own. More
  * would make looking for one agent's take longer.
  */
-const mostPerAgent = 300
+const mostPerAgent = 320
 /** What may be in any block: to read so much takes milliseconds, and to move less is hardly worth the step. */
 const least = 2_000
 /** What may be in a block of which all agents report. */
-const most = { messages: agentsPerBlock * mostPerAgent, metrics: 400_000 }
+const most = { messages: 40_000, metrics: 400_000 }
 /** The part of a block's messages that stays, beside those that are ahead of time: those that come late find it, and are as cheap as others. */
 const kept = 1 / 8
 /** Most messages that are moved before they are removed: each step looks through all of them for its agents'. */
