@@ -48,9 +48,18 @@ class Carrier extends Same {
   }
 }
 
+/** The payload that was asked about last in this turn of the event loop, and what it carries: the next question is mostly about the same, for another subscriber. */
+let lastPayload: Uint8Array | undefined
+let lastCarried: Carried | undefined
+
+function forgetLast (): void {
+  lastPayload = lastCarried = undefined
+}
+
 /** Let a message carry something. @param payload a Buffer of this message alone */
 export function carry (payload: Uint8Array, carried: Carried): void {
   Carrier.set(payload, carried)
+  if (payload === lastPayload) lastCarried = carried
 }
 
 /** A last will is published: from now on its time runs. */
@@ -66,7 +75,11 @@ export function carryPublisher (payload: Uint8Array, publisher: string): void {
 }
 
 export function carriedBy (payload: Uint8Array | string): Carried | undefined {
-  return typeof payload === 'string' ? undefined : Carrier.get(payload)
+  if (payload === lastPayload) return lastCarried
+  if (typeof payload === 'string') return undefined
+  if (lastPayload === undefined) setImmediate(forgetLast)
+  lastPayload = payload
+  return lastCarried = Carrier.get(payload)
 }
 
 /** Whether a message is no longer to be delivered. */

@@ -129,6 +129,9 @@ export class GrantedDelivery {
   /** Whether any subscription has an identifier. */
   get usesIds (): boolean { return this.#identified > 0 }
 
+  /** Whether any subscription asks for anything beyond its QoS. */
+  get usesOptions (): boolean { return this.#options !== undefined }
+
   /** What the subscriptions that match a topic say about its messages. */
   optionsOf (topic: string, isOwn: boolean): Pick<Grant, 'asPublished' | 'ids'> {
     if (this.#options === undefined) return noOptions

@@ -5,6 +5,7 @@ import type { Rights } from '../access/rules.ts'
 import { internalsOf, type ClientInternals } from '../aedes/aedes-internals.ts'
 import type { OutgoingPublish } from '../aedes/direct-delivery.ts'
 import type { GrantedDelivery } from '../aedes/granted-delivery.ts'
+import { PlainPackets } from '../aedes/plain-packets.ts'
 import { Speaker } from '../mqtt5/speaker.ts'
 import type { ReasonCode } from '../../mqtt/reason-codes.ts'
 import type { Decline } from '../aedes/routing-aedes.ts'
@@ -12,7 +13,7 @@ import type { Arrival } from '../arrival.ts'
 import type { Connection } from '../publication.ts'
 import type { StateShare } from '../state-bytes.ts'
 import { BegunPacket } from '../stream/begun-packet.ts'
-import { corkPerTurn } from '../stream/cork.ts'
+import { corkPerTurn, writeCorked } from '../stream/cork.ts'
 import { Drained } from '../stream/drained.ts'
 import type { IncomingBytes } from '../stream/incoming-bytes.ts'
 import { readToTheEnd } from '../stream/last-bytes.ts'
@@ -99,6 +100,8 @@ export class ClientState {
   #ahead = 0
   /** The beginning of a packet that comes in small pieces: aedes would keep each piece, which takes far more memory than its bytes. */
   readonly #pieces = new Pieces()
+  /** Undefined before aedes has the stream. */
+  #packets: PlainPackets | undefined
   #drained: Drained | undefined
   /** Bytes that were read. */
   #bytes = 0
@@ -122,6 +125,7 @@ export class ClientState {
   attach (client: Client): void {
     this.client = client
     const internals = internalsOf(client)
+    this.#packets = new PlainPackets(internals._parser)
     internals.waitForDrain = ClientState.#waitForDrain
     this.stream.removeListener('readable', internals._nextBatch)
     internals._parsingBatch = 0
@@ -201,7 +205,7 @@ export class ClientState {
       if (whole === undefined) continue
       this.#ahead += whole.length
       if (this.speaker === undefined && this.guard.level === 5) this.speaker = new Speaker(client, this, this.#observer.host)
-      client._parser.parse(whole)
+      this.#packets!.read(whole, this.guard.level)
     }
     this.#account(client)
   }
@@ -222,6 +226,9 @@ export class ClientState {
     stream.write(publishBeginning(packet, typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length))
     return stream.write(payload)
   }
+
+  /** Write what the speaker says, once the stream is corked. @returns whether there is room for more */
+  write (piece: Buffer | string): boolean { return writeCorked(this.stream, piece) }
 
   get #waiting (): number { return (this.#drained?.length ?? 0) + (this.delivery?.waiting ?? 0) }
 

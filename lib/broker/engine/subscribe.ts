@@ -93,8 +93,8 @@ export class SubscribeHandler {
       this.#counters.dropped('rules')
       return null
     }
-    // It may have waited for the session's queue. What the client may have had before is brought to its end. [MQTT-3.3.2-5] [MQTT-4.3.3-7]
-    if (!packet.dup && hasExpired(packet.payload)) {
+    // It may have waited for the session's queue; a speaker looks itself. What the client may have had before is brought to its end. [MQTT-3.3.2-5] [MQTT-4.3.3-7]
+    if (state?.speaker === undefined && !packet.dup && hasExpired(packet.payload)) {
       this.#counters.dropped('expired')
       return null
     }

@@ -17,7 +17,7 @@ const none = Buffer.alloc(0)
 /**
  * Read properties in a parser's place, and keep their bytes: it would lose the order of user properties, and take far longer for thousands of them than
  * they take to be sent. Of those that are not numbers, only the authentication method is read.
- * @returns gives the bytes of those that were read last, with their length in front
+ * @returns gives the bytes of those that were read since it was last called, with their length in front; empty: there were none
  */
 export function keepPropertyBytes (parser: PropertyParser): () => Buffer {
   let last: Buffer = none
@@ -25,11 +25,14 @@ export function keepPropertyBytes (parser: PropertyParser): () => Buffer {
     const from = this._pos
     const [head, length] = varint(this._list.slice(from, from + 4), 0)
     this._pos = from + head + length
-    // Most messages have none, and their length is one byte.
     last = length > 0 ? this._list.slice(from, this._pos) : none
     return length > 0 ? read(last, head) : {}
   }
-  return () => last
+  return () => {
+    const bytes = last
+    last = none
+    return bytes
+  }
 }
 
 /** @returns where it ends, and what it is */

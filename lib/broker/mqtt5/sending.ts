@@ -1,5 +1,5 @@
 import type { OutgoingPublish } from '../aedes/direct-delivery.ts'
-import { carriedBy, withIds } from '../carried.ts'
+import { carriedBy, withIds, type Carried } from '../carried.ts'
 import { publishBeginning, writeVarint } from '../../mqtt/publish-packet.ts'
 import type { StateShare } from '../state-bytes.ts'
 import { IdsUnderWay } from './ids-under-way.ts'
@@ -20,6 +20,8 @@ export interface Outlet {
   readonly kept: StateShare | undefined
   /** @returns whether there is room for more */
   write (piece: Buffer | string): boolean
+  /** Whether any subscription asks for anything beyond its QoS. */
+  readonly usesOptions: boolean
   /** What the subscriptions say about a topic. @param publisher the client id, where it may matter */
   optionsOf (topic: string, publisher: string | undefined): Options
   /** The QoS at which the subscriptions with one id bring messages of a topic. */
@@ -50,6 +52,7 @@ export class Sending {
   readonly #receiveMaximum: number
   readonly #packetSize: number
   readonly #copies: boolean
+  readonly #usesAliases: boolean
   /** A PUBREL that is sent again does not count against the receive maximum. */
   #sent = new IdsUnderWay()
   #quota: number
@@ -60,6 +63,7 @@ export class Sending {
   /** @param aliases topic aliases to be used at most */
   constructor (outlet: Outlet, { receiveMaximum, packetSize, wantsCopies }: Wishes, aliases: number) {
     this.#outlet = outlet
+    this.#usesAliases = aliases > 0
     this.#aliases = new OutgoingAliases(aliases, () => outlet.kept)
     this.#receiveMaximum = this.#quota = receiveMaximum
     this.#packetSize = packetSize
@@ -153,8 +157,23 @@ export class Sending {
   }
 
   #send (packet: OutgoingPublish): boolean {
+    const carried = carriedBy(packet.payload)
+    const isShared = !this.#usesAliases && !this.#outlet.usesOptions && (carried === undefined || (carried.expiresAt === undefined && carried.ids === undefined))
+    return isShared ? this.#sendShared(packet, carried?.properties ?? none) : this.#sendOwn(packet, carried)
+  }
+
+  /** Nothing in it is for this client alone, but for the message id. */
+  #sendShared (packet: OutgoingPublish, properties: Buffer): boolean {
+    const { payload } = packet
+    const payloadBytes = typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length
+    const beginning = publishBeginning(packet, payloadBytes, properties)
+    if (beginning.length + payloadBytes > this.#packetSize) return this.#drop(packet, 'packetSize')
+    this.#outlet.write(beginning)
+    return this.#outlet.write(payload)
+  }
+
+  #sendOwn (packet: OutgoingPublish, carried: Carried | undefined): boolean {
     const { topic, payload, qos, dup, messageId } = packet
-    const carried = carriedBy(payload)
     const { asPublished, ids: matching } = this.#outlet.optionsOf(topic, carried?.publisher)
     const ids = carried?.ids ?? matching
     let left = carried?.expiresAt === undefined ? undefined : Math.ceil((carried.expiresAt - Date.now()) / 1000)
@@ -167,11 +186,7 @@ export class Sending {
     const payloadBytes = typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length
     const retain = packet.retain || (asPublished && carried?.retain === true)
     if (alias === undefined && left === undefined && ids.length === 0) {
-      // Nothing in it is for this client alone, but for the message id.
-      const beginning = publishBeginning(retain === packet.retain ? packet : { ...packet, retain }, payloadBytes, carried?.properties ?? none)
-      if (beginning.length + payloadBytes > this.#packetSize) return this.#drop(packet, 'packetSize')
-      this.#outlet.write(beginning)
-      return this.#outlet.write(payload)
+      return this.#sendShared(retain === packet.retain ? packet : { ...packet, retain }, carried?.properties ?? none)
     }
     const own = carried?.properties.length ?? 0
     const idBytes = ids.reduce((sum, id) => sum + 1 + varintBytes(id), 0)

@@ -25,6 +25,8 @@ export interface SpeakerConnection {
   endCode: ReasonCode | undefined
   reason: string | undefined
   refusal: string | undefined
+  /** Write to the stream, which is corked. @returns whether there is room for more */
+  write (piece: Buffer | string): boolean
   cutOff (reason: string, code?: ReasonCode): void
   goOn (): void
 }

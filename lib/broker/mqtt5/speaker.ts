@@ -42,8 +42,6 @@ export class Speaker implements PacketReader, Outlet {
   readonly #connection: SpeakerConnection
   readonly #host: SpeakerHost
   readonly #give: (packet: object) => void
-  readonly #write: (piece: Buffer | string) => boolean
-  readonly #propertyBytes: () => Buffer
   #answers = new Answers(Infinity, true)
   #sending: Sending | undefined
   /** Once CONNECT was read. */
@@ -63,14 +61,12 @@ export class Speaker implements PacketReader, Outlet {
     this.#connection = connection
     this.#host = host
     const { _parser: parser } = internalsOf(client)
-    this.#propertyBytes = keepPropertyBytes(parser)
+    const takePropertyBytes = keepPropertyBytes(parser)
     const [give] = parser.listeners('packet') as Array<(packet: object) => void>
     parser.removeAllListeners('packet')
-    parser.on('packet', (packet: Packet) => { this.#hear(packet) })
+    parser.on('packet', (packet: Packet) => { this.#hear(packet, takePropertyBytes()) })
     this.#give = packet => { give!.call(parser, packet) }
     const { stream } = connection
-    const write = stream.write as (piece: Buffer | string) => boolean
-    this.#write = piece => write.call(stream, piece)
     const written = new WrittenPackets(this)
     stream.write = (piece: Buffer | string) => written.write(piece)
     lingerWithLastWords(stream, () => this.#lastWords(), () => { if (!client.closed) client.close() })
@@ -107,11 +103,12 @@ export class Speaker implements PacketReader, Outlet {
 
   // What the client says.
 
-  #hear (packet: Packet): void {
+  /** @param bytes its properties with their length in front; empty: none */
+  #hear (packet: Packet, bytes: Buffer): void {
     if (this.#over) return
     switch (packet.cmd) {
-      case 'connect': return this.#connect(packet)
-      case 'publish': return this.#publish(packet)
+      case 'connect': return this.#connect(packet, bytes)
+      case 'publish': return this.#publish(packet, bytes)
       case 'subscribe': return this.#subscribe(packet)
       case 'unsubscribe': return this.#unsubscribe(packet)
       case 'disconnect': return this.#disconnect(packet)
@@ -137,8 +134,7 @@ export class Speaker implements PacketReader, Outlet {
     }
   }
 
-  #connect (packet: IConnectPacket): void {
-    const bytes = this.#propertyBytes()
+  #connect (packet: IConnectPacket, bytes: Buffer): void {
     const agreement = this.#agreement = agreeOn(packet, this.#host.limits(), this.#host.mostUnsettled())
     const { wishes, clientId, aliases } = agreement
     this.#answers = new Answers(wishes.packetSize, wishes.wantsReasons)
@@ -177,7 +173,7 @@ export class Speaker implements PacketReader, Outlet {
     setImmediate(() => { this.#client.emit('error', new Error(refusal.text)) })
   }
 
-  #publish (packet: IPublishPacket): void {
+  #publish (packet: IPublishPacket, bytes: Buffer): void {
     const { properties, qos } = packet
     const topic = this.#topicOf(packet.topic, properties?.topicAlias)
     if (topic === undefined) return
@@ -188,7 +184,7 @@ export class Speaker implements PacketReader, Outlet {
     // Removing what is not there costs as much.
     if (packet.properties !== undefined) delete packet.properties
     if (packet.payload.length === 0) packet.payload = Buffer.alloc(0)
-    carryProperties(packet.payload as Buffer, packet.retain, this.#propertyBytes())
+    carryProperties(packet.payload as Buffer, packet.retain, bytes)
     if (this.#connection.delivery?.hidesOwn === true) carryPublisher(packet.payload as Buffer, this.#client.id)
     this.#give(packet)
   }
@@ -272,12 +268,12 @@ export class Speaker implements PacketReader, Outlet {
 
   /** Most say the same, but for the id: in pieces that are made once. */
   #acknowledge (cmd: Acknowledgement, id: Buffer, outcome: Outcome | undefined): boolean {
-    if (outcome?.text !== undefined) return this.#write(this.#answers.acknowledge(cmd, id.readUInt16BE(0), outcome))
+    if (outcome?.text !== undefined) return this.write(this.#answers.acknowledge(cmd, id.readUInt16BE(0), outcome))
     const { plain, withCode } = acknowledgements[cmd]
-    this.#write(outcome === undefined ? plain : withCode)
-    if (outcome === undefined) return this.#write(id)
-    this.#write(id)
-    return this.#write(codeAlone(outcome.code))
+    this.write(outcome === undefined ? plain : withCode)
+    if (outcome === undefined) return this.write(id)
+    this.write(id)
+    return this.write(codeAlone(outcome.code))
   }
 
   other (type: number, bytes: Buffer): boolean {
@@ -286,23 +282,23 @@ export class Speaker implements PacketReader, Outlet {
       case 9: {
         const at = subackPayload(bytes)
         const id = bytes.readUInt16BE(at - 2)
-        return this.#write(this.#answers.granted('suback', id, this.filters.subscribed(id, bytes.subarray(at))))
+        return this.write(this.#answers.granted('suback', id, this.filters.subscribed(id, bytes.subarray(at))))
       }
       case 11: {
         const id = bytes.readUInt16BE(2)
-        return this.#write(this.#answers.granted('unsuback', id, this.filters.unsubscribed(id)))
+        return this.write(this.#answers.granted('unsuback', id, this.filters.unsubscribed(id)))
       }
-      default: return this.#write(bytes)
+      default: return this.write(bytes)
     }
   }
 
   #connack (returnCode: number): boolean {
     if (returnCode !== 0) {
       this.#over = true
-      return this.#write(this.#answers.refusal(this.refused ?? { code: reasonCodes.unspecified, text: '' }))
+      return this.write(this.#answers.refusal(this.refused ?? { code: reasonCodes.unspecified, text: '' }))
     }
     this.#connected = true
-    return this.#write(this.#answers.connack(this.sessionPresent, this.#agreement!.terms))
+    return this.write(this.#answers.connack(this.sessionPresent, this.#agreement!.terms))
   }
 
   /** A message of QoS 2 that was refused is over for the client: aedes still expects its PUBREL. */
@@ -319,7 +315,7 @@ export class Speaker implements PacketReader, Outlet {
 
   #say (packet: Buffer): void {
     this.#connection.stream.cork()
-    this.#write(packet)
+    this.write(packet)
     this.#connection.stream.uncork()
   }
 
@@ -336,7 +332,9 @@ export class Speaker implements PacketReader, Outlet {
 
   get kept (): StateShare | undefined { return this.#connection.kept }
 
-  write (piece: Buffer | string): boolean { return this.#write(piece) }
+  write (piece: Buffer | string): boolean { return this.#connection.write(piece) }
+
+  get usesOptions (): boolean { return this.#connection.delivery?.usesOptions === true }
 
   optionsOf (topic: string, publisher: string | undefined): Options {
     return this.#connection.delivery?.optionsOf(topic, publisher === this.#client.id) ?? none

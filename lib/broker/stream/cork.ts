@@ -65,12 +65,19 @@ function later (): void {}
 
 /** @returns whether there is room for more, like the stream's own `write` */
 function gatherOrWrite (this: Duplex, piece: Buffer | string, encoding?: unknown, callback?: unknown): boolean {
-  const stream = this as CorkedStream
+  if (typeof encoding !== 'function' && callback === undefined) return writeCorked(this, piece)
+  writeGathered(this as CorkedStream)
+  return write.call(this, piece, encoding, callback)
+}
+
+/** What `write` of such a stream does, whatever has taken its place since. @returns whether there is room for more */
+export function writeCorked (corked: Duplex, piece: Buffer | string): boolean {
+  const stream = corked as CorkedStream
   const state = stream[corking]
   const size = typeof piece === 'string' ? piece.length * 3 : piece.length
-  if (!state.corked || size > mostCopied || typeof encoding === 'function' || callback !== undefined) {
+  if (!state.corked || size > mostCopied) {
     writeGathered(stream)
-    return write.call(stream, piece, encoding, callback)
+    return write.call(stream, piece)
   }
   (state.pieces ??= []).push(piece)
   state.piecesSize += size
