@@ -32,8 +32,12 @@ export interface DatabaseKind {
   metricsAreView?: boolean
   /** The table that holds metrics once they are settled: what is deleted is there. Absent: `metrics`. */
   settledTable?: 'metrics_settled'
-  /** How many metrics of these series are not settled. */
-  countUnsettled? (db: Knex, seriesIds: number[]): Promise<number>
+  /**
+   * Delete metrics of an agent that are not settled, from the oldest on.
+   * @param rows about so many
+   * @returns how many were deleted, and whether there are no more
+   */
+  deleteUnsettled? (db: Knex, agentId: number, rows: number): Promise<{ deleted: number, isDone: boolean }>
   /** Every metric, as a row of any kind: cheaper than the view, and not quite exact. */
   allMetrics? (db: Knex): Knex.Raw
   /** Whether an update can say which rows it changed. */

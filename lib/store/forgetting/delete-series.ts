@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import { kindOf, settledTableOf } from '../dialects/database-kind.ts'
+import { settledTableOf } from '../dialects/database-kind.ts'
 import { lockSeries } from '../slices/series-locks.ts'
 import { deleteRows, firstRows } from '../slices/spans.ts'
 
@@ -15,7 +15,7 @@ export interface DeletedSeries {
 }
 
 /**
- * Delete series in a transaction, as many as there is time for.
+ * Delete series, of which nothing is left that is not settled, in a transaction: as many as there is time for.
  * @param rows how many to delete in one step
  */
 export async function deleteSeries (db: Knex, ids: number[], rows: number, hasTime: () => boolean): Promise<DeletedSeries> {
@@ -40,7 +40,6 @@ export async function deleteSeries (db: Knex, ids: number[], rows: number, hasTi
     while (await deleteHours(db, id, rows)) if (!hasTime()) return { done, locked, metrics }
     await db('metrics_1d').where('series_id', id).delete()
     await deleteStrays(db, [id])
-    metrics += await countUnsettled(db, [id])
     await db('series').where({ id }).delete()
   }
   return { done: ids.length, locked, metrics }
@@ -58,7 +57,7 @@ async function haveFewRows (db: Knex, ids: number[], rows: number): Promise<bool
 
 /** A statement for each of very many series would take longer than its few rows. @returns how many metrics were deleted */
 async function deleteTogether (db: Knex, ids: number[]): Promise<number> {
-  const metrics = await db(settledTableOf(db)).whereIn('series_id', ids).delete() + await countUnsettled(db, ids)
+  const metrics = await db(settledTableOf(db)).whereIn('series_id', ids).delete()
   for (const table of ['metrics_1h', 'metrics_1d']) await db(table).whereIn('series_id', ids).delete()
   await deleteStrays(db, ids)
   await db('series').whereIn('id', ids).delete()
@@ -69,11 +68,6 @@ async function deleteTogether (db: Knex, ids: number[]): Promise<number> {
 export async function deleteStrays (db: Knex, ids: number[]): Promise<void> {
   await db('dirty_hours').whereIn('series_id', ids).delete()
   await db('retention').whereIn('series_id', ids).delete()
-}
-
-/** What is not settled goes with the row of its series. */
-async function countUnsettled (db: Knex, ids: number[]): Promise<number> {
-  return await kindOf(db).countUnsettled?.(db, ids) ?? 0
 }
 
 async function deleteMetrics (db: Knex, seriesId: number, rows: number): Promise<{ deleted: number, isDone: boolean }> {

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
+import { kindOf } from '../dialects/database-kind.ts'
 import { Pace } from '../slices/pace.ts'
 import type { Store } from '../store.ts'
 import { deleteSeries, deleteStrays } from './delete-series.ts'
@@ -123,11 +124,17 @@ export class Forgetting {
   /** @returns false when another process had some of the series locked */
   async #sweep (): Promise<boolean> {
     let isDone = true
+    const emptied = new Set<number>()
     for (let after = 0; ;) {
-      const ids = await this.#ownerless(after)
+      const ownerless = await this.#ownerless(after)
+      const ids = ownerless.map(({ id }) => id)
       const last = ids.at(-1)
       if (last === undefined) return isDone
       after = last
+      for (const { agentId } of ownerless) {
+        if (!emptied.has(agentId)) await this.#deleteUnsettled(agentId)
+        emptied.add(agentId)
+      }
       for (let left = ids; left.length > 0;) {
         const some = left.slice(0, mostLocked)
         const { done, locked, metrics } = await this.#pace.transaction((db, hasTime) => deleteSeries(db, some, this.#pace.size, hasTime))
@@ -141,11 +148,22 @@ export class Forgetting {
   }
 
   /** The next series whose agent is not there. */
-  async #ownerless (after: number): Promise<number[]> {
+  async #ownerless (after: number): Promise<Array<{ id: number, agentId: number }>> {
     this.#ending.signal.throwIfAborted()
     const knex = await this.#store.read()
-    const ids = await knex('series').leftJoin('agents', 'agents.id', 'series.agent_id').whereNull('agents.id').where('series.id', '>', after)
-      .orderBy('series.id').limit(mostLooked).pluck<Array<number | string>>('series.id')
-    return ids.map(Number)
+    const rows = await knex('series').leftJoin('agents', 'agents.id', 'series.agent_id').whereNull('agents.id').where('series.id', '>', after)
+      .orderBy('series.id').limit(mostLooked).select({ id: 'series.id', agentId: 'series.agent_id' }) as Array<Record<'id' | 'agentId', number | string>>
+    return rows.map(({ id, agentId }) => ({ id: Number(id), agentId: Number(agentId) }))
+  }
+
+  /** At once for all of its series: otherwise each of them would look through them. */
+  async #deleteUnsettled (agentId: number): Promise<void> {
+    for (let isDone = false; !isDone;) {
+      isDone = await this.#pace.transaction(async db => {
+        const step = await kindOf(db).deleteUnsettled?.(db, agentId, this.#pace.size)
+        this.#counters.metrics += step?.deleted ?? 0
+        return step?.isDone ?? true
+      })
+    }
   }
 }

@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { TestContext } from 'node:test'
 import type { Knex } from 'knex'
+import { Forgetting } from '../../../../../lib/store/forgetting/forgetting.ts'
 import { SettlingLoop } from '../../../../../lib/store/settling/settling.ts'
 import { count, now, open } from '../../../../databases/writing-process.ts'
 import { files, onEachDatabase, type OpenDatabase } from '../../../../helpers/databases.ts'
@@ -148,6 +149,27 @@ onFiles('messages that all have one time are settled, too', async (t, database) 
   while (await step(store, { size: 10_000 }));
   assert.deepEqual(store.settling?.due(), [])
   assert.deepEqual([await count(database.query, 'metrics_incoming'), await count(database.query, 'metrics_settled')], [0, 41_001])
+})
+
+onFiles('of an agent that is forgotten nothing stays, wherever its messages are, and each metric is counted once', async (t, database) => {
+  const { store, write } = open(t, database)
+  const metrics = Array.from({ length: 200 }, (_, i) => ({ type: `type ${i}`, value: i }))
+  const forgetting = new Forgetting(store)
+  t.after(() => forgetting.stop())
+  for (const steps of [0, 4, 10, 100]) {
+    for (let seq = 0; seq < 30; seq++) {
+      for (const uuid of ['lost', 'kept']) await write('agent/message', { agent: { uuid }, metrics, timestamp: now + steps * 100 + seq, seq })
+    }
+    // Some of it is moved, and some of that is still where it came in.
+    for (let i = 0; i < steps; i++) await step(store, { before: now + steps * 100 + 25, size: 1_000 })
+    const { metrics: before } = forgetting.statistics()
+    assert.equal(await forgetting.forget('lost'), true)
+    await forgetting.swept()
+    assert.equal(forgetting.statistics().metrics - before, 6_000, `after ${steps} steps`)
+    assert.equal((await database.query('metrics_incoming').whereNotIn('agent_id', database.query('agents').select('id'))).length, 0)
+  }
+  assert.equal(await count(database.query, 'metrics'), 4 * 6_000)
+  assert.deepEqual(await database.query('series').join('agents', 'agents.id', 'agent_id').distinct('uuid'), [{ uuid: 'kept' }])
 })
 
 onFiles('what another program adds to the view is there, and not stored again', async (t, database) => {
