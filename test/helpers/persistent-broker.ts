@@ -57,7 +57,7 @@ export async function receive (t: TestContext, port: number, options: IClientOpt
 }
 
 /** A client that answers nothing by itself. */
-export async function speak (t: TestContext, port: number, clientId: string, will?: { topic: string, payload: Buffer }) {
+export async function speak (t: TestContext, port: number, clientId: string, will?: { topic: string, payload: Buffer }, clean = false) {
   const socket = connectSocket(port, '127.0.0.1')
   t.after(() => { socket.destroy() })
   const packets: Packet[] = []
@@ -69,7 +69,7 @@ export async function speak (t: TestContext, port: number, clientId: string, wil
     await until(() => packets.map(packet => packet.cmd), cmds => cmds.some(one => one === cmd))
     return packets.splice(packets.findIndex(packet => packet.cmd === cmd), 1)[0]!
   }
-  send({ cmd: 'connect', clientId, clean: false, keepalive: 0, protocolId: 'MQTT', protocolVersion: 4, ...will === undefined ? {} : { will: { qos: 1, retain: false, ...will } } })
+  send({ cmd: 'connect', clientId, clean, keepalive: 0, protocolId: 'MQTT', protocolVersion: 4, ...will === undefined ? {} : { will: { qos: 1, retain: false, ...will } } })
   await next('connack')
   return { socket, packets, send, next }
 }

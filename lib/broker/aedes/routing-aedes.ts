@@ -131,9 +131,10 @@ export class RoutingAedes extends Aedes {
     super(options)
     // aedes would end the connection of a client whose filter has too many, instead of refusing the filter.
     this.maxTopicLevels = Infinity
+    const persistence = options.persistence as BrokerPersistence | undefined
+    if (persistence !== undefined) this.#enterQueuesOf(persistence)
     flatten(this.mq)
     this.#askGroupsFirst()
-    const persistence = options.persistence as BrokerPersistence | undefined
     this.#persistence = persistence
     if (persistence === undefined) return
     this.queueShared = (text, packet) => persistence.queueShared(text, packet as Parameters<BrokerPersistence['queueShared']>[1])
@@ -143,6 +144,19 @@ export class RoutingAedes extends Aedes {
   /** Whether a topic or filter has more levels than it may. */
   isTooDeep (topic: string): boolean {
     return topic.length >= this.topicLevels && levelsOf(topic) > this.topicLevels
+  }
+
+  /** What is for a group and for other sessions enters all their queues in one turn, and goes on after the commit. */
+  #enterQueuesOf (persistence: BrokerPersistence): void {
+    const { mq } = this
+    const route = mq._do
+    mq._do = (message, done: Done) => {
+      const ended = persistence.routing(message as Parameters<BrokerPersistence['routing']>[0])
+      if (ended === undefined) return route.call(mq, message, done)
+      const handled = new Promise<void>(resolve => { route.call(mq, message, resolve) })
+      Promise.all([handled, ended()]).then(() => { done() }, done)
+      return mq
+    }
   }
 
   /** Who also has a topic's messages alone gets each once, and has to know by then whether it is its turn in a group. */

@@ -156,6 +156,11 @@ export interface BrokerPersistence extends AedesPersistence, EventEmitter<Persis
    * @returns undefined: no session has the subscription, or none has room
    */
   queueShared (filter: string, packet: Packet): Promise<void> | undefined
+  /**
+   * A message is being routed: one that groups of sessions may get enters the other queues now.
+   * @returns to be called once every subscriber was given it, in the same turn; resolves after the commit. Undefined: there is nothing to wait for
+   */
+  routing (packet: Packet): (() => Promise<void>) | undefined
   /** Grows with each retained message that is stored, replaced or cleared. Cheap to read. */
   readonly retainedChanges: number
   retainedMessage (topic: string): Packet | undefined

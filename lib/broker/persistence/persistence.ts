@@ -210,8 +210,10 @@ class Persistence extends EventEmitter<PersistenceEvents> implements BrokerPersi
   outgoingEnqueue (subscription: Recipient, packet: Packet): PromiseLike<void> { return this.queues.enqueue([subscription], packet) }
 
   outgoingEnqueueCombi (subscriptions: Recipient[], packet: Packet): PromiseLike<void> {
-    return this.queues.enqueue(subscriptions, packet, this.subscriptions.isShared(packet.topic))
+    return this.subscriptions.isShared(packet.topic) ? this.queues.enqueueWhenRouted(subscriptions, packet) : this.queues.enqueue(subscriptions, packet)
   }
+
+  routing (packet: Packet): (() => Promise<void>) | undefined { return this.queues.routing(packet) }
 
   get onShared (): BrokerPersistence['onShared'] { return this.subscriptions.onShared }
 

@@ -32,6 +32,8 @@ export class Queues {
   /** Connections have numbers, so that a queue can name one without keeping it in memory. */
   #connections = new WeakMap<Client, number>()
   #lastConnection = 0
+  /** Messages that enter the queues of these sessions once they are routed. */
+  #unrouted = new Map<Packet, Array<{ recipient: Recipient, session: Session | undefined }>>()
 
   constructor (context: Context, sessions: Sessions, received: ReceivedMessages) {
     this.#context = context
@@ -53,12 +55,33 @@ export class Queues {
    * Put `packet` into the queues, and call back synchronously as it enters them, which a promise would not do. aedes numbers publications
    * as they come, and takes one with a lower number than the last that a client got for a duplicate. So it gets a new number just before
    * aedes sends it on.
-   * @param more whether it may enter more queues later
    */
-  enqueue (recipients: Recipient[], packet: Packet, more = false): PromiseLike<void> {
-    // Written before the last queue, its id would have the next copy taken for a duplicate after a crash, and the message lost.
-    if (!more) this.#received.keepArrived(packet)
+  enqueue (recipients: Recipient[], packet: Packet): PromiseLike<void> {
+    this.#received.keepArrived(packet)
     return this.#enqueue(recipients, packet, false)
+  }
+
+  /**
+   * The same for a message that a group may get, too: it enters the queues once it is routed, so that one commit is for these, the queue of the group's member, and its
+   * id. After a crash between two commits the next copy would be taken for a duplicate and be lost for the group, or enter these queues twice.
+   */
+  enqueueWhenRouted (recipients: Recipient[], packet: Packet): PromiseLike<void> {
+    this.#unrouted.set(packet, recipients.map(recipient => ({ recipient, session: this.#sessions.get(recipient.clientId) })))
+    return this.#context.journal.committed()
+  }
+
+  /** A message is being routed. @returns ends that, in the same turn, and resolves after the commit; undefined: it is in its queues already */
+  routing (packet: Packet): (() => Promise<void>) | undefined {
+    const unrouted = this.#unrouted.size === 0 ? undefined : this.#unrouted.get(packet)
+    if (unrouted === undefined) return undefined
+    this.#unrouted.delete(packet)
+    // A session may have ended meanwhile.
+    const recipients = unrouted.filter(({ recipient, session }) => session !== undefined && this.#sessions.get(recipient.clientId) === session)
+    this.#enter(this.#admit(recipients.map(({ recipient }) => recipient), packet, false), packet)
+    return () => {
+      this.#received.keepArrived(packet)
+      return this.#context.journal.committed()
+    }
   }
 
   /**
