@@ -39,7 +39,11 @@ export class Connections {
     try {
       await migrate(knex)
       await this.#dialect.prepare?.(knex)
+      const { pending } = this.#dialect
+      await pending?.opened(knex, this.#writers.mark)
       await this.#writers.enter(knex)
+      // From now on no other process keeps anything back.
+      await pending?.recover(knex, true)
     } catch (error) {
       await knex.destroy()
       throw error

@@ -14,6 +14,7 @@ import type { Sender, StoreOptions, StoreState, StoreStatistics } from './terms.
 import { mostTransientFailures, transientPause } from './transient-failure.ts'
 import { WriterLoop } from './writer-loop.ts'
 import { GroupCommit, type Write, type WriteDone } from './writer/group-commit.ts'
+import { PendingWrites } from './writer/pending-writes.ts'
 import { Spooling } from './writer/spooling.ts'
 import { beatEvery, Writers } from './writer/writers.ts'
 
@@ -46,6 +47,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   readonly #connections: Connections
   readonly #commit: GroupCommit
   readonly #spooling: Spooling | undefined
+  readonly #pending: PendingWrites
   readonly #loop: WriterLoop
   readonly #beatTimer: NodeJS.Timeout
   #checkTimer: NodeJS.Timeout | undefined
@@ -63,7 +65,10 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
       instance,
       gather,
       mark: () => this.#writers.mark,
-      committed: () => { this.#loop.succeeded() },
+      committed: () => {
+        this.#loop.succeeded()
+        this.#pending.added()
+      },
       stored: batch => { if (feed.isHeard) feed.tell(batch) }
     })
     if (spool !== undefined) {
@@ -72,6 +77,15 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
         problem: error => { this.emit('problem', error) }
       })
     }
+    this.#pending = new PendingWrites({
+      pending: dialect.pending,
+      mark: () => this.#writers.mark,
+      isReady: () => this.state.state === 'ready' && this.#closing === undefined,
+      push: task => {
+        this.#commit.pushAhead(task)
+        this.#loop.start()
+      }
+    })
     this.#loop = new WriterLoop({
       dialect,
       connections: this.#connections,
@@ -91,7 +105,8 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   get settling (): Settling | undefined { return this.#dialect.settling }
 
   statistics (): StoreStatistics {
-    return { ...this.#commit.counters, retries: this.#loop.retries + this.#connections.retries, queued: this.#commit.messages, spooled: this.#spooling?.size ?? 0 }
+    const retries = this.#loop.retries + this.#connections.retries + this.#pending.failures
+    return { ...this.#commit.counters, retries, queued: this.#commit.messages, spooled: this.#spooling?.size ?? 0 }
   }
 
   /**
@@ -137,10 +152,17 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   }
 
   /**
-   * The database to read from, for as long as the store is open; reading never holds up the writer.
+   * The database to read from, for as long as the store is open; reading never holds up the writer. To be asked for anew with each question: then what
+   * this process committed is there, newest values of series and agents' times too.
    * @throws PlatziverseError STORE_CLOSED, or the reason why there is no database now
    */
   async read (): Promise<Knex> {
+    await this.#pending.now()
+    return await this.readMetrics()
+  }
+
+  /** The same for those who ask neither for newest values nor for agents' times: these may be a minute old. */
+  async readMetrics (): Promise<Knex> {
     if (!this.#isThere()) await this.#enqueue(async () => undefined, { insists: true })
     return await this.#connections.read()
   }
@@ -165,6 +187,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
 
   #disconnect (work: (knex: Knex) => Promise<string[]>): Promise<string[]> {
     return this.#enqueue(async knex => {
+      await this.#pending.write(knex)
       const uuids = await work(knex)
       for (const uuid of uuids) this.#commit.forgetAgent(uuid)
       this.feed.tellGone(uuids)
@@ -218,6 +241,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     const patience = this.state.state === 'waiting' ? awayPatience : closePatience
     this.#connections.close()
     this.#spooling?.stop()
+    this.#pending.stop()
     await this.#loop.close(patience)
     await this.#spooling?.flushed()
     this.#commit.giveUp(closedError)
@@ -232,7 +256,11 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
 
   async #goodbye (): Promise<void> {
     const { writer } = this.#connections
-    if (writer !== undefined && this.state.state === 'ready') await this.#writers.leave(writer).catch(() => undefined)
+    if (writer !== undefined && this.state.state === 'ready') {
+      // What is not written now, whoever opens the database next finds.
+      await this.#pending.write(writer).catch(() => undefined)
+      await this.#writers.leave(writer).catch(() => undefined)
+    }
     await this.#connections.disconnectWriter()
   }
 
@@ -246,10 +274,15 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   }
 
   async #beat (knex: Knex): Promise<void> {
-    if (await this.#writers.beat(knex)) return
-    // Another process removed an agent, or the database was restored.
-    this.#commit.forget()
-    await this.#writers.enter(knex)
+    const { pending } = this.#dialect
+    const before = this.#writers.mark
+    if (!await this.#writers.beat(knex)) {
+      // Another process removed an agent, or the database was restored.
+      this.#commit.forget()
+      await pending?.opened(knex, before)
+      await this.#writers.enter(knex)
+    }
+    await pending?.recover(knex, await this.#writers.isAlone(knex))
   }
 
   /** Resolves once the database was opened; rejects with the reason why it is not. */

@@ -18,6 +18,7 @@ export async function withDatabase<Result> (options: DatabaseOptions, work: (dat
     knex = await dialect.connect()
     await migrate(knex)
     await dialect.prepare?.(knex)
+    await dialect.pending?.recover(knex, true)
     return await work({ options, dialect, knex })
   } catch (error) {
     // The error of a system call concerns a file, and names it.

@@ -50,20 +50,20 @@ onEachDatabase('an agent that leaves and comes back within a batch is connected 
 })
 
 onEachDatabase('the newest value is that of a metric which was stored, whatever comes again and with what', async (t, database) => {
-  const { write } = open(t, database)
+  const { store, write } = open(t, database)
   await write([reading('a', 10, 5, { t: 1, u: 1 }, start)])
   await write([reading('a', 10, 5, { t: 2, u: 1 }, start)])
-  assert.deepEqual(await newest(database.query), { 'a t': [10, 1], 'a u': [10, 1] })
+  assert.deepEqual(await newest(await store.read()), { 'a t': [10, 1], 'a u': [10, 1] })
   await write([reading('a', 20, 1, { t: 3 }, start), reading('a', 10, 5, { t: 2 }, start), reading('a', 20, 1, { t: 4 }, start)])
-  assert.deepEqual((await newest(database.query))['a t'], [20, 3])
+  assert.deepEqual((await newest(await store.read()))['a t'], [20, 3])
   // Of one timestamp, the greater seq, in whatever order they come.
   await write([reading('a', 30, 9, { t: 9 }, start), reading('a', 30, 2, { t: 2 }, start)])
   await write([reading('a', 30, 8, { t: 8 }, start)])
-  assert.deepEqual((await newest(database.query))['a t'], [30, 9])
+  assert.deepEqual((await newest(await store.read()))['a t'], [30, 9])
   const again = open(t, database, 'again')
   await again.write([reading('a', 30, 7, { t: 7 }, start)])
   await again.write([reading('a', 5, 1, { t: 5 }, start), reading('a', 30, 9, { t: 'other' }, start)])
-  assert.deepEqual((await newest(database.query))['a t'], [30, 9])
+  assert.deepEqual((await newest(await again.store.read()))['a t'], [30, 9])
 })
 
 /** What a database has to say after these messages. */

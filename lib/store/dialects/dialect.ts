@@ -34,6 +34,30 @@ export interface Additions {
   dirtyHours: DirtyHourRow[]
   /** Absent where ids are not remembered from one statement to the next. */
   writer?: WriterMark
+  /** Whether `latest` and `seen` may be written later, where the database has a `pending`. Not in a transaction. */
+  mayWait?: boolean
+}
+
+/**
+ * Newest values of series, and times at which agents were heard, that are not written yet: each would cost a page. After a crash they are found
+ * again in the messages. Only a process that writes alone keeps them back.
+ */
+export interface Pending {
+  /** Whether there is anything to write. */
+  readonly isThere: boolean
+  /** Whether there is so much that it should be written now. */
+  readonly isMuch: boolean
+  /**
+   * Write it, as the first statements of a transaction or in one of its own. It stays until `written`, and may be written again.
+   * @throws PlatziverseError STORE_REPLACED when the mark of `writer` is not there; nothing was written then
+   */
+  write (db: Knex, writer: WriterMark): Promise<void>
+  /** What was written is committed. */
+  written (): void
+  /** A database was opened: drop what belongs to another state of it. @param writer the mark as it was written last */
+  opened (knex: Knex, writer: WriterMark): Promise<void>
+  /** Find what other processes did not write, those that ended above all. @param isAlone whether none of them writes now */
+  recover (knex: Knex, isAlone: boolean): Promise<void>
 }
 
 /**
@@ -97,6 +121,8 @@ export interface Dialect {
   append (db: Knex, additions: Additions): Promise<void>
   /** Absent: metrics are written where they stay. */
   settling?: Settling
+  /** Absent: everything is written at once. */
+  pending?: Pending
   /** Whether `append` failed because the key of a metric is there, or may be. */
   foundDuplicates (error: unknown): boolean
   /** Which of these keys are there, as `seriesId/ts/seq`. */

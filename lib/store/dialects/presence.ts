@@ -55,6 +55,13 @@ export function usualInterval (ts: string, { there }: PresenceWords): string {
     when ${pause} > 4 * ${usual} then 4 * ${usual} when ${pause} > ${faded} then ${pause} else ${faded} end`
 }
 
+/** The same, of the usual interval before; both may be null. */
+export function usualIntervalAfter (ts: number, spokeAt: number | null, usual: number | null): number | null {
+  const pause = spokeAt === null ? 0 : ts - spokeAt
+  if (pause < 1_000) return usual
+  return usual === null ? pause : Math.min(4 * usual, Math.max(pause, usual - Math.floor(usual / 16)))
+}
+
 /** Whether the agent came in anew. */
 export function cameLater ({ given, there }: PresenceWords): string {
   return `(${or(given('came_at'))}, ${or(given('came_seq'))}) > (${or(there('came_at'))}, ${or(there('came_seq'))})`

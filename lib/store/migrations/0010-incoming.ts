@@ -37,6 +37,13 @@ const statements = [
     direct_to integer not null default -1
   )`,
   'create table metrics_state (version integer not null)',
+  // Who has not written yet what messages of a block, from this time on, say about series and agents.
+  `create table pending_blocks (
+    block integer not null,
+    writer text not null,
+    ts integer not null,
+    primary key (block, writer)
+  ) without rowid`,
   'insert into metrics_state (version) values (random())',
   // Whoever remembers the blocks notices that they changed.
   'create trigger metrics_blocks_added after insert on metrics_blocks begin update metrics_state set version = random(); end',

@@ -47,6 +47,8 @@ interface Changes {
   agents: Map<string, AgentRow>
   arrivals: Arrivals
   series: boolean
+  /** Whether another process gets an agent. */
+  moved: boolean
 }
 
 /** A message by which an agent shows that it is there. */
@@ -84,7 +86,9 @@ export class BatchWriter {
     const changes = this.#changes(batch)
     try {
       // A steady stream: nothing but metrics, of agents and series that are there.
-      if (changes.agents.size === 0 && changes.left.size === 0 && !changes.series) return await this.#append(knex, batch, uuid => this.#known.agent(uuid))
+      if (changes.agents.size === 0 && changes.left.size === 0 && !changes.series && !(changes.moved && this.#dialect.pending !== undefined)) {
+        return await this.#append(knex, batch, uuid => this.#known.agent(uuid), { mayWait: true })
+      }
       return await this.#transaction(knex, batch, changes, false)
     } catch (error) {
       // Redeliveries are rare, so only a batch that has some pays for finding them.
@@ -94,7 +98,7 @@ export class BatchWriter {
   }
 
   #changes (batch: ReceivedMessage[]): Changes {
-    const changes: Changes = { newcomers: new Map(), left: new Map(), interrupted: new Map(), agents: new Map(), arrivals: new Map(), series: false }
+    const changes: Changes = { newcomers: new Map(), left: new Map(), interrupted: new Map(), agents: new Map(), arrivals: new Map(), series: false, moved: false }
     const { newcomers, agents, arrivals, interrupted, left } = changes
     const leaving = new Set<string>()
     for (const { message } of batch) if (message.kind === 'disconnected') leaving.add(message.payload.agent.uuid)
@@ -123,6 +127,7 @@ export class BatchWriter {
       if (message.kind === 'message' && !changes.series) {
         changes.series = known === undefined || message.payload.metrics.some(({ type }) => !known.series.has(type))
       }
+      if (known !== undefined && known.instance !== this.#instanceOf(received)) changes.moved = true
     }
     return changes
   }
@@ -154,13 +159,17 @@ export class BatchWriter {
       const known = draft.has(uuid) ? undefined : this.#known.agent(uuid)
       if (known !== undefined) draft.set(uuid, { ...known, series: new UsedSeries(known.series) })
     }
+    const { pending } = this.#dialect
     const stored = await knex.transaction(async db => {
+      // What an agent said before is there before what it says now.
+      await pending?.write(db, this.#mark())
       await this.#writeAgents(db, changes, draft)
       await this.#findSeries(db, batch, draft)
-      const stored = await this.#append(db, batch, uuid => draft.get(uuid), withDuplicates)
+      const stored = await this.#append(db, batch, uuid => draft.get(uuid), { withDuplicates })
       markOutdated(batch, stored, draft)
       return stored
     })
+    pending?.written()
     for (const [uuid, agent] of draft) this.#known.learn(uuid, { ...agent, series: new Map(agent.series) })
     return stored
   }
@@ -184,6 +193,7 @@ export class BatchWriter {
           ...describeAgent(row, known),
           id,
           connected: Boolean(connected),
+          instance: row.instance,
           lastSeenAt: row.lastSeenAt,
           spokeAt: row.spokeAt ?? known?.spokeAt ?? -1,
           series: known?.series ?? new Map()
@@ -210,7 +220,9 @@ export class BatchWriter {
   }
 
   /** Write the metrics, the newest metric of each series, the times at which agents were seen, and the hours to roll up. */
-  async #append (db: Knex, batch: ReceivedMessage[], find: (uuid: string) => KnownAgent | undefined, withDuplicates = false): Promise<Stored[]> {
+  async #append (
+    db: Knex, batch: ReceivedMessage[], find: (uuid: string) => KnownAgent | undefined, { withDuplicates = false, mayWait = false }: { withDuplicates?: boolean, mayWait?: boolean }
+  ): Promise<Stored[]> {
     const taken = withDuplicates ? await this.#dialect.existingMetrics(db, this.#keysOf(batch, find)) : undefined
     const messages: MessageRow[] = []
     const agents: number[] = []
@@ -264,13 +276,14 @@ export class BatchWriter {
     }
     if (messages.length > 0 || seen.size > 0) {
       await this.#dialect.append(db, {
-        messages, agents, isChecked: withDuplicates, latest: [...latest.values()], seen: [...seen.values()], dirtyHours: [...dirty.values()], writer: this.#mark()
+        messages, agents, isChecked: withDuplicates, latest: [...latest.values()], seen: [...seen.values()], dirtyHours: [...dirty.values()], writer: this.#mark(), mayWait
       })
     }
     for (const series of current) series.dirtyHour = currentHour
     for (const [series, row] of latest) series.lastTs = row[1]
     for (const [agent, row] of seen) {
       agent.lastSeenAt = row[1]
+      agent.instance = row[2]
       agent.spokeAt = row[3]
     }
     return stored

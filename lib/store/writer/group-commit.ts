@@ -58,6 +58,8 @@ export class GroupCommit {
   readonly #writer: BatchWriter
   readonly #gathering: Gathering
   #queue: Array<Write | Task> = []
+  /** Work for which messages wait. */
+  #ahead: Array<Omit<Task, 'isPatient'>> = []
   /** Tasks in the queue, and those of them that are not patient. */
   #tasks = 0
   #urgent = 0
@@ -72,7 +74,7 @@ export class GroupCommit {
   }
 
   /** Messages and tasks that wait. */
-  get size (): number { return this.#queue.length }
+  get size (): number { return this.#queue.length + this.#ahead.length }
 
   /** Messages that wait. */
   get messages (): number { return this.#queue.length - this.#tasks }
@@ -83,7 +85,7 @@ export class GroupCommit {
   /** ms until what is at the head of the queue has to be done: messages may wait for others to share their commit. */
   get rest (): number {
     const [first] = this.#queue
-    return first === undefined || 'run' in first || this.#urgent > 0 ? 0 : this.#gathering.rest(first)
+    return first === undefined || 'run' in first || this.#urgent > 0 || this.#ahead.length > 0 ? 0 : this.#gathering.rest(first)
   }
 
   push (next: Write | Task): void {
@@ -96,17 +98,23 @@ export class GroupCommit {
     this.#queue.push(next)
   }
 
+  /** A task that comes before everything that waits. */
+  pushAhead (task: Omit<Task, 'isPatient'>): void {
+    this.#ahead.push(task)
+  }
+
   /** Do the task at the head of the queue, or commit the messages there; whatever fails stays there. */
   async next (knex: Knex): Promise<void> {
+    const [ahead] = this.#ahead
+    if (ahead !== undefined) {
+      await this.#do(ahead, knex)
+      this.#ahead.shift()
+      return
+    }
     const [first] = this.#queue
     if (first === undefined) return
     if ('run' in first) {
-      try {
-        await first.run(knex)
-      } catch (error) {
-        if (first.insists) throw error
-        first.done(this.#dialect.explain(error))
-      }
+      await this.#do(first, knex)
       this.#queue.shift()
       this.#tasks--
       if (!first.isPatient) this.#urgent--
@@ -115,6 +123,15 @@ export class GroupCommit {
     // Not splice(): in a long-lived array it keeps young objects alive until the next full garbage collection.
     await this.write(knex, this.#takeBatch(), count => { this.#queue = this.#queue.slice(count) })
     this.#gatherAnew()
+  }
+
+  async #do ({ run, insists, done }: Omit<Task, 'isPatient'>, knex: Knex): Promise<void> {
+    try {
+      await run(knex)
+    } catch (error) {
+      if (insists) throw error
+      done(this.#dialect.explain(error))
+    }
   }
 
   /** Commit these messages, except those that the database refuses. */
@@ -167,7 +184,7 @@ export class GroupCommit {
   giveUp (why: () => PlatziverseError): void {
     this.#tasks = 0
     this.#urgent = 0
-    for (const next of this.#queue.splice(0)) {
+    for (const next of [...this.#ahead.splice(0), ...this.#queue.splice(0)]) {
       if ('run' in next) next.done(why())
       else this.end(next, why())
     }

@@ -5,6 +5,8 @@ import { isDescribed, type AgentDescription } from '../dialects/agent-columns.ts
 export interface KnownAgent extends AgentDescription {
   id: number
   connected: boolean
+  /** The process that has it, as written; undefined where that is not known. */
+  instance?: string
   /** As written; UTC ms. */
   lastSeenAt: number
   /** The newest timestamp of its messages, as written; -1 where there is none. */

@@ -21,6 +21,8 @@ export class Writers {
   #beat = 0
   /** The last signs of life of each process that has agents, and when they were first seen (monotonic ms). */
   #seen = new Map<string, { beats: string, since: number }>()
+  /** The same of each other row. */
+  #others = new Map<string, { beats: string, since: number }>()
 
   /**
    * @param instance this process; agents that are connected to it are written with this name
@@ -65,6 +67,21 @@ export class Writers {
   /** Remove the row: this process writes no more. */
   async leave (knex: Knex): Promise<void> {
     await knex('writers').where('id', this.#id).delete()
+  }
+
+  /** Whether no other process writes. The row of one that gives no sign of life for long enough is removed. */
+  async isAlone (knex: Knex): Promise<boolean> {
+    const rows = await knex('writers').whereNot('id', this.#id).select<Array<Pick<WriterRow, 'id' | 'beat'>>>('id', 'beat')
+    const now = performance.now()
+    const others = new Map<string, { beats: string, since: number }>()
+    for (const { id, beat } of rows) {
+      const before = this.#others.get(id)
+      const since = before?.beats === String(beat) ? before.since : now
+      if (now - since >= patience) await knex('writers').where({ id }).delete()
+      else others.set(id, { beats: String(beat), since })
+    }
+    this.#others = others
+    return others.size === 0
   }
 
   /**

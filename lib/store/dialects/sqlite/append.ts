@@ -3,7 +3,8 @@ import { reasonOf } from '../../../errors.ts'
 import type { Additions, MessageRow } from '../dialect.ts'
 import { settledTo, type Blocks } from './blocks.ts'
 import { mayBeThere } from './errors.ts'
-import { addAll, blocksChanged, jsonOf, jsonOfIncoming, jsonOfNewest } from './statements.ts'
+import { PendingRows } from './pending.ts'
+import { addAll, blocksChanged, jsonOf, jsonOfIncoming, jsonOfNewest, notAlone } from './statements.ts'
 
 /** Messages by where they are written. */
 interface Routes {
@@ -20,21 +21,30 @@ const mostAttempts = 5
  * Add a batch in one statement.
  * @throws mayBeThere where the database has to be asked first what is there; or what SQLite says
  */
-export async function append (db: Knex, blocks: Blocks, additions: Additions): Promise<void> {
-  const { latest, seen, dirtyHours, writer } = additions
-  const rest = [jsonOfNewest(latest), JSON.stringify(seen), JSON.stringify(dirtyHours), writer?.id ?? null, writer?.beat ?? null]
+export async function append (db: Knex, blocks: Blocks, pending: PendingRows, additions: Additions): Promise<void> {
+  const { latest, seen, dirtyHours, writer, mayWait = false } = additions
   for (let attempt = 1; ; attempt++) {
     const { incoming, agents, settled } = await routes(db, blocks, additions)
+    const waits = mayWait && pending.isAlone
+    if (mayWait && !waits && writer !== undefined) await pending.join(db, writer)
+    const newest = waits ? PendingRows.choose(latest, settled) : { now: latest, later: [] }
     try {
       const given = jsonOfIncoming(incoming, agents)
       // Of a message that was looked up another part may be there, and what is there stays; otherwise its key shows that it comes again.
       const [added, merged] = additions.isChecked === true ? [null, given] : [given, null]
-      await db.raw(addAll, [added, merged, jsonOf(settled), ...rest, blocks.version ?? null] as string[])
+      await db.raw(addAll, [
+        added, merged, jsonOf(settled), jsonOfNewest(newest.now), JSON.stringify(waits ? [] : seen), JSON.stringify(dirtyHours),
+        writer?.id ?? null, writer?.beat ?? null, blocks.version ?? null, waits ? JSON.stringify(PendingRows.marks(incoming, agents)) : null
+      ] as string[])
       blocks.added(incoming, agents)
+      if (waits) pending.add(newest.later, seen, incoming)
       return
     } catch (error) {
-      if (!reasonOf(error).includes(blocksChanged) || attempt === mostAttempts) throw error
-      blocks.forget()
+      const reason = reasonOf(error)
+      if (attempt === mostAttempts) throw error
+      if (reason.includes(blocksChanged)) blocks.forget()
+      else if (reason.includes(notAlone) && writer !== undefined) await pending.join(db, writer)
+      else throw error
     }
   }
 }

@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 import type { Settling } from '../dialect.ts'
 import { metricColumns } from '../metric-columns.ts'
 import { agentsPerBlock, readBlock, readBlocks, seriesPerPart, valueColumns, writeBlock, type Block, type Blocks, type Held } from './blocks.ts'
+import type { PendingRows } from './pending.ts'
 
 /**
  * Messages of an agent that a block may hold, on average, before it is settled: written together, their metrics fill pages of their own. More
@@ -28,7 +29,7 @@ interface Plan { movingTo: number, agents: Array<{ agent: number, messages: numb
  * A block is settled agent by agent: an agent's messages are copied, and from then on looked for there. Once that is done for all of the
  * block, the copied messages are removed, from the oldest on. Each step is one transaction, so that after a crash the next one goes on.
  */
-export function settlingOf (blocks: Blocks): Settling {
+export function settlingOf (blocks: Blocks, pending: PendingRows): Settling {
   const plans = new Map<number, Plan>()
   const fullness = (block: number): number => {
     const { messages, metrics } = blocks.held(block)
@@ -58,7 +59,7 @@ export function settlingOf (blocks: Blocks): Settling {
       const size = Math.ceil(options.size / metricsOf(blocks.held(number)))
       if (block.nextAgent < endOf(block)) return await move(db, block, size, plans)
       plans.delete(number)
-      const { removed, isDone } = await remove(db, block, size * removedAtOnce)
+      const { removed, isDone } = await remove(db, block, size * removedAtOnce, pending)
       blocks.removed(number, removed)
       return !isDone
     }
@@ -154,11 +155,12 @@ async function copy (db: Knex, { block, settledTo, nextTs }: Block, { from, end,
 }
 
 /** Remove what was copied, from the oldest on. @returns how much, and whether nothing of it is left */
-async function remove (db: Knex, { block, movingTo }: Block, count: number): Promise<{ removed: number, isDone: boolean }> {
+async function remove (db: Knex, { block, movingTo }: Block, count: number, pending: PendingRows): Promise<{ removed: number, isDone: boolean }> {
   const ofBlock = (): Knex.QueryBuilder => db('metrics_incoming').where({ block }).orderBy('ts').limit(1)
   const oldest = await ofBlock().first<{ ts: number } | undefined>('ts')
   const next = await ofBlock().offset(count).first<{ ts: number } | undefined>('ts')
   const end = Math.min(movingTo, Math.max(next?.ts ?? movingTo, (oldest?.ts ?? 0) + 1))
+  await pending.beforeRemoval(db, block, end)
   const removed = await db('metrics_incoming').where({ block }).where('ts', '<', end).delete()
   if (end < movingTo) return { removed, isDone: false }
   await writeBlock(db, block, { settledTo: movingTo, nextAgent: 0, nextTs: 0 })

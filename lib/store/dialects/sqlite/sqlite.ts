@@ -14,6 +14,7 @@ import { append } from './append.ts'
 import { Blocks } from './blocks.ts'
 import { explain, foundDuplicates, refusesData } from './errors.ts'
 import { logOf, pagesInLog, sqliteKind } from './kind.ts'
+import { PendingRows } from './pending.ts'
 import { settlingOf } from './settling.ts'
 import { additions, arrivals, disconnectAgents, existingMetrics, jsonOf, noWriter, tupleOfGoodbye, upsertAgents, upsertSeries } from './statements.ts'
 
@@ -41,6 +42,7 @@ const preparations = (isNew: boolean): string[] => [
 export function sqliteDialect (filename: string, driver?: SqliteDriver): Dialect {
   const file = new WatchedFile(filename)
   const blocks = new Blocks()
+  const pending = new PendingRows()
   return {
     async connect () {
       blocks.forget()
@@ -78,13 +80,14 @@ export function sqliteDialect (filename: string, driver?: SqliteDriver): Dialect
 
     async append (db, additions) {
       try {
-        await append(db, blocks, additions)
+        await append(db, blocks, pending, additions)
       } catch (error) {
         throw reasonOf(error).includes(noWriter) ? writerMissing(filename) : error
       }
     },
 
-    settling: settlingOf(blocks),
+    settling: settlingOf(blocks, pending),
+    pending,
 
     upsertAgents: (db, agents, now) => rows(db, upsertAgents, agents.map(agent => agentTuple(agent, now))),
 

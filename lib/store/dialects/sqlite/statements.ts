@@ -72,7 +72,20 @@ function metricsIn (row: MessageRow): string {
 
 const ofAgents: PresenceWords = { given: column => column, there: column => column }
 
+/** Whether a metric is newer than the newest one that is written of its series. */
+export const isNewer = (ts: string, seq: string): string => `(last_ts is null or last_ts < ${ts} or (last_ts = ${ts} and coalesce(last_seq, -1) < ${seq}))`
+
+/** Of series, by what `jsonOfNewest` made. */
+export const raiseNewest = (latest: string): string => `
+  update series set last_ts = newest.value->>1,
+      last_seq = newest.value->>2,
+      last_value = iif(typeof(newest.value->>3) = 'text', null, newest.value->>3),
+      last_text = case json_type(newest.value, '$[3]') when 'text' then newest.value->>3 when 'false' then '${negativeZero}' end
+    from json_each(${latest}) as newest
+    where series.id = newest.value->>0 and ${isNewer('newest.value->>1', 'newest.value->>2')}`
+
 export const noWriter = 'the mark of the writer is missing'
+export const notAlone = 'another process writes too'
 export const blocksChanged = 'the blocks are not as they are remembered'
 
 /**
@@ -80,10 +93,12 @@ export const blocksChanged = 'the blocks are not as they are remembered'
  * stream of metrics writes.
  */
 export const additions = [
-  'create temp view additions as select null as incoming, null as merged, null as settled, null as latest, null as seen, null as dirty_hours, null as writer, null as beat, null as version',
+  `create temp view additions as select null as incoming, null as merged, null as settled, null as latest, null as seen, null as dirty_hours, null as writer, null as beat,
+    null as version, null as pending`,
   `create temp trigger add_all instead of insert on additions begin
     select raise(abort, '${noWriter}') where new.writer is not null and not exists (select 1 from writers where id = new.writer and beat = new.beat);
     select raise(abort, '${blocksChanged}') where new.version is not null and new.version <> (select cast(version as text) from metrics_state);
+    select raise(abort, '${notAlone}') where new.pending is not null and exists (select 1 from writers where id <> new.writer);
     -- Each page is looked for once; in the order of the messages most were read and written again and again.
     insert into metrics_incoming (block, ts, agent_id, seq, part, metrics)
       select block, ts, agent_id, seq, part, metrics from (${incomingOf('new.incoming')}) order by block, ts, agent_id, seq, part;
@@ -97,13 +112,9 @@ export const additions = [
         select series.agent_id / ${agentsPerBlock} as block, max(ts) as ts from (${metricsOf('new.settled')}) as added join series on series.id = added.series_id group by 1
       ) as newest
       where metrics_blocks.block = newest.block and direct_to < newest.ts and settled_to <= newest.ts;
-    update series set last_ts = newest.value->>1,
-        last_seq = newest.value->>2,
-        last_value = iif(typeof(newest.value->>3) = 'text', null, newest.value->>3),
-        last_text = case json_type(newest.value, '$[3]') when 'text' then newest.value->>3 when 'false' then '${negativeZero}' end
-      from json_each(new.latest) as newest
-      where series.id = newest.value->>0
-        and (last_ts is null or last_ts < newest.value->>1 or (last_ts = newest.value->>1 and coalesce(last_seq, -1) < newest.value->>2));
+    ${raiseNewest('new.latest')};
+    insert into pending_blocks (block, writer, ts) select value->>0, new.writer, value->>1 from json_each(new.pending) where true
+      on conflict (block, writer) do update set ts = excluded.ts where excluded.ts < pending_blocks.ts;
     update agents set last_seen_at = max(last_seen_at, seen.value->>1), instance = seen.value->>2,
         connected_at = ${connectedSinceMessage('seen.value->>3', 'seen.value->>1', ofAgents)},
         usual_interval = ${usualInterval('(seen.value->>3)', ofAgents)}, connected = ${connectedAfterMessage('seen.value->>3', ofAgents)}, spoke_at = ${newest('spoke_at', 'seen.value->>3')}
@@ -118,7 +129,7 @@ export function jsonOfNewest (latest: LatestRow[]): string {
   return `[${latest.map(([seriesId, ts, seq, value]) => `[${seriesId},${ts},${seq},${jsonOfValue(value)}]`).join(',')}]`
 }
 
-export const addAll = 'insert into additions (incoming, merged, settled, latest, seen, dirty_hours, writer, beat, version) values (?, ?, ?, ?, ?, ?, ?, ?, ?)'
+export const addAll = 'insert into additions (incoming, merged, settled, latest, seen, dirty_hours, writer, beat, version, pending) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
 
 /** The place of the moment of writing in an agent's tuple. */
 const now = agentColumnNames.length

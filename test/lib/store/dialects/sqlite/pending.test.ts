@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict'
+import type { TestContext } from 'node:test'
+import fc from 'fast-check'
+import type { Knex } from 'knex'
+import { dialectOf } from '../../../../../lib/store/dialect-of.ts'
+import { usualInterval, usualIntervalAfter } from '../../../../../lib/store/dialects/presence.ts'
+import { Store } from '../../../../../lib/store/store.ts'
+import { now, open } from '../../../../databases/writing-process.ts'
+import { files, onEachDatabase, type OpenDatabase } from '../../../../helpers/databases.ts'
+import { until } from '../../../../helpers/events.ts'
+import { message, reading } from '../../../../helpers/messages.ts'
+
+const onFiles = (title: string, body: (t: TestContext, database: OpenDatabase) => Promise<void>): void => { onEachDatabase(title, body, files) }
+
+const second = 1_000
+
+const numbered = (seq: number, uuid = 'a'): string => reading(uuid, { timestamp: now + seq * second, seq, metrics: [{ type: 't', value: seq }] })
+
+/** What is written of the newest message, without asking. */
+async function written (query: Knex): Promise<unknown[]> {
+  const { last_value: value } = await query('series').first('last_value') as { last_value: number }
+  const { last_seen_at: seen, spoke_at: spoke } = await query('agents').first('last_seen_at', 'spoke_at') as Record<string, number>
+  return [value, (Number(seen) - now) / second, (Number(spoke) - now) / second]
+}
+
+onFiles('the newest of a steady stream is written when it is asked for, and when the store closes', async (t, database) => {
+  const { store, write } = open(t, database)
+  for (let seq = 0; seq < 3; seq++) await write('agent/message', numbered(seq), now + seq * second)
+  assert.deepEqual(await written(database.query), [0, 0, 0])
+  assert.deepEqual(await written(await store.readMetrics()), [0, 0, 0])
+  assert.deepEqual(await written(await store.read()), [2, 2, 2])
+  await write('agent/message', numbered(3), now + 3 * second)
+  assert.deepEqual(await written(database.query), [2, 2, 2])
+  await store.close()
+  assert.deepEqual(await written(database.query), [3, 3, 3])
+})
+
+onFiles('it is written each minute although nobody asks', async (t, database) => {
+  const { setInterval: usual } = globalThis
+  const minutes: Array<() => void> = []
+  const mocked = t.mock.method(globalThis, 'setInterval', (call: () => void, ms: number) => {
+    if (ms === 60_000) minutes.push(call)
+    return usual(call, ms)
+  })
+  const { write } = open(t, database)
+  mocked.mock.restore()
+  for (let seq = 0; seq < 3; seq++) await write('agent/message', numbered(seq), now + seq * second)
+  assert.deepEqual(await written(database.query), [0, 0, 0])
+  assert.equal(minutes.length, 1)
+  minutes[0]?.()
+  await until(() => written(database.query), ([value]) => value === 2)
+  assert.deepEqual(await written(database.query), [2, 2, 2])
+})
+
+onFiles('an agent that spoke is not silent, whether that is written or not', async (t, database) => {
+  const { store, write } = open(t, database)
+  for (const seq of [0, 100]) await write('agent/message', numbered(seq), now + seq * second)
+  assert.deepEqual(await store.disconnectSilent(now + 50 * second), [])
+  assert.deepEqual(await store.disconnectSilent(now + 150 * second), ['a'])
+})
+
+onFiles('what arrives late, where it is not found again, is written at once', async (t, database) => {
+  const { store, write } = open(t, database)
+  await write('agent/message', numbered(0))
+  while (await settle(store, now + 50 * second));
+  await write('agent/message', numbered(5))
+  assert.equal((await written(database.query))[0], 5)
+  await write('agent/message', numbered(60))
+  assert.equal((await written(database.query))[0], 5)
+})
+
+onFiles('a database that is busy keeps nobody from asking, and what is newest is written later', async (t, database) => {
+  const { store, write } = open(t, database)
+  for (let seq = 0; seq < 3; seq++) await write('agent/message', numbered(seq), now + seq * second)
+  const lock = await database.query.transaction()
+  t.after(() => lock.isCompleted() || lock.rollback())
+  await lock('writers').update({ home: 'held' })
+  assert.deepEqual(await written(await store.read()), [0, 0, 0])
+  await lock.rollback()
+  assert.deepEqual(await until(async () => await written(await store.read()), ([value]) => value === 2), [2, 2, 2])
+})
+
+onFiles('another process finds what one has not written, and from then on both write at once', async (t, database) => {
+  const one = open(t, database, 'one')
+  for (let seq = 0; seq < 3; seq++) await one.write('agent/message', numbered(seq), now + seq * second)
+  assert.deepEqual(await written(database.query), [0, 0, 0])
+  const two = open(t, database, 'two')
+  assert.deepEqual(await written(await two.store.read()), [2, 2, 2])
+  await one.write('agent/message', numbered(3), now + 3 * second)
+  assert.deepEqual(await written(database.query), [3, 3, 3])
+  await two.write('agent/message', numbered(4), now + 4 * second)
+  assert.deepEqual(await written(database.query), [4, 4, 4])
+  await one.write('agent/message', numbered(5), now + 5 * second)
+  assert.deepEqual(await written(database.query), [5, 5, 5])
+})
+
+onFiles('what was not written when ids changed their meaning is not given to others', async (t, database) => {
+  const { store, write } = open(t, database)
+  for (let seq = 0; seq < 3; seq++) await write('agent/message', numbered(seq), now + seq * second)
+  // As a backup has them.
+  await database.query('writers').delete()
+  await database.query('metrics_incoming').delete()
+  await database.query('agents').update({ uuid: 'another' })
+  await write('agent/message', numbered(7, 'b'), now + 7 * second)
+  await store.read()
+  assert.deepEqual(await written(database.query), [0, 0, 0])
+})
+
+onFiles('how often an agent reports is learned alike in SQL and beside it', async (_, { query }) => {
+  const sql = `select ${usualInterval('given.ts', { given: column => column, there: column => `given.${column}` })} as usual from (select cast(? as integer) as ts, cast(? as integer) as spoke_at, cast(? as integer) as usual_interval) as given`
+  const time = fc.oneof(fc.integer({ min: 0, max: 5_000 }), fc.integer({ min: 0, max: 1e9 }))
+  await fc.assert(fc.asyncProperty(time, fc.option(time), fc.option(time), async (ts, spokeAt, usual) => {
+    const [row] = await query.raw(sql, [ts, spokeAt, usual] as number[]) as Array<{ usual: number | null }>
+    assert.equal(usualIntervalAfter(ts, spokeAt, usual), row?.usual)
+  }), { numRuns: 300 })
+})
+
+/** A store that writes everything at once. */
+function openAtOnce (t: TestContext, { options }: OpenDatabase): Store {
+  const { pending: _, ...dialect } = dialectOf(options)
+  const store = new Store({ ...dialect, append: (db, additions) => dialect.append(db, { ...additions, mayWait: false }) }, { instance: 'test' })
+  t.after(() => store.close())
+  return store
+}
+
+async function settle (store: Store, before: number): Promise<boolean> {
+  return await store.run(knex => knex.transaction(async db => await store.settling?.step(db, 0, { before, size: 5 }) ?? false))
+}
+
+const said = fc.record({
+  agent: fc.nat(2),
+  topic: fc.constantFrom('agent/connected', 'agent/message', 'agent/message', 'agent/message', 'agent/message', 'agent/message', 'agent/disconnected'),
+  isTimed: fc.boolean(),
+  time: fc.nat(60),
+  late: fc.oneof(fc.constant(0), fc.constant(0), fc.nat(90)),
+  elsewhere: fc.oneof(fc.constant(false), fc.constant(false), fc.constant(false), fc.boolean()),
+  types: fc.subarray(['a', 'b', 'c'], { minLength: 1 }),
+  value: fc.oneof(fc.integer(), fc.constant(-0), fc.constant(true), fc.constantFrom('', 'text', 'x'.repeat(300))),
+  isAgain: fc.nat(9).map(n => n === 0)
+})
+
+/** Messages that are stored together, and what comes after them. */
+const rounds = fc.array(fc.record({
+  batch: fc.array(said, { minLength: 1, maxLength: 5 }),
+  then: fc.constantFrom('nothing', 'nothing', 'nothing', 'nothing', 'ask', 'settle', 'silence', 'forget')
+}), { minLength: 1, maxLength: 25 })
+
+onFiles('whatever is said and asked, series and agents are as if everything were written at once', async (t, database) => {
+  const stores = [open(t, database).store, openAtOnce(t, await (files[0] as typeof files[number]).open(t))] as const
+  const [run, tables] = [{ count: 0 }, ['agents', 'series'] as const]
+  const rowsOf = async (store: Store): Promise<unknown> => {
+    const knex = await store.read()
+    return await Promise.all(tables.map(async table => (await knex(table).orderBy('id')).map(({ created_at: _, updated_at: __, ...row }) => row)))
+  }
+  await fc.assert(fc.asyncProperty(rounds, async all => {
+    run.count++
+    let clock = now
+    let seq = 0
+    const before: Array<{ topic: string, payload: Record<string, unknown> }> = []
+    for (const { batch, then } of all) {
+      clock += 700
+      const messages = batch.map(({ agent, topic, isTimed, time, late, elsewhere, types, value, isAgain }) => {
+        const again = isAgain ? before.at(-1 - time % Math.max(1, before.length)) : undefined
+        const timestamp = clock + (time - late) * second
+        const own = topic === 'agent/message' ? { timestamp, seq: seq++, metrics: types.map(type => ({ type, value })) } : isTimed ? { timestamp } : {}
+        const one = again ?? { topic, payload: { agent: { uuid: `${run.count}-${agent}` }, ...own } }
+        if (again === undefined) before.push(one)
+        return { ...one, at: clock + time, elsewhere }
+      })
+      await Promise.all(stores.map(store => Promise.all(messages.map(({ topic, payload, at, elsewhere }) => new Promise<void>((resolve, reject) => {
+        store.write(message(topic, payload), at, error => { if (error === null) resolve(); else reject(error) }, undefined, undefined, { elsewhere })
+      })))))
+      if (then === 'ask') assert.deepEqual(await rowsOf(stores[0]), await rowsOf(stores[1]))
+      if (then === 'silence') {
+        const own = seq % 2 === 0 ? undefined : { intervals: 2, ready: 1e9, unknown: true }
+        const [one, two] = await Promise.all(stores.map(store => store.disconnectSilent(clock - 2 * second, {}, own)))
+        assert.deepEqual(one?.toSorted(), two?.toSorted())
+      }
+      if (then === 'forget') for (const store of stores) await store.removeAgent(`${run.count}-${seq % 3}`)
+      if (then === 'settle') for (const store of stores) for (let i = 0; i < 4; i++) await settle(store, clock - 3 * second)
+    }
+    assert.deepEqual(await rowsOf(stores[0]), await rowsOf(stores[1]))
+  }), { numRuns: 40 })
+})
