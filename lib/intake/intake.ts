@@ -9,30 +9,14 @@ import { kindOf, topics } from '../messages/topics.ts'
 import { mostUnfolded, weigh, weighMessage, type Weight } from '../messages/weigh.ts'
 import { Awaited } from './awaited.ts'
 import { goodbyeBytes, Goodbyes, itself, type Goodbye } from './goodbyes.ts'
-import { InFlightWindow, type InFlightLimits } from './in-flight-window.ts'
+import { InFlightWindow } from './in-flight-window.ts'
 import type { IntakeHandler, Rejected } from './intake-handler.ts'
+import { limitsOf, type IntakeOptions } from './intake-options.ts'
 import type { IntakeStatistics } from './intake-statistics.ts'
 import { maySpeak } from './may-speak.ts'
 import { addUnsettled, endDelivery, hasStrayed, nextDeliveryId, unsettledOf, type Delivery, type Unsettled } from './pending-deliveries.ts'
 import { Presence } from './presence.ts'
 import { refusalOf } from './refusal.ts'
-
-export interface IntakeOptions {
-  /** When the publisher is acknowledged: once a store said so, or on arrival. */
-  acknowledge: 'stored' | 'arrival'
-  /** ms that a delivery may wait for a store to claim it. */
-  timeLimit: number
-  /** Most unsettled deliveries of one client. */
-  clientWindow: number
-  /** Most unsettled deliveries in all. */
-  totalWindow: number
-  /** Most bytes of memory that the unsettled deliveries of one client take; absent: 8 MB. */
-  clientBytes?: number
-  /** … and all of them together; absent: 64 MB. */
-  totalBytes?: number
-  /** What messages have to comply with beyond the contract; absent: nothing. */
-  rules?: Rules
-}
 
 /** With the message as it was published: a flow may change the one that it gets, and may get it again. */
 type Entry = Unsettled & { source: Buffer | Message, topic: string, rules: Rules | undefined }
@@ -46,8 +30,7 @@ const refusals: Record<Exclude<Ownership, 'theirs'>, Pick<Rejected, 'reason' | '
 const removed = new Error('agent-in was removed')
 const abandoned = new Error('its client left before its turn came')
 const sweepEvery = 1_000
-/** How many waiting publications of clients that went are kept, and for how many ms. */
-const mostKept = 10_000
+/** For how many ms waiting publications of clients that went are kept. */
 const longestKept = 300_000
 
 /** A publication's turn in the window. */
@@ -287,10 +270,6 @@ export class Intake implements Taker {
     for (const entry of late) endDelivery(entry, error)
     this.#handler?.unsettled(error, late.length, message, first.delivery)
   }
-}
-
-function limitsOf ({ clientWindow, totalWindow, clientBytes = 8_000_000, totalBytes = 64_000_000 }: IntakeOptions): InFlightLimits {
-  return { perSource: clientWindow, total: totalWindow, sourceBytes: clientBytes, totalBytes, left: mostKept }
 }
 
 function messageOf ({ source, topic, delivery, rules }: Entry): Message {

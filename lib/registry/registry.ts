@@ -1,7 +1,8 @@
 import type { BrokerOptions } from '../broker/broker-options.ts'
 import { listensOn } from '../broker/engine/open-broker.ts'
 import type { IntakeHandler } from '../intake/intake-handler.ts'
-import { Intake, type IntakeOptions } from '../intake/intake.ts'
+import { Intake } from '../intake/intake.ts'
+import type { IntakeOptions } from '../intake/intake-options.ts'
 import { BrokerSlot } from './broker-slot.ts'
 
 /** ms that a broker without a node is kept after the flows stopped: in a deploy they start again. */

@@ -1,4 +1,4 @@
-import type { IntakeOptions } from '../../lib/intake/intake.ts'
+import type { IntakeOptions } from '../../lib/intake/intake-options.ts'
 import { day } from '../../lib/time.ts'
 import { milliseconds, wholeNumber } from '../shared/red.ts'
 import { agentInDefaults as defaults, type AgentInConfig } from './config.ts'
