@@ -1,12 +1,11 @@
 import type { AedesPublishPacket, Client } from 'aedes'
-import { isShared, matches, parseSubscription, type Filter } from '../../mqtt/topic-filters.ts'
 import { carriedBy, withIds } from '../carried.ts'
-import type { BrokerPersistence, SubscriptionOptions } from '../persistence/broker-persistence.ts'
+import type { BrokerPersistence } from '../persistence/broker-persistence.ts'
 import { internalsOf, type ClientInternals, type DeliveredPacket as Packet } from './aedes-internals.ts'
 import { DirectDelivery, type PublishWriter } from './direct-delivery.ts'
-import { subscriptionsOf, type Decline, type RoutingAedes } from './routing-aedes.ts'
+import { Grants, type Qos } from './grants.ts'
+import type { Decline, RoutingAedes } from './routing-aedes.ts'
 
-type Qos = 0 | 1 | 2
 type Persistence = Pick<BrokerPersistence, 'outgoingClearMessageId' | 'outgoingEnqueue' | 'outgoingUpdate' | 'queueRetained' | 'retainedMessage'>
 
 /** Knows whether a client may and can receive now. */
@@ -19,28 +18,6 @@ interface Receiver extends PublishWriter {
   goOn (): void
 }
 
-const noOptions = { asPublished: false, ids: [] }
-
-/** How a client gets what is published on one topic. */
-interface Grant {
-  /** Highest QoS of the matching subscriptions; undefined: none matches. */
-  qos: Qos | undefined
-  /** … of those that also ask for the client's own messages. */
-  own: Qos | undefined
-  /** Whether only shared subscriptions match: then the message is in nobody's queue yet. */
-  shared: boolean
-  /** Whether one of them leaves the flag retain as its publisher set it. */
-  asPublished: boolean
-  /** Identifiers of those that match, and of those that also ask for the client's own messages. */
-  ids: number[]
-  ownIds: number[]
-  /** The same without those of groups, where both match; undefined: it makes no difference. */
-  alone: Pick<Grant, 'ids' | 'ownIds'> | undefined
-}
-
-/** Topics whose grant is remembered for a client. Publishers choose topics, so long ones are not remembered. */
-const mostGrants = 1_000
-const mostTopicLength = 128
 /** Stands for the broker of retained messages in a session's queue, which have no number of a publication. */
 const retainedOnes = 'retained'
 /** Message ids are 1 to 65,535. */
@@ -62,14 +39,12 @@ const queuedOnes = new WeakSet<Packet>()
  * meanwhile, and write all retained messages at once.
  */
 export class GrantedDelivery {
+  readonly grants: Grants
   #client: Client & ClientInternals
   #receiver: Receiver
   #aedes: RoutingAedes
   #persistence: Persistence
   #direct: DirectDelivery
-  // Made once there is something to remember: most clients of a large broker only publish.
-  #filters: Map<string, Filter | undefined> | undefined
-  #grants: Map<string, Grant> | undefined
   /** Whether aedes has sent what waited in the session. */
   #caughtUp: boolean
   #held: Packet[] | undefined
@@ -77,18 +52,13 @@ export class GrantedDelivery {
   #keptBytes = 0
   /** Retained messages that wait until the session's queue was sent, one of each SUBSCRIBE: aedes brings the next one after it. */
   #later: Array<() => void> | undefined
-  /** By filter, of clients that speak MQTT 5. */
-  #options: Map<string, SubscriptionOptions> | undefined
-  /** How many of them leave out the client's own messages, and how many have an identifier. */
-  #hiding = 0
-  #identified = 0
-  #changes = -1
 
   constructor (client: Client, receiver: Receiver, aedes: RoutingAedes, persistence: Persistence) {
     this.#client = internalsOf(client)
     this.#receiver = receiver
     this.#aedes = aedes
     this.#persistence = persistence
+    this.grants = new Grants(client, aedes)
     this.#direct = new DirectDelivery(this.#client, receiver, aedes, persistence)
     this.#client.deliver0 = this.#client.deliverQoS = (packet, done) => { this.#deliverOrHangUp(packet, done) }
     // A clean session has no queue.
@@ -111,46 +81,6 @@ export class GrantedDelivery {
 
   /** How many retained messages wait until the session's queue was sent. */
   get waiting (): number { return this.#later?.length ?? 0 }
-
-  /** What a subscription asks for beyond its QoS, from now on; undefined: nothing. */
-  setOptions (filter: string, options: SubscriptionOptions | undefined): void {
-    if (this.#options?.get(filter)?.noLocal === true) this.#hiding--
-    if (options?.noLocal === true) this.#hiding++
-    if (this.#options?.get(filter)?.id !== undefined) this.#identified--
-    if (options?.id !== undefined) this.#identified++
-    if (options !== undefined) (this.#options ??= new Map()).set(filter, options)
-    else if (this.#options?.delete(filter) !== true) return
-    this.#grants = undefined
-  }
-
-  /** Whether a subscription leaves out what the client publishes itself. */
-  get hidesOwn (): boolean { return this.#hiding > 0 }
-
-  /** Whether any subscription has an identifier. */
-  get usesIds (): boolean { return this.#identified > 0 }
-
-  /** Whether any subscription asks for anything beyond its QoS. */
-  get usesOptions (): boolean { return this.#options !== undefined }
-
-  /** What the subscriptions that match a topic say about its messages. */
-  optionsOf (topic: string, isOwn: boolean): Pick<Grant, 'asPublished' | 'ids'> {
-    if (this.#options === undefined) return noOptions
-    const grant = this.#grantOf(topic)
-    return isOwn ? { asPublished: grant.asPublished, ids: grant.ownIds } : grant
-  }
-
-  /** The highest QoS of the subscriptions with one identifier that match a topic. */
-  qosOf (topic: string, id: number): number {
-    const levels = topic.split('/')
-    const subscriptions = subscriptionsOf(this.#client)
-    let highest = 0
-    for (const [text, options] of this.#options ?? []) {
-      const qos = options.id === id ? subscriptions[text]?.qos ?? 0 : 0
-      const filter = qos > highest ? this.#filters?.get(text) ?? parseSubscription(text) : undefined
-      if (filter !== undefined && matches(filter, levels)) highest = qos
-    }
-    return highest
-  }
 
   /** Call it from authorizeForward, so that what the session's queue held does not come a second time. */
   sentFromQueue ({ brokerId, brokerCounter }: AedesPublishPacket): void {
@@ -183,12 +113,12 @@ export class GrantedDelivery {
       if (offer.declined !== undefined) return
     }
     if (packet.brokerId === null) return this.#deliverRetained(packet, done)
-    if (this.usesIds) this.#tellGroupsApart(packet, offer !== undefined)
+    if (this.grants.useIds) this.#tellGroupsApart(packet, offer !== undefined)
     if (!client.clean && !this.#caughtUp) return this.#wait(packet, done)
     // Another filter of the client brought it already. aedes would notice, but then drop it from the queue. `done` is called at once,
     // because a thousand filters may bring a message.
     if (typeof packet.brokerId === 'string' && (client.duplicates[packet.brokerId] ?? 0) >= packet.brokerCounter) return done()
-    const { qos, own, shared } = this.#grantOf(packet.topic)
+    const { qos, own, shared } = this.grants.of(packet.topic)
     const granted = qos === own || !isFrom(client, packet) ? qos : own
     if (qos === undefined) return void setImmediate(done)
     if (granted === undefined) return this.#leave(packet, done)
@@ -202,7 +132,7 @@ export class GrantedDelivery {
    * groups are asked first.
    */
   #tellGroupsApart (packet: Packet, isTurn: boolean): void {
-    const grant = this.#grantOf(packet.topic)
+    const grant = this.grants.of(packet.topic)
     if (grant.alone === undefined || carriedBy(packet.payload)?.ids !== undefined) return
     const { ids, ownIds } = isTurn ? grant : grant.alone
     packet.payload = withIds(packet.payload, isFrom(this.#client, packet) ? ownIds : ids)
@@ -214,7 +144,7 @@ export class GrantedDelivery {
       this.#client.close()
       return void setImmediate(done)
     }
-    const { qos = 0, shared } = this.#grantOf(packet.topic)
+    const { qos = 0, shared } = this.grants.of(packet.topic)
     if (!shared || qos === 0 || packet.qos === 0) {
       this.#hold(packet)
       return void setImmediate(done)
@@ -250,7 +180,7 @@ export class GrantedDelivery {
       try {
         const current = this.#client.closed ? undefined : this.#persistence.retainedMessage(packet.topic)
         // aedes finds retained messages of `$` topics for `#`, too. [MQTT-4.7.2-1]
-        const { qos: granted } = this.#grantOf(packet.topic)
+        const { qos: granted } = this.grants.of(packet.topic)
         if (current === undefined || granted === undefined) return void setImmediate(done)
         const ids = carriedBy(packet.payload)?.ids
         packet.payload = ids === undefined ? current.payload : withIds(current.payload, ids)
@@ -307,47 +237,6 @@ export class GrantedDelivery {
     const { closed } = this.#client
     if (closed || this.#holdsEnough) return 'slowReader'
     return this.#receiver.declines(topic, isLast)
-  }
-
-  #grantOf (topic: string): Grant {
-    if (this.#changes !== this.#aedes.changes) this.#filters = this.#grants = undefined
-    else if (this.#grants !== undefined && this.#grants.size >= mostGrants) this.#grants = undefined
-    this.#changes = this.#aedes.changes
-    let grant = this.#grants?.get(topic)
-    if (grant !== undefined) return grant
-    grant = this.#find(topic)
-    if (topic.length <= mostTopicLength) (this.#grants ??= new Map()).set(topic, grant)
-    return grant
-  }
-
-  #find (topic: string): Grant {
-    const grant: Grant = { qos: undefined, own: undefined, shared: true, asPublished: false, ids: [], ownIds: [], alone: undefined }
-    const alone: Grant['alone'] = { ids: [], ownIds: [] }
-    let [isInGroup, isAlone] = [false, false]
-    const levels = topic.split('/')
-    const subscriptions = subscriptionsOf(this.#client)
-    for (const text in subscriptions) {
-      let filter = this.#filters?.get(text)
-      if (filter === undefined) (this.#filters ??= new Map()).set(text, filter = parseSubscription(text))
-      if (filter === undefined || !matches(filter, levels)) continue
-      const { qos } = subscriptions[text]!
-      const { noLocal, asPublished, id } = this.#options?.get(text) ?? {}
-      if (grant.qos === undefined || qos > grant.qos) grant.qos = qos
-      if (noLocal !== true && (grant.own === undefined || qos > grant.own)) grant.own = qos
-      if (asPublished === true) grant.asPublished = true
-      const isOfGroup = isShared(text)
-      if (isOfGroup) isInGroup = true
-      else isAlone = true
-      if (id !== undefined) {
-        for (const { ids, ownIds } of isOfGroup ? [grant] : [grant, alone]) {
-          ids.push(id)
-          if (noLocal !== true) ownIds.push(id)
-        }
-      }
-      if (qos > 0 && !isOfGroup) grant.shared = false
-    }
-    if (isInGroup && isAlone) grant.alone = alone
-    return grant
   }
 }
 

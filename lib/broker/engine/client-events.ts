@@ -52,7 +52,7 @@ export function observe (engine: Engine, connect: ConnectHandler): void {
     const spoken = subscriptions as Array<Subscription & Partial<SpokenSubscription>>
     const silent = new Set(spoken.flatMap(({ topic, silent }) => silent === true ? [topic] : []))
     // One id is for all filters of a packet.
-    const ids = state?.delivery?.usesIds === true ? [spoken[0]?.options?.id ?? []].flat() : undefined
+    const ids = state?.delivery?.grants.useIds === true ? [spoken[0]?.options?.id ?? []].flat() : undefined
     // aedes looks for the retained messages right after this.
     persistence.nextSubscribe = silent.size > 0 || ids !== undefined ? { silent, ids } : undefined
     state?.charge(persistence.countRetained(granted.filter(topic => !silent.has(topic))))
@@ -67,7 +67,7 @@ export function observe (engine: Engine, connect: ConnectHandler): void {
     if (client.closed) return
     const state = connections.stateOf(client)
     state?.filters?.left(client, topics)
-    for (const topic of topics) state?.delivery?.setOptions(topic, undefined)
+    for (const topic of topics) state?.delivery?.grants.setOptions(topic, undefined)
     engine.report({ event: 'unsubscribed', clientId: client.id, topics })
   })
 

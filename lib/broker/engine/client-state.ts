@@ -223,8 +223,8 @@ export class ClientState {
     stream.cork()
     if (speaker !== undefined) return speaker.publish(packet)
     const { payload } = packet
-    stream.write(publishBeginning(packet, typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length))
-    return stream.write(payload)
+    writeCorked(stream, publishBeginning(packet, typeof payload === 'string' ? Buffer.byteLength(payload) : payload.length))
+    return writeCorked(stream, payload)
   }
 
   /** Write what the speaker says, once the stream is corked. @returns whether there is room for more */

@@ -1,6 +1,6 @@
 import type { AedesPublishPacket, PublishPacket } from 'aedes'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
-import { propertiesOf, withProperties } from '../mqtt5/message-properties.ts'
+import { propertiesOf, withProperties } from '../carried-properties.ts'
 import { clientOrigin } from '../origin.ts'
 import type { Delivered, OutgoingPublication, Subscriber } from '../publication.ts'
 import type { Engine } from './engine.ts'

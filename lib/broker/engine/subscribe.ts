@@ -73,7 +73,7 @@ export class SubscribeHandler {
     else {
       // Before aedes reads from the client the functions by which it delivers.
       prepareDelivery(engine, client, state)
-      state.delivery?.setOptions(topic, (subscription as { options?: SubscriptionOptions }).options)
+      state.delivery?.grants.setOptions(topic, (subscription as { options?: SubscriptionOptions }).options)
       state.filters.add(topic)
       return subscription
     }

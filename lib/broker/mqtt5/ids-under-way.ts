@@ -1,5 +1,7 @@
-/** Ids of a page: a power of two. */
-const pageSize = 256
+/** Ids of a page, as a power of two, and what of an id is its place in the page. */
+const pageBits = 8
+const pageSize = 1 << pageBits
+const placeMask = pageSize - 1
 
 /**
  * Message ids of what is on its way to a client, and whether each counts against its receive maximum. Ids follow one another, so pages of bytes do what
@@ -14,28 +16,29 @@ export class IdsUnderWay {
 
   has (id: number): boolean { return this.#valueOf(id) > 0 }
 
-  /** Whether it counts against the receive maximum. */
-  counts (id: number): boolean { return this.#valueOf(id) === 2 }
-
   add (id: number, counts: boolean): void {
-    const at = Math.floor(id / pageSize)
+    const at = id >> pageBits
     const page = this.#pages[at] ??= new Uint8Array(pageSize)
     const before = this.#current
     this.#current = at
     if (before !== at) this.#drop(before)
-    if (page[id % pageSize] === 0) this.#counts[at] = (this.#counts[at] ?? 0) + 1
-    page[id % pageSize] = counts ? 2 : 1
+    const place = id & placeMask
+    if (page[place] === 0) this.#counts[at] = (this.#counts[at] ?? 0) + 1
+    page[place] = counts ? 2 : 1
   }
 
-  delete (id: number): void {
-    if (!this.has(id)) return
-    const at = Math.floor(id / pageSize)
-    this.#pages[at]![id % pageSize] = 0
+  /** @returns whether it counted against the receive maximum */
+  delete (id: number): boolean {
+    const value = this.#valueOf(id)
+    if (value === 0) return false
+    const at = id >> pageBits
+    this.#pages[at]![id & placeMask] = 0
     this.#counts[at]!--
     if (at !== this.#current) this.#drop(at)
+    return value === 2
   }
 
-  #valueOf (id: number): number { return this.#pages[Math.floor(id / pageSize)]?.[id % pageSize] ?? 0 }
+  #valueOf (id: number): number { return this.#pages[id >> pageBits]?.[id & placeMask] ?? 0 }
 
   #drop (at: number): void {
     if ((this.#counts[at] ?? 0) === 0) this.#pages[at] = undefined

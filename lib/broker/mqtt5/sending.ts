@@ -3,7 +3,7 @@ import { carriedBy, withIds, type Carried } from '../carried.ts'
 import { publishBeginning, writeVarint } from '../../mqtt/publish-packet.ts'
 import type { StateShare } from '../state-bytes.ts'
 import { IdsUnderWay } from './ids-under-way.ts'
-import type { Wishes } from './wishes.ts'
+import type { Wishes } from './agreement.ts'
 import { OutgoingAliases } from './topic-aliases.ts'
 
 /** What the client's subscriptions say about messages of a topic. */
@@ -119,8 +119,7 @@ export class Sending {
 
   /** PUBACK, PUBCOMP, or a PUBREC that ends it has come. */
   ended (messageId: number): void {
-    if (this.#sent.counts(messageId) && this.#quota < this.#receiveMaximum) this.#quota++
-    this.#sent.delete(messageId)
+    if (this.#sent.delete(messageId) && this.#quota < this.#receiveMaximum) this.#quota++
     this.#release()
   }
 

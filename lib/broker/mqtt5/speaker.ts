@@ -8,20 +8,18 @@ import { carryPublisher } from '../carried.ts'
 import type { Subscription } from '../persistence/broker-persistence.ts'
 import type { Will } from '../persistence/wills.ts'
 import type { Refusal } from '../publication.ts'
-import type { StateShare } from '../state-bytes.ts'
-import { agreeOn, type Agreement } from './agreement.ts'
-import { acknowledgements, Answers, codeAlone, type Acknowledgement } from './answers.ts'
+import { agreeOn, secondsOf, type Agreement, type Wishes } from './agreement.ts'
+import { Answers } from './answers.ts'
+import { ClientOutlet } from './client-outlet.ts'
 import { Exchanges, type Outcome } from './exchanges.ts'
 import { lingerWithLastWords } from './farewell.ts'
 import { FilterAnswers } from './filter-answers.ts'
 import { carryProperties, keepPropertyBytes } from './received-properties.ts'
-import { Sending, type Options, type Outlet } from './sending.ts'
+import { Replies, type Replying } from './replies.ts'
+import { Sending } from './sending.ts'
 import type { SpeakerConnection, SpeakerHost } from './speaker-host.ts'
 import { IncomingAliases } from './topic-aliases.ts'
-import { secondsOf, type Wishes } from './wishes.ts'
-import { WrittenPackets, type AcknowledgementType, type PacketReader } from './written-packets.ts'
-
-const none: Options = { asPublished: false, ids: [] }
+import { WrittenPackets } from './written-packets.ts'
 
 /** A subscription as aedes gets it, and as the session keeps it. `silent`: its retained messages are not asked for. */
 export type SpokenSubscription = Subscription & { silent: boolean }
@@ -30,7 +28,7 @@ export type SpokenSubscription = Subscription & { silent: boolean }
  * Speaks MQTT 5 with one client, and 3.1.1 with aedes in its name. It has aedes' parser read the client's packets, hands on what 3.1.1
  * knows of them, and rewrites what aedes answers. What aedes does not know of is kept here, or goes along with the payload: see `Carried`.
  */
-export class Speaker implements PacketReader, Outlet {
+export class Speaker implements Replying {
   /** Whether the client comes back to a session that is there; known before CONNACK. */
   sessionPresent = false
   /** Seconds for which its last will is held back. */
@@ -38,12 +36,13 @@ export class Speaker implements PacketReader, Outlet {
   /** Why CONNACK refuses. */
   refused: Refusal | undefined
   readonly filters = new FilterAnswers()
+  readonly exchanges = new Exchanges()
+  answers = new Answers(Infinity, true)
+  sending: Sending | undefined
   readonly #client: Client
   readonly #connection: SpeakerConnection
   readonly #host: SpeakerHost
   readonly #give: (packet: object) => void
-  #answers = new Answers(Infinity, true)
-  #sending: Sending | undefined
   /** Once CONNECT was read. */
   #agreement: Agreement | undefined
   #aliases = new IncomingAliases(0)
@@ -53,7 +52,6 @@ export class Speaker implements PacketReader, Outlet {
   /** Whether CONNACK let the client in, and whether the last packet was said by either side. */
   #connected = false
   #over = false
-  #exchanges = new Exchanges()
 
   /** Call it before aedes reads CONNECT. */
   constructor (client: Client, connection: SpeakerConnection, host: SpeakerHost) {
@@ -67,7 +65,7 @@ export class Speaker implements PacketReader, Outlet {
     parser.on('packet', (packet: Packet) => { this.#hear(packet, takePropertyBytes()) })
     this.#give = packet => { give!.call(parser, packet) }
     const { stream } = connection
-    const written = new WrittenPackets(this)
+    const written = new WrittenPackets(new Replies(this))
     stream.write = (piece: Buffer | string) => written.write(piece)
     lingerWithLastWords(stream, () => this.#lastWords(), () => { if (!client.closed) client.close() })
   }
@@ -76,29 +74,29 @@ export class Speaker implements PacketReader, Outlet {
   get wishes (): Wishes | undefined { return this.#agreement?.wishes }
 
   /** About the bytes of what is held back; the end of each turn in which aedes wrote counts them with what is unread. */
-  get heldBytes (): number { return this.#sending?.heldBytes ?? 0 }
+  get heldBytes (): number { return this.sending?.heldBytes ?? 0 }
 
   /** How many messages may be read before the client has an answer to one. Many clients send more than the receive maximum allows. */
-  get room (): number { return this.#agreement === undefined ? Infinity : this.#agreement.receiveMaximum - this.#exchanges.inHand }
+  get room (): number { return this.#agreement === undefined ? Infinity : this.#agreement.receiveMaximum - this.exchanges.inHand }
 
   /** Whether the last packet was said. */
   get isOver (): boolean { return this.#over }
 
   /** Call `then` once the client can take further messages. */
   whenFree (then: () => void): void {
-    if (this.#sending === undefined) then()
-    else this.#sending.whenFree(then)
+    if (this.sending === undefined) then()
+    else this.sending.whenFree(then)
   }
 
   /** How a message of the client is acknowledged. */
   acknowledge (messageId: number | undefined, outcome: Outcome): void {
-    if (messageId !== undefined) this.#exchanges.decide(messageId, outcome)
+    if (messageId !== undefined) this.exchanges.decide(messageId, outcome)
   }
 
   /** The stream has ended. */
   end (): void {
     this.#over = true
-    this.#sending?.end()
+    this.sending?.end()
   }
 
   // What the client says.
@@ -114,20 +112,23 @@ export class Speaker implements PacketReader, Outlet {
       case 'disconnect': return this.#disconnect(packet)
       case 'puback':
       case 'pubcomp': {
-        this.#sending?.ended(packet.messageId!)
+        this.sending?.ended(packet.messageId!)
         return this.#give(packet)
       }
       case 'pubrec': {
         const { messageId, reasonCode = 0 } = packet as { messageId: number, reasonCode?: number }
         // It ends the message. [MQTT-4.4.0-2]
-        if (reasonCode >= 0x80) return this.#endSent(messageId)
-        if (this.#sending?.isOnItsWay(messageId) !== true) this.#exchanges.receiptIsUnknown(messageId)
+        if (reasonCode >= 0x80) {
+          this.sending?.ended(messageId)
+          return this.#client.closed ? undefined : this.#give({ cmd: 'puback', messageId })
+        }
+        if (this.sending?.isOnItsWay(messageId) !== true) this.exchanges.receiptIsUnknown(messageId)
         return this.#give(packet)
       }
       case 'pubrel': {
         const messageId = packet.messageId!
         // No error in a session that goes on: its PUBCOMP may have been lost, and MQTT.js takes it for a message that failed.
-        if (!this.sessionPresent && !this.#host.persistence.hasReceived(this.#client.id, messageId)) this.#exchanges.releaseIsUnknown(messageId)
+        if (!this.sessionPresent && !this.#host.persistence.hasReceived(this.#client.id, messageId)) this.exchanges.releaseIsUnknown(messageId)
         return this.#give(packet)
       }
       default: this.#give(packet)
@@ -137,10 +138,10 @@ export class Speaker implements PacketReader, Outlet {
   #connect (packet: IConnectPacket, bytes: Buffer): void {
     const agreement = this.#agreement = agreeOn(packet, this.#host.limits(), this.#host.mostUnsettled())
     const { wishes, clientId, aliases } = agreement
-    this.#answers = new Answers(wishes.packetSize, wishes.wantsReasons)
+    this.answers = new Answers(wishes.packetSize, wishes.wantsReasons)
     if (wishes.authentication !== undefined) return this.#refuse({ code: reasonCodes.badAuthenticationMethod, text: 'only username and password are known here' })
     this.#aliases = new IncomingAliases(aliases)
-    this.#sending = new Sending(this, wishes, Math.min(wishes.topicAliases, aliases))
+    this.sending = new Sending(new ClientOutlet(this.#client, this.#connection, this.#host, this.#give), wishes, Math.min(wishes.topicAliases, aliases))
     if (packet.will !== undefined) this.#readWill(packet.will as Will & { properties?: { willDelayInterval?: number } }, bytes)
     const clean = wishes.cleanStart && wishes.sessionExpiry === 0
     // A copy, because the parser looks up in this packet which version it reads.
@@ -168,7 +169,7 @@ export class Speaker implements PacketReader, Outlet {
     this.#over = true
     this.#connection.refusal = 'authentication'
     this.#connection.reason = refusal.text
-    this.#say(this.#answers.refusal(refusal))
+    this.#say(this.answers.refusal(refusal))
     // aedes does not expect to lose the client while it reads.
     setImmediate(() => { this.#client.emit('error', new Error(refusal.text)) })
   }
@@ -177,7 +178,7 @@ export class Speaker implements PacketReader, Outlet {
     const { properties, qos } = packet
     const topic = this.#topicOf(packet.topic, properties?.topicAlias)
     if (topic === undefined) return
-    if (qos > 0 && this.#exchanges.came(packet.messageId!, qos as 1 | 2) > this.#agreement!.receiveMaximum) {
+    if (qos > 0 && this.exchanges.came(packet.messageId!, qos as 1 | 2) > this.#agreement!.receiveMaximum) {
       return this.#connection.cutOff('more messages at a time than the receive maximum', reasonCodes.receiveMaximumExceeded)
     }
     packet.topic = topic
@@ -185,7 +186,7 @@ export class Speaker implements PacketReader, Outlet {
     if (packet.properties !== undefined) delete packet.properties
     if (packet.payload.length === 0) packet.payload = Buffer.alloc(0)
     carryProperties(packet.payload as Buffer, packet.retain, bytes)
-    if (this.#connection.delivery?.hidesOwn === true) carryPublisher(packet.payload as Buffer, this.#client.id)
+    if (this.#connection.delivery?.grants.hideOwn === true) carryPublisher(packet.payload as Buffer, this.#client.id)
     this.#give(packet)
   }
 
@@ -241,76 +242,25 @@ export class Speaker implements PacketReader, Outlet {
     this.#connection.cutOff(reasonCode === reasonCodes.disconnectWithWill ? 'the client disconnected with its last will' : `the client disconnected with reason 0x${reasonCode.toString(16)}`)
   }
 
-  // What aedes says.
+  // What it says.
 
-  publish (packet: OutgoingPublish): boolean {
-    return this.#sending!.publish(packet)
-  }
+  publish (packet: OutgoingPublish): boolean { return this.sending!.publish(packet) }
 
-  acknowledgement (type: AcknowledgementType, id: Buffer): boolean {
-    const messageId = id[0]! << 8 | id[1]!
-    switch (type) {
-      case 4: return this.#acknowledge('puback', id, this.#exchanges.acknowledged(messageId))
-      case 5: {
-        const outcome = this.#exchanges.received(messageId)
-        if (outcome !== undefined && outcome.code >= 0x80) this.#endReceived(messageId)
-        return this.#acknowledge('pubrec', id, outcome)
-      }
-      case 6: {
-        const outcome = this.#exchanges.ofRelease(messageId)
-        // A client can answer any number of messages that it was never sent.
-        if (outcome === undefined) this.#sending!.released(messageId)
-        return this.#acknowledge('pubrel', id, outcome)
-      }
-      case 7: return !this.#exchanges.completed(messageId) || this.#acknowledge('pubcomp', id, this.#exchanges.ofCompletion(messageId))
-    }
-  }
+  write (piece: Buffer | string): boolean { return this.#connection.write(piece) }
 
-  /** Most say the same, but for the id: in pieces that are made once. */
-  #acknowledge (cmd: Acknowledgement, id: Buffer, outcome: Outcome | undefined): boolean {
-    if (outcome?.text !== undefined) return this.write(this.#answers.acknowledge(cmd, id.readUInt16BE(0), outcome))
-    const { plain, withCode } = acknowledgements[cmd]
-    this.write(outcome === undefined ? plain : withCode)
-    if (outcome === undefined) return this.write(id)
-    this.write(id)
-    return this.write(codeAlone(outcome.code))
-  }
-
-  other (type: number, bytes: Buffer): boolean {
-    switch (type) {
-      case 2: return this.#connack(bytes[3]!)
-      case 9: {
-        const at = subackPayload(bytes)
-        const id = bytes.readUInt16BE(at - 2)
-        return this.write(this.#answers.granted('suback', id, this.filters.subscribed(id, bytes.subarray(at))))
-      }
-      case 11: {
-        const id = bytes.readUInt16BE(2)
-        return this.write(this.#answers.granted('unsuback', id, this.filters.unsubscribed(id)))
-      }
-      default: return this.write(bytes)
-    }
-  }
-
-  #connack (returnCode: number): boolean {
+  connack (returnCode: number): Buffer {
     if (returnCode !== 0) {
       this.#over = true
-      return this.write(this.#answers.refusal(this.refused ?? { code: reasonCodes.unspecified, text: '' }))
+      return this.answers.refusal(this.refused ?? { code: reasonCodes.unspecified, text: '' })
     }
     this.#connected = true
-    return this.write(this.#answers.connack(this.sessionPresent, this.#agreement!.terms))
+    return this.answers.connack(this.sessionPresent, this.#agreement!.terms)
   }
 
   /** A message of QoS 2 that was refused is over for the client: aedes still expects its PUBREL. */
-  #endReceived (messageId: number): void {
-    this.#exchanges.endsEarly(messageId)
+  endReceived (messageId: number): void {
+    this.exchanges.endsEarly(messageId)
     setImmediate(() => { if (!this.#client.closed) this.#give({ cmd: 'pubrel', messageId }) })
-  }
-
-  /** A message to the client is over. */
-  #endSent (messageId: number): void {
-    this.#sending?.ended(messageId)
-    this.settled(messageId)
   }
 
   #say (packet: Buffer): void {
@@ -325,42 +275,6 @@ export class Speaker implements PacketReader, Outlet {
     const { endCode, reason } = this.#connection
     // What a fault says, such as that of a database, is for the log alone.
     const text = endCode === undefined ? undefined : endCode === reasonCodes.serverBusy ? 'a message could not be stored: send it again' : reason
-    return this.#answers.disconnect(endCode ?? reasonCodes.unspecified, text)
+    return this.answers.disconnect(endCode ?? reasonCodes.unspecified, text)
   }
-
-  // For `Sending`.
-
-  get kept (): StateShare | undefined { return this.#connection.kept }
-
-  write (piece: Buffer | string): boolean { return this.#connection.write(piece) }
-
-  get usesOptions (): boolean { return this.#connection.delivery?.usesOptions === true }
-
-  optionsOf (topic: string, publisher: string | undefined): Options {
-    return this.#connection.delivery?.optionsOf(topic, publisher === this.#client.id) ?? none
-  }
-
-  qosOf (topic: string, id: number): number { return this.#connection.delivery?.qosOf(topic, id) ?? 0 }
-
-  nextMessageId (): number {
-    const client = internalsOf(this.#client)
-    const id = client._nextId
-    client._nextId = id % 65_535 + 1
-    return id
-  }
-
-  settled (messageId: number): void {
-    if (!this.#client.closed) this.#give({ cmd: 'puback', messageId })
-  }
-
-  dropped (by: string): void { this.#host.dropped(by) }
-
-  goOn (): void { this.#connection.goOn() }
-}
-
-/** Where the codes of a SUBACK begin, behind its length and message id. */
-function subackPayload (bytes: Buffer): number {
-  let at = 1
-  while (bytes[at]! > 127) at++
-  return at + 3
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Delivered } from '../../../../lib/broker/publication.ts'
 import type { MessageProperties } from '../../../../lib/mqtt/message-properties.ts'
-import { propertiesOf, withProperties } from '../../../../lib/broker/mqtt5/message-properties.ts'
+import { propertiesOf, withProperties } from '../../../../lib/broker/carried-properties.ts'
 import { openBroker } from '../../../helpers/broker.ts'
 
 const properties: MessageProperties = {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test, type TestContext } from 'node:test'
 import { parser, type IConnackPacket, type IPublishPacket, type Packet } from 'mqtt-packet'
-import { encodeProperties } from '../../../../lib/broker/mqtt5/message-properties.ts'
+import { encodeProperties } from '../../../../lib/mqtt/message-properties.ts'
 import { Outgoing } from '../../../../lib/broker/remote/outgoing.ts'
 import { publishPackets, sizeOf, type Outbound } from '../../../../lib/mqtt/link/publish-packet.ts'
 import { Sender } from '../../../../lib/broker/remote/sender.ts'
