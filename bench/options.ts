@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { memoryFlags } from '../scripts/setup.mjs'
+import type { Crowd } from './agents/first.ts'
 import type { Crew } from './agents/run.ts'
 import type { Settings } from './measure.ts'
 
@@ -15,6 +16,7 @@ export const usage = `npm run bench -- [options]
                   with --databases: writer, queries, retention, follow, forget, points (all);
                   with --remote: deployments, and what grows: agents, metrics, payload, window, workers (all)
   --agents <list> instead: so many agents into (c) and to a topic that is not stored, and ten that report rarely, such as 20,900,6000,rare
+  --first <list>  instead: so many agents report once, all at the same moment, to (c): agents x metrics each, such as 10000x5,1000x50
   --subscribers <list> instead: (c) with so many subscribers of agent/#, such as 0,1,10,100, of QoS 0 and of QoS 1
   --dashboard     instead: the example Live dashboard in Chromium; 5 tries of each
   --crowds <list> with --dashboard: numbers of agents (100,500,2000)
@@ -41,6 +43,8 @@ export interface Options extends Settings {
   viewers: number[]
   /** Numbers of agents at full load, and `rare`; empty: another benchmark. */
   crews: Crew[]
+  /** Agents that report at the same moment; empty: another benchmark. */
+  firsts: Crowd[]
   /** Numbers of subscribers; empty: another benchmark. */
   audiences: number[]
 }
@@ -73,6 +77,7 @@ export function readOptions (args: string[]): Options {
       crowds: { type: 'string', default: '100,500,2000' },
       viewers: { type: 'string', default: '1,2,4,8' },
       agents: { type: 'string' },
+      first: { type: 'string' },
       subscribers: { type: 'string' },
       'default-flags': { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false }
@@ -88,6 +93,11 @@ export function readOptions (args: string[]): Options {
     const numbers = text.split(',').map(Number)
     if (!numbers.every(number => Number.isInteger(number) && number >= least)) throw new TypeError(`--${name} must be whole numbers from ${least} up, with commas between.`)
     return numbers
+  }
+  const crowd = (text: string): Crowd => {
+    const [, agents, metrics] = /^([1-9]\d*)x([1-9]\d*)$/.exec(text) ?? []
+    if (agents === undefined) throw new TypeError('--first must be agents x metrics, such as 10000x5, with commas between.')
+    return { agents: Number(agents), metrics: Number(metrics) }
   }
   const seconds = positive('seconds')
   return {
@@ -105,6 +115,7 @@ export function readOptions (args: string[]): Options {
     dashboard: values.dashboard,
     remote: values.remote,
     crews: values.agents === undefined ? [] : values.agents.split(',').map(name => name === 'rare' ? name : counts('agents', name)[0] ?? NaN),
+    firsts: values.first === undefined ? [] : values.first.split(',').map(crowd),
     audiences: values.subscribers === undefined ? [] : counts('subscribers', values.subscribers, 0),
     crowds: counts('crowds'),
     viewers: counts('viewers'),

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { describeFirst, runFirst } from './agents/first.ts'
 import { runAgents } from './agents/run.ts'
 import { describeAgents } from './agents/table.ts'
 import type { Contestant } from './contestants/contestant.ts'
@@ -55,6 +56,12 @@ async function bench (options: Options): Promise<void> {
     const agents = await runAgents(options)
     await save({ agents })
     console.log(describeAgents(agents, machine, options, date.slice(0, 10)))
+    return
+  }
+  if (options.firsts.length > 0) {
+    const first = await runFirst({ ...options, crowds: options.firsts })
+    await save({ first })
+    console.log(describeFirst(first, machine, options, date.slice(0, 10)))
     return
   }
   if (options.audiences.length > 0) {

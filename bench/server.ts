@@ -26,6 +26,8 @@ export interface Server {
   receive<Answer> (property: string): Promise<Answer>
   resetProbe (): void
   probe (): Promise<ProbeReport>
+  /** Bytes in use of the heap and outside it, after a collection. */
+  kept (): Promise<number>
   /** Throws when the process has ended or printed anything but warnings. */
   check (): void
   /** Let the process end as an operator does, with SIGINT, and say how many bytes it gave to the disk in all. Its folder stays until `stop`. */
@@ -34,11 +36,11 @@ export interface Server {
   stop (): Promise<void>
 }
 
-/** Start a contestant in a fresh folder with free ports, with the probe loaded. */
-export async function startServer (contestant: Contestant, options: { profile: boolean, nodeFlags: string[] }): Promise<Server> {
-  const folder = await mkdtemp(join(workFolder, `${contestant.id}-`))
+/** Start a contestant with the probe loaded. @param former where one was that was closed; absent: a fresh folder and free ports */
+export async function startServer (contestant: Contestant, options: { profile: boolean, nodeFlags: string[] }, former?: Place): Promise<Server> {
+  const folder = former?.folder ?? await mkdtemp(join(workFolder, `${contestant.id}-`))
   try {
-    const place: Place = { folder, database: join(folder, 'bench.sqlite'), port: await freePort(), editorPort: await freePort() }
+    const place: Place = former ?? { folder, database: join(folder, 'bench.sqlite'), port: await freePort(), editorPort: await freePort() }
     const { args, cwd } = await contestant.prepare(place)
     const profile = options.profile ? ['--cpu-prof', `--cpu-prof-dir=${join(benchFolder, 'results')}`, `--cpu-prof-name=${contestant.id}.cpuprofile`] : []
     const child = spawn(process.execPath, [...options.nodeFlags, '--import', join(benchFolder, 'probe.ts'), ...profile, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
@@ -74,6 +76,10 @@ function watch (child: ChildProcess, place: Place, { name }: Contestant): Server
     async probe () {
       child.send({ probe: 'report' })
       return await server.receive<ProbeReport>('probe')
+    },
+    async kept () {
+      child.send({ probe: 'kept' })
+      return await server.receive<number>('kept')
     },
     check () {
       const lines = output.join('').split('\n').filter(line => line.trim() !== '' && !line.includes('[warn]'))

@@ -37,7 +37,7 @@ export interface CrewResult { crew: Crew, stored: AgentFigures, plain?: PlainFig
 /** Messages that all agents together have unacknowledged, at least: one each, and fifty at most. */
 const inFlight = 1000
 /** An address may have 1,000 connections, and open 200 a second. */
-const addresses = 30
+export const addresses = 30
 /** Seconds, messages a second and metrics a message of ten agents that report rarely; messages that are there before: each series fills several pages. */
 export const rare = { agents: 10, seconds: 60, rate: 2, metrics: 6, before: 5000 }
 

@@ -1,4 +1,4 @@
-import { mkdir, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { benchFolder, requireFromRoot, rootFolder } from '../from-root.ts'
 import type { Command, Place } from './contestant.ts'
@@ -14,11 +14,12 @@ export const comparators: Palette = {
 }
 export const thisPackage: Palette = { '@platziverse/node-red-platziverse': rootFolder }
 
-/** A fresh user directory with this flow and these nodes, and how to start Node-RED 5 there. */
+/** A user directory with this flow and these nodes, and how to start Node-RED 5 there. */
 export async function prepareNodeRed (place: Place, flow: Flow, palette: Palette): Promise<Command> {
   for (const [name, target] of Object.entries(palette)) {
     const link = join(place.folder, 'node_modules', name)
     await mkdir(dirname(link), { recursive: true })
+    await rm(link, { force: true })
     await symlink(target, link)
   }
   await writeFile(join(place.folder, 'flows.json'), JSON.stringify(flow, null, 2))
