@@ -39,10 +39,7 @@ export default function (RED: RED): void {
 
     let engine: Engine
     const status = statusLine(this)
-    const show = (): void => {
-      const now = engine.shut === undefined ? statusOf(RED, broker) : bad(problemText(RED, engine.shut.code))
-      if (now !== undefined) status.show(now)
-    }
+    const show = (): void => { status.show(() => engine.shut === undefined ? statusOf(RED, broker) : bad(problemText(RED, engine.shut.code))) }
     try {
       checkVariables(config, variablesOf[config.mode === 'elsewhere' ? 'elsewhere' : 'embedded'])
       engine = config.mode === 'elsewhere' ? elsewhere(RED, this, config) : embedded(RED, this, config, metrics, show)

@@ -3,8 +3,8 @@ import type { ErrorCode } from '../../lib/errors.ts'
 import type { RED, RedNode } from './red.ts'
 
 export interface StatusLine {
-  /** Shows `status` soon; of several within a short time, only the last. */
-  show (status: NodeStatus): void
+  /** Shows `status` soon; of several within a short time, only the last. A function is asked only then: undefined: nothing changes. */
+  show (status: NodeStatus | (() => NodeStatus | undefined)): void
   close (): void
 }
 
@@ -43,20 +43,21 @@ export function joined (...parts: Array<string | false | undefined>): string {
 /** A node's status, sent to the editor at most twice a second and only when it changed: status updates cost more than messages. */
 export function statusLine (node: RedNode): StatusLine {
   let shown = ''
-  let next: NodeStatus | undefined
+  let next: NodeStatus | (() => NodeStatus | undefined) | undefined
   let timer: NodeJS.Timeout | undefined
   let closed = false
 
   function flush (): void {
     timer = undefined
+    const status = typeof next === 'function' ? next() : next
     if (next === undefined) return
-    const text = JSON.stringify(next)
-    if (text !== shown) {
-      shown = text
-      node.status(next)
-      timer = setTimeout(flush, shortest).unref()
-    }
     next = undefined
+    timer = setTimeout(flush, shortest).unref()
+    if (status === undefined) return
+    const text = JSON.stringify(status)
+    if (text === shown) return
+    shown = text
+    node.status(status)
   }
 
   return {
@@ -80,7 +81,7 @@ export function statusLine (node: RedNode): StatusLine {
  */
 export function liveStatus (node: RedNode, statusOf: () => NodeStatus, first = 0): LiveStatus {
   const line = statusLine(node)
-  const show = (): void => { line.show(statusOf()) }
+  const show = (): void => { line.show(statusOf) }
   const early = first > 0 ? setTimeout(show, first) : undefined
   if (first === 0) show()
   const timer = setInterval(show, lookEvery)

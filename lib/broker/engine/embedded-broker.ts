@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { Client } from 'aedes'
 import { PlatziverseError } from '../../errors.ts'
-import { countVersions, versionOf, type ProtocolVersion } from '../../mqtt/protocol-version.ts'
+import { countVersions, versionOf, type ProtocolLevel, type ProtocolVersion } from '../../mqtt/protocol-version.ts'
 import { reasonCodes } from '../../mqtt/reason-codes.ts'
 import { RoutingAedes, subscriptionsOf } from '../aedes/routing-aedes.ts'
 import type { AgentOwnership } from '../agent-ownership.ts'
@@ -157,7 +157,9 @@ class EmbeddedBroker extends EventEmitter<BrokerEvents> implements Broker, Clien
   }
 
   #versions (): Record<ProtocolVersion, number> {
-    return countVersions([...this.#engine.connections.here].filter(({ connection }) => connection?.gone === false).map(({ version }) => version))
+    const levels: ProtocolLevel[] = []
+    for (const { connection, version } of this.#engine.connections.here) if (connection?.gone === false) levels.push(version)
+    return countVersions(levels)
   }
 
   clients (): ClientInfo[] {
