@@ -126,6 +126,9 @@ export class Retention {
   }
 
   async #pass (now: number): Promise<void> {
+    const dueTo = await this.#rollup.dueTo(now)
+    // What is not settled of a series is looked for among all that its block holds.
+    if (dueTo !== undefined) await this.#settling.settleBefore(dueTo)
     await this.#rollup.run(now, () => this.#rows.size)
     if (this.#deletedIn !== floor(now, hour)) await withDeletionSettings(this.#store, () => this.#delete(now))
   }

@@ -42,6 +42,12 @@ export class Rollup {
     this.#pace = pace
   }
 
+  /** The end of the hours that are rolled up if they are dirty: undefined where none is. @param now UTC ms */
+  async dueTo (now: number): Promise<number | undefined> {
+    const [first] = await this.#candidates(now, { seriesId: 0, ts: 0 })
+    return first === undefined ? undefined : floor(now - lateTime, hour)
+  }
+
   /**
    * Roll up the dirty hours that have ended.
    * @param now UTC ms

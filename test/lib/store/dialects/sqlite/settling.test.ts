@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import type { TestContext } from 'node:test'
 import type { Knex } from 'knex'
 import { Forgetting } from '../../../../../lib/store/forgetting/forgetting.ts'
+import { Retention } from '../../../../../lib/store/retention/retention.ts'
 import { SettlingLoop } from '../../../../../lib/store/settling/settling.ts'
 import { count, now, open } from '../../../../databases/writing-process.ts'
 import { files, onEachDatabase, type OpenDatabase } from '../../../../helpers/databases.ts'
@@ -187,6 +188,25 @@ onFiles('of an agent that is forgotten nothing stays, wherever its messages are,
   }
   assert.equal(await count(database.query, 'metrics'), 4 * 6_000)
   assert.deepEqual(await database.query('series').join('agents', 'agents.id', 'agent_id').distinct('uuid'), [{ uuid: 'kept' }])
+})
+
+onFiles('hours are settled before they are rolled up, and what is newer stays', async (t, database) => {
+  const { store, write } = open(t, database)
+  const hour = 3_600_000
+  const start = Math.floor(now / hour) * hour
+  for (let seq = 0; seq < 20; seq++) await write('agent/message', { agent: { uuid: `agent-${seq % 3}` }, metrics: [{ type: 'a', value: seq }], timestamp: start + seq * hour / 10, seq })
+  const retention = new Retention(store, { rawDays: 0, hourDays: 0, dayDays: 0, overrides: [] })
+  t.after(() => retention.stop())
+  const pass = async (at: number): Promise<number[]> => {
+    await retention.runOnce(start + at)
+    return [await count(database.query, 'metrics_incoming'), await count(database.query, 'metrics_settled'), await count(database.query, 'metrics_1h')]
+  }
+  assert.deepEqual(await pass(hour), [20, 0, 0], 'late ones may come')
+  assert.deepEqual(await pass(hour + 60_000), [10, 10, 3])
+  assert.deepEqual(await pass(2 * hour), [10, 10, 3])
+  assert.equal((await write('agent/message', { agent: { uuid: 'agent-0' }, metrics: [{ type: 'a', value: 0 }], timestamp: start, seq: 0 })).duplicates, 1)
+  assert.deepEqual(await pass(2 * hour + 60_000), [0, 20, 6])
+  assert.deepEqual(await pass(9 * hour), [0, 20, 6])
 })
 
 onFiles('what another program adds to the view is there, and not stored again', async (t, database) => {
