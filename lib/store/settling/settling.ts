@@ -7,8 +7,7 @@ const usual = { between: 1_000 }
 const crowded = 1.5
 
 export interface SettlingStatistics {
-  /** Steps taken. */
-  steps: number
+  slices: number
   /** ms of the longest slice: the writer waits for it. */
   longest: number
 }
@@ -22,7 +21,7 @@ export class SettlingLoop {
   readonly #ending = new AbortController()
   readonly #pace: Pace
   readonly #haste: Pace
-  readonly #counters: SettlingStatistics = { steps: 0, longest: 0 }
+  readonly #counters: SettlingStatistics = { slices: 0, longest: 0 }
   readonly #between: number
   #timer: NodeJS.Timeout | undefined
   #running: Promise<void> | undefined
@@ -36,7 +35,7 @@ export class SettlingLoop {
     const took = (ms: number): void => { this.#counters.longest = Math.max(this.#counters.longest, ms) }
     const pacing = { store, signal: this.#ending.signal, took }
     this.#pace = new Pace(pacing, { first: 2_000, least: 1_000, most: 5_000 }, { few: 5, many: 10, rest: 1 })
-    this.#haste = new Pace(pacing, { first: 20_000, least: 20_000, most: 40_000 }, { few: 25, many: 75, rest: 0 })
+    this.#haste = new Pace(pacing, { first: 20_000, least: 20_000, most: 40_000 }, { few: 40, many: 100, rest: 0 })
     store.on('state', ({ state }) => {
       // What opens next may be another database.
       if (state !== 'ready') this.#isCounted = false
@@ -116,12 +115,20 @@ export class SettlingLoop {
   async #settle (block: number, before?: number): Promise<boolean> {
     const { settling } = this.#store
     if (settling === undefined) return false
-    for (let steps = 0; ; steps++) {
+    for (let steps = 0; ;) {
       this.#ending.signal.throwIfAborted()
       // Where more comes than is moved, whoever sends has to wait: otherwise the block would grow, and looking into it take ever longer.
-      const pace = settling.fullness(block) > crowded ? this.#haste : this.#pace
-      const hasMore = await pace.transaction(db => settling.step(db, block, { before, size: pace.size }))
-      this.#counters.steps++
+      const fullness = settling.fullness(block)
+      const pace = fullness > crowded ? this.#haste : this.#pace
+      const size = pace.size * Math.max(1, fullness / crowded)
+      const hasMore = await pace.transaction(async (db, hasTime) => {
+        for (;;) {
+          if (!await settling.step(db, block, { before, size })) return false
+          steps++
+          if (!hasTime()) return true
+        }
+      })
+      this.#counters.slices++
       if (!hasMore) return steps > 0
     }
   }
