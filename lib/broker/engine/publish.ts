@@ -1,9 +1,11 @@
 import type { Client, PublishPacket } from 'aedes'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
 import { reasonCodes } from '../../mqtt/reason-codes.ts'
+import { internalsOf } from '../aedes/aedes-internals.ts'
 import { markTaken, type RoutingAedes } from '../aedes/routing-aedes.ts'
 import { beginLifetime, carriedBy, carry } from '../carried.ts'
 import { propertiesOf } from '../carried-properties.ts'
+import type { Speaker } from '../mqtt5/speaker.ts'
 import type { BrokerPersistence } from '../persistence/broker-persistence.ts'
 import { formerWill, type Will } from '../persistence/wills.ts'
 import type { Publication, Publisher, Refusal, Taker } from '../publication.ts'
@@ -102,7 +104,8 @@ export class PublishHandler {
       // With a PUBACK that says so, a client of MQTT 5 would never send it again. [MQTT-4.4.0-2]
       if (error) state?.endsFor(`not acknowledged: ${error.message}`, reasonCodes.serverBusy)
       try {
-        done(error ?? null)
+        if (qos === 1 && !will && !error && state?.speaker !== undefined) acknowledge(client, state.speaker, packet, done)
+        else done(error ?? null)
       } catch (fault) {
         // The taker may be settling other clients' publications in the same loop.
         client.emit('error', fault as Error)
@@ -186,6 +189,13 @@ export class PublishHandler {
       settle(error ?? undefined)
     })
   }
+}
+
+/** A message of QoS 1 is done with. aedes would have mqtt-packet write a PUBACK of 3.1.1 for the speaker to read: for QoS 0 it writes none. */
+function acknowledge (client: Client, speaker: Speaker, packet: PublishPacket, done: Done): void {
+  packet.qos = 0
+  if (speaker.puback(packet.messageId!)) done(null)
+  else internalsOf(client).waitForDrain(() => { done(null) })
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { ReasonCode } from '../../mqtt/reason-codes.ts'
 import type { OutgoingPublish } from '../aedes/direct-delivery.ts'
 import { acknowledgements, codeAlone, type Acknowledgement, type Answers } from './answers.ts'
 import type { Exchanges, Outcome } from './exchanges.ts'
@@ -52,6 +53,13 @@ export class Replies implements PacketReader {
     }
   }
 
+  /** The PUBACK of a message, which aedes knows nothing of. @returns whether there is room for more */
+  puback (messageId: number): boolean {
+    const { exchanges, answers } = this.#speaker
+    const outcome = exchanges.acknowledged(messageId)
+    return this.#speaker.write(outcome?.text === undefined ? plainPuback(messageId, outcome?.code) : answers.acknowledge('puback', messageId, outcome))
+  }
+
   /** Most say the same, but for the id: in pieces that are made once. */
   #acknowledge (cmd: Acknowledgement, id: Buffer, outcome: Outcome | undefined): boolean {
     const speaker = this.#speaker
@@ -79,6 +87,19 @@ export class Replies implements PacketReader {
       default: return speaker.write(bytes)
     }
   }
+}
+
+/** @param code undefined: it says success by what it leaves out */
+function plainPuback (messageId: number, code: ReasonCode | undefined): Buffer {
+  const bytes = Buffer.allocUnsafe(code === undefined ? 4 : 6)
+  bytes[0] = 0x40
+  bytes[1] = bytes.length - 2
+  bytes[2] = messageId >> 8
+  bytes[3] = messageId & 0xff
+  if (code === undefined) return bytes
+  bytes[4] = code
+  bytes[5] = 0
+  return bytes
 }
 
 /** Where the codes of a SUBACK begin, behind its length and message id. */

@@ -43,6 +43,7 @@ export class Speaker implements Replying {
   readonly #connection: SpeakerConnection
   readonly #host: SpeakerHost
   readonly #give: (packet: object) => void
+  readonly #replies = new Replies(this)
   /** Once CONNECT was read. */
   #agreement: Agreement | undefined
   #aliases = new IncomingAliases(0)
@@ -65,7 +66,7 @@ export class Speaker implements Replying {
     parser.on('packet', (packet: Packet) => { this.#hear(packet, takePropertyBytes()) })
     this.#give = packet => { give!.call(parser, packet) }
     const { stream } = connection
-    const written = new WrittenPackets(new Replies(this))
+    const written = new WrittenPackets(this.#replies)
     stream.write = (piece: Buffer | string) => written.write(piece)
     lingerWithLastWords(stream, () => this.#lastWords(), () => { if (!client.closed) client.close() })
   }
@@ -91,6 +92,13 @@ export class Speaker implements Replying {
   /** How a message of the client is acknowledged. */
   acknowledge (messageId: number | undefined, outcome: Outcome): void {
     if (messageId !== undefined) this.exchanges.decide(messageId, outcome)
+  }
+
+  /** A message of QoS 1 is done with. @returns whether there is room for more */
+  puback (messageId: number): boolean {
+    if (this.#over) return true
+    this.#connection.stream.cork()
+    return this.#replies.puback(messageId)
   }
 
   /** The stream has ended. */
