@@ -49,6 +49,7 @@ export async function writeBlock (db: Knex, block: number, changes: Partial<Bloc
 
 /** How many messages and metrics are in a block and not settled. */
 export interface Held {
+  /** A message in several parts counts as several. */
   messages: number
   metrics: number
   /** The ids of the agents that sent them, and of some that have sent before. */
@@ -85,8 +86,9 @@ export class Blocks {
     for (let i = 0; i < agents.length; i++) {
       const agent = agents[i] as number
       const held = this.held(Math.floor(agent / agentsPerBlock))
-      held.messages++
-      held.metrics += ((messages[i] as MessageRow).length - 2) / 2
+      const row = messages[i] as MessageRow
+      held.messages += partsOf(row)
+      held.metrics += (row.length - 2) / 2
       held.agents.add(agent)
     }
   }
@@ -115,4 +117,11 @@ export class Blocks {
   holds (block: number, held: Held): void {
     this.#held.set(block, held)
   }
+}
+
+function partsOf (row: MessageRow): number {
+  const partOf = (i: number): number => Math.floor(row[i] as number / seriesPerPart)
+  const parts = new Set([partOf(2)])
+  for (let i = 4; i < row.length; i += 2) if (partOf(i) !== partOf(i - 2)) parts.add(partOf(i))
+  return parts.size
 }

@@ -209,6 +209,18 @@ onFiles('hours are settled before they are rolled up, and what is newer stays', 
   assert.deepEqual(await pass(9 * hour), [0, 20, 6])
 })
 
+onFiles('what a block holds is known to the row, whatever the parts of its messages', async (t, database) => {
+  const { store, write } = open(t, database)
+  const metrics = Array.from({ length: 150 }, (_, i) => ({ type: `type ${i}`, value: i }))
+  // All of them once, and then the first and the last, which lie apart.
+  for (let seq = 0; seq < 300; seq++) await write('agent/message', { agent: { uuid: `agent-${seq % 3}` }, metrics: metrics.filter((_, i) => seq < 3 || i % 149 === 0), timestamp: now + seq, seq })
+  const rows = await count(database.query, 'metrics_incoming')
+  assert.ok(rows > 590, `${rows} rows`)
+  assert.equal(store.settling?.fullness(0), rows / 40_000)
+  while (await step(store, { before: now + 200, size: 1_000 }));
+  assert.equal(store.settling?.fullness(0), await count(database.query, 'metrics_incoming') / 40_000)
+})
+
 onFiles('what another program adds to the view is there, and not stored again', async (t, database) => {
   const { write } = open(t, database)
   await write('agent/message', { agent: { uuid: 'agent' }, metrics: [{ type: 'a', value: 1 }], timestamp: now, seq: 1 })
