@@ -1,5 +1,6 @@
 import type { Knex } from 'knex'
 import { kindOf } from './dialects/database-kind.ts'
+import type { Pending } from './dialects/dialect.ts'
 
 /** Silence by the measure of each agent, whose usual interval the database keeps. */
 export interface OwnSilence {
@@ -40,4 +41,22 @@ export async function disconnectOnce (knex: Knex, which: (agents: Knex.QueryBuil
     for (let at = 0; at < rows.length; at += mostIds) await db('agents').whereIn('id', rows.slice(at, at + mostIds).map(({ id }) => id)).update(changes)
     return rows.map(({ uuid }) => uuid)
   })
+}
+
+/**
+ * The same in the writer's place, where some of what agents said may not be written yet.
+ * @param before none of those that were heard since is chosen (UTC ms); absent: when they were heard does not matter
+ */
+export async function disconnectPending (knex: Knex, pending: Pending | undefined, which: (agents: Knex.QueryBuilder) => Knex.QueryBuilder, before?: number): Promise<string[]> {
+  if (pending?.isThere !== true) return await disconnectOnce(knex, which)
+  // Those whose rows say so, though they may have been heard since, and those whose rows do not say so yet.
+  const ids = await which(knex('agents').where('connected', true)).pluck<number[]>('id')
+  if (before !== undefined) ids.push(...pending.heardBefore(before))
+  if (ids.length === 0) return []
+  const uuids = await kindOf(knex).transact(knex, async db => {
+    await pending.writeContacts(db, ids)
+    return await disconnectOnce(db, which)
+  })
+  pending.committed(ids)
+  return uuids
 }

@@ -7,7 +7,7 @@ import { weighMessage } from '../messages/weigh.ts'
 import { within } from '../within.ts'
 import { closedError, Connections } from './connections.ts'
 import { kindOf } from './dialects/database-kind.ts'
-import { disconnectOnce, silentAgents, type OwnSilence } from './disconnect-once.ts'
+import { disconnectPending, silentAgents, type OwnSilence } from './disconnect-once.ts'
 import type { Dialect, Settling } from './dialects/dialect.ts'
 import { Feed } from './feed.ts'
 import type { Sender, StoreOptions, StoreState, StoreStatistics } from './terms.ts'
@@ -176,18 +176,17 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   disconnectAbandoned (isStart: boolean): Promise<string[]> {
     return this.#disconnect(async knex => {
       const gone = await this.#writers.gone(knex, isStart)
-      return (await Promise.all(gone.map(instance => disconnectOnce(knex, agents => agents.where({ instance }))))).flat()
+      return (await Promise.all(gone.map(instance => disconnectPending(knex, this.#dialect.pending, agents => agents.where({ instance }))))).flat()
     })
   }
 
   /** The same for silent agents, as `silentAgents` chooses them. */
   disconnectSilent (before: number, only: { uuid?: string, instance?: string } = {}, own?: OwnSilence): Promise<string[]> {
-    return this.#disconnect(knex => disconnectOnce(knex, silentAgents(before, only, own)))
+    return this.#disconnect(knex => disconnectPending(knex, this.#dialect.pending, silentAgents(before, only, own), before))
   }
 
   #disconnect (work: (knex: Knex) => Promise<string[]>): Promise<string[]> {
     return this.#enqueue(async knex => {
-      await this.#pending.write(knex)
       const uuids = await work(knex)
       for (const uuid of uuids) this.#commit.forgetAgent(uuid)
       this.feed.tellGone(uuids)
@@ -257,8 +256,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
   async #goodbye (): Promise<void> {
     const { writer } = this.#connections
     if (writer !== undefined && this.state.state === 'ready') {
-      // What is not written now, whoever opens the database next finds.
-      await this.#pending.write(writer).catch(() => undefined)
+      await this.#pending.writeLast(writer).catch(() => undefined)
       await this.#writers.leave(writer).catch(() => undefined)
     }
     await this.#connections.disconnectWriter()

@@ -75,7 +75,7 @@ const anything = fc.array(fc.record({
 }), { minLength: 1, maxLength: 24 })
 
 onEachDatabase('whether an agent is there, and since when, does not depend on how many messages are stored at once', async (t, database) => {
-  const { write } = open(t, database)
+  const { store, write } = open(t, database)
   let run = 0
   await fc.assert(fc.asyncProperty(anything, fc.tuple(fc.boolean(), fc.boolean(), fc.boolean()), fc.integer({ min: 2, max: 24 }), async (all, timed, size) => {
     run++
@@ -94,8 +94,9 @@ onEachDatabase('whether an agent is there, and since when, does not depend on ho
     const places = [...all.keys()]
     // The first one is stored alone while the others gather.
     for (let at = 0; at < places.length; at += size) await Promise.all([write('agent/connected', { agent: { uuid: 'other' } }), ...places.slice(at, at + size).map(i => send('many', i))])
+    const query = await store.read()
     for (const [agent, isTimed] of timed.entries()) {
-      const [single, many] = await Promise.all(['single', 'many'].map(kind => database.query('agents').where({ uuid: uuidOf(kind, agent) }).first('connected', 'connected_at', 'last_seen_at')))
+      const [single, many] = await Promise.all(['single', 'many'].map(kind => query('agents').where({ uuid: uuidOf(kind, agent) }).first('connected', 'connected_at', 'last_seen_at')))
       assert.deepEqual([Boolean(many.connected), many.last_seen_at], [Boolean(single.connected), single.last_seen_at])
       if (!many.connected || many.connected_at === single.connected_at) continue
       // A goodbye of the batch counts as if it had been there before: what came back after it is newer than all of them.

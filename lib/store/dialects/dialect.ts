@@ -34,8 +34,15 @@ export interface Additions {
   dirtyHours: DirtyHourRow[]
   /** Absent where ids are not remembered from one statement to the next. */
   writer?: WriterMark
-  /** Whether `latest` and `seen` may be written later, where the database has a `pending`. Not in a transaction. */
-  mayWait?: boolean
+  /** What may be written later, where the database has a `pending`; there, in a transaction, it counts from `committed` on. */
+  later?: Later
+}
+
+/** The newest metrics of series, with the ids of their agents, and when agents were heard. */
+export interface Later {
+  latest: LatestRow[]
+  agents: number[]
+  seen: SeenRow[]
 }
 
 /**
@@ -47,13 +54,21 @@ export interface Pending {
   readonly isThere: boolean
   /** Whether there is so much that it should be written now. */
   readonly isMuch: boolean
+  /** What there is, in parts, and which of these are little enough to be written together. */
+  parts (): number[][]
   /**
-   * Write it, as the first statements of a transaction or in one of its own. It stays until `written`, and may be written again.
+   * Write some parts, in a transaction of its own or as the first statements of one. They stay until `written`, and may be written again.
    * @throws PlatziverseError STORE_REPLACED when the mark of `writer` is not there; nothing was written then
    */
-  write (db: Knex, writer: WriterMark): Promise<void>
-  /** What was written is committed. */
-  written (): void
+  write (db: Knex, writer: WriterMark, parts: number[]): Promise<void>
+  /** What was written of them is committed. */
+  written (parts: number[]): void
+  /** The agents whose newest contact is pending and was before a time (UTC ms). */
+  heardBefore (time: number): number[]
+  /** Write when these agents were heard, in a transaction, before something else that they said. */
+  writeContacts (db: Knex, agents: Iterable<number>): Promise<void>
+  /** The transaction is committed: what these agents said is written, and what was added in it is pending. */
+  committed (agents: Iterable<number>): void
   /** A database was opened: drop what belongs to another state of it. @param writer the mark as it was written last */
   opened (knex: Knex, writer: WriterMark): Promise<void>
   /** Find what other processes did not write, those that ended above all. @param isAlone whether none of them writes now */

@@ -2,9 +2,10 @@ import type { Knex } from 'knex'
 import type { Message } from '../../messages/parse.ts'
 import { floor, hour } from '../../time.ts'
 import { agentRow, describeAgent, elsewhere, type AgentRow, type GoodbyeRow } from '../dialects/agent-columns.ts'
-import type { Dialect, DirtyHourRow, LatestRow, MessageRow, SeenRow, SeriesRow, WriterMark } from '../dialects/dialect.ts'
+import type { Dialect, DirtyHourRow, MessageRow, SeriesRow, WriterMark } from '../dialects/dialect.ts'
 import { findArrivals, noteArrival, type Arrivals } from './arrivals.ts'
 import { goodbyeRow, markOutdated } from './goodbyes.ts'
+import { sortedOut, type News } from './later.ts'
 import { isUpToDate, UsedSeries, type KnownAgents, type KnownAgent, type KnownSeries } from './known-agents.ts'
 
 /** A message on its way into the database. */
@@ -47,8 +48,8 @@ interface Changes {
   agents: Map<string, AgentRow>
   arrivals: Arrivals
   series: boolean
-  /** Whether another process gets an agent. */
-  moved: boolean
+  /** Agents that go from one process to another. */
+  moved: Set<string>
 }
 
 /** A message by which an agent shows that it is there. */
@@ -86,8 +87,8 @@ export class BatchWriter {
     const changes = this.#changes(batch)
     try {
       // A steady stream: nothing but metrics, of agents and series that are there.
-      if (changes.agents.size === 0 && changes.left.size === 0 && !changes.series && !(changes.moved && this.#dialect.pending !== undefined)) {
-        return await this.#append(knex, batch, uuid => this.#known.agent(uuid), { mayWait: true })
+      if (changes.agents.size === 0 && changes.left.size === 0 && !changes.series && (changes.moved.size === 0 || this.#dialect.pending === undefined)) {
+        return await this.#append(knex, batch, uuid => this.#known.agent(uuid))
       }
       return await this.#transaction(knex, batch, changes, false)
     } catch (error) {
@@ -98,7 +99,7 @@ export class BatchWriter {
   }
 
   #changes (batch: ReceivedMessage[]): Changes {
-    const changes: Changes = { newcomers: new Map(), left: new Map(), interrupted: new Map(), agents: new Map(), arrivals: new Map(), series: false, moved: false }
+    const changes: Changes = { newcomers: new Map(), left: new Map(), interrupted: new Map(), agents: new Map(), arrivals: new Map(), series: false, moved: new Set() }
     const { newcomers, agents, arrivals, interrupted, left } = changes
     const leaving = new Set<string>()
     for (const { message } of batch) if (message.kind === 'disconnected') leaving.add(message.payload.agent.uuid)
@@ -127,7 +128,7 @@ export class BatchWriter {
       if (message.kind === 'message' && !changes.series) {
         changes.series = known === undefined || message.payload.metrics.some(({ type }) => !known.series.has(type))
       }
-      if (known !== undefined && known.instance !== this.#instanceOf(received)) changes.moved = true
+      if (known !== undefined && known.instance !== this.#instanceOf(received)) changes.moved.add(uuid)
     }
     return changes
   }
@@ -160,18 +161,28 @@ export class BatchWriter {
       if (known !== undefined) draft.set(uuid, { ...known, series: new UsedSeries(known.series) })
     }
     const { pending } = this.#dialect
+    const concerned = await this.#concerned(knex, changes)
     const stored = await knex.transaction(async db => {
-      // What an agent said before is there before what it says now.
-      await pending?.write(db, this.#mark())
+      await pending?.writeContacts(db, concerned)
       await this.#writeAgents(db, changes, draft)
       await this.#findSeries(db, batch, draft)
-      const stored = await this.#append(db, batch, uuid => draft.get(uuid), { withDuplicates })
+      const stored = await this.#append(db, batch, uuid => draft.get(uuid), withDuplicates)
       markOutdated(batch, stored, draft)
       return stored
     })
-    pending?.written()
+    pending?.committed(concerned)
     for (const [uuid, agent] of draft) this.#known.learn(uuid, { ...agent, series: new Map(agent.series) })
     return stored
+  }
+
+  /** The agents of which more is to be written than a newer contact: what they said before has to be there first. */
+  async #concerned (knex: Knex, { newcomers, agents, interrupted, left, moved }: Changes): Promise<number[]> {
+    if (this.#dialect.pending?.isThere !== true) return []
+    const uuids = new Set([newcomers, agents, interrupted, left, moved].flatMap(some => [...some.keys()]))
+    const ids = [...uuids].flatMap(uuid => this.#known.agent(uuid)?.id ?? [])
+    // Some may only be forgotten here.
+    const others = [...uuids].filter(uuid => this.#known.agent(uuid) === undefined)
+    return others.length === 0 ? ids : [...ids, ...await knex('agents').whereIn('uuid', others).pluck<number[]>('id')]
   }
 
   async #writeAgents (db: Knex, { newcomers, agents, arrivals, interrupted, left }: Changes, draft: Map<string, KnownAgent>): Promise<void> {
@@ -220,14 +231,11 @@ export class BatchWriter {
   }
 
   /** Write the metrics, the newest metric of each series, the times at which agents were seen, and the hours to roll up. */
-  async #append (
-    db: Knex, batch: ReceivedMessage[], find: (uuid: string) => KnownAgent | undefined, { withDuplicates = false, mayWait = false }: { withDuplicates?: boolean, mayWait?: boolean }
-  ): Promise<Stored[]> {
+  async #append (db: Knex, batch: ReceivedMessage[], find: (uuid: string) => KnownAgent | undefined, withDuplicates = false): Promise<Stored[]> {
     const taken = withDuplicates ? await this.#dialect.existingMetrics(db, this.#keysOf(batch, find)) : undefined
     const messages: MessageRow[] = []
     const agents: number[] = []
-    const latest = new Map<KnownSeries, LatestRow>()
-    const seen = new Map<KnownAgent, SeenRow>()
+    const { latest, owners, seen }: News = { latest: new Map(), owners: new Map(), seen: new Map() }
     const dirty = new Map<string, DirtyHourRow>()
     const current: KnownSeries[] = []
     const now = Date.now()
@@ -263,7 +271,10 @@ export class BatchWriter {
         }
         const newest = latest.get(series)
         if (newest === undefined) {
-          if (timestamp >= series.lastTs) latest.set(series, [series.id, timestamp, seq, value])
+          if (timestamp >= series.lastTs) {
+            latest.set(series, [series.id, timestamp, seq, value])
+            owners.set(series, agent.id)
+          }
         } else if (timestamp > newest[1] || (timestamp === newest[1] && seq > newest[2])) {
           newest[1] = timestamp
           newest[2] = seq
@@ -275,8 +286,9 @@ export class BatchWriter {
       agents.push(agent.id)
     }
     if (messages.length > 0 || seen.size > 0) {
+      const news = this.#dialect.pending === undefined ? { latest: [...latest.values()], seen: [...seen.values()] } : sortedOut({ latest, owners, seen })
       await this.#dialect.append(db, {
-        messages, agents, isChecked: withDuplicates, latest: [...latest.values()], seen: [...seen.values()], dirtyHours: [...dirty.values()], writer: this.#mark(), mayWait
+        messages, agents, isChecked: withDuplicates, ...news, dirtyHours: [...dirty.values()], writer: this.#mark()
       })
     }
     for (const series of current) series.dirtyHour = currentHour

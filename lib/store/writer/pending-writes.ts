@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import { within } from '../../within.ts'
 import type { Pending, WriterMark } from '../dialects/dialect.ts'
@@ -6,7 +7,9 @@ import type { Task } from './group-commit.ts'
 /** ms after which what is pending is written, whether anybody asks or not. */
 const every = 60_000
 /** ms that a question waits for it: a database that does not take it now is not to keep it from being read. */
-const patience = 1_000
+const patience = 2_000
+/** ms that closing waits for it. */
+const closePatience = 250
 
 export interface PendingWritesOptions {
   /** Absent: nothing is ever pending. */
@@ -25,6 +28,8 @@ export class PendingWrites {
   readonly #options: PendingWritesOptions
   #timer: NodeJS.Timeout | undefined
   #writing: Promise<void> | undefined
+  /** The same once more, for those who asked meanwhile. */
+  #next: Promise<void> | undefined
 
   constructor (options: PendingWritesOptions) {
     this.#options = options
@@ -41,25 +46,48 @@ export class PendingWrites {
     if (this.#options.pending?.isMuch === true) void this.now()
   }
 
-  /** In the writer's place. @throws what the database says */
-  async write (knex: Knex): Promise<void> {
+  /** As much as there is time for, when the store closes: whoever opens the database next finds the rest. @throws what the database says */
+  async writeLast (knex: Knex): Promise<void> {
+    const started = performance.now()
+    for (const parts of this.#options.pending?.parts() ?? []) if (performance.now() - started < closePatience) await this.#write(knex, parts)
+  }
+
+  async #write (knex: Knex, parts: number[]): Promise<void> {
     const { pending, mark } = this.#options
-    if (pending?.isThere !== true) return
-    await pending.write(knex, mark())
-    pending.written()
+    await pending?.write(knex, mark(), parts)
+    pending?.written(parts)
   }
 
   /** Resolves when everything that was committed before is written, or cannot be written soon. */
   async now (): Promise<void> {
     const { pending, isReady } = this.#options
-    if (pending?.isThere !== true || !isReady()) return
-    this.#writing ??= this.#writeAhead().catch(() => { this.failures++ }).finally(() => { this.#writing = undefined })
-    await within(patience, this.#writing)
+    if (pending?.isThere === true && isReady()) await within(patience, this.#all())
   }
 
-  #writeAhead (): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#options.push({ run: async knex => { resolve(await this.write(knex)) }, insists: false, done: reject })
+  #all (): Promise<void> {
+    if (this.#writing === undefined) {
+      return this.#writing = this.#writeAhead().catch(() => { this.failures++ }).finally(() => { this.#writing = undefined })
+    }
+    return this.#next ??= this.#writing.then(() => {
+      this.#next = undefined
+      return this.#all()
     })
+  }
+
+  /** In slices: between two of them senders have the database for as long as the one before took. */
+  async #writeAhead (): Promise<void> {
+    let took = 0
+    for (const parts of this.#options.pending?.parts() ?? []) {
+      if (took > 0) await setTimeout(took)
+      await new Promise<void>((resolve, reject) => {
+        const run = async (knex: Knex): Promise<void> => {
+          const started = performance.now()
+          await this.#write(knex, parts)
+          took = performance.now() - started
+          resolve()
+        }
+        this.#options.push({ run, insists: false, done: reject })
+      })
+    }
   }
 }

@@ -22,22 +22,24 @@ const mostAttempts = 5
  * @throws mayBeThere where the database has to be asked first what is there; or what SQLite says
  */
 export async function append (db: Knex, blocks: Blocks, pending: PendingRows, additions: Additions): Promise<void> {
-  const { latest, seen, dirtyHours, writer, mayWait = false } = additions
+  const { dirtyHours, writer, later } = additions
   for (let attempt = 1; ; attempt++) {
     const { incoming, agents, settled } = await routes(db, blocks, additions)
-    const waits = mayWait && pending.isAlone
-    if (mayWait && !waits && writer !== undefined) await pending.join(db, writer)
-    const newest = waits ? PendingRows.choose(latest, settled) : { now: latest, later: [] }
+    const waits = later !== undefined && later.latest.length + later.seen.length > 0 && pending.isAlone
+    if (later !== undefined && !pending.isAlone && pending.isThere && writer !== undefined) await pending.join(db, writer)
+    const chosen = waits ? PendingRows.choose(later, settled) : undefined
+    const latest = [...additions.latest, ...chosen?.now ?? later?.latest ?? []]
+    const seen = [...additions.seen, ...waits ? [] : later?.seen ?? []]
     try {
       const given = jsonOfIncoming(incoming, agents)
       // Of a message that was looked up another part may be there, and what is there stays; otherwise its key shows that it comes again.
       const [added, merged] = additions.isChecked === true ? [null, given] : [given, null]
       await db.raw(addAll, [
-        added, merged, jsonOf(settled), jsonOfNewest(newest.now), JSON.stringify(waits ? [] : seen), JSON.stringify(dirtyHours),
+        added, merged, jsonOf(settled), jsonOfNewest(latest), JSON.stringify(seen), JSON.stringify(dirtyHours),
         writer?.id ?? null, writer?.beat ?? null, blocks.version ?? null, waits ? JSON.stringify(PendingRows.marks(incoming, agents)) : null
       ] as string[])
       blocks.added(incoming, agents)
-      if (waits) pending.add(newest.later, seen, incoming)
+      if (chosen !== undefined) pending.add({ ...chosen.later, messages: incoming, senders: agents }, db.isTransaction !== true)
       return
     } catch (error) {
       const reason = reasonOf(error)

@@ -118,7 +118,7 @@ onFiles('how often an agent reports is learned alike in SQL and beside it', asyn
 /** A store that writes everything at once. */
 function openAtOnce (t: TestContext, { options }: OpenDatabase): Store {
   const { pending: _, ...dialect } = dialectOf(options)
-  const store = new Store({ ...dialect, append: (db, additions) => dialect.append(db, { ...additions, mayWait: false }) }, { instance: 'test' })
+  const store = new Store(dialect, { instance: 'test' })
   t.after(() => store.close())
   return store
 }
