@@ -4,6 +4,10 @@ import { Alarm } from '../../alarm.ts'
 const pause = 60_000
 /** The same while there is no room, because times are told in seconds. */
 const shortestPause = 1_000
+/** ms that looking may take in one turn of the event loop: a hundred thousand may expire at once. */
+const longest = 2
+/** How many are looked at between two looks at the clock: removing one takes some microseconds. */
+const atOnce = 32
 
 /** The messages that expire. [MQTT-3.3.2-5] */
 export class Expiring<Key> {
@@ -15,6 +19,10 @@ export class Expiring<Key> {
   #alarm: Alarm
   /** When `makeRoom` last looked. */
   #lookedAt = -Infinity
+  /** Those that are still to be looked at; undefined: nobody looks. */
+  #unseen: Iterator<[Key, number]> | undefined
+  /** When this turn's time is over; undefined: nothing was looked at in this turn. */
+  #until: number | undefined
 
   /** @param remove removes a message that has expired; it was deleted here before */
   constructor (now: () => number, remove: (key: Key) => void) {
@@ -48,14 +56,21 @@ export class Expiring<Key> {
   /** Remove what expired while the broker did not run. */
   start (): void { this.#alarm.ring() }
 
-  stop (): void { this.#alarm.stop() }
+  stop (): void {
+    this.#alarm.stop()
+    this.#unseen = undefined
+  }
 
-  /** Remove what has expired, because there is no room. It is looked for once a second at most: a publisher may find no room many times. */
+  /**
+   * Remove what has expired, because there is no room: as much as this turn has time for, and the rest soon. It is looked for once a second at most: a publisher may
+   * find no room many times.
+   */
   makeRoom (): void {
+    if (this.#ends.size === 0) return
     const now = this.#now()
-    if (this.#ends.size === 0 || now < this.#lookedAt + shortestPause) return
+    if (this.#unseen === undefined && now < this.#lookedAt + shortestPause) return
     this.#lookedAt = now
-    this.#removeExpired(now)
+    this.#look()
   }
 
   #end (key: Key): void {
@@ -66,11 +81,31 @@ export class Expiring<Key> {
 
   /** @returns when to look again: after the pause, or when there is something to look for */
   #sweep (): number {
-    this.#removeExpired(this.#now())
+    this.#look()
     return this.#ends.size === 0 ? Infinity : 0
   }
 
-  #removeExpired (now: number): void {
-    for (const [key, end] of this.#ends) if (end <= now) this.#end(key)
+  /** Look for what has expired, and go on in the next turns. */
+  #look (): void {
+    const unseen = this.#unseen ??= this.#ends.entries()
+    const isFirst = this.#until === undefined
+    if (this.#until === undefined) {
+      this.#until = performance.now() + longest
+      setImmediate(() => {
+        this.#until = undefined
+        if (this.#unseen !== undefined) this.#look()
+      })
+    }
+    const now = this.#now()
+    // A few in any case: a busy machine may take the time away.
+    for (let seen = isFirst ? 1 : 0; seen % atOnce > 0 || performance.now() < this.#until; seen++) {
+      const { done, value } = unseen.next()
+      if (done === true) {
+        this.#unseen = undefined
+        return
+      }
+      const [key, end] = value
+      if (end <= now) this.#end(key)
+    }
   }
 }
