@@ -81,6 +81,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
       pending: dialect.pending,
       mark: () => this.#writers.mark,
       isReady: () => this.state.state === 'ready' && this.#closing === undefined,
+      isBusy: () => this.#commit.messages > 0,
       push: task => {
         this.#commit.pushAhead(task)
         this.#loop.start()

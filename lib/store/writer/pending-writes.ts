@@ -17,6 +17,8 @@ export interface PendingWritesOptions {
   mark (): WriterMark
   /** Whether the database takes what is written. */
   isReady (): boolean
+  /** Whether senders wait for the database. */
+  isBusy (): boolean
   /** Do this in the writer's place, before everything that waits. */
   push (task: Omit<Task, 'isPatient'>): void
 }
@@ -74,11 +76,11 @@ export class PendingWrites {
     })
   }
 
-  /** In slices: between two of them senders have the database for as long as the one before took. */
+  /** In slices: after each of them senders who wait have the database for as long as it took. */
   async #writeAhead (): Promise<void> {
     let took = 0
     for (const parts of this.#options.pending?.parts() ?? []) {
-      if (took > 0) await setTimeout(took)
+      if (took > 0 && this.#options.isBusy()) await setTimeout(took)
       await new Promise<void>((resolve, reject) => {
         const run = async (knex: Knex): Promise<void> => {
           const started = performance.now()
