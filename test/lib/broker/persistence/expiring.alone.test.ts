@@ -7,8 +7,8 @@ import { until } from '../../../helpers/events.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
 
 const count = 100_000
-/** ms of this thread's own work, so that what else the machine does is not measured. */
-const longestTurn = 20
+/** ms of this thread's own work, so that what else the machine does is not measured. A slice is 2 ms, but garbage is collected, too; all at once: 300 to 425 ms. */
+const longestTurn = 100
 
 const limits = { retainedMessages: count, offlineMessages: count, offlineBytes: 0, retainedBytes: 0, offlineTotalBytes: 0, sessionExpiry: 0 }
 
@@ -69,10 +69,8 @@ async function expireAll (t: TestContext, onDisk: boolean): Promise<number> {
 
 for (const [where, onDisk] of [['in memory', false], ['on disk', true]] as const) {
   test(`${count} messages that expire at once in a queue, and as many retained ones, keep the event loop for no longer than ${longestTurn} ms at a time, ${where}`, async t => {
-    // The best of three rounds: the collection of garbage falls into some turn, too.
-    const rounds: number[] = []
-    while (rounds.length < 3 && rounds.every(took => took > longestTurn)) rounds.push(await expireAll(t, onDisk))
-    t.diagnostic(`the longest turn took ${rounds.map(took => took.toFixed(1)).join(', ')} ms`)
-    assert.ok(rounds.some(took => took <= longestTurn), `${rounds.join(', ')} ms`)
+    const took = await expireAll(t, onDisk)
+    t.diagnostic(`the longest turn took ${took.toFixed(1)} ms`)
+    assert.ok(took <= longestTurn, `${took} ms`)
   })
 }
