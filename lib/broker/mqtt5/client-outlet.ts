@@ -6,7 +6,7 @@ import type { SpeakerConnection, SpeakerHost } from './speaker-host.ts'
 
 const none: Options = { asPublished: false, ids: [] }
 
-/** Where the packets of a `Sending` go: to the client of one connection, in whose name aedes is told of what does not. */
+/** Where the packets of a `Sending` go: the client of one connection. aedes gets the answers for those that are not sent, as if from that client. */
 export class ClientOutlet implements Outlet {
   readonly #client: Client
   readonly #connection: SpeakerConnection

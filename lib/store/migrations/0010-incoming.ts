@@ -37,7 +37,7 @@ const statements = [
     direct_to integer not null default -1
   )`,
   'create table metrics_state (version integer not null)',
-  // Who has not written yet what messages of a block, from this time on, say about series and agents.
+  // Each writer's blocks with messages that series and agents do not reflect yet, and the earliest time of those messages.
   `create table pending_blocks (
     block integer not null,
     writer text not null,
