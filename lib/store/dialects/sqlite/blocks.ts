@@ -121,7 +121,8 @@ export class Blocks {
 
 function partsOf (row: MessageRow): number {
   const partOf = (i: number): number => Math.floor(row[i] as number / seriesPerPart)
-  const parts = new Set([partOf(2)])
-  for (let i = 4; i < row.length; i += 2) if (partOf(i) !== partOf(i - 2)) parts.add(partOf(i))
-  return parts.size
+  // Most messages have one, which needs no set.
+  let parts: Set<number> | undefined
+  for (let i = 4; i < row.length; i += 2) if (partOf(i) !== partOf(i - 2)) (parts ??= new Set([partOf(2)])).add(partOf(i))
+  return parts?.size ?? 1
 }
