@@ -44,7 +44,7 @@ export class MetricCount {
   async #count (): Promise<void> {
     this.#isCounting = true
     try {
-      const knex = await this.#store.readMetrics()
+      const knex = await this.#store.read('metrics')
       const before = await this.#quiet()
       const row = await knex.count({ n: '*' }).from(knex.select(knex.raw('1 as one')).from(kindOf(knex).allMetrics?.(knex) ?? 'metrics').limit(most + 1).as('some')).first() as { n: number | string }
       const after = await this.#quiet()

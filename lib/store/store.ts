@@ -154,16 +154,13 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
 
   /**
    * The database to read from, for as long as the store is open; reading never holds up the writer. To be asked for anew with each question: then what
-   * this process committed is there, newest values of series and agents' times too.
+   * this process committed is there.
+   * @param what is asked for: `agents`: when they were heard too; `newest`: newest values of series too; `metrics`: neither, both may be a minute old
    * @throws PlatziverseError STORE_CLOSED, or the reason why there is no database now
    */
-  async read (): Promise<Knex> {
-    await this.#pending.now()
-    return await this.readMetrics()
-  }
-
-  /** The same for those who ask neither for newest values nor for agents' times: these may be a minute old. */
-  async readMetrics (): Promise<Knex> {
+  async read (what: 'agents' | 'metrics' | 'newest' = 'newest'): Promise<Knex> {
+    if (what === 'newest') await this.#pending.now()
+    else if (what === 'agents') await this.#pending.heardNow()
     if (!this.#isThere()) await this.#enqueue(async () => undefined, { insists: true })
     return await this.#connections.read()
   }

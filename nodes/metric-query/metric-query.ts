@@ -1,6 +1,7 @@
 import type { NodeDef } from 'node-red'
 import { PlatziverseError } from '../../lib/errors.ts'
 import { ask } from '../../lib/query/ask.ts'
+import { asksFor } from '../../lib/query/asks-for.ts'
 import { interestOf } from '../../lib/query/live/interest.ts'
 import { LiveQuestions } from '../../lib/query/live/live-questions.ts'
 import { changeQuery, parseFollow, parseQuery, parseResult, type QueryInput } from '../../lib/query/parse.ts'
@@ -36,7 +37,8 @@ export default function (RED: RED): void {
       const result = parseResult(asked)
       const id = RED.util.generateId()
       let rows = 0
-      for await (const answer of ask(await store.read(), parseQuery(asked, Date.now()), { result, most })) {
+      const question = parseQuery(asked, Date.now())
+      for await (const answer of ask(await store.read(asksFor(question)), question, { result, most })) {
         if (!isWanted()) return
         rows = answer.rows
         send({ ...messageOf(msg, answer, result === 'chart'), ...partsOf(msg, answer, id, most) })

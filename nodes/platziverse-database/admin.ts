@@ -53,8 +53,8 @@ async function complete (RED: RED, { id, of, text = '', uuids = [] }: Partial<Ty
   if (!Array.isArray(uuids) || uuids.length > mostNames || !uuids.every(uuid => typeof uuid === 'string' && canBeName(uuid))) {
     throw new PlatziverseError('QUERY_INVALID', `"uuids" is no list of at most ${mostNames} texts.`)
   }
-  const db = await database.store.read()
-  return { names: of === 'types' ? await completeTypes(db, text, uuids as string[]) : await completeAgents(db, text) }
+  const { store } = database
+  return { names: of === 'types' ? await completeTypes(await store.read('metrics'), text, uuids as string[]) : await completeAgents(await store.read('agents'), text) }
 }
 
 async function attempt (RED: RED, { id = '', config, credentials }: Partial<Form>): Promise<Trial> {

@@ -63,6 +63,10 @@ export interface Pending {
   write (db: Knex, writer: WriterMark, parts: number[]): Promise<void>
   /** What was written of them is committed. */
   written (parts: number[]): void
+  /** The agents whose newest contact is pending, in groups that are little enough to be written together. */
+  heard (): number[][]
+  /** Write when these agents were heard, as `write` does; `committed` says that it is. @throws PlatziverseError STORE_REPLACED */
+  writeHeard (knex: Knex, writer: WriterMark, agents: number[]): Promise<void>
   /** The agents whose newest contact is pending and was before a time (UTC ms). */
   heardBefore (time: number): number[]
   /** Write when these agents were heard, in a transaction, before something else that they said. */

@@ -150,7 +150,7 @@ export class Forgetting {
   /** The next series whose agent is not there. */
   async #ownerless (after: number): Promise<Array<{ id: number, agentId: number }>> {
     this.#ending.signal.throwIfAborted()
-    const knex = await this.#store.readMetrics()
+    const knex = await this.#store.read('metrics')
     const rows = await knex('series').leftJoin('agents', 'agents.id', 'series.agent_id').whereNull('agents.id').where('series.id', '>', after)
       .orderBy('series.id').limit(mostLooked).select({ id: 'series.id', agentId: 'series.agent_id' }) as Array<Record<'id' | 'agentId', number | string>>
     return rows.map(({ id, agentId }) => ({ id: Number(id), agentId: Number(agentId) }))

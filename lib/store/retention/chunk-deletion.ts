@@ -31,7 +31,7 @@ export class ChunkDeletion {
    * by row, because there are no chunks, or because theirs could not be dropped for a day. `hasChunks`: whether there are any
    */
   async run (limit: number): Promise<{ isDone: boolean, waitingFrom: number, hasChunks: boolean }> {
-    const knex = await this.#store.readMetrics()
+    const knex = await this.#store.read('metrics')
     const { timescale } = kindOf(knex)
     const chunks = await timescale?.chunks(knex)
     if (timescale === undefined || chunks === undefined) return { isDone: true, waitingFrom: Number.POSITIVE_INFINITY, hasChunks: false }

@@ -40,7 +40,7 @@ export class Deletion {
   async run (limitsOf: (type: string) => Limits, hasChunks: boolean): Promise<void> {
     // Where metrics lie in the order in which they came, a step takes a little of many series, because the rows of one series are all on
     // different pages. TimescaleDB finds compressed rows only series by series.
-    const together = kindOf(await this.#store.readMetrics()).spans !== undefined && !hasChunks ? mostLocked : 1
+    const together = kindOf(await this.#store.read('metrics')).spans !== undefined && !hasChunks ? mostLocked : 1
     for (let after = 0; ;) {
       const targets = await this.#look(after, limitsOf)
       const last = targets.at(-1)
@@ -60,7 +60,7 @@ export class Deletion {
 
   /** The next series, with their oldest times that may be too old. */
   async #look (after: number, limitsOf: (type: string) => Limits): Promise<Array<Target & { times: Times }>> {
-    const knex = await this.#store.readMetrics()
+    const knex = await this.#store.read('metrics')
     const series = await knex('series').where('id', '>', after).orderBy('id').limit(mostLooked).select<Array<{ id: number, type: string }>>('id', 'type')
     const targets = series.map(({ id, type }) => ({ id: Number(id), limits: limitsOf(type) }))
     const oldest = (table: string, kind: keyof Limits) => {

@@ -18,7 +18,7 @@ export async function vacuum (pace: Pace): Promise<number> {
 
 /** Delete with the settings that the database needs for it. */
 export async function withDeletionSettings (store: Store, work: () => Promise<void>): Promise<void> {
-  const { deletionSettings } = kindOf(await store.readMetrics())
+  const { deletionSettings } = kindOf(await store.read('metrics'))
   if (deletionSettings === undefined) return await work()
   const { before, after } = deletionSettings
   await store.run(knex => knex.raw(before))

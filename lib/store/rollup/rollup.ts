@@ -69,7 +69,7 @@ export class Rollup {
   }
 
   async #candidates (now: number, after: DirtyHour): Promise<Candidate[]> {
-    const knex = await this.#store.readMetrics()
+    const knex = await this.#store.read('metrics')
     const rows = await knex('dirty_hours as dirty')
       .leftJoin('retention', 'retention.series_id', 'dirty.series_id')
       .where('dirty.series_id', '>=', after.seriesId)
@@ -83,7 +83,7 @@ export class Rollup {
 
   async #rollUp (dirty: DirtyHour[], now: number): Promise<void> {
     const claims = await this.#pace.transaction(db => claim(db, dirty, now))
-    const aggregates = await aggregate(await this.#store.readMetrics(), 'metrics', spansOf(claims))
+    const aggregates = await aggregate(await this.#store.read('metrics'), 'metrics', spansOf(claims))
     this.counters.hours += await this.#pace.transaction(db => finish(db, claims, aggregates))
   }
 

@@ -76,7 +76,7 @@ export class SettlingLoop {
     const { settling } = this.#store
     if (settling === undefined) return
     for (;;) {
-      const blocks = await settling.blocksBefore(await this.#store.readMetrics(), before)
+      const blocks = await settling.blocksBefore(await this.#store.read('metrics'), before)
       // One that was being moved to an earlier time is moved on.
       for (const block of blocks) await this.#settle(block, before)
       if (blocks.length === 0) return
@@ -102,7 +102,7 @@ export class SettlingLoop {
     if (settling === undefined) return
     if (!this.#isCounted) {
       this.#isCounted = true
-      await settling.count(await this.#store.readMetrics())
+      await settling.count(await this.#store.read('metrics'))
     }
     // More may have come meanwhile than was moved.
     for (let progress = true; progress;) {

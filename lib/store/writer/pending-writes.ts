@@ -23,15 +23,17 @@ export interface PendingWritesOptions {
   push (task: Omit<Task, 'isPatient'>): void
 }
 
+/** Writes a part of what is pending. */
+type WritePart = (knex: Knex) => Promise<void>
+
 /** Writes what is pending of series and agents: each minute, and before it is asked for. */
 export class PendingWrites {
   /** Attempts that failed: what is pending stays so, and is written later. */
   failures = 0
   readonly #options: PendingWritesOptions
+  readonly #everything = new Turns(() => this.#writeAhead(this.#parts()))
+  readonly #heard = new Turns(() => this.#writeAhead(this.#contacts()))
   #timer: NodeJS.Timeout | undefined
-  #writing: Promise<void> | undefined
-  /** The same once more, for those who asked meanwhile. */
-  #next: Promise<void> | undefined
 
   constructor (options: PendingWritesOptions) {
     this.#options = options
@@ -51,45 +53,74 @@ export class PendingWrites {
   /** As much as there is time for, when the store closes: whoever opens the database next finds the rest. @throws what the database says */
   async writeLast (knex: Knex): Promise<void> {
     const started = performance.now()
-    for (const parts of this.#options.pending?.parts() ?? []) if (performance.now() - started < closePatience) await this.#write(knex, parts)
-  }
-
-  async #write (knex: Knex, parts: number[]): Promise<void> {
-    const { pending, mark } = this.#options
-    await pending?.write(knex, mark(), parts)
-    pending?.written(parts)
+    for (const write of this.#parts()) if (performance.now() - started < closePatience) await write(knex)
   }
 
   /** Resolves when everything that was committed before is written, or cannot be written soon. */
-  async now (): Promise<void> {
+  now (): Promise<void> { return this.#ask(this.#everything) }
+
+  /** The same of when agents were heard: the newest values of all their series take longer. */
+  heardNow (): Promise<void> { return this.#ask(this.#heard) }
+
+  async #ask (turns: Turns): Promise<void> {
     const { pending, isReady } = this.#options
-    if (pending?.isThere === true && isReady()) await within(patience, this.#all())
+    if (pending?.isThere === true && isReady()) await within(patience, turns.next())
   }
 
-  #all (): Promise<void> {
-    if (this.#writing === undefined) {
-      return this.#writing = this.#writeAhead().catch(() => { this.failures++ }).finally(() => { this.#writing = undefined })
-    }
-    return this.#next ??= this.#writing.then(() => {
-      this.#next = undefined
-      return this.#all()
-    })
+  #parts (): WritePart[] {
+    const { pending, mark } = this.#options
+    return pending?.parts().map(parts => async knex => {
+      await pending.write(knex, mark(), parts)
+      pending.written(parts)
+    }) ?? []
   }
 
-  /** In slices: after each of them senders who wait have the database for as long as it took. */
-  async #writeAhead (): Promise<void> {
+  #contacts (): WritePart[] {
+    const { pending, mark } = this.#options
+    return pending?.heard().map(agents => async knex => {
+      await pending.writeHeard(knex, mark(), agents)
+      pending.committed(agents)
+    }) ?? []
+  }
+
+  /** After each part senders who wait have the database for as long as it took. */
+  async #writeAhead (parts: WritePart[]): Promise<void> {
     let took = 0
-    for (const parts of this.#options.pending?.parts() ?? []) {
-      if (took > 0 && this.#options.isBusy()) await setTimeout(took)
-      await new Promise<void>((resolve, reject) => {
-        const run = async (knex: Knex): Promise<void> => {
-          const started = performance.now()
-          await this.#write(knex, parts)
-          took = performance.now() - started
-          resolve()
-        }
-        this.#options.push({ run, insists: false, done: reject })
-      })
+    try {
+      for (const write of parts) {
+        if (took > 0 && this.#options.isBusy()) await setTimeout(took)
+        await new Promise<void>((resolve, reject) => {
+          const run = async (knex: Knex): Promise<void> => {
+            const started = performance.now()
+            await write(knex)
+            took = performance.now() - started
+            resolve()
+          }
+          this.#options.push({ run, insists: false, done: reject })
+        })
+      }
+    } catch {
+      this.failures++
     }
+  }
+}
+
+/** Work that is done for all who asked before it began. */
+class Turns {
+  readonly #work: () => Promise<void>
+  #now: Promise<void> | undefined
+  #next: Promise<void> | undefined
+
+  constructor (work: () => Promise<void>) {
+    this.#work = work
+  }
+
+  /** Resolves once the work was done that began after this call. */
+  next (): Promise<void> {
+    if (this.#now === undefined) return this.#now = this.#work().finally(() => { this.#now = undefined })
+    return this.#next ??= this.#now.then(() => {
+      this.#next = undefined
+      return this.next()
+    })
   }
 }

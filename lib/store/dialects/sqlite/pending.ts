@@ -127,7 +127,7 @@ export class PendingRows implements Pending {
     if (parts.length === 0) return
     await beginToWrite(db)
     await db('pending_blocks').where('writer', writer.id).whereRaw('block in (select value from json_each(?))', [JSON.stringify(blocks)]).delete()
-    if (await db('writers').where(writer).first('id') === undefined) throw new Error(noWriter)
+    await refuseWithout(db, writer)
     await db.raw(raiseNewest('?'), [jsonOfNewest(parts.flatMap(({ latest }) => [...latest.values()]))])
     await writeContacts(db, parts.flatMap(({ contacts }) => [...contacts]))
   }
@@ -137,6 +137,19 @@ export class PendingRows implements Pending {
       this.#metrics -= this.#parts.get(block)?.metrics ?? 0
       this.#parts.delete(block)
     }
+  }
+
+  heard (): number[][] {
+    const agents = this.heardBefore(Infinity)
+    return Array.from({ length: Math.ceil(agents.length / mostRows) }, (_, i) => agents.slice(i * mostRows, (i + 1) * mostRows))
+  }
+
+  async writeHeard (knex: Knex, writer: Pick<WriterMark, 'id'>, agents: number[]): Promise<void> {
+    await kindOf(knex).transact(knex, async db => {
+      await beginToWrite(db)
+      await refuseWithout(db, writer)
+      await this.writeContacts(db, agents)
+    })
   }
 
   heardBefore (time: number): number[] {
@@ -180,6 +193,11 @@ export class PendingRows implements Pending {
       if (!isOwn || !this.#parts.has(mark.block)) await derive(knex, { ...mark, isDone: isOwn || mark.isOrphan })
     }
   }
+}
+
+/** These ids are of the database in which the writer's mark is. */
+async function refuseWithout (db: Knex, writer: Pick<WriterMark, 'id'>): Promise<void> {
+  if (await db('writers').where(writer).first('id') === undefined) throw new Error(noWriter)
 }
 
 /** Whoever reads first in a transaction, and writes then, does not wait for another process that writes: it fails. */

@@ -27,12 +27,34 @@ onFiles('the newest of a steady stream is written when it is asked for, and when
   const { store, write } = open(t, database)
   for (let seq = 0; seq < 3; seq++) await write('agent/message', numbered(seq), now + seq * second)
   assert.deepEqual(await written(database.query), [0, 0, 0])
-  assert.deepEqual(await written(await store.readMetrics()), [0, 0, 0])
+  assert.deepEqual(await written(await store.read('metrics')), [0, 0, 0])
   assert.deepEqual(await written(await store.read()), [2, 2, 2])
   await write('agent/message', numbered(3), now + 3 * second)
   assert.deepEqual(await written(database.query), [2, 2, 2])
   await store.close()
   assert.deepEqual(await written(database.query), [3, 3, 3])
+})
+
+onFiles('whoever asks for agents alone waits for their times alone, and whoever asks for more then gets more', async (t, database) => {
+  const { store, write } = open(t, database)
+  for (let seq = 0; seq < 3; seq++) await write('agent/message', numbered(seq), now + seq * second)
+  assert.deepEqual(await written(await store.read('agents')), [0, 2, 2])
+  await write('agent/message', numbered(3), now + 3 * second)
+  const [first, whole, last] = await Promise.all((['agents', 'newest', 'agents'] as const).map(async what => await written(await store.read(what))))
+  assert.deepEqual([first?.slice(1), whole, last?.slice(1)], [[3, 3], [3, 3, 3], [3, 3]])
+})
+
+onFiles('the times of thousands of agents are written in parts, and none is left out', async (t, database) => {
+  const { store } = open(t, database)
+  const say = async (seq: number): Promise<void> => {
+    await Promise.all(Array.from({ length: 2_500 }, (_, i) => new Promise<void>((resolve, reject) => {
+      store.write(message('agent/message', numbered(seq, `agent-${i}`)), now + seq * second, error => { if (error === null) resolve(); else reject(error) })
+    })))
+  }
+  for (const seq of [0, 1]) await say(seq)
+  const heard = async (knex: Knex): Promise<number> => (await knex('agents').where('last_seen_at', now + second).pluck('id')).length
+  assert.equal(await heard(await store.read('metrics')), 0)
+  assert.equal(await heard(await store.read('agents')), 2_500)
 })
 
 onFiles('it is written each minute although nobody asks', async (t, database) => {
@@ -101,9 +123,13 @@ onFiles('what was not written when ids changed their meaning is not given to oth
   await database.query('writers').delete()
   await database.query('metrics_incoming').delete()
   await database.query('agents').update({ uuid: 'another' })
+  const nothingGiven = async (what: 'agents' | 'newest'): Promise<void> => {
+    await store.read(what)
+    assert.deepEqual(await written(database.query), [0, 0, 0])
+  }
+  await nothingGiven('agents')
   await write('agent/message', numbered(7, 'b'), now + 7 * second)
-  await store.read()
-  assert.deepEqual(await written(database.query), [0, 0, 0])
+  await nothingGiven('newest')
 })
 
 onFiles('how often an agent reports is learned alike in SQL and beside it', async (_, { query }) => {
@@ -142,15 +168,15 @@ const said = fc.record({
 /** Messages that are stored together, and what comes after them. */
 const rounds = fc.array(fc.record({
   batch: fc.array(said, { minLength: 1, maxLength: 5 }),
-  then: fc.constantFrom('nothing', 'nothing', 'nothing', 'nothing', 'ask', 'settle', 'silence', 'forget')
+  then: fc.constantFrom('nothing', 'nothing', 'nothing', 'nothing', 'ask', 'ask agents', 'settle', 'silence', 'forget')
 }), { minLength: 1, maxLength: 25 })
 
 onFiles('whatever is said and asked, series and agents are as if everything were written at once', async (t, database) => {
   const stores = [open(t, database).store, openAtOnce(t, await (files[0] as typeof files[number]).open(t))] as const
   const [run, tables] = [{ count: 0 }, ['agents', 'series'] as const]
-  const rowsOf = async (store: Store): Promise<unknown> => {
-    const knex = await store.read()
-    return await Promise.all(tables.map(async table => (await knex(table).orderBy('id')).map(({ created_at: _, updated_at: __, ...row }) => row)))
+  const rowsOf = async (store: Store, asked: readonly string[] = tables): Promise<unknown> => {
+    const knex = await store.read(asked === tables ? 'newest' : 'agents')
+    return await Promise.all(asked.map(async table => (await knex(table).orderBy('id')).map(({ created_at: _, updated_at: __, ...row }) => row)))
   }
   await fc.assert(fc.asyncProperty(rounds, async all => {
     run.count++
@@ -171,6 +197,7 @@ onFiles('whatever is said and asked, series and agents are as if everything were
         store.write(message(topic, payload), at, error => { if (error === null) resolve(); else reject(error) }, undefined, undefined, { elsewhere })
       })))))
       if (then === 'ask') assert.deepEqual(await rowsOf(stores[0]), await rowsOf(stores[1]))
+      if (then === 'ask agents') assert.deepEqual(await rowsOf(stores[0], ['agents']), await rowsOf(stores[1], ['agents']))
       if (then === 'silence') {
         const own = seq % 2 === 0 ? undefined : { intervals: 2, ready: 1e9, unknown: true }
         const [one, two] = await Promise.all(stores.map(store => store.disconnectSilent(clock - 2 * second, {}, own)))
