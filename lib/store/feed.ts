@@ -1,5 +1,5 @@
 import { topics } from '../messages/topics.ts'
-import type { ReceivedMessage } from './writer/batch-writer.ts'
+import type { ReceivedMessage } from './writer/changes.ts'
 
 /** What must not throw. */
 export interface FeedListener {

@@ -1,23 +1,12 @@
 import type { Knex } from 'knex'
-import type { Message } from '../../messages/parse.ts'
 import { floor, hour } from '../../time.ts'
-import { agentRow, describeAgent, elsewhere, type AgentRow, type GoodbyeRow } from '../dialects/agent-columns.ts'
+import { describeAgent, elsewhere, type AgentRow } from '../dialects/agent-columns.ts'
 import type { Dialect, DirtyHourRow, MessageRow, SeriesRow, WriterMark } from '../dialects/dialect.ts'
-import { findArrivals, noteArrival, type Arrivals } from './arrivals.ts'
-import { goodbyeRow, markOutdated } from './goodbyes.ts'
+import { findArrivals } from './arrivals.ts'
+import { changesOf, type Changes, type ReceivedMessage } from './changes.ts'
+import { markOutdated } from './goodbyes.ts'
 import { sortedOut, type News } from './later.ts'
-import { isUpToDate, UsedSeries, type KnownAgents, type KnownAgent, type KnownSeries } from './known-agents.ts'
-
-/** A message on its way into the database. */
-export interface ReceivedMessage {
-  message: Message
-  /** UTC ms. */
-  receivedAt: number
-  /** Tells the message apart from others with its timestamp. */
-  seq: number
-  /** It came from a broker that runs elsewhere: its agent is connected to no process of ours. */
-  elsewhere?: boolean
-}
+import { UsedSeries, type KnownAgents, type KnownAgent, type KnownSeries } from './known-agents.ts'
 
 /** What became of a message. */
 export interface Stored {
@@ -35,25 +24,6 @@ export interface Stored {
 
 /** ms in which `last_seen_at` of an agent is written at most once, and so is the newest timestamp of its messages. */
 const seenPrecision = 1_000
-
-/** What a batch changes about agents, beyond what the database is known to hold; in the order in which it is written. */
-interface Changes {
-  /** Agents that may be new and said goodbye in the same batch, as they were before that: a goodbye changes only what is there. */
-  newcomers: Map<string, AgentRow>
-  /** Goodbyes without a time that came before anything else of the agent in the batch, and all that have one: their order does not matter. */
-  left: Map<string, GoodbyeRow>
-  /** Agents that were heard, said goodbye and were heard again, as they were in between. */
-  interrupted: Map<string, AgentRow>
-  /** Agents that are new, changed or connected again, or that were heard before they said goodbye. */
-  agents: Map<string, AgentRow>
-  arrivals: Arrivals
-  series: boolean
-  /** Agents that go from one process to another. */
-  moved: Set<string>
-}
-
-/** A message by which an agent shows that it is there. */
-type Heard = Exclude<Message, { kind: 'disconnected' }>
 
 /** Writes batches of messages, each in one transaction. */
 export class BatchWriter {
@@ -84,7 +54,7 @@ export class BatchWriter {
     // The clock was set back: the hour that is current again may have been rolled up.
     if (now < this.#lastWrite) this.#known.clear()
     this.#lastWrite = now
-    const changes = this.#changes(batch)
+    const changes = changesOf(batch, this.#known, received => this.#instanceOf(received))
     try {
       // A steady stream: nothing but metrics, of agents and series that are there.
       if (changes.agents.size === 0 && changes.left.size === 0 && !changes.series && (changes.moved.size === 0 || this.#dialect.pending === undefined)) {
@@ -98,59 +68,9 @@ export class BatchWriter {
     }
   }
 
-  #changes (batch: ReceivedMessage[]): Changes {
-    const changes: Changes = { newcomers: new Map(), left: new Map(), interrupted: new Map(), agents: new Map(), arrivals: new Map(), series: false, moved: new Set() }
-    const { newcomers, agents, arrivals, interrupted, left } = changes
-    const leaving = new Set<string>()
-    for (const { message } of batch) if (message.kind === 'disconnected') leaving.add(message.payload.agent.uuid)
-    for (const received of batch) {
-      const { message } = received
-      const { uuid } = message.payload.agent
-      const row = agents.get(uuid)
-      if (message.kind === 'disconnected') {
-        const { timestamp } = message.payload
-        if (row !== undefined && timestamp !== undefined && !newcomers.has(uuid) && this.#known.agent(uuid) === undefined) newcomers.set(uuid, { ...row })
-        if (row === undefined || timestamp !== undefined) left.set(uuid, goodbyeRow(left.get(uuid), message.payload, received.receivedAt, this.#instanceOf(received)))
-        // An agent that came without a time is gone whenever it says so.
-        if (row !== undefined && (timestamp === undefined || (row.cameAt === null && row.spokeAt === null))) row.connected = false
-        continue
-      }
-      const known = this.#known.agent(uuid)
-      if (row !== undefined || known === undefined || message.kind === 'connected' || leaving.has(uuid) || !isUpToDate(known, message.payload.agent)) {
-        if (row?.connected === false) {
-          interrupted.set(uuid, { ...row })
-          arrivals.delete(uuid)
-        }
-        const heard = this.#rowOf(received, message, row)
-        agents.set(uuid, heard)
-        if (known?.connected !== true || leaving.has(uuid)) noteArrival(arrivals, heard, received.receivedAt)
-      }
-      if (message.kind === 'message' && !changes.series) {
-        changes.series = known === undefined || message.payload.metrics.some(({ type }) => !known.series.has(type))
-      }
-      if (known !== undefined && known.instance !== this.#instanceOf(received)) changes.moved.add(uuid)
-    }
-    return changes
-  }
-
   /** The process that has the agent. */
   #instanceOf ({ elsewhere: isElsewhere }: ReceivedMessage): string {
     return isElsewhere === true ? elsewhere : this.#instance
-  }
-
-  /** The row of an agent that was heard. @param before what came of it earlier in the batch */
-  #rowOf (received: ReceivedMessage, message: Heard, before?: AgentRow): AgentRow {
-    const row = agentRow(message.payload.agent, received.receivedAt, this.#instanceOf(received), before)
-    const { timestamp, seq = -1 } = message.payload
-    if (message.kind === 'message') {
-      // Where it came without a time before, that it spoke is written with its next message.
-      if (before === undefined || !before.connected || before.cameAt !== null || before.spokeAt !== null) row.spokeAt = Math.max(message.payload.timestamp, row.spokeAt ?? -1)
-    } else if (timestamp === undefined) row.cameAt = row.cameSeq = row.spokeAt = null
-    else if (row.cameAt === null || timestamp > row.cameAt || (timestamp === row.cameAt && seq > (row.cameSeq ?? -1))) {
-      row.cameAt = timestamp
-      row.cameSeq = seq
-    }
-    return row
   }
 
   async #transaction (knex: Knex, batch: ReceivedMessage[], changes: Changes, withDuplicates: boolean): Promise<Stored[]> {

@@ -1,7 +1,8 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../../errors.ts'
 import type { Dialect, WriterMark } from '../dialects/dialect.ts'
-import { BatchWriter, type ReceivedMessage, type Stored } from './batch-writer.ts'
+import { BatchWriter, type Stored } from './batch-writer.ts'
+import type { ReceivedMessage } from './changes.ts'
 import { Gathering, type Gathered } from './gathering.ts'
 import { KnownAgents } from './known-agents.ts'
 

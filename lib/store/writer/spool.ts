@@ -3,7 +3,7 @@ import { PlatziverseError, reasonOf } from '../../errors.ts'
 import { openSqlite } from '../../sqlite/open-sqlite.ts'
 import { WatchedFile } from '../../sqlite/watched-file.ts'
 import { withoutStatement } from '../dialects/without-statement.ts'
-import type { ReceivedMessage } from './batch-writer.ts'
+import type { ReceivedMessage } from './changes.ts'
 import { readSpooledText, spooledText } from './spooled-text.ts'
 
 /** Most messages in one commit. */

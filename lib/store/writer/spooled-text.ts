@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib'
 import type { Message } from '../../messages/parse.ts'
 import type { Agent } from '../../messages/schema.ts'
-import type { ReceivedMessage } from './batch-writer.ts'
+import type { ReceivedMessage } from './changes.ts'
 
 /** Characters of the checksum, in hexadecimal. */
 const sumLength = 8
