@@ -1,7 +1,7 @@
 import { openAgent, type LoadAgent } from './load-agent.ts'
 import type { MessageShape } from './packets.ts'
 import { percentiles, type Percentiles } from './percentiles.ts'
-import { processUsage, type Usage } from './proc.ts'
+import { processUsage, treeUsage, type Usage } from './proc.ts'
 
 /** The load generator, a process of its own: `node load.ts '<LoadOrder as JSON>'`; sends one LoadReport to its parent. */
 
@@ -24,6 +24,8 @@ export interface LoadOrder {
   topic?: string
   /** The broker's process: its usage is sampled each second. */
   watch?: number
+  /** The database server's process: its usage, with that of the processes that it started, is sampled beside. */
+  watchServer?: number
   /** Seconds that the last acknowledgements may take. */
   patience: number
 }
@@ -32,6 +34,8 @@ export interface Sample extends Usage {
   /** Seconds since the first publish. */
   at: number
   acknowledged: number
+  /** Of the database server. */
+  server?: Usage
 }
 
 export interface LoadReport {
@@ -75,7 +79,11 @@ async function run (order: LoadOrder): Promise<LoadReport> {
   const start = performance.now()
   const cpu = process.cpuUsage()
   const samples: Sample[] = []
-  const sample = (at: number): void => { if (order.watch !== undefined) samples.push({ at: (at - start) / 1000, acknowledged, ...processUsage(order.watch) }) }
+  const sample = (at: number): void => {
+    if (order.watch === undefined) return
+    const server = order.watchServer === undefined ? {} : { server: treeUsage(order.watchServer) }
+    samples.push({ at: (at - start) / 1000, acknowledged, ...processUsage(order.watch), ...server })
+  }
   sample(start)
   const sampling = setInterval(() => { sample(performance.now()) }, 1000)
   const over = (): boolean => published >= (order.messages ?? Infinity) || performance.now() - start >= (order.seconds ?? Infinity) * 1000

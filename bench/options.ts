@@ -15,7 +15,8 @@ export const usage = `npm run bench -- [options]
   --shapes <list> with --delivery: 1-1, 50-1, 1-100 (both qualities; 1-1:0 one), ingest, idle (all);
                   with --databases: writer, queries, retention, follow, forget, points (all);
                   with --remote: deployments, and what grows: agents, metrics, payload, window, workers (all)
-  --agents <list> instead: so many agents into (c) and to a topic that is not stored, and ten that report rarely, such as 20,900,6000,rare
+  --agents <list> instead: so many agents into (c) and to a topic that is not stored, and ten that report rarely, such as 20,900,6000,rare;
+                  --only sqlite,postgresql,mariadb: on which databases (sqlite)
   --first <list>  instead: so many agents report once, all at the same moment, to (c): agents x metrics each, such as 10000x5,1000x50
   --subscribers <list> instead: (c) with so many subscribers of agent/#, such as 0,1,10,100, of QoS 0 and of QoS 1
   --dashboard     instead: the example Live dashboard in Chromium; 5 tries of each
@@ -54,6 +55,7 @@ const standards = {
   stored: { seconds: '10', only: 'a,b,c,d', rate: '1000', shapes: '' },
   delivery: { seconds: '1.5', only: 'm,m5,e,p,p5,n,n5', rate: '2000', shapes: '1-1,50-1,1-100,ingest,idle' },
   databases: { seconds: '5', only: 'sqlite3,node:sqlite,postgresql,mariadb', rate: '1000', shapes: 'writer,queries,retention,follow,forget,points' },
+  agents: { seconds: '10', only: 'sqlite', rate: '1000', shapes: '' },
   dashboard: { seconds: '5', only: '', rate: '1000', shapes: '' },
   remote: { seconds: '5', only: 'es,ms,mq,ep,mp,mp2', rate: '1000', shapes: 'deployments,agents,metrics,payload,window,workers' }
 }
@@ -83,7 +85,7 @@ export function readOptions (args: string[]): Options {
       profile: { type: 'boolean', default: false }
     }
   })
-  const chosen = { ...standards[values.delivery ? 'delivery' : values.databases ? 'databases' : values.dashboard ? 'dashboard' : values.remote ? 'remote' : 'stored'], ...values, runs: values.runs ?? (values.dashboard ? '5' : '3') }
+  const chosen = { ...standards[values.delivery ? 'delivery' : values.databases ? 'databases' : values.dashboard ? 'dashboard' : values.remote ? 'remote' : values.agents === undefined ? 'stored' : 'agents'], ...values, runs: values.runs ?? (values.dashboard ? '5' : '3') }
   const positive = (name: 'seconds' | 'runs' | 'rate' | 'rows'): number => {
     const value = Number(chosen[name])
     if (!(value > 0)) throw new TypeError(`--${name} must be a number above 0.`)

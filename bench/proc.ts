@@ -30,10 +30,11 @@ export function memory (pid: number, what: 'VmRSS' | 'VmHWM'): number {
   })
 }
 
-function ticksOf (file: string): number {
+/** @param first user time, which system time follows: 11 of the process, 13 of children that have ended */
+function ticksOf (file: string, first = 11): number {
   // The name, second of all and in parentheses, may contain spaces: count from behind it.
   const fields = readFileSync(file, 'utf8').replace(/^.*\) /s, '').split(' ')
-  return Number(fields[11]) + Number(fields[12])
+  return Number(fields[first]) + Number(fields[first + 1])
 }
 
 function sum (pid: number, measure: (member: number) => number): number {
@@ -61,6 +62,23 @@ export function processUsage (pid: number): Usage {
 /** What a process gave to the disk, by its `/proc/<pid>/io` or a copy of it. */
 export function writtenBytes (file: string): number {
   return Number(/^write_bytes: (\d+)/m.exec(readFileSync(file, 'utf8'))?.[1])
+}
+
+/** What a process and those that it started have used, those that have ended included. */
+export function treeUsage (pid: number): Usage {
+  const { cpu, written } = processUsage(pid)
+  const ended = ticksOf(`/proc/${pid}/stat`, 13) / ticksPerSecond
+  return childrenOf(pid).reduce((sum, child) => {
+    const used = treeUsage(child)
+    return { cpu: sum.cpu + used.cpu, written: sum.written + used.written }
+  }, { cpu: cpu + ended, written })
+}
+
+/** The process of this name (`/proc/<pid>/comm`) that this one started. */
+export function childNamed (name: string): number {
+  const found = childrenOf(process.pid).find(child => readFileSync(`/proc/${child}/comm`, 'utf8').trim() === name)
+  if (found === undefined) throw new Error(`There is no process ${name}.`)
+  return found
 }
 
 /** Of all that this process started, and that they did, by a name as the kernel has it (`/proc/<pid>/comm`). */

@@ -53,9 +53,16 @@ async function bench (options: Options): Promise<void> {
     return
   }
   if (options.crews.length > 0) {
-    const agents = await runAgents(options)
-    await save({ agents })
-    console.log(describeAgents(agents, machine, options, date.slice(0, 10)))
+    // Only now: it looks for servers.
+    const [{ targets }, { measureOnServer: measure }] = await Promise.all([import('./databases/targets.ts'), import('./agents/on-server.ts')])
+    for (const id of options.only) {
+      const target = targets.find(target => target.id === id)
+      if (id !== 'sqlite' && target === undefined) throw new TypeError(`--only names no database: ${id}`)
+      if (target?.without !== undefined) throw new Error(target.without)
+      const agents = await runAgents(options, target && { target, measure })
+      await save({ agents })
+      console.log(`${describeAgents(agents, machine, options, date.slice(0, 10))}\n`)
+    }
     return
   }
   if (options.firsts.length > 0) {

@@ -1,11 +1,17 @@
 import type { Sample } from './load.ts'
+import type { Usage } from './proc.ts'
 
-/** What a message cost the broker's process, from the first sample after the warm-up to the last acknowledgement: seconds of CPU, bytes given to the disk. */
-export function perMessage (samples: Sample[], warmUp: number): { messagesPerSecond: number, cpu: number, written: number } {
+/** What a message cost the broker's process and the database server, after the warm-up and until the last acknowledgement: seconds of CPU, bytes given to the disk. */
+export function perMessage (samples: Sample[], warmUp: number): { messagesPerSecond: number, cpu: number, written: number, server?: Usage } {
   const first = sampleAt(samples, warmUp)
   const last = samples.at(-1) ?? first
   const messages = last.acknowledged - first.acknowledged
-  return { messagesPerSecond: messages / (last.at - first.at), cpu: (last.cpu - first.cpu) / messages, written: (last.written - first.written) / messages }
+  const used = (before: Usage, after: Usage): Usage => ({ cpu: (after.cpu - before.cpu) / messages, written: (after.written - before.written) / messages })
+  return {
+    messagesPerSecond: messages / (last.at - first.at),
+    ...used(first, last),
+    ...first.server === undefined || last.server === undefined ? {} : { server: used(first.server, last.server) }
+  }
 }
 
 /** Messages a second in the last quarter of the time after the warm-up, as a share of the first quarter. */

@@ -1,6 +1,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { platziverse } from '../contestants/platziverse.ts'
+import type { Target } from '../databases/targets.ts'
 import { generate } from '../generate.ts'
 import { storedLoad, untilReady, type Settings } from '../measure.ts'
 import { medianOf } from '../medians.ts'
@@ -18,19 +19,24 @@ export interface AgentFigures {
   messagesPerSecond: number
   /** The same in the last quarter of the time, as a share of the first. */
   lastToFirst: number
-  /** Bytes that the process gave to the disk for each metric, after the warm-up and until the last acknowledgement. */
+  /** Bytes that the process, or the database server, gave to the disk for each metric, after the warm-up and until the last acknowledgement. */
   writtenPerMetric: number
   /** The same from the first load on until the process ended, everything included: what happens later counts, too. */
   writtenInAll: number
   /** Microseconds of user and system time of the process. */
   cpuPerMessage: number
+  /** The same of the database server, where there is one. */
+  serverCpuPerMessage?: number
   rows: number
-  /** Bytes of the database's files after the end. */
+  /** Bytes of the database's files after the end; on a server, of the table of metrics. */
   fileSize: number
 }
 
 /** The same agents publishing to a topic that nothing takes. */
 export type PlainFigures = Pick<AgentFigures, 'messagesPerSecond' | 'cpuPerMessage'>
+
+/** A database server, and how to measure on it. */
+export interface OnServer { target: Target, measure (target: Target, crew: Crew, options: Settings): Promise<AgentFigures> }
 
 export interface CrewResult { crew: Crew, stored: AgentFigures, plain?: PlainFigures }
 
@@ -50,12 +56,12 @@ export function warmUpOf (crew: Crew): number {
   return crew === 'rare' ? 5 : 3 + crew / 500
 }
 
-/** Every crew once a round, each on a fresh process and file. */
-export async function runAgents (options: Settings & { crews: Crew[], runs: number }): Promise<CrewResult[]> {
+/** Every crew once a round, each on a fresh process and file. @param server in place of a file */
+export async function runAgents (options: Settings & { crews: Crew[], runs: number }, server?: OnServer): Promise<CrewResult[]> {
   const rounds = new Map<Crew, Array<Omit<CrewResult, 'crew'>>>(options.crews.map(crew => [crew, []]))
   for (let round = 1; round <= options.runs; round++) {
     for (const [crew, results] of rounds) {
-      const result = { stored: await measureStored(crew, options), ...crew === 'rare' ? {} : { plain: await measurePlain(crew, options) } }
+      const result = { stored: await (server === undefined ? measureStored(crew, options) : server.measure(server.target, crew, options)), ...crew === 'rare' ? {} : { plain: await measurePlain(crew, options) } }
       results.push(result)
       const { stored: { messagesPerSecond, writtenPerMetric, cpuPerMessage } } = result
       process.stderr.write(`round ${round} of ${options.runs}: ${crew} agents … ${Math.round(messagesPerSecond)} messages/s, ${Math.round(writtenPerMetric)} bytes a metric, ${cpuPerMessage.toFixed(1)} µs\n`)

@@ -19,6 +19,7 @@ export function describeAgents (results: CrewResult[], machine: Machine, options
     ['… until the process ended', ({ stored }) => whole(stored.writtenInAll)],
     ['GB written a day', ({ crew, stored }) => crew === 'rare' ? (stored.writtenInAll * rare.rate * rare.metrics * 86_400 / 1e9).toFixed(2) : '–'],
     ['CPU µs a message', ({ crew, stored }) => crew === 'rare' ? '–' : stored.cpuPerMessage.toFixed(1)],
+    ['… of the database server', ({ crew, stored }) => crew === 'rare' || stored.serverCpuPerMessage === undefined ? '–' : stored.serverCpuPerMessage.toFixed(1)],
     ['a plain topic, nothing stored: messages/s', ({ plain }) => plain === undefined ? '–' : whole(plain.messagesPerSecond)],
     ['… CPU µs a message', ({ plain }) => plain === undefined ? '–' : plain.cpuPerMessage.toFixed(1)],
     ['CPU µs of storing a message: the difference', result => result.plain === undefined ? '–' : storing(result).toFixed(1)],
@@ -30,7 +31,7 @@ export function describeAgents (results: CrewResult[], machine: Machine, options
   const table = rows.flatMap(([head, cell], i) => [line([head, ...results.map(cell)]), ...i === 0 ? [line(['---', ...results.map(() => '---:')])] : []]).join('\n')
   return `${table}\n\n${describeMachineLine(machine, date)}, fdatasync ${machine.fsync.toFixed(2)} ms. ` +
     `Medians of ${options.runs} interleaved run${options.runs === 1 ? '' : 's'}: 3 s to warm up and one more for 500 agents, ${options.seconds} s of full load; five metrics a message, QoS 1; ` +
-    `rarely: ${rare.rate} messages/s of ${rare.metrics} metrics for ${rare.seconds} s. The generator is on the same machine. Bytes written are \`write_bytes\` in /proc/<pid>/io.`
+    `rarely: ${rare.rate} messages/s of ${rare.metrics} metrics for ${rare.seconds} s. The generator is on the same machine. Bytes written are \`write_bytes\` in /proc/<pid>/io${results.some(({ stored }) => stored.serverCpuPerMessage !== undefined) ? ' of the database server' : ''}.`
 }
 
 type Cell = (result: CrewResult) => string

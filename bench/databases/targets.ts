@@ -63,6 +63,9 @@ async function mariadb (): Promise<RunningTarget> {
       const options = await server.fresh()
       return { place: { options }, remove: () => server.administer(`drop database ${options.database}`) }
     },
-    end: () => server.end()
+    async end () {
+      await server.stop()
+      await server.end()
+    }
   }
 }
