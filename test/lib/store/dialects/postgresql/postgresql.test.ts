@@ -127,6 +127,28 @@ for (const [state, code] of [['53100', 'STORE_DISK_FULL'], ['53200', 'STORE_UNAV
   })
 }
 
+test('newest values find room beside the old ones, also in a database whose pages are full', { skip }, async t => {
+  const { options, query } = await fresh(t)
+  const older = new Store(dialectOf(options), { instance: 'test' })
+  await older.read()
+  await older.close()
+  // As it was before.
+  await query.raw('alter table agents reset (fillfactor)')
+  await query.raw('alter table series reset (fillfactor)')
+  await query('knex_migrations').where('name', '0011-room-for-updates').delete()
+  await query.raw("insert into agents (uuid, connected, instance, created_at, updated_at, last_seen_at, spoke_at) select i, true, 'test', 0, 0, 0, 0 from generate_series(1, 500) as i")
+  await query.raw("insert into series (agent_id, type) select id, 't' from agents")
+  const { write } = open(t, options)
+  const round = (at: number) => Promise.all(Array.from({ length: 500 }, (_, i) => write({ agent: { uuid: `${i + 1}` }, metrics: [{ type: 't', value: at }], timestamp: at }, at)))
+  const pages = async () => (await query.raw("select 'agent ' || id as row, split_part(ctid::text, ',', 1) as page from agents union all select 'series ' || id, split_part(ctid::text, ',', 1) from series order by 1")).rows as
+    Array<{ row: string, page: string }>
+  for (const at of [10_000, 20_000]) await round(at)
+  const before = await pages()
+  for (const at of [30_000, 40_000, 50_000]) await round(at)
+  const moved = (await pages()).filter(({ page }, i) => page !== before[i]?.page)
+  assert.ok(moved.length < 150, `${moved.length} of 1,000 rows have moved to another page`)
+})
+
 test('a deadlock is tried again at once, and nobody notices', { skip }, async t => {
   const { options, query } = await fresh(t)
   await query.raw(`alter database ${options.database} set deadlock_timeout = '3s'`)
