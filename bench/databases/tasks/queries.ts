@@ -9,7 +9,7 @@ import { insertHistory, markDirty } from '../history.ts'
 import { flood, steady } from '../load.ts'
 import { messageOf, metricsPerMessage, uuidOf } from '../messages.ts'
 import { dialectAt, openStore, readNumber, rowsIn } from '../place.ts'
-import { dashboardEvery, dashboardRate, dashboardSeries, runsOfQuery, series, step, type DashboardFigures, type QueriesOrder, type QueryFigures, type QueryResults } from '../queries.ts'
+import { dashboardEvery, dashboardRate, dashboardSeries, incoming, runsOfQuery, series, step, type DashboardFigures, type QueriesOrder, type QueryFigures, type QueryResults } from '../queries.ts'
 import { say, task } from '../task.ts'
 import { inFlight } from '../writers.ts'
 
@@ -37,15 +37,25 @@ await task<QueriesOrder, QueryResults>(async ({ place, rows, seconds, runs }) =>
   const queries = [
     await measure(knex, 'last 20 of a series', 1, type => ({ query: 'series', uuid, type, limit: 20, order: 'desc' })),
     await measure(knex, 'latest of 500 series', 10, () => ({ query: 'latest', uuid })),
-    await measure(knex, 'one series by hour over a day, nothing rolled up', 15, byHour)
+    await measure(knex, 'one series by hour over a day, nothing rolled up', 15, type => byHour(type))
   ]
+  say('writing what is not moved …')
+  await writeIncoming(store, now)
+  const reader = await store.read()
+  const whose = (type: string): string => uuidOf(1 + types.indexOf(type) % incoming.agents)
+  const ofThose = (type: string): string => types[types.indexOf(type) % incoming.series] as string
+  queries.push(
+    await measure(reader, `not moved, ${incoming.agents * incoming.series} series: last 20 of a series`, 1, type => ({ query: 'series', uuid: whose(type), type: ofThose(type), limit: 20, order: 'desc' })),
+    await measure(reader, '… latest of 500 series', 10, type => ({ query: 'latest', uuid: Array.from({ length: 500 / incoming.series }, (_, i) => uuidOf(1 + (types.indexOf(type) + i) % incoming.agents)) })),
+    await measure(reader, '… one series by hour over a day', 15, type => byHour(ofThose(type), whose(type)))
+  )
   say('rolling up …')
   const retention = new Retention(store, { rawDays: 0, hourDays: 0, dayDays: 0, overrides: [] })
   const started = performance.now()
   // Once more than an hour later, so that the last one has ended too.
   await retention.runOnce(now + 2 * hour)
   const rollUp = (performance.now() - started) / 1000
-  queries.push(await measure(knex, 'the same, rolled up', 15, byHour))
+  queries.push(await measure(knex, 'the first by hour, rolled up', 15, type => byHour(type)))
 
   const without: DashboardFigures[] = []
   const withIt: DashboardFigures[] = []
@@ -62,9 +72,20 @@ await task<QueriesOrder, QueryResults>(async ({ place, rows, seconds, runs }) =>
   return { rows: there, size, queries, rollUp, without, with: withIt }
 })
 
-function byHour (type: string): QueryInput {
+/** A day of other agents, as full as their blocks may be before they are moved. */
+async function writeIncoming (store: Store, now: number): Promise<void> {
+  const every = 24 * hour / incoming.messages
+  const names = types.slice(0, incoming.series)
+  for (let i = incoming.messages; i > 0; i--) {
+    await Promise.all(Array.from({ length: incoming.agents }, (_, n) => new Promise<void>((resolve, reject) => {
+      store.write(messageOf({ agent: n + 1, ts: now - i * every, seq: 0, value: i }, names), now, error => { if (error === null) resolve(); else reject(error) }, 1)
+    })))
+  }
+}
+
+function byHour (type: string, whose = uuid): QueryInput {
   const now = Date.now()
-  return { query: 'buckets', uuid, type, from: now - now % hour - 23 * hour, to: now, bucket: '1h', aggregates: 'avg,min,max' }
+  return { query: 'buckets', uuid: whose, type, from: now - now % hour - 23 * hour, to: now, bucket: '1h', aggregates: 'avg,min,max' }
 }
 
 async function answer (knex: Knex, input: QueryInput): Promise<number> {
