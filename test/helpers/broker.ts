@@ -77,7 +77,7 @@ export interface TestIntake {
   detach (removed?: boolean): void
 }
 
-/** An agent-in's intake that remembers what it is given. */
+/** An agent-in's intake that remembers what it is given. Its time limit is longer than a test waits for anything, also on a slow machine. */
 export function openIntake (t: TestContext, brokerId: string, options: Partial<IntakeOptions> = {}): TestIntake {
   const id = randomUUID()
   const heard: Heard[] = []
@@ -86,7 +86,7 @@ export function openIntake (t: TestContext, brokerId: string, options: Partial<I
     rejected: rejected => { heard.push({ kind: 'rejected', rejected }) },
     unsettled: error => { heard.push({ kind: 'unsettled', error }) }
   }
-  const attach = (to = brokerId) => attachIntake(id, to, handler, { acknowledge: 'stored', timeLimit: 10_000, clientWindow: 1000, totalWindow: 10_000, ...options })
+  const attach = (to = brokerId) => attachIntake(id, to, handler, { acknowledge: 'stored', timeLimit: 60_000, clientWindow: 1000, totalWindow: 10_000, ...options })
   const detach = (removed = false): void => {
     detachIntake(id, brokerId)
     if (removed) void closeOrphanBrokers()

@@ -132,10 +132,12 @@ export async function startNodeRed (options: NodeRedOptions = {}): Promise<NodeR
  */
 let lastPort = 11_000 + process.pid * 20 % 20_000
 
-/** A port that nothing listens on at this moment. */
+/** A port that nothing listens on at this moment, and another one for each call: several may look at the same time. */
 export async function freePort (host = '127.0.0.1'): Promise<number> {
-  while (!await canListen(++lastPort, host));
-  return lastPort
+  for (;;) {
+    const port = ++lastPort
+    if (await canListen(port, host)) return port
+  }
 }
 
 async function canListen (port: number, host: string): Promise<boolean> {
