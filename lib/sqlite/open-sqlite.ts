@@ -6,6 +6,9 @@ import { sqliteDriver, type SqliteDriver } from './driver.ts'
 /** ms to wait for another program's lock before a statement fails. */
 const busyTimeout = 2_000
 
+/** After a long reading, such as an export, kept it from being emptied, the log gives back what is beyond this: 16 MB are twice as much as it holds otherwise. */
+const limitOfLog = 'pragma journal_size_limit = 16000000'
+
 /** OPEN_READWRITE and OPEN_CREATE; https://sqlite.org/c3ref/open.html */
 const readWriteCreate = 6
 
@@ -51,7 +54,7 @@ function preparer (preparations: (isNew: boolean) => string[], check?: () => voi
     }
     connection.get<{ page_count: number }>('pragma page_count', (error, file) => {
       if (error !== null) return done(error, connection)
-      const statements = preparations(file?.page_count === 0)
+      const statements = [limitOfLog, ...preparations(file?.page_count === 0)]
       const next = (): void => {
         const statement = statements.shift()
         if (statement === undefined) return done(null, connection)
