@@ -5,11 +5,15 @@ import { connect, type Socket } from 'node:net'
 import { after, test, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { generate, type Packet } from 'mqtt-packet'
-import { openBroker, type TestBroker } from '../../../helpers/broker.ts'
+import type { TestBroker } from '../../../helpers/broker.ts'
 import { waitFor } from '../../../helpers/events.ts'
 import { rawClient } from '../../../helpers/raw-client.ts'
 
 const program = fileURLToPath(import.meta.url)
+/** ms that the others may wait … */
+const slow = 100
+/** … or so many times as long as without a flood, on a machine that is slow itself. */
+const slower = 10
 
 interface Flood {
   /** Sent one after the other, over and over. */
@@ -55,7 +59,7 @@ const floods: Record<string, Flood> = {
   'PUBLISH to 5 clients in 1,000 groups each that match': { packet: { ...ofMany, topic: 'group' }, subscribers: 5, groups: true, version: 5 }
 }
 
-const roles: Record<string, () => void> = {
+const roles: Record<string, () => unknown> = {
   flood: () => { flood(Number(process.argv[3]), process.argv[4]!, Number(process.argv[5])) },
   broker: serveBrokers,
   honest: servePings
@@ -93,7 +97,9 @@ function flood (port: number, name: string, connections: number): void {
 }
 
 /** Opens a broker for each number that it is told, of retained messages, and says its port. */
-function serveBrokers (): void {
+async function serveBrokers (): Promise<void> {
+  // Here alone: a flood starts without the broker's modules.
+  const { openBroker } = await import('../../../helpers/broker.ts')
   let close = async (): Promise<void> => undefined
   process.on('message', (retained: number) => {
     void (async () => {
@@ -155,18 +161,20 @@ function defineTests (): void {
   after(() => { for (const child of [honest, brokers]) child.kill('SIGKILL') })
 
   async function measure (t: TestContext, name: string, connections: number): Promise<void> {
-    const port = await ask(brokers, floods[name]!.retained ?? 0)
-    const calm = await ask(honest, port)
+    const retained = floods[name]!.retained ?? 0
+    const port = await ask(brokers, retained)
     const child = start('flood', String(port), name, String(connections))
     t.after(() => { child.kill('SIGKILL') })
     await waitFor(child, 'message')
-    const bound = Math.max(100, 10 * calm)
     // The least of three, if the first is too much: other programs on the machine make them wait as well.
     const rounds = [await ask(honest, port)]
-    while (rounds.length < 3 && Math.min(...rounds) >= bound) rounds.push(await ask(honest, port))
+    while (rounds.length < 3 && Math.min(...rounds) >= slow) rounds.push(await ask(honest, port))
     const p99 = Math.min(...rounds)
-    t.diagnostic(`p99 ${p99.toFixed(1)} ms, before ${calm.toFixed(1)} ms; rounds ${rounds.map(Math.round).join(', ')}`)
-    assert.ok(p99 < bound, `the others waited ${p99} ms, before ${calm} ms`)
+    t.diagnostic(`p99 ${p99.toFixed(1)} ms; rounds ${rounds.map(Math.round).join(', ')}`)
+    if (p99 < slow) return
+    child.kill('SIGKILL')
+    const calm = await ask(honest, await ask(brokers, retained))
+    assert.ok(p99 < slower * calm, `the others waited ${p99} ms, and ${calm} ms without the flood`)
   }
 
   for (const [name, { connections }] of Object.entries(floods)) {

@@ -48,7 +48,7 @@ async function openBroker (t: TestContext, limits: Record<string, number> = {}):
 }
 
 test('retained messages take no more memory than their limit in bytes; subscribers get all of them', { timeout: 60_000 }, async t => {
-  const broker = await openBroker(t)
+  const broker = await openBroker(t, { byteRate: 0 })
   const [publisher, subscriber] = [await broker.client(), await broker.client()]
   let got = 0
   subscriber.on('message', () => { got++ })
@@ -62,7 +62,7 @@ test('retained messages take no more memory than their limit in bytes; subscribe
 })
 
 test('what is retained keeps nothing else of what its client sent', { timeout: 60_000 }, async t => {
-  const broker = await openBroker(t)
+  const broker = await openBroker(t, { byteRate: 0 })
   const socket = await rawClient(t, broker.port, 'mixer')
   socket.resume()
   for (let i = 0; i < 2000; i++) {
@@ -79,7 +79,7 @@ test('what is retained keeps nothing else of what its client sent', { timeout: 6
 })
 
 test('what waits for clients takes no more memory than its limit for all of them', { timeout: 60_000 }, async t => {
-  const broker = await openBroker(t)
+  const broker = await openBroker(t, { byteRate: 0 })
   for (let i = 0; i < 130; i++) {
     const client = await broker.client({ clientId: `away ${i}`, clean: false })
     await client.subscribeAsync(`away/${i}`, { qos: 1 })
