@@ -5,7 +5,7 @@ interface Publish {
   retain: boolean
   topic: string
   /** Of QoS 1 and 2. */
-  messageId: number
+  messageId?: number | undefined
 }
 
 /** All that comes before the payload of a PUBLISH, but for its message id. */
@@ -33,7 +33,7 @@ const topics = new Map<string, Buffer>()
  * What comes before the payload of a PUBLISH. It may be written to several clients, and must not be changed.
  * @param properties of MQTT 5, without the length in front; undefined: MQTT 3.1.1
  */
-export function publishBeginning ({ dup, qos, retain, topic, messageId }: Publish, payloadBytes: number, properties?: Buffer): Buffer {
+export function publishBeginning ({ dup, qos, retain, topic, messageId = 0 }: Publish, payloadBytes: number, properties?: Buffer): Buffer {
   const first = 0x30 | (dup ? 8 : 0) | qos << 1 | (retain ? 1 : 0)
   let beginning = properties === undefined ? last : last5
   if (beginning.first !== first || beginning.payloadBytes !== payloadBytes || beginning.properties !== properties || beginning.topic !== topic) {

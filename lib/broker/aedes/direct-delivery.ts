@@ -9,8 +9,8 @@ export interface OutgoingPublish {
   qos: 0 | 1 | 2
   retain: boolean
   topic: string
-  /** Of QoS 1 and 2; 0: none. */
-  messageId: number
+  /** Of QoS 1 and 2. */
+  messageId?: number | undefined
   /** The very one that was published. */
   payload: Buffer | string
 }
@@ -24,11 +24,20 @@ export interface PublishWriter {
 /** Message ids are 1 to 65,535. */
 const mostMessageIds = 65_535
 
+/** A message that is sent once the stack is clear. */
+interface Waiting {
+  delivery: DirectDelivery
+  packet: DeliveredPacket
+  done: () => void
+}
+
 /**
  * Sends messages to one client as aedes does, with the same checks, marks and callbacks. aedes makes one more copy of the packet for each
  * subscriber, and has mqtt-packet encode it for each, in six pieces.
  */
 export class DirectDelivery {
+  /** What is sent in this turn of the event loop, to all clients: one immediate for all of it. */
+  static #waiting: Waiting[] = []
   readonly #client: Client & ClientInternals
   readonly #writer: PublishWriter
   readonly #aedes: RoutingAedes
@@ -44,9 +53,30 @@ export class DirectDelivery {
   /** @param packet of this client alone, with the QoS at which it gets it */
   deliver (packet: DeliveredPacket, done: () => void): void {
     const client = this.#client
-    if (this.#isNew(packet) && this.#aedes.authorizeForward(client, packet)) return inTurn(() => { this.#send(packet, done) })
+    if (this.#isNew(packet) && this.#aedes.authorizeForward(client, packet)) {
+      if (DirectDelivery.#waiting.push({ delivery: this, packet, done }) === 1) setImmediate(DirectDelivery.#sendAll)
+      return
+    }
     if (packet.qos > 0 && !client.clean) this.#persistence.outgoingClearMessageId(client, packet).catch(() => undefined)
     setImmediate(done)
+  }
+
+  static #sendAll (this: void): void {
+    const sending = DirectDelivery.#waiting
+    DirectDelivery.#waiting = []
+    let at = 0
+    try {
+      while (at < sending.length) {
+        const { delivery, packet, done } = sending[at++]!
+        delivery.#send(packet, done)
+      }
+    } finally {
+      // A fault with one message must not keep the others back.
+      if (at < sending.length) {
+        const rest = sending.slice(at)
+        setImmediate(() => { for (const { delivery, packet, done } of rest) delivery.#send(packet, done) })
+      }
+    }
   }
 
   /** By the numbers that aedes gives to messages. */
@@ -72,37 +102,15 @@ export class DirectDelivery {
     })
   }
 
-  #write ({ dup, qos, retain, topic, messageId = 0, payload }: DeliveredPacket, done: () => void): void {
+  #write (packet: DeliveredPacket, done: () => void): void {
     const client = this.#client
     try {
       if (!client.connecting && !client.connected) throw new Error('connection closed')
       // What it is called with must not reach aedes, which would take it for something to send.
-      if (!this.#writer.publish({ dup, qos, retain, topic, messageId, payload })) return client.waitForDrain(() => { done() })
+      if (!this.#writer.publish(packet)) return client.waitForDrain(() => { done() })
     } catch (error) {
       client.emit('error', error)
     }
     done()
-  }
-}
-
-/** What is sent in this turn of the event loop, once the stack is clear: one immediate for all of it. */
-let waiting: Array<() => void> = []
-
-function inTurn (send: () => void): void {
-  if (waiting.push(send) === 1) setImmediate(sendAll)
-}
-
-function sendAll (): void {
-  const sending = waiting
-  waiting = []
-  let at = 0
-  try {
-    while (at < sending.length) sending[at++]!()
-  } finally {
-    // A fault with one message must not keep the others back.
-    if (at < sending.length) {
-      const rest = sending.slice(at)
-      setImmediate(() => { for (const send of rest) send() })
-    }
   }
 }

@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import type { IPublishPacket, Packet } from 'mqtt-packet'
+import type { IPublishPacket } from 'mqtt-packet'
 
 const [PUBLISH, PUBACK, PUBCOMP] = [3, 4, 7]
 const acknowledgements = ['puback', 'pubrec', 'pubrel', 'pubcomp'] as const
@@ -9,18 +9,29 @@ const mostOfSuccess = 6
 /** mqtt-packet's parser, as far as it is needed here. */
 type Parser = EventEmitter & { parse (bytes: Buffer): number }
 
+/** Takes the most frequent packets of subscribers. */
+export interface PubackTaker {
+  /** A PUBACK that says nothing but success. @returns whether that is all there is to do */
+  delivered (messageId: number): boolean
+}
+
 /**
  * Reads most packets of a client in the place of the engine's parser, which takes several times as long: messages without properties, and acknowledgements
  * that say nothing but success. The guard has checked them. The parser gets all others, in their order, and the rest of those that it has begun.
  */
 export class PlainPackets {
   readonly #parser: Parser
+  readonly #taker: PubackTaker | undefined
   /** Bytes still to come of a packet that the parser has begun. */
   #left = 0
 
-  /** @param parser whose event `packet` tells of all packets; once the connection has ended, nobody listens to it */
-  constructor (parser: Parser) {
+  /**
+   * @param parser whose event `packet` tells of all packets; once the connection has ended, nobody listens to it
+   * @param taker is asked before
+   */
+  constructor (parser: Parser, taker?: PubackTaker) {
     this.#parser = parser
+    this.#taker = taker
   }
 
   /**
@@ -34,16 +45,23 @@ export class PlainPackets {
     let begin = 0
     while (at < bytes.length) {
       const end = endOf(bytes, at)
-      const packet = end <= bytes.length ? plainPacket(bytes, at, end, level === 5) : undefined
-      if (packet !== undefined) {
+      if (end <= bytes.length && isPlain(bytes, at, end, level === 5)) {
         if (begin < at) parser.parse(bytes.subarray(begin, at))
-        parser.emit('packet', packet)
+        this.#hear(bytes, at, end, level === 5)
         begin = end
       }
       at = end
     }
     this.#left = at - bytes.length
     if (begin < bytes.length) parser.parse(bytes.subarray(begin))
+  }
+
+  #hear (bytes: Buffer, at: number, end: number, hasProperties: boolean): void {
+    const type = bytes[at]! >> 4
+    if (type === PUBLISH) return void this.#parser.emit('packet', publishOf(bytes, at, end, hasProperties))
+    const messageId = bytes[at + 2]! << 8 | bytes[at + 3]!
+    if (type === PUBACK && this.#taker?.delivered(messageId) === true) return
+    this.#parser.emit('packet', { cmd: acknowledgements[type - PUBACK], messageId })
   }
 }
 
@@ -58,32 +76,43 @@ function endOf (bytes: Buffer, at: number): number {
   return Infinity
 }
 
-/** @returns undefined: it needs the parser */
-function plainPacket (bytes: Buffer, at: number, end: number, hasProperties: boolean): Packet | undefined {
+/** Whether it needs no parser. */
+function isPlain (bytes: Buffer, at: number, end: number, hasProperties: boolean): boolean {
   const type = bytes[at]! >> 4
-  if (type === PUBLISH) return plainPublish(bytes, at, end, hasProperties)
-  if (type < PUBACK || type > PUBCOMP || end - at > mostOfSuccess) return undefined
+  if (type === PUBLISH) return !hasProperties || bytes[idEndOf(bytes, topicOf(bytes, at), qosOf(bytes, at))] === 0
+  if (type < PUBACK || type > PUBCOMP || end - at > mostOfSuccess) return false
   // Behind the message id come a reason code and the length of properties, or neither.
-  for (let i = at + 4; i < end; i++) if (bytes[i] !== 0) return undefined
-  return { cmd: acknowledgements[type - PUBACK]!, messageId: bytes[at + 2]! << 8 | bytes[at + 3]! }
+  for (let i = at + 4; i < end; i++) if (bytes[i] !== 0) return false
+  return true
 }
 
-function plainPublish (bytes: Buffer, at: number, end: number, hasProperties: boolean): IPublishPacket | undefined {
-  const flags = bytes[at]!
-  const qos = (flags >> 1 & 3) as 0 | 1 | 2
+function qosOf (bytes: Buffer, at: number): 0 | 1 | 2 { return (bytes[at]! >> 1 & 3) as 0 | 1 | 2 }
+
+/** Where the topic of a PUBLISH begins, with its length in front. */
+function topicOf (bytes: Buffer, at: number): number {
   let from = at + 1
   while (bytes[from++]! > 127);
-  const remaining = end - from
-  const topicEnd = from + 2 + (bytes[from]! << 8 | bytes[from + 1]!)
-  const idEnd = qos === 0 ? topicEnd : topicEnd + 2
-  if (hasProperties && bytes[idEnd] !== 0) return undefined
+  return from
+}
+
+/** Where the message id ends, if there is one, or else the topic. */
+function idEndOf (bytes: Buffer, topic: number, qos: 0 | 1 | 2): number {
+  return topic + 2 + (bytes[topic]! << 8 | bytes[topic + 1]!) + (qos === 0 ? 0 : 2)
+}
+
+function publishOf (bytes: Buffer, at: number, end: number, hasProperties: boolean): IPublishPacket {
+  const flags = bytes[at]!
+  const qos = qosOf(bytes, at)
+  const topic = topicOf(bytes, at)
+  const idEnd = idEndOf(bytes, topic, qos)
+  const topicEnd = qos === 0 ? idEnd : idEnd - 2
   return {
     cmd: 'publish',
     retain: (flags & 1) !== 0,
     qos,
     dup: (flags & 8) !== 0,
-    length: remaining,
-    topic: bytes.toString('utf8', from + 2, topicEnd),
+    length: end - topic,
+    topic: bytes.toString('utf8', topic + 2, topicEnd),
     payload: bytes.subarray(hasProperties ? idEnd + 1 : idEnd, end),
     messageId: qos === 0 ? undefined : bytes[topicEnd]! << 8 | bytes[topicEnd + 1]!
   } as IPublishPacket

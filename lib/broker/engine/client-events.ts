@@ -55,7 +55,7 @@ export function observe (engine: Engine, connect: ConnectHandler): void {
     const ids = state?.delivery?.grants.useIds === true ? [spoken[0]?.options?.id ?? []].flat() : undefined
     // aedes looks for the retained messages right after this.
     persistence.nextSubscribe = silent.size > 0 || ids !== undefined ? { silent, ids } : undefined
-    state?.charge(persistence.countRetained(granted.filter(topic => !silent.has(topic))))
+    state?.bytes.charge(persistence.countRetained(granted.filter(topic => !silent.has(topic))))
     if (state !== undefined && state.guard.subscribing > 0) {
       state.guard.subscribing--
       state.goOn()

@@ -12,17 +12,17 @@ import type { Decline } from '../aedes/routing-aedes.ts'
 import type { Arrival } from '../arrival.ts'
 import type { Connection } from '../publication.ts'
 import type { StateShare } from '../state-bytes.ts'
-import { BegunPacket } from '../stream/begun-packet.ts'
 import { corkPerTurn, writeCorked } from '../stream/cork.ts'
 import { Drained } from '../stream/drained.ts'
+import { GuardedBytes } from '../stream/guarded-bytes.ts'
 import type { IncomingBytes } from '../stream/incoming-bytes.ts'
 import { readToTheEnd } from '../stream/last-bytes.ts'
-import { PacketGuard, type GuardLimits } from '../stream/packet-guard.ts'
-import { mostMessages, Pieces } from '../stream/pieces.ts'
+import type { GuardLimits, PacketGuard } from '../stream/packet-guard.ts'
+import { Pieces } from '../stream/pieces.ts'
 import { publishBeginning } from '../../mqtt/publish-packet.ts'
 import { strangerIn } from '../stream/strangers.ts'
-import { Turn, type Turns } from '../stream/turns.ts'
-import { violations, type Violation } from '../stream/violation.ts'
+import type { Turns } from '../stream/turns.ts'
+import type { Violation } from '../stream/violation.ts'
 import type { ConnectionObserver } from './connection-observer.ts'
 import type { GrantedFilters } from './granted-filters.ts'
 import type { Unacknowledged } from './unacknowledged.ts'
@@ -33,11 +33,8 @@ const mostAhead = 262_144
 /** Retained messages of this many SUBSCRIBE packets may wait for the client to read; it is not read meanwhile. */
 const mostWaiting = 16
 
-/** Up to this size, in bytes, what is left over is copied to join what follows, rather than handed on alone. */
-const mostJoined = 16_384
-
 const key = Symbol('state')
-type Stated = { [key]: ClientState }
+type Stated = { [key]?: ClientState }
 
 /** Bytes that a client may leave unread: beyond the first limit it gets no more QoS 0, beyond the second it is cut off. */
 export const unreadBeforeDropping = 1024 * 1024
@@ -47,7 +44,8 @@ export const mostUnread = 4 * unreadBeforeDropping
 export class ClientState {
   readonly arrival: Arrival
   readonly stream: Duplex
-  readonly guard: PacketGuard
+  /** What the client sends. */
+  readonly bytes: GuardedBytes
   client: Client | undefined
   /** Seconds that CONNECT asks for. */
   keepalive = 0
@@ -84,18 +82,15 @@ export class ClientState {
   corked = false
   pieces: Array<Buffer | string> | undefined
   piecesSize = 0
+  prompt = true
   aside: Buffer | undefined
   asideSize = 0
   /** Bytes that were unread when they were counted last. */
   counted = 0
   held = 0
   readonly #observer: ConnectionObserver<ClientState>
-  readonly #turn: Turn
   readonly #incoming: IncomingBytes<ClientState>
-  /** Read from the stream, and waiting for its turn. */
-  #rest: Buffer | undefined
   #reading = false
-  readonly #begun: BegunPacket
   /** Bytes given to aedes since it last had nothing to do. */
   #ahead = 0
   /** The beginning of a packet that comes in small pieces: aedes would keep each piece, which takes far more memory than its bytes. */
@@ -103,29 +98,27 @@ export class ClientState {
   /** Undefined before aedes has the stream. */
   #packets: PlainPackets | undefined
   #drained: Drained | undefined
-  /** Bytes that were read. */
-  #bytes = 0
 
   /** From now on, what is read from the stream is checked and paced, and what is written is corked. */
   constructor (stream: Duplex, arrival: Arrival, limits: GuardLimits, turns: Turns, incoming: IncomingBytes<ClientState>, observer: ConnectionObserver<ClientState>) {
     this.stream = stream
     this.arrival = arrival
-    this.guard = new PacketGuard(limits)
-    this.#begun = new BegunPacket(this.guard)
+    this.bytes = new GuardedBytes(this, limits, turns)
     this.#observer = observer
     this.#incoming = incoming
-    this.#turn = new Turn(turns, () => { this.#pump() })
     corkPerTurn(stream, this)
     readToTheEnd(arrival.socket, this)
     ;(stream as Duplex & Stated)[key] = this
     stream.read = ClientState.#read
   }
 
+  get guard (): PacketGuard { return this.bytes.guard }
+
   /** Call it once aedes has the stream. */
   attach (client: Client): void {
     this.client = client
     const internals = internalsOf(client)
-    this.#packets = new PlainPackets(internals._parser)
+    this.#packets = new PlainPackets(internals._parser, this)
     internals.waitForDrain = ClientState.#waitForDrain
     this.stream.removeListener('readable', internals._nextBatch)
     internals._parsingBatch = 0
@@ -155,9 +148,6 @@ export class ClientState {
   /** Whether aedes still reads what the client sends. */
   get isOpen (): boolean { return this.client?.closed === false }
 
-  /** Whether something arrived that this broker has not read yet. */
-  get isBehind (): boolean { return this.#rest !== undefined || this.stream.readableLength > 0 }
-
   /** Bytes written that the client has not read yet; none once it ends, because that it is about to let go of. */
   get unread (): number {
     const { socket } = this.arrival
@@ -177,7 +167,7 @@ export class ClientState {
   }
 
   /** Let aedes handle the next packets, unless it is too far behind: it would read on whenever something arrives. */
-  #pump (): void {
+  goOn (): void {
     // aedes finishes some packets at once, and its parser takes no second chunk in the middle of the first.
     if (this.#reading || this.client === undefined) return
     const { client } = this
@@ -210,13 +200,12 @@ export class ClientState {
     this.#account(client)
   }
 
-  #account ({ closed }: Client): void {
-    const held = this.#ahead + this.guard.begun + (this.#rest?.length ?? 0)
+  #account ({ closed, _parsingBatch: beingHandled }: Client & ClientInternals): void {
+    if (beingHandled === 0) this.#ahead = 0
+    const held = this.#ahead + this.guard.begun + this.bytes.waiting
     // After the end nothing would subtract it again.
     if (held !== this.held && !closed) this.#incoming.count(this, held)
   }
-
-  goOn (): void { this.#pump() }
 
   publish (packet: OutgoingPublish): boolean {
     const { stream, speaker } = this
@@ -230,25 +219,31 @@ export class ClientState {
   /** Write what the speaker says, once the stream is corked. @returns whether there is room for more */
   write (piece: Buffer | string): boolean { return writeCorked(this.stream, piece) }
 
+  /** From aedes, each PUBACK would get a promise that looks for the message in a session's queue. A clean session has none. */
+  delivered (messageId: number): boolean {
+    const client = internalsOf(this.client!)
+    if (!client.clean || !client.connected || !client.connackSent || this.speaker?.isOver === true) return false
+    this.speaker?.delivered(messageId)
+    client._keepaliveTimer?.refresh()
+    return true
+  }
+
   get #waiting (): number { return (this.#drained?.length ?? 0) + (this.delivery?.waiting ?? 0) }
 
   /** Call `then` once the client has read what was written, or is gone. */
   whenRead (then: () => void): void {
-    const next = (): void => { (this.#drained ??= new Drained(this.stream, () => { this.#pump() })).wait(then) }
+    const next = (): void => { (this.#drained ??= new Drained(this.stream, () => { this.goOn() })).wait(then) }
     if (this.speaker === undefined) next()
     else this.speaker.whenFree(next)
   }
 
   get missing (): number { return this.guard.missing }
 
-  get received (): number | undefined {
-    const pending = (this.#rest?.length ?? 0) + this.stream.readableLength
-    return pending < Math.min(this.guard.missing, mostJoined) ? this.arrival.socket.bytesRead : undefined
-  }
+  get received (): number | undefined { return this.bytes.received }
 
   /** Whether one packet has been incomplete for too long, and this broker did not hold it back. To be asked every second or so; times in ms. */
   stalls (now: number, longest: number): boolean {
-    return this.#begun.stalls(this.isBehind || this.#incoming.holdsBack(this), now, longest)
+    return this.bytes.stalls(this.#incoming.holdsBack(this), now, longest)
   }
 
   /** aedes has handled a packet, or goes on after a pause. */
@@ -256,63 +251,23 @@ export class ClientState {
     const client = internalsOf(this.client!)
     if (error) return void client.emit('error', error)
     if (client._parsingBatch > 0) client._parsingBatch--
-    if (this.isBehind) return this.#pump()
+    if (this.bytes.isBehind) return this.goOn()
     // Usually nothing is left to read; the stream announces what comes later.
-    if (client._parsingBatch > 0) return
-    this.#ahead = 0
-    this.#account(client)
-  }
-
-  /** Charge the client for work beyond its packets. @param units as the guard counts them */
-  charge (units: number): void {
-    this.#turn.spend(units, 0, 0)
+    if (client._parsingBatch === 0) this.#account(client)
   }
 
   static #readable (this: Duplex): void {
-    stateOf(this).#pump()
+    stateOf(this)!.goOn()
   }
 
-  static #read (this: Duplex, size?: number): Buffer | null {
-    const state = stateOf(this)
-    const { read } = Object.getPrototypeOf(this) as Duplex
-    // Node fills its own buffer this way.
-    if (size === 0) return read.call(this, size) as null
-    const turn = state.#turn
-    const most = turn.units
-    const room = state.speaker?.room ?? Infinity
-    if (most === 0 || room <= 0 || state.guard.waits) return null
-    let rest = state.#rest
-    let chunk = rest ?? read.call(this, size) as Buffer | null
-    if (chunk === null) return null
-    state.#rest = undefined
-    if (rest !== undefined && rest.length < mostJoined) {
-      // The last bytes that a client sent have to be read at once, because its socket may be gone afterwards.
-      const more = read.call(this, size) as Buffer | null
-      if (more !== null) chunk = Buffer.concat([chunk, more])
-      rest = undefined
-    }
-    const { guard } = state
-    const { units, publishes } = guard
-    const violation = guard.inspect(chunk, most, Math.min(room, turn.messages)) ?? state.#cutUp()
-    if (violation !== undefined) {
-      // Looked for here, where the chunk is whole; the guard judges alike wherever chunks are cut.
-      const foreign = guard.packets > 0 ? undefined : strangerIn(chunk)
-      if (state.client !== undefined) state.#observer.violated(state.client, state, foreign === undefined ? violation : { ...violation, reason: foreign })
-      return null
-    }
-    const { inspected } = guard
-    state.#bytes += inspected
-    turn.spend(guard.units - units, guard.publishes - publishes, inspected)
-    if (inspected === chunk.length) return chunk
-    // The stream keeps the last byte, or it would end too soon. If it got everything back, it would read on each time it is looked at.
-    const end = rest === undefined ? chunk.length - 1 : chunk.length
-    if (rest === undefined && !this.destroyed) this.unshift(chunk.subarray(end))
-    if (inspected < end) state.#rest = chunk.subarray(inspected, end)
-    return inspected === 0 ? null : chunk.subarray(0, inspected)
-  }
+  static #read (this: Duplex, size?: number): Buffer | null { return stateOf(this)!.bytes.read(size) }
 
-  #cutUp (): Violation | undefined {
-    return (this.arrival.messages?.count ?? 0) > mostMessages(this.guard.packets, this.#bytes) ? violations.cutUp : undefined
+  get room (): number { return this.speaker?.room ?? Infinity }
+
+  violated (violation: Violation, chunk: Buffer): void {
+    // Looked for here, where the chunk is whole; the guard judges alike wherever chunks are cut.
+    const foreign = this.guard.packets > 0 ? undefined : strangerIn(chunk)
+    if (this.client !== undefined) this.#observer.violated(this.client, this, foreign === undefined ? violation : { ...violation, reason: foreign })
   }
 
   /**
@@ -320,7 +275,7 @@ export class ClientState {
    * session's queue: it is sent as fast as its client reads.
    */
   static #waitForDrain (this: Client, done: (error: Error | null, client: Client) => void): void {
-    const state = stateOf(this.conn as Duplex)
+    const state = stateOf(this.conn as Duplex)!
     if (state.delivery?.isCatchingUp === true) return state.whenRead(() => { setImmediate(done, null, this) })
     state.#observer.fellBehind(state)
     setImmediate(done, null, this)
@@ -330,14 +285,15 @@ export class ClientState {
   get version (): ProtocolLevel { return this.guard.level === 0 ? 4 : this.guard.level }
 
   static #ended (this: Duplex): void {
-    const state = stateOf(this)
-    state.#turn.end()
+    const state = stateOf(this)!
+    state.bytes.end()
     state.#incoming.leave(state)
     state.speaker?.end()
     state.#observer.ended(state)
   }
 }
 
-function stateOf (stream: Duplex): ClientState {
+/** The state of a connection with this stream; undefined: it is none of these. */
+export function stateOf (stream: Duplex): ClientState | undefined {
   return (stream as Duplex & Stated)[key]
 }

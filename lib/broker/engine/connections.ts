@@ -12,7 +12,7 @@ import type { SpeakerHost } from '../mqtt5/speaker-host.ts'
 import { reasonCodes, type ReasonCode } from '../../mqtt/reason-codes.ts'
 import type { Violation } from '../stream/violation.ts'
 import type { Counters } from '../watching/counters.ts'
-import { ClientState, mostUnread } from './client-state.ts'
+import { ClientState, mostUnread, stateOf } from './client-state.ts'
 import type { ConnectionObserver } from './connection-observer.ts'
 
 /** Longest pause, in ms, between two checks for packets that stay incomplete. */
@@ -25,7 +25,6 @@ export class Connections implements ConnectionObserver<ClientState> {
   #counters: Counters
   #limits: Limits
   #here = new Set<ClientState>()
-  #states = new WeakMap<Client, ClientState>()
   #turns: Turns
   #incoming: IncomingBytes<ClientState>
   #unread: UnreadBytes<ClientState>
@@ -61,7 +60,7 @@ export class Connections implements ConnectionObserver<ClientState> {
 
   /** Undefined: a client of aedes that came in some other way. */
   stateOf (client: Client): ClientState | undefined {
-    return this.#states.get(client)
+    return stateOf(client.conn as Duplex)
   }
 
   configure (limits: Limits): void {
@@ -87,7 +86,6 @@ export class Connections implements ConnectionObserver<ClientState> {
     const state = new ClientState(stream, arrival, this.#limits, this.#turns, this.#incoming, this)
     const client = this.#aedes.handle(stream)
     state.attach(client)
-    this.#states.set(client, state)
     this.#here.add(state)
   }
 

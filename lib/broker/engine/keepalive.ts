@@ -15,7 +15,7 @@ export function keepWhileUnread (client: Client & ClientInternals, state: Client
 }
 
 function silent (client: Client & ClientInternals, state: ClientState): void {
-  if (state.isBehind) client._keepaliveTimer?.refresh()
+  if (state.bytes.isBehind) client._keepaliveTimer?.refresh()
   else {
     state.endsFor('keep alive timeout', reasonCodes.keepAliveTimeout)
     client.emit('error', new Error('keep alive timeout'))

@@ -149,7 +149,7 @@ export class Sending {
   }
 
   #sendCounted (packet: OutgoingPublish): boolean {
-    const { messageId } = packet
+    const { messageId = 0 } = packet
     this.#sent.add(messageId, true)
     this.#quota--
     return this.#send(packet)
@@ -172,7 +172,7 @@ export class Sending {
   }
 
   #sendOwn (packet: OutgoingPublish, carried: Carried | undefined): boolean {
-    const { topic, payload, qos, dup, messageId } = packet
+    const { topic, payload, qos, dup, messageId = 0 } = packet
     const { asPublished, ids: matching } = this.#outlet.optionsOf(topic, carried?.publisher)
     const ids = carried?.ids ?? matching
     let left = carried?.expiresAt === undefined ? undefined : Math.ceil((carried.expiresAt - Date.now()) / 1000)
@@ -227,7 +227,7 @@ export class Sending {
     return this.#outlet.write(payload)
   }
 
-  #drop ({ qos, messageId }: OutgoingPublish, by: string): boolean {
+  #drop ({ qos, messageId = 0 }: OutgoingPublish, by: string): boolean {
     this.#outlet.dropped(by)
     if (qos === 0) return true
     // Later, because aedes is in the middle of sending it.

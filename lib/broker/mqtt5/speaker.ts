@@ -101,6 +101,9 @@ export class Speaker implements Replying {
     return this.#replies.puback(messageId)
   }
 
+  /** A message of QoS 1 has reached the client, and aedes need not know it. */
+  delivered (messageId: number): void { this.sending?.ended(messageId) }
+
   /** The stream has ended. */
   end (): void {
     this.#over = true

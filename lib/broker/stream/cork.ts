@@ -10,6 +10,8 @@ interface Corking {
   pieces: Array<Buffer | string> | undefined
   /** The most bytes that the pieces may take: a text counts three for each character. */
   piecesSize: number
+  /** Whether the system took all that was written last, at once. */
+  prompt: boolean
   /** What was written in small turns while the stream was full, and how many bytes of it are used. */
   aside: Buffer | undefined
   asideSize: number
@@ -25,6 +27,11 @@ const mostCopied = 1024
 const mostGathered = 16_384
 /** Bytes that wait together for a full stream, which keeps some 170 bytes more for each buffer: a lot for a PUBACK of 4 bytes. */
 const mostAside = 4_096
+/**
+ * Where one stream after the other puts its pieces together. New buffers would be most of the memory that messages to many clients take, and have the whole heap
+ * searched several times a second. A stream that cannot pass its bytes on at once keeps this one, and the others get a new one.
+ */
+let desk = Buffer.allocUnsafeSlow(mostGathered)
 
 /**
  * Send everything that is written to a stream in one turn of the event loop together: with one system call for all of it instead of one
@@ -53,10 +60,13 @@ function corkOnce (this: Duplex): void {
 
 function release (stream: CorkedStream): void {
   const state = stream[corking]
-  if (state.pieces === undefined || !stream.writableNeedDrain || state.asideSize + state.piecesSize > mostAside) writeGathered(stream)
+  const usesDesk = state.prompt && state.piecesSize <= desk.length
+  if (state.pieces === undefined || !stream.writableNeedDrain || state.asideSize + state.piecesSize > mostAside) writeGathered(stream, usesDesk ? desk : undefined)
   else putAside(state, state.pieces)
   state.corked = false
   Duplex.prototype.uncork.call(stream)
+  state.prompt = stream.writableLength === 0
+  if (usesDesk && !state.prompt) desk = Buffer.allocUnsafeSlow(mostGathered)
   state.written()
 }
 
@@ -93,12 +103,13 @@ function endGathered (this: Duplex, ...given: unknown[]): Duplex {
   return end.apply(this, given)
 }
 
-function writeGathered (stream: CorkedStream): void {
+/** @param into absent: a buffer of their own */
+function writeGathered (stream: CorkedStream, into?: Buffer): void {
   const state = stream[corking]
   if (state.aside !== undefined) writeAside.call(stream)
   const { pieces } = state
   if (pieces === undefined) return
-  const gathered = Buffer.allocUnsafe(state.piecesSize)
+  const gathered = into ?? Buffer.allocUnsafe(state.piecesSize)
   const size = gather(state, pieces, gathered, 0)
   if (!stream.destroyed) write.call(stream, gathered.subarray(0, size))
 }

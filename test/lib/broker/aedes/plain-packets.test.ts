@@ -107,3 +107,21 @@ test('behind a large packet that came in pieces, what is plain is read without t
 test('nothing is heard behind the packet that ends the connection', () => {
   assert.equal(hear([bytesOf([plain[0]!, plain[1]!, plain[2]!])], true, 5, 1).heard.length, 1)
 })
+
+test('who takes the PUBACKs that say nothing but success is told of them in their order, and only what it leaves is heard', () => {
+  const parser = makeParser({ protocolVersion: 5 })
+  const heard: string[] = []
+  parser.on('packet', ({ cmd, messageId }) => { heard.push(`${cmd} ${messageId}`) })
+  const reader = new PlainPackets(parser, {
+    delivered (messageId) {
+      heard.push(`taken ${messageId}`)
+      return messageId !== 5
+    }
+  })
+  const packets: Packet[] = [
+    { cmd: 'puback', messageId: 4 }, { cmd: 'puback', messageId: 5, reasonCode: 0 }, { cmd: 'pubrec', messageId: 6 }, { cmd: 'pubrel', messageId: 7 }, { cmd: 'pubcomp', messageId: 8 },
+    { cmd: 'puback', messageId: 9, reasonCode: 0x10 }, { cmd: 'puback', messageId: 10 }
+  ]
+  reader.read(bytesOf(packets), 5)
+  assert.deepEqual(heard, ['taken 4', 'taken 5', 'puback 5', 'pubrec 6', 'pubrel 7', 'pubcomp 8', 'puback 9', 'taken 10'])
+})

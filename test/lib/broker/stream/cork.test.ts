@@ -16,7 +16,7 @@ beforeEach(async () => {
   const accepted = once(server, 'connection')
   reader = connect((server.address() as AddressInfo).port, '127.0.0.1')
   ;[writer] = await accepted as [Socket]
-  state = { corked: false, packetsSent: 0, pieces: undefined, piecesSize: 0, aside: undefined, asideSize: 0, written: () => undefined }
+  state = { corked: false, packetsSent: 0, pieces: undefined, piecesSize: 0, prompt: true, aside: undefined, asideSize: 0, written: () => undefined }
   corkPerTurn(writer, state)
 })
 afterEach(() => {
@@ -79,6 +79,32 @@ test('a writer learns that its reader does not read', () => {
   while (writeToStream(packet, writer) && written < 10_000) written++
   assert.ok(written < 10_000, 'there was always room')
   assert.equal(writeToStream(packet, writer), false, 'it is told with every packet until there is room')
+})
+
+test('what a full stream could not pass on is not overwritten by what others write', async t => {
+  const accepted = once(server, 'connection')
+  const otherReader = connect((server.address() as AddressInfo).port, '127.0.0.1').resume()
+  const [other] = await accepted as [Socket]
+  t.after(() => {
+    otherReader.destroy()
+    other.destroy()
+  })
+  corkPerTurn(other, { corked: false, packetsSent: 0, pieces: undefined, piecesSize: 0, prompt: true, aside: undefined, asideSize: 0, written: () => undefined })
+  reader.pause()
+  const expected: Buffer[] = []
+  const turn = async (stream: Socket, byte: number): Promise<void> => {
+    stream.cork()
+    for (let i = 0; i < 15; i++) {
+      const piece = Buffer.alloc(1_000, byte)
+      if (stream === writer) expected.push(piece)
+      stream.write(piece)
+    }
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  for (let byte = 1; writer.writableLength === 0; byte = byte % 200 + 1) await turn(writer, byte)
+  for (let i = 0; i < 20; i++) await turn(other, 255)
+  const whole = Buffer.concat(expected)
+  assert.ok((await received(whole.length)).equals(whole))
 })
 
 test('what nobody corked is written at once, and callbacks are called', async () => {
