@@ -24,14 +24,16 @@ type CorkedStream = Duplex & { [corking]: Corking }
 /** Up to this size, in bytes, copying a piece is cheaper than handing it over. */
 const mostCopied = 1024
 /** Bytes of one buffer made of pieces. It is not larger, so that the stream soon says whether there is room. */
-const mostGathered = 16_384
+const mostGathered = 65_536
 /** Bytes that wait together for a full stream, which keeps some 170 bytes more for each buffer: a lot for a PUBACK of 4 bytes. */
 const mostAside = 4_096
+/** Up to this size, in bytes, Node.js cuts a buffer from a larger one. */
+const mostPooled = 4_096
 /**
  * Where one stream after the other puts its pieces together. New buffers would be most of the memory that messages to many clients take, and have the whole heap
- * searched several times a second. A stream that cannot pass its bytes on at once keeps this one, and the others get a new one.
+ * searched several times a second. A stream that cannot pass its bytes on at once keeps the buffer, most of which it needs, and the others get a new one.
  */
-let desk = Buffer.allocUnsafeSlow(mostGathered)
+const desks = [16_384, mostGathered].map(size => Buffer.allocUnsafeSlow(size))
 
 /**
  * Send everything that is written to a stream in one turn of the event loop together: with one system call for all of it instead of one
@@ -60,13 +62,13 @@ function corkOnce (this: Duplex): void {
 
 function release (stream: CorkedStream): void {
   const state = stream[corking]
-  const usesDesk = state.prompt && state.piecesSize <= desk.length
-  if (state.pieces === undefined || !stream.writableNeedDrain || state.asideSize + state.piecesSize > mostAside) writeGathered(stream, usesDesk ? desk : undefined)
+  const desk = state.prompt && state.piecesSize > mostPooled ? desks.findIndex(({ length }) => length >= state.piecesSize) : -1
+  if (state.pieces === undefined || !stream.writableNeedDrain || state.asideSize + state.piecesSize > mostAside) writeGathered(stream, desks[desk])
   else putAside(state, state.pieces)
   state.corked = false
   Duplex.prototype.uncork.call(stream)
   state.prompt = stream.writableLength === 0
-  if (usesDesk && !state.prompt) desk = Buffer.allocUnsafeSlow(mostGathered)
+  if (desk >= 0 && !state.prompt) desks[desk] = Buffer.allocUnsafeSlow(desks[desk]!.length)
   state.written()
 }
 

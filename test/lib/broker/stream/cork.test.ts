@@ -81,31 +81,33 @@ test('a writer learns that its reader does not read', () => {
   assert.equal(writeToStream(packet, writer), false, 'it is told with every packet until there is room')
 })
 
-test('what a full stream could not pass on is not overwritten by what others write', async t => {
-  const accepted = once(server, 'connection')
-  const otherReader = connect((server.address() as AddressInfo).port, '127.0.0.1').resume()
-  const [other] = await accepted as [Socket]
-  t.after(() => {
-    otherReader.destroy()
-    other.destroy()
-  })
-  corkPerTurn(other, { corked: false, packetsSent: 0, pieces: undefined, piecesSize: 0, prompt: true, aside: undefined, asideSize: 0, written: () => undefined })
-  reader.pause()
-  const expected: Buffer[] = []
-  const turn = async (stream: Socket, byte: number): Promise<void> => {
-    stream.cork()
-    for (let i = 0; i < 15; i++) {
-      const piece = Buffer.alloc(1_000, byte)
-      if (stream === writer) expected.push(piece)
-      stream.write(piece)
+for (const pieces of [3, 15, 60]) {
+  test(`what a full stream could not pass on is not overwritten by what others write, ${pieces} kB at a time`, async t => {
+    const accepted = once(server, 'connection')
+    const otherReader = connect((server.address() as AddressInfo).port, '127.0.0.1').resume()
+    const [other] = await accepted as [Socket]
+    t.after(() => {
+      otherReader.destroy()
+      other.destroy()
+    })
+    corkPerTurn(other, { corked: false, packetsSent: 0, pieces: undefined, piecesSize: 0, prompt: true, aside: undefined, asideSize: 0, written: () => undefined })
+    reader.pause()
+    const expected: Buffer[] = []
+    const turn = async (stream: Socket, byte: number): Promise<void> => {
+      stream.cork()
+      for (let i = 0; i < pieces; i++) {
+        const piece = Buffer.alloc(1_000, byte)
+        if (stream === writer) expected.push(piece)
+        stream.write(piece)
+      }
+      await new Promise(resolve => setImmediate(resolve))
     }
-    await new Promise(resolve => setImmediate(resolve))
-  }
-  for (let byte = 1; writer.writableLength === 0; byte = byte % 200 + 1) await turn(writer, byte)
-  for (let i = 0; i < 20; i++) await turn(other, 255)
-  const whole = Buffer.concat(expected)
-  assert.ok((await received(whole.length)).equals(whole))
-})
+    for (let byte = 1; writer.writableLength === 0; byte = byte % 200 + 1) await turn(writer, byte)
+    for (let i = 0; i < 20; i++) await turn(other, 255)
+    const whole = Buffer.concat(expected)
+    assert.ok((await received(whole.length)).equals(whole))
+  })
+}
 
 test('what nobody corked is written at once, and callbacks are called', async () => {
   await new Promise<void>((resolve, reject) => { writer.write('one', error => { if (error) reject(error); else resolve() }) })
