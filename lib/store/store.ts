@@ -255,7 +255,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     const { writer } = this.#connections
     if (writer !== undefined && this.state.state === 'ready') {
       await this.#pending.writeLast(writer).catch(() => undefined)
-      await this.#writers.leave(writer).catch(() => undefined)
+      if (!this.#pending.isLeft) await this.#writers.leave(writer).catch(() => undefined)
     }
     await this.#connections.disconnectWriter()
   }

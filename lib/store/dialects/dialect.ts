@@ -52,6 +52,8 @@ export interface Later {
 export interface Pending {
   /** Whether there is anything to write. */
   readonly isThere: boolean
+  /** Whether what is not written when the store closes is found again only if the writer's row stays. */
+  readonly needsRow?: boolean
   /** Whether there is so much that it should be written now. */
   readonly isMuch: boolean
   /** What there is, in parts, and which of these are little enough to be written together. */

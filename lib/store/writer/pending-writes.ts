@@ -45,6 +45,12 @@ export class PendingWrites {
     this.#timer = undefined
   }
 
+  /** Whether whoever opens the database next has to know that something is left. */
+  get isLeft (): boolean {
+    const { pending } = this.#options
+    return pending?.needsRow === true && pending.isThere
+  }
+
   /** Much was added. */
   added (): void {
     if (this.#options.pending?.isMuch === true) void this.now()

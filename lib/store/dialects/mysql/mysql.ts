@@ -1,8 +1,9 @@
 import type { Knex } from 'knex'
 import { PlatziverseError } from '../../../errors.ts'
 import type { AgentRow } from '../agent-columns.ts'
-import { writerMissing, type Additions, type Dialect, type MessageRow, type WrittenAgent } from '../dialect.ts'
+import { writerMissing, type Additions, type Dialect, type LatestRow, type MessageRow, type WrittenAgent, type WriterMark } from '../dialect.ts'
 import type { ServerOptions } from '../options.ts'
+import { PendingNewest } from '../pending-newest.ts'
 import { nameOf, openBeside, openReaders, openWriter } from './connection.ts'
 import { explain, foundDuplicates, isTransient, refusesData } from './errors.ts'
 import { change, mostCharacters, run, select } from './run.ts'
@@ -18,6 +19,9 @@ import {
  */
 export function mysqlDialect (options: ServerOptions): Dialect {
   let warned = false
+  const missing = () => writerMissing(nameOf(options))
+  // Rows that are locked for sharing while something is kept back.
+  const pending = new PendingNewest({ raise, waitForOthers: db => db('writers').forUpdate().select('id'), missing })
   return {
     async connect () {
       const knex = await openWriter(options)
@@ -38,11 +42,11 @@ export function mysqlDialect (options: ServerOptions): Dialect {
     beside: () => openBeside(options),
 
     async append (db, additions) {
-      if (db.isTransaction !== true) return await db.transaction(transaction => this.append(transaction, additions))
-      const { writer } = additions
-      if (writer !== undefined && await db('writers').where(writer).first('id') === undefined) throw writerMissing(nameOf(options))
-      await append(db, additions)
+      const isWhole = db.isTransaction !== true
+      pending.keep(isWhole ? await db.transaction(tx => append(tx, pending, missing, additions)) : await append(db, pending, missing, additions), isWhole)
     },
+
+    pending,
 
     async upsertAgents (db, agents, now) {
       const uuids = agents.map(({ uuid }) => uuid)
@@ -105,11 +109,34 @@ interface SeriesFound { id: number, agentId: number, type: string }
  * Agents, then series, then metrics, as in a batch of new agents, and each table's rows in the order of their keys: every process
  * takes its locks in the same order, or two would run into one deadlock after another.
  */
-async function append (db: Knex, { messages, latest, seen, dirtyHours }: Additions): Promise<void> {
+async function append (db: Knex, pending: PendingNewest, missing: () => Error, additions: Additions): Promise<LatestRow[]> {
+  const { messages, dirtyHours, writer } = additions
+  let chosen = pending.choose(additions)
+  if (writer !== undefined) {
+    if (!await isThere(db, writer, chosen.kept.length > 0)) throw missing()
+    if (chosen.kept.length > 0 && await db('writers').whereNot('id', writer.id).first('id') !== undefined) {
+      pending.isAlone = false
+      chosen = pending.choose(additions)
+    }
+    if (!pending.isAlone && pending.isThere) await pending.join(db, writer)
+  }
+  const { latest, seen, kept } = chosen
   await change(db, markSeen, seen.map(([id, at, instance, spokeAt]) => [id, at, hex(instance), spokeAt] as const).sort((a, b) => a[0] - b[0]))
-  await change(db, rememberLatest, latest.map(([id, ts, seq, value]) => [id, ts, seq, ...textsOf(value)] as const).sort((a, b) => a[0] - b[0]))
+  await raise(db, latest)
   await insertMetrics(db, messages.toSorted((a, b) => Number(a[2]) - Number(b[2]) || a[0] - b[0] || a[1] - b[1]))
   await change(db, addDirtyHours, dirtyHours.toSorted((a, b) => a[0] - b[0] || a[1] - b[1]))
+  return kept
+}
+
+/** Write newest values where no newer ones are. */
+async function raise (db: Knex, latest: LatestRow[]): Promise<void> {
+  await change(db, rememberLatest, latest.map(([id, ts, seq, value]) => [id, ts, seq, ...textsOf(value)] as const).sort((a, b) => a[0] - b[0]))
+}
+
+/** Whether the writer's row is there. @param isShared lock it, so that who waits for all of them waits for this transaction */
+async function isThere (db: Knex, writer: WriterMark, isShared: boolean): Promise<boolean> {
+  const row = db('writers').where(writer)
+  return await (isShared ? row.forShare() : row).first('id') !== undefined
 }
 
 async function find (db: Knex, uuids: string[]): Promise<WrittenAgent[]> {

@@ -4,6 +4,9 @@ import { codeOf, networkCodes, reasonWithoutStatement, tlsCode } from '../server
 /** The SQLSTATE by which `append` fails where the writer has no row. */
 export const divisionByZero = '22012'
 
+/** Another process writes too, which a transaction noticed: tried again, it keeps nothing back. */
+export class NotAlone extends Error {}
+
 /** By the SQLSTATE of the server, or the code of Node. */
 const codes: Record<string, ErrorCode> = {
   ...networkCodes,
@@ -30,7 +33,7 @@ const patterns: Array<[RegExp, ErrorCode]> = [
 
 /** Also when two processes make the same tables at the same time. */
 export function isTransient (error: unknown): boolean {
-  return ['40001', '40P01', '42P07'].includes(codeOf(error)) || isDuplicate(error, /^pg_/)
+  return error instanceof NotAlone || ['40001', '40P01', '42P07'].includes(codeOf(error)) || isDuplicate(error, /^pg_/)
 }
 
 export function foundDuplicates (error: unknown): boolean {

@@ -2,19 +2,22 @@ import type { Knex } from 'knex'
 import { PlatziverseError } from '../../../errors.ts'
 import { writerMissing, type Dialect } from '../dialect.ts'
 import type { ServerOptions } from '../options.ts'
+import { PendingNewest } from '../pending-newest.ts'
 import { codeOf } from '../server-errors.ts'
 import { besidePreparations, nameOf, open, readerPreparations, writerPreparations } from './connection.ts'
-import { divisionByZero, explain, foundDuplicates, isTransient, refusesData } from './errors.ts'
+import { divisionByZero, explain, foundDuplicates, isTransient, NotAlone, refusesData } from './errors.ts'
 
 import {
-  additions, arrivals, bindsOfAgents, bindsOfGoodbyes, bindsOfSeries, columns, columnsOf, disconnectAgents, existingMetrics, newestOf, ofNobody, ofWriter, upsertAgents,
-  upsertSeries
+  additions, arrivals, bindsOfAgents, bindsOfGoodbyes, bindsOfSeries, columns, columnsOf, disconnectAgents, existingMetrics, newestOf, ofLoneWriter, ofNobody, ofWriter,
+  raiseNewest, upsertAgents, upsertSeries, waitForOthers
 } from './statements.ts'
 
 /**
  * PostgreSQL 13 or later through `pg`. A batch is one statement whose binds are arrays, one for each column.
  */
 export function postgresqlDialect (options: ServerOptions): Dialect {
+  const missing = () => writerMissing(nameOf(options))
+  const pending = new PendingNewest({ raise: (db, rows) => db.raw(raiseNewest, newestOf(rows)), waitForOthers: db => db.raw(waitForOthers), missing })
   return {
     connect: () => open(options, { min: 1, max: 1 }, writerPreparations),
 
@@ -24,14 +27,25 @@ export function postgresqlDialect (options: ServerOptions): Dialect {
 
     beside: () => open(options, { min: 0, max: 1 }, besidePreparations),
 
-    async append (db, { messages, latest, seen, dirtyHours, writer }) {
+    async append (db, given) {
+      const { messages, dirtyHours, writer } = given
+      if (writer !== undefined && !pending.isAlone && pending.isThere) await pending.join(db, writer)
+      const { latest, seen, kept } = pending.choose(given)
       const binds = [...columns(dirtyHours, 2), ...columnsOf(messages), ...newestOf(latest), ...columns(seen, 4)]
       try {
-        await db.raw(additions(writer === undefined ? ofNobody : ofWriter), writer === undefined ? binds : [writer.id, writer.beat, ...binds])
+        await db.raw(additions(writer === undefined ? ofNobody : kept.length > 0 ? ofLoneWriter : ofWriter), writer === undefined ? binds : [writer.id, writer.beat, ...binds])
       } catch (error) {
-        throw codeOf(error) === divisionByZero ? writerMissing(nameOf(options)) : error
+        if (codeOf(error) !== divisionByZero) throw error
+        if (kept.length === 0) throw missing()
+        // There is another row, or ours is not there: written at once, it shows.
+        pending.isAlone = false
+        if (db.isTransaction === true) throw new NotAlone()
+        return await this.append(db, given)
       }
+      pending.keep(kept, db.isTransaction !== true)
     },
+
+    pending,
 
     upsertAgents: async (db, agents, now) => rows(db, upsertAgents, bindsOfAgents(agents, now)),
 

@@ -8,6 +8,17 @@ const presence = (given: string): PresenceWords => ({ given: column => `${given}
 
 const newestChanges = Object.entries(newestColumns).map(([of, column]) => `${column} = newest.${of}`).join(', ')
 
+/** Write newest values where no newer ones are; binds as of `newestOf`. */
+export const raiseNewest = `
+  update series set ${newestChanges}
+  from (
+    select series.id, ts, seq, value, text
+    from unnest(?::int[], ?::bigint[], ?::bigint[], ?::float8[], ?::text[]) as latest (id, ts, seq, value, text) join series using (id)
+    where last_ts is null or (last_ts, coalesce(last_seq, -1)) < (ts, seq)
+    order by id for no key update of series
+  ) as newest
+  where series.id = newest.id`
+
 /**
  * One statement, and so one trip and one commit, for everything that a steady stream of metrics writes. It locks agents,
  * then series, then metrics, which is also how a batch of new agents goes, and each table's rows in the order of their
@@ -24,16 +35,7 @@ export const additions = (writer: string): string => `
     select * from unnest(?::int[], ?::bigint[], ?::bigint[], ?::float8[], ?::text[]) as metric (${metricColumns})
     where (select here from writer) = 1
     order by ${metricKey}
-  ), newest as (
-    update series set ${newestChanges}
-    from (
-      select series.id, ts, seq, value, text
-      from unnest(?::int[], ?::bigint[], ?::bigint[], ?::float8[], ?::text[]) as latest (id, ts, seq, value, text) join series using (id)
-      where last_ts is null or (last_ts, coalesce(last_seq, -1)) < (ts, seq)
-      order by id for no key update of series
-    ) as newest
-    where series.id = newest.id
-  )
+  ), newest as (${raiseNewest})
   update agents set last_seen_at = greatest(agents.last_seen_at, seen.last_seen_at), instance = seen.instance,
     connected_at = ${connectedSinceMessage('seen.spoke_at', 'seen.last_seen_at', presence('seen'))},
     usual_interval = ${usualInterval('seen.spoke_at', presence('seen'))},
@@ -48,6 +50,10 @@ export const additions = (writer: string): string => `
 
 /** Divides by zero where the row is not there: the one way for a statement to fail on purpose. */
 export const ofWriter = 'select 1 / count(*) as here from writers where id = ? and beat = ?'
+/** The same where another row is there. The lock is one that `waitForOthers` waits for, and a reader of the table, such as a backup, does not. */
+export const ofLoneWriter = `select 1 / (case when count(*) = 1 and bool_and(id = ? and beat = ?) then 1 else 0 end) as here
+  from (select id, beat from writers for key share) as writers`
+export const waitForOthers = 'lock table writers in exclusive mode'
 export const ofNobody = 'select 1 as here'
 
 const agentTypes = { text: 'text', integer: 'bigint', boolean: 'boolean' } as const
