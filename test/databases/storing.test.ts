@@ -183,7 +183,7 @@ onEachDatabase('one message that the database refuses keeps none of the others',
   await write('agent/message', reading('a'))
   const { query } = database
   await query.raw(database.options.client === 'sqlite'
-    ? "create trigger refuse before insert on metrics_incoming when new.metrics like '%\"poison\"%' begin select raise(abort, 'no_poison'); end"
+    ? "create trigger refuse before insert on metrics_arrived when new.metrics like '%\"poison\"%' begin select raise(abort, 'no_poison'); end"
     : "alter table metrics add constraint no_poison check (text <> 'poison')")
   const results = await Promise.allSettled(Array.from({ length: 20 }, (_, i) =>
     write('agent/message', reading('a', { metrics: [{ type: 'x', value: i === 13 ? 'poison' : 'fine' }] }))))
@@ -229,8 +229,8 @@ onEachDatabase('a migration lock that a crash left behind does not stop the stor
   await query('knex_migrations_lock').update({ is_locked: 1 })
   await query('knex_migrations').delete()
   const isFile = database.options.client === 'sqlite'
-  if (isFile) await query.schema.dropView('metrics')
-  const metrics = isFile ? ['metrics_incoming', 'metrics_settled', 'metrics_blocks', 'metrics_state', 'pending_blocks'] : ['metrics']
+  if (isFile) for (const view of ['metrics', 'metrics_unsettled']) await query.schema.dropView(view)
+  const metrics = isFile ? ['metrics_incoming', 'metrics_arrived', 'metrics_settled', 'metrics_blocks', 'metrics_state', 'pending_blocks'] : ['metrics']
   for (const table of ['retention', 'dirty_hours', 'metrics_1d', 'metrics_1h', ...metrics, 'series', 'agents']) await query.schema.dropTable(table)
   const again = open(t, database)
   assert.equal((await again.write('agent/message', reading())).metrics, 3)

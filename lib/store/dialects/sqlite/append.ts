@@ -1,10 +1,11 @@
 import type { Knex } from 'knex'
 import { reasonOf } from '../../../errors.ts'
 import type { Additions, MessageRow } from '../dialect.ts'
+import { haveTwice, rowsOfFew, type Arrived } from './arrived.ts'
 import { settledTo, type Blocks } from './blocks.ts'
 import { mayBeThere } from './errors.ts'
 import { PendingRows } from './pending.ts'
-import { addAll, blocksChanged, jsonOf, jsonOfIncoming, jsonOfNewest, notAlone } from './statements.ts'
+import { addAll, blocksChanged, jsonOf, jsonOfIncoming, jsonOfNewest, notAlone, rowTaken } from './statements.ts'
 
 /** Messages by where they are written. */
 interface Routes {
@@ -14,41 +15,61 @@ interface Routes {
   settled: MessageRow[]
 }
 
-/** Changes of the blocks by other processes that may come between reading them and writing. */
+/** Changes by other processes that may come between reading what is there and writing. */
 const mostAttempts = 5
+
+/** What a connection knows of the database, and what it keeps back. */
+interface Knowledge { blocks: Blocks, arrived: Arrived, pending: PendingRows }
 
 /**
  * Add a batch in one statement.
  * @throws mayBeThere where the database has to be asked first what is there; or what SQLite says
  */
-export async function append (db: Knex, blocks: Blocks, pending: PendingRows, additions: Additions): Promise<void> {
-  const { dirtyHours, writer, later } = additions
+export async function append (db: Knex, { blocks, arrived, pending }: Knowledge, additions: Additions): Promise<void> {
+  const { dirtyHours, writer, later, isChecked = false } = additions
   for (let attempt = 1; ; attempt++) {
     const { incoming, agents, settled } = await routes(db, blocks, additions)
+    if (incoming.length > 0 && !arrived.isKnown) await arrived.load(db)
     const waits = later !== undefined && later.latest.length + later.seen.length > 0 && pending.isAlone
     if (later !== undefined && !pending.isAlone && pending.isThere && writer !== undefined) await pending.join(db, writer)
     const chosen = waits ? PendingRows.choose(later, settled) : undefined
     const latest = [...additions.latest, ...chosen?.now ?? later?.latest ?? []]
     const seen = [...additions.seen, ...waits ? [] : later?.seen ?? []]
+    // Of a message that was looked up another part may be in its block, and what is there stays; otherwise its key shows that it comes again.
+    const few = writer === undefined || !pending.isAlone || isChecked ? undefined : rowsOfFew(incoming, agents)
+    if (!isChecked && (arrived.hasSome(incoming, agents) || (few !== undefined && haveTwice(few)))) throw mayBeThere
+    const isFull = few !== undefined && !await hasRoom(db, arrived, few.length)
     try {
-      const given = jsonOfIncoming(incoming, agents)
-      // Of a message that was looked up another part may be there, and what is there stays; otherwise its key shows that it comes again.
-      const [added, merged] = additions.isChecked === true ? [null, given] : [given, null]
+      if (isFull) arrived.emptied()
+      const given = few === undefined ? jsonOfIncoming(incoming, agents) : null
+      const [added, merged] = isChecked ? [null, given] : [given, null]
       await db.raw(addAll, [
         added, merged, jsonOf(settled), jsonOfNewest(latest), JSON.stringify(seen), JSON.stringify(dirtyHours),
-        writer?.id ?? null, writer?.beat ?? null, blocks.version ?? null, waits ? JSON.stringify(PendingRows.marks(incoming, agents)) : null
+        writer?.id ?? null, writer?.beat ?? null, blocks.version ?? null, waits ? JSON.stringify(PendingRows.marks(incoming, agents)) : null,
+        few === undefined ? null : arrived.take(few), Number(isFull)
       ] as string[])
       blocks.added(incoming, agents)
+      if (few !== undefined) arrived.added(incoming, agents)
+      // That its rows are free is so only if this is committed.
+      if (isFull && db.isTransaction === true) arrived.forget()
       if (chosen !== undefined) pending.add({ ...chosen.later, messages: incoming, senders: agents }, db.isTransaction !== true)
       return
     } catch (error) {
+      arrived.forget()
       const reason = reasonOf(error)
       if (attempt === mostAttempts) throw error
       if (reason.includes(blocksChanged)) blocks.forget()
       else if (reason.includes(notAlone) && writer !== undefined) await pending.join(db, writer)
-      else throw error
+      else if (!reason.includes(rowTaken)) throw error
     }
   }
+}
+
+/** Rows of messages that were settled meanwhile are free again. */
+async function hasRoom (db: Knex, arrived: Arrived, rows: number): Promise<boolean> {
+  if (arrived.hasRoomFor(rows)) return true
+  await arrived.load(db)
+  return arrived.hasRoomFor(rows)
 }
 
 /** Metrics by themselves, and messages from before what is settled, are written where they stay. */

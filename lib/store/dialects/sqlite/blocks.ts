@@ -8,8 +8,8 @@ export const agentsPerBlock = 128
 /** A message is kept in parts, by the ids of its series: who looks for one of them does not read thousands of others. */
 export const seriesPerPart = 64
 
-/** Whether a message `incoming` is in its block `b`, and has not been settled: settled ones are removed once all of the block are. */
-export const isVisible = 'incoming.ts >= case when incoming.agent_id < b.next_agent then b.moving_to when incoming.agent_id = b.next_agent then b.next_ts else b.settled_to end'
+/** Whether a message has not been settled, by its block `b`: settled ones stay until all of the block are. */
+export const isVisible = (from: string): string => `${from}.ts >= case when ${from}.agent_id < b.next_agent then b.moving_to when ${from}.agent_id = b.next_agent then b.next_ts else b.settled_to end`
 
 /** The columns `value` and `text` of a metric in JSON, of which SQLite says what kind it is. */
 export const valueColumns = (value: string, kind: string): string => `iif(${kind} = 'text', null, ${value}), case ${kind} when 'text' then ${value} when 'false' then '${negativeZero}' end`

@@ -24,7 +24,7 @@ const raiseSeries = `
   from (
     select cast(metric.key as integer) as series_id, incoming.ts, incoming.seq, metric.value, metric.type as kind,
       row_number() over (partition by metric.key order by incoming.ts desc, incoming.seq desc) as place
-    from metrics_incoming as incoming cross join json_each(incoming.metrics) as metric
+    from metrics_unsettled as incoming cross join json_each(incoming.metrics) as metric
     where incoming.block = ? and incoming.ts >= ? and incoming.ts < ?
   ) as newest
   where newest.place = 1 and series.id = newest.series_id and ${isNewer('newest.ts', 'newest.seq')}`
@@ -32,7 +32,7 @@ const raiseSeries = `
 /** What an agent says cannot have been heard before it was said; its clock may be ahead. */
 const raiseAgents = `
   update agents set spoke_at = max(coalesce(spoke_at, -1), newest.ts), last_seen_at = max(coalesce(last_seen_at, 0), min(newest.ts, ?))
-  from (select agent_id, max(ts) as ts from metrics_incoming where block = ? and ts >= ? and ts < ? group by agent_id) as newest
+  from (select agent_id, max(ts) as ts from metrics_unsettled where block = ? and ts >= ? and ts < ? group by agent_id) as newest
   where agents.id = newest.agent_id and (newest.ts > coalesce(spoke_at, -1) or min(newest.ts, ?) > coalesce(last_seen_at, 0))`
 
 /**

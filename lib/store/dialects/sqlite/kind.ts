@@ -25,7 +25,7 @@ export const sqliteKind: DatabaseKind = {
   settledTable: 'metrics_settled',
   deleteUnsettled,
   allMetrics: db => db.raw(`(select ts from metrics_settled union all
-    select incoming.ts from metrics_incoming as incoming join metrics_blocks as b on b.block = incoming.block join json_each(incoming.metrics) where ${isVisible}) as every`),
+    select unsettled.ts from metrics_unsettled as unsettled join metrics_blocks as b on b.block = unsettled.block join json_each(unsettled.metrics) where ${isVisible('unsettled')}) as every`),
 
   // Moving a long log whose pages all differ would hold up the writer for too long.
   deletionSettings: { before: logOf(pagesInLogOfDeletion), after: logOf(pagesInLog) },
@@ -37,12 +37,12 @@ const rowsAtOnce = 4
 
 async function deleteUnsettled (db: Knex, agentId: number, rows: number): Promise<{ deleted: number, isDone: boolean }> {
   const block = Math.floor(agentId / agentsPerBlock)
-  const its = (): Knex.QueryBuilder => db('metrics_incoming as incoming').where({ 'incoming.block': block, agent_id: agentId })
+  const its = (): Knex.QueryBuilder => db('metrics_unsettled as unsettled').where({ 'unsettled.block': block, agent_id: agentId })
   const next = await its().orderBy('ts').limit(1).offset(Math.ceil(rows / rowsAtOnce)).first<{ ts: number } | undefined>('ts')
   const before = next === undefined ? Number.MAX_SAFE_INTEGER : next.ts + 1
-  const [counted] = await its().joinRaw('cross join metrics_blocks as b on b.block = incoming.block').where('ts', '<', before).whereRaw(isVisible)
+  const [counted] = await its().joinRaw('cross join metrics_blocks as b on b.block = unsettled.block').where('ts', '<', before).whereRaw(isVisible('unsettled'))
     .select(db.raw('coalesce(sum((select count(*) from json_each(metrics))), 0) as n')) as Array<{ n: number }>
-  await db('metrics_incoming').where({ block, agent_id: agentId }).where('ts', '<', before).delete()
+  for (const table of ['metrics_incoming', 'metrics_arrived']) await db(table).where({ block, agent_id: agentId }).where('ts', '<', before).delete()
   return { deleted: counted?.n ?? 0, isDone: next === undefined }
 }
 

@@ -36,6 +36,12 @@ export class PendingRows implements Pending {
   #isAlone = true
   /** Whose mark is in `pending_blocks`. */
   #writer = ''
+  readonly #opened: () => void
+
+  /** @param opened called when what is known of the database belongs to another state of it */
+  constructor (opened: () => void) {
+    this.#opened = opened
+  }
 
   get isThere (): boolean { return this.#parts.size > 0 }
 
@@ -182,6 +188,7 @@ export class PendingRows implements Pending {
 
   async opened (knex: Knex, writer: WriterMark): Promise<void> {
     this.#writer = writer.id
+    this.#opened()
     if (await knex('writers').where(writer).first('id') === undefined) this.written(this.parts().flat())
   }
 

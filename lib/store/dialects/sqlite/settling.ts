@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import type { Settling } from '../dialect.ts'
 import { metricColumns } from '../metric-columns.ts'
+import type { Arrived } from './arrived.ts'
 import { agentsPerBlock, readBlock, readBlocks, seriesPerPart, valueColumns, writeBlock, type Block, type Blocks, type Held } from './blocks.ts'
 import type { PendingRows } from './pending.ts'
 
@@ -29,7 +30,7 @@ interface Plan { movingTo: number, agents: Array<{ agent: number, messages: numb
  * A block is settled agent by agent: an agent's messages are copied, and from then on looked for there. Once that is done for all of the
  * block, the copied messages are removed, from the oldest on. Each step is one transaction, so that after a crash the next one goes on.
  */
-export function settlingOf (blocks: Blocks, pending: PendingRows): Settling {
+export function settlingOf (blocks: Blocks, pending: PendingRows, arrived: Arrived): Settling {
   const plans = new Map<number, Plan>()
   const fullness = (block: number): number => {
     const { messages, metrics } = blocks.held(block)
@@ -37,10 +38,10 @@ export function settlingOf (blocks: Blocks, pending: PendingRows): Settling {
   }
   return {
     fullness,
-    due: () => blocks.filled().filter(block => {
+    due: () => [...new Set([...arrived.due(), ...blocks.filled().filter(block => {
       const { messages, metrics, agents } = blocks.held(block)
       return messages > Math.max(least, agents.size * mostPerAgent) || metrics > most.metrics
-    }),
+    })])],
 
     async count (db) {
       for (const { block } of await readBlocks(db)) blocks.holds(block, await heldIn(db, block, Date.now()))
@@ -61,6 +62,7 @@ export function settlingOf (blocks: Blocks, pending: PendingRows): Settling {
       plans.delete(number)
       const { removed, isDone } = await remove(db, block, size * removedAtOnce, pending)
       blocks.removed(number, removed)
+      if (isDone) arrived.forget()
       return !isDone
     }
   }
@@ -74,7 +76,7 @@ const endOf = (block: Block): number => startOf(block) + agentsPerBlock
 
 /** What is in a block from before a time. */
 async function heldIn (db: Knex, block: number, before: number): Promise<Held> {
-  const rows = await db('metrics_incoming').where({ block }).where('ts', '<', before).groupBy('agent_id')
+  const rows = await db('metrics_unsettled').where({ block }).where('ts', '<', before).groupBy('agent_id')
     .select<Array<{ agent: number, messages: number, metrics: number }>>({ agent: 'agent_id' }, db.raw('count(*) as messages'), db.raw(`sum(length(metrics)) / ${metricBytes} as metrics`))
   const sum = (key: 'messages' | 'metrics'): number => rows.reduce((sum, row) => sum + row[key], 0)
   return { messages: sum('messages'), metrics: sum('metrics'), agents: new Set(rows.map(({ agent }) => agent)) }
@@ -94,7 +96,7 @@ async function begin (db: Knex, block: Block, movingTo: number): Promise<boolean
 async function whereMostEnd (db: Knex, { block, settledTo }: Block, blocks: Blocks): Promise<number> {
   const now = Date.now()
   const { messages } = blocks.held(block)
-  const past = db('metrics_incoming').where({ block }).where('ts', '<', now).limit(1)
+  const past = db('metrics_unsettled').where({ block }).where('ts', '<', now).limit(1)
   const next = messages > 2 * most.messages ? past.orderBy('ts').offset(movedTogether) : past.orderBy('ts', 'desc').offset(Math.floor(messages * kept))
   const row = await next.first<{ ts: number } | undefined>('ts')
   // Most of what was counted is ahead of time, or not there any more: without this, the block would be looked into again and again.
@@ -129,14 +131,14 @@ async function move (db: Knex, block: Block, size: number, plans: Map<number, Pl
 
 /** How many messages each agent has to be moved, about: it only tells how much is done in one step. */
 async function planFor (db: Knex, { block, settledTo, movingTo }: Block): Promise<Plan> {
-  const agents = await db('metrics_incoming').where({ block }).where('ts', '>=', settledTo).where('ts', '<', movingTo)
+  const agents = await db('metrics_unsettled').where({ block }).where('ts', '>=', settledTo).where('ts', '<', movingTo)
     .groupBy('agent_id').orderBy('agent_id').select({ agent: 'agent_id' }).count({ messages: '*' }) as Plan['agents']
   return { movingTo, agents }
 }
 
 /** Where about so many of an agent's messages end. */
 async function endOfSome (db: Knex, { block, movingTo }: Block, { agent, from, count }: { agent: number, from: number, count: number }): Promise<number> {
-  const next = await db('metrics_incoming').where({ block, agent_id: agent }).where('ts', '>=', from).where('ts', '<', movingTo)
+  const next = await db('metrics_unsettled').where({ block, agent_id: agent }).where('ts', '>=', from).where('ts', '<', movingTo)
     .orderBy('ts').limit(1).offset(count).first<{ ts: number } | undefined>('ts')
   return next === undefined ? movingTo : Math.max(next.ts, from + 1)
 }
@@ -148,14 +150,14 @@ async function endOfSome (db: Knex, { block, movingTo }: Block, { agent, from, c
 async function copy (db: Knex, { block, settledTo, nextTs }: Block, { from, end, to }: { from: number, end: number, to: number }): Promise<void> {
   await db.raw(`insert into metrics_settled (${metricColumns})
     select series.id, incoming.ts, incoming.seq, ${valueColumns('metric.value', 'metric.type')}
-    from metrics_incoming as incoming cross join json_each(incoming.metrics) as metric cross join series on series.id = cast(metric.key as integer)
+    from metrics_unsettled as incoming cross join json_each(incoming.metrics) as metric cross join series on series.id = cast(metric.key as integer)
     where incoming.block = ? and incoming.ts >= ? and incoming.ts < ? and incoming.agent_id >= ? and incoming.agent_id < ? and incoming.ts >= iif(incoming.agent_id = ?, ?, ?)
     order by 1, 2, 3
     on conflict do nothing`, [block, end === from + 1 ? nextTs : settledTo, to, from, end, from, nextTs, settledTo])
 }
 
-/** Remove what was copied, from the oldest on. @returns how much, and whether nothing of it is left */
-async function remove (db: Knex, { block, movingTo }: Block, count: number, pending: PendingRows): Promise<{ removed: number, isDone: boolean }> {
+/** Remove what was copied, from the oldest on; what arrived stays until its row is used again. @returns how much, and whether nothing of it is left */
+async function remove (db: Knex, { block, settledTo, movingTo }: Block, count: number, pending: PendingRows): Promise<{ removed: number, isDone: boolean }> {
   const ofBlock = (): Knex.QueryBuilder => db('metrics_incoming').where({ block }).orderBy('ts').limit(1)
   const oldest = await ofBlock().first<{ ts: number } | undefined>('ts')
   const next = await ofBlock().offset(count).first<{ ts: number } | undefined>('ts')
@@ -163,6 +165,7 @@ async function remove (db: Knex, { block, movingTo }: Block, count: number, pend
   await pending.beforeRemoval(db, block, end)
   const removed = await db('metrics_incoming').where({ block }).where('ts', '<', end).delete()
   if (end < movingTo) return { removed, isDone: false }
+  const [passed] = await db('metrics_arrived').where({ block }).where('ts', '>=', settledTo).where('ts', '<', movingTo).count({ n: '*' }) as Array<{ n: number }>
   await writeBlock(db, block, { settledTo: movingTo, nextAgent: 0, nextTs: 0 })
-  return { removed, isDone: true }
+  return { removed: removed + (passed?.n ?? 0), isDone: true }
 }

@@ -11,6 +11,7 @@ import { agentTuple } from '../agent-columns.ts'
 import { ofKind } from '../database-kind.ts'
 import { writerMissing, type Dialect } from '../dialect.ts'
 import { append } from './append.ts'
+import { Arrived } from './arrived.ts'
 import { Blocks } from './blocks.ts'
 import { explain, foundDuplicates, refusesData } from './errors.ts'
 import { logOf, pagesInLog, sqliteKind } from './kind.ts'
@@ -42,7 +43,8 @@ const preparations = (isNew: boolean): string[] => [
 export function sqliteDialect (filename: string, driver?: SqliteDriver): Dialect {
   const file = new WatchedFile(filename)
   const blocks = new Blocks()
-  const pending = new PendingRows()
+  const arrived = new Arrived()
+  const pending = new PendingRows(() => { arrived.forget() })
   return {
     async connect () {
       blocks.forget()
@@ -80,13 +82,13 @@ export function sqliteDialect (filename: string, driver?: SqliteDriver): Dialect
 
     async append (db, additions) {
       try {
-        await append(db, blocks, pending, additions)
+        await append(db, { blocks, arrived, pending }, additions)
       } catch (error) {
         throw reasonOf(error).includes(noWriter) ? writerMissing(filename) : error
       }
     },
 
-    settling: settlingOf(blocks, pending),
+    settling: settlingOf(blocks, pending, arrived),
     pending,
 
     upsertAgents: (db, agents, now) => rows(db, upsertAgents, agents.map(agent => agentTuple(agent, now))),

@@ -46,7 +46,7 @@ export function jsonOfIncoming (messages: MessageRow[], agents: number[]): strin
 }
 
 /** The metrics of a message by their parts. Most have one, which needs no map. */
-function partsIn (row: MessageRow): Iterable<[part: number, text: string]> {
+export function partsIn (row: MessageRow): Iterable<[part: number, text: string]> {
   const first = Math.floor(row[2] as number / seriesPerPart)
   for (let i = 4; i < row.length; i += 2) if (Math.floor(row[i] as number / seriesPerPart) !== first) return severalParts(row)
   return [[first, metricsIn(row)]]
@@ -86,7 +86,16 @@ export const raiseNewest = (latest: string): string => `
 
 export const noWriter = 'the mark of the writer is missing'
 export const notAlone = 'another process writes too'
+export const rowTaken = 'a row is not free to be used again'
 export const blocksChanged = 'the blocks are not as they are remembered'
+
+/** What arrived goes to its block, where another part of its message may be. */
+const flush = `
+    insert into metrics_incoming (block, ts, agent_id, seq, part, metrics)
+      select arrived.block, arrived.ts, arrived.agent_id, arrived.seq, arrived.part, arrived.metrics
+      from metrics_arrived as arrived join metrics_blocks as b on b.block = arrived.block
+      where new.flush and ${isVisible('arrived')} order by 1, 2, 3, 4, 5
+      on conflict do update set metrics = json_patch(excluded.metrics, metrics_incoming.metrics)`
 
 /**
  * The view's trigger makes one statement, and so one trip to SQLite's thread and one commit, of everything that a steady
@@ -94,11 +103,19 @@ export const blocksChanged = 'the blocks are not as they are remembered'
  */
 export const additions = [
   `create temp view additions as select null as incoming, null as merged, null as settled, null as latest, null as seen, null as dirty_hours, null as writer, null as beat,
-    null as version, null as pending`,
+    null as version, null as pending, null as arrived, null as flush`,
   `create temp trigger add_all instead of insert on additions begin
     select raise(abort, '${noWriter}') where new.writer is not null and not exists (select 1 from writers where id = new.writer and beat = new.beat);
     select raise(abort, '${blocksChanged}') where new.version is not null and new.version <> (select cast(version as text) from metrics_state);
-    select raise(abort, '${notAlone}') where new.pending is not null and exists (select 1 from writers where id <> new.writer);
+    select raise(abort, '${notAlone}') where coalesce(new.pending, new.arrived) is not null and exists (select 1 from writers where id <> new.writer);
+    ${flush};
+    delete from metrics_arrived where new.flush;
+    select raise(abort, '${rowTaken}') from json_each(new.arrived) as given join metrics_arrived as arrived on arrived.id = given.value->>0
+      join metrics_blocks as b on b.block = arrived.block and arrived.ts >= b.settled_to;
+    select raise(abort, 'UNIQUE constraint failed: metrics_incoming') from json_each(new.arrived) as given join metrics_incoming as incoming
+      on incoming.block = (given.value->>2) / ${agentsPerBlock} and incoming.ts = given.value->>1 and incoming.agent_id = given.value->>2 and incoming.seq = given.value->>3 and incoming.part = given.value->>4;
+    insert or replace into metrics_arrived (id, block, ts, agent_id, seq, part, metrics)
+      select value->>0, (value->>2) / ${agentsPerBlock}, value->>1, value->>2, value->>3, value->>4, value->5 from json_each(new.arrived);
     -- Each page is looked for once; in the order of the messages most were read and written again and again.
     insert into metrics_incoming (block, ts, agent_id, seq, part, metrics)
       select block, ts, agent_id, seq, part, metrics from (${incomingOf('new.incoming')}) order by block, ts, agent_id, seq, part;
@@ -129,7 +146,7 @@ export function jsonOfNewest (latest: LatestRow[]): string {
   return `[${latest.map(([seriesId, ts, seq, value]) => `[${seriesId},${ts},${seq},${jsonOfValue(value)}]`).join(',')}]`
 }
 
-export const addAll = 'insert into additions (incoming, merged, settled, latest, seen, dirty_hours, writer, beat, version, pending) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
+export const addAll = 'insert into additions (incoming, merged, settled, latest, seen, dirty_hours, writer, beat, version, pending, arrived, flush) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'
 
 /** The place of the moment of writing in an agent's tuple. */
 const now = agentColumnNames.length
@@ -172,5 +189,5 @@ export const existingMetrics = `
   select wanted.series_id || '/' || wanted.ts || '/' || wanted.seq from wanted
   join series on series.id = wanted.series_id
   join metrics_blocks as b on b.block = series.agent_id / ${agentsPerBlock}
-  join metrics_incoming as incoming on incoming.block = b.block and incoming.ts = wanted.ts and incoming.agent_id = series.agent_id and incoming.seq = wanted.seq and incoming.part = wanted.series_id / ${seriesPerPart} and ${isVisible}
-  where json_type(incoming.metrics, '$."' || wanted.series_id || '"') is not null`
+  join metrics_unsettled as unsettled on unsettled.block = b.block and unsettled.ts = wanted.ts and unsettled.agent_id = series.agent_id and unsettled.seq = wanted.seq and unsettled.part = wanted.series_id / ${seriesPerPart} and ${isVisible('unsettled')}
+  where json_type(unsettled.metrics, '$."' || wanted.series_id || '"') is not null`

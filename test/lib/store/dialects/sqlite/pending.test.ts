@@ -120,7 +120,7 @@ onFiles('what was not written when ids changed their meaning is not given to oth
   for (let seq = 0; seq < 3; seq++) await write('agent/message', numbered(seq), now + seq * second)
   // As a backup has them.
   await database.query('writers').delete()
-  await database.query('metrics_incoming').delete()
+  await database.query('metrics_arrived').delete()
   await database.query('agents').update({ uuid: 'another' })
   const nothingGiven = async (what: 'agents' | 'newest'): Promise<void> => {
     await store.read(what)

@@ -68,7 +68,7 @@ onFiles('a metric is there once at each step of settling, and the same message a
   }
   assert.deepEqual(await rowsIn(database.query), before)
   assert.ok(steps > 10, `${steps} steps`)
-  assert.deepEqual([await count(database.query, 'metrics_incoming'), await count(database.query, 'metrics_settled')], [10, 150])
+  assert.deepEqual([await count(database.query, 'metrics_unsettled'), await count(database.query, 'metrics_settled')], [10, 150])
 })
 
 onFiles('what comes late is settled at once, and a step that is undone changes nothing', async (t, database) => {
@@ -76,9 +76,9 @@ onFiles('what comes late is settled at once, and a step that is undone changes n
   for (let seq = 0; seq < 10; seq++) await write('agent/message', numbered(seq, 'agent'))
   while (await step(store, { before: now + 10, size: 100 }));
   await write('agent/message', numbered(100, 'agent'))
-  assert.deepEqual([await count(database.query, 'metrics_incoming'), await count(database.query, 'metrics_settled')], [1, 30])
+  assert.deepEqual([await count(database.query, 'metrics_unsettled'), await count(database.query, 'metrics_settled')], [1, 30])
   await write('agent/message', reading('agent', { timestamp: now + 5, seq: 77 }))
-  assert.deepEqual([await count(database.query, 'metrics_incoming'), await count(database.query, 'metrics_settled')], [1, 33])
+  assert.deepEqual([await count(database.query, 'metrics_unsettled'), await count(database.query, 'metrics_settled')], [1, 33])
   const before = await rowsIn(database.query)
   for (let i = 0; i < 4; i++) {
     await assert.rejects(store.run(knex => knex.transaction(async db => {
@@ -115,7 +115,7 @@ onFiles('another part of a message that is ahead of time joins it, so that the m
   await Promise.all([write('agent/message', ahead({ d: 1, f: 5e-324 })), write('agent/message', ahead({ f: 2, g: 9_007_199_254_740_993 }))])
   const [block] = await database.query('metrics_blocks').select('direct_to')
   assert.deepEqual(block, { direct_to: -1 })
-  assert.deepEqual([await count(database.query, 'metrics_incoming'), await count(database.query, 'metrics_settled')], [1, 0])
+  assert.equal(await count(database.query, 'metrics_settled'), 0)
   const rows = (): Promise<unknown[]> => database.query('metrics').join('series', 'series.id', 'series_id').orderBy('type').select('type', 'value', 'text')
   const before = await rows()
   assert.deepEqual(before, [
@@ -153,7 +153,7 @@ onFiles('a block that holds far more than it may is settled part by part, until 
   const loop = new SettlingLoop(store)
   t.after(() => loop.stop())
   await loop.runOnce()
-  const held = await count(database.query, 'metrics_incoming')
+  const held = await count(database.query, 'metrics_unsettled')
   assert.ok(held < 40_000, `${held} messages`)
   assert.equal(held + await count(database.query, 'metrics_settled'), 100_000)
 })
@@ -166,7 +166,7 @@ onFiles('messages that all have one time are settled, too', async (t, database) 
   assert.deepEqual(store.settling?.due(), [0])
   while (await step(store, { size: 10_000 }));
   assert.deepEqual(store.settling?.due(), [])
-  assert.deepEqual([await count(database.query, 'metrics_incoming'), await count(database.query, 'metrics_settled')], [0, 41_001])
+  assert.deepEqual([await count(database.query, 'metrics_unsettled'), await count(database.query, 'metrics_settled')], [0, 41_001])
 })
 
 onFiles('of an agent that is forgotten nothing stays, wherever its messages are, and each metric is counted once', async (t, database) => {
@@ -184,7 +184,7 @@ onFiles('of an agent that is forgotten nothing stays, wherever its messages are,
     assert.equal(await forgetting.forget('lost'), true)
     await forgetting.swept()
     assert.equal(forgetting.statistics().metrics - before, 6_000, `after ${steps} steps`)
-    assert.equal((await database.query('metrics_incoming').whereNotIn('agent_id', database.query('agents').select('id'))).length, 0)
+    assert.equal((await database.query('metrics_unsettled').whereNotIn('agent_id', database.query('agents').select('id'))).length, 0)
   }
   assert.equal(await count(database.query, 'metrics'), 4 * 6_000)
   assert.deepEqual(await database.query('series').join('agents', 'agents.id', 'agent_id').distinct('uuid'), [{ uuid: 'kept' }])
@@ -199,7 +199,7 @@ onFiles('hours are settled before they are rolled up, and what is newer stays', 
   t.after(() => retention.stop())
   const pass = async (at: number): Promise<number[]> => {
     await retention.runOnce(start + at)
-    return [await count(database.query, 'metrics_incoming'), await count(database.query, 'metrics_settled'), await count(database.query, 'metrics_1h')]
+    return [await count(database.query, 'metrics_unsettled'), await count(database.query, 'metrics_settled'), await count(database.query, 'metrics_1h')]
   }
   assert.deepEqual(await pass(hour), [20, 0, 0], 'late ones may come')
   assert.deepEqual(await pass(hour + 60_000), [10, 10, 3])
@@ -214,11 +214,11 @@ onFiles('what a block holds is known to the row, whatever the parts of its messa
   const metrics = Array.from({ length: 150 }, (_, i) => ({ type: `type ${i}`, value: i }))
   // All of them once, and then the first and the last, which lie apart.
   for (let seq = 0; seq < 300; seq++) await write('agent/message', { agent: { uuid: `agent-${seq % 3}` }, metrics: metrics.filter((_, i) => seq < 3 || i % 149 === 0), timestamp: now + seq, seq })
-  const rows = await count(database.query, 'metrics_incoming')
+  const rows = await count(database.query, 'metrics_unsettled')
   assert.ok(rows > 590, `${rows} rows`)
   assert.equal(store.settling?.fullness(0), rows / 40_000)
   while (await step(store, { before: now + 200, size: 1_000 }));
-  assert.equal(store.settling?.fullness(0), await count(database.query, 'metrics_incoming') / 40_000)
+  assert.equal(store.settling?.fullness(0), await count(database.query, 'metrics_unsettled') / 40_000)
 })
 
 onFiles('what another program adds to the view is there, and not stored again', async (t, database) => {
@@ -237,7 +237,7 @@ onFiles('a message with thousands of metrics is read series by series in time', 
   const metrics = Array.from({ length: 1_000 }, (_, i) => ({ type: `type ${i}`, value: i }))
   for (let seq = 0; seq < 5; seq++) await write('agent/message', { agent: { uuid: 'agent' }, metrics, timestamp: now + seq, seq })
   assert.equal(await count(database.query, 'metrics'), 5_000)
-  const [{ most } = { most: 0 }] = await database.query('metrics_incoming').select(database.query.raw('max((select count(*) from json_each(metrics))) as most')) as Array<{ most: number }>
+  const [{ most } = { most: 0 }] = await database.query('metrics_unsettled').select(database.query.raw('max((select count(*) from json_each(metrics))) as most')) as Array<{ most: number }>
   assert.ok(most <= 64, `${most} metrics in a row`)
 })
 
