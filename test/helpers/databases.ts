@@ -24,6 +24,8 @@ export interface Database {
   name: string
   /** Why it cannot be tested here. */
   without: string | undefined
+  /** Begin to start the server, which takes a while: other tests run meanwhile. */
+  prepare? (): void
   /** A new, empty database, closed after the test. */
   open (t: TestContext): Promise<OpenDatabase>
 }
@@ -49,7 +51,7 @@ export const files: Database[] = [
   }
 ]
 
-/** Servers start when they are asked for, once in a process. */
+/** Servers start once in a process: when there is a test for them, or when they are asked for. */
 export const servers: Database[] = [
   onServer('PostgreSQL', withoutPostgresql, startPostgresql),
   onServer(mysqlName, withoutMariadb, startMariadb)
@@ -60,7 +62,8 @@ export const databases = [...files, ...servers]
 
 /** A test for every database, named `<database>: <title>`. */
 export function onEachDatabase (title: string, body: (t: TestContext, database: OpenDatabase) => Promise<void>, chosen = databases): void {
-  for (const { name, without, open } of chosen) {
+  for (const { name, without, prepare, open } of chosen) {
+    if (without === undefined) prepare?.()
     test(`${name}: ${title}`, { skip: without ?? false }, async t => { await body(t, await open(t)) })
   }
 }
@@ -76,6 +79,11 @@ function onServer (name: string, without: string | undefined, start: () => Promi
   return {
     name,
     without,
+    prepare () {
+      starting ??= start()
+      // Those that open it are told.
+      starting.catch(() => undefined)
+    },
     async open (t) {
       const server = await (starting ??= start())
       const options = await server.fresh()
