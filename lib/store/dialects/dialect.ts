@@ -88,6 +88,8 @@ export interface Pending {
 export interface Settling {
   /** The blocks that have so much to move that reading or moving it would take long. */
   due (): number[]
+  /** How many metrics have come into a block since this process began, about. */
+  added (block: number): number
   /** What a block holds, as a multiple of what one of which all agents report may hold before it is due. */
   fullness (block: number): number
   /**

@@ -5,6 +5,8 @@ import type { Store } from '../store.ts'
 const usual = { between: 1_000 }
 /** How many times as full as it may be a block has to be for larger slices. */
 const crowded = 1.5
+/** How much more than what came in meanwhile a slice moves, so that the block gets empty: otherwise each slice would look through more messages for those of its agents. */
+const ahead = 2
 
 export interface SettlingStatistics {
   slices: number
@@ -34,7 +36,7 @@ export class SettlingLoop {
     this.#between = timing.between
     const took = (ms: number): void => { this.#counters.longest = Math.max(this.#counters.longest, ms) }
     const pacing = { store, signal: this.#ending.signal, took }
-    this.#pace = new Pace(pacing, { first: 2_000, least: 1_000, most: 5_000 }, { few: 5, many: 10, rest: 1 })
+    this.#pace = new Pace(pacing, { first: 2_000, least: 1_000, most: 5_000 }, { few: 5, many: 15, rest: 0 })
     this.#haste = new Pace(pacing, { first: 20_000, least: 20_000, most: 40_000 }, { few: 40, many: 100, rest: 0 })
     store.on('state', ({ state }) => {
       // What opens next may be another database.
@@ -115,12 +117,15 @@ export class SettlingLoop {
   async #settle (block: number, before?: number): Promise<boolean> {
     const { settling } = this.#store
     if (settling === undefined) return false
-    for (let steps = 0; ;) {
+    for (let steps = 0, added = settling.added(block); ;) {
       this.#ending.signal.throwIfAborted()
-      // Where more comes than is moved, whoever sends has to wait: otherwise the block would grow, and looking into it take ever longer.
+      // Where more comes than is moved, whoever sends has to wait: otherwise the block would grow, and looking into it take ever longer. Many short
+      // waits are better than a few long ones, in which there is nothing left to do for the main thread.
       const fullness = settling.fullness(block)
       const pace = fullness > crowded ? this.#haste : this.#pace
-      const size = pace.size * Math.max(1, fullness / crowded)
+      const came = settling.added(block)
+      const size = Math.max(pace.size, (came - added) * ahead) * Math.max(1, fullness / crowded)
+      added = came
       const hasMore = await pace.transaction(async (db, hasTime) => {
         for (;;) {
           if (!await settling.step(db, block, { before, size })) return false

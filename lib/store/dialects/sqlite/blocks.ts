@@ -52,6 +52,8 @@ export interface Held {
   /** A message in several parts counts as several. */
   messages: number
   metrics: number
+  /** Metrics that came into the block since this process began. */
+  added: number
   /** The ids of the agents that sent them, and of some that have sent before. */
   agents: Set<number>
 }
@@ -89,6 +91,7 @@ export class Blocks {
       const row = messages[i] as MessageRow
       held.messages += partsOf(row)
       held.metrics += (row.length - 2) / 2
+      held.added += (row.length - 2) / 2
       held.agents.add(agent)
     }
   }
@@ -101,7 +104,7 @@ export class Blocks {
   /** What a block holds, as far as it is known. */
   held (block: number): Held {
     let held = this.#held.get(block)
-    if (held === undefined) this.#held.set(block, held = { messages: 0, metrics: 0, agents: new Set() })
+    if (held === undefined) this.#held.set(block, held = { messages: 0, metrics: 0, added: 0, agents: new Set() })
     return held
   }
 
@@ -115,7 +118,7 @@ export class Blocks {
 
   /** This is what a block holds. */
   holds (block: number, held: Held): void {
-    this.#held.set(block, held)
+    this.#held.set(block, { ...held, added: this.held(block).added })
   }
 }
 

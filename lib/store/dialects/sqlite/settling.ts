@@ -38,6 +38,7 @@ export function settlingOf (blocks: Blocks, pending: PendingRows, arrived: Arriv
   }
   return {
     fullness,
+    added: block => blocks.held(block).added,
     due: () => [...new Set([...arrived.due(), ...blocks.filled().filter(block => {
       const { messages, metrics, agents } = blocks.held(block)
       return messages > Math.max(least, agents.size * mostPerAgent) || metrics > most.metrics
@@ -79,7 +80,7 @@ async function heldIn (db: Knex, block: number, before: number): Promise<Held> {
   const rows = await db('metrics_unsettled').where({ block }).where('ts', '<', before).groupBy('agent_id')
     .select<Array<{ agent: number, messages: number, metrics: number }>>({ agent: 'agent_id' }, db.raw('count(*) as messages'), db.raw(`sum(length(metrics)) / ${metricBytes} as metrics`))
   const sum = (key: 'messages' | 'metrics'): number => rows.reduce((sum, row) => sum + row[key], 0)
-  return { messages: sum('messages'), metrics: sum('metrics'), agents: new Set(rows.map(({ agent }) => agent)) }
+  return { messages: sum('messages'), metrics: sum('metrics'), added: 0, agents: new Set(rows.map(({ agent }) => agent)) }
 }
 
 /** @returns whether there is anything to move */
