@@ -145,7 +145,7 @@ class History {
     await Promise.all(this.#peers.map(async ({ store }) => {
       const { settling } = store
       if (settling === undefined) return
-      for (let i = 0; i < steps; i++) await store.run(knex => knex.transaction(db => settling.step(db, 0, { before, size })))
+      for (let i = 0; i < steps; i++) await store.run(knex => settling.step(knex, 0, { before, size }))
     }))
   }
 

@@ -72,7 +72,7 @@ onEachDatabase('whatever is said and asked, series and agents are as if everythi
       if (then === 'forget') for (const store of stores) await store.removeAgent(`${run.count}-${seq % 3}`)
       if (then === 'settle') {
         for (const store of stores) {
-          for (let i = 0; i < 4; i++) await store.run(knex => knex.transaction(async db => await store.settling?.step(db, 0, { before: clock - 3 * second, size: 5 }) ?? false))
+          for (let i = 0; i < 4; i++) await store.run(async knex => await store.settling?.step(knex, 0, { before: clock - 3 * second, size: 5 }) ?? false)
         }
       }
     }

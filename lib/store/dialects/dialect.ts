@@ -93,7 +93,7 @@ export interface Settling {
   /** What a block holds, as a multiple of what one of which all agents report may hold before it is due. */
   fullness (block: number): number
   /**
-   * Move some of a block's messages, in a transaction.
+   * Move some of a block's messages, in a transaction of its own.
    * @param options `before`: no message before this time stays (UTC ms); absent: most do not. `size`: about so many metrics
    * @returns whether there is more to move
    */

@@ -2,11 +2,11 @@ import { PlatziverseError, reasonOf } from '../../errors.ts'
 import { Pace } from '../slices/pace.ts'
 import type { Store } from '../store.ts'
 
-const usual = { between: 1_000 }
+const usual = { between: 100 }
 /** How many times as full as it may be a block has to be for larger slices. */
 const crowded = 1.5
 /** How much more than what came in meanwhile a slice moves, so that the block gets empty: otherwise each slice would look through more messages for those of its agents. */
-const ahead = 2
+const ahead = 1.3
 
 export interface SettlingStatistics {
   slices: number
@@ -126,7 +126,7 @@ export class SettlingLoop {
       const came = settling.added(block)
       const size = Math.max(pace.size, (came - added) * ahead) * Math.max(1, fullness / crowded)
       added = came
-      const hasMore = await pace.transaction(async (db, hasTime) => {
+      const hasMore = await pace.run(async (db, hasTime) => {
         for (;;) {
           if (!await settling.step(db, block, { before, size })) return false
           steps++

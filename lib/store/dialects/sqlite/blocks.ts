@@ -38,13 +38,19 @@ export async function readBlocks (db: Knex): Promise<Block[]> {
   return await db('metrics_blocks').orderBy('block').select<Block[]>(columns)
 }
 
-export async function readBlock (db: Knex, block: number): Promise<Block | undefined> {
-  return await db('metrics_blocks').where({ block }).first<Block | undefined>(columns)
+/** A block that nobody else changes until the transaction ends. Whoever reads first, and writes then, does not wait for another process that writes: it fails. */
+export async function takeBlock (db: Knex, block: number): Promise<Block | undefined> {
+  const [taken] = await db.raw(`update metrics_blocks set block = block where block = ? returning ${Object.entries(columns).map(([name, column]) => `${column} as "${name}"`).join(', ')}`, [block]) as Block[]
+  return taken
 }
 
 /** Write what changed. */
 export async function writeBlock (db: Knex, block: number, changes: Partial<Block>): Promise<void> {
   await db('metrics_blocks').where({ block }).update(Object.fromEntries(Object.entries(changes).map(([name, value]) => [columns[name as keyof Block], value])))
+}
+
+export function newVersion (): string {
+  return String(Math.floor(Math.random() * Number.MAX_SAFE_INTEGER))
 }
 
 /** How many messages and metrics are in a block and not settled. */
@@ -68,10 +74,24 @@ export class Blocks {
   get version (): number | string | undefined { return this.#version }
 
   async load (db: Knex): Promise<void> {
-    // As text: it takes all 64 bits.
-    const [state] = await db('metrics_state').select(db.raw('cast(version as text) as version')) as Array<{ version: string }>
-    this.#blocks = new Map((await readBlocks(db)).map(block => [block.block, block]))
+    // As text: it takes all 64 bits. In one statement, which sees one moment.
+    const blocks = db('metrics_blocks').select(db.raw(`json_group_array(json_array(${Object.values(columns).join(', ')}))`)).as('blocks')
+    const [state] = await db('metrics_state').select(db.raw('cast(version as text) as version'), blocks) as Array<{ version: string, blocks: string }>
+    const names = Object.keys(columns)
+    const rows = JSON.parse(state?.blocks ?? '[]') as number[][]
+    this.#blocks = new Map(rows.map(row => Object.fromEntries(names.map((name, i) => [name, row[i]])) as unknown as Block).map(block => [block.block, block]))
     this.#version = state?.version
+  }
+
+  block (block: number): Block | undefined {
+    return this.#blocks.get(block)
+  }
+
+  /** Some of a block's messages were moved, and with that the version changed. */
+  moved (block: number, next: Pick<Block, 'nextAgent' | 'nextTs'>, version: string): void {
+    const known = this.#blocks.get(block)
+    if (known !== undefined) this.#blocks.set(block, { ...known, ...next })
+    this.#version = version
   }
 
   /** The block of an agent; undefined if the agent is newer than what is known. */

@@ -1,9 +1,11 @@
 import type { Knex } from 'knex'
+import { reasonOf } from '../../../errors.ts'
+import { kindOf } from '../database-kind.ts'
 import type { Settling } from '../dialect.ts'
-import { metricColumns } from '../metric-columns.ts'
 import type { Arrived } from './arrived.ts'
-import { agentsPerBlock, readBlock, readBlocks, seriesPerPart, valueColumns, writeBlock, type Block, type Blocks, type Held } from './blocks.ts'
+import { agentsPerBlock, newVersion, readBlocks, seriesPerPart, takeBlock, writeBlock, type Block, type Blocks, type Held } from './blocks.ts'
 import type { PendingRows } from './pending.ts'
+import { blocksChanged, moveSome } from './statements.ts'
 
 /**
  * Messages of an agent that a block may hold, on average, before it is settled: written together, their metrics fill pages of their own. More
@@ -51,23 +53,29 @@ export function settlingOf (blocks: Blocks, pending: PendingRows, arrived: Arriv
     blocksBefore: async (db, before) => (await readBlocks(db)).filter(block => block.settledTo < before).map(({ block }) => block),
 
     async step (db, number, options) {
-      // Whatever becomes of the transaction, what is remembered may be wrong after it.
-      blocks.forget()
-      // Whoever reads first, and writes then, does not wait for another process that writes: it fails.
-      await writeBlock(db, number, { block: number })
-      const block = await readBlock(db, number)
-      if (block === undefined) return false
-      if (block.movingTo === block.settledTo) return await begin(db, block, options.before ?? await whereMostEnd(db, block, blocks))
+      if (blocks.version === undefined) await blocks.load(db)
+      const known = blocks.block(number)
       const size = Math.ceil(options.size / metricsOf(blocks.held(number)))
-      if (block.nextAgent < endOf(block)) return await move(db, block, size, plans)
-      plans.delete(number)
-      const { removed, isDone } = await remove(db, block, size * removedAtOnce, pending)
-      blocks.removed(number, removed)
-      if (isDone) arrived.forget()
-      return !isDone
+      if (known !== undefined && isMoving(known)) return await move(db, blocks, known, size, plans)
+      return await kindOf(db).transact(db, async db => {
+        // Whatever becomes of the transaction, what is remembered may be wrong after it.
+        blocks.forget()
+        const block = await takeBlock(db, number)
+        if (block === undefined) return false
+        if (block.movingTo === block.settledTo) return await begin(db, block, options.before ?? await whereMostEnd(db, block, blocks))
+        // Another process began.
+        if (isMoving(block)) return true
+        plans.delete(number)
+        const { removed, isDone } = await remove(db, block, size * removedAtOnce, pending)
+        blocks.removed(number, removed)
+        if (isDone) arrived.forget()
+        return !isDone
+      })
     }
   }
 }
+
+const isMoving = (block: Block): boolean => block.movingTo !== block.settledTo && block.nextAgent < endOf(block)
 
 /** Metrics in a row, about. */
 const metricsOf = ({ messages, metrics }: Held): number => Math.min(seriesPerPart, Math.max(1, metrics / Math.max(1, messages)))
@@ -106,7 +114,8 @@ async function whereMostEnd (db: Knex, { block, settledTo }: Block, blocks: Bloc
   return row === undefined ? settledTo : Math.max(row.ts, settledTo + 1)
 }
 
-async function move (db: Knex, block: Block, size: number, plans: Map<number, Plan>): Promise<true> {
+/** One statement: while it waited for one after the other, SQLite's thread would have nothing to do. */
+async function move (db: Knex, blocks: Blocks, block: Block, size: number, plans: Map<number, Plan>): Promise<true> {
   const { nextAgent } = block
   const plan = plans.get(block.block)
   if (plan?.movingTo !== block.movingTo) {
@@ -117,16 +126,14 @@ async function move (db: Knex, block: Block, size: number, plans: Map<number, Pl
   const [first] = agents
   if (first !== undefined && first.agent === nextAgent && first.messages > size * 1.5) {
     const to = await endOfSome(db, block, { agent: nextAgent, from: block.nextTs, count: size })
-    await copy(db, block, { from: nextAgent, end: nextAgent + 1, to })
-    await writeBlock(db, block.block, to < block.movingTo ? { nextTs: to } : { nextAgent: nextAgent + 1, nextTs: block.settledTo })
+    await copy(db, blocks, block, { end: nextAgent + 1, to, next: to < block.movingTo ? { nextAgent, nextTs: to } : { nextAgent: nextAgent + 1, nextTs: block.settledTo } })
     return true
   }
   // All of them up to the first that is too many, those too that came since the plan was made.
   let messages = 0
   const beyond = agents.find(({ agent, messages: its }) => (messages += its) > size && agent > nextAgent)
   const end = beyond?.agent ?? endOf(block)
-  await copy(db, block, { from: nextAgent, end, to: block.movingTo })
-  await writeBlock(db, block.block, { nextAgent: end, nextTs: block.settledTo })
+  await copy(db, blocks, block, { end, to: block.movingTo, next: { nextAgent: end, nextTs: block.settledTo } })
   return true
 }
 
@@ -144,17 +151,17 @@ async function endOfSome (db: Knex, { block, movingTo }: Block, { agent, from, c
   return next === undefined ? movingTo : Math.max(next.ts, from + 1)
 }
 
-/**
- * Copy the messages of the agents from `from` to before `end`, up to a time. Metrics of series that are gone are left out, and those that are there
- * already stay as they are.
- */
-async function copy (db: Knex, { block, settledTo, nextTs }: Block, { from, end, to }: { from: number, end: number, to: number }): Promise<void> {
-  await db.raw(`insert into metrics_settled (${metricColumns})
-    select series.id, incoming.ts, incoming.seq, ${valueColumns('metric.value', 'metric.type')}
-    from metrics_unsettled as incoming cross join json_each(incoming.metrics) as metric cross join series on series.id = cast(metric.key as integer)
-    where incoming.block = ? and incoming.ts >= ? and incoming.ts < ? and incoming.agent_id >= ? and incoming.agent_id < ? and incoming.ts >= iif(incoming.agent_id = ?, ?, ?)
-    order by 1, 2, 3
-    on conflict do nothing`, [block, end === from + 1 ? nextTs : settledTo, to, from, end, from, nextTs, settledTo])
+/** Copy the messages of the agents from the next one to before `end`, up to a time, unless another process changed the blocks. */
+async function copy (db: Knex, blocks: Blocks, { block, settledTo, nextAgent, nextTs }: Block, { end, to, next }: { end: number, to: number, next: Pick<Block, 'nextAgent' | 'nextTs'> }): Promise<void> {
+  const version = newVersion()
+  const from = end === nextAgent + 1 ? nextTs : settledTo
+  try {
+    await db.raw(moveSome, [block, blocks.version ?? null, version, from, to, nextAgent, end, nextTs, settledTo, next.nextAgent, next.nextTs] as string[])
+    blocks.moved(block, next, version)
+  } catch (error) {
+    blocks.forget()
+    if (!reasonOf(error).includes(blocksChanged)) throw error
+  }
 }
 
 /** Remove what was copied, from the oldest on; what arrived stays until its row is used again. @returns how much, and whether nothing of it is left */

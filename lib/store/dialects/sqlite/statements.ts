@@ -138,8 +138,26 @@ export const additions = [
       from json_each(new.seen) as seen
       where agents.id = seen.value->>0;
     insert or ignore into dirty_hours (series_id, ts) select value->>0, value->>1 from json_each(new.dirty_hours);
+  end`,
+  // Metrics of series that are gone are left out, and those that are there already stay as they are.
+  `create temp view moves as select null as block, null as version, null as new_version, null as since, null as "to", null as agent, null as "end", null as next_ts, null as settled_to,
+    null as new_agent, null as new_ts`,
+  `create temp trigger move_some instead of insert on moves begin
+    select raise(abort, '${blocksChanged}') where new.version is not (select cast(version as text) from metrics_state);
+    insert into metrics_settled (${metricColumns})
+      select series.id, incoming.ts, incoming.seq, ${valueColumns('metric.value', 'metric.type')}
+      from metrics_unsettled as incoming cross join json_each(incoming.metrics) as metric cross join series on series.id = cast(metric.key as integer)
+      where incoming.block = new.block and incoming.ts >= new.since and incoming.ts < new."to" and incoming.agent_id >= new.agent and incoming.agent_id < new."end"
+        and incoming.ts >= iif(incoming.agent_id = new.agent, new.next_ts, new.settled_to)
+      order by 1, 2, 3
+      on conflict do nothing;
+    update metrics_blocks set next_agent = new.new_agent, next_ts = new.new_ts where block = new.block;
+    -- The trigger of the blocks gave it another one, which nobody knows.
+    update metrics_state set version = cast(new.new_version as integer);
   end`
 ]
+
+export const moveSome = `insert into moves (block, version, new_version, since, "to", agent, "end", next_ts, settled_to, new_agent, new_ts) values (${Array(11).fill('?').join(', ')})`
 
 /** The newest of each series as `[[series id, ts, seq, value], …]`. */
 export function jsonOfNewest (latest: LatestRow[]): string {

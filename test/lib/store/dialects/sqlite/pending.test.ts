@@ -141,5 +141,5 @@ onFiles('how often an agent reports is learned alike in SQL and beside it', asyn
 })
 
 async function settle (store: Store, before: number): Promise<boolean> {
-  return await store.run(knex => knex.transaction(async db => await store.settling?.step(db, 0, { before, size: 5 }) ?? false))
+  return await store.run(async knex => await store.settling?.step(knex, 0, { before, size: 5 }) ?? false)
 }

@@ -20,4 +20,4 @@ function send (): void {
 }
 
 for (let i = 0; i < 20; i++) send()
-for (;;) await store.run(knex => knex.transaction(async db => await store.settling?.step(db, 0, { size: 5 })))
+for (;;) await store.run(async knex => await store.settling?.step(knex, 0, { size: 5 }))

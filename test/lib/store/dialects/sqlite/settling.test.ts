@@ -34,7 +34,7 @@ async function wrongNewest (query: Knex): Promise<unknown[]> {
 
 /** One step. @returns whether there is more to move */
 async function step (store: Store, options: { before?: number, size: number }, block = 0): Promise<boolean> {
-  return await store.run(knex => knex.transaction(async db => await store.settling?.step(db, block, options) ?? false))
+  return await store.run(async knex => await store.settling?.step(knex, block, options) ?? false)
 }
 
 async function rowsIn (query: Knex): Promise<string[]> {
