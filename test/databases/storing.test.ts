@@ -238,10 +238,22 @@ onEachDatabase('a migration lock that a crash left behind does not stop the stor
 
 onEachDatabase('closing stores what is queued, may be done twice, and refuses what comes later', async (t, database) => {
   const { store, write } = open(t, database)
+  await write('agent/message', reading())
   const writes = Array.from({ length: 100 }, () => write('agent/message', reading()))
   await Promise.all([store.close(), store.close()])
   assert.equal((await Promise.all(writes)).length, 100)
-  assert.equal(await count(database.query, 'metrics'), 300)
+  assert.equal(await count(database.query, 'metrics'), 303)
   await assert.rejects(write('agent/message', reading()), /STORE_CLOSED/)
   await assert.rejects(store.disconnectAbandoned(true), /STORE_CLOSED/)
+})
+
+onEachDatabase('closed while it still makes its tables, a store has stored what it acknowledged, and refused the rest', async (t, database) => {
+  const { store, write } = open(t, database)
+  const writes = Array.from({ length: 100 }, () => write('agent/message', reading()))
+  const [written] = await Promise.all([Promise.allSettled(writes), store.close()])
+  const refused = written.filter(result => result.status === 'rejected')
+  for (const { reason } of refused) assert.match(String(reason), /STORE_CLOSED/)
+  // Where nothing was stored in time there may be no table yet.
+  const stored = await database.query.schema.hasTable('series') ? await count(database.query, 'metrics').catch(() => 0) : 0
+  assert.equal(stored, 3 * (written.length - refused.length))
 })
