@@ -9,6 +9,10 @@ import { schemas, type ConnectedPayload, type DisconnectedPayload, type MessageP
 import { timeWithin, toTimestamp, type TimeRange, type Unit } from './timestamp.ts'
 import type { Weight } from './weigh.ts'
 
+// What the package exports as `./messages`.
+export { schemas, type Agent, type ConnectedPayload, type DisconnectedPayload, type MessagePayload, type Metric } from './schema.ts'
+export { topics, type AgentTopic, type MessageKind } from './topics.ts'
+
 /** Why a message was rejected. Public: flows switch on them. */
 export const rejectReasons = {
   TOPIC_UNKNOWN: 'the topic is none of agent/connected, agent/disconnected, agent/message',

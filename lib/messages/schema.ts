@@ -55,6 +55,18 @@ export type DisconnectedPayload = Omit<Static<typeof schemas.disconnected>, 'tim
 /** As checked: `timestamp` is always there and in UTC ms. */
 export type MessagePayload = Omit<Static<typeof schemas.message>, 'timestamp'> & { timestamp: number }
 
+/** The schemas as one document of JSON Schema, which docs/messages.schema.json is: any of the three, and each by its name. */
+export function jsonSchema (): object {
+  const { message, connected, disconnected } = schemas
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    title: 'The payload of a message of an agent',
+    description: 'The topics are agent/message, agent/connected and agent/disconnected. Beyond this, types are different within a message, strings are measured in bytes of UTF-8, and times are read in several units.',
+    anyOf: ['message', 'connected', 'disconnected'].map(name => ({ $ref: `#/$defs/${name}` })),
+    $defs: { message, connected, disconnected }
+  }
+}
+
 export interface FieldRow { field: string, required: boolean, description: string }
 
 /** The fields of a schema as rows of a documentation table: `agent.uuid`, `metrics[].type`, … */

@@ -37,7 +37,7 @@ test('the tarball has what runs and what is shown, and nothing else', async () =
   const { stdout } = await run('tar', ['-tzf', tarball])
   const files = new Set(stdout.trim().split('\n').map(file => file.replace(/^package\//, '')))
   const expected = [
-    'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'docs/openapi.json', 'dist/lib/agent/agent.js', 'dist/lib/agent/agent.d.ts', 'dist/lib/terminal/command.js',
+    'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md', 'docs/messages.schema.json', 'docs/openapi.json', 'dist/lib/agent/agent.js', 'dist/lib/agent/agent.d.ts', 'dist/lib/messages/parse.d.ts', 'dist/lib/terminal/command.js',
     ...examples.map(name => `examples/${name}.json`),
     ...types.flatMap(type => [`dist/nodes/${type}/${type}.js`, `dist/nodes/${type}/${type}.html`]),
     ...plugins.flatMap(plugin => [`dist/nodes/${plugin}/${plugin}.js`, `dist/nodes/${plugin}/${plugin}.html`]),
