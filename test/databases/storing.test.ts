@@ -255,5 +255,6 @@ onEachDatabase('closed while it still makes its tables, a store has stored what 
   for (const { reason } of refused) assert.match(String(reason), /STORE_CLOSED/)
   // Where nothing was stored in time there may be no table yet.
   const stored = await database.query.schema.hasTable('series') ? await count(database.query, 'metrics').catch(() => 0) : 0
-  assert.equal(stored, 3 * (written.length - refused.length))
+  // A commit that was under way when the store gave up may be there as well.
+  assert.ok(stored >= 3 * (written.length - refused.length), `${stored} metrics, ${refused.length} messages refused`)
 })
