@@ -14,8 +14,8 @@ const least = 512
 const leastPerAgent = 128
 /** Rows of a batch that is written here: a larger one fills pages of its own. */
 const mostTogether = 64
-/** Bytes of a row: a larger one would not leave room for others in its page. */
-const mostBytes = 1_000
+/** Characters of a row: a larger one would not leave room for others in its page. */
+const mostCharacters = 1_000
 
 /** A row of `metrics_arrived` but for its id: a message, or a part of one. */
 type Row = [ts: number, agent: number, seq: number, part: number, metrics: string]
@@ -29,7 +29,7 @@ export function rowsOfFew (messages: MessageRow[], agents: number[]): Row[] | un
   for (let i = 0; i < agents.length; i++) {
     const message = messages[i] as MessageRow
     for (const [part, metrics] of partsIn(message)) {
-      if (metrics.length > mostBytes) return undefined
+      if (metrics.length > mostCharacters) return undefined
       rows.push([message[0], agents[i] as number, message[1], part, `{${metrics}}`])
     }
   }

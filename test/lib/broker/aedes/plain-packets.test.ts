@@ -108,7 +108,7 @@ test('nothing is heard behind the packet that ends the connection', () => {
   assert.equal(hear([bytesOf([plain[0]!, plain[1]!, plain[2]!])], true, 5, 1).heard.length, 1)
 })
 
-test('who takes the PUBACKs that say nothing but success is told of them in their order, and only what it leaves is heard', () => {
+test('PUBACKs that say nothing but success go to their taker, in order, and what it leaves goes to the engine', () => {
   const parser = makeParser({ protocolVersion: 5 })
   const heard: string[] = []
   parser.on('packet', ({ cmd, messageId }) => { heard.push(`${cmd} ${messageId}`) })
