@@ -1,14 +1,15 @@
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Browser } from 'playwright-core'
+import type { Browser, Locator } from 'playwright-core'
 import { openBrowser } from '../../test/helpers/browser.ts'
 import { openDashboard, type Dashboard } from '../../test/helpers/dashboard.ts'
 import { until } from '../../test/helpers/events.ts'
+import type { NodeRed } from '../../test/helpers/node-red.ts'
 import { benchFolder } from '../from-root.ts'
 import type { Options } from '../options.ts'
 import { median } from '../percentiles.ts'
 import { cpuSeconds, threadSeconds } from '../proc.ts'
-import { histories, openSite } from './site.ts'
+import { bareText, histories, openBareDashboard, openSite } from './site.ts'
 import { openWire, type Wire } from './wire.ts'
 
 /** While so many people look at a page: CPU of Node-RED's main thread in a second, above that while nobody looks, and answers that they got in a second. */
@@ -19,6 +20,8 @@ export interface DashboardFigures {
   agents: number
   /** From the address to the table with agents in it, in a browser that has nothing of it yet: each try. */
   firstPaint: number[]
+  /** The same of a dashboard without agents, in turns with it: what the dashboard itself takes. */
+  barePaint: number[]
   /** Live updates. */
   update: Record<'overview' | 'agent', Update[]>
   /** The same while nobody looks: what the agents cost. */
@@ -55,15 +58,26 @@ async function measureCrowd (browser: Browser, agents: number, viewers: number[]
       await pause(seconds * 1000)
       return (threadSeconds(site.nodeRed.pid) - before) * 1000 / seconds
     }
-    const firstPaint: number[] = []
-    for (let run = 0; run < runs; run++) {
+    const paint = async (nodeRed: NodeRed, shown: (dashboard: Dashboard) => Locator): Promise<number> => {
       const opened = performance.now()
-      const dashboard = await openDashboard(browser, site.nodeRed, '')
-      await dashboard.row('Agent 7').first().waitFor()
-      firstPaint.push(performance.now() - opened)
+      const dashboard = await openDashboard(browser, nodeRed, '')
+      await shown(dashboard).first().waitFor()
+      const took = performance.now() - opened
       await dashboard.close()
+      return took
     }
-    say(`first paint ${median(firstPaint).toFixed()} ms`)
+    const firstPaint: number[] = []
+    const barePaint: number[] = []
+    const bare = await openBareDashboard()
+    try {
+      for (let run = 0; run < runs; run++) {
+        barePaint.push(await paint(bare, ({ page }) => page.getByText(bareText)))
+        firstPaint.push(await paint(site.nodeRed, dashboard => dashboard.row('Agent 7')))
+      }
+    } finally {
+      await bare.stop()
+    }
+    say(`first paint ${median(firstPaint).toFixed()} ms, without agents ${median(barePaint).toFixed()} ms`)
 
     const used: DashboardFigures['update'] = { overview: [], agent: [] }
     const quiet = [await mainThread()]
@@ -96,7 +110,7 @@ async function measureCrowd (browser: Browser, agents: number, viewers: number[]
       day.push(of)
       await dashboard.close()
     }
-    return { agents, firstPaint, update, alone, day }
+    return { agents, firstPaint, barePaint, update, alone, day }
   } finally {
     wire.close()
     await site.stop()

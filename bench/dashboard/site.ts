@@ -8,6 +8,9 @@ export const reportEvery = 10
 /** Agents that have a day of history, and the seconds between two reports of it. */
 export const histories = { 'agent-7': 60, 'agent-8': reportEvery } as const
 
+/** What a bare dashboard shows. */
+export const bareText = 'Nothing else'
+
 const types = ['cpuLoad', 'memoryUsedPercent', 'diskUsedPercent', ...Array.from({ length: 7 }, (_, i) => `metric-${i}`)]
 const daySeconds = 24 * 60 * 60
 /** Messages on their way at once while the history is loaded. */
@@ -17,6 +20,16 @@ const window = 500
 export interface Site {
   nodeRed: NodeRed
   stop (): Promise<void>
+}
+
+const shell = ['ui-base', 'ui-theme', 'ui-page', 'ui-group']
+
+/** What the dashboard itself costs: a Node-RED without agents whose dashboard has the pages of "Live dashboard" and shows one line of text. */
+export async function openBareDashboard (): Promise<NodeRed> {
+  const pages = (await exampleFlow('Live dashboard')).filter(node => shell.includes(String(node['type'])))
+  const group = pages.find(node => node['type'] === 'ui-group' && node['name'] === 'Agents')
+  if (group === undefined) throw new Error('"Live dashboard" has no group "Agents"')
+  return await startNodeRed({ flows: [...pages, { id: 'bare', type: 'tab', label: 'bare' }, { id: 'text', z: 'bare', type: 'ui-text', group: group.id, label: bareText, format: '', width: 0, height: 0, wires: [] }] })
 }
 
 /** @param profiles a folder for the CPU profile of Node-RED; absent: none is made */

@@ -24,6 +24,7 @@ export function describeDashboard (figures: DashboardFigures[], machine: Machine
       row('agents', ({ agents }) => whole(agents)),
       line(['---', ...figures.map(() => '---:')]),
       row('first paint, ms', ({ firstPaint }) => range(firstPaint)),
+      row('… of a dashboard of one line of text, without agents', ({ barePaint }) => range(barePaint)),
       row('nobody looks: ms of the main thread a second', ({ alone }) => whole(alone)),
       ...updates,
       ...days
