@@ -37,6 +37,8 @@ export interface Unsettled extends Slotted {
   readonly bytes?: number
   /** How many claims on it are open. */
   claims: number
+  /** When a store asked for the first time since when stores have it; UTC ms. */
+  takenAt?: number
   /** The last claim on it since it was last sent into the flow. */
   last?: Claim | undefined
   /** Ends it: acknowledged, or not when there is an error. */
@@ -84,6 +86,12 @@ export class Claim {
 
   /** Bytes of memory that the delivery takes; undefined once the claim is closed. */
   get bytes (): number | undefined { return this.#entry?.bytes }
+
+  /** Since when stores have the delivery, UTC ms by the clock of then: now, if none asked before, in this claim or an earlier one. */
+  get takenAt (): number {
+    if (this.#entry === undefined) return Date.now()
+    return this.#entry.takenAt ??= Date.now()
+  }
 
   /**
    * Say which metrics the claim is for; once for each claim.

@@ -118,7 +118,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
    * @param weight memory that the message takes until it is stored, in bytes; absent: it is weighed here
    * @param from its sender
    */
-  write (message: Message, receivedAt: number, done: WriteDone, print?: number, weight?: number, { clientId = '', elsewhere = false } = nobody): void {
+  write (message: Message, receivedAt: number, done: WriteDone, print?: number, weight?: number, { clientId = '', elsewhere = false, queuedAt } = nobody): void {
     if (this.#closing !== undefined) return done(closedError())
     if (this.#commit.size + (this.#spooling?.waiting ?? 0) >= mostQueued) return done(new PlatziverseError('STORE_FULL', `${mostQueued} messages wait already.`))
     let seq = 0
@@ -137,6 +137,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     // What comes while the database is away is stored as soon as it is back.
     const dueAt = this.#gather === 0 || this.state.state !== 'ready' ? 0 : performance.now() + this.#gather
     const write: Write = { message, receivedAt, seq, bytes, clientId, dueAt, done, elsewhere }
+    if (message.kind === 'disconnected' && message.payload.timestamp === undefined) write.queuedAt = queuedAt ?? Date.now()
     if (this.#spooling?.takes === true) this.#spooling.add(write)
     else this.#commit.push(write)
     this.#loop.start()

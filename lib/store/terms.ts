@@ -51,4 +51,6 @@ export interface Sender {
   clientId?: string
   /** It came from a broker that runs elsewhere. */
   elsewhere?: boolean
+  /** When a goodbye without a time was first given to a store, UTC ms by the clock of then; absent: now. */
+  queuedAt?: number
 }

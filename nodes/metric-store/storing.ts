@@ -64,6 +64,8 @@ export function storing ({ id, store, outbox, warnings, say, tell }: StoringOpti
       })
       return
     }
+    // A store that was closed gives it back: by the clock of then it is known what came before it.
+    const sender = claim !== undefined && message.kind === 'disconnected' ? { ...delivery, queuedAt: claim.takenAt } : delivery
     store.write(message, receivedAt, (error, stored) => {
       if (error === null && stored?.outdated === true) {
         // A goodbye that comes after the agent is back would only mislead whoever gets it.
@@ -84,7 +86,7 @@ export function storing ({ id, store, outbox, warnings, say, tell }: StoringOpti
         endClaim(claim, error)
         done(error)
       }
-    }, carried?.fingerprint, claim?.bytes, delivery)
+    }, carried?.fingerprint, claim?.bytes, sender)
   }
 }
 

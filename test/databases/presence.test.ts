@@ -193,6 +193,25 @@ onEachDatabase('a goodbye without a time that was received before the agent was 
   assert.equal(await isConnected(database.query, 'a'), false)
 })
 
+onEachDatabase('an agent that left while the clock of this machine was set back is gone, although its goodbye is written when the clock is right again', async (t, database) => {
+  const { write } = open(t, database)
+  const agent = { uuid: 'a' }
+  const right = Date.now()
+  const clock = t.mock.method(Date, 'now', () => right - 6 * 3_600_000)
+  const spoken = write('agent/message', { agent, metrics: [{ type: 't', value: 1 }], timestamp: right }, right)
+  const goodbye = write('agent/disconnected', { agent }, Date.now())
+  clock.mock.restore()
+  await Promise.all([spoken, goodbye])
+  assert.equal(await isConnected(database.query, 'a'), false, 'in one commit')
+  await write('agent/connected', { agent }, Date.now())
+  const other = write('agent/connected', { agent: { uuid: 'other' } }, Date.now())
+  const again = t.mock.method(Date, 'now', () => right - 6 * 3_600_000)
+  const second = write('agent/disconnected', { agent }, Date.now())
+  again.mock.restore()
+  await Promise.all([other, second])
+  assert.equal(await isConnected(database.query, 'a'), false, 'in a commit of its own')
+})
+
 onEachDatabase('an agent whose messages carry no time is back with the next one, although the clock of this machine was set back meanwhile', async (t, database) => {
   const one = open(t, database, 'one')
   const [agent, metrics] = [{ uuid: 'a' }, [{ type: 't', value: 1 }]]

@@ -30,6 +30,8 @@ export interface GoodbyeRow {
   instance: string
   /** When a goodbye without a time was received; UTC ms. */
   receivedAt: number
+  /** When that goodbye, or the first of several, began to wait to be written; UTC ms by the clock of then. */
+  queuedAt: number
   /** `timestamp` and `seq` of the newest goodbye that has a time. */
   leftAt: number
   leftSeq: number

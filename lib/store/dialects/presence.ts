@@ -99,13 +99,14 @@ export function connectedAfter (words: PresenceWords): string {
 
 /**
  * The assignments for goodbyes; what looks at another column comes first. One without a time counts if it is of the process that has the agent and
- * was not received before something that the agent said since. A time of the agent that is later than now shows a clock that was set back.
+ * was not received before something that the agent said since. A time of the agent that is later than when the goodbye began to wait shows a clock that was
+ * set back: what came after it in the same process waits behind it. How late it is now does not show that, because the clock may be right again.
  * @param target how the statement writes a column that it changes
  */
 export function changesOfGoodbyes ({ given, there }: PresenceWords, target: (column: string) => string = column => column): string {
   const isLater = `(${given('left_at')}, ${given('left_seq')}) > (${or(there('left_at'))}, ${or(there('left_seq'))})`
   const untimed = `(${given('received_at')} >= 0 and coalesce(${there('instance')}, ${given('instance')}) = ${given('instance')}
-    and (${given('received_at')} >= ${or(there('last_seen_at'))} or ${or(there('last_seen_at'))} > ${given('updated_at')}))`
+    and (${given('received_at')} >= ${or(there('last_seen_at'))} or ${or(there('last_seen_at'))} > ${given('queued_at')}))`
   const stays = `case when ${there('came_at')} is null then ${or(there('spoke_at'))} > ${given('left_at')}
     else (${there('came_at')}, ${there('came_seq')}) > (${given('left_at')}, ${given('left_seq')}) end`
   return `${target('connected')} = (${there('connected')} and not ${untimed} and (not ${isLater} or ${stays})),

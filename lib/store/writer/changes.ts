@@ -13,6 +13,8 @@ export interface ReceivedMessage {
   seq: number
   /** It came from a broker that runs elsewhere: its agent is connected to no process of ours. */
   elsewhere?: boolean
+  /** When a goodbye without a time began to wait to be written; UTC ms. */
+  queuedAt?: number
 }
 
 /** What a batch changes about agents, beyond what the database is known to hold; in the order in which it is written. */
@@ -47,7 +49,7 @@ export function changesOf (batch: ReceivedMessage[], knownAgents: KnownAgents, i
     if (message.kind === 'disconnected') {
       const { timestamp } = message.payload
       if (row !== undefined && timestamp !== undefined && !newcomers.has(uuid) && knownAgents.agent(uuid) === undefined) newcomers.set(uuid, { ...row })
-      if (row === undefined || timestamp !== undefined) left.set(uuid, goodbyeRow(left.get(uuid), message.payload, received.receivedAt, instanceOf(received)))
+      if (row === undefined || timestamp !== undefined) left.set(uuid, goodbyeRow(left.get(uuid), message.payload, received, instanceOf(received)))
       // An agent that came without a time is gone whenever it says so.
       if (row !== undefined && (timestamp === undefined || (row.cameAt === null && row.spokeAt === null))) row.connected = false
       continue

@@ -40,6 +40,30 @@ test('a delivery that a closing store gave back, or that a deploy lost on a wire
   assert.ok(sent.every(({ acknowledged }) => acknowledged))
 })
 
+test('a goodbye that a closing store gave back is known to have come before the clock was set', async t => {
+  const broker = await openBroker(t)
+  const { heard } = openIntake(t, broker.id)
+  const client = await broker.client()
+  const sent = publish(client, 'agent/message', reading())
+  await until(() => heard.length, n => n === 1)
+  claim(heard[0]).settle()
+  await sent.done
+  client.end(true)
+  await until(() => heard.length, n => n === 2)
+  const right = Date.now()
+  const clock = t.mock.method(Date, 'now', () => right - 3_600_000)
+  const first = claim(heard[1])
+  const { takenAt } = first
+  first.release()
+  clock.mock.restore()
+  flowsStarted()
+  await until(() => heard.length, n => n === 3)
+  const again = claim(heard[2])
+  assert.deepEqual([takenAt, again.takenAt], [right - 3_600_000, right - 3_600_000])
+  again.settle()
+  assert.ok(again.takenAt >= right, 'one that is settled is asked nothing more')
+})
+
 test('what is sent again is what came, whatever the flow made of it the first time', async t => {
   const broker = await openBroker(t)
   const { heard } = openIntake(t, broker.id)

@@ -63,14 +63,14 @@ export function tupleOfArrival ({ uuid, connected, cameAt, cameSeq, spokeAt }: A
   return [place, hex(uuid), Number(connected), cameAt ?? -1, cameSeq ?? -1, spokeAt ?? -1]
 }
 
-const goodbyes = 'uuid text, instance text, received_at bigint, left_at bigint, left_seq bigint, updated_at bigint'
+const goodbyes = 'uuid text, instance text, received_at bigint, queued_at bigint, left_at bigint, left_seq bigint, updated_at bigint'
 
 export const disconnectAgents = `
   update ${rowsOf(goodbyes)} straight_join agents on agents.uuid = ${textOf('given.uuid')}
   set ${changesOfGoodbyes({ ...presence, given: column => column === 'instance' ? textOf('given.instance') : `given.${column}` }, column => `agents.${column}`)}`
 
-export function tupleOfGoodbye ({ uuid, instance, receivedAt, leftAt, leftSeq }: GoodbyeRow, now: number): Array<string | number> {
-  return [hex(uuid), hex(instance), receivedAt, leftAt, leftSeq, now]
+export function tupleOfGoodbye ({ uuid, instance, receivedAt, queuedAt, leftAt, leftSeq }: GoodbyeRow, now: number): Array<string | number> {
+  return [hex(uuid), hex(instance), receivedAt, queuedAt, leftAt, leftSeq, now]
 }
 
 export const addSeries = 'insert into series (agent_id, type) values ? on duplicate key update type = values(type)'

@@ -105,7 +105,7 @@ export const disconnectAgents = `
   update agents set ${changesOfGoodbyes(presence('given'))}
   from (
     select agents.id, given.*
-    from unnest(?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[]) as given (uuid, instance, received_at, left_at, left_seq, updated_at)
+    from unnest(?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[], ?::bigint[]) as given (uuid, instance, received_at, queued_at, left_at, left_seq, updated_at)
     join agents using (uuid)
     order by id for no key update of agents
   ) as given
@@ -113,7 +113,7 @@ export const disconnectAgents = `
   returning agents.id, agents.uuid, agents.connected`
 
 export function bindsOfGoodbyes (goodbyes: GoodbyeRow[], now: number): string[] {
-  return columns(goodbyes.map(({ uuid, instance, receivedAt, leftAt, leftSeq }) => [uuid, instance, receivedAt, leftAt, leftSeq, now]), 6)
+  return columns(goodbyes.map(({ uuid, instance, receivedAt, queuedAt, leftAt, leftSeq }) => [uuid, instance, receivedAt, queuedAt, leftAt, leftSeq, now]), 7)
 }
 
 export const upsertSeries = `

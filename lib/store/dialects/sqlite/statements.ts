@@ -184,10 +184,10 @@ export const arrivals = `
   where not agents.connected and ${connectedAfter({ given: column => `given.value->>${agentColumnNames.indexOf(column)}`, there: column => `agents.${column}` })}
   group by agents.id`
 
-const goodbye = ['uuid', 'instance', 'received_at', 'left_at', 'left_seq', 'updated_at']
+const goodbye = ['uuid', 'instance', 'received_at', 'queued_at', 'left_at', 'left_seq', 'updated_at']
 
-export function tupleOfGoodbye ({ uuid, instance, receivedAt, leftAt, leftSeq }: GoodbyeRow, now: number): Array<string | number> {
-  return [uuid, instance, receivedAt, leftAt, leftSeq, now]
+export function tupleOfGoodbye ({ uuid, instance, receivedAt, queuedAt, leftAt, leftSeq }: GoodbyeRow, now: number): Array<string | number> {
+  return [uuid, instance, receivedAt, queuedAt, leftAt, leftSeq, now]
 }
 
 export const disconnectAgents = `

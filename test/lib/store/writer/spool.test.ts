@@ -10,6 +10,7 @@ import type { Message } from '../../../../lib/messages/parse.ts'
 import { sqliteDialect } from '../../../../lib/store/dialects/sqlite/sqlite.ts'
 import { Store, type Stored, type StoreState } from '../../../../lib/store/store.ts'
 import { Spool } from '../../../../lib/store/writer/spool.ts'
+import { readSpooledText, spooledText } from '../../../../lib/store/writer/spooled-text.ts'
 import { until, waitFor } from '../../../helpers/events.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
 import { message, reading } from '../../../helpers/messages.ts'
@@ -162,6 +163,13 @@ test('unknown fields of a message wait nowhere', async t => {
   t.after(() => knex.destroy())
   const [entry] = await knex('spool').pluck<string[]>('entry')
   assert.deepEqual((JSON.parse((entry ?? '').slice(8)) as unknown[])[0], { kind: 'message', topic: 'agent/message', payload: { agent: { uuid: 'a' }, metrics: [{ type: 'a', value: 1 }], timestamp: 5 } })
+})
+
+test('a goodbye is spooled with when it began to wait', () => {
+  const entry = { message: message('agent/disconnected', { agent: { uuid: 'a' } }), receivedAt: 9, seq: 0, queuedAt: 7 }
+  const read = readSpooledText(spooledText(entry))
+  assert.deepEqual([read?.receivedAt, read?.queuedAt], [9, 7])
+  assert.ok(read !== undefined && !('queuedAt' in read.message))
 })
 
 test('a message that is damaged in the spool is reported and set aside, and the others are stored', async t => {
