@@ -109,6 +109,7 @@ export const errorHelp = {
   TERMINAL_SUBSCRIPTION_REFUSED: 'Check what the rules of the broker let this user read.',
   TERMINAL_UNREACHABLE: 'Check that the broker runs, its address and port, and the credentials.',
   TEXT_INVALID: 'Send the text of a Mosquitto file, at most 1,048,576 characters.',
+  TOPIC_RULE_INVALID: 'Correct the named row of "Other topics", and deploy. Until then it reads nothing; the other rows, and the three messages of agents, are taken as before.',
   TRANSFER_COUNTS_DIFFER: 'The copy is not complete, or somebody wrote meanwhile: stop Node-RED and run the same command again; if the error comes again, copy into an empty database.',
   TRANSFER_LINE_INVALID: 'Correct the named line and run the same command again: a file continues there, a pipe begins again.',
   TRANSFER_OPTION_INVALID: 'Correct the named option; --help explains them.',

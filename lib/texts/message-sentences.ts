@@ -121,5 +121,83 @@ export const messageSentences: readonly Sentence[] = [
   { en: 'The template {1} gives {2}, which begins with $.', es: 'La plantilla {1} da {2}, que empieza con $.', pt: 'O modelo {1} dá {2}, que começa com $.' },
   { en: 'The payload cannot be written as JSON: {1}.', es: 'El contenido no se puede escribir como JSON: {1}.', pt: 'O conteúdo não pode ser escrito como JSON: {1}.' },
   { en: 'The payload cannot be written as JSON.', es: 'El contenido no se puede escribir como JSON.', pt: 'O conteúdo não pode ser escrito como JSON.' },
-  { en: 'the payload', es: 'el contenido', pt: 'o conteúdo' }
+  { en: 'the payload', es: 'el contenido', pt: 'o conteúdo' },
+  // Of "Other topics": what is wrong with a row, and what its payloads lack.
+  { en: 'Row {1}: {2}', es: 'Fila {1}: {2}', pt: 'Linha {1}: {2}' },
+  { en: 'It is no row.', es: 'No es una fila.', pt: 'Não é uma linha.' },
+  { en: 'There is no topic.', es: 'Falta el tema.', pt: 'Falta o tópico.' },
+  {
+    en: 'In the topic {1}, {2} is no name: a name has letters and digits, and stands for a whole level, such as {uuid}.',
+    es: 'En el tema {1}, {2} no es un nombre: un nombre tiene letras y cifras y ocupa un nivel entero, como {uuid}.',
+    pt: 'No tópico {1}, {2} não é um nome: um nome tem letras e dígitos e ocupa um nível inteiro, como {uuid}.'
+  },
+  { en: 'The topic {1} has the name {{2}} twice.', es: 'El tema {1} tiene dos veces el nombre {{2}}.', pt: 'O tópico {1} tem duas vezes o nome {{2}}.' },
+  {
+    en: 'The topic {1} is no topic filter: + stands for a whole level, and # only at the end.',
+    es: 'El tema {1} no es un filtro de temas: + ocupa un nivel entero, y # solo va al final.',
+    pt: 'O tópico {1} não é um filtro de tópicos: + ocupa um nível inteiro, e # fica só no final.'
+  },
+  { en: 'The topic {1} is the broker\'s own: nobody publishes on it.', es: 'El tema {1} es del propio broker: nadie publica en él.', pt: 'O tópico {1} é do próprio broker: ninguém publica nele.' },
+  {
+    en: 'The topic {1} is one of the three of agents, which need no row.',
+    es: 'El tema {1} es uno de los tres de los agentes, que no necesitan fila.',
+    pt: 'O tópico {1} é um dos três dos agentes, que não precisam de linha.'
+  },
+  { en: 'The topic {1} is the one of row {2}, which reads it.', es: 'El tema {1} es el de la fila {2}, que lo lee.', pt: 'O tópico {1} é o da linha {2}, que o lê.' },
+  { en: 'There is no format {1}.', es: 'No existe el formato {1}.', pt: 'Não existe o formato {1}.' },
+  { en: 'Payloads of the format {1} are not read yet.', es: 'Los contenidos de formato {1} todavía no se leen.', pt: 'Conteúdos do formato {1} ainda não são lidos.' },
+  { en: 'There is no unit of time {1}: it is one of {2}.', es: 'No existe la unidad de tiempo {1}: es una de {2}.', pt: 'Não existe a unidade de tempo {1}: é uma de {2}.' },
+  { en: 'Its field {1} is no text.', es: 'Su campo {1} no es un texto.', pt: 'O seu campo {1} não é um texto.' },
+  { en: 'Its field {1} is no list of texts.', es: 'Su campo {1} no es una lista de textos.', pt: 'O seu campo {1} não é uma lista de textos.' },
+  { en: 'Its field {1} is no object.', es: 'Su campo {1} no es un objeto.', pt: 'O seu campo {1} não é um objeto.' },
+  { en: 'The {1} {2} has a brace too many.', es: '{1}: a {2} le sobra una llave.', pt: '{1}: em {2} sobra uma chave.' },
+  {
+    en: 'The {1} {2} needs {{3}}, which the topic does not have: a field of the payload is {$.field}.',
+    es: '{1}: {2} necesita {{3}}, que el tema no tiene: un campo del contenido se escribe {$.field}.',
+    pt: '{1}: {2} precisa de {{3}}, que o tópico não tem: um campo do conteúdo se escreve {$.field}.'
+  },
+  { en: 'The {1} {2} needs {{3}}, which the topic does not have.', es: '{1}: {2} necesita {{3}}, que el tema no tiene.', pt: '{1}: {2} precisa de {{3}}, que o tópico não tem.' },
+  {
+    en: 'The {1} {2} needs a field, which a payload of the format {3} does not have.',
+    es: '{1}: {2} necesita un campo, y un contenido de formato {3} no los tiene.',
+    pt: '{1}: {2} precisa de um campo, e um conteúdo do formato {3} não os tem.'
+  },
+  {
+    en: 'Nothing tells the agents of {1} apart: call a level of the topic {uuid}, or say what the uuid is.',
+    es: 'Nada distingue a los agentes de {1}: llamar {uuid} a un nivel del tema, o decir cuál es el uuid.',
+    pt: 'Nada distingue os agentes de {1}: chame um nível do tópico de {uuid}, ou diga qual é o uuid.'
+  },
+  {
+    en: 'The payload does not have {1}, of which the uuid is made.',
+    es: 'El contenido no tiene {1}, de donde sale el uuid.',
+    pt: 'O conteúdo não tem {1}, de onde vem o uuid.'
+  },
+  { en: 'The time {1} is not a time.', es: 'La hora {1} no es una hora.', pt: 'A hora {1} não é uma hora.' },
+  { en: 'The time {1} is not ISO 8601.', es: 'La hora {1} no está en ISO 8601.', pt: 'A hora {1} não está em ISO 8601.' },
+  { en: 'The time {1} is not a number of {2}.', es: 'La hora {1} no es un número de {2}.', pt: 'A hora {1} não é um número de {2}.' },
+  {
+    en: 'The payload is one value, and no object: read this topic as a value.',
+    es: 'El contenido es un solo valor, no un objeto: leer este tema como valor.',
+    pt: 'O conteúdo é um só valor, não um objeto: leia este tópico como valor.'
+  },
+  {
+    en: 'The payload is an object or a list: read this topic as JSON.',
+    es: 'El contenido es un objeto o una lista: leer este tema como JSON.',
+    pt: 'O conteúdo é um objeto ou uma lista: leia este tópico como JSON.'
+  },
+  {
+    en: 'A payload that is one text has no time: leave the time empty.',
+    es: 'Un contenido que es un solo texto no tiene hora: dejar la hora vacía.',
+    pt: 'Um conteúdo que é um só texto não tem hora: deixe a hora vazia.'
+  },
+  {
+    en: 'The text {1} cannot say both that an agent is there and that it is not.',
+    es: 'El texto {1} no puede decir a la vez que un agente está y que no está.',
+    pt: 'O texto {1} não pode dizer ao mesmo tempo que um agente está e que não está.'
+  },
+  {
+    en: '{1} says neither that the agent is there ({2}) nor that it is not ({3}).',
+    es: '{1} no dice ni que el agente está ({2}) ni que no está ({3}).',
+    pt: '{1} não diz nem que o agente está ({2}) nem que não está ({3}).'
+  }
 ]

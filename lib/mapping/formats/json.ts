@@ -1,0 +1,51 @@
+import { isObject } from '../../is-object.ts'
+import { decode } from '../../messages/decode.ts'
+import type { Metric } from '../../messages/schema.ts'
+import { agentOf } from '../agent.ts'
+import { choiceOf, type Choice } from '../choice.ts'
+import type { MakeReader, Read } from '../reading.ts'
+import { fieldOf } from '../template.ts'
+import { timeOf } from '../time.ts'
+
+const nothing: Read = { ok: true, readings: [] }
+/** Characters of a path that may be a metric's type. Nothing below a longer one is looked at: to write its paths would take time and memory without a limit. */
+const longestPath = 256
+
+/** An object: each number, boolean and text in it is a metric, whose type is its path: `ENERGY.Power`, `temperatures.0`. */
+export const json: MakeReader = rule => {
+  const agents = agentOf(rule, true)
+  const { time } = rule
+  const typeOf = choiceOf(rule, [...agents.paths, ...time === undefined ? [] : [time.path]])
+  return matched => {
+    // This is how a retained message is cleared.
+    if (matched.payload.length === 0) return nothing
+    const decoded = decode(matched.payload)
+    if (!decoded.ok) return decoded
+    const { value } = decoded
+    if (!isObject(value)) return { ok: false, reason: 'FIELD_INVALID', detail: 'The payload is one value, and no object: read this topic as a value.' }
+    const found = agents.find(matched, value)
+    if (!found.ok) return found
+    const timed = time === undefined ? undefined : timeOf(fieldOf(value, time.path), time.unit)
+    if (timed?.ok === false) return timed
+    const metrics: Metric[] = []
+    flatten(value, '', typeOf, metrics)
+    if (metrics.length === 0) return nothing
+    return { ok: true, readings: [{ kind: 'message', agent: found.agent, metrics, ...timed?.timestamp === undefined ? {} : { timestamp: timed.timestamp } }] }
+  }
+}
+
+/** Add every value of an object or a list, by its path. It is not nested deeper than `decode` allows. */
+export function flatten (value: object, prefix: string, typeOf: Choice, metrics: Metric[]): void {
+  for (const [key, child] of Object.entries(value) as Array<[string, unknown]>) {
+    const path = prefix + key
+    // Too long for a type: `parse` says so, once for all that is below.
+    if (path.length > longestPath) add(path.slice(0, longestPath), true, typeOf, metrics)
+    else if (isObject(child)) flatten(child, `${path}.`, typeOf, metrics)
+    else if (typeof child === 'number' || typeof child === 'boolean' || typeof child === 'string') add(path, child, typeOf, metrics)
+  }
+}
+
+function add (path: string, value: Metric['value'], typeOf: Choice, metrics: Metric[]): void {
+  const type = typeOf(path)
+  if (type !== undefined) metrics.push({ type, value })
+}

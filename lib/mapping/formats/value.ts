@@ -1,0 +1,52 @@
+import { isUtf8 } from 'node:buffer'
+import { numbersFromTexts } from '../../messages/numeric-text.ts'
+import { agentOf } from '../agent.ts'
+import type { MakeReader, Read, Reading } from '../reading.ts'
+import { parseTemplate } from '../template.ts'
+import { invalid, parsePattern } from '../topic-pattern.ts'
+
+const nothing: Read = { ok: true, readings: [] }
+/** What sensors without a reading say. */
+const noValue = /^(?:[-+]?nan|[-+]?inf(?:inity)?|null|unavailable|unknown|)$/i
+
+/** One number, boolean or text. A number with a unit is a text; nothing, `nan`, `null`, `unavailable` and `unknown` are no value. */
+export const value: MakeReader = rule => {
+  const agents = agentOf(rule, false)
+  const { names } = parsePattern(rule.topic)
+  const type = rule.type || names.includes('type') ? parseTemplate(rule.type || '{type}', names, 'type') : undefined
+  if (type !== undefined && type.paths.length > 0) throw invalid(`The type ${rule.type} needs a field, which a payload of the format value does not have.`)
+  return matched => {
+    if (!isUtf8(matched.payload)) return { ok: false, reason: 'PAYLOAD_NOT_UTF8', detail: 'The payload is not UTF-8.' }
+    const read = valueOf(matched.payload.toString().trim())
+    if (read === undefined) return nothing
+    if (read === structured) return { ok: false, reason: 'FIELD_INVALID', detail: 'The payload is an object or a list: read this topic as JSON.' }
+    const found = agents.find(matched)
+    if (!found.ok) return found
+    const reading: Reading = { kind: 'message', agent: found.agent, metrics: [{ type: type?.fill(matched.names) ?? lastLevel(matched.topic), value: read }] }
+    return { ok: true, readings: [reading] }
+  }
+}
+
+const structured = Symbol('structured')
+
+function valueOf (text: string): number | boolean | string | typeof structured | undefined {
+  if (noValue.test(text)) return undefined
+  if (text === 'true' || text === 'false') return text === 'true'
+  if (/^[[{]/.test(text)) return isJson(text) ? structured : text
+  // As JSON writes a text.
+  const bare = text.startsWith('"') && isJson(text) ? String(JSON.parse(text)) : text
+  return numbersFromTexts([{ type: '', value: bare }])[0]?.value
+}
+
+function isJson (text: string): boolean {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function lastLevel (topic: string): string {
+  return topic.slice(topic.lastIndexOf('/') + 1)
+}

@@ -1,0 +1,66 @@
+import { PlatziverseError, reasonOf } from '../../errors.ts'
+import { show } from '../../messages/metrics.ts'
+import { kindOf } from '../../messages/topics.ts'
+import { TopicTree } from '../../mqtt/topic-tree.ts'
+import { checkedRule } from '../checked-rule.ts'
+import { formats } from '../formats/formats.ts'
+import type { PayloadReader, Read } from '../reading.ts'
+import { invalid, parsePattern, type TopicPattern } from '../topic-pattern.ts'
+import type { TopicRule } from '../topic-rule.ts'
+
+interface Row { row: number, pattern: TopicPattern, reader: PayloadReader }
+
+/** Rows of "Other topics", ready to read. Of several rows that match a topic, the first one reads it. */
+export class RuleTable {
+  /** What is wrong with rows, which are left out. */
+  readonly problems: readonly PlatziverseError[]
+  readonly #tree = new TopicTree<Row>()
+  /** The topic that was looked up last: whoever asks whether a row matches goes on to read it. */
+  #lastTopic: string | undefined
+  #last: Row | undefined
+
+  /** @param rules as saved: anything may be wrong with them */
+  constructor (rules: unknown) {
+    const problems: PlatziverseError[] = []
+    const list: unknown[] = Array.isArray(rules) ? rules : []
+    list.forEach((rule, i) => {
+      try {
+        const compiled = compile(checkedRule(rule), i + 1)
+        const other = this.#tree.get(compiled.pattern.filter)
+        if (other !== undefined) throw invalid(`The topic ${show((rule as TopicRule).topic)} is the one of row ${other.row}, which reads it.`)
+        this.#tree.set(compiled.pattern.filter, compiled)
+      } catch (error) {
+        problems.push(new PlatziverseError('TOPIC_RULE_INVALID', `Row ${i + 1}: ${error instanceof PlatziverseError ? error.detail : `${reasonOf(error)}.`}`, { cause: error }))
+      }
+    })
+    this.problems = problems
+  }
+
+  get isEmpty (): boolean { return this.#tree.size === 0 }
+
+  /** Whether a row matches. None matches the three topics of agents, nor, by a wildcard, those that begin with `$`. */
+  matches (topic: string): boolean {
+    return this.#find(topic) !== undefined
+  }
+
+  /** What a publication says; undefined: no row matches its topic. */
+  read (topic: string, payload: Buffer, receivedAt: number): Read | undefined {
+    const found = this.#find(topic)
+    return found?.reader({ topic, payload, names: found.pattern.read(topic), receivedAt })
+  }
+
+  #find (topic: string): Row | undefined {
+    if (topic === this.#lastTopic) return this.#last
+    const found = kindOf(topic) === undefined ? this.#tree.matchingFilters(topic) : []
+    this.#lastTopic = topic
+    this.#last = found.length < 2 ? found[0] : found.reduce((one, other) => other.row < one.row ? other : one)
+    return this.#last
+  }
+}
+
+/** @throws PlatziverseError TOPIC_RULE_INVALID */
+function compile (rule: TopicRule, row: number): Row {
+  const pattern = parsePattern(rule.topic)
+  if (!Object.hasOwn(formats, rule.format)) throw invalid(`There is no format ${show(rule.format)}.`)
+  return { row, pattern, reader: formats[rule.format](rule) }
+}
