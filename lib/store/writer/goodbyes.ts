@@ -2,11 +2,10 @@ import type { Message } from '../../messages/parse.ts'
 import type { DisconnectedPayload } from '../../messages/schema.ts'
 import type { GoodbyeRow } from '../dialects/agent-columns.ts'
 import { lastSeq } from '../dialects/presence.ts'
-import type { ReceivedMessage } from './changes.ts'
 import type { KnownAgent } from './known-agents.ts'
 
-/** The row of a goodbye. @param before that of the same agent's goodbyes before it */
-export function goodbyeRow (before: GoodbyeRow | undefined, payload: DisconnectedPayload, { receivedAt, queuedAt = Date.now() }: Pick<ReceivedMessage, 'receivedAt' | 'queuedAt'>, instance: string): GoodbyeRow {
+/** The row of a goodbye. @param before that of the same agent's goodbyes before it; times in UTC ms, `queuedAt` since when it waits to be written */
+export function goodbyeRow (before: GoodbyeRow | undefined, payload: DisconnectedPayload, { receivedAt, queuedAt = Date.now() }: { receivedAt: number, queuedAt?: number }, instance: string): GoodbyeRow {
   const { agent: { uuid }, timestamp, seq = lastSeq } = payload
   const row = before ?? { uuid, instance, receivedAt: -1, queuedAt: Number.MAX_SAFE_INTEGER, leftAt: -1, leftSeq: -1 }
   if (timestamp === undefined) return { ...row, instance, receivedAt: Math.max(row.receivedAt, receivedAt), queuedAt: Math.min(row.queuedAt, queuedAt) }
