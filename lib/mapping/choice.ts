@@ -17,13 +17,16 @@ const leftOut = Symbol('left out')
  */
 export function choiceOf ({ take = [], leave = [], rename = {} }: TopicRule, others: readonly string[] = []): Choice {
   const names = new Map(Object.entries(rename).filter(([, type]) => type !== ''))
+  // `params.*` and `*`, or `ENERGY.*` and `energy.*`.
+  const beginnings = [...names].filter(([path, type]) => path.endsWith('*') && type.endsWith('*')).map(([path, type]) => [path.slice(0, -1), type.slice(0, -1)] as const)
   if (take.length + leave.length + others.length === 0 && names.size === 0) return path => path
   const skipped = new Set(others)
   const remembered = new RecentMap<string | typeof leftOut>(mostRemembered)
   const choose = (path: string): string | undefined => {
     if (skipped.has(path) || leave.some(pattern => reaches(pattern, path))) return undefined
     if (take.length > 0 && !take.some(pattern => reaches(pattern, path))) return undefined
-    return names.get(path) ?? path
+    const [from, to] = beginnings.find(([beginning]) => path.startsWith(beginning) && path.length > beginning.length) ?? ['', '']
+    return names.get(path) ?? to + path.slice(from.length)
   }
   return path => {
     if (path.length > longestRemembered) return choose(path)

@@ -9,13 +9,16 @@ export interface TopicRule {
   name?: string
   /** Whose agents they are. */
   username?: string
-  /** Of a payload that is one value: the metric's type, made like `uuid`. Absent: `{type}` where the topic has that name, else its last level. */
+  /**
+   * Made like `uuid`. Of a payload that is one value: the metric's type; absent: `{type}` where the topic has that name, else its last level.
+   * Of JSON: what all paths begin with, before a dot; absent: nothing.
+   */
   type?: string
-  /** Paths of what is taken, such as `ENERGY.*`; absent or empty: everything. */
+  /** Paths of what is taken, such as `ENERGY.*`; absent or empty: everything. Of a payload that is one value, its type stands for the path. */
   take?: string[]
   /** Paths of what is left out; they win over `take`. */
   leave?: string[]
-  /** Types that paths get: `{ 'ENERGY.Power': 'power' }`. Other paths are their own types. */
+  /** Types that paths get: `{ 'ENERGY.Power': 'power' }`, or all that begin alike: `{ 'params.*': '*' }`. Other paths are their own types. */
   rename?: Record<string, string>
   /** Where the time is. Absent: nowhere, and the time of receipt is taken. */
   time?: { path: string, unit: TimeUnit }

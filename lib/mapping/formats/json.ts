@@ -4,18 +4,21 @@ import type { Metric } from '../../messages/schema.ts'
 import { agentOf } from '../agent.ts'
 import { choiceOf, type Choice } from '../choice.ts'
 import type { MakeReader, Read } from '../reading.ts'
-import { fieldOf } from '../template.ts'
+import { fieldOf, parseTemplate } from '../template.ts'
 import { timeOf } from '../time.ts'
+import { parsePattern } from '../topic-pattern.ts'
 
 const nothing: Read = { ok: true, readings: [] }
 /** Characters of a path that may be a metric's type. Nothing below a longer one is looked at: to write its paths would take time and memory without a limit. */
 const longestPath = 256
 
-/** An object: each number, boolean and text in it is a metric, whose type is its path: `ENERGY.Power`, `temperatures.0`. */
+/** An object: each number, boolean and text in it is a metric, whose type is its path: `ENERGY.Power`, `temperatures.0`; behind the rule's type, if it has one. */
 export const json: MakeReader = rule => {
   const agents = agentOf(rule, true)
   const { time } = rule
-  const typeOf = choiceOf(rule, [...agents.paths, ...time === undefined ? [] : [time.path]])
+  const beginning = rule.type ? parseTemplate(rule.type, parsePattern(rule.topic).names, 'type') : undefined
+  const notMetrics = new Set([...agents.paths, ...beginning?.paths ?? [], ...time === undefined ? [] : [time.path]])
+  const typeOf = choiceOf(rule)
   return matched => {
     // This is how a retained message is cleared.
     if (matched.payload.length === 0) return nothing
@@ -27,8 +30,10 @@ export const json: MakeReader = rule => {
     if (!found.ok) return found
     const timed = time === undefined ? undefined : timeOf(fieldOf(value, time.path), time.unit)
     if (timed?.ok === false) return timed
+    const begin = beginning === undefined ? '' : beginning.fill(matched.names, value)
+    if (begin === undefined) return { ok: false, reason: 'FIELD_INVALID', detail: `The payload does not have ${beginning?.paths.join(' and ')}, of which the types are made.` }
     const metrics: Metric[] = []
-    flatten(value, '', typeOf, metrics)
+    flatten(value, '', path => notMetrics.has(path) ? undefined : typeOf(begin === '' ? path : `${begin}.${path}`), metrics)
     if (metrics.length === 0) return nothing
     return { ok: true, readings: [{ kind: 'message', agent: found.agent, metrics, ...timed?.timestamp === undefined ? {} : { timestamp: timed.timestamp } }] }
   }

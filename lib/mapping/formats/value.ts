@@ -1,13 +1,12 @@
 import { isUtf8 } from 'node:buffer'
-import { numbersFromTexts } from '../../messages/numeric-text.ts'
 import { agentOf } from '../agent.ts'
+import { choiceOf } from '../choice.ts'
 import type { MakeReader, Read, Reading } from '../reading.ts'
 import { parseTemplate } from '../template.ts'
+import { textValue } from '../text-value.ts'
 import { invalid, parsePattern } from '../topic-pattern.ts'
 
 const nothing: Read = { ok: true, readings: [] }
-/** What sensors without a reading say. */
-const noValue = /^(?:[-+]?nan|[-+]?inf(?:inity)?|null|unavailable|unknown|)$/i
 
 /** One number, boolean or text. A number with a unit is a text; nothing, `nan`, `null`, `unavailable` and `unknown` are no value. */
 export const value: MakeReader = rule => {
@@ -15,14 +14,17 @@ export const value: MakeReader = rule => {
   const { names } = parsePattern(rule.topic)
   const type = rule.type || names.includes('type') ? parseTemplate(rule.type || '{type}', names, 'type') : undefined
   if (type !== undefined && type.paths.length > 0) throw invalid(`The type ${rule.type} needs a field, which a payload of the format value does not have.`)
+  const typeOf = choiceOf(rule)
   return matched => {
+    const chosen = typeOf(type?.fill(matched.names) ?? lastLevel(matched.topic))
+    if (chosen === undefined) return nothing
     if (!isUtf8(matched.payload)) return { ok: false, reason: 'PAYLOAD_NOT_UTF8', detail: 'The payload is not UTF-8.' }
     const read = valueOf(matched.payload.toString().trim())
     if (read === undefined) return nothing
     if (read === structured) return { ok: false, reason: 'FIELD_INVALID', detail: 'The payload is an object or a list: read this topic as JSON.' }
     const found = agents.find(matched)
     if (!found.ok) return found
-    const reading: Reading = { kind: 'message', agent: found.agent, metrics: [{ type: type?.fill(matched.names) ?? lastLevel(matched.topic), value: read }] }
+    const reading: Reading = { kind: 'message', agent: found.agent, metrics: [{ type: chosen, value: read }] }
     return { ok: true, readings: [reading] }
   }
 }
@@ -30,12 +32,9 @@ export const value: MakeReader = rule => {
 const structured = Symbol('structured')
 
 function valueOf (text: string): number | boolean | string | typeof structured | undefined {
-  if (noValue.test(text)) return undefined
-  if (text === 'true' || text === 'false') return text === 'true'
   if (/^[[{]/.test(text)) return isJson(text) ? structured : text
   // As JSON writes a text.
-  const bare = text.startsWith('"') && isJson(text) ? String(JSON.parse(text)) : text
-  return numbersFromTexts([{ type: '', value: bare }])[0]?.value
+  return textValue(text.startsWith('"') && isJson(text) ? String(JSON.parse(text)) : text)
 }
 
 function isJson (text: string): boolean {
