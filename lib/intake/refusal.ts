@@ -17,7 +17,9 @@ const codes: Record<RejectReason, ReasonCode> = {
   TIMESTAMP_OUT_OF_RANGE: reasonCodes.payloadFormatInvalid,
   METRIC_TYPE_REPEATED: reasonCodes.payloadFormatInvalid,
   AGENT_NOT_THEIRS: reasonCodes.notAuthorized,
-  AGENTS_TOO_MANY: reasonCodes.quotaExceeded
+  AGENTS_TOO_MANY: reasonCodes.quotaExceeded,
+  PAYLOAD_MALFORMED: reasonCodes.payloadFormatInvalid,
+  ALIAS_UNKNOWN: reasonCodes.implementationSpecific
 }
 
 /** What the publisher of a rejected message gets with its acknowledgement, where it speaks MQTT 5. */

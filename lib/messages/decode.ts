@@ -11,7 +11,7 @@ const mostLevels = 500
  * @param weight of the payload, where it is known
  */
 export function decode (payload: Uint8Array | string, weight = weightOf(payload)): Decoded {
-  if (weight.bytes > mostUnfolded) return { ok: false, reason: 'PAYLOAD_TOO_LARGE', detail: `The payload would take ${inMegabytes(weight.bytes)} of memory, and at most ${inMegabytes(mostUnfolded)} are allowed: send fewer or shorter fields.` }
+  if (weight.bytes > mostUnfolded) return tooLarge(weight.bytes)
   if (weight.levels > mostLevels) return { ok: false, reason: 'PAYLOAD_TOO_DEEP', detail: `The payload is nested deeper than ${mostLevels} levels.` }
   let text: string
   if (typeof payload === 'string') {
@@ -34,6 +34,11 @@ export function decode (payload: Uint8Array | string, weight = weightOf(payload)
     }
     return { ok: false, reason: 'PAYLOAD_NOT_JSON', detail: `The payload is not JSON: ${(error as Error).message}.` }
   }
+}
+
+/** @param bytes of memory */
+export function tooLarge (bytes: number): { ok: false, reason: 'PAYLOAD_TOO_LARGE', detail: string } {
+  return { ok: false, reason: 'PAYLOAD_TOO_LARGE', detail: `The payload would take ${inMegabytes(bytes)} of memory, and at most ${inMegabytes(mostUnfolded)} are allowed: send fewer or shorter fields.` }
 }
 
 function weightOf (payload: Uint8Array | string): Weight {

@@ -25,7 +25,9 @@ export const rejectReasons = {
   TIMESTAMP_OUT_OF_RANGE: 'the time is further in the past or the future than agent-in allows, in whatever unit it is read',
   METRIC_TYPE_REPEATED: 'one message has two metrics of one type: the first is stored, the other left out',
   AGENT_NOT_THEIRS: 'the agent carries another username, or another user spoke for it first',
-  AGENTS_TOO_MANY: 'the user, or all anonymous clients together, speak for as many agents as the limit agentsPerUser allows'
+  AGENTS_TOO_MANY: 'the user, or all anonymous clients together, speak for as many agents as the limit agentsPerUser allows',
+  PAYLOAD_MALFORMED: 'of other topics: the payload is not in the format of its row, such as line protocol, CSV or Sparkplug B',
+  ALIAS_UNKNOWN: 'of Sparkplug B: no birth since the start gave an alias its name, so the node has to send its birth again'
 } as const
 
 export type RejectReason = keyof typeof rejectReasons

@@ -145,7 +145,6 @@ export const messageSentences: readonly Sentence[] = [
   },
   { en: 'The topic {1} is the one of row {2}, which reads it.', es: 'El tema {1} es el de la fila {2}, que lo lee.', pt: 'O tópico {1} é o da linha {2}, que o lê.' },
   { en: 'There is no format {1}.', es: 'No existe el formato {1}.', pt: 'Não existe o formato {1}.' },
-  { en: 'Payloads of the format {1} are not read yet.', es: 'Los contenidos de formato {1} todavía no se leen.', pt: 'Conteúdos do formato {1} ainda não são lidos.' },
   { en: 'There is no unit of time {1}: it is one of {2}.', es: 'No existe la unidad de tiempo {1}: es una de {2}.', pt: 'Não existe a unidade de tempo {1}: é uma de {2}.' },
   { en: 'Its field {1} is no text.', es: 'Su campo {1} no es un texto.', pt: 'O seu campo {1} não é um texto.' },
   { en: 'Its field {1} is no list of texts.', es: 'Su campo {1} no es una lista de textos.', pt: 'O seu campo {1} não é uma lista de textos.' },
@@ -199,5 +198,66 @@ export const messageSentences: readonly Sentence[] = [
     en: '{1} says neither that the agent is there ({2}) nor that it is not ({3}).',
     es: '{1} no dice ni que el agente está ({2}) ni que no está ({3}).',
     pt: '{1} não diz nem que o agente está ({2}) nem que não está ({3}).'
-  }
+  },
+  // What is wrong with a payload of another topic, by its format.
+  { en: 'a name is missing.', es: 'falta un nombre.', pt: 'falta um nome.' },
+  { en: 'the tag {1} has no value.', es: 'la etiqueta {1} no tiene valor.', pt: 'a tag {1} não tem valor.' },
+  { en: 'the field {1} has no value.', es: 'el campo {1} no tiene valor.', pt: 'o campo {1} não tem valor.' },
+  {
+    en: '{1} has no field: a line is "measurement,tag=text field=1 time".',
+    es: '{1} no tiene ningún campo: una línea es "medida,etiqueta=texto campo=1 hora".',
+    pt: '{1} não tem nenhum campo: uma linha é "medida,tag=texto campo=1 hora".'
+  },
+  {
+    en: '{1} is no time: after the fields comes a whole number, or the end of the line.',
+    es: '{1} no es una hora: tras los campos viene un número entero o el final de la línea.',
+    pt: '{1} não é uma hora: depois dos campos vem um número inteiro ou o fim da linha.'
+  },
+  { en: '{1} comes after the end of the line.', es: '{1} viene tras el final de la línea.', pt: '{1} vem depois do fim da linha.' },
+  { en: 'the text of the field {1} goes on after its quote.', es: 'el texto del campo {1} sigue tras su comilla.', pt: 'o texto do campo {1} continua depois das aspas.' },
+  { en: 'the text of the field {1} has no end.', es: 'el texto del campo {1} no termina.', pt: 'o texto do campo {1} não termina.' },
+  {
+    en: 'the field {1} has the value {2}: it has to be a number, true, false, or a text in double quotes.',
+    es: 'el campo {1} tiene el valor {2}: tiene que ser un número, true, false o un texto entre comillas dobles.',
+    pt: 'o campo {1} tem o valor {2}: precisa ser um número, true, false ou um texto entre aspas duplas.'
+  },
+  {
+    en: 'The payload has more than {1} metrics, or is more than {2} messages, because its lines have different times or agents: send fewer lines at a time.',
+    es: 'El contenido tiene más de {1} métricas, o son más de {2} mensajes, porque sus líneas tienen horas o agentes distintos: enviar menos líneas de una vez.',
+    pt: 'O conteúdo tem mais de {1} métricas, ou são mais de {2} mensagens, porque as suas linhas têm horas ou agentes diferentes: envie menos linhas de cada vez.'
+  },
+  {
+    en: 'A time of the format {1} is a number: choose s, ms, µs or ns.',
+    es: 'Una hora del formato {1} es un número: elegir s, ms, µs o ns.',
+    pt: 'Uma hora do formato {1} é um número: escolha s, ms, µs ou ns.'
+  },
+  {
+    en: 'Measurement {1} is none of Telegraf: it has to have a name and fields.',
+    es: 'La medida {1} no es de Telegraf: tiene que tener name y fields.',
+    pt: 'A medida {1} não é do Telegraf: precisa ter name e fields.'
+  },
+  {
+    en: '{1} cannot part columns: choose one character, such as ; or \\t.',
+    es: '{1} no puede separar columnas: elegir un solo carácter, como ; o \\t.',
+    pt: '{1} não pode separar colunas: escolha um só caractere, como ; ou \\t.'
+  },
+  { en: 'The payload is no CSV that fits the row: {1}', es: 'El contenido no es un CSV que encaje con la fila: {1}', pt: 'O conteúdo não é um CSV que se encaixe na linha: {1}' },
+  { en: '{1} has {2} columns, and {3} have names.', es: '{1} tiene {2} columnas, y {3} tienen nombre.', pt: '{1} tem {2} colunas, e {3} têm nome.' },
+  {
+    en: 'The payload does not have {1}, of which the types are made.',
+    es: 'El contenido no tiene {1}, de donde salen los tipos.',
+    pt: 'O conteúdo não tem {1}, de onde vêm os tipos.'
+  },
+  { en: 'The payload is not Sparkplug B: {1}', es: 'El contenido no es Sparkplug B: {1}', pt: 'O conteúdo não é Sparkplug B: {1}' },
+  { en: 'a field has the number 0.', es: 'un campo tiene el número 0.', pt: 'um campo tem o número 0.' },
+  { en: 'a field has the wire type {1}.', es: 'un campo tiene el tipo de codificación {1}.', pt: 'um campo tem o tipo de codificação {1}.' },
+  { en: 'a number is longer than 64 bits.', es: 'un número tiene más de 64 bits.', pt: 'um número tem mais de 64 bits.' },
+  { en: 'it ends in the middle of a field.', es: 'termina en medio de un campo.', pt: 'termina no meio de um campo.' },
+  { en: 'a metric has neither a name nor an alias.', es: 'una métrica no tiene ni nombre ni alias.', pt: 'uma métrica não tem nem nome nem alias.' },
+  {
+    en: 'No birth of {1} that was seen since the start gave the alias {2} a name: let the node send its birth again, with the command Node Control/Rebirth on {3}.',
+    es: 'Ningún nacimiento de {1} visto desde el arranque le dio nombre al alias {2}: hacer que el nodo vuelva a enviar el suyo, con la orden Node Control/Rebirth en {3}.',
+    pt: 'Nenhum nascimento de {1} visto desde o início deu nome ao alias {2}: faça o nó enviar o seu de novo, com o comando Node Control/Rebirth em {3}.'
+  },
+  { en: 'The payload has more than {1} values: send fewer at a time.', es: 'El contenido tiene más de {1} valores: enviar menos de una vez.', pt: 'O conteúdo tem mais de {1} valores: envie menos de cada vez.' }
 ]

@@ -1,0 +1,132 @@
+import { show } from '../../messages/metrics.ts'
+import { agentOf, type AgentFinder } from '../agent.ts'
+import { choiceOf, type Choice } from '../choice.ts'
+import type { MakeReader, Matched, Read, ReadAgent, Reading } from '../reading.ts'
+import { Births } from './sparkplug-births.ts'
+import { decodeSparkplug, plainValue, type SparkplugMetric, type SparkplugPayload } from './sparkplug-payload.ts'
+import { Gathered, mostMetrics } from './gathered.ts'
+
+const nothing: Read = { ok: true, readings: [] }
+type Bad = Exclude<Read, { ok: true }>
+
+/** Where a message comes from: `spBv1.0/group/NDATA/node` or `spBv1.0/group/DDATA/node/device`. */
+interface Source { group: string, kind: string, node: string, device: string }
+
+/**
+ * Sparkplug B. Births connect and name metrics, data may name them by alias alone, deaths disconnect: that of a node its devices, too, and one
+ * of an older connection nobody. Without a uuid in the rule the agent is `group:node` or `group:node:device`. Commands and states of hosts are left out.
+ */
+export const sparkplug: MakeReader = rule => {
+  // Presence has no time here: a will carries the one of its connection, which `bdSeq` tells better.
+  const agents = agentOf({ ...rule, uuid: rule.uuid || '{$.id}' }, true)
+  const reader = new SparkplugReader(agents, choiceOf(rule))
+  return matched => reader.read(matched)
+}
+
+class SparkplugReader {
+  readonly #agents: AgentFinder
+  readonly #typeOf: Choice
+  readonly #births = new Births()
+
+  constructor (agents: AgentFinder, typeOf: Choice) {
+    this.#agents = agents
+    this.#typeOf = typeOf
+  }
+
+  read (matched: Matched): Read {
+    const source = sourceOf(matched.topic)
+    if (source === undefined) return nothing
+    const decoded = decodeSparkplug(matched.payload, mostMetrics)
+    if (!decoded.ok) return decoded
+    const { payload } = decoded
+    switch (source.kind) {
+      case 'NBIRTH':
+      case 'DBIRTH': return this.#born(matched, source, payload)
+      case 'NDATA':
+      case 'DDATA': return this.#metrics(matched, source, payload)
+      case 'NDEATH': return this.#nodeDied(matched, source, payload)
+      default:
+        this.#births.endDevice(keyOf(source), source.device)
+        return this.#presence(matched, [source], 'disconnected')
+    }
+  }
+
+  #born (matched: Matched, source: Source, payload: SparkplugPayload): Read {
+    const { gone } = this.#births.add(keyOf(source), source.device, payload.metrics, bdSeqOf(payload.metrics))
+    const left = this.#presence(matched, gone.map(device => ({ ...source, device })), 'disconnected')
+    const came = this.#presence(matched, [source], 'connected')
+    const metrics = this.#metrics(matched, source, payload)
+    if (!left.ok || !came.ok) return left.ok ? came : left
+    return metrics.ok ? { ok: true, readings: [...left.readings, ...came.readings, ...metrics.readings] } : metrics
+  }
+
+  #nodeDied (matched: Matched, source: Source, payload: SparkplugPayload): Read {
+    const node = keyOf(source)
+    if (!this.#births.isOf(node, bdSeqOf(payload.metrics))) return nothing
+    const devices = this.#births.endNode(node)
+    return this.#presence(matched, [source, ...devices.map(device => ({ ...source, device }))], 'disconnected')
+  }
+
+  #presence (matched: Matched, sources: Source[], kind: 'connected' | 'disconnected'): Read {
+    const readings: Reading[] = []
+    for (const source of sources) {
+      const found = this.#agent(matched, source)
+      if (!found.ok) return found
+      readings.push({ kind, agent: found.agent })
+    }
+    return { ok: true, readings }
+  }
+
+  #metrics (matched: Matched, source: Source, payload: SparkplugPayload): Read {
+    const found = this.#agent(matched, source)
+    if (!found.ok) return found
+    const gathered = new Gathered()
+    for (const metric of payload.metrics) {
+      const born = this.#births.find(keyOf(source), source.device, metric)
+      const name = metric.name ?? born?.name
+      if (name === undefined) return unknownAlias(source, metric)
+      // Sequence numbers are not what anybody measures.
+      if (metric.value === undefined || name === 'bdSeq') continue
+      const value = plainValue(metric.value, metric.datatype ?? born?.datatype)
+      if (typeof value === 'number' && !Number.isFinite(value)) continue
+      const type = this.#typeOf(name)
+      if (type !== undefined) gathered.add(found.agent, metric.timestamp ?? payload.timestamp, type, value)
+      if (gathered.isTooMuch) break
+    }
+    return gathered.read()
+  }
+
+  #agent (matched: Matched, { group, node, device }: Source): { ok: true, agent: ReadAgent } | Bad {
+    const id = [group, node, device].filter(part => part !== '').join(':')
+    return this.#agents.find(matched, { id, group, node, ...device === '' ? {} : { device } })
+  }
+}
+
+/** Undefined: it is nothing that is read, such as a command. */
+function sourceOf (topic: string): Source | undefined {
+  const levels = topic.split('/')
+  // A bridge may have put its own levels before them.
+  const [group = '', kind = '', node = '', device = '', ...others] = levels.slice(levels.indexOf('spBv1.0') + 1)
+  const isOfDevice = device !== ''
+  const known = isOfDevice ? ['DBIRTH', 'DDATA', 'DDEATH'] : ['NBIRTH', 'NDATA', 'NDEATH']
+  return others.length === 0 && group !== '' && node !== '' && known.includes(kind) ? { group, kind, node, device } : undefined
+}
+
+function keyOf ({ group, node }: Source): string {
+  return `${group}/${node}`
+}
+
+function bdSeqOf (metrics: SparkplugMetric[]): number | undefined {
+  const value = metrics.find(({ name }) => name === 'bdSeq')?.value
+  const number = value === undefined ? undefined : plainValue(value, undefined)
+  return typeof number === 'number' ? number : undefined
+}
+
+function unknownAlias ({ group, node, device }: Source, { alias }: SparkplugMetric): Bad {
+  if (alias === undefined) return { ok: false, reason: 'PAYLOAD_MALFORMED', detail: 'The payload is not Sparkplug B: a metric has neither a name nor an alias.' }
+  return {
+    ok: false,
+    reason: 'ALIAS_UNKNOWN',
+    detail: `No birth of ${show([group, node, device].filter(part => part !== '').join('/'))} that was seen since the start gave the alias ${alias} a name: let the node send its birth again, with the command Node Control/Rebirth on ${show(`spBv1.0/${group}/NCMD/${node}`)}.`
+  }
+}
