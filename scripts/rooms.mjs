@@ -38,6 +38,7 @@ export const rooms = [
   { path: 'lib/registry', about: 'what outlives a deploy, by the id of its node: brokers, intakes, bridges, agents, outboxes', imports: ['lib/intake', 'lib/bridge', 'lib/agent', 'lib/broker/engine', 'lib/broker', 'lib/messages'] },
   { path: 'lib/intake', about: 'takes the three topics off the broker, checks the messages, and acknowledges them once they are settled', imports: ['lib/broker', 'lib/messages', 'lib/mqtt'] },
   { path: 'lib/mapping/rules', about: 'the rows of "Other topics", compiled: which one a topic belongs to', imports: ['lib/mapping/formats', 'lib/mapping', 'lib/messages', 'lib/mqtt'] },
+  { path: 'lib/mapping/presets', about: 'rows of "Other topics" for devices as they come', imports: ['lib/mapping'] },
   { path: 'lib/mapping/formats', about: 'what reads payloads of other topics, by their format', imports: ['lib/mapping', 'lib/messages'] },
   { path: 'lib/mapping', about: 'the contract of "Other topics": a row of it, its topic pattern, and what a payload says', imports: ['lib/messages', 'lib/mqtt'] },
   { path: 'lib/bridge', about: 'an MQTT client that carries topics to and from another broker', imports: ['lib/broker', 'lib/messages', 'lib/mqtt/link', 'lib/mqtt'] },

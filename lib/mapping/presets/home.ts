@@ -1,0 +1,48 @@
+import type { Preset } from './preset.ts'
+
+const availability = { online: 'online', offline: 'offline' }
+
+export const zigbee2mqtt: Preset = {
+  id: 'zigbee2mqtt',
+  label: 'Zigbee2MQTT',
+  rules: [
+    // Up to version 1 the text alone, unless it was told otherwise; since then `{"state":"online"}`.
+    { topic: 'zigbee2mqtt/{uuid}/availability', format: 'presence', presence: { ...availability, path: 'state' } },
+    { topic: 'zigbee2mqtt/{uuid}', format: 'json', leave: ['update', 'update_available', 'last_seen', 'elapsed', 'device'] }
+  ]
+}
+
+export const espHome: Preset = {
+  id: 'esphome',
+  label: 'ESPHome',
+  rules: [
+    { topic: '{uuid}/status', format: 'presence', presence: availability },
+    ...['sensor', 'binary_sensor', 'switch', 'number', 'select'].map(component => ({ topic: `{uuid}/${component}/{type}/state`, format: 'value' as const })),
+    { topic: '{uuid}/light/{light}/state', format: 'json', type: '{light}' }
+  ]
+}
+
+export const homie: Preset = {
+  id: 'homie',
+  label: 'Homie 4',
+  rules: [
+    // In all of these states but the last two it is connected to the broker.
+    { topic: 'homie/{uuid}/$state', format: 'presence', presence: { online: 'init|ready|sleeping|alert', offline: 'disconnected|lost' } },
+    { topic: 'homie/{uuid}/{node}/{property}', format: 'value', type: '{node}.{property}', leave: ['$*', '*.$*'] }
+  ]
+}
+
+export const openMqttGateway: Preset = {
+  id: 'openmqttgateway',
+  label: 'OpenMQTTGateway',
+  rules: [
+    { topic: 'home/{uuid}/LWT', format: 'presence', presence: availability },
+    { topic: 'home/{uuid}/SYStoMQTT', format: 'json', take: ['uptime', 'freemem', 'maxBlock', 'freestck', 'rssi', 'tempc'] },
+    {
+      topic: 'home/{gateway}/BTtoMQTT/{uuid}',
+      format: 'json',
+      name: '{$.name}',
+      leave: ['id', 'mac', 'mac_type', 'adv_type', 'brand', 'model', 'model_id', 'type', 'mfid', 'uuid', 'manufacturerdata', 'service*', 'tempf', 'prmacs', 'track', 'cidc', 'acts', 'cont']
+    }
+  ]
+}
