@@ -229,6 +229,7 @@ onEachDatabase('a migration lock that a crash left behind does not stop the stor
   await query('knex_migrations_lock').update({ is_locked: 1 })
   await query('knex_migrations').delete()
   const isFile = database.options.client === 'sqlite'
+  await query.schema.dropView('platziverse_metrics')
   if (isFile) for (const view of ['metrics', 'metrics_unsettled']) await query.schema.dropView(view)
   const metrics = isFile ? ['metrics_incoming', 'metrics_arrived', 'metrics_settled', 'metrics_blocks', 'metrics_state', 'pending_blocks'] : ['metrics']
   for (const table of ['retention', 'dirty_hours', 'metrics_1d', 'metrics_1h', ...metrics, 'series', 'agents']) await query.schema.dropTable(table)

@@ -13,6 +13,7 @@ import * as usualInterval from './0009-usual-interval.ts'
 import * as incoming from './0010-incoming.ts'
 import * as roomForUpdates from './0011-room-for-updates.ts'
 import * as arrived from './0012-arrived.ts'
+import * as metricsForSql from './0014-metrics-for-sql.ts'
 
 /** Going back would lose metrics: restore a backup instead. */
 const irreversible = async (): Promise<void> => { throw new Error('This migration cannot be undone.') }
@@ -32,7 +33,8 @@ const released: Migration[] = [
   { name: '0009-usual-interval', up: usualInterval.up, down: irreversible },
   { name: '0010-incoming', up: incoming.up, down: irreversible },
   { name: '0011-room-for-updates', up: roomForUpdates.up, down: irreversible },
-  { name: '0012-arrived', up: arrived.up, down: irreversible }
+  { name: '0012-arrived', up: arrived.up, down: irreversible },
+  { name: '0014-metrics-for-sql', up: metricsForSql.up, down: irreversible }
 ]
 
 /** For a kind that came later, `schema` takes the place of the last migration that does not know it; those before do nothing. */

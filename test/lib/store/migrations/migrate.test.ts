@@ -42,7 +42,7 @@ test('two locks, which two processes write that make the tables at the same mome
   t.after(() => knex.destroy())
   await migrate(knex)
   const tables = await knex('sqlite_master').where('type', 'table').whereRaw("name not like 'knex%' and name not like 'sqlite%'").pluck<string[]>('name')
-  for (const view of ['metrics', 'metrics_unsettled']) await knex.schema.dropView(view)
+  for (const view of ['platziverse_metrics', 'metrics', 'metrics_unsettled']) await knex.schema.dropView(view)
   for (const table of tables) await knex.schema.dropTable(table)
   await knex('knex_migrations').delete()
   await knex('knex_migrations_lock').insert({ is_locked: 0 })
