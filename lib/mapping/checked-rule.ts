@@ -26,10 +26,11 @@ export function checkedRule (saved: unknown): TopicRule {
     rule.rename = Object.fromEntries(Object.keys(given).map(path => [path, text(given, path) ?? '']))
   }
   const path = isGiven(time) ? text(fieldsOf(time, 'time'), 'path') : undefined
-  if (path !== undefined) {
+  // In these two the time has a place of its own, and only its unit may differ.
+  if (path !== undefined || (isGiven(time) && ['influx', 'telegraf'].includes(rule.format))) {
     const unit = text(time as object, 'unit') ?? 'auto'
     if (!units.some(known => known === unit)) throw invalid(`There is no unit of time ${show(unit)}: it is one of ${units.join(', ')}.`)
-    rule.time = { path, unit: unit as TimeUnit }
+    rule.time = { path: path ?? '', unit: unit as TimeUnit }
   }
   if (isGiven(presence)) {
     const given = fieldsOf(presence, 'presence')

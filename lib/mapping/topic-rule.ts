@@ -20,7 +20,7 @@ export interface TopicRule {
   leave?: string[]
   /** Types that paths get: `{ 'ENERGY.Power': 'power' }`, or all that begin alike: `{ 'params.*': '*' }`. Other paths are their own types. */
   rename?: Record<string, string>
-  /** Where the time is. Absent: nowhere, and the time of receipt is taken. */
+  /** Where the time is. Absent: nowhere, and the time of receipt is taken. Line protocol and Telegraf's JSON have a place for it: of them only the unit counts. */
   time?: { path: string, unit: TimeUnit }
   /** The columns of CSV, in order; absent: its first line names them. */
   columns?: string[]

@@ -22,12 +22,12 @@ const longestHostname = 255
  * Makes messages of measurements. A metric's type is the measurement, the values of its tags in the order of their keys, and the field:
  * `cpu,cpu=cpu0,host=gw usage_idle=98` is `cpu.cpu0.usage_idle`. Tags of which uuid and name are made are not in it, nor is `host`: it is the agent's
  * host name. Without a uuid in the rule, or in its topic, the agent is `{$.host}`.
- * @param unit of times, where the rule says nothing
+ * @param unit of times, where the rule names none
  * @throws PlatziverseError TOPIC_RULE_INVALID
  */
 export function seriesOf (rule: TopicRule, unit: 's' | 'ns'): (matched: Matched, measured: Iterable<Measured>) => Read {
   if (rule.time?.unit === 'iso') throw invalid(`A time of the format ${rule.format} is a number: choose s, ms, µs or ns.`)
-  const given = rule.time?.unit ?? unit
+  const given = rule.time === undefined || rule.time.unit === 'auto' ? unit : rule.time.unit
   const agents = agentOf(rule.uuid || parsePattern(rule.topic).names.includes('uuid') ? rule : { ...rule, uuid: '{$.host}' }, true)
   const typeOf = choiceOf(rule)
   const ofAgent = new Set(['host', ...agents.paths])
