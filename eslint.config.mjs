@@ -16,6 +16,8 @@ const pure = [
   'lib/broker/access/rules.ts',
   'lib/broker/limits.ts',
   'lib/broker/loopback.ts',
+  'lib/mapping/presets/*.ts',
+  'lib/mapping/topic-rule.ts',
   'lib/messages/template-fields.ts',
   'lib/messages/timestamp.ts',
   'lib/messages/topics.ts',

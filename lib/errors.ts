@@ -110,6 +110,7 @@ export const errorHelp = {
   TERMINAL_UNREACHABLE: 'Check that the broker runs, its address and port, and the credentials.',
   TEXT_INVALID: 'Send the text of a Mosquitto file, at most 1,048,576 characters.',
   TOPIC_RULE_INVALID: 'Correct the named row of "Other topics", and deploy. Until then it reads nothing; the other rows, and the three messages of agents, are taken as before.',
+  TOPIC_RULES_ELSEWHERE: 'Leave "Other topics" empty with a broker elsewhere, which gives agent-in the three topics of agents alone: let a bridge bring the topics to a broker of Node-RED, and read them there. The three messages are taken as before.',
   TRANSFER_COUNTS_DIFFER: 'The copy is not complete, or somebody wrote meanwhile: stop Node-RED and run the same command again; if the error comes again, copy into an empty database.',
   TRANSFER_LINE_INVALID: 'Correct the named line and run the same command again: a file continues there, a pipe begins again.',
   TRANSFER_OPTION_INVALID: 'Correct the named option; --help explains them.',

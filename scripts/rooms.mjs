@@ -36,7 +36,7 @@ export const rooms = [
   { path: 'lib/store/dialects/mysql', about: 'MariaDB and MySQL', imports: ['lib/store/dialects'] },
   { path: 'lib/store/dialects', about: 'what each database must be able to do, and what all of them share', imports: ['lib/sqlite'] },
   { path: 'lib/registry', about: 'what outlives a deploy, by the id of its node: brokers, intakes, bridges, agents, outboxes', imports: ['lib/intake', 'lib/bridge', 'lib/agent', 'lib/broker/engine', 'lib/broker', 'lib/messages'] },
-  { path: 'lib/intake', about: 'takes the three topics off the broker, checks the messages, and acknowledges them once they are settled', imports: ['lib/broker', 'lib/messages', 'lib/mqtt'] },
+  { path: 'lib/intake', about: 'takes the three topics off the broker, reads others along, checks the messages, and acknowledges them once they are settled', imports: ['lib/broker', 'lib/mapping/rules', 'lib/mapping', 'lib/messages', 'lib/mqtt'] },
   { path: 'lib/mapping/rules', about: 'the rows of "Other topics", compiled: which one a topic belongs to', imports: ['lib/mapping/formats', 'lib/mapping', 'lib/messages', 'lib/mqtt'] },
   { path: 'lib/mapping/presets', about: 'rows of "Other topics" for devices as they come', imports: ['lib/mapping'] },
   { path: 'lib/mapping/formats', about: 'what reads payloads of other topics, by their format', imports: ['lib/mapping', 'lib/messages'] },

@@ -19,6 +19,8 @@ export interface LocalBroker {
   retained (filters: string[], signal: AbortSignal): AsyncIterable<Delivered>
   /** Whether a client with this id is connected to it now. */
   hasClient? (clientId: string): boolean
+  /** Whether an agent-in reads along what is published on the topic. */
+  reads? (topic: string): boolean
 }
 
 /** What both directions of a bridge share. */

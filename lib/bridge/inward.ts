@@ -26,7 +26,7 @@ export class Inward {
   #subscribed: Way | undefined
   /** Packet ids of messages of QoS 2 that were taken, until the other broker releases them. */
   #taken: Set<number> = new Set()
-  /** Agents' topics of the other broker on which something came since this process subscribed in a new session. */
+  /** Topics of the other broker that are taken or read here, and on which something came since this process subscribed in a new session. */
   #heard: Set<string> = new Set()
   /** Until when, by the monotonic clock, the other broker may send what it had retained. */
   #replayUntil = 0
@@ -121,8 +121,17 @@ export class Inward {
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
     const properties = fromPacket(packetProperties)
     if (mark.isOn(properties) || loops.returns(topic, bytes, patienceWith(target.topic))) return this.#bridge.circled(topic)
-    const replayed = this.#isReplayed(topic, target.topic, retain)
-    const publication: OutgoingPublication = { topic: target.topic, payload: bytes, qos: lowerQos(qos, target.qos), retain, replayed, properties: mark.on(properties) }
+    const isOfAgents = kindOf(target.topic) !== undefined
+    const isOld = (isOfAgents || local.reads?.(target.topic) === true) && this.#isReplayed(topic, retain)
+    const publication: OutgoingPublication = {
+      topic: target.topic,
+      payload: bytes,
+      qos: lowerQos(qos, target.qos),
+      retain,
+      replayed: isOld && isOfAgents,
+      retainedBefore: isOld && !isOfAgents,
+      properties: mark.on(properties)
+    }
     for (let attempt = 1; isWanted(); attempt++) {
       try {
         await local.publish(publication, origin)
@@ -144,8 +153,8 @@ export class Inward {
   }
 
   /** To a bridge, Mosquitto marks what it retained and what is retained from now on alike; but what it had comes first, once, and soon. */
-  #isReplayed (topic: string, local: string, retain: boolean): boolean {
-    if (kindOf(local) === undefined || performance.now() > this.#replayUntil || this.#heard.has(topic)) return false
+  #isReplayed (topic: string, retain: boolean): boolean {
+    if (performance.now() > this.#replayUntil || this.#heard.has(topic)) return false
     this.#heard.add(topic)
     return retain
   }

@@ -34,6 +34,10 @@ export interface Publication {
   publisher?: Publisher | undefined
   /** Whether it came because somebody subscribed to what another broker retained: it is no news, and its time is not known. */
   replayed?: boolean
+  /** Like `replayed`, of a topic that is not of agents: subscribers get it, and who reads along does not. */
+  retainedBefore?: boolean
+  /** Whether subscribers have it already, so that another attempt is only for who reads along: set by the broker. */
+  routed?: boolean
   /** Whether a broker elsewhere said so of its client, to each of its workers. */
   observed?: boolean
   /** What its publisher said of it in MQTT 5; absent: nothing, or it is not known. */
@@ -61,7 +65,11 @@ export interface Taker {
   /** How many publications of one client it takes before it settles the first of them; absent or undefined: any number. */
   readonly mostUnsettled?: number | undefined
   takes (topic: string): boolean
-  /** A client published what is not taken. */
+  /** Whether it reads along what is published on a topic that it does not take: subscribers get that all the same. Absent: nothing. */
+  reads? (topic: string): boolean
+  /** As `take`, of what it reads along. */
+  read? (publication: Publication, settle: Settle): void
+  /** A client published what is neither taken nor read. */
   passes? (topic: string, clientId: string): void
   take (publication: Publication, settle: Settle): void
   /**
@@ -79,6 +87,7 @@ export interface OutgoingPublication {
   retain: boolean
   /** As in `Publication`. */
   replayed?: boolean
+  retainedBefore?: boolean
   /** Where whoever gets it speaks MQTT 5. */
   properties?: MessageProperties
   /** Whether no topic alias of MQTT 5 is to stand for its topic; absent: one may, where whoever gets it allows some. */

@@ -2,6 +2,13 @@ import type { PlatziverseError } from '../errors.ts'
 import type { Message, RejectReason } from '../messages/parse.ts'
 import type { Delivery } from './pending-deliveries.ts'
 
+/** The publication that a message was made of, by a row of "Other topics". */
+export interface Source {
+  topic: string
+  /** As it came; bytes that are no UTF-8 stay a Buffer. */
+  payload: string | Buffer
+}
+
 export interface Rejected {
   topic: string
   /** The original bytes as text. */
@@ -17,7 +24,8 @@ export type NoticeKind = 'unit' | 'receipt' | 'topic'
 
 /** Receives what an intake takes off the broker. None of these may throw. */
 export interface IntakeHandler {
-  message (message: Message, delivery: Delivery): void
+  /** @param source where the message was published on another topic than its own */
+  message (message: Message, delivery: Delivery, source?: Source): void
   rejected (rejected: Rejected, delivery: Delivery): void
   /** A message went on, and its sender should correct something all the same. */
   noticed? (kind: NoticeKind, detail: string, clientId: string): void

@@ -1,3 +1,4 @@
+import type { RuleTable } from '../mapping/rules/rule-table.ts'
 import type { Rules } from '../messages/parse.ts'
 import type { InFlightLimits } from './in-flight-window.ts'
 
@@ -17,6 +18,8 @@ export interface IntakeOptions {
   totalBytes?: number
   /** What messages have to comply with beyond the contract; absent: nothing. */
   rules?: Rules
+  /** What is read beside the three topics; absent: nothing. */
+  otherTopics?: RuleTable | undefined
 }
 
 /** How many waiting publications of clients that went are kept. */

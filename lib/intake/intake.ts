@@ -1,48 +1,32 @@
-import type { AgentOwnership, Ownership } from '../broker/agent-ownership.ts'
+import type { AgentOwnership } from '../broker/agent-ownership.ts'
 import type { Connection, Publication, Refusal, Settle, Taker } from '../broker/publication.ts'
 import { PlatziverseError } from '../errors.ts'
-import { fingerprint, nextSeq } from '../messages/fingerprint.ts'
-import type { BadMetric } from '../messages/metrics.ts'
 import { NearTopics } from '../messages/near-topics.ts'
-import { parse, type Message, type Notice, type Rules } from '../messages/parse.ts'
+import { parse, type Message, type Notice, type Parsed } from '../messages/parse.ts'
 import { kindOf, topics } from '../messages/topics.ts'
 import { mostUnfolded, weigh, weighMessage, type Weight } from '../messages/weigh.ts'
 import { Awaited } from './awaited.ts'
+import { deliveryOf, identify, isFromElsewhere, messageOf, type Entry, type Turn } from './delivery-of.ts'
 import { goodbyeBytes, Goodbyes, itself, type Goodbye } from './goodbyes.ts'
 import { InFlightWindow } from './in-flight-window.ts'
-import type { IntakeHandler, Rejected } from './intake-handler.ts'
+import type { IntakeHandler, Source } from './intake-handler.ts'
 import { limitsOf, type IntakeOptions } from './intake-options.ts'
 import type { IntakeStatistics } from './intake-statistics.ts'
-import { maySpeak } from './may-speak.ts'
-import { addUnsettled, endDelivery, hasStrayed, nextDeliveryId, unsettledOf, type Delivery, type Unsettled } from './pending-deliveries.ts'
+import { whyNot } from './may-speak.ts'
+import { addUnsettled, endDelivery, hasStrayed, nextDeliveryId, unsettledOf, type Delivery } from './pending-deliveries.ts'
 import { Presence } from './presence.ts'
+import { copyOf, readingsOf, shortened, type Cause } from './readings.ts'
 import { refusalOf } from './refusal.ts'
-
-/** With the message as it was published: a flow may change the one that it gets, and may get it again. */
-type Entry = Unsettled & { source: Buffer | Message, topic: string, rules: Rules | undefined }
-
-/** Why a message is rejected whose sender may not speak for the agent. */
-const refusals: Record<Exclude<Ownership, 'theirs'>, Pick<Rejected, 'reason' | 'detail'>> = {
-  another: { reason: 'AGENT_NOT_THEIRS', detail: 'The user may not speak for this agent.' },
-  tooMany: { reason: 'AGENTS_TOO_MANY', detail: 'The user, or all anonymous clients together, speak for as many agents as the limit agentsPerUser allows.' }
-}
 
 const removed = new Error('agent-in was removed')
 const abandoned = new Error('its client left before its turn came')
 const sweepEvery = 1_000
+const readWeight = 8
 /** For how many ms waiting publications of clients that went are kept. */
 const longestKept = 300_000
 
-/** A publication's turn in the window. */
-interface Turn {
-  source: number
-  bytes: number
-  qos: number
-  settle: Settle
-}
-
 /** The turn of a goodbye that the intake says by itself. */
-const goodbyeTurn: Turn = { source: itself, bytes: goodbyeBytes, qos: 0, settle: () => undefined }
+const goodbyeTurn: Turn = { source: itself, bytes: goodbyeBytes, qos: 0, settle: () => undefined, parts: undefined }
 
 /**
  * Takes the three topics off a broker for one agent-in: checks each message, tracks presence, hands it on, and keeps
@@ -82,7 +66,9 @@ export class Intake implements Taker {
   /** Hand everything to `handler` from now on; first what is still unsettled. */
   attach (handler: IntakeHandler, options: IntakeOptions): void {
     this.#handler = handler
-    this.#options = options
+    const { otherTopics: before } = this.#options
+    // Readers remember what devices said before, such as the names of their metrics.
+    this.#options = before?.isSameAs(options.otherTopics) === true ? { ...options, otherTopics: before } : options
     this.#window.limits = limitsOf(options)
     clearInterval(this.#sweep)
     this.#sweep = setInterval(() => { this.#timeOut() }, Math.min(sweepEvery, options.timeLimit)).unref()
@@ -115,12 +101,16 @@ export class Intake implements Taker {
       entry.last = undefined
       // The flow may have changed it the first time.
       entry.delivery.id = entry.id
-      this.#handler?.message(messageOf(entry), entry.delivery)
+      this.#handler?.message(messageOf(entry), entry.delivery, entry.source)
     }
   }
 
   takes (topic: string): boolean {
     return kindOf(topic) !== undefined
+  }
+
+  reads (topic: string): boolean {
+    return this.#options.otherTopics?.matches(topic) === true
   }
 
   passes (topic: string, clientId: string): void {
@@ -131,18 +121,26 @@ export class Intake implements Taker {
   }
 
   take (publication: Publication, settle: Settle): void {
+    this.#enter(publication, settle, false)
+  }
+
+  read (publication: Publication, settle: Settle): void {
+    this.#enter(publication, settle, true)
+  }
+
+  #enter (publication: Publication, settle: Settle, isRead: boolean): void {
     const receivedAt = publication.receivedAt ??= Date.now()
     const source = publication.connection?.number ?? itself
     const weight = weigh(publication.payload)
     // A message that will be rejected for its size is never unfolded.
     const unfolded = weight.bytes > mostUnfolded ? publication.payload.length : weight.bytes
-    const bytes = publication.properties === undefined ? unfolded : unfolded + weighMessage({ payload: publication.properties })
-    const turn = { source, bytes, qos: publication.qos, settle }
-    if (this.#window.tryEnter(source, bytes)) this.#process(publication, weight, receivedAt, turn)
-    else {
-      const enter = (): void => { this.#process(publication, weight, receivedAt, turn) }
-      this.#window.wait(source, enter, () => { this.#abandon(publication, settle) }, bytes, publication.qos > 0 && !publication.will)
-    }
+    // Formats other than JSON are not weighed: what a byte of theirs becomes is about this at most.
+    const own = isRead ? Math.max(unfolded, publication.payload.length * readWeight) : unfolded
+    const bytes = publication.properties === undefined ? own : own + weighMessage({ payload: publication.properties })
+    const turn: Turn = { source, bytes, qos: publication.qos, settle, parts: undefined }
+    if (this.#window.tryEnter(source, bytes)) return this.#process(publication, weight, receivedAt, turn, isRead)
+    const enter = (): void => { this.#process(publication, weight, receivedAt, turn, isRead) }
+    this.#window.wait(source, enter, () => { this.#abandon(publication, settle) }, bytes, publication.qos > 0 && !publication.will)
   }
 
   gone (connection: Connection, comesBack = true, patience = 0): void {
@@ -160,44 +158,71 @@ export class Intake implements Taker {
     if (connection !== undefined) this.gone(connection)
   }
 
-  #process (publication: Publication, weight: Weight, receivedAt: number, turn: Turn): void {
-    this.#pass(publication, weight, receivedAt, turn)
+  #process (publication: Publication, weight: Weight, receivedAt: number, turn: Turn, isRead: boolean): void {
+    if (isRead) this.#passReadings(publication, receivedAt, turn)
+    else this.#pass(publication, weight, receivedAt, turn)
     if (publication.connection?.gone === true) this.gone(publication.connection)
   }
 
   #pass (publication: Publication, weight: Weight, receivedAt: number, turn: Turn): void {
-    const { connection, publisher = connection, will, topic, qos, retain } = publication
     if (this.#closed) return this.#settle(turn, removed)
-    const delivery: Delivery = { id: '', clientId: publisher?.clientId ?? '', username: publisher?.username, qos, retain, receivedAt }
-    if (connection?.origin !== undefined) delivery.origin = connection.origin
-    // Every client of a broker in this process has a connection, but for the one whose last will it is.
-    const isElsewhere = connection === undefined && publisher === undefined && !will
-    if (isElsewhere) delivery.elsewhere = true
-    if (publication.observed === true) delivery.observed = true
-    if (publication.properties !== undefined) delivery.properties = publication.properties
-    const parsed = parse(topic, publication.payload, receivedAt, weight, this.#options.rules)
-    if (!parsed.ok) return this.#refuse(publication, parsed, delivery, turn)
-    const { message } = parsed
+    const delivery = deliveryOf(publication, receivedAt)
+    const parsed = this.#check(publication.topic, publication.payload, publication, receivedAt, weight)
+    if (!parsed.ok) {
+      // Its publisher is acknowledged, because to send it again is of no use.
+      this.#reject(publication, [parsed], delivery)
+      return this.#settle(turn, undefined, refusalOf(parsed))
+    }
+    const { message, untimed, bad, notice } = parsed
+    if (!this.#isNews(message, publication)) return this.#settle(turn)
+    identify(message, untimed, publication, delivery)
+    if (bad.length > 0) this.#reject(publication, bad, delivery)
+    if (notice !== undefined) this.#notice(notice, delivery.clientId)
+    this.#send(message, delivery, turn, publication.payload)
+  }
+
+  /** A publication on another topic: each message that a row makes of it goes the way of one that an agent sent itself. */
+  #passReadings (publication: Publication, receivedAt: number, turn: Turn): void {
+    const table = this.#options.otherTopics
+    if (this.#closed || table === undefined) return this.#settle(turn, removed)
+    const { messages, causes, source } = readingsOf(table, publication, receivedAt)
+    turn.parts = { open: messages.length, error: undefined }
+    const bytes = Math.ceil(turn.bytes / messages.length)
+    messages.forEach(({ kind, payload }, index) => {
+      const parsed = this.#check(topics[kind], payload, publication, receivedAt)
+      causes.push(...parsed.ok ? parsed.bad : [parsed])
+      if (!parsed.ok || !this.#isNews(parsed.message, publication)) return this.#settle(turn)
+      const { message, untimed, notice } = parsed
+      const delivery = deliveryOf(publication, receivedAt)
+      identify(message, untimed, publication, delivery, index)
+      // Units other than ms are what rows are for.
+      if (notice?.kind === 'receipt') this.#notice(notice, delivery.clientId)
+      this.#send(message, delivery, turn, copyOf(message), bytes, source)
+    })
+    if (causes.length > 0) this.#reject(publication, shortened(causes), deliveryOf(publication, receivedAt))
+    if (messages.length === 0) this.#settle(turn)
+  }
+
+  /** Whether a message keeps to the contract, and its publisher may send it. */
+  #check (topic: string, payload: unknown, publication: Publication, receivedAt: number, weight?: Weight): Parsed {
+    const parsed = parse(topic, payload, receivedAt, weight, this.#options.rules)
+    const cause = parsed.ok ? whyNot(parsed.message, publication, this.#owners(), this.#presence) : undefined
+    return cause === undefined ? parsed : { ok: false, ...cause }
+  }
+
+  /** Note who is there and who went. @returns whether the message tells anything: not that an agent went which is not there */
+  #isNews (message: Message, publication: Publication): boolean {
+    const { connection, publisher = connection, will } = publication
     const { uuid } = message.payload.agent
-    const ownership = maySpeak(message, publisher, connection, this.#owners(), this.#presence)
-    if (ownership !== 'theirs') return this.#refuse(publication, refusals[ownership], delivery, turn)
     this.#counters.messages++
     if (message.kind === 'disconnected') {
-      if (!isElsewhere && !this.#presence.saysGoodbye(uuid, connection, will, publisher)) return this.#settle(turn)
+      if (!isFromElsewhere(publication) && !this.#presence.saysGoodbye(uuid, connection, will, publisher)) return false
       this.#goodbyes.delete(uuid)
     } else if (connection !== undefined && this.#presence.spoke(uuid, connection)) {
       // Said now, it would come after the agent's message.
       this.#goodbyes.delete(uuid)
     }
-    if (message.kind === 'message' && message.payload.seq === undefined) {
-      // In the payload as well, where it stays whatever the flow does with the rest, and where the next platform finds it.
-      if (parsed.untimed) message.payload.seq = delivery.fingerprint = publication.seq ??= nextSeq()
-      // Of the bytes, which every redelivery repeats, whatever the flow does to the message before it is stored.
-      else delivery.fingerprint = fingerprint(publication.payload)
-    }
-    if (parsed.bad.length > 0) this.#reject(publication, parsed.bad, delivery)
-    if (parsed.notice !== undefined) this.#notice(parsed.notice, delivery.clientId)
-    this.#send(message, delivery, turn, publication.payload)
+    return true
   }
 
   #notice ({ kind, detail }: Notice, clientId: string): void {
@@ -206,23 +231,18 @@ export class Intake implements Taker {
     this.#handler?.noticed?.(kind === 'receipt' ? kind : 'unit', detail, clientId)
   }
 
-  /** The message goes no further, and its publisher is acknowledged, because to send it again is of no use. */
-  #refuse (publication: Publication, cause: Pick<Rejected, 'reason' | 'detail'>, delivery: Delivery, turn: Turn): void {
-    this.#reject(publication, [cause], delivery)
-    this.#settle(turn, undefined, refusalOf(cause))
-  }
-
   /** Report why a message, or some of its metrics, go no further. */
-  #reject ({ topic, payload }: Publication, causes: Array<Pick<Rejected, 'reason' | 'detail'> & Partial<Pick<BadMetric, 'index' | 'more'>>>, delivery: Delivery): void {
+  #reject ({ topic, payload }: Publication, causes: Cause[], delivery: Delivery): void {
     const text = payload.toString()
     for (const { reason, detail, index, more = 0 } of causes) {
-      if (index === undefined) this.#counters.rejected++
+      if (index === undefined) this.#counters.rejected += 1 + more
       else this.#counters.rejectedMetrics += 1 + more
       this.#handler?.rejected({ topic, payload: text, reason, detail, ...index === undefined ? {} : { index } }, { ...delivery, id: nextDeliveryId() })
     }
   }
 
-  #send (message: Message, delivery: Delivery, turn: Turn, payload: Buffer | Message): void {
+  /** @param given the message as it was published, from which it is made again */
+  #send (message: Message, delivery: Delivery, turn: Turn, given: Buffer | Message, bytes = turn.bytes, source?: Source): void {
     if (this.#options.acknowledge === 'arrival') {
       delivery.id = nextDeliveryId()
       this.#settle(turn)
@@ -232,13 +252,18 @@ export class Intake implements Taker {
         this.#unsettled--
         this.#settle(turn, error)
       }
-      const entry: Entry = { id: '', delivery, owner: this, since: performance.now(), claims: 0, bytes: turn.bytes, topic: message.topic, source: payload, rules: this.#options.rules, end }
+      const entry: Entry = { id: '', delivery, owner: this, since: performance.now(), claims: 0, bytes, topic: message.topic, given, rules: this.#options.rules, source, end }
       addUnsettled(entry)
     }
-    this.#handler?.message(message, delivery)
+    this.#handler?.message(message, delivery, source)
   }
 
-  #settle ({ source, bytes, qos, settle }: Turn, error?: Error, refusal?: Refusal): void {
+  #settle ({ source, bytes, qos, settle, parts }: Turn, error?: Error, refusal?: Refusal): void {
+    if (parts !== undefined) {
+      parts.error ??= error
+      if (--parts.open > 0) return
+      error = parts.error
+    }
     this.#window.leave(source, bytes)
     // With QoS 0 there is no acknowledgement to refuse, and hanging up on the sender would help nobody.
     settle(qos === 0 ? undefined : error, refusal)
@@ -270,13 +295,4 @@ export class Intake implements Taker {
     for (const entry of late) endDelivery(entry, error)
     this.#handler?.unsettled(error, late.length, message, first.delivery)
   }
-}
-
-function messageOf ({ source, topic, delivery, rules }: Entry): Message {
-  if (!Buffer.isBuffer(source)) return structuredClone(source)
-  const parsed = parse(topic, source, delivery.receivedAt, undefined, rules)
-  if (!parsed.ok) throw new TypeError('A message that was accepted cannot be parsed any more.')
-  const { message } = parsed
-  if (parsed.untimed && message.kind === 'message' && delivery.fingerprint !== undefined) message.payload.seq = delivery.fingerprint
-  return message
 }

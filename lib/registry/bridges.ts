@@ -37,6 +37,7 @@ class BridgeSlot implements Kept<BridgeNodeOptions> {
       publish: (publication, origin) => broker().bring(Object.assign(publication, { connection: this.#source, will: false }) as Publication, origin),
       subscribe: (filter, subscriber) => broker().subscribe(filter, subscriber),
       retained: (filters, signal) => broker().retained(filters, signal),
+      reads: topic => broker().reads(topic),
       hasClient: clientId => broker().clients().some(client => client.clientId === clientId)
     }
     this.bridge = new Bridge(local, options)

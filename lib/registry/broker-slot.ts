@@ -99,6 +99,11 @@ export class BrokerSlot extends EventEmitter<SlotEvents> {
     this.#broker?.takerChanged?.()
   }
 
+  /** Whether an agent-in reads along what is published on the topic. */
+  reads (topic: string): boolean {
+    return this.intakes.reads(topic)
+  }
+
   /** Whether what this process publishes on the topic would come back to an agent-in of it. */
   returns (topic: string): boolean {
     return this.#broker?.returns?.(topic) ?? false

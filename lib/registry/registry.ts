@@ -20,7 +20,7 @@ function slotOf (brokerId: string): BrokerSlot {
 }
 
 /** What nodes may do with a broker. */
-export type RegisteredBroker = Pick<BrokerSlot, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'bring' | 'gone' | 'subscribe' | 'retained' | 'accept' | 'refused' | 'clients' | 'control' | 'retainedChanges' | 'statistics' | 'snapshot' | 'returns' | 'isElsewhere' | 'remote'>
+export type RegisteredBroker = Pick<BrokerSlot, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'bring' | 'gone' | 'subscribe' | 'retained' | 'accept' | 'refused' | 'clients' | 'control' | 'retainedChanges' | 'statistics' | 'snapshot' | 'reads' | 'returns' | 'isElsewhere' | 'remote'>
 
 /** The broker of a node, whether it is there yet or not. */
 export function findBroker (brokerId: string): RegisteredBroker {

@@ -29,6 +29,24 @@ export class SlotIntakes extends Map<string, Intake> implements Taker {
     for (const intake of this.values()) intake.passes(topic, clientId)
   }
 
+  reads (topic: string): boolean {
+    for (const intake of this.values()) if (intake.reads(topic)) return true
+    return false
+  }
+
+  read (publication: Publication, settle: Settle): void {
+    const readers = [...this.values()].filter(intake => intake.reads(publication.topic))
+    let open = readers.length
+    let failure: Error | undefined
+    if (open === 0) return settle()
+    for (const intake of readers) {
+      intake.read(publication, error => {
+        failure ??= error
+        if (--open === 0) settle(failure)
+      })
+    }
+  }
+
   /** Each intake gets the publication; it is acknowledged once all of them settled it, and refused when all of them did. */
   take (publication: Publication, settle: Settle): void {
     let open = this.size

@@ -109,6 +109,7 @@ export const portugueseAdvice: Record<ErrorCode, string> = {
   TERMINAL_UNREACHABLE: 'Verifique se o broker está em execução, o endereço e a porta, e as credenciais.',
   TEXT_INVALID: 'Envie o texto de um arquivo do Mosquitto, de no máximo 1.048.576 caracteres.',
   TOPIC_RULE_INVALID: 'Corrija a linha indicada de "Outros tópicos" e faça o deploy. Até lá ela não lê nada; as outras linhas, e as três mensagens dos agentes, são recebidas como antes.',
+  TOPIC_RULES_ELSEWHERE: 'Deixe "Outros tópicos" vazio com um broker externo, que só entrega ao agent-in os três tópicos dos agentes: traga os tópicos com uma ponte para um broker do Node-RED e leia-os lá. As três mensagens são recebidas como antes.',
   TRANSFER_COUNTS_DIFFER: 'A cópia não está completa, ou alguém gravou enquanto isso: pare o Node-RED e execute o mesmo comando de novo; se o erro voltar, copie para um banco de dados vazio.',
   TRANSFER_LINE_INVALID: 'Corrija a linha indicada e execute o mesmo comando de novo: um arquivo continua dali, um pipe recomeça.',
   TRANSFER_OPTION_INVALID: 'Corrija a opção indicada; --help explica todas.',

@@ -109,6 +109,7 @@ export const spanishAdvice: Record<ErrorCode, string> = {
   TERMINAL_UNREACHABLE: 'Comprobar que el broker funciona, su dirección y su puerto, y las credenciales.',
   TEXT_INVALID: 'Enviar el texto de un archivo de Mosquitto, de 1.048.576 caracteres como mucho.',
   TOPIC_RULE_INVALID: 'Corregir la fila indicada de «Otros temas» y desplegar. Hasta entonces no lee nada; las demás filas, y los tres mensajes de los agentes, se toman como antes.',
+  TOPIC_RULES_ELSEWHERE: 'Dejar vacíos los «Otros temas» con un broker externo, que solo entrega a agent-in los tres temas de los agentes: traer los temas con un puente a un broker de Node-RED y leerlos allí. Los tres mensajes se toman como antes.',
   TRANSFER_COUNTS_DIFFER: 'La copia no está completa, o alguien escribió mientras tanto: parar Node-RED y ejecutar otra vez el mismo comando; si lo repite, copiar a una base de datos vacía.',
   TRANSFER_LINE_INVALID: 'Corregir la línea indicada y ejecutar otra vez el mismo comando: un archivo sigue desde ahí, una tubería empieza de nuevo.',
   TRANSFER_OPTION_INVALID: 'Corregir la opción indicada; --help las explica.',

@@ -1,7 +1,7 @@
 import type { NodeDef } from 'node-red'
 import { PlatziverseError, type ErrorCode } from '../../lib/errors.ts'
 import type { IntakeHandler } from '../../lib/intake/intake-handler.ts'
-import { attachIntake, detachIntake } from '../../lib/registry/registry.ts'
+import { attachIntake, detachIntake, findBroker } from '../../lib/registry/registry.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { languageOf, sayIn } from '../shared/language.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
@@ -52,7 +52,10 @@ export default function (RED: RED): void {
     }
     let failure: { code: ErrorCode, until: number } = { code: 'DELIVERY_UNSETTLED', until: 0 }
     const handler: IntakeHandler = {
-      message: ({ kind, topic, payload }, delivery) => { emit(kind, { _msgid: delivery.id, topic, payload, delivery }) },
+      message: ({ kind, topic, payload }, delivery, source) => {
+        // Several messages may be made of one publication.
+        emit(kind, { _msgid: delivery.id, topic, payload, delivery, ...source === undefined ? {} : { source: { ...source } } })
+      },
       rejected: (payload, delivery) => {
         const { topic, reason, detail } = payload
         // With a wire, the flow gets them.
@@ -67,9 +70,19 @@ export default function (RED: RED): void {
         this.error(error, { topic, payload, delivery } as RedMessage)
       }
     }
-    const intake = attachIntake(this.id, broker, handler, intakeOptionsOf(config))
+    const options = intakeOptionsOf(config)
+    const problems = [...options.otherTopics?.problems ?? []]
+    let isToldElsewhere = false
+    for (const problem of problems) this.error(problem)
+    const intake = attachIntake(this.id, broker, handler, options)
     const status = liveStatus(this, () => {
-      return Date.now() < failure.until ? { ...bad(problemText(RED, failure.code)), shape: 'dot' } : statusOf(RED, broker, intake)
+      if (Date.now() < failure.until) return { ...bad(problemText(RED, failure.code)), shape: 'dot' }
+      if (!isToldElsewhere && options.otherTopics !== undefined && findBroker(broker).isElsewhere) {
+        isToldElsewhere = true
+        problems.push(new PlatziverseError('TOPIC_RULES_ELSEWHERE', 'The broker runs elsewhere.'))
+        this.error(problems.at(-1))
+      }
+      return problems[0] === undefined ? statusOf(RED, broker, intake) : bad(problemText(RED, problems[0].code))
     })
 
     this.on('close', (done: () => void) => {

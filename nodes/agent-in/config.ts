@@ -1,3 +1,5 @@
+import type { TopicRule } from '../../lib/mapping/topic-rule.ts'
+
 /** What an agent-in node saves. */
 export interface AgentInConfig {
   name: string
@@ -23,6 +25,8 @@ export interface AgentInConfig {
   outside: 'reject' | 'receipt'
   /** Whether texts that are decimal numbers are taken as numbers. */
   numericText: boolean
+  /** What is on topics that are none of the three. */
+  otherTopics: TopicRule[]
 }
 
 export const agentInDefaults: AgentInConfig = {
@@ -37,5 +41,6 @@ export const agentInDefaults: AgentInConfig = {
   pastDays: 3650,
   futureDays: 1,
   outside: 'reject',
-  numericText: false
+  numericText: false,
+  otherTopics: []
 }

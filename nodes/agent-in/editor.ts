@@ -1,12 +1,17 @@
+import type { TopicRule } from '../../lib/mapping/topic-rule.ts'
 import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
-import { showMissing } from '../shared/editor/form.ts'
+import { showMissing, type Part } from '../shared/editor/form.ts'
 import { registerNode, textsOf, type EditorNode } from '../shared/editor/red.ts'
 import { outputsWithoutStore, warnOfMissingStore, type StoredOutput } from '../shared/editor/store-warning.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
 import { agentInDefaults as defaults, type AgentInConfig } from './config.ts'
+import { prepareTopics, topicProblems } from './editor/topics.ts'
 import { upgrade } from './migrations.ts'
 
 const text = textsOf('agent-in')
+
+/** Of the form that was opened last. */
+let topics: Part | undefined
 
 const outputs = [
   () => text('agent-in.output.connected'),
@@ -29,7 +34,8 @@ registerNode<AgentInConfig>('agent-in', { defaults, upgrade }, {
     clientMemory: { validate: wholeNumber(() => text('agent-in.form.clientWindow'), 1) },
     totalMemory: { validate: wholeNumber(() => text('agent-in.form.totalWindow'), 1) },
     pastDays: { validate: wholeNumber(() => text('agent-in.form.pastDays'), 0) },
-    futureDays: { validate: wholeNumber(() => text('agent-in.form.futureDays'), 0) }
+    futureDays: { validate: wholeNumber(() => text('agent-in.form.futureDays'), 0) },
+    otherTopics: { validate: (value, _options) => topicProblems((value ?? []) as TopicRule[])[0]?.text ?? true }
   },
   paletteLabel: () => text('agent-in.label.palette'),
   label () { return this.name || text('agent-in.label.canvas') },
@@ -39,6 +45,7 @@ registerNode<AgentInConfig>('agent-in', { defaults, upgrade }, {
   oneditprepare () {
     showMissing(this, upgrade(this))
     prepareBrokerSelect(this)
+    topics = prepareTopics(this)
     const missing = outputsWithoutStore(this)
     $('#agent-in-no-store-text').text(noStore(missing))
     $('#node-input-acknowledge').on('change', function () {
@@ -48,7 +55,10 @@ registerNode<AgentInConfig>('agent-in', { defaults, upgrade }, {
       $('.agent-in-stored :input').prop('disabled', !stored)
     })
   },
-  oneditsave () { saveBrokerSelect(this) }
+  oneditsave () {
+    saveBrokerSelect(this)
+    topics?.save()
+  }
 })
 
 watchBrokers('agent-in')

@@ -1,4 +1,5 @@
 import type { IntakeOptions } from '../../lib/intake/intake-options.ts'
+import { RuleTable } from '../../lib/mapping/rules/rule-table.ts'
 import { day } from '../../lib/time.ts'
 import { milliseconds, wholeNumber } from '../shared/red.ts'
 import { agentInDefaults as defaults, type AgentInConfig } from './config.ts'
@@ -21,6 +22,7 @@ export function intakeOptionsOf (config: AgentInConfig): IntakeOptions {
       future: number('futureDays') * day,
       outside: config.outside === 'receipt' ? 'receipt' : 'reject',
       numericText: config.numericText === true
-    }
+    },
+    otherTopics: config.otherTopics.length === 0 ? undefined : new RuleTable(config.otherTopics)
   }
 }

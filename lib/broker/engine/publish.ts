@@ -1,6 +1,8 @@
+import { crc32 } from 'node:zlib'
 import type { Client, PublishPacket } from 'aedes'
 import { PlatziverseError, reasonOf } from '../../errors.ts'
 import { reasonCodes } from '../../mqtt/reason-codes.ts'
+import { RecentMap } from '../../recent-map.ts'
 import { internalsOf } from '../aedes/aedes-internals.ts'
 import { markTaken, type RoutingAedes } from '../aedes/routing-aedes.ts'
 import { beginLifetime, carriedBy, carry } from '../carried.ts'
@@ -8,7 +10,7 @@ import { propertiesOf } from '../carried-properties.ts'
 import type { Speaker } from '../mqtt5/speaker.ts'
 import type { BrokerPersistence } from '../persistence/broker-persistence.ts'
 import { formerWill, type Will } from '../persistence/wills.ts'
-import type { Publication, Publisher, Refusal, Taker } from '../publication.ts'
+import type { Publication, Publisher, Refusal, Settle, Taker } from '../publication.ts'
 import type { Counters } from '../watching/counters.ts'
 import type { ClientState } from './client-state.ts'
 import type { Connections } from './connections.ts'
@@ -17,6 +19,7 @@ import type { LocalClient } from './local-client.ts'
 import { Unacknowledged } from './unacknowledged.ts'
 
 const nothing = Buffer.alloc(0)
+const mostRouted = 10_000
 const nobody = { code: reasonCodes.noMatchingSubscribers } as const
 const unretained = 'not retained: the broker has no room for another retained message'
 
@@ -33,6 +36,8 @@ export class PublishHandler {
   #counters: Counters
   #persistence: BrokerPersistence
   #taker: Taker
+  /** Messages of QoS 2 that subscribers have, and that were not acknowledged because the taker failed. */
+  readonly #routed = new RecentMap<true>(mostRouted)
 
   constructor (engine: Engine, local: LocalClient) {
     this.#engine = engine
@@ -56,13 +61,12 @@ export class PublishHandler {
     // Taken for news, an old metric would get the time of receipt, and an agent that is long gone would be connected. Published where nothing
     // takes it, it would be news to the next broker.
     if (publication.replayed === true) return
-    if (!this.#taker.takes(topic)) return await this.#local.publish(publication, origin)
-    await new Promise<void>((resolve, reject) => {
-      this.#taker.take(publication, error => {
-        if (error === undefined) resolve()
-        else reject(new PlatziverseError('DELIVERY_UNSETTLED', `${reasonOf(error)}.`, { cause: error }))
-      })
-    })
+    if (this.#taker.takes(topic)) return await settled(settle => { this.#taker.take(publication, settle) })
+    if (publication.retainedBefore === true || this.#taker.reads?.(topic) !== true) return await this.#local.publish(publication, origin)
+    // Subscribers do not wait for the database, and do not get it again at each attempt.
+    const routed = publication.routed === true ? undefined : this.#local.publish(publication, origin).then(() => { publication.routed = true })
+    const outcomes = await Promise.allSettled([routed, settled(settle => { this.#taker.read!(publication, settle) })])
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
   }
 
   /** aedes' hook. @param client null: the packet is a will that was found after a restart */
@@ -161,25 +165,59 @@ export class PublishHandler {
 
   /** Give a publication to the taker or to the subscribers. */
   #pass (client: Client | null, state: ClientState | undefined, packet: PublishPacket, will: boolean, settle: (error?: Error) => void, publisher: Publisher | undefined): void {
-    const { topic, qos, retain } = packet
+    const { topic, qos } = packet
     if (this.#taker.takes(topic)) {
       markTaken(packet)
-      const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
-      const publication: Publication = { topic, payload, qos, retain, will, connection: state?.connection, publisher }
-      const properties = propertiesOf(payload)
-      if (properties !== undefined) publication.properties = properties
       const speaker = qos > 0 && !will ? state?.speaker : undefined
-      return this.#taker.take(publication, speaker === undefined ? settle : (error, refusal) => {
+      return this.#taker.take(publicationOf(packet, will, state, publisher), speaker === undefined ? settle : (error, refusal) => {
         if (refusal !== undefined) speaker.acknowledge(packet.messageId, refusal)
         settle(error)
       })
     }
+    if (this.#taker.reads?.(topic) === true) return this.#share(client, state, packet, will, settle, publisher)
     this.#taker.passes?.(topic, publisher?.clientId ?? '')
-    if (retain && carriedBy(packet.payload) === undefined && typeof packet.payload !== 'string') carry(packet.payload, { properties: nothing, retain })
+    keepRetain(packet)
     // aedes publishes it after this.
-    if (qos === 0 || will) return settle()
-    const speaker = state?.speaker
-    const isAlone = speaker !== undefined && !this.#aedes.hasReaders(topic) && !this.#persistence.hasQueues(topic)
+    if (qos === 0 || will) settle()
+    else this.#route(client, state, packet, false, settle)
+  }
+
+  /**
+   * Give a publication to the subscribers, who do not wait for the database, and let the taker read along. A publisher that is not acknowledged sends it again,
+   * and with QoS 2 the subscribers do not get it again. [MQTT-4.3.3-2]
+   */
+  #share (client: Client | null, state: ClientState | undefined, packet: PublishPacket, will: boolean, settle: (error?: Error) => void, publisher: Publisher | undefined): void {
+    const publication = publicationOf(packet, will, state, publisher)
+    const key = packet.qos === 2 && !will ? keyOf(packet, publication) : undefined
+    let isRouted = key !== undefined && packet.dup && this.#routed.get(key) === true
+    let open = 2
+    let failure: Error | undefined
+    const done = (error?: Error): void => {
+      failure ??= error
+      if (--open > 0) return
+      if (key !== undefined && failure !== undefined && isRouted) this.#routed.set(key, true)
+      else if (key !== undefined) this.#routed.delete(key)
+      settle(failure)
+    }
+    keepRetain(packet)
+    if (isRouted) {
+      markTaken(packet)
+      done()
+    } else {
+      this.#route(client, state, packet, true, error => {
+        isRouted = error === undefined
+        done(error)
+      })
+    }
+    // What could not be read is for the flow to know: the publication itself was accepted.
+    this.#taker.read!(publication, error => { done(error) })
+  }
+
+  /** Give a publication to the subscribers now, instead of leaving that to aedes. */
+  #route (client: Client | null, state: ClientState | undefined, packet: PublishPacket, isRead: boolean, settle: (error?: Error) => void): void {
+    const { topic, qos } = packet
+    const speaker = qos > 0 && client?.closed !== true ? state?.speaker : undefined
+    const isAlone = !isRead && speaker !== undefined && !this.#aedes.hasReaders(topic) && !this.#persistence.hasQueues(topic)
     // aedes acknowledges QoS 1 before it publishes, and a repeated QoS 2 while it publishes. Published here, so that PUBACK and PUBREC mean that every queue has it.
     this.#aedes.publish(packet, client, (error?: Error | null) => {
       markTaken(packet)
@@ -189,6 +227,36 @@ export class PublishHandler {
       settle(error ?? undefined)
     })
   }
+}
+
+/** Ends with what a taker settles. @throws PlatziverseError DELIVERY_UNSETTLED */
+function settled (take: (settle: Settle) => void): Promise<void> {
+  return new Promise<void>((resolve, reject) => {
+    take(error => {
+      if (error === undefined) resolve()
+      else reject(new PlatziverseError('DELIVERY_UNSETTLED', `${reasonOf(error)}.`, { cause: error }))
+    })
+  })
+}
+
+/** What a taker gets of a packet. */
+function publicationOf (packet: PublishPacket, will: boolean, state: ClientState | undefined, publisher: Publisher | undefined): Publication {
+  const { topic, qos, retain } = packet
+  const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload
+  const publication: Publication = { topic, payload, qos, retain, will, connection: state?.connection, publisher }
+  const properties = propertiesOf(payload)
+  if (properties !== undefined) publication.properties = properties
+  return publication
+}
+
+/** Subscribers that ask for the flag get it as it was set. */
+function keepRetain ({ payload, retain }: PublishPacket): void {
+  if (retain && carriedBy(payload) === undefined && typeof payload !== 'string') carry(payload, { properties: nothing, retain })
+}
+
+/** Tells a message of QoS 2 that is sent again from another one with its id. */
+function keyOf ({ messageId, topic }: PublishPacket, { payload, publisher }: Publication): string {
+  return [publisher?.clientId, messageId, crc32(payload, crc32(topic))].join('\0')
 }
 
 /** A message of QoS 1 is done with. aedes would have mqtt-packet write a PUBACK of 3.1.1 for the speaker to read: for QoS 0 it writes none. */

@@ -14,6 +14,7 @@ interface Row { row: number, pattern: TopicPattern, reader: PayloadReader }
 export class RuleTable {
   /** What is wrong with rows, which are left out. */
   readonly problems: readonly PlatziverseError[]
+  readonly #saved: string
   readonly #tree = new TopicTree<Row>()
   /** The topic that was looked up last: whoever asks whether a row matches goes on to read it. */
   #lastTopic: string | undefined
@@ -21,6 +22,7 @@ export class RuleTable {
 
   /** @param rules as saved: anything may be wrong with them */
   constructor (rules: unknown) {
+    this.#saved = JSON.stringify(rules)
     const problems: PlatziverseError[] = []
     const list: unknown[] = Array.isArray(rules) ? rules : []
     list.forEach((rule, i) => {
@@ -37,6 +39,11 @@ export class RuleTable {
   }
 
   get isEmpty (): boolean { return this.#tree.size === 0 }
+
+  /** Whether another one was made of the same rows. */
+  isSameAs (other: RuleTable | undefined): boolean {
+    return other !== undefined && other.#saved === this.#saved
+  }
 
   /** Whether a row matches. None matches the three topics of agents, nor, by a wildcard, those that begin with `$`. */
   matches (topic: string): boolean {
