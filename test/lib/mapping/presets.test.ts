@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { presets } from '../../../lib/mapping/presets/presets.ts'
-import type { Reading } from '../../../lib/mapping/reading.ts'
 import { RuleTable } from '../../../lib/mapping/rules/rule-table.ts'
 import { devices } from '../../fixtures/devices/devices.ts'
-import type { Said } from '../../fixtures/devices/recorded.ts'
+import { said } from '../../fixtures/devices/recorded.ts'
 
 describe('presets', () => {
   test('are those of which there are recordings', () => {
@@ -36,11 +35,3 @@ describe('presets', () => {
     }
   })
 })
-
-function said (reading: Reading): Said {
-  const { agent: { uuid, name } } = reading
-  if (reading.kind !== 'message') return { agent: uuid, is: reading.kind }
-  const metrics = Object.fromEntries(reading.metrics.map(({ type, value }) => [type, value]))
-  assert.equal(Object.keys(metrics).length, reading.metrics.length)
-  return { agent: uuid, ...name === undefined ? {} : { name }, metrics, ...reading.timestamp === undefined ? {} : { timestamp: reading.timestamp } }
-}
