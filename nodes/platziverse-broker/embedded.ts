@@ -3,13 +3,13 @@ import { readOrigins } from '../../lib/broker/listening/web-origin.ts'
 import { LoginQuestions } from '../../lib/broker/login/login-questions.ts'
 import type { PlatziverseError } from '../../lib/errors.ts'
 import { findBroker } from '../../lib/registry/registry.ts'
+import type { Metrics } from '../shared/metrics.ts'
 import type { RED } from '../shared/red.ts'
 import { tlsSettingsOf } from '../shared/tls.ts'
 import type { BrokerConfig } from './config.ts'
 import { obey } from './control.ts'
 import type { BrokerNode, Engine } from './engine.ts'
 import { clientEvents, listenerErrors } from './events.ts'
-import type { serveMetrics } from './metrics.ts'
 import { brokerOptionsOf } from './options.ts'
 import { servePaths } from './paths.ts'
 
@@ -17,7 +17,7 @@ import { servePaths } from './paths.ts'
  * This Node-RED is the broker.
  * @param changed called when the status is to be looked at again
  */
-export function embedded (RED: RED, node: BrokerNode, config: BrokerConfig, metrics: ReturnType<typeof serveMetrics>, changed: () => void): Engine {
+export function embedded (RED: RED, node: BrokerNode, config: BrokerConfig, metrics: Metrics, changed: () => void): Engine {
   const broker = findBroker(node.id)
   const report = (error: Error): void => { node.error(error) }
   const questions = new LoginQuestions(question => { node.send([{ topic: 'client/login', payload: question }, null]) })
@@ -43,7 +43,7 @@ export function embedded (RED: RED, node: BrokerNode, config: BrokerConfig, metr
     accept: (stream, arrival) => { broker.accept(stream, arrival) },
     refused: (by, reason, address) => { broker.refused(by, reason, address) }
   }, report)
-  const unmeasured = config.prometheus ? metrics.add(node.id, config.name || node.id, () => broker.snapshot()) : undefined
+  const unmeasured = config.prometheus ? metrics.addBroker(node.id, config.name || node.id, () => broker.snapshot()) : undefined
   return {
     options,
     ...shut === undefined ? {} : { shut },

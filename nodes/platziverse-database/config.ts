@@ -25,6 +25,8 @@ export interface DatabaseConfig {
   gather: number | string
   /** MB on this machine's disk for messages that come while the database is away; 0: none. */
   spool: number | string
+  /** Most newest values that Prometheus gets at `/platziverse/metrics`; 0: none. */
+  prometheus: number | string
   /** Days, 0 = for ever: metrics as they came, by hour, by day. */
   rawDays: number | string
   hourDays: number | string
@@ -48,6 +50,7 @@ export const databaseDefaults: DatabaseConfig = {
   poolSize: '5',
   gather: '0',
   spool: '0',
+  prometheus: '0',
   rawDays: '0',
   hourDays: '0',
   dayDays: '0',
@@ -64,6 +67,9 @@ export const usualPorts = { postgresql: 5432, mysql: 3306 } as const
 
 /** The driver that a server needs; it is not installed with this package. */
 export const driverPackages = { postgresql: 'pg', mysql: 'mysql2' } as const
+
+/** Most of `prometheus`: each question of Prometheus reads as many rows. */
+export const mostPrometheus = 10_000
 
 /** Stands for a saved secret in the editor, which never gets the secret itself, and in what the editor sends. */
 export const keptSecret = '__PWRD__'

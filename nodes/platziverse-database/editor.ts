@@ -2,14 +2,14 @@ import { isFilled } from '../shared/editor/fields.ts'
 import { markTab, prepareTabs, type Part } from '../shared/editor/form.ts'
 import { registerNode, type Validator } from '../shared/editor/red.ts'
 import { numberProblem } from '../shared/editor/validate.ts'
-import { databaseDefaults as defaults, mostGather, usualPorts, type DatabaseConfig, type SavedOverride } from './config.ts'
+import { databaseDefaults as defaults, mostGather, mostPrometheus, usualPorts, type DatabaseConfig, type SavedOverride } from './config.ts'
 import { connectionProblem, prepareConnection } from './editor/connection.ts'
 import { fieldOf, text, valueIn, type DatabaseNode } from './editor/form.ts'
 import { daysProblem, overrideProblems, prepareKeeping } from './editor/keeping.ts'
 import { prepareTest } from './editor/test.ts'
 import { upgrade } from './migrations.ts'
 
-const tabNames = ['connection', 'keeping', 'writing', 'outages'] as const
+const tabNames = ['connection', 'keeping', 'writing', 'outages', 'prometheus'] as const
 
 /** Of the form that was opened last. */
 let keeping: Part | undefined
@@ -28,6 +28,7 @@ registerNode<DatabaseConfig, 'user' | 'password' | 'url'>('platziverse-database'
     poolSize: { validate: ofConnection('poolSize') },
     gather: { validate: (value, _options) => numberIn('gather', value) ?? true },
     spool: { validate: (value, _options) => numberIn('spool', value) ?? true },
+    prometheus: { validate: (value, _options) => numberIn('prometheus', value) ?? true },
     rawDays: { validate: ofDays('rawDays') },
     hourDays: { validate: ofDays('hourDays') },
     dayDays: { validate: ofDays('dayDays') },
@@ -71,7 +72,7 @@ function ofDays (span: Parameters<typeof daysProblem>[1]): Validator<DatabaseNod
 }
 
 /** The numbers that are alone on their tabs, each with the most that it may be. */
-const lonely = { gather: { tab: 'writing', most: mostGather }, spool: { tab: 'outages', most: undefined } } as const
+const lonely = { gather: { tab: 'writing', most: mostGather }, spool: { tab: 'outages', most: undefined }, prometheus: { tab: 'prometheus', most: mostPrometheus } } as const
 
 /** What is wrong with one of them. Empty: 0. */
 function numberIn (name: keyof typeof lonely, value: unknown): string | undefined {

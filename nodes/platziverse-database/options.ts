@@ -9,7 +9,7 @@ import type { TlsOptions } from '../../lib/tls.ts'
 import { wholeNumber } from '../shared/red.ts'
 import { readSaved } from '../shared/refusing.ts'
 import { unsetIn } from '../shared/variables.ts'
-import { databaseDefaults as defaults, mostGather, usualPorts, type DatabaseConfig, type DatabaseCredentials } from './config.ts'
+import { databaseDefaults as defaults, mostGather, mostPrometheus, usualPorts, type DatabaseConfig, type DatabaseCredentials } from './config.ts'
 import { upgrade } from './migrations.ts'
 
 /** What the runtime needs to know beyond what the node saved. */
@@ -27,6 +27,8 @@ export interface ReadOptions {
   /** ms that messages wait at the most for others to share their commit. */
   gather: number
   spool: SpoolOptions | undefined
+  /** Most newest values that Prometheus gets; 0: none. */
+  prometheus: number
   retention: RetentionOptions
 }
 
@@ -47,6 +49,7 @@ export function databaseOptionsOf (
   return {
     ...databaseOf(config, credentials, userDir, tls),
     gather: Math.min(mostGather, wholeNumber(config.gather, Number(defaults.gather))),
+    prometheus: Math.min(mostPrometheus, wholeNumber(config.prometheus, Number(defaults.prometheus))),
     // What is in a spool that was switched off was acknowledged: it still has to be stored.
     spool: spool.mostBytes > 0 || existsSync(spool.filename) ? spool : undefined,
     retention: {

@@ -16,6 +16,7 @@ import { Store } from '../../lib/store/store.ts'
 import { Spool, type SpoolOptions } from '../../lib/store/writer/spool.ts'
 import { databases } from '../shared/databases.ts'
 import { tellingOf } from '../shared/language.ts'
+import { serveMetrics } from '../shared/metrics.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import type { RED } from '../shared/red.ts'
 import { orRefuse } from '../shared/refusing.ts'
@@ -46,6 +47,7 @@ export interface DatabaseNode extends Node<DatabaseCredentials> {
 
 export default function (RED: RED): void {
   registerAdmin(RED)
+  const metrics = serveMetrics(RED)
 
   function DatabaseNode (this: DatabaseNode, config: SavedConfig): void {
     RED.nodes.createNode(this, config)
@@ -57,7 +59,7 @@ export default function (RED: RED): void {
       return { ...read, dialect: dialectOf(read.database) }
     })
     if (options === undefined) return
-    const { database, dialect, identity, gather, spool, retention } = options
+    const { database, dialect, identity, gather, spool, prometheus, retention } = options
     this.database = identity
     this.isFile = database.client === 'sqlite'
     this.store = new Store(dialect, { instance, home: homeOf(userDir), feed: feedOf(identity), gather, spool: spool && openSpool(spool) })
@@ -77,8 +79,10 @@ export default function (RED: RED): void {
     this.forgetting = new Forgetting(this.store)
     this.forgetting.start(problem => { this.error(RED._('platziverse-database.status.forgetting', { message: tellingOf(RED, problem) })) })
     databases.add(this)
+    const unwatched = prometheus > 0 ? metrics.addDatabase({ id: this.id, name: config.name ?? '', most: prometheus, read: () => this.store.read('newest') }) : undefined
     this.on('close', (done: (error?: Error) => void) => {
       databases.delete(this)
+      unwatched?.()
       // Together: a slice may wait for a database that is away, and ends when the store closes.
       const stopped = Promise.all([this.retention?.stop(), this.forgetting.stop(), settling.stop()])
       const patience = () => Promise.race([stopped, pause(slicePatience, undefined, { ref: false })])

@@ -20,6 +20,7 @@ describe('the options of a database', () => {
         identity: filename,
         gather: 0,
         spool: undefined,
+        prometheus: 0,
         retention: { rawDays: 0, hourDays: 0, dayDays: 0, overrides: [] }
       })
     }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import knexFactory from 'knex'
 import { connectAsync } from 'mqtt'
+import helper from 'node-red-node-test-helper'
 import { Agent } from '../../lib/agent/agent.ts'
 import type { Delivered } from '../../lib/broker/publication.ts'
 import { fingerprint } from '../../lib/messages/fingerprint.ts'
@@ -42,6 +43,19 @@ async function connect (t: TestContext, url: string) {
   t.after(() => { client.end(true) })
   return client
 }
+
+test('Prometheus is served what agents measured, where the database is told so, and to nobody else', async t => {
+  const { flow } = await mainFlow(t, { database: { prometheus: '10', name: 'metrics' } })
+  const sender = await connect(t, await flow.url('broker'))
+  await sender.publishAsync('agent/message', reading('a1', { metrics: [{ type: 'temperature', value: 21.5 }] }), { qos: 1 })
+  const { status, text } = await helper.request().get('/platziverse/metrics')
+  assert.equal(status, 200)
+  assert.match(text, /^platziverse_metric_value\{database="metrics",agent="a1",type="temperature"\} 21\.5$/m)
+  assert.doesNotMatch(text, /platziverse_broker/)
+  await helper.unload()
+  await mainFlow(t)
+  assert.equal((await helper.request().get('/platziverse/metrics')).status, 404)
+})
 
 test('a reading is stored, acknowledged and sent to subscribers', async t => {
   const { flow, filename } = await mainFlow(t)
