@@ -17,6 +17,9 @@ const python = ['python3', '/usr/bin/python3'].find(path => spawnSync(path, ['-c
 /** What `{ skip }` of a test takes that runs `runPython`. */
 export const withoutPaho: string | false = python !== undefined ? false : skipped('Python\'s paho client is not here: on Debian apt-get install python3-paho-mqtt')
 
+/** Its path; '' where there is none. */
+export const pythonWithPaho = python ?? ''
+
 /** A program while it runs. */
 export interface Program {
   process: ChildProcess
