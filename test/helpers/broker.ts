@@ -5,7 +5,7 @@ import type { EmbeddedBrokerOptions, ListenerOptions } from '../../lib/broker/br
 import type { ClientEvent, ListenerState } from '../../lib/broker/broker.ts'
 import { readLimits, type Limits } from '../../lib/broker/limits.ts'
 import type { PlatziverseError } from '../../lib/errors.ts'
-import type { IntakeHandler, Rejected } from '../../lib/intake/intake-handler.ts'
+import type { IntakeHandler, Rejected, Source } from '../../lib/intake/intake-handler.ts'
 import type { Intake } from '../../lib/intake/intake.ts'
 import type { IntakeOptions } from '../../lib/intake/intake-options.ts'
 import type { Delivery } from '../../lib/intake/pending-deliveries.ts'
@@ -64,7 +64,7 @@ export async function openBroker (t: Pick<TestContext, 'after'>, options: TestOp
   }
 }
 
-export interface Incoming { topic: string, payload: Message['payload'], delivery: Delivery }
+export interface Incoming { topic: string, payload: Message['payload'], delivery: Delivery, source?: Source }
 
 export type Heard = { kind: MessageKind | 'rejected' | 'unsettled', incoming?: Incoming, rejected?: Rejected, error?: PlatziverseError }
 
@@ -82,7 +82,7 @@ export function openIntake (t: TestContext, brokerId: string, options: Partial<I
   const id = randomUUID()
   const heard: Heard[] = []
   const handler: IntakeHandler = {
-    message: ({ kind, topic, payload }, delivery) => { heard.push({ kind, incoming: { topic, payload, delivery } }) },
+    message: ({ kind, topic, payload }, delivery, source) => { heard.push({ kind, incoming: { topic, payload, delivery, ...source && { source } } }) },
     rejected: rejected => { heard.push({ kind: 'rejected', rejected }) },
     unsettled: error => { heard.push({ kind: 'unsettled', error }) }
   }
