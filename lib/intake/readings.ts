@@ -11,8 +11,6 @@ export type Cause = Pick<Rejected, 'reason' | 'detail'> & Partial<Pick<BadMetric
 
 /** Metrics that a message may have: more become several messages. */
 const mostMetrics = 1_000
-/** Messages that one publication may become: all of them are sent at once. */
-const mostMessages = 1_000
 /** Causes that are reported of one publication. */
 const mostReported = 20
 
@@ -28,10 +26,7 @@ export function readingsOf (table: RuleTable, { topic, payload }: Publication, r
   const read = table.read(topic, payload, receivedAt)
   if (read === undefined) return { messages: [], causes: [], source }
   if (!read.ok) return { messages: [], causes: [read], source }
-  const messages = read.readings.flatMap(messagesOf)
-  if (messages.length <= mostMessages) return { messages, causes: [], source }
-  const detail = `The payload makes ${messages.length} messages, and at most ${mostMessages} are allowed: send fewer agents or times at once.`
-  return { messages: [], causes: [{ reason: 'PAYLOAD_TOO_LARGE', detail }], source }
+  return { messages: read.readings.flatMap(messagesOf), causes: [], source }
 }
 
 function messagesOf (reading: Reading): Readings['messages'] {

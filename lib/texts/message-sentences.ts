@@ -125,11 +125,6 @@ export const messageSentences: readonly Sentence[] = [
   // Of "Other topics": what is wrong with a row, and what its payloads lack.
   { en: 'Row {1}: {2}', es: 'Fila {1}: {2}', pt: 'Linha {1}: {2}' },
   {
-    en: 'The payload makes {1} messages, and at most {2} are allowed: send fewer agents or times at once.',
-    es: 'Del contenido salen {1} mensajes, y se permiten {2}: enviar menos agentes u horas a la vez.',
-    pt: 'Do conteúdo saem {1} mensagens, e são permitidas {2}: envie menos agentes ou horas de uma vez.'
-  },
-  {
     en: '{1} {2} more metrics or messages of the publication were left out.',
     es: '{1} Se omitieron {2} métricas o mensajes más de la publicación.',
     pt: '{1} Mais {2} métricas ou mensagens da publicação foram deixadas de fora.'
