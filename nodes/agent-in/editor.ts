@@ -1,6 +1,6 @@
 import type { TopicRule } from '../../lib/mapping/topic-rule.ts'
 import { brokerProperty, chooseOnlyBroker, prepareBrokerSelect, saveBrokerSelect, watchBrokers } from '../shared/editor/broker-select.ts'
-import { showMissing, type Part } from '../shared/editor/form.ts'
+import { prepareTabs, showMissing, type Part } from '../shared/editor/form.ts'
 import { registerNode, textsOf, type EditorNode } from '../shared/editor/red.ts'
 import { outputsWithoutStore, warnOfMissingStore, type StoredOutput } from '../shared/editor/store-warning.ts'
 import { wholeNumber } from '../shared/editor/validate.ts'
@@ -9,6 +9,8 @@ import { prepareTopics, topicProblems } from './editor/topics.ts'
 import { upgrade } from './migrations.ts'
 
 const text = textsOf('agent-in')
+
+const tabNames = ['messages', 'topics'] as const
 
 /** Of the form that was opened last. */
 let topics: Part | undefined
@@ -45,6 +47,7 @@ registerNode<AgentInConfig>('agent-in', { defaults, upgrade }, {
   oneditprepare () {
     showMissing(this, upgrade(this))
     prepareBrokerSelect(this)
+    prepareTabs('agent-in', tabNames, name => text(`agent-in.tab.${name}`))
     topics = prepareTopics(this)
     const missing = outputsWithoutStore(this)
     $('#agent-in-no-store-text').text(noStore(missing))

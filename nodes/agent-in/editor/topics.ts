@@ -3,7 +3,7 @@ import type { PayloadFormat, TimeUnit, TopicRule } from '../../../lib/mapping/to
 import { kindOf } from '../../../lib/messages/topics.ts'
 import { parseFilter } from '../../../lib/mqtt/topic-filters.ts'
 import { input, select, valueOf } from '../../shared/editor/fields.ts'
-import { equal, type Part } from '../../shared/editor/form.ts'
+import { equal, markTab, type Part } from '../../shared/editor/form.ts'
 import { prepareList, type Fields, type List, type RowProblem } from '../../shared/editor/list.ts'
 import { textsOf, type EditorNode } from '../../shared/editor/red.ts'
 import type { AgentInConfig } from '../config.ts'
@@ -34,6 +34,10 @@ interface Row {
 const formats = ['json', 'value', 'presence', 'influx', 'telegraf', 'csv', 'sparkplug'] as const
 const units = ['auto', 'iso', 's', 'ms', 'us', 'ns'] as const
 
+/** What a row says beside its topic and format, in the order of the form. */
+const details = ['uuid', 'name', 'username', 'online', 'offline', 'path', 'type', 'take', 'leave', 'rename', 'columns', 'separator', 'timePath', 'timeUnit'] as const
+type Detail = typeof details[number]
+
 /** Which fields a format has beside the topic and the agent. */
 const shownFor: Record<PayloadFormat, ReadonlyArray<keyof Row>> = {
   value: ['type', 'take', 'leave', 'rename'],
@@ -44,6 +48,7 @@ const shownFor: Record<PayloadFormat, ReadonlyArray<keyof Row>> = {
   sparkplug: ['take', 'leave', 'rename'],
   presence: ['online', 'offline', 'path', 'timePath', 'timeUnit']
 }
+const forAll: readonly Detail[] = ['uuid', 'name', 'username']
 /** Formats whose payloads say which agent they are of. */
 const namesAgents: readonly PayloadFormat[] = ['influx', 'telegraf', 'sparkplug']
 const empty = rowOf({ topic: '', format: 'json' })
@@ -56,7 +61,7 @@ export interface Topics extends Part {
 /** Fills the table, and the list of presets that add to it. */
 export function prepareTopics (node: EditorNode & AgentInConfig): Topics {
   const saved = upgrade(node).otherTopics
-  const list = prepareList({ place: '#agent-in-topics', addButton: text('agent-in.topics.add'), sortable: true, empty, show, read, problems: rows => topicProblems(rows.map(ruleOf)) }, { rows: [] as Row[] }, 'rows', saved.map(rowOf))
+  const list = prepareList({ place: '#agent-in-topics', addButton: text('agent-in.topics.add'), sortable: true, empty, show, read, problems: rows => topicProblems(rows.map(ruleOf)), checked: showProblems }, { rows: [] as Row[] }, 'rows', saved.map(rowOf))
   const preset = $('#agent-in-preset')
   $('<option>').val('').text(text('agent-in.topics.presets')).appendTo(preset)
   for (const { id, label } of presets) $('<option>').val(id).text(label).appendTo(preset)
@@ -74,6 +79,12 @@ export function prepareTopics (node: EditorNode & AgentInConfig): Topics {
   }
 }
 
+/** What is wrong may be in a part of a row that is folded. */
+function showProblems (problems: Array<RowProblem<Row>>, rows: Array<Fields<Row>>): void {
+  for (const { index, field } of problems) rows[index]?.[field].closest('details').prop('open', true)
+  markTab('agent-in-topics-tab', problems.length > 0)
+}
+
 /** Adds the rows of a preset whose topics are not in the table yet. */
 function addPreset (list: List<Row>, id: string): void {
   const known = list.value().map(({ topic }) => topic)
@@ -82,35 +93,32 @@ function addPreset (list: List<Row>, id: string): void {
 }
 
 function show (container: JQuery, row: Row): Fields<Row> {
-  const field = (name: keyof Row): JQuery => input(row[name], text(`agent-in.topics.${name}`))
+  const field = (name: Detail): JQuery => input(row[name], text(`agent-in.field.${name}`)).attr('placeholder', name === 'timeUnit' ? '' : text(`agent-in.example.${name}`))
   const fields: Fields<Row> = {
-    topic: field('topic'),
+    topic: input(row.topic, text('agent-in.topics.topic')),
     format: select(formats, format => text(`agent-in.format.${format}`), row.format, text('agent-in.topics.format')),
-    uuid: field('uuid'),
-    name: field('name'),
-    username: field('username'),
-    type: field('type'),
-    take: field('take'),
-    leave: field('leave'),
-    rename: field('rename'),
-    timePath: field('timePath'),
-    timeUnit: select(units, unit => text(`agent-in.unit.${unit}`), row.timeUnit, text('agent-in.topics.timeUnit')),
-    columns: field('columns'),
-    separator: field('separator'),
-    online: field('online'),
-    offline: field('offline'),
-    path: field('path')
+    ...Object.fromEntries(details.map(name => [name, field(name)])) as Record<Detail, JQuery>,
+    timeUnit: select(units, unit => text(`agent-in.unit.${unit}`), row.timeUnit, text('agent-in.field.timeUnit'))
   }
-  const { topic, format, uuid, name, username, type, take, leave, rename, timePath, timeUnit, columns, separator, online, offline, path } = fields
-  const lines = [[topic, format.css({ flex: '0 0 35%' })], [uuid, name, username], [online, offline, path], [columns, separator.css({ flex: '0 0 25%' })], [type, take, leave, rename], [timePath, timeUnit]]
-  container.append(...lines.map(line => $('<div>').append(...line)))
-  const hideOthers = (): void => {
-    const shown = shownFor[valueOf(format) as PayloadFormat]
-    for (const [name, element] of Object.entries<JQuery>(fields).slice(5)) element.toggle(shown.includes(name as keyof Row))
+  const { topic, format } = fields
+  const lines = details.map(name => $('<div>').append($('<span>').text(text(`agent-in.field.${name}`)), fields[name]))
+  const summary = $('<summary>')
+  container.append($('<div>').append(topic, format.css({ flex: '0 0 35%' })), $('<details>').append(summary, ...lines))
+  const refresh = (): void => {
+    const shown = shownDetails(valueOf(format) as PayloadFormat)
+    for (const [i, name] of details.entries()) lines[i]?.toggle(shown.includes(name))
+    const filled = shown.filter(name => valueOf(fields[name]) !== '' && name !== 'timeUnit').map(name => `${text(`agent-in.field.${name}`)}: ${valueOf(fields[name])}`)
+    summary.text([text('agent-in.topics.more'), ...filled].join(' · '))
   }
-  format.on('change', hideOthers)
-  hideOthers()
+  for (const element of Object.values<JQuery>(fields)) element.on('input change', refresh)
+  refresh()
   return fields
+}
+
+/** The fields below a row's topic, in this order, that a format has. */
+function shownDetails (format: PayloadFormat): readonly Detail[] {
+  const shown = shownFor[format]
+  return details.filter(name => forAll.includes(name) || shown.includes(name))
 }
 
 function read (fields: Fields<Row>): Row {

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { connectAsync, type MqttClient } from 'mqtt'
+import { until } from '../helpers/events.ts'
+import { flow, runningNodeRed, shoot, skipWithoutEditor } from '../helpers/forms.ts'
+import { freePort } from '../helpers/node-red.ts'
+
+/** What a Tasmota plug and a sensor behind Zigbee2MQTT publish when they start, as they come from the factory. */
+const sensor = (watts: number): string => JSON.stringify({ Time: '2026-11-30T12:00:00', ENERGY: { TotalStartTime: '2026-01-01T00:00:00', Total: 1.2, Power: watts, Voltage: 231 } })
+const first: Array<[topic: string, payload: string, retain: boolean]> = [
+  ['tele/plug/LWT', 'Online', true],
+  ['tele/plug/SENSOR', sensor(40), false],
+  ['zigbee2mqtt/bridge/state', '{"state":"online"}', true],
+  ['zigbee2mqtt/kitchen/availability', '{"state":"online"}', true],
+  ['zigbee2mqtt/kitchen', '{"battery":100,"humidity":41.2,"linkquality":120,"temperature":21.5}', true]
+]
+
+describe('in five minutes, from the palette and without code', { skip: skipWithoutEditor(5) }, () => {
+  const nodeRed = runningNodeRed(5)
+
+  test('a Tasmota plug and a Zigbee2MQTT sensor are stored, and somebody is told', () => nodeRed.withEditor({ flows: [flow] }, async editor => {
+    const { page } = editor
+    const began = performance.now()
+    const port = await freePort()
+
+    const broker = await editor.drag('platziverse-broker', 120, 80)
+    await editor.edit(broker)
+    await editor.fill('#node-input-port', String(port))
+    await editor.done()
+
+    const agentIn = await editor.drag('agent-in', 120, 220)
+    await editor.edit(agentIn)
+    await page.locator('#agent-in-tabs').getByText('Other topics', { exact: true }).click()
+    for (const preset of ['tasmota', 'zigbee2mqtt']) await page.locator('#agent-in-preset').selectOption(preset)
+    await page.locator('#agent-in-topics summary').nth(1).click()
+    await shoot(page, 'form-agent-in-other-topics')
+    await editor.done()
+
+    const store = await editor.drag('metric-store', 380, 220)
+    for (const output of [0, 1, 2]) await editor.wire(agentIn, output, store)
+    await editor.deploy()
+
+    const client = await connect(port)
+    for (const [topic, payload, retain] of first) await client.publishAsync(topic, payload, { qos: 1, retain })
+    await client.publishAsync('tele/plug/SENSOR', sensor(2300), { qos: 1 })
+
+    assert.equal(await until(() => editor.status(agentIn), text => text.startsWith('2 ')), '2 agents')
+    assert.ok(performance.now() - began < 5 * 60_000)
+    await shoot(page, 'five-minutes')
+    await client.endAsync()
+  }))
+})
+
+async function connect (port: number): Promise<MqttClient> {
+  return await until(() => connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0 }).catch(() => undefined), client => client !== undefined) as MqttClient
+}
