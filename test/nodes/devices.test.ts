@@ -37,7 +37,8 @@ async function platform (t: TestContext) {
     return client
   }
   /** `+uuid`, `-uuid` or `uuid`, in the order in which it was stored. */
-  const stored = (): string[] => flow.received<{ topic: string, payload: { agent: { uuid: string } } }>('stored').map(({ topic, payload: { agent } }) => `${topic === 'agent/connected' ? '+' : topic === 'agent/disconnected' ? '-' : ''}${agent.uuid}`)
+  const signs: Record<string, string> = { 'agent/connected': '+', 'agent/disconnected': '-', 'agent/message': '' }
+  const stored = (): string[] => flow.received<{ topic: string, payload: { agent: { uuid: string } } }>('stored').map(({ topic, payload: { agent } }) => `${signs[topic]}${agent.uuid}`)
   const connected = async (): Promise<string[]> => (await knex('agents').where({ connected: true }).select('uuid').orderBy('uuid')).map(({ uuid }: { uuid: string }) => uuid)
   return { flow, knex, connect, stored, connected }
 }
@@ -58,7 +59,8 @@ for (const protocolVersion of [4, 5] as const) {
           } else {
             agent.name = said.name ?? agent.name
             agent.connected = true
-            agent.metrics.push(...Object.entries(said.metrics).map(([type, value]) => row(type, value, said.timestamp === undefined ? undefined : new Date(said.timestamp).getTime())))
+            const ts = said.timestamp === undefined ? undefined : new Date(said.timestamp).getTime()
+            agent.metrics.push(...Object.entries(said.metrics).map(([type, value]) => row(type, value, ts)))
           }
         }
       }

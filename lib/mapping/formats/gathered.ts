@@ -16,6 +16,7 @@ interface Group { agent: ReadAgent, timestamp: number | string | undefined, metr
 export class Gathered {
   readonly #groups: Group[] = []
   readonly #latest = new Map<string, Group>()
+  #last: Group | undefined
   #metrics = 0
 
   /**
@@ -24,14 +25,15 @@ export class Gathered {
    */
   add (agent: ReadAgent, timestamp: number | string | undefined, type: string, value: Metric['value']): void {
     this.#metrics++
-    const key = `${timestamp ?? ''} ${agent.uuid}`
     const bounded = type.length > longestType ? type.slice(0, longestType) : type
-    let group = this.#latest.get(key)
+    let group = this.#last
+    if (group === undefined || group.timestamp !== timestamp || group.agent.uuid !== agent.uuid) group = this.#latest.get(keyOf(agent, timestamp))
     if (group === undefined || group.metrics.size >= mostPerMessage || group.metrics.has(bounded)) {
       group = { agent, timestamp, metrics: new Map() }
-      this.#latest.set(key, group)
+      this.#latest.set(keyOf(agent, timestamp), group)
       this.#groups.push(group)
     }
+    this.#last = group
     group.metrics.set(bounded, value)
   }
 
@@ -50,4 +52,8 @@ export class Gathered {
     }))
     return { ok: true, readings }
   }
+}
+
+function keyOf ({ uuid }: ReadAgent, timestamp: number | string | undefined): string {
+  return `${timestamp ?? ''} ${uuid}`
 }

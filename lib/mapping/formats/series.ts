@@ -34,7 +34,7 @@ export function seriesOf (rule: TopicRule, unit: 's' | 'ns'): (matched: Matched,
   return (matched, measured) => {
     const gathered = new Gathered()
     for (const { name, tags, fields, time } of measured) {
-      const found = agents.find(matched, Object.fromEntries(tags))
+      const found = agents.find(matched, agents.paths.length === 0 ? undefined : Object.fromEntries(tags))
       if (!found.ok) return found
       const timed = timeOf(time, given)
       if (!timed.ok) return timed

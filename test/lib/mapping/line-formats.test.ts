@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import fc from 'fast-check'
 import { formats } from '../../../lib/mapping/formats/formats.ts'
 import { mostMetrics, mostReadings } from '../../../lib/mapping/formats/gathered.ts'
 import type { Read, Reading } from '../../../lib/mapping/reading.ts'
 import type { TopicRule } from '../../../lib/mapping/topic-rule.ts'
+import { rejectReasons } from '../../../lib/messages/parse.ts'
 
 const at = '1772355600000000000'
 const ms = 1_772_355_600_000
@@ -191,4 +193,19 @@ describe('CSV', () => {
     assert.ok(performance.now() - started < 15_000, `${performance.now() - started}`)
     assert.match(problem(read(`a\n${'1\n'.repeat(20_000)}`)), /^PAYLOAD_TOO_LARGE/)
   })
+})
+
+test('no format throws, whatever the payload is', () => {
+  const piece = fc.constantFrom('{', '}', '[', ']', '"', ',', ':', '\\', ' ', '=', '\n', '\r', '\0', '#', 'm', 'f=1', 'nan', '1e999', '-', '.', '9'.repeat(20), 'true', 'null', '__proto__', 'é', '\uFEFF', '{"name":"m","fields":', '"metrics":', ',host=h', ' 1772355600000000000')
+  const payload = fc.oneof(fc.uint8Array({ maxLength: 100 }).map(bytes => Buffer.from(bytes)), fc.array(piece, { maxLength: 40 }).map(pieces => Buffer.from(pieces.join(''))))
+  const rules: TopicRule[] = (Object.keys(formats) as Array<TopicRule['format']>).flatMap(format => [
+    { topic: 'a/{uuid}', format }, { topic: 'a/{uuid}', format, take: ['m*'], leave: ['*.f'], rename: { 'm.*': '*' }, ...['json', 'csv'].includes(format) ? { uuid: '{uuid}{$.m}', time: { path: 'f', unit: 's' as const } } : {} }
+  ])
+  const readers = rules.map(rule => formats[rule.format](rule))
+  fc.assert(fc.property(payload, bytes => {
+    for (const read of readers) {
+      const result = read({ topic: 'a/b', payload: bytes, names: { uuid: 'b' }, receivedAt: ms })
+      if (!result.ok) assert.ok(Object.hasOwn(rejectReasons, result.reason) && result.detail.length < 1_000, JSON.stringify(result))
+    }
+  }), { numRuns: 3_000 })
 })
