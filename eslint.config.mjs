@@ -12,6 +12,7 @@ const noNodeRed = {
  * They import one another only.
  */
 const pure = [
+  'lib/alerts/rules/saved-*.ts',
   'lib/agent/host-metric-groups.ts',
   'lib/broker/access/rules.ts',
   'lib/broker/limits.ts',

@@ -11,6 +11,9 @@ export const rooms = [
   { path: 'lib/overview', about: 'what there is to see now: brokers, clients, retained messages and agents, searched and in lists that end', imports: ['lib/query', 'lib/store/dialects', 'lib/broker'] },
   { path: 'lib/terminal', about: 'the command `platziverse-agent`: reports, watches, publishes, subscribes', imports: ['lib/terminal/texts', 'lib/texts', 'lib/agent', 'lib/messages', 'lib/mqtt/link', 'lib/mqtt'] },
   { path: 'lib/terminal/texts', about: 'what that command says, in three languages', imports: ['lib/texts', 'lib/agent'] },
+  { path: 'lib/alerts/texts', about: 'what an alert says, in three languages', imports: ['lib/alerts', 'lib/alerts/rules', 'lib/texts'] },
+  { path: 'lib/alerts', about: 'judges what was stored by rules, remembers what is raised, and says so once', imports: ['lib/alerts/rules', 'lib/store', 'lib/store/writer', 'lib/store/dialects'] },
+  { path: 'lib/alerts/rules', about: 'rules of alerts, and what becomes of one by a value or by the clock; maintenance', imports: [] },
   { path: 'lib/query/live', about: 'questions that are asked again when something new is stored', imports: ['lib/query', 'lib/query/series', 'lib/messages'] },
   {
     path: 'lib/query',

@@ -3,8 +3,8 @@ import type { ReceivedMessage } from './writer/changes.ts'
 
 /** What must not throw. */
 export interface FeedListener {
-  /** Called with messages that were committed. */
-  stored (messages: ReadonlyArray<Pick<ReceivedMessage, 'message'>>): void
+  /** Called with messages that were committed; one without `seq` is about an agent that did not say itself that it went. */
+  stored (messages: ReadonlyArray<Pick<ReceivedMessage, 'message'> & Partial<ReceivedMessage>>): void
   /** Called with the uuid of an agent that the database knows no longer. */
   forgotten (uuid: string): void
 }

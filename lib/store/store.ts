@@ -41,6 +41,8 @@ const nobody: Sender = {}
 export class Store extends EventEmitter<{ state: [StoreState], problem: [PlatziverseError], forgotten: [uuid: string] }> {
   state: StoreState = { state: 'opening' }
   readonly feed: Feed
+  /** Where this process runs, the same after a restart. */
+  readonly home: string
   readonly #gather: number
   readonly #dialect: Dialect
   readonly #writers: Writers
@@ -58,6 +60,7 @@ export class Store extends EventEmitter<{ state: [StoreState], problem: [Platziv
     this.setMaxListeners(0)
     this.#dialect = dialect
     this.feed = feed
+    this.home = home
     this.#gather = gather
     this.#writers = new Writers(instance, home)
     this.#connections = new Connections(dialect, this.#writers, () => this.#opened())

@@ -56,5 +56,70 @@ export const nodeSentences: readonly Sentence[] = [
     pt: 'Métricas foram deixadas de fora, e as outras da mensagem foram gravadas: {1}'
   },
   { en: '{1} And {2} more like it in the last {3} s.', es: '{1} Y {2} más como este en los últimos {3} s.', pt: '{1} E mais {2} como este nos últimos {3} s.' },
-  { en: '{1} And {2} more.', es: '{1} Y {2} más.', pt: '{1} E mais {2}.' }
+  { en: '{1} And {2} more.', es: '{1} Y {2} más.', pt: '{1} E mais {2}.' },
+  {
+    en: 'The rule {1} has no such {2}: {3}.',
+    es: 'La regla {1} no puede tener esto como {2}: {3}.',
+    pt: 'A regra {1} não pode ter isto como {2}: {3}.'
+  },
+  {
+    en: 'The rule {1} needs a number as {2}.',
+    es: 'La regla {1} necesita un número como {2}.',
+    pt: 'A regra {1} precisa de um número como {2}.'
+  },
+  {
+    en: 'The rule {1} needs seconds as {2}.',
+    es: 'La regla {1} necesita segundos como {2}.',
+    pt: 'A regra {1} precisa de segundos como {2}.'
+  },
+  {
+    en: 'The rule {1} needs types.',
+    es: 'La regla {1} necesita tipos.',
+    pt: 'A regra {1} precisa de tipos.'
+  },
+  {
+    en: 'The rule {1} has the id of another one.',
+    es: 'La regla {1} tiene el id de otra.',
+    pt: 'A regra {1} tem o id de outra.'
+  },
+  {
+    en: 'The rule {1} could not end: where it ends is wrong itself.',
+    es: 'La regla {1} no podría terminar: el valor con que termina tampoco es correcto.',
+    pt: 'A regra {1} não poderia terminar: o valor com que termina também não é correto.'
+  },
+  {
+    en: 'The maintenance {1} needs minutes.',
+    es: 'El mantenimiento {1} necesita minutos.',
+    pt: 'A manutenção {1} precisa de minutos.'
+  },
+  {
+    en: 'The maintenance {1} cannot be read: {2}.',
+    es: 'No se puede leer el mantenimiento {1}: {2}.',
+    pt: 'Não é possível ler a manutenção {1}: {2}.'
+  },
+  {
+    en: 'The rules are about more than {1} series and agents.',
+    es: 'Las reglas tratan de más de {1} series y agentes.',
+    pt: 'As regras tratam de mais de {1} séries e agentes.'
+  },
+  {
+    en: 'msg.topic is none of silence, acknowledge, test and state.',
+    es: 'msg.topic no es silence, acknowledge, test ni state.',
+    pt: 'msg.topic não é silence, acknowledge, test nem state.'
+  },
+  {
+    en: '{1} is not a text.',
+    es: '{1} no es un texto.',
+    pt: '{1} não é um texto.'
+  },
+  {
+    en: 'until is no time to come: ms since 1970, ISO 8601, or seconds from now such as 3600.',
+    es: 'until no es un momento: ms desde 1970, ISO 8601 o segundos a partir de ahora, como 3600.',
+    pt: 'until não é um momento: ms desde 1970, ISO 8601 ou segundos a partir de agora, como 3600.'
+  },
+  {
+    en: 'There is no rule {1}.',
+    es: 'No existe la regla {1}.',
+    pt: 'Não existe a regra {1}.'
+  }
 ]

@@ -13,6 +13,7 @@ import * as usualInterval from './0009-usual-interval.ts'
 import * as incoming from './0010-incoming.ts'
 import * as roomForUpdates from './0011-room-for-updates.ts'
 import * as arrived from './0012-arrived.ts'
+import * as alerts from './0013-alerts.ts'
 import * as metricsForSql from './0014-metrics-for-sql.ts'
 
 /** Going back would lose metrics: restore a backup instead. */
@@ -34,6 +35,7 @@ const released: Migration[] = [
   { name: '0010-incoming', up: incoming.up, down: irreversible },
   { name: '0011-room-for-updates', up: roomForUpdates.up, down: irreversible },
   { name: '0012-arrived', up: arrived.up, down: irreversible },
+  { name: '0013-alerts', up: alerts.up, down: irreversible },
   { name: '0014-metrics-for-sql', up: metricsForSql.up, down: irreversible }
 ]
 

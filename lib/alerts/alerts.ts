@@ -1,0 +1,156 @@
+import type { Knex } from 'knex'
+import { PlatziverseError } from '../errors.ts'
+import { kindOf } from '../store/dialects/database-kind.ts'
+import type { Store } from '../store/store.ts'
+import { readStates, writeSilence } from './alert-rows.ts'
+import { hasOtherWriters, someAgents } from './newest.ts'
+import { beatEvery, OwnerMissing, Ownership } from './ownership.ts'
+import { Quiet, type Silence } from './quiet.ts'
+import { isRaised } from './rules/alert-state.ts'
+import type { AlertChoice, AlertsOptions, Raised } from './terms.ts'
+import { Watching } from './watching.ts'
+
+/** ms between two looks at what other processes did, and between two attempts to begin. */
+const lookEvery = 5_000
+/** Most agents in one question. */
+const mostAsked = 500
+
+/** Watches what is stored in a database by rules, and says what begins and ends to be wrong: once, whatever is restarted. */
+export class Alerts {
+  readonly #store: Store
+  readonly #options: AlertsOptions
+  readonly #ownership: Ownership
+  readonly #quiet: Quiet
+  #run: Watching | undefined
+  #timer: NodeJS.Timeout | undefined
+  #beatAt = 0
+  #isClosed = false
+  /** Nothing failed since the last time that something was written. */
+  #isWell = true
+  #looking: Promise<void> | undefined
+
+  constructor (store: Store, options: AlertsOptions) {
+    this.#store = store
+    this.#options = options
+    this.#ownership = new Ownership(options.node, store.home)
+    this.#quiet = new Quiet(options.maintenance)
+  }
+
+  /** How many alerts are watched, and how many of them are raised. */
+  count (): { watched: number, raised: number } {
+    return this.#run?.count() ?? { watched: 0, raised: 0 }
+  }
+
+  start (): void {
+    this.#options.state('starting')
+    this.#looking = this.#look()
+  }
+
+  /** Announce nothing of an agent or a type until a time; one that is over ends it. @throws as the store does */
+  async silence (silence: Silence): Promise<void> {
+    await this.#transact(db => writeSilence(db, this.#options.node, silence, Date.now()))
+    this.#quiet.silence(silence)
+    this.#run?.silenced()
+  }
+
+  /** Somebody knows: what is raised is not told again. @returns how many alerts. @throws as the store does */
+  async acknowledge ({ uuid, type, rule }: AlertChoice): Promise<number> {
+    const chosen = (await this.current()).filter(raised => (uuid === undefined || raised.uuid === uuid) && (type === undefined || raised.type === type) &&
+      (rule === undefined || raised.rule.name === rule))
+    await this.#transact(async db => {
+      for (const { rule: { id }, uuid, type } of chosen) await db('alert_states').where({ node: this.#options.node, rule: id, uuid, type }).update({ acknowledged: 1 })
+    })
+    this.#run?.acknowledged(chosen)
+    return chosen.length
+  }
+
+  /** What is raised now. @throws as the store does */
+  async current (): Promise<Raised[]> {
+    const db = await this.#store.read('metrics')
+    const rows = (await readStates(db, this.#options.node)).filter(({ state }) => isRaised(state))
+    const names = new Map<string, string | null>()
+    const uuids = [...new Set(rows.map(({ uuid }) => uuid))]
+    for (let i = 0; i < uuids.length; i += mostAsked) for (const { uuid, name } of await someAgents(db, uuids.slice(i, i + mostAsked))) names.set(uuid, name)
+    const rules = new Map(this.#options.rules.map(rule => [rule.id, rule]))
+    return rows.flatMap(({ rule: id, uuid, type, value, state: { since }, acknowledged }) => {
+      const rule = rules.get(id)
+      return rule === undefined ? [] : [{ rule, uuid, name: names.get(uuid) ?? null, type, value, since, acknowledged }]
+    })
+  }
+
+  /** What is silenced now. */
+  silences (): Silence[] {
+    return this.#quiet.silences(Date.now())
+  }
+
+  /** Write what there is to write, and end. */
+  async close (): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+    const run = this.#run
+    this.#run = undefined
+    // At once: a deploy closes the database too, which takes what waits by then.
+    const closing = run?.close()
+    const leaving = run === undefined ? undefined : this.#transact(db => this.#ownership.leave(db)).catch(() => undefined)
+    await Promise.all([closing, leaving, this.#looking])
+    this.#options.state('closed')
+  }
+
+  /** Begins to watch where no other process does; then looks at what other processes did. */
+  async #look (): Promise<void> {
+    try {
+      if (this.#run === undefined) await this.#begin()
+      else if (await hasOtherWriters(await this.#store.read('metrics'))) await this.#run.catchUp()
+      if (this.#run !== undefined && performance.now() - this.#beatAt >= beatEvery) await this.#write(async () => undefined)
+    } catch (error) {
+      this.#failed(error)
+    }
+    if (!this.#isClosed) this.#timer = setTimeout(() => { this.#looking = this.#look() }, lookEvery).unref()
+  }
+
+  async #begin (): Promise<void> {
+    const isMine = await this.#transact(db => this.#ownership.take(db))
+    if (!isMine) return this.#options.state('elsewhere')
+    const run = new Watching(this.#store, this.#options, this.#quiet, work => this.#write(work), error => { this.#failed(error) })
+    try {
+      await run.start()
+    } catch (error) {
+      run.drop()
+      throw error
+    }
+    if (this.#isClosed) {
+      await run.close()
+      await this.#transact(db => this.#ownership.leave(db))
+      return
+    }
+    this.#run = run
+    this.#options.state('watching')
+  }
+
+  /** Only the owner writes what is raised, and announces it. */
+  async #write (work: (db: Knex) => Promise<void>): Promise<void> {
+    await this.#transact(async db => {
+      await this.#ownership.confirm(db)
+      await work(db)
+    })
+    this.#beatAt = performance.now()
+    if (!this.#isWell && this.#run !== undefined) this.#options.state('watching')
+    this.#isWell = true
+  }
+
+  #failed (error: unknown): void {
+    if (error instanceof OwnerMissing || (error as Error).cause instanceof OwnerMissing) {
+      this.#run?.drop()
+      this.#run = undefined
+      this.#options.state('elsewhere')
+    } else if (!this.#isClosed) {
+      this.#isWell = false
+      this.#options.failed(error instanceof PlatziverseError ? error : new PlatziverseError('STORE_UNAVAILABLE', `${(error as Error).message}.`, { cause: error }))
+    }
+  }
+
+  #transact<Result> (work: (db: Knex) => Promise<Result>): Promise<Result> {
+    return this.#store.run(knex => kindOf(knex).transact(knex, work))
+  }
+}

@@ -1,0 +1,217 @@
+import type { ReceivedMessage } from '../store/writer/changes.ts'
+import type { NewestOfSeries, StoredAgent } from './newest.ts'
+import { DueTimes } from './due-times.ts'
+import { afterTime, afterValue, isRaised, type AlertState } from './rules/alert-state.ts'
+import { addTo, changeOf, verdictOf, type Verdict } from './rules/verdict.ts'
+import { alertsOf, type Agent, type Alert, type Series, type WatchList } from './watch-list.ts'
+
+/** ms after which it is written that something is pending or ending: most of it is over sooner. */
+const writtenAfter = 30_000
+/** ms that agents have at the most to report after this process began to watch. */
+const grace = 60_000
+/** ms that an agent's clock may be ahead: what is stored of a later time does not make all that follows late. */
+const ahead = 60_000
+
+export type Told = Pick<ReceivedMessage, 'message'> & Partial<Pick<ReceivedMessage, 'seq'>>
+
+export interface JudgeOptions {
+  /** An alert has to be written, and maybe announced. */
+  changed (alert: Alert): void
+  /** Whether an agent is connected has to be looked up: the order of messages does not say it. */
+  askPresence (uuid: string): void
+  /** An agent came back. */
+  cameBack (agent: Agent): void
+}
+
+/** Judges what was stored, and what did not come, by rules. */
+export class Judge {
+  readonly due = new DueTimes<Alert>()
+  readonly #options: JudgeOptions
+  readonly #startedAt: number
+  #watch: WatchList | undefined
+
+  constructor (options: JudgeOptions, now: number) {
+    this.#options = options
+    this.#startedAt = now
+  }
+
+  watch (watch: WatchList): void {
+    this.#watch = watch
+  }
+
+  /** An alert is watched from now on. */
+  began (alert: Alert): void {
+    this.#plan(alert)
+  }
+
+  /** A message was stored. @param now UTC ms */
+  message ({ message, seq = -1 }: Told, now: number): void {
+    const watch = this.#watch as WatchList
+    const about = message.payload.agent
+    const agent = watch.agent(about.uuid, 'name' in about ? about.name : undefined, now)
+    if (agent.rules.length === 0) return
+    if (message.kind === 'disconnected') return this.#options.askPresence(agent.uuid)
+    if (agent.alerts.length > 0) this.#heard(agent, now)
+    else agent.heardAt = now
+    if (message.kind !== 'message') return
+    const { metrics, timestamp } = message.payload
+    for (const { type, value } of metrics) {
+      const series = watch.series(agent, type)
+      if (series !== null) this.#value(series, typeof value === 'boolean' ? Number(value) : value, timestamp, seq, now, now)
+    }
+  }
+
+  /** What the database has of an agent. */
+  agent (stored: StoredAgent, now: number): Agent {
+    const watch = this.#watch as WatchList
+    const isNew = watch.known(stored.uuid) === undefined
+    const seenAt = Math.min(now, stored.lastSeenAt ?? now)
+    const agent = watch.agent(stored.uuid, stored.name, seenAt)
+    if (agent.alerts.length === 0) return agent
+    if (isNew || seenAt > agent.heardAt) {
+      if (!isNew) this.#heard(agent, seenAt)
+      for (const alert of agent.alerts) this.#plan(alert)
+    }
+    this.presence(agent, !stored.connected, seenAt, now)
+    return agent
+  }
+
+  /** What the database has as the newest metric of a series. @param heardAt when it came, by our clock; UTC ms */
+  newest (agent: Agent, { type, ts, seq, value }: NewestOfSeries, heardAt: number, now: number): void {
+    const series = (this.#watch as WatchList).series(agent, type)
+    if (series !== null) this.#value(series, value, ts, seq, heardAt, now)
+  }
+
+  /** Whether an agent is gone, as the database says. @param at since when, UTC ms */
+  presence (agent: Agent, isGone: boolean, at: number, now: number): void {
+    const isBack = !isGone && agent.isGone === true
+    agent.isGone = isGone
+    // Its silence begins anew.
+    if (isBack) for (const series of agent.series.values()) if (series !== null && series.alerts.length > 0) series.heardAt = now
+    for (const alert of agent.alerts) if (alert.rule.condition === 'agentGone') this.#judge(alert, isGone ? 'wrong' : 'right', at, now, null)
+    if (!isBack) return
+    for (const alert of alertsOf(agent)) if (alert.rule.condition === 'noNews') this.#plan(alert)
+    this.#options.cameBack(agent)
+  }
+
+  /** Looks at some of what is due. @returns when the next is, UTC ms */
+  ring (now: number, most = 5_000): number {
+    for (let i = 0; i < most; i++) {
+      const alert = this.due.take(now)
+      if (alert === undefined) break
+      this.#look(alert, now)
+    }
+    return this.due.next
+  }
+
+  /** Looks at an alert after something about it changed, such as when it was told. */
+  replan (alert: Alert): void {
+    this.#plan(alert)
+  }
+
+  #heard (agent: Agent, now: number): void {
+    agent.heardAt = now
+    for (const alert of agent.alerts) {
+      if (alert.rule.condition === 'agentGone') {
+        if (agent.isGone !== false) this.#options.askPresence(agent.uuid)
+      } else if (alert.state.phase !== 'ok') {
+        this.#judge(alert, 'right', now, now, null)
+      }
+    }
+  }
+
+  #value (series: Series, value: number | string, ts: number, seq: number, heardAt: number, now: number): void {
+    // Late, or there already.
+    if ((ts < series.ts || (ts === series.ts && seq <= series.seq)) && series.ts <= now + ahead) return
+    series.ts = ts
+    series.seq = seq
+    series.value = value
+    series.heardAt = heardAt
+    const at = Math.min(ts, now)
+    for (const alert of series.alerts) {
+      const { rule } = alert
+      let changed = 0
+      if (rule.within > 0 && typeof value === 'number') {
+        alert.span = addTo(alert.span, value, at, rule.within)
+        changed = changeOf(alert.span, rule.within)
+      }
+      // Its news is over a while ago: the clock looks at it.
+      const verdict = rule.condition === 'noNews' && now - heardAt >= rule.value ? undefined : verdictOf(rule, value, changed)
+      if (verdict !== undefined) this.#judge(alert, verdict, at, now, value)
+    }
+  }
+
+  #judge (alert: Alert, verdict: Verdict, at: number, now: number, value: number | string | null): void {
+    const after = afterValue(alert.state, verdict, at, now, alert.rule)
+    if (after !== alert.state) this.#become(alert, after, at, value)
+  }
+
+  #become (alert: Alert, after: AlertState, at: number, value: number | string | null): void {
+    const before = alert.state
+    alert.state = after
+    if (isRaised(before) !== isRaised(after)) {
+      (this.#watch as WatchList).raised += isRaised(after) ? 1 : -1
+      if (isRaised(after)) alert.since = after.since
+      alert.changedAt = at
+      alert.value = value
+      alert.acknowledged = false
+      alert.repeats = 0
+      alert.repeatIsDue = false
+      this.#options.changed(alert)
+    } else if (alert.written !== undefined && alert.written !== after.phase && (after.phase === 'ok' || after.phase === 'raised')) {
+      this.#options.changed(alert)
+    }
+    this.#plan(alert)
+  }
+
+  #look (alert: Alert, now: number): void {
+    if (alert.isOver) return
+    const { rule, agent, state } = alert
+    if (rule.condition === 'noNews' && state.phase !== 'raised' && now >= this.#silentFrom(alert) && !isHeldBackByAgent(agent)) {
+      this.#judge(alert, 'wrong', heardAt(alert), now, null)
+    }
+    const after = afterTime(alert.state, now)
+    if (after !== alert.state) this.#become(alert, after, now, rule.condition === 'noNews' ? null : alert.series?.value ?? null)
+    const { phase } = alert.state
+    if ((phase === 'pending' || phase === 'ending') && alert.written !== phase && now >= this.#writtenFrom(alert)) this.#options.changed(alert)
+    if (now >= repeatFrom(alert)) {
+      alert.repeatIsDue = true
+      this.#options.changed(alert)
+    }
+    this.#plan(alert, now)
+  }
+
+  /** @param now where it was looked at just now: what is due then is done, or waits for somebody who plans it again */
+  #plan (alert: Alert, now = -Infinity): void {
+    const { rule, state } = alert
+    let next = state.due
+    const by = (time: number): void => { if (time > now && time < next) next = time }
+    if (rule.condition === 'noNews' && (state.phase === 'ok' || state.phase === 'ending')) by(this.#silentFrom(alert))
+    if ((state.phase === 'pending' || state.phase === 'ending') && alert.written !== state.phase) by(this.#writtenFrom(alert))
+    if (!alert.repeatIsDue) by(repeatFrom(alert))
+    if (next < Infinity) this.due.add(alert, next)
+  }
+
+  #silentFrom (alert: Alert): number {
+    return Math.max(heardAt(alert) + alert.rule.value, this.#startedAt + Math.min(alert.rule.value, grace))
+  }
+
+  /** Of what is shorter nothing is written. */
+  #writtenFrom ({ state, rule }: Alert): number {
+    const span = state.phase === 'pending' ? rule.for : rule.endFor
+    return span <= writtenAfter ? Infinity : state.due - span + writtenAfter
+  }
+}
+
+function heardAt ({ agent, series }: Alert): number {
+  return series === undefined ? agent.heardAt : series.heardAt
+}
+
+function repeatFrom ({ rule, state, told, toldAt, acknowledged }: Alert): number {
+  return rule.repeat > 0 && told && !acknowledged && isRaised(state) ? toldAt + rule.repeat : Infinity
+}
+
+/** Whether an agent is said to be gone, which says all that its other alerts could say. */
+export function isHeldBackByAgent (agent: Agent): boolean {
+  return agent.alerts.some(({ rule, state }) => rule.condition === 'agentGone' && isRaised(state))
+}

@@ -1,0 +1,67 @@
+import type { Knex } from 'knex'
+import { newestColumns, newestIn, type NewestRow } from '../store/dialects/metric-columns.ts'
+
+/** Most rows in a page: reading one must not take long. */
+const pageSize = 2_000
+
+/** An agent as the database has it; times are UTC ms. */
+export interface StoredAgent {
+  id: number
+  uuid: string
+  name: string | null
+  connected: boolean
+  /** When it was heard last, by our clock, and the newest timestamp of its messages, by its own. */
+  lastSeenAt: number | null
+  spokeAt: number | null
+}
+
+/** The newest metric of a series. */
+export interface NewestOfSeries { agentId: number, type: string, ts: number, seq: number, value: number | string }
+
+type AgentRow = { id: number | string, uuid: string, name: string | null, connected: unknown } & Record<'last_seen_at' | 'spoke_at', number | string | null>
+
+const agentColumns = ['id', 'uuid', 'name', 'connected', 'last_seen_at', 'spoke_at']
+
+/** All agents, page by page. */
+export async function * allAgents (db: Knex): AsyncGenerator<StoredAgent[]> {
+  for (let after = 0; ;) {
+    const rows = await db('agents').where('id', '>', after).orderBy('id').limit(pageSize).select<AgentRow[]>(agentColumns)
+    if (rows.length > 0) yield rows.map(agentIn)
+    if (rows.length < pageSize) return
+    after = Number(rows.at(-1)?.id)
+  }
+}
+
+/** Those of some agents that are there. */
+export async function someAgents (db: Knex, uuids: readonly string[]): Promise<StoredAgent[]> {
+  return (await db('agents').whereIn('uuid', uuids).select<AgentRow[]>(agentColumns)).map(agentIn)
+}
+
+/** The newest metrics of all series that have one, page by page. */
+export async function * allNewest (db: Knex): AsyncGenerator<NewestOfSeries[]> {
+  for (let after = 0; ;) {
+    const rows = await db('series').where('id', '>', after).orderBy('id').limit(pageSize)
+      .select<Array<NewestRow & { id: number | string, agent_id: number | string, type: string }>>('id', 'agent_id', 'type', ...Object.values(newestColumns))
+    const found = rows.flatMap(row => {
+      const newest = newestIn(row)
+      if (newest === undefined || newest.value === null) return []
+      return [{ agentId: Number(row.agent_id), type: row.type, ts: newest.ts, seq: Number(row.last_seq ?? -1), value: newest.value }]
+    })
+    if (found.length > 0) yield found
+    if (rows.length < pageSize) return
+    after = Number(rows.at(-1)?.id)
+  }
+}
+
+/** Whether other processes write to the database: what they store nobody tells. */
+export async function hasOtherWriters (db: Knex): Promise<boolean> {
+  return (await db('writers').limit(2).select('id')).length > 1
+}
+
+function agentIn ({ id, uuid, name, connected, last_seen_at: lastSeenAt, spoke_at: spokeAt }: AgentRow): StoredAgent {
+  return { id: Number(id), uuid, name, connected: Boolean(connected), lastSeenAt: numberIn(lastSeenAt), spokeAt: numberIn(spokeAt) }
+}
+
+function numberIn (value: number | string | null): number | null {
+  return value === null ? null : Number(value)
+}

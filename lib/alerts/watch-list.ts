@@ -1,0 +1,239 @@
+import type { Due } from './due-times.ts'
+import type { StateRow } from './alert-rows.ts'
+import type { AlertRule } from './rules/alert-rule.ts'
+import { isRaised, ok, type AlertState, type Phase } from './rules/alert-state.ts'
+import type { Span } from './rules/verdict.ts'
+
+/** Most alerts that are watched: of rules, each for every series or agent that it is about. */
+export const mostAlerts = 200_000
+
+/** A rule for a series, or for an agent as a whole. */
+export interface Alert extends Due {
+  readonly rule: AlertRule
+  readonly agent: Agent
+  /** Undefined: it is about the agent as a whole. */
+  readonly series: Series | undefined
+  state: AlertState
+  /** The values of late, of `changedFaster`. */
+  span: Span | undefined
+  /** Since when it is wrong, or was when it was raised last; UTC ms. */
+  since: number
+  /** When it was raised or ended, UTC ms, and with which value. */
+  changedAt: number
+  value: number | string | null
+  /** Whether it was announced last as raised, and when; UTC ms. */
+  told: boolean
+  toldAt: number
+  /** How often it was told again, and whether that is due. */
+  repeats: number
+  repeatIsDue: boolean
+  acknowledged: boolean
+  /** As the database has it; undefined: it has no row of it. */
+  written: Phase | undefined
+  /** Its agent was forgotten, or its rule is no longer about it. */
+  isOver: boolean
+}
+
+export interface Series {
+  readonly type: string
+  /** The newest metric, by `ts` and then `seq`; UTC ms. */
+  ts: number
+  seq: number
+  value: number | string | null
+  /** When it came, by our clock. */
+  heardAt: number
+  readonly alerts: Alert[]
+}
+
+export interface Agent {
+  readonly uuid: string
+  name: string | null
+  /** Whether the database says that it is not connected; undefined: nobody asked yet. */
+  isGone: boolean | undefined
+  /** When it was heard last, by our clock. */
+  heardAt: number
+  /** Of the agent as a whole. */
+  alerts: Alert[]
+  /** What is known of its types; null: no rule is about it. */
+  readonly series: Map<string, Series | null>
+  /** The rules about it. */
+  rules: readonly AlertRule[]
+}
+
+/** Agents and series, each with the rules that are about it. Looked up by each message, so that a rule's patterns are asked once. */
+export class WatchList {
+  /** How many alerts there are, how many of them are raised, and whether there would be more. */
+  size = 0
+  raised = 0
+  isFull = false
+  readonly #rules: readonly AlertRule[]
+  readonly #agents = new Map<string, Agent>()
+  /** What the database knows of alerts that are not watched yet. */
+  #rows = new Map<string, StateRow>()
+
+  readonly #began: (alert: Alert) => void
+
+  /** @param began called with each alert that is watched from then on */
+  constructor (rules: readonly AlertRule[], began: (alert: Alert) => void) {
+    this.#rules = rules
+    this.#began = began
+  }
+
+  get agents (): Iterable<Agent> { return this.#agents.values() }
+
+  /** Alerts that begin to be watched are as these rows say. */
+  remember (rows: readonly StateRow[]): void {
+    this.#rows = new Map(rows.map(row => [keyOf(row.rule, row.uuid, row.type), row]))
+  }
+
+  /** Rows of which no alert came. */
+  forgetRows (): StateRow[] {
+    const rows = [...this.#rows.values()]
+    this.#rows.clear()
+    return rows
+  }
+
+  known (uuid: string): Agent | undefined {
+    return this.#agents.get(uuid)
+  }
+
+  /** @param name undefined: it did not say */
+  agent (uuid: string, name: string | null | undefined, now: number): Agent {
+    const known = this.#agents.get(uuid)
+    if (known !== undefined) {
+      if (name !== undefined && name !== known.name) this.#rename(known, name)
+      return known
+    }
+    const agent: Agent = { uuid, name: name ?? null, isGone: undefined, heardAt: now, alerts: [], series: new Map(), rules: [] }
+    this.#agents.set(uuid, agent)
+    this.#match(agent)
+    return agent
+  }
+
+  /** @returns null: no rule is about this type of this agent */
+  series (agent: Agent, type: string): Series | null {
+    const known = agent.series.get(type)
+    if (known !== undefined) return known
+    const rules = agent.rules.filter(rule => rule.types?.(type) === true)
+    const series: Series | null = rules.length === 0 ? null : { type, ts: -Infinity, seq: -1, value: null, heardAt: 0, alerts: [] }
+    agent.series.set(type, series)
+    if (series !== null) this.#watch(series.alerts, rules, agent, series)
+    return series
+  }
+
+  /** @returns the alerts that are over */
+  delete (uuid: string): Alert[] {
+    const agent = this.#agents.get(uuid)
+    if (agent === undefined) return []
+    this.#agents.delete(uuid)
+    const alerts = alertsOf(agent)
+    for (const alert of alerts) this.#end(alert)
+    return alerts
+  }
+
+  * alerts (): Generator<Alert> {
+    for (const agent of this.#agents.values()) yield * alertsOf(agent)
+  }
+
+  /** Another name may be what other rules are about. */
+  #rename (agent: Agent, name: string | null): void {
+    const before = agent.rules
+    agent.name = name
+    this.#match(agent)
+    const lost = before.filter(rule => !agent.rules.includes(rule))
+    const added = agent.rules.filter(rule => !before.includes(rule) && rule.types !== undefined)
+    if (lost.length === 0 && added.length === 0) return
+    for (const [type, series] of [...agent.series]) {
+      if (series === null) {
+        agent.series.delete(type)
+        continue
+      }
+      this.#drop(series.alerts, lost)
+      this.#watch(series.alerts, added.filter(rule => rule.types?.(type) === true), agent, series)
+    }
+  }
+
+  #match (agent: Agent): void {
+    const { uuid, name } = agent
+    const before = agent.rules
+    agent.rules = this.#rules.filter(({ agents }) => agents === undefined || agents(uuid) || (name !== null && agents(name)))
+    this.#drop(agent.alerts, before.filter(rule => !agent.rules.includes(rule)))
+    this.#watch(agent.alerts, agent.rules.filter(rule => rule.types === undefined && !before.includes(rule)), agent, undefined)
+  }
+
+  #drop (alerts: Alert[], rules: readonly AlertRule[]): void {
+    for (let i = alerts.length - 1; i >= 0; i--) {
+      const alert = alerts[i] as Alert
+      if (!rules.includes(alert.rule)) continue
+      alerts.splice(i, 1)
+      this.#end(alert)
+    }
+  }
+
+  #end (alert: Alert): void {
+    alert.isOver = true
+    this.size--
+    if (isRaised(alert.state)) this.raised--
+  }
+
+  #watch (alerts: Alert[], rules: readonly AlertRule[], agent: Agent, series: Series | undefined): void {
+    for (const rule of rules) {
+      if (this.size >= mostAlerts) {
+        this.isFull = true
+        return
+      }
+      this.size++
+      const key = keyOf(rule.id, agent.uuid, series?.type ?? '')
+      const row = this.#rows.get(key)
+      this.#rows.delete(key)
+      const alert: Alert = {
+        rule,
+        agent,
+        series,
+        state: row === undefined ? ok : continued(row.state, rule),
+        span: undefined,
+        since: row?.state.since ?? 0,
+        changedAt: row?.changedAt ?? 0,
+        value: row?.value ?? null,
+        told: row?.told ?? false,
+        toldAt: row?.toldAt ?? 0,
+        repeats: 0,
+        repeatIsDue: false,
+        acknowledged: row?.acknowledged ?? false,
+        written: row?.state.phase,
+        isOver: false,
+        dueAt: Infinity
+      }
+      if (isRaised(alert.state)) this.raised++
+      alerts.push(alert)
+      this.#began(alert)
+    }
+  }
+}
+
+/** All alerts of an agent: of the agent as a whole, and of its series. */
+export function alertsOf (agent: Agent): Alert[] {
+  return [...agent.alerts, ...[...agent.series.values()].flatMap(series => series?.alerts ?? [])]
+}
+
+/** What the database has to know of an alert; undefined: nothing. */
+export function rowOf ({ rule, agent, series, state, since, changedAt, value, told, toldAt, acknowledged }: Alert): StateRow | undefined {
+  if (state.phase === 'ok' && !told) return undefined
+  return { rule: rule.id, uuid: agent.uuid, type: series?.type ?? '', state: state.phase === 'ok' ? { ...state, since } : state, changedAt, value, told, toldAt, acknowledged }
+}
+
+/** Whether what was announced last is no longer so. */
+export function isNews (alert: Alert): boolean {
+  return isRaised(alert.state) !== alert.told
+}
+
+/** What is pending or ending goes on from when it began. */
+function continued (state: AlertState, rule: AlertRule): AlertState {
+  if (state.phase === 'ok') return ok
+  const due = state.phase === 'pending' ? state.since + rule.for : state.phase === 'ending' ? state.right + rule.endFor : Infinity
+  return { ...state, due }
+}
+
+function keyOf (rule: string, uuid: string, type: string): string {
+  return `${rule}\0${uuid}\0${type}`
+}

@@ -1,0 +1,188 @@
+import type { Knex } from 'knex'
+import { Alarm } from '../alarm.ts'
+import { PlatziverseError } from '../errors.ts'
+import type { Store } from '../store/store.ts'
+import { deleteStates, readSilences, readStates, writeStates } from './alert-rows.ts'
+import type { AlertsOptions, Raised } from './terms.ts'
+import { Judge } from './judging.ts'
+import { allAgents, allNewest, someAgents } from './newest.ts'
+import type { Quiet } from './quiet.ts'
+import { isRaised } from './rules/alert-state.ts'
+import { Teller } from './telling.ts'
+import { alertsOf, isNews, mostAlerts, WatchList, type Agent } from './watch-list.ts'
+
+/** ms for which agents are gathered whose presence is asked for, and most in one question. */
+const presencePause = 100
+const mostAsked = 500
+
+/** From the moment at which this process takes care of the alerts. */
+export class Watching {
+  readonly #store: Store
+  readonly #options: AlertsOptions
+  readonly #quiet: Quiet
+  readonly #judge: Judge
+  readonly #watch: WatchList
+  readonly #teller: Teller
+  readonly #alarm: Alarm
+  readonly #failed: (error: unknown) => void
+  readonly #write: (work: (db: Knex) => Promise<void>) => Promise<void>
+  readonly #asked = new Set<string>()
+  #askTimer: NodeJS.Timeout | undefined
+  #stopListening: () => void = () => undefined
+  #saidFull = false
+
+  constructor (store: Store, options: AlertsOptions, quiet: Quiet, write: (work: (db: Knex) => Promise<void>) => Promise<void>, failed: (error: unknown) => void) {
+    this.#store = store
+    this.#options = options
+    this.#quiet = quiet
+    this.#write = write
+    this.#failed = failed
+    const { node, rules, digest, announce } = options
+    this.#judge = new Judge({
+      changed: alert => { this.#teller.changed(alert) },
+      askPresence: uuid => { this.#ask(uuid) },
+      cameBack: () => { this.#teller.reconsider() }
+    }, Date.now())
+    this.#watch = new WatchList(rules, alert => { this.#judge.began(alert) })
+    this.#judge.watch(this.#watch)
+    this.#teller = new Teller({
+      quiet,
+      digest,
+      announce,
+      write: (rows, gone) => write(async db => {
+        await deleteStates(db, node, gone)
+        await writeStates(db, node, rows)
+      }),
+      told: alert => {
+        this.#judge.replan(alert)
+        this.#planned()
+      },
+      waits: () => { this.#planned() },
+      failed
+    })
+    this.#alarm = new Alarm(Date.now, () => this.#ring())
+  }
+
+  count (): { watched: number, raised: number } {
+    return { watched: this.#watch.size, raised: this.#watch.raised }
+  }
+
+  async start (): Promise<void> {
+    const { node } = this.#options
+    const db = await this.#store.read('metrics')
+    this.#watch.remember(await readStates(db, node))
+    for (const silence of await readSilences(db, node)) this.#quiet.silence(silence)
+    this.#stopListening = this.#store.feed.listen({
+      stored: messages => {
+        const now = Date.now()
+        for (const message of messages) this.#judge.message(message, now)
+        this.#planned()
+      },
+      forgotten: uuid => { this.#forget(uuid) }
+    })
+    await this.catchUp()
+    // Their rules or agents are there no more.
+    const gone = this.#watch.forgetRows()
+    if (gone.length > 0) await this.#write(db => deleteStates(db, node, gone))
+    // Before this process began.
+    for (const alert of this.#watch.alerts()) if (alert.written !== undefined && isNews(alert)) this.#teller.changed(alert)
+  }
+
+  /** Looks at what the database has: all of it at first, and later what other processes stored. */
+  async catchUp (): Promise<void> {
+    const before = new Set([...this.#watch.agents].map(({ uuid }) => uuid))
+    const db = await this.#store.read('newest')
+    const now = Date.now()
+    const agents = new Map<number, { agent: Agent, offset: number }>()
+    for await (const page of allAgents(db)) {
+      for (const stored of page) {
+        before.delete(stored.uuid)
+        const agent = this.#judge.agent(stored, now)
+        // How late the agent's clock is, or its newest message was.
+        const offset = Math.max(0, (stored.lastSeenAt ?? 0) - (stored.spokeAt ?? stored.lastSeenAt ?? 0))
+        if (agent.rules.length > 0) agents.set(stored.id, { agent, offset })
+      }
+    }
+    for await (const page of allNewest(db)) {
+      for (const newest of page) {
+        const found = agents.get(newest.agentId)
+        if (found !== undefined) this.#judge.newest(found.agent, newest, Math.min(now, newest.ts + found.offset), now)
+      }
+    }
+    // Another process forgot them.
+    for (const uuid of before) this.#forget(uuid)
+    for (const silence of await readSilences(db, this.#options.node)) this.#quiet.silence(silence)
+    this.#planned()
+  }
+
+  silenced (): void {
+    this.#teller.reconsider()
+  }
+
+  acknowledged (chosen: ReadonlyArray<Pick<Raised, 'rule' | 'uuid' | 'type'>>): void {
+    for (const { rule, uuid, type } of chosen) {
+      const agent = this.#watch.known(uuid)
+      for (const alert of agent === undefined ? [] : alertsOf(agent)) if (alert.rule === rule && (alert.series?.type ?? '') === type && isRaised(alert.state)) alert.acknowledged = true
+    }
+  }
+
+  async close (): Promise<void> {
+    this.#end()
+    await this.#teller.close()
+  }
+
+  drop (): void {
+    this.#end()
+    this.#teller.drop()
+  }
+
+  #end (): void {
+    this.#stopListening()
+    this.#alarm.stop()
+    clearTimeout(this.#askTimer)
+  }
+
+  #planned (): void {
+    this.#alarm.by(Math.min(this.#judge.due.next, this.#teller.next))
+    if (!this.#watch.isFull || this.#saidFull) return
+    this.#saidFull = true
+    this.#failed(new PlatziverseError('ALERTS_TOO_MANY', `The rules are about more than ${mostAlerts} series and agents.`))
+  }
+
+  #ring (): number {
+    const now = Date.now()
+    const next = this.#judge.ring(now)
+    this.#teller.ring(now)
+    return Math.min(next, this.#teller.next)
+  }
+
+  #forget (uuid: string): void {
+    for (const alert of this.#watch.delete(uuid)) if (alert.written !== undefined || alert.told) this.#teller.changed(alert)
+  }
+
+  /** Several at once: when a broker starts anew, all of its agents come and go. */
+  #ask (uuid: string): void {
+    this.#asked.add(uuid)
+    this.#askTimer ??= setTimeout(() => { void this.#askNow() }, presencePause).unref()
+  }
+
+  async #askNow (): Promise<void> {
+    const uuids = [...this.#asked].slice(0, mostAsked)
+    for (const uuid of uuids) this.#asked.delete(uuid)
+    try {
+      const found = await someAgents(await this.#store.read('metrics'), uuids)
+      const now = Date.now()
+      for (const stored of found) {
+        const agent = this.#watch.known(stored.uuid)
+        if (agent !== undefined) this.#judge.presence(agent, !stored.connected, now, now)
+      }
+    } catch (error) {
+      for (const uuid of uuids) this.#asked.add(uuid)
+      this.#failed(error)
+    }
+    this.#askTimer = undefined
+    const [next] = this.#asked
+    if (next !== undefined) this.#ask(next)
+    this.#planned()
+  }
+}
