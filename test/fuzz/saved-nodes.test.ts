@@ -9,6 +9,10 @@ import agentIn from '../../nodes/agent-in/agent-in.ts'
 import { agentInDefaults } from '../../nodes/agent-in/config.ts'
 import agentOut from '../../nodes/agent-out/agent-out.ts'
 import { agentOutDefaults } from '../../nodes/agent-out/config.ts'
+import { savedMaintenanceDefaults } from '../../lib/alerts/rules/saved-maintenance.ts'
+import { savedRuleDefaults } from '../../lib/alerts/rules/saved-rule.ts'
+import { metricAlertDefaults } from '../../nodes/metric-alert/config.ts'
+import metricAlert from '../../nodes/metric-alert/metric-alert.ts'
 import { metricQueryDefaults } from '../../nodes/metric-query/config.ts'
 import metricQuery from '../../nodes/metric-query/metric-query.ts'
 import { metricStoreDefaults } from '../../nodes/metric-store/config.ts'
@@ -49,6 +53,7 @@ after(async () => {
 const listener = { transport: 'ws', host: '127.0.0.1', port: 0, path: '', certificates: 'none' }
 const listeners = [listener, { ...listener, transport: 'path', path: '/fuzz' }, { ...listener, transport: 'tls' }]
 const rules = [{ subject: 'everyone', username: '', access: 'readwrite', topic: 'a/#' }, { subject: 'user', username: 'u', access: 'deny', topic: '%u/#' }]
+const alertRules = [{ ...savedRuleDefaults, id: 'rule', name: 'hot', types: 'cpu', value: 90 }, { ...savedRuleDefaults, id: 'gone', condition: 'agentGone' }]
 const nodes: SavedNode[] = [
   { id: 'broker', type: 'platziverse-broker', ...brokerDefaults, port: 0, listeners, rules, limits: { connections: 10 }, wires: [[], []] },
   { id: 'bridge', type: 'platziverse-bridge', ...bridgeDefaults, broker: 'broker', url: 'mqtt://127.0.0.1:1', wires: [[]] },
@@ -56,6 +61,7 @@ const nodes: SavedNode[] = [
   { id: 'database', type: 'platziverse-database', ...databaseDefaults, overrides: [{ type: 'cpu', rawDays: '1', hourDays: '2', dayDays: '3' }] },
   { id: 'store', type: 'metric-store', ...metricStoreDefaults, database: 'database', wires: [['out']] },
   { id: 'query', type: 'metric-query', ...metricQueryDefaults, database: 'database', wires: [[]] },
+  { id: 'alert', type: 'metric-alert', ...metricAlertDefaults, database: 'database', rules: alertRules, maintenance: [{ ...savedMaintenanceDefaults, cron: '0 2 * * 0' }], wires: [[], [], []] },
   { id: 'out', type: 'agent-out', ...agentOutDefaults, broker: 'broker', wires: [] },
   { id: 'agent', type: 'platziverse-agent', ...agentDefaults, cpu: false, memory: false, temperature: false, disk: false, network: false, url: 'mqtt://127.0.0.1:1', wires: [[]] }
 ]
@@ -71,7 +77,7 @@ async function deployed (t: TestContext, flow: SavedNode[]): Promise<void> {
   helper.settings({ userDir })
   try {
     // On a tab, or Node-RED takes a text that is the id of another node for a reference.
-    await loadNodes([broker, bridge, agentIn, database, metricStore, metricQuery, agentOut, agent], [{ id: 'tab', type: 'tab' }, ...flow.map(node => node.type === 'platziverse-database' ? node : { ...node, z: 'tab' })])
+    await loadNodes([broker, bridge, agentIn, database, metricStore, metricQuery, metricAlert, agentOut, agent], [{ id: 'tab', type: 'tab' }, ...flow.map(node => node.type === 'platziverse-database' ? node : { ...node, z: 'tab' })])
     for (const { id, type } of flow) {
       const node = helper.getNode(id)
       assert.ok(node, `${type} is not there: ${errors().join('\n')}`)

@@ -5,6 +5,7 @@ import helper from 'node-red-node-test-helper'
 import { brokerUrl } from '../../lib/registry/broker-url.ts'
 import agentIn from '../../nodes/agent-in/agent-in.ts'
 import agentOut from '../../nodes/agent-out/agent-out.ts'
+import metricAlert from '../../nodes/metric-alert/metric-alert.ts'
 import metricQuery from '../../nodes/metric-query/metric-query.ts'
 import metricStore from '../../nodes/metric-store/metric-store.ts'
 import agent from '../../nodes/platziverse-agent/platziverse-agent.ts'
@@ -47,7 +48,7 @@ export function useNodeRed (): (flow: object[], credentials?: object) => Promise
   })
   return async (flow, credentials = {}) => {
     const received = new Map<string, Received[]>()
-    await loadNodes([broker, bridge, agent, agentIn, database, metricStore, metricQuery, agentOut, changeNode, functionNode, splitNodes, tlsNode], flow, credentials)
+    await loadNodes([broker, bridge, agent, agentIn, database, metricStore, metricQuery, metricAlert, agentOut, changeNode, functionNode, splitNodes, tlsNode], flow, credentials)
     for (const { id, type } of flow as Array<{ id: string, type: string }>) {
       if (type !== 'helper') continue
       const messages: Received[] = []

@@ -6,6 +6,8 @@ import { agentInDefaults } from '../../nodes/agent-in/config.ts'
 import { upgrade as agentIn } from '../../nodes/agent-in/migrations.ts'
 import { agentOutDefaults } from '../../nodes/agent-out/config.ts'
 import { upgrade as agentOut } from '../../nodes/agent-out/migrations.ts'
+import { metricAlertDefaults } from '../../nodes/metric-alert/config.ts'
+import { upgrade as metricAlert } from '../../nodes/metric-alert/migrations.ts'
 import { metricQueryDefaults } from '../../nodes/metric-query/config.ts'
 import { upgrade as metricQuery } from '../../nodes/metric-query/migrations.ts'
 import { metricStoreDefaults } from '../../nodes/metric-store/config.ts'
@@ -28,6 +30,7 @@ import { oldFlows } from '../helpers/old-flows.ts'
 const nodes: Record<string, { upgrade (saved: Saved): object, defaults: object }> = {
   'agent-in': { upgrade: agentIn, defaults: agentInDefaults },
   'agent-out': { upgrade: agentOut, defaults: agentOutDefaults },
+  'metric-alert': { upgrade: metricAlert, defaults: metricAlertDefaults },
   'metric-query': { upgrade: metricQuery, defaults: metricQueryDefaults },
   'metric-store': { upgrade: metricStore, defaults: metricStoreDefaults },
   'platziverse-agent': { upgrade: agent, defaults: agentDefaults },

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { savedRuleDefaults, type SavedRule } from '../../lib/alerts/rules/saved-rule.ts'
+import { metricAlertDefaults } from '../../nodes/metric-alert/config.ts'
+import { flawsOf, flow, looks, runningNodeRed, shoot, skipWithoutEditor } from '../helpers/forms.ts'
+
+const database = { id: 'da7aba5e00000004', type: 'platziverse-database', name: '', client: 'sqlite', filename: 'alerts.sqlite' }
+const rules: SavedRule[] = [
+  { ...savedRuleDefaults, id: 'a1e27000000000a1', name: 'hot', types: 'temperature', value: 90, end: 80 },
+  { ...savedRuleDefaults, id: 'a1e27000000000a2', name: 'pressure', types: 'bar', condition: 'outside', value: 1, high: 3, severity: 'critical' },
+  { ...savedRuleDefaults, id: 'a1e27000000000a3', name: 'leak', types: 'level', condition: 'changedFaster', value: 5 },
+  { ...savedRuleDefaults, id: 'a1e27000000000a4', name: 'gone', condition: 'agentGone' }
+]
+const maintenance = [{ cron: '0 2 * * 0', minutes: 120, timezone: 'Europe/Madrid', agents: '' }]
+const alert = { ...metricAlertDefaults, id: 'a1e2700000000001', type: 'metric-alert', z: flow.id, database: database.id, rules, maintenance, x: 160, y: 80, wires: [[], [], []] }
+
+describe('the form of metric-alert', { skip: skipWithoutEditor(5) }, () => {
+  const nodeRed = runningNodeRed(5)
+
+  test('adds a rule with the fields that its condition uses, and marks what is missing', () => nodeRed.withEditor({ flows: [flow, database, { ...alert, rules: [] }] }, async editor => {
+    const { page } = editor
+    await editor.edit(alert.id)
+    await page.locator('#metric-alert-rules').locator('xpath=ancestor::div[contains(@class,"red-ui-editableList")]').locator('.red-ui-editableList-addButton').click()
+    const row = page.locator('#metric-alert-rules li')
+    const field = (name: string) => row.locator(`[data-field=${name}] :is(input, select)`)
+    const used = async () => await row.locator('.metric-alert-field:visible').evaluateAll(fields => fields.map(field => field.getAttribute('data-field')))
+    assert.deepEqual(await used(), ['name', 'agents', 'types', 'condition', 'value', 'end', 'for', 'endFor', 'severity', 'repeat'])
+    assert.match(await field('types').getAttribute('class') ?? '', /input-error/)
+    await field('condition').selectOption('agentGone')
+    assert.deepEqual(await used(), ['name', 'agents', 'condition', 'for', 'endFor', 'severity', 'repeat'])
+    await field('condition').selectOption('outside')
+    assert.deepEqual(await used(), ['name', 'agents', 'types', 'condition', 'value', 'high', 'end', 'endHigh', 'for', 'endFor', 'severity', 'repeat'])
+    for (const [name, value] of [['name', 'pressure'], ['types', 'bar'], ['value', '1'], ['high', '0.5']]) await field(name as string).fill(value as string)
+    assert.match(await field('high').getAttribute('title') ?? '', /^Rule 1: it could not end/)
+    await field('high').fill('3')
+    assert.doesNotMatch(await field('high').getAttribute('class') ?? '', /input-error/)
+    await field('severity').selectOption('critical')
+    await editor.done()
+    const [{ id, ...rule }] = await editor.property(alert.id, 'rules') as [SavedRule]
+    const { id: _id, ...expected } = { ...savedRuleDefaults, name: 'pressure', types: 'bar', condition: 'outside', value: 1, high: 3, severity: 'critical' }
+    assert.deepEqual(rule, expected)
+    assert.match(id, /^[0-9a-f]{16}$/)
+    assert.equal(await editor.property(alert.id, 'valid'), true)
+  }))
+
+  test('is no change when it is only looked at', () => nodeRed.withEditor({ flows: [flow, database, alert] }, async editor => {
+    await editor.edit(alert.id)
+    await editor.done()
+    assert.notEqual(await editor.property(alert.id, 'changed'), true)
+    assert.deepEqual(await editor.property(alert.id, 'rules'), rules)
+  }))
+
+  for (const look of looks) {
+    test(`is whole and readable in ${look.language}`, () => nodeRed.withEditor({ flows: [flow, database, alert], ...look }, async editor => {
+      await editor.edit(alert.id)
+      assert.deepEqual(await flawsOf(editor.page), [])
+      await shoot(editor.page, `form-metric-alert-${look.language}`)
+      await editor.cancel()
+    }))
+  }
+})
