@@ -33,7 +33,7 @@ export const rooms = [
   { path: 'lib/store/slices', about: 'long work in slices, so that senders do not notice it', imports: ['lib/store', 'lib/store/dialects'] },
   { path: 'lib/store', about: 'the store: its states, its connections, and trying out a database', imports: ['lib/store/writer', 'lib/store/migrations', 'lib/store/dialects', 'lib/store/dialects/sqlite', 'lib/store/dialects/postgresql', 'lib/store/dialects/mysql', 'lib/messages'] },
   { path: 'lib/store/writer', about: 'turns a batch of messages into one statement; the spool, for when the database is away', imports: ['lib/store/dialects', 'lib/messages', 'lib/sqlite'] },
-  { path: 'lib/store/migrations', about: 'the schema, one step a file; a step that was released never changes', imports: ['lib/store/dialects', 'lib/store/dialects/mysql'] },
+  { path: 'lib/store/migrations', about: 'the schema, one step a file; a step that was released never changes', grows: true, imports: ['lib/store/dialects', 'lib/store/dialects/mysql'] },
   { path: 'lib/store/dialects/sqlite', about: 'SQLite', imports: ['lib/store/dialects', 'lib/sqlite'] },
   { path: 'lib/store/dialects/postgresql', about: 'PostgreSQL, with TimescaleDB', imports: ['lib/store/dialects'] },
   { path: 'lib/store/dialects/mysql', about: 'MariaDB and MySQL', imports: ['lib/store/dialects'] },
@@ -66,7 +66,7 @@ export const rooms = [
   { path: 'lib', about: 'errors and their help, time, small data structures', imports: [] }
 ]
 
-/** Most files in a room. */
+/** Most files in a room, but for one that `grows`: its files are steps that never change. */
 export const mostFiles = 14
 
 /** The room of a file, by its absolute path; undefined: none. */
