@@ -21,10 +21,11 @@ export function choiceOf ({ take = [], leave = [], rename = {} }: TopicRule, oth
   const beginnings = [...names].filter(([path, type]) => path.endsWith('*') && type.endsWith('*')).map(([path, type]) => [path.slice(0, -1), type.slice(0, -1)] as const)
   if (take.length + leave.length + others.length === 0 && names.size === 0) return path => path
   const skipped = new Set(others)
+  const [taken, left] = [take.map(patternOf), leave.map(patternOf)]
   const remembered = new RecentMap<string | typeof leftOut>(mostRemembered)
   const choose = (path: string): string | undefined => {
-    if (skipped.has(path) || leave.some(pattern => reaches(pattern, path))) return undefined
-    if (take.length > 0 && !take.some(pattern => reaches(pattern, path))) return undefined
+    if (skipped.has(path) || left.some(reaches => reaches(path))) return undefined
+    if (take.length > 0 && !taken.some(reaches => reaches(path))) return undefined
     const [from, to] = beginnings.find(([beginning]) => path.startsWith(beginning) && path.length > beginning.length) ?? ['', '']
     return names.get(path) ?? to + path.slice(from.length)
   }
@@ -38,27 +39,37 @@ export function choiceOf ({ take = [], leave = [], rename = {} }: TopicRule, oth
   }
 }
 
+/** Tells whether a pattern matches a path or something above it. Paths that lack a part of it, which most do, are seen at a glance. */
+function patternOf (pattern: string): (path: string) => boolean {
+  const parts = pattern.split('*').filter(part => part !== '')
+  return path => parts.every(part => path.includes(part)) && reaches(pattern, path)
+}
+
+const star = '*'.charCodeAt(0)
+const dot = '.'.charCodeAt(0)
+
 /** Whether a pattern matches a path or something above it. A regular expression would take too long for some patterns. */
 function reaches (pattern: string, path: string): boolean {
   let at = 0
   let inPattern = 0
-  let star = -1
+  let afterStar = -1
   let retry = 0
   while (at < path.length) {
-    if (inPattern === pattern.length && path[at] === '.') return true
-    if (pattern[inPattern] === '*') {
-      star = inPattern++
+    const wanted = pattern.charCodeAt(inPattern)
+    if (inPattern === pattern.length && path.charCodeAt(at) === dot) return true
+    if (wanted === star) {
+      afterStar = ++inPattern
       retry = at
-    } else if (pattern[inPattern] === path[at]) {
+    } else if (wanted === path.charCodeAt(at)) {
       inPattern++
       at++
-    } else if (star >= 0) {
-      inPattern = star + 1
+    } else if (afterStar >= 0) {
+      inPattern = afterStar
       at = ++retry
     } else {
       return false
     }
   }
-  while (pattern[inPattern] === '*') inPattern++
+  while (pattern.charCodeAt(inPattern) === star) inPattern++
   return inPattern === pattern.length
 }

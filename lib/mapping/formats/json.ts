@@ -7,6 +7,7 @@ import type { MakeReader, Read } from '../reading.ts'
 import { fieldOf, parseTemplate } from '../template.ts'
 import { timeOf } from '../time.ts'
 import { parsePattern } from '../topic-pattern.ts'
+import { mostMetrics } from './gathered.ts'
 
 const nothing: Read = { ok: true, readings: [] }
 /** Characters of a path that may be a metric's type. Nothing below a longer one is looked at: to write its paths would take time and memory without a limit. */
@@ -33,21 +34,32 @@ export const json: MakeReader = rule => {
     const begin = beginning === undefined ? '' : beginning.fill(matched.names, value)
     if (begin === undefined) return { ok: false, reason: 'FIELD_INVALID', detail: `The payload does not have ${beginning?.paths.join(' and ')}, of which the types are made.` }
     const metrics: Metric[] = []
-    flatten(value, '', path => notMetrics.has(path) ? undefined : typeOf(begin === '' ? path : `${begin}.${path}`), metrics)
+    const isWhole = flatten(value, '', path => notMetrics.has(path) ? undefined : typeOf(begin === '' ? path : `${begin}.${path}`), metrics)
+    if (!isWhole) return { ok: false, reason: 'PAYLOAD_TOO_LARGE', detail: `The payload has more than ${mostMetrics} values: send fewer at a time.` }
     if (metrics.length === 0) return nothing
     return { ok: true, readings: [{ kind: 'message', agent: found.agent, metrics, ...timed?.timestamp === undefined ? {} : { timestamp: timed.timestamp } }] }
   }
 }
 
-/** Add every value of an object or a list, by its path. It is not nested deeper than `decode` allows. */
-export function flatten (value: object, prefix: string, typeOf: Choice, metrics: Metric[]): void {
+/**
+ * Add every value of an object or a list, by its path. It is not nested deeper than `decode` allows.
+ * @param seen values that were looked at so far, left out or not
+ * @returns whether that is all: there may be too many
+ */
+export function flatten (value: object, prefix: string, typeOf: Choice, metrics: Metric[], seen = { values: 0 }): boolean {
   for (const [key, child] of Object.entries(value) as Array<[string, unknown]>) {
+    if (seen.values > mostMetrics) return false
     const path = prefix + key
+    if (isObject(child) && path.length <= longestPath) {
+      flatten(child, `${path}.`, typeOf, metrics, seen)
+      continue
+    }
+    seen.values++
     // Too long for a type: `parse` says so, once for all that is below.
     if (path.length > longestPath) add(path.slice(0, longestPath), true, typeOf, metrics)
-    else if (isObject(child)) flatten(child, `${path}.`, typeOf, metrics)
     else if (typeof child === 'number' || typeof child === 'boolean' || typeof child === 'string') add(path, child, typeOf, metrics)
   }
+  return seen.values <= mostMetrics
 }
 
 function add (path: string, value: Metric['value'], typeOf: Choice, metrics: Metric[]): void {

@@ -102,6 +102,18 @@ test('json: long keys above many values take no time, and are looked at no furth
   assert.ok(performance.now() - began < 1_000)
 })
 
+test('json: very many values are refused, and patterns take no time that grows with what a stranger writes', () => {
+  const object = (keys: number, key: (i: number) => string): string => JSON.stringify(Object.fromEntries(Array.from({ length: keys }, (_, i) => [key(i), i])))
+  assert.match(refused({}, object(10_001, i => `k${i}`)), /^PAYLOAD_TOO_LARGE: The payload has more than 10000 values/)
+  assert.equal(metrics({}, object(10_000, i => `k${i}`)).length, 10_000)
+  const leave = ['Time', 'Epoch', '*Unit', '*.Id', '*.TotalStartTime', '*a*b*c']
+  for (const hostile of [object(30_000, i => `${'.'.repeat(100)}${i}`), object(5_000, i => `${'*Unit'.repeat(40)}${i}`), object(5_000, i => `${'ab'.repeat(100)}${i}`)]) {
+    const began = performance.now()
+    read({ leave }, hostile)
+    assert.ok(performance.now() - began < 1_000)
+  }
+})
+
 test('presence: a text that says that the agent is there, or that it is not', () => {
   const kind = (rule: Partial<TopicRule>, payload: unknown): unknown => readings({ format: 'presence', ...rule }, payload)[0]?.kind
   assert.equal(kind({}, 'online'), 'connected')
