@@ -21,9 +21,9 @@ export interface Readings {
   source: Source
 }
 
-export function readingsOf (table: RuleTable, { topic, payload }: Publication, receivedAt: number): Readings {
+export function readingsOf (table: RuleTable, { topic, payload, connection, publisher = connection }: Publication, receivedAt: number): Readings {
   const source: Source = { topic, payload: isUtf8(payload) ? payload.toString() : payload }
-  const read = table.read(topic, payload, receivedAt)
+  const read = table.read(topic, payload, receivedAt, publisher?.verified === true ? publisher.username : undefined)
   if (read === undefined) return { messages: [], causes: [], source }
   if (!read.ok) return { messages: [], causes: [read], source }
   return { messages: read.readings.flatMap(messagesOf), causes: [], source }

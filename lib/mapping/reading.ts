@@ -18,6 +18,8 @@ export interface Matched {
   names: Readonly<Record<string, string>>
   /** UTC ms. */
   receivedAt: number
+  /** The user that published it, if a login proved one. */
+  user?: string
 }
 
 /**

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import knexFactory from 'knex'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
+import { hashPassword } from '../../lib/broker/access/passwords.ts'
 import { presets } from '../../lib/mapping/presets/presets.ts'
 import { devices } from '../fixtures/devices/devices.ts'
 import { encode } from '../fixtures/devices/sparkplug.ts'
@@ -16,7 +17,7 @@ const load = useNodeRed()
 // The two of Telegraf have one topic.
 const used = presets.filter(({ id }) => id !== 'telegraf-json')
 
-async function platform (t: TestContext) {
+async function platform (t: TestContext, users: string[] = []) {
   const filename = join(await temporaryFolder(t), 'test.sqlite')
   const flow = await load([
     { id: 'tab', type: 'tab' },
@@ -26,7 +27,7 @@ async function platform (t: TestContext) {
     { id: 'store', z: 'tab', type: 'metric-store', database: 'database', wires: [['stored']] },
     { id: 'stored', z: 'tab', type: 'helper' },
     { id: 'rejected', z: 'tab', type: 'helper' }
-  ].map(node => ({ ...node, ...'z' in node ? { x: 1, y: 1 } : {} })))
+  ].map(node => ({ ...node, ...'z' in node ? { x: 1, y: 1 } : {} })), { broker: { users: JSON.stringify(await Promise.all(users.map(async username => ({ username, hash: await hashPassword(username) })))) } })
   const url = await flow.url('broker')
   const knex = knexFactory({ client: 'sqlite3', connection: { filename }, useNullAsDefault: true })
   t.after(() => knex.destroy())
@@ -147,6 +148,18 @@ test('a node of Sparkplug that breaks takes its devices along, and its old death
   await until(stored, all => all.slice(-2).sort().join() === both.map(uuid => `-${uuid}`).join())
   assert.deepEqual(await connected(), ['other'])
   assert.deepEqual(flow.received('rejected'), [])
+})
+
+test('a user who may not speak for a node of Sparkplug cannot rename its metrics', async t => {
+  const { flow, knex, connect } = await platform(t, ['plant', 'stranger'])
+  const plant = await connect({ username: 'plant', password: 'plant' })
+  const stranger = await connect({ username: 'stranger', password: 'stranger' })
+  const birth = (name: string): Buffer => encode({ timestamp: Date.now(), seq: 0, metrics: [{ name: 'bdSeq', type: 'UInt64', value: 1 }, { name, alias: 1, type: 'Double', value: 1.5 }] })
+  await plant.publishAsync('spBv1.0/Plant/NBIRTH/Line', birth('pressure'), { qos: 1 })
+  await stranger.publishAsync('spBv1.0/Plant/NBIRTH/Line', birth('temperature'), { qos: 1 })
+  await plant.publishAsync('spBv1.0/Plant/NDATA/Line', encode({ timestamp: Date.now(), seq: 1, metrics: [{ alias: 1, type: 'Double', value: 2.5 }] }), { qos: 1 })
+  assert.deepEqual((await knex('platziverse_metrics').select('type', 'value').orderBy('ts')).map(({ type, value }: { type: string, value: number }) => `${type} ${value}`), ['pressure 1.5', 'pressure 2.5'])
+  assert.deepEqual([...new Set(flow.received<{ payload: { reason: string } }>('rejected').map(({ payload }) => payload.reason))], ['AGENT_NOT_THEIRS'])
 })
 
 /** A metric in a line. */

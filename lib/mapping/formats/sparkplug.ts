@@ -10,7 +10,14 @@ const nothing: Read = { ok: true, readings: [] }
 type Bad = Exclude<Read, { ok: true }>
 
 /** Where a message comes from: `spBv1.0/group/NDATA/node` or `spBv1.0/group/DDATA/node/device`. */
-interface Source { group: string, kind: string, node: string, device: string }
+interface Source {
+  group: string
+  kind: string
+  node: string
+  device: string
+  /** What births of the node are kept under. Those of another user are others: who may not speak for an agent must not rename its metrics. */
+  key: string
+}
 
 /**
  * Sparkplug B. Births connect and name metrics, data may name them by alias alone, deaths disconnect: that of a node its devices, too, and one
@@ -34,7 +41,7 @@ class SparkplugReader {
   }
 
   read (matched: Matched): Read {
-    const source = sourceOf(matched.topic)
+    const source = sourceOf(matched)
     if (source === undefined) return nothing
     const decoded = decodeSparkplug(matched.payload, mostMetrics)
     if (!decoded.ok) return decoded
@@ -46,13 +53,13 @@ class SparkplugReader {
       case 'DDATA': return this.#metrics(matched, source, payload)
       case 'NDEATH': return this.#nodeDied(matched, source, payload)
       default:
-        this.#births.endDevice(keyOf(source), source.device)
+        this.#births.endDevice(source.key, source.device)
         return this.#presence(matched, [source], 'disconnected')
     }
   }
 
   #born (matched: Matched, source: Source, payload: SparkplugPayload): Read {
-    const { gone } = this.#births.add(keyOf(source), source.device, payload.metrics, bdSeqOf(payload.metrics))
+    const { gone } = this.#births.add(source.key, source.device, payload.metrics, bdSeqOf(payload.metrics))
     const left = this.#presence(matched, gone.map(device => ({ ...source, device })), 'disconnected')
     const came = this.#presence(matched, [source], 'connected')
     const metrics = this.#metrics(matched, source, payload)
@@ -61,7 +68,7 @@ class SparkplugReader {
   }
 
   #nodeDied (matched: Matched, source: Source, payload: SparkplugPayload): Read {
-    const node = keyOf(source)
+    const node = source.key
     if (!this.#births.isOf(node, bdSeqOf(payload.metrics))) return nothing
     const devices = this.#births.endNode(node)
     return this.#presence(matched, [source, ...devices.map(device => ({ ...source, device }))], 'disconnected')
@@ -82,7 +89,7 @@ class SparkplugReader {
     if (!found.ok) return found
     const gathered = new Gathered()
     for (const metric of payload.metrics) {
-      const born = this.#births.find(keyOf(source), source.device, metric)
+      const born = this.#births.find(source.key, source.device, metric)
       const name = metric.name ?? born?.name
       if (name === undefined) return unknownAlias(source, metric)
       // Sequence numbers are not what anybody measures.
@@ -103,17 +110,13 @@ class SparkplugReader {
 }
 
 /** Undefined: it is nothing that is read, such as a command. */
-function sourceOf (topic: string): Source | undefined {
+function sourceOf ({ topic, user }: Matched): Source | undefined {
   const levels = topic.split('/')
   // A bridge may have put its own levels before them.
   const [group = '', kind = '', node = '', device = '', ...others] = levels.slice(levels.indexOf('spBv1.0') + 1)
   const isOfDevice = device !== ''
   const known = isOfDevice ? ['DBIRTH', 'DDATA', 'DDEATH'] : ['NBIRTH', 'NDATA', 'NDEATH']
-  return others.length === 0 && group !== '' && node !== '' && known.includes(kind) ? { group, kind, node, device } : undefined
-}
-
-function keyOf ({ group, node }: Source): string {
-  return `${group}/${node}`
+  return others.length === 0 && group !== '' && node !== '' && known.includes(kind) ? { group, kind, node, device, key: JSON.stringify([group, node, user]) } : undefined
 }
 
 function bdSeqOf (metrics: SparkplugMetric[]): number | undefined {

@@ -51,9 +51,9 @@ export class RuleTable {
   }
 
   /** What a publication says; undefined: no row matches its topic. */
-  read (topic: string, payload: Buffer, receivedAt: number): Read | undefined {
+  read (topic: string, payload: Buffer, receivedAt: number, user?: string): Read | undefined {
     const found = this.#find(topic)
-    return found?.reader({ topic, payload, names: found.pattern.read(topic), receivedAt })
+    return found?.reader({ topic, payload, names: found.pattern.read(topic), receivedAt, ...user === undefined ? {} : { user } })
   }
 
   #find (topic: string): Row | undefined {

@@ -10,9 +10,12 @@ import { encode } from '../../fixtures/devices/sparkplug.ts'
 
 type Payload = Parameters<typeof encode>[0]
 
-function plant (rule: Partial<TopicRule> = {}): (topic: string, payload: Payload | Buffer) => Read {
+function plant (rule: Partial<TopicRule> = {}): (topic: string, payload: Payload | Buffer, user?: string) => Read {
   const read = sparkplug({ topic: 'spBv1.0/{group}/+/{node}/#', format: 'sparkplug', ...rule })
-  return (topic, payload) => read({ topic: `spBv1.0/${topic}`, payload: Buffer.isBuffer(payload) ? payload : encode(payload), names: { group: topic.split('/')[0] ?? '', node: topic.split('/')[2] ?? '' }, receivedAt: 0 })
+  return (topic, payload, user) => {
+    const [group = '', , node = ''] = topic.split('/')
+    return read({ topic: `spBv1.0/${topic}`, payload: Buffer.isBuffer(payload) ? payload : encode(payload), names: { group, node }, receivedAt: 0, ...user === undefined ? {} : { user } })
+  }
 }
 
 /** What is said, in short: `+uuid` and `-uuid` for who comes and goes. */
@@ -79,6 +82,17 @@ describe('Sparkplug B', () => {
     assert.deepEqual(short(read('g/NBIRTH/n', { timestamp: 1, metrics: [bdSeq(2)] })), ['-g:n:a', '+g:n'])
     read('g/DBIRTH/n/b', birth('t'))
     assert.deepEqual(short(read('g/NDEATH/n', { timestamp: 1, metrics: [bdSeq(2)] })), ['-g:n', '-g:n:b'])
+  })
+
+  test('births and deaths of another user change nothing of what a node said', () => {
+    const read = plant()
+    read('g/NBIRTH/n', { timestamp: 1, metrics: [bdSeq(1), { name: 'pressure', alias: 1, type: 'Int32', value: 1 }] }, 'plant')
+    read('g/NBIRTH/n', { timestamp: 1, metrics: [bdSeq(1), { name: 'temperature', alias: 1, type: 'Int32', value: 1 }] }, 'stranger')
+    read('g/NDEATH/n', { timestamp: 1, metrics: [bdSeq(1)] }, 'stranger')
+    read('g/NDEATH/n', { timestamp: 1, metrics: [bdSeq(1)] })
+    const data: Payload = { timestamp: 1, metrics: [{ alias: 1, type: 'Int32', value: 2 }] }
+    assert.deepEqual(short(read('g/NDATA/n', data, 'plant')), [{ 'g:n': { pressure: 2 } }])
+    assert.deepEqual(short(read('g/NDATA/n', data)), ['ALIAS_UNKNOWN'])
   })
 
   test('commands, states and other topics say nothing', () => {
