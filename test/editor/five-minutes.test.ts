@@ -38,13 +38,30 @@ describe('in five minutes, from the palette and without code', { skip: skipWitho
 
     const store = await editor.drag('metric-store', 380, 220)
     for (const output of [0, 1, 2]) await editor.wire(agentIn, output, store)
+
+    const alert = await editor.drag('metric-alert', 120, 380)
+    await editor.edit(alert)
+    await page.locator('#dialog-form .red-ui-editableList-addButton').first().click()
+    const rule = page.locator('#metric-alert-rules .platziverse-row')
+    for (const [field, text] of [['name', 'Much power'], ['types', 'ENERGY.Power'], ['value', '2000']] as const) await rule.locator(`[data-field=${field}] input`).fill(text)
+    await shoot(page, 'form-metric-alert')
+    await editor.done()
+    const debug = await editor.drag('debug', 380, 380)
+    await editor.wire(alert, 0, debug)
     await editor.deploy()
+    assert.equal(await until(() => page.evaluate(id => RED.nodes.node(id)?.valid, alert), valid => valid === true), true)
 
     const client = await connect(port)
     for (const [topic, payload, retain] of first) await client.publishAsync(topic, payload, { qos: 1, retain })
     await client.publishAsync('tele/plug/SENSOR', sensor(2300), { qos: 1 })
 
     assert.equal(await until(() => editor.status(agentIn), text => text.startsWith('2 ')), '2 agents')
+    // One alert, and all of its message in the sidebar.
+    const told = page.locator('.red-ui-debug-msg')
+    await told.first().waitFor()
+    assert.equal(await told.count(), 1)
+    assert.match(await told.innerText(), /alert\/plug\/ENERGY\.Power[^]*raised[^]*Much power/)
+    assert.equal(await until(() => editor.status(store), text => text !== 'ready'), '10 metrics', 'three of the plug, twice, and four of the sensor')
     assert.ok(performance.now() - began < 5 * 60_000)
     await shoot(page, 'five-minutes')
     await client.endAsync()
