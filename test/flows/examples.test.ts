@@ -66,6 +66,29 @@ for (const version of [5, 4] as const) {
   })
 }
 
+test('Alerts says what a sensor reports, ready to be sent, and retains it', { timeout: 120_000, skip: skipWithoutNodeRed(5) }, async t => {
+  // Node-RED does not start flows with nodes that are not installed.
+  const foreign = ['e-mail', 'telegram sender', 'telegram bot', 'pushover', 'global-config']
+  const port = await freePort()
+  const nodeRed = await startNodeRed({ flows: await exampleFlow('Alerts', { 'platziverse-broker': { port } }, foreign) })
+  t.after(() => nodeRed.stop())
+  const client = await until(() => connectAsync(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 0 }).catch(() => undefined), client => client !== undefined) as MqttClient
+  t.after(() => { client.end(true) })
+  const heard: Array<{ state: string, text: string, link: string }> = []
+  client.on('message', (_topic, payload) => { heard.push(JSON.parse(String(payload))) })
+  await client.subscribeAsync('alert/boiler/temperature', { qos: 1 })
+  const report = async (value: number): Promise<void> => {
+    await client.publishAsync('agent/message', JSON.stringify({ agent: { uuid: 'boiler', name: 'Boiler' }, metrics: [{ type: 'temperature', value }] }), { qos: 1 })
+  }
+  await report(95)
+  await until(() => heard.length, count => count === 1)
+  await report(20)
+  await until(() => heard.length, count => count === 2)
+  assert.deepEqual(heard.map(({ state }) => state), ['raised', 'cleared'])
+  assert.match(heard[0]?.text ?? '', /^Critical: Boiler: temperature is 95, above 90, since .* \(hot\)$/)
+  assert.equal(heard[0]?.link, 'http://127.0.0.1:1880/dashboard/agent?agent=boiler')
+})
+
 /** Gives the listeners beside the first another port, on this machine alone. */
 function moveListeners (flow: Array<Record<string, unknown>>, port: number): void {
   for (const node of flow) {
