@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { connectAsync, type MqttClient } from 'mqtt'
+import { until } from '../helpers/events.ts'
+import { exampleFlow } from '../helpers/main-flow.ts'
+import { openMosquitto, withoutMosquitto } from '../helpers/mosquitto.ts'
+import { freePort, skipWithoutNodeRed, startNodeRed, type NodeRedVersion } from '../helpers/node-red.ts'
+
+/** What arrived on each topic, the newest last. */
+type Heard = Map<string, string[]>
+
+async function listen (t: TestContext, url: string): Promise<{ client: MqttClient, heard: Heard }> {
+  const client = await until(() => connectAsync(url, { reconnectPeriod: 0 }).catch(() => undefined), client => client !== undefined) as MqttClient
+  t.after(() => { client.end(true) })
+  const heard: Heard = new Map()
+  client.on('message', (topic, payload) => { heard.set(topic, [...heard.get(topic) ?? [], payload.toString()]) })
+  await client.subscribeAsync('#', { qos: 1 })
+  return { client, heard }
+}
+
+const last = (heard: Heard, topic: string): string | undefined => heard.get(topic)?.at(-1)
+
+/** Units that Home Assistant takes for a device class of a sensor: https://www.home-assistant.io/integrations/sensor/#device-class */
+const units: Record<string, string[]> = {
+  temperature: ['°C', '°F', 'K'], humidity: ['%'], atmospheric_pressure: ['cbar', 'bar', 'hPa', 'mmHg', 'inHg', 'inH₂O', 'kPa', 'mbar', 'mPa', 'Pa', 'psi'], illuminance: ['lx'],
+  carbon_dioxide: ['ppm'], battery: ['%'], voltage: ['µV', 'mV', 'V', 'kV', 'MV'], current: ['mA', 'A'], power: ['mW', 'W', 'kW', 'MW', 'GW', 'TW'], energy: ['J', 'kJ', 'MJ', 'GJ', 'mWh', 'Wh', 'kWh', 'MWh', 'GWh', 'TWh'],
+  data_size: ['bit', 'kbit', 'Mbit', 'Gbit', 'B', 'kB', 'MB', 'GB', 'TB'], data_rate: ['bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s', 'B/s', 'kB/s', 'MB/s', 'GB/s']
+}
+
+interface Discovery {
+  device: { identifiers: string[], name: string }
+  origin: { name: string, support_url: string }
+  availability_topic: string
+  components: Record<string, Record<string, string>>
+}
+
+/** Checks a message as Home Assistant does: https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload and its schemas of devices, sensors and binary sensors. */
+function checked (topic: string, payload: string): Discovery {
+  assert.match(topic, /^homeassistant\/device\/[a-zA-Z0-9_-]+\/config$/)
+  const discovery = JSON.parse(payload) as Discovery
+  assert.deepEqual(Object.keys(discovery).sort(), ['availability_topic', 'components', 'device', 'origin', 'payload_available', 'payload_not_available', 'qos'])
+  assert.deepEqual(Object.keys(discovery.device).sort(), ['identifiers', 'name'])
+  assert.ok(discovery.device.identifiers.length === 1 && discovery.device.name !== '')
+  assert.deepEqual(Object.keys(discovery.origin).sort(), ['name', 'support_url'])
+  const components = Object.values(discovery.components)
+  assert.equal(new Set(components.map(({ unique_id: id }) => id)).size, components.length)
+  for (const component of components) {
+    const { platform, state_topic: state = '', unit_of_measurement: unit = '', device_class: deviceClass, state_class: stateClass } = component
+    const allowed = platform === 'sensor' ? ['unit_of_measurement', 'device_class', 'state_class', 'value_template'] : ['payload_on', 'payload_off']
+    assert.ok(platform === 'sensor' || platform === 'binary_sensor')
+    assert.deepEqual(Object.keys(component).filter(key => !['platform', 'unique_id', 'name', 'state_topic', ...allowed].includes(key)), [])
+    assert.doesNotMatch(state, /[+#]|^$/)
+    if (deviceClass !== undefined) assert.ok(units[deviceClass]?.includes(unit), `${deviceClass} in ${unit}`)
+    if (stateClass !== undefined) assert.ok(['measurement', 'total', 'total_increasing'].includes(stateClass))
+    if (deviceClass === 'energy') assert.notEqual(stateClass, 'measurement')
+  }
+  return discovery
+}
+
+const everything = ['temperature', 'cpuTemperature', 'humidity', 'pressure', 'illuminance', 'co2', 'battery', 'voltage', 'current', 'power', 'energy', 'cpuLoad', 'memoryUsedPercent', 'diskUsedPercent', 'memoryUsed', 'networkReceived', 'networkSent']
+
+for (const version of [5, 4] as NodeRedVersion[]) {
+  test(`Home Assistant discovery in Node-RED ${version}: agents are devices at its broker and at ours, until they are forgotten`, { timeout: 120_000, skip: skipWithoutNodeRed(version) || withoutMosquitto }, async t => {
+    const port = await freePort()
+    const theirUrl = `mqtt://127.0.0.1:${(await openMosquitto(t)).port}`
+    const flows = await exampleFlow('Home Assistant discovery', { 'platziverse-broker': { port }, 'mqtt-broker': { port }, 'platziverse-bridge': { d: false, url: theirUrl } })
+    const theirs = await listen(t, theirUrl)
+    const nodeRed = await startNodeRed({ version, flows, settings: { mqttReconnectTime: 200 } })
+    t.after(() => nodeRed.stop())
+    const ours = await listen(t, `mqtt://127.0.0.1:${port}`)
+    const both = [ours, theirs]
+    const say = (uuid: string, metrics: Array<[type: string, value: unknown]>, name?: string) =>
+      ours.client.publishAsync('agent/message', JSON.stringify({ agent: { uuid, name }, metrics: metrics.map(([type, value]) => ({ type, value })), timestamp: Date.now() }), { qos: 1 })
+
+    // As after a restart: a value is there, and who the agent is comes with its next message.
+    await ours.client.publishAsync('agent/press 1/heard-before', '7', { qos: 1, retain: true })
+    await ours.client.publishAsync('agent/press 1/guessed', '7', { qos: 1, retain: true })
+    const metrics: Array<[type: string, value: unknown]> = [['temperature', 21.5], ['door', true], ['state', 'x'.repeat(300)], ['constructor', 1], ['guessed', '8']]
+    const topic = 'homeassistant/device/platziverse-press_20_1/config'
+    const typesAt = (heard: Heard): number => Object.keys((JSON.parse(last(heard, topic) || '{}') as Partial<Discovery>).components ?? {}).length
+    // What is retained comes once the nodes of Node-RED are connected.
+    await until(() => say('press 1', metrics, 'Press').then(() => typesAt(ours.heard)), count => count === 6)
+    await until(() => typesAt(theirs.heard), count => count === 6)
+    const { device, availability_topic: availability, components } = checked(topic, last(theirs.heard, topic) ?? '')
+    assert.deepEqual(device, { identifiers: ['platziverse-press_20_1'], name: 'Press' })
+    const shown = Object.values(components).map(({ name, platform, state_topic: state, unit_of_measurement: unit, device_class: deviceClass, state_class: stateClass }) => {
+      return [name, platform, state, unit, deviceClass, stateClass]
+    })
+    assert.deepEqual(shown.toSorted(([a = ''], [b = '']) => a < b ? -1 : 1), [
+      ['constructor', 'sensor', 'agent/press 1/constructor', undefined, undefined, 'measurement'],
+      ['door', 'binary_sensor', 'agent/press 1/door', undefined, undefined, undefined],
+      ['guessed', 'sensor', 'agent/press 1/guessed', undefined, undefined, undefined],
+      ['heard-before', 'sensor', 'agent/press 1/heard-before', undefined, undefined, 'measurement'],
+      ['state', 'sensor', 'agent/press 1/state', undefined, undefined, undefined],
+      ['temperature', 'sensor', 'agent/press 1/temperature', '°C', 'temperature', 'measurement']
+    ])
+    // What Home Assistant will find on those topics.
+    for (const { heard } of both) {
+      await until(() => [availability, 'agent/press 1/temperature', 'agent/press 1/door'].map(topic => last(heard, topic)), values => values.join() === 'connected,21.5,true')
+    }
+
+    const said = both.map(({ heard }) => heard.get(topic)?.length ?? 0)
+    await say('press 1', [['temperature', 22]], 'Press')
+    await say('all', everything.map(type => [type, 1]))
+    const other = 'homeassistant/device/platziverse-all/config'
+    await until(() => last(theirs.heard, other), text => text !== undefined)
+    assert.equal(Object.keys(checked(other, last(theirs.heard, other) ?? '').components).length, everything.length)
+    assert.deepEqual(both.map(({ heard }) => heard.get(topic)?.length), said, 'nothing new, nothing said')
+
+    await theirs.client.publishAsync('homeassistant/status', 'online', { qos: 1 })
+    for (const [i, { heard }] of both.entries()) {
+      await until(() => heard.get(topic)?.slice(said[i]), texts => texts?.length === 1)
+      await until(() => heard.get(other), texts => texts?.length === 2 && texts[0] === texts[1])
+    }
+
+    const retained = await listen(t, theirUrl)
+    await until(() => last(retained.heard, topic), text => text !== undefined)
+    await nodeRed.api('platziverse/sidebar/forget', { body: { database: flows.find(({ type }) => type === 'platziverse-database')?.id, uuid: 'press 1' } })
+    for (const { heard } of [...both, retained]) {
+      await until(() => [topic, availability, 'agent/press 1/temperature'].map(topic => last(heard, topic)), values => values.every(value => value === ''))
+    }
+    await say('press 1', [['temperature', 1]])
+    await until(() => last(theirs.heard, topic), text => text !== '')
+    assert.equal(Object.keys(checked(topic, last(theirs.heard, topic) ?? '').components).length, 1)
+  })
+}
