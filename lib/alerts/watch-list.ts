@@ -6,6 +6,8 @@ import type { Span } from './rules/verdict.ts'
 
 /** Most alerts that are watched: of rules, each for every series or agent that it is about. */
 export const mostAlerts = 200_000
+/** Most types that are remembered although no rule is about them; of more, the rules are asked each time. */
+const mostOthers = 200_000
 
 /** A rule for a series, or for an agent as a whole. */
 export interface Alert extends Due {
@@ -70,7 +72,8 @@ export class WatchList {
   readonly #agents = new Map<string, Agent>()
   /** What the database knows of alerts that are not watched yet. */
   #rows = new Map<string, StateRow>()
-
+  /** Types that no rule is about, of all agents. */
+  #others = 0
   readonly #began: (alert: Alert) => void
 
   /** @param began called with each alert that is watched from then on */
@@ -110,14 +113,18 @@ export class WatchList {
     return agent
   }
 
-  /** @returns null: no rule is about this type of this agent */
+  /** @returns null: no rule is about this type of this agent, or there are too many alerts already */
   series (agent: Agent, type: string): Series | null {
     const known = agent.series.get(type)
     if (known !== undefined) return known
     const rules = agent.rules.filter(rule => rule.types?.(type) === true)
-    const series: Series | null = rules.length === 0 ? null : { type, ts: -Infinity, seq: -1, value: null, heardAt: 0, alerts: [] }
+    const isLeftOut = rules.length > 0 && this.size >= mostAlerts
+    if (isLeftOut) this.isFull = true
+    const series: Series | null = rules.length === 0 || isLeftOut ? null : { type, ts: -Infinity, seq: -1, value: null, heardAt: 0, alerts: [] }
+    if (series === null && this.#others >= mostOthers) return null
     agent.series.set(type, series)
-    if (series !== null) this.#watch(series.alerts, rules, agent, series)
+    if (series === null) this.#others++
+    else this.#watch(series.alerts, rules, agent, series)
     return series
   }
 
@@ -126,6 +133,7 @@ export class WatchList {
     const agent = this.#agents.get(uuid)
     if (agent === undefined) return []
     this.#agents.delete(uuid)
+    for (const series of agent.series.values()) if (series === null) this.#others--
     const alerts = alertsOf(agent)
     for (const alert of alerts) this.#end(alert)
     return alerts
@@ -146,6 +154,7 @@ export class WatchList {
     for (const [type, series] of [...agent.series]) {
       if (series === null) {
         agent.series.delete(type)
+        this.#others--
         continue
       }
       this.#drop(series.alerts, lost)
