@@ -18,6 +18,7 @@ const pure = [
   'lib/broker/limits.ts',
   'lib/broker/loopback.ts',
   'lib/mapping/presets/*.ts',
+  'lib/mapping/rules/tried.ts',
   'lib/mapping/topic-rule.ts',
   'lib/messages/template-fields.ts',
   'lib/messages/timestamp.ts',

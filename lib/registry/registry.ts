@@ -4,6 +4,7 @@ import type { IntakeHandler } from '../intake/intake-handler.ts'
 import { Intake } from '../intake/intake.ts'
 import type { IntakeOptions } from '../intake/intake-options.ts'
 import { BrokerSlot } from './broker-slot.ts'
+import { closeWatches } from './seen-messages.ts'
 
 /** ms that a broker without a node is kept after the flows stopped: in a deploy they start again. */
 const grace = 5_000
@@ -121,6 +122,7 @@ export async function closeOrphanBrokers (): Promise<void> {
 /** Close every broker and forget every agent-in. */
 export async function closeAllBrokers (): Promise<void> {
   clearTimeout(leaving)
+  closeWatches()
   for (const slot of slots.values()) {
     slot.attached = false
     for (const id of [...slot.intakes.keys()]) slot.intakes.close(id)

@@ -130,6 +130,9 @@ export const messageSentences: readonly Sentence[] = [
     pt: '{1} Mais {2} métricas ou mensagens da publicação foram deixadas de fora.'
   },
   { en: 'The broker runs elsewhere.', es: 'El broker es externo.', pt: 'O broker é externo.' },
+  { en: 'rules is no list of at most {1} rows.', es: 'rules no es una lista de {1} filas como mucho.', pt: 'rules não é uma lista de no máximo {1} linhas.' },
+  { en: 'The broker is not deployed.', es: 'El broker no está desplegado.', pt: 'O broker não está implantado.' },
+  { en: 'The message is too long to be tried here.', es: 'El mensaje es demasiado largo para probarlo aquí.', pt: 'A mensagem é longa demais para ser testada aqui.' },
   { en: 'It is no row.', es: 'No es una fila.', pt: 'Não é uma linha.' },
   { en: 'There is no topic.', es: 'Falta el tema.', pt: 'Falta o tópico.' },
   {

@@ -9,6 +9,7 @@ import type { RED, RedMessage, RedNode } from '../shared/red.ts'
 import { orRefuse, readSaved } from '../shared/refusing.ts'
 import { bad, liveStatus, problemText } from '../shared/status.ts'
 import { warningsOf } from '../shared/warnings.ts'
+import { registerAdmin } from './admin.ts'
 import type { AgentInConfig } from './config.ts'
 import { upgrade } from './migrations.ts'
 import { intakeOptionsOf } from './options.ts'
@@ -24,6 +25,7 @@ const showFailureFor = 10_000
 /** Takes the three topics off a broker. Outputs: connected, disconnected, message, rejected. */
 export default function (RED: RED): void {
   watchFlows(RED)
+  registerAdmin(RED)
 
   function AgentInNode (this: RedNode, saved: NodeDef & AgentInConfig): void {
     RED.nodes.createNode(this, saved)

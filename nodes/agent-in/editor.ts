@@ -6,6 +6,7 @@ import { outputsWithoutStore, warnOfMissingStore, type StoredOutput } from '../s
 import { wholeNumber } from '../shared/editor/validate.ts'
 import { agentInDefaults as defaults, type AgentInConfig } from './config.ts'
 import { prepareTopics, topicProblems } from './editor/topics.ts'
+import { prepareTry } from './editor/try.ts'
 import { upgrade } from './migrations.ts'
 
 const text = textsOf('agent-in')
@@ -48,7 +49,8 @@ registerNode<AgentInConfig>('agent-in', { defaults, upgrade }, {
     showMissing(this, upgrade(this))
     prepareBrokerSelect(this)
     prepareTabs('agent-in', tabNames, name => text(`agent-in.tab.${name}`))
-    topics = prepareTopics(this)
+    const table = topics = prepareTopics(this)
+    prepareTry(() => table.rules())
     const missing = outputsWithoutStore(this)
     $('#agent-in-no-store-text').text(noStore(missing))
     $('#node-input-acknowledge').on('change', function () {

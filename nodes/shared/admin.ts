@@ -22,7 +22,7 @@ export interface Endpoint {
 const served = new WeakMap<object, Set<string>>()
 
 /** The first words of the permissions that an area's endpoints need. */
-const scopes = { broker: 'platziverse-broker', database: 'platziverse-database', sidebar: 'platziverse' } as const
+const scopes = { broker: 'platziverse-broker', database: 'platziverse-database', sidebar: 'platziverse', topics: 'agent-in' } as const
 
 /**
  * Serves `POST platziverse/<what>/<path>` of Node-RED's admin API, JSON in and out: `{ok: true, …}`, or a `Refusal` in the language of `Accept-Language` with status 400 for
