@@ -24,7 +24,6 @@ for (const version of [5, 4] as const) {
       await until(() => rows.count(), count => count === 5)
       const row = rows.nth(4)
       await field(row, 'topic:').fill('gw/{site}/up')
-      await row.locator('summary').click()
       await field(row, 'Agent').fill('{site}-{$.id}')
       await field(row, 'Take').fill('power, ENERGY.*')
       await field(row, 'Rename').fill('ENERGY.Power=watts')
