@@ -1,5 +1,3 @@
-import { parse } from 'csv-parse/sync'
-import { reasonOf } from '../../errors.ts'
 import { show } from '../../messages/metrics.ts'
 import { agentOf } from '../agent.ts'
 import { choiceOf } from '../choice.ts'
@@ -7,11 +5,9 @@ import type { MakeReader, Read } from '../reading.ts'
 import { textValue } from '../text-value.ts'
 import { timeOf } from '../time.ts'
 import { invalid } from '../topic-pattern.ts'
+import { csvRows } from './csv-rows.ts'
 import { Gathered, longestType, mostMetrics } from './gathered.ts'
 import { textOf } from './text.ts'
-
-/** Characters of a line. */
-const longestLine = 100_000
 
 /**
  * Lines of columns, each line a sample; a column is a metric's type. The names are the rule's, or in the first line; a first line that repeats
@@ -26,8 +22,8 @@ export const csv: MakeReader = rule => {
   return matched => {
     const decoded = textOf(matched.payload)
     if (!decoded.ok) return decoded
-    const table = tableOf(decoded.text, delimiter)
-    if (!table.ok) return table
+    const table = csvRows(decoded.text, delimiter, mostMetrics)
+    if (!table.ok) return table.reason === 'PAYLOAD_MALFORMED' ? malformed(table.detail) : table
     const { rows } = table
     const columns = rule.columns?.length ? rule.columns : rows.shift() ?? []
     if (rows[0]?.every((cell, i) => cell === columns[i])) rows.shift()
@@ -49,30 +45,6 @@ export const csv: MakeReader = rule => {
       if (gathered.isTooMuch) break
     }
     return gathered.read()
-  }
-}
-
-class TooLarge extends Error {}
-
-function tableOf (text: string, delimiter: string): { ok: true, rows: string[][] } | Exclude<Read, { ok: true }> {
-  let cells = 0
-  try {
-    const rows = parse(text, {
-      delimiter,
-      trim: true,
-      skip_empty_lines: true,
-      relax_column_count: true,
-      relax_quotes: true,
-      max_record_size: longestLine,
-      on_record: (row: string[]) => {
-        cells += row.length
-        if (cells > mostMetrics) throw new TooLarge(`The payload has more than ${mostMetrics} values: send fewer at a time.`)
-        return row
-      }
-    })
-    return { ok: true, rows }
-  } catch (error) {
-    return error instanceof TooLarge ? { ok: false, reason: 'PAYLOAD_TOO_LARGE', detail: error.message } : malformed(`${reasonOf(error)}.`)
   }
 }
 

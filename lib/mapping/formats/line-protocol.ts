@@ -19,6 +19,8 @@ const name = /(?:[^\\, \r\n]+|\\[, =]?)+/y
 const key = /(?:[^\\, =\r\n]+|\\[, =]?)+/y
 const word = /[^, \r\n]+/y
 const blanks = / +/y
+const between = /[ \t\r\n]+/y
+const comment = /#[^\r\n]*/y
 const rest = /[^\r\n]+/y
 // None of these tries the same characters twice.
 const whole = /^[-+]?\d+[iu]$/
@@ -98,7 +100,7 @@ class LineReader {
     return { measurement, tags: tags.length < 2 ? tags : tags.sort(([one], [other]) => one < other ? -1 : one > other ? 1 : 0), fields, time: written }
   }
 
-  /** Also of those that are no numbers: they take time, too. */
+  /** Also of comments, and of fields that are no numbers: they take time, too. */
   #countOne (): void {
     if (++this.#count > this.#most) throw new TooLarge(`The payload has more than ${this.#most} values: send fewer at a time.`)
   }
@@ -123,9 +125,11 @@ class LineReader {
   }
 
   #skipToPoint (): void {
-    for (; !this.#isAtEnd; this.#at++) {
-      if (this.#text[this.#at] === '#') while (!this.#isAtEnd && !this.#isAt(ends)) this.#at++
-      if (!this.#isAt(' \t\r\n')) return
+    this.#word(between)
+    while (this.#isAt('#')) {
+      this.#countOne()
+      this.#word(comment)
+      this.#word(between)
     }
   }
 

@@ -30,8 +30,12 @@ export const value: MakeReader = rule => {
 }
 
 const structured = Symbol('structured')
+/** Characters of a payload that is looked at as JSON. */
+const longest = 100_000
 
 function valueOf (text: string): number | boolean | string | typeof structured | undefined {
+  // A longer one is no value either way: `parse` says so.
+  if (/^[[{"]/.test(text) && text.length > longest) return text
   if (/^[[{]/.test(text)) return isJson(text) ? structured : text
   // As JSON writes a text.
   return textValue(text.startsWith('"') && isJson(text) ? String(JSON.parse(text)) : text)

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
+import { csvRows } from '../../../lib/mapping/formats/csv-rows.ts'
 import { formats } from '../../../lib/mapping/formats/formats.ts'
 import { mostMetrics, mostReadings } from '../../../lib/mapping/formats/gathered.ts'
 import type { Read, Reading } from '../../../lib/mapping/reading.ts'
@@ -177,7 +179,20 @@ describe('CSV', () => {
 
   test('is rejected where a line has more columns than there are names, and where a quote has no end', () => {
     assert.match(problem(read('a\n1,2')), /PAYLOAD_MALFORMED .*has 2 columns, and 1 have names/)
-    assert.match(problem(read('a\n"1')), /PAYLOAD_MALFORMED/)
+    assert.match(problem(read('a\n"1')), /PAYLOAD_MALFORMED .*a quote has no end/)
+    assert.match(problem(read('a\n"1"2')), /PAYLOAD_MALFORMED .*goes on after its quote/)
+  })
+
+  test('is read as another parser reads it', () => {
+    const cell = fc.array(fc.constantFrom('a', '"', ',', ' ', '\n', '\r\n', '1', 'é', '')).map(parts => parts.join(''))
+    // An empty line is none, and blanks around a cell are not part of it.
+    const rows = fc.array(fc.array(cell.map(text => text.trim()), { minLength: 1, maxLength: 4 }).filter(row => row.length > 1 || row[0] !== ''), { maxLength: 5 })
+    const written = (text: string): string => /[",\r\n]/.test(text) ? ` "${text.replaceAll('"', '""')}" ` : ` ${text}`
+    fc.assert(fc.property(rows, fc.constantFrom('\n', '\r\n'), (list, end) => {
+      const text = list.map(row => row.map(written).join()).join(end)
+      assert.deepEqual(csvRows(text, ',', 1_000), { ok: true, rows: list })
+      assert.deepEqual(parse(text, { trim: true, skip_empty_lines: true, relax_column_count: true }), list)
+    }))
   })
 
   test('takes the names of its columns as they are', () => {
@@ -186,7 +201,7 @@ describe('CSV', () => {
 
   test('cannot be made to take time or memory', () => {
     const started = performance.now()
-    for (const payload of [`a\n${'1\n'.repeat(20_000)}`, ','.repeat(1e6), '"'.repeat(1e6), `${'a'.repeat(90_000)}\n${'1\n'.repeat(9_000)}`, '\n'.repeat(1e6), `a\n${' '.repeat(1e6)}`, '""'.repeat(5e5)]) {
+    for (const payload of [`a\n${'1\n'.repeat(20_000)}`, ','.repeat(2e6), `a;${' '.repeat(2e6)}`, '"'.repeat(1e6), `${'a'.repeat(90_000)}\n${'1\n'.repeat(9_000)}`, '\n'.repeat(1e6), `a\n${' '.repeat(1e6)}`, '""'.repeat(5e5)]) {
       const result = read(payload)
       assert.ok(!result.ok || result.readings.length <= mostReadings)
     }
