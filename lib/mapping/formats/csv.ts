@@ -1,13 +1,13 @@
 import { show } from '../../messages/metrics.ts'
 import { agentOf } from '../agent.ts'
 import { choiceOf } from '../choice.ts'
+import { textOf } from '../payload-text.ts'
 import type { MakeReader, Read } from '../reading.ts'
 import { textValue } from '../text-value.ts'
 import { timeOf } from '../time.ts'
 import { invalid } from '../topic-pattern.ts'
 import { csvRows } from './csv-rows.ts'
 import { Gathered, longestType, mostMetrics } from './gathered.ts'
-import { textOf } from './text.ts'
 
 /**
  * Lines of columns, each line a sample; a column is a metric's type. The names are the rule's, or in the first line; a first line that repeats

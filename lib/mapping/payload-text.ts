@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
-import { tooLarge } from '../../messages/decode.ts'
-import { mostUnfolded } from '../../messages/weigh.ts'
+import { tooLarge } from '../messages/decode.ts'
+import { mostUnfolded } from '../messages/weigh.ts'
 
 export type Text = { ok: true, text: string } | { ok: false, reason: 'PAYLOAD_NOT_UTF8' | 'PAYLOAD_TOO_LARGE', detail: string }
 
