@@ -59,9 +59,7 @@ export async function writeStates (db: Knex, node: string, states: readonly Stat
 
 /** In a transaction. */
 export async function deleteStates (db: Knex, node: string, keys: readonly StateKey[]): Promise<void> {
-  for (const some of inParts(keys, 100)) {
-    await db('alert_states').where({ node }).whereIn(['rule', 'uuid', 'type'], some.map(({ rule, uuid, type }) => [rule, uuid, type])).delete()
-  }
+  for (const some of inParts(keys, 100)) await chosen(db, node, some).delete()
 }
 
 export async function readSilences (db: Knex, node: string): Promise<Silence[]> {
@@ -69,10 +67,24 @@ export async function readSilences (db: Knex, node: string): Promise<Silence[]> 
   return rows.map(({ uuid, type, until }) => ({ ...uuid === '' ? {} : { uuid }, ...type === '' ? {} : { type }, until: Number(until) }))
 }
 
+/** In a transaction: somebody knows of what is raised. */
+export async function acknowledgeStates (db: Knex, node: string, keys: readonly StateKey[]): Promise<void> {
+  for (const some of inParts(keys, 100)) await chosen(db, node, some).update({ acknowledged: 1 })
+}
+
+/** In a transaction: the node is there no more. */
+export async function deleteAll (db: Knex, node: string): Promise<void> {
+  for (const table of ['alert_states', 'alert_silences']) await db(table).where({ node }).delete()
+}
+
 /** In a transaction; forgets those that are over. */
 export async function writeSilence (db: Knex, node: string, { uuid = '', type = '', until }: Silence, now: number): Promise<void> {
   await db('alert_silences').insert({ node, uuid, type, until }).onConflict(['node', 'uuid', 'type']).merge()
   await db('alert_silences').where({ node }).where('until', '<=', now).delete()
+}
+
+function chosen (db: Knex, node: string, keys: readonly StateKey[]): Knex.QueryBuilder {
+  return db('alert_states').where({ node }).whereIn(['rule', 'uuid', 'type'], keys.map(({ rule, uuid, type }) => [rule, uuid, type]))
 }
 
 function inParts<Item> (items: readonly Item[], size: number): Item[][] {

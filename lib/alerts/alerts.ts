@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
 import { kindOf } from '../store/dialects/database-kind.ts'
 import type { Store } from '../store/store.ts'
-import { readStates, writeSilence } from './alert-rows.ts'
+import { acknowledgeStates, deleteAll, readStates, writeSilence } from './alert-rows.ts'
 import { hasOtherWriters, someAgents } from './newest.ts'
 import { beatEvery, OwnerMissing, Ownership } from './ownership.ts'
 import { Quiet, type Silence } from './quiet.ts'
@@ -57,9 +57,7 @@ export class Alerts {
   async acknowledge ({ uuid, type, rule }: AlertChoice): Promise<number> {
     const chosen = (await this.current()).filter(raised => (uuid === undefined || raised.uuid === uuid) && (type === undefined || raised.type === type) &&
       (rule === undefined || raised.rule.name === rule))
-    await this.#transact(async db => {
-      for (const { rule: { id }, uuid, type } of chosen) await db('alert_states').where({ node: this.#options.node, rule: id, uuid, type }).update({ acknowledged: 1 })
-    })
+    await this.#transact(db => acknowledgeStates(db, this.#options.node, chosen.map(({ rule: { id }, uuid, type }) => ({ rule: id, uuid, type }))))
     this.#run?.acknowledged(chosen)
     return chosen.length
   }
@@ -83,8 +81,11 @@ export class Alerts {
     return this.#quiet.silences(Date.now())
   }
 
-  /** Write what there is to write, and end. */
-  async close (): Promise<void> {
+  /**
+   * Write what there is to write, and end.
+   * @param isRemoved whether the node is there no more: then nothing is remembered
+   */
+  async close (isRemoved = false): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
     clearTimeout(this.#timer)
@@ -92,7 +93,10 @@ export class Alerts {
     this.#run = undefined
     // At once: a deploy closes the database too, which takes what waits by then.
     const closing = run?.close()
-    const leaving = run === undefined ? undefined : this.#transact(db => this.#ownership.leave(db)).catch(() => undefined)
+    const leaving = run === undefined ? undefined : this.#transact(async db => {
+      if (isRemoved) await deleteAll(db, this.#options.node)
+      await this.#ownership.leave(db)
+    }).catch(() => undefined)
     await Promise.all([closing, leaving, this.#looking])
     this.#options.state('closed')
   }

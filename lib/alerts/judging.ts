@@ -72,7 +72,7 @@ export class Judge {
       if (!isNew) this.#heard(agent, seenAt)
       for (const alert of agent.alerts) this.#plan(alert)
     }
-    this.presence(agent, !stored.connected, seenAt, now)
+    this.presence(agent, !stored.connected, seenAt, now, isNew ? this.#startedAt + grace : now)
     return agent
   }
 
@@ -82,13 +82,23 @@ export class Judge {
     if (series !== null) this.#value(series, value, ts, seq, heardAt, now)
   }
 
-  /** Whether an agent is gone, as the database says. @param at since when, UTC ms */
-  presence (agent: Agent, isGone: boolean, at: number, now: number): void {
+  /**
+   * Whether an agent is gone, as the database says.
+   * @param at since when
+   * @param from when that counts; UTC ms
+   */
+  presence (agent: Agent, isGone: boolean, at: number, now: number, from = now): void {
     const isBack = !isGone && agent.isGone === true
     agent.isGone = isGone
+    agent.goneAt = at
+    agent.goneFrom = from
     // Its silence begins anew.
     if (isBack) for (const series of agent.series.values()) if (series !== null && series.alerts.length > 0) series.heardAt = now
-    for (const alert of agent.alerts) if (alert.rule.condition === 'agentGone') this.#judge(alert, isGone ? 'wrong' : 'right', at, now, null)
+    for (const alert of agent.alerts) {
+      if (alert.rule.condition !== 'agentGone') continue
+      if (isGone && now < from) this.#plan(alert)
+      else this.#judge(alert, isGone ? 'wrong' : 'right', at, now, null)
+    }
     if (!isBack) return
     for (const alert of alertsOf(agent)) if (alert.rule.condition === 'noNews') this.#plan(alert)
     this.#options.cameBack(agent)
@@ -170,6 +180,7 @@ export class Judge {
     if (rule.condition === 'noNews' && state.phase !== 'raised' && now >= this.#silentFrom(alert) && !isHeldBackByAgent(agent)) {
       this.#judge(alert, 'wrong', heardAt(alert), now, null)
     }
+    if (waitsToBeGone(alert) && now >= agent.goneFrom) this.#judge(alert, 'wrong', agent.goneAt, now, null)
     const after = afterTime(alert.state, now)
     if (after !== alert.state) this.#become(alert, after, now, rule.condition === 'noNews' ? null : alert.series?.value ?? null)
     const { phase } = alert.state
@@ -188,6 +199,7 @@ export class Judge {
     const by = (time: number): void => { if (time > now && time < next) next = time }
     if (rule.condition === 'noNews' && (state.phase === 'ok' || state.phase === 'ending')) by(this.#silentFrom(alert))
     if ((state.phase === 'pending' || state.phase === 'ending') && alert.written !== state.phase) by(this.#writtenFrom(alert))
+    if (waitsToBeGone(alert)) by(alert.agent.goneFrom)
     if (!alert.repeatIsDue) by(repeatFrom(alert))
     if (next < Infinity) this.due.add(alert, next)
   }
@@ -201,6 +213,11 @@ export class Judge {
     const span = state.phase === 'pending' ? rule.for : rule.endFor
     return span <= writtenAfter ? Infinity : state.due - span + writtenAfter
   }
+}
+
+/** Whether an agent is gone since before this process began. */
+function waitsToBeGone ({ rule, agent, state }: Alert): boolean {
+  return rule.condition === 'agentGone' && agent.isGone === true && state.phase === 'ok'
 }
 
 function heardAt ({ agent, series }: Alert): number {

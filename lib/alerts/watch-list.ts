@@ -52,6 +52,9 @@ export interface Agent {
   name: string | null
   /** Whether the database says that it is not connected; undefined: nobody asked yet. */
   isGone: boolean | undefined
+  /** Since when, and when that counts: after a start agents have their time to come back; UTC ms. */
+  goneAt: number
+  goneFrom: number
   /** When it was heard last, by our clock. */
   heardAt: number
   /** Of the agent as a whole. */
@@ -107,7 +110,7 @@ export class WatchList {
       if (name !== undefined && name !== known.name) this.#rename(known, name)
       return known
     }
-    const agent: Agent = { uuid, name: name ?? null, isGone: undefined, heardAt: now, alerts: [], series: new Map(), rules: [] }
+    const agent: Agent = { uuid, name: name ?? null, isGone: undefined, goneAt: 0, goneFrom: 0, heardAt: now, alerts: [], series: new Map(), rules: [] }
     this.#agents.set(uuid, agent)
     this.#match(agent)
     return agent

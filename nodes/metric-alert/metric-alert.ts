@@ -81,10 +81,10 @@ export default function (RED: RED): void {
       }, done)
     })
 
-    this.on('close', (done: () => void) => {
+    this.on('close', (removed: boolean, done: () => void) => {
       status.close()
       outbox.detach(handler)
-      alerts.close().then(done, done)
+      alerts.close(removed).then(done, done)
     })
   }
 

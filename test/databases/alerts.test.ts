@@ -180,6 +180,33 @@ onEachDatabase('of two processes one announces, what the other stored too, and t
   await two.says('cleared hot a temperature 10')
 })
 
+onEachDatabase('a process that lost its alerts to another one neither writes nor announces', async (t, database) => {
+  const { is, report, told } = open(t, database, [hot])
+  await is('watching')
+  await database.query('alert_owners').update({ owner: 'another' })
+  await report('a', 10, { temperature: 95 })
+  await is('elsewhere')
+  assert.deepEqual([told, await rowsOf(database)], [[], []])
+})
+
+onEachDatabase('after a start agents have their time to come back, and a node that is removed leaves nothing', async (t, database) => {
+  const rules: Array<Partial<SavedRule>> = [hot, { id: 'gone', name: 'gone', condition: 'agentGone' }]
+  const before = open(t, database, [])
+  await before.come('a')
+  await before.report('a', 10, { temperature: 95 })
+  await before.go('a')
+  await before.close()
+  const { is, alerts, go, told, says } = open(t, database, rules)
+  await is('watching')
+  await says('raised hot a temperature 95')
+  // What is heard now counts now.
+  await go('a')
+  await until(() => told, said => said.includes('raised gone a'))
+  await until(() => rowsOf(database), rows => rows.filter(row => / told/.test(row) && !/not/.test(row)).length === 2)
+  await alerts.close(true)
+  assert.deepEqual(await rowsOf(database), [])
+})
+
 onEachDatabase('during a silence nothing is announced, and at its end what is still wrong', async (t, database) => {
   const { is, alerts, report, says, close } = open(t, database, [hot])
   await is('watching')
