@@ -1,8 +1,8 @@
+import { textOf } from '../payload-text.ts'
 import type { MakeReader } from '../reading.ts'
 import { mostMetrics } from './gathered.ts'
 import { readPoints } from './line-protocol.ts'
 import { seriesOf } from './series.ts'
-import { textOf } from '../payload-text.ts'
 
 /** InfluxDB's line protocol, as Telegraf sends it too. Times are ns, where the rule names no other unit. */
 export const influx: MakeReader = rule => {
