@@ -99,6 +99,10 @@ onEachServer('the dashboards for Grafana ask nothing that the tables do not answ
   ])
   assert.deepEqual(answers.get('Texts')?.map(({ time, text }) => [timeOf(time as Date), text]).slice(0, 2), [[start + 100_000, 'off'], [start + 80_000, 'on']])
   assert.deepEqual(answers.get('Agents')?.map(row => [row.uuid, Boolean(row.connected), timeOf(row['heard last'] as Date)]), [['a', true, now], ['b', true, now]])
+  const own = [...(await readFile('docs/grafana.md', 'utf8')).matchAll(/^ {4}select [^]*?(?=\n\n)/gm)].map(([statement]) => statement)
+  const stamp = "timestamp '1970-01-01 00:00:00' + interval m.ts * 1000 microsecond"
+  const [graph, hours] = await Promise.all(own.map(statement => ask(isPostgresql ? statement : statement.replace('to_timestamp(m.ts / 1000.0)', stamp))))
+  assert.deepEqual([own.length, graph?.length, hours?.length], [2, 2, 0])
   const variables = dashboard.templating.list.filter(({ type }) => type === 'query')
   assert.deepEqual(await Promise.all(variables.map(async ({ query }) => (await ask(query)).map(row => Object.values(row)))), [[["It's a", 'a'], ["It's b", 'b']], [['temperature']]])
 })
