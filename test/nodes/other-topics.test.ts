@@ -22,7 +22,9 @@ async function platform (t: TestContext, { otherTopics = [tasmota], intake = {},
     { id: 'in', z: 'tab', type: 'agent-in', broker: 'broker', otherTopics, wires: [['store'], ['store'], middle, ['rejected']], ...intake },
     { id: 'store', z: 'tab', type: 'metric-store', database: 'database', wires: [['stored']] },
     { id: 'stored', z: 'tab', type: 'helper' },
-    { id: 'rejected', z: 'tab', type: 'helper' }
+    { id: 'rejected', z: 'tab', type: 'helper' },
+    // Breaks the first message, as a flow with a mistake does.
+    { id: 'broken', z: 'tab', type: 'function', func: 'if (!context.get("was")) { context.set("was", true); msg.payload = {} } return msg', outputs: 1, wires: [['store']] }
   ].map(node => ({ ...node, ...'z' in node ? { x: 1, y: 1 } : {} })))
   const knex = knexFactory({ client: 'sqlite3', connection: { filename }, useNullAsDefault: true })
   t.after(() => knex.destroy())
@@ -57,3 +59,25 @@ for (const protocolVersion of [4, 5] as const) {
     })
   }
 }
+
+test('what could not be stored is not acknowledged, comes again, and is stored once', async t => {
+  const timed = { ...tasmota, time: { path: 'at', unit: 's' } }
+  const { flow, knex, connect } = await platform(t, { otherTopics: [timed], middle: ['broken'] })
+  const plug = await connect({ clientId: 'plug', clean: false, reconnectPeriod: 50 })
+  const at = Math.floor(Date.now() / 1000)
+  await plug.publishAsync('tele/plug/SENSOR', JSON.stringify({ at, ENERGY: { Power: 5 } }), { qos: 1 })
+  assert.match(flow.log().join('\n'), /FIELD_INVALID/)
+  assert.equal((await knex('metrics')).length, 1)
+  // As if the acknowledgement had got lost.
+  await plug.publishAsync('tele/plug/SENSOR', JSON.stringify({ at, ENERGY: { Power: 5 } }), { qos: 1 })
+  assert.equal((await knex('metrics')).length, 1)
+})
+
+test('a row that is wrong is named, in the log and in the status, and the others are read', async t => {
+  const { flow, knex, connect } = await platform(t, { otherTopics: [{ topic: 'x/{', format: 'json' }, tasmota] })
+  const plug = await connect()
+  await plug.publishAsync('tele/plug/SENSOR', reading, { qos: 1 })
+  assert.equal((await knex('metrics')).length, 2)
+  assert.match(flow.log().join('\n'), /Row 1: In the topic "x\/\{"/)
+  assert.match((await until(() => flow.status('in'), status => status !== undefined))?.text ?? '', /TOPIC_RULE_INVALID/)
+})

@@ -33,8 +33,8 @@ function show (result: JQuery, { messages, problems }: Answer): void {
   const unread = messages.filter(({ lines }) => lines === undefined)
   for (const { topic, payload, lines = [], detail } of read) {
     const item = $('<div>').append($('<b>').text(topic), $('<span>').text(` ${payload}`)).appendTo(result)
-    if (lines.length === 0 && detail === undefined) item.append($('<div>').text(`→ ${text('agent-in.try.nothing')}`))
-    for (const line of lines) item.append($('<div>').text(`→ ${line}`))
+    const shown = lines.length === 0 && detail === undefined ? [text('agent-in.try.nothing')] : lines
+    for (const line of shown) item.append($('<div>').text(`→ ${line}`))
     if (detail !== undefined) item.append($('<div class="agent-in-refused">').text(detail))
   }
   if (unread.length > 0) result.append($('<div>').text(text('agent-in.try.unread', { topics: unread.map(({ topic }) => topic).join(', ') })))
