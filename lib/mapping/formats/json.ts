@@ -20,6 +20,7 @@ export const json: MakeReader = rule => {
   const beginning = rule.type ? parseTemplate(rule.type, parsePattern(rule.topic).names, 'type') : undefined
   const notMetrics = new Set([...agents.paths, ...beginning?.paths ?? [], ...time === undefined ? [] : [time.path]])
   const typeOf = choiceOf(rule)
+  const known = new KnownPaths()
   return matched => {
     // This is how a retained message is cleared.
     if (matched.payload.length === 0) return nothing
@@ -34,35 +35,87 @@ export const json: MakeReader = rule => {
     const begin = beginning === undefined ? '' : beginning.fill(matched.names, value)
     if (begin === undefined) return { ok: false, reason: 'FIELD_INVALID', detail: `The payload does not have ${beginning?.paths.join(' and ')}, of which the types are made.` }
     const metrics: Metric[] = []
-    const isWhole = flatten(value, '', path => notMetrics.has(path) ? undefined : typeOf(begin === '' ? path : `${begin}.${path}`), metrics)
+    const paths = begin === '' ? known.root : undefined
+    const isWhole = flatten(value, '', path => notMetrics.has(path) ? undefined : typeOf(begin === '' ? path : `${begin}.${path}`), metrics, paths)
     if (!isWhole) return { ok: false, reason: 'PAYLOAD_TOO_LARGE', detail: `The payload has more than ${mostMetrics} values: send fewer at a time.` }
     if (metrics.length === 0) return nothing
     return { ok: true, readings: [{ kind: 'message', agent: found.agent, metrics, ...timed?.timestamp === undefined ? {} : { timestamp: timed.timestamp } }] }
   }
 }
 
+/** Paths that are remembered: devices send the same ones again and again, but choose them. */
+const mostKnown = 1_000
+
+/** A path that came before, so that neither it nor its type is made again. */
+class KnownPath {
+  readonly path: string
+  /** What the paths below begin with. */
+  readonly prefix: string
+  readonly #paths: KnownPaths
+  #below: Map<string, KnownPath> | undefined
+  #type: { is: string | undefined } | undefined
+
+  constructor (path: string, prefix: string, paths: KnownPaths) {
+    this.path = path
+    this.prefix = prefix
+    this.#paths = paths
+  }
+
+  /** Undefined: the path is too long to be remembered. */
+  at (key: string): KnownPath | undefined {
+    const found = this.#below?.get(key)
+    if (found !== undefined || this.prefix.length + key.length > longestPath) return found
+    const path = this.prefix + key
+    const added = new KnownPath(path, `${path}.`, this.#paths)
+    this.#below ??= new Map()
+    this.#below.set(key, added)
+    this.#paths.added()
+    return added
+  }
+
+  type (typeOf: Choice): string | undefined {
+    this.#type ??= { is: typeOf(this.path) }
+    return this.#type.is
+  }
+}
+
+/** The paths of the payloads that one rule reads. */
+class KnownPaths {
+  root = new KnownPath('', '', this)
+  #size = 0
+
+  /** Where they are too many, all are forgotten. */
+  added (): void {
+    if (++this.#size < mostKnown) return
+    this.#size = 0
+    this.root = new KnownPath('', '', this)
+  }
+}
+
 /**
  * Add every value of an object or a list, by its path. It is not nested deeper than `decode` allows.
+ * @param known what is known of the paths below `prefix`
  * @param seen values that were looked at so far, left out or not
  * @returns whether that is all: there may be too many
  */
-export function flatten (value: object, prefix: string, typeOf: Choice, metrics: Metric[], seen = { values: 0 }): boolean {
-  for (const [key, child] of Object.entries(value) as Array<[string, unknown]>) {
+export function flatten (value: object, prefix: string, typeOf: Choice, metrics: Metric[], known?: KnownPath, seen = { values: 0 }): boolean {
+  for (const key of Object.keys(value)) {
     if (seen.values > mostMetrics) return false
-    const path = prefix + key
+    const child: unknown = value[key as never]
+    const found = known?.at(key)
+    const path = found?.path ?? prefix + key
     if (isObject(child) && path.length <= longestPath) {
-      flatten(child, `${path}.`, typeOf, metrics, seen)
+      flatten(child, found?.prefix ?? `${path}.`, typeOf, metrics, found, seen)
       continue
     }
     seen.values++
     // Too long for a type: `parse` says so, once for all that is below.
-    if (path.length > longestPath) add(path.slice(0, longestPath), true, typeOf, metrics)
-    else if (typeof child === 'number' || typeof child === 'boolean' || typeof child === 'string') add(path, child, typeOf, metrics)
+    if (path.length > longestPath) add(typeOf(path.slice(0, longestPath)), true, metrics)
+    else if (typeof child === 'number' || typeof child === 'boolean' || typeof child === 'string') add(found === undefined ? typeOf(path) : found.type(typeOf), child, metrics)
   }
   return seen.values <= mostMetrics
 }
 
-function add (path: string, value: Metric['value'], typeOf: Choice, metrics: Metric[]): void {
-  const type = typeOf(path)
+function add (type: string | undefined, value: Metric['value'], metrics: Metric[]): void {
   if (type !== undefined) metrics.push({ type, value })
 }

@@ -132,3 +132,16 @@ test('presence: the agent and the time may be fields', () => {
     { kind: 'disconnected', agent: { uuid: 'a' }, timestamp: 5000 }
   ])
 })
+
+test('json: paths that came before are read like new ones, however many there are', () => {
+  const table = new RuleTable([{ topic: 'x/{uuid}/state', format: 'json', leave: ['*.left'], rename: { 'a1.b': 'first' } }])
+  const of = (payload: object): unknown => {
+    const result = table.read('x/plug/state', Buffer.from(JSON.stringify(payload)), 0)
+    return result?.ok === true && result.readings[0]?.kind === 'message' ? result.readings[0].metrics.map(({ type, value }) => [type, value]) : assert.fail('nothing')
+  }
+  for (let round = 0; round < 2; round++) {
+    for (let i = 0; i < 2_500; i++) assert.deepEqual(of({ [`a${i}`]: { b: i, left: 1 }, 'a.b': 2, a: 3 }), [[i === 1 ? 'first' : `a${i}.b`, i], ['a.b', 2], ['a', 3]])
+    // What was a value may become an object.
+    assert.deepEqual(of({ a: { b: 1 } }), [['a.b', 1]])
+  }
+})
