@@ -103,6 +103,7 @@ export class Alerts {
 
   /** Begins to watch where no other process does; then looks at what other processes did. */
   async #look (): Promise<void> {
+    const began = performance.now()
     try {
       if (this.#run === undefined) await this.#begin()
       else if (await hasOtherWriters(await this.#store.read('metrics'))) await this.#run.catchUp()
@@ -110,7 +111,9 @@ export class Alerts {
     } catch (error) {
       this.#failed(error)
     }
-    if (!this.#isClosed) this.#timer = setTimeout(() => { this.#looking = this.#look() }, lookEvery).unref()
+    // With very many series a look takes seconds: it must not be all that the process does.
+    const wait = Math.max(lookEvery, 10 * (performance.now() - began))
+    if (!this.#isClosed) this.#timer = setTimeout(() => { this.#looking = this.#look() }, wait).unref()
   }
 
   async #begin (): Promise<void> {
