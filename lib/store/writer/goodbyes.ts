@@ -5,7 +5,9 @@ import { lastSeq } from '../dialects/presence.ts'
 import type { KnownAgent } from './known-agents.ts'
 
 /** The row of a goodbye. @param before that of the same agent's goodbyes before it; times in UTC ms, `queuedAt` since when it waits to be written */
-export function goodbyeRow (before: GoodbyeRow | undefined, payload: DisconnectedPayload, { receivedAt, queuedAt = Date.now() }: { receivedAt: number, queuedAt?: number }, instance: string): GoodbyeRow {
+export function goodbyeRow (
+  before: GoodbyeRow | undefined, payload: DisconnectedPayload, { receivedAt, queuedAt = Date.now() }: { receivedAt: number, queuedAt?: number }, instance: string
+): GoodbyeRow {
   const { agent: { uuid }, timestamp, seq = lastSeq } = payload
   const row = before ?? { uuid, instance, receivedAt: -1, queuedAt: Number.MAX_SAFE_INTEGER, leftAt: -1, leftSeq: -1 }
   if (timestamp === undefined) return { ...row, instance, receivedAt: Math.max(row.receivedAt, receivedAt), queuedAt: Math.min(row.queuedAt, queuedAt) }
