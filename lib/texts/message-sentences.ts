@@ -253,6 +253,7 @@ export const messageSentences: readonly Sentence[] = [
   { en: 'The payload is no CSV that fits the row: {1}', es: 'El contenido no es un CSV que encaje con la fila: {1}', pt: 'O conteúdo não é um CSV que se encaixe na linha: {1}' },
   { en: 'a quote has no end.', es: 'una comilla no se cierra.', pt: 'uma aspa não se fecha.' },
   { en: 'a cell goes on after its quote.', es: 'una celda sigue tras su comilla.', pt: 'uma célula continua depois das aspas.' },
+  { en: 'a quote is in the middle of a cell.', es: 'hay una comilla en medio de una celda.', pt: 'há aspas no meio de uma célula.' },
   { en: '{1} has {2} columns, and {3} have names.', es: '{1} tiene {2} columnas, y {3} tienen nombre.', pt: '{1} tem {2} colunas, e {3} têm nome.' },
   {
     en: 'The payload does not have {1}, of which the types are made.',

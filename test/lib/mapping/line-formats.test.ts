@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import { csvRows } from '../../../lib/mapping/formats/csv-rows.ts'
 import { formats } from '../../../lib/mapping/formats/formats.ts'
@@ -179,11 +178,12 @@ describe('CSV', () => {
 
   test('is rejected where a line has more columns than there are names, and where a quote has no end', () => {
     assert.match(problem(read('a\n1,2')), /PAYLOAD_MALFORMED .*has 2 columns, and 1 have names/)
-    assert.match(problem(read('a\n"1')), /PAYLOAD_MALFORMED .*a quote has no end/)
-    assert.match(problem(read('a\n"1"2')), /PAYLOAD_MALFORMED .*goes on after its quote/)
+    assert.match(problem(read('a\n"1')), /PAYLOAD_MALFORMED .*: a quote has no end\.$/)
+    assert.match(problem(read('a\n"1"2')), /PAYLOAD_MALFORMED .*: a cell goes on after its quote\.$/)
+    assert.match(problem(read('a\nx"1"')), /PAYLOAD_MALFORMED .*: a quote is in the middle of a cell\.$/)
   })
 
-  test('is read as another parser reads it', () => {
+  test('is read as it was written, with quotes, blanks and lines within cells', () => {
     const cell = fc.array(fc.constantFrom('a', '"', ',', ' ', '\n', '\r\n', '1', 'é', '')).map(parts => parts.join(''))
     // An empty line is none, and blanks around a cell are not part of it.
     const rows = fc.array(fc.array(cell.map(text => text.trim()), { minLength: 1, maxLength: 4 }).filter(row => row.length > 1 || row[0] !== ''), { maxLength: 5 })
@@ -191,7 +191,6 @@ describe('CSV', () => {
     fc.assert(fc.property(rows, fc.constantFrom('\n', '\r\n'), (list, end) => {
       const text = list.map(row => row.map(written).join()).join(end)
       assert.deepEqual(csvRows(text, ',', 1_000), { ok: true, rows: list })
-      assert.deepEqual(parse(text, { trim: true, skip_empty_lines: true, relax_column_count: true }), list)
     }))
   })
 
@@ -207,6 +206,7 @@ describe('CSV', () => {
     }
     assert.ok(performance.now() - started < 15_000, `${performance.now() - started}`)
     assert.match(problem(read(`a\n${'1\n'.repeat(20_000)}`)), /^PAYLOAD_TOO_LARGE/)
+    assert.ok(problem(read(`a\n${'x'.repeat(1e6)}"`)).length < 500, 'what a stranger wrote is not all told')
   })
 })
 
