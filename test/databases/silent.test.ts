@@ -113,6 +113,9 @@ const second = 1_000
 
 onEachDatabase('how often an agent reports is learned by the database, whichever process stores what it says and however', async (t, database) => {
   const workers = [open(t, database, 'one', 'here'), open(t, database, 'two', 'there')]
+  // A process that is alone keeps back what it learns for a while.
+  for (const { write } of workers) await write('agent/connected', { agent: { uuid: 'first' } }, 1_000)
+  await until(() => database.query('writers').pluck('id'), ids => ids.length === 2)
   const one = fc.record({ pause: fc.oneof(fc.integer({ min: 1, max: 4_000 }), fc.constant(60)), worker: fc.nat(1), isDescribed: fc.boolean() })
   let run = 0
   await fc.assert(fc.asyncProperty(fc.array(one, { minLength: 1, maxLength: 12 }), async all => {

@@ -219,7 +219,7 @@ onEachServer('the test endpoint says what TimescaleDB does where it is there, an
   await migrate(knex)
   assert.deepEqual((await ask(...form)).timescale, expected({ metrics: 'hypertable', compressedAfter: 7 * 86_400_000 }))
   // As if the extension had come when there were metrics.
-  await query.raw('drop table metrics')
+  await query.raw('drop table metrics cascade')
   await query.raw('create table metrics (ts bigint)')
   assert.deepEqual((await ask(...form)).timescale, expected({ metrics: 'next' }), 'without metrics')
   await query('metrics').insert({ ts: 1 })
