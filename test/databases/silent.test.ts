@@ -7,6 +7,7 @@ import { disconnectSilentAgents } from '../../lib/store/disconnect-silent-agents
 import { Store } from '../../lib/store/store.ts'
 import { Writers } from '../../lib/store/writer/writers.ts'
 import { databases, onEachDatabase, type OpenDatabase } from '../helpers/databases.ts'
+import { until } from '../helpers/events.ts'
 import { message, reading } from '../helpers/messages.ts'
 
 /** A process that writes to the database. */
