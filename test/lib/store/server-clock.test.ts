@@ -7,7 +7,9 @@ import { packageDir } from '../../helpers/node-red.ts'
 /** How SQLite, PostgreSQL, MySQL and Knex ask for the time. JavaScript's `Date.now()` and `performance.now()` are none of these. */
 const clocks = [
   /(?<![\w.#])now\(\)/i,
-  /\b(?:clock_timestamp|statement_timestamp|transaction_timestamp|timeofday|sysdate|curdate|curtime|unix_timestamp|utc_date|utc_time|utc_timestamp|unixepoch|julianday|strftime)\s*\(/i,
+  /\b(?:clock_timestamp|statement_timestamp|transaction_timestamp|timeofday|sysdate|curdate|curtime|unix_timestamp|utc_date|utc_time|utc_timestamp|unixepoch|julianday)\s*\(/i,
+  // Of a time that is given it only writes it differently.
+  /\bstrftime\s*\(\s*'[^']*'\s*(?:\)|,\s*'now')/i,
   /\b(?:current_timestamp|current_date|current_time|localtimestamp|localtime)\b/i,
   /\b(?:date|time|datetime)\s*\(\s*(?:\)|'now')/i,
   /\bfn\s*\.\s*now\b|\.timestamps\(/

@@ -68,7 +68,7 @@ onServer('tables are InnoDB, numbers double, and texts told apart by every chara
   await store.close()
   const [tables, columns] = await schemaOf(t, options) as [Array<Record<string, string>>, Array<Record<string, string>>]
   // A view has no engine.
-  assert.deepEqual(tables.filter(({ engine }) => engine !== null).map(({ name, engine }) => `${name} ${engine}`), ['agents', 'dirty_hours', 'metrics', 'metrics_1d', 'metrics_1h', 'retention', 'series', 'writers'].map(name => `${name} InnoDB`))
+  assert.deepEqual(tables.filter(({ engine }) => engine !== null).map(({ name, engine }) => `${name} ${engine}`), ['agents', 'alert_owners', 'alert_silences', 'alert_states', 'dirty_hours', 'metrics', 'metrics_1d', 'metrics_1h', 'retention', 'series', 'writers'].map(name => `${name} InnoDB`))
   assert.deepEqual([...new Set(columns.map(({ collation }) => collation).filter(Boolean))], [mysqlName === 'MySQL' ? 'utf8mb4_0900_bin' : 'utf8mb4_nopad_bin'])
   assert.deepEqual([...new Set(columns.filter(({ type }) => /double|float/.test(type as string)).map(({ type }) => type))], ['double'])
 })
