@@ -24,9 +24,11 @@ export function csvRows (text: string, separator: string, most: number): Rows {
   }
 }
 
-/** Whether there are more separators and line ends than that, in quotes or not. */
+/** Whether there are more separators and line ends than that, in quotes or not; a carriage return and a line feed end one line. */
 function hasMore (text: string, separator: string, most: number): boolean {
   let count = 0
-  for (const end of [separator, '\n', '\r']) for (let at = text.indexOf(end); at >= 0 && count <= most; at = text.indexOf(end, at + 1)) count++
+  for (const end of [separator, '\n', '\r']) {
+    for (let at = text.indexOf(end); at >= 0 && count <= most; at = text.indexOf(end, at + 1)) if (end !== '\r' || text[at + 1] !== '\n') count++
+  }
   return count > most
 }

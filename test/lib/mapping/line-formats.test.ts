@@ -194,6 +194,10 @@ describe('CSV', () => {
     }))
   })
 
+  test('may have as many cells with either kind of line end', () => {
+    for (const end of ['\n', '\r\n', '\r']) assert.equal(csvRows(`1,2${end}`.repeat(4_900), ',', 10_000).ok, true, JSON.stringify(end))
+  })
+
   test('takes the names of its columns as they are', () => {
     assert.deepEqual(metricsOf(read('__proto__,constructor\n1,2')), [['__proto__', 1], ['constructor', 2]])
   })
