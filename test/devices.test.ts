@@ -70,6 +70,8 @@ test('the senders of docs/devices.md are stored, there while they run, and gone 
   t.after(() => nodeRed.stop())
   const knex = knexFactory({ client: 'sqlite3', connection: { filename: join(nodeRed.userDir, 'platziverse.sqlite') }, useNullAsDefault: true })
   t.after(() => knex.destroy())
+  // Node-RED says that its flows have started before the database is open.
+  await until(() => metricsOf(knex, '').then(() => true, () => false), there => there)
   const connected = async (uuid: string): Promise<boolean | undefined> => {
     const row = await knex('agents').where({ uuid }).first<{ connected: number } | undefined>('connected')
     return row && row.connected === 1
