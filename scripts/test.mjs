@@ -2,8 +2,8 @@
 import { availableParallelism } from 'node:os'
 import { node24, prepare, run } from './setup.mjs'
 
-/** Most files wait for servers and browsers more than they compute: two at a time, also where there are two cores. */
-const sideBySide = Math.max(2, availableParallelism() - 1)
+/** Most files wait for servers and browsers more than they compute: four at a time, also where there are two cores. */
+const sideBySide = Math.max(4, availableParallelism() - 1)
 const coverage = ['--experimental-test-coverage', '--test-coverage-include=lib/**', '--test-coverage-lines=95']
 
 await prepare()
