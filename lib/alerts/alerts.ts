@@ -7,7 +7,7 @@ import { hasOtherWriters, someAgents } from './newest.ts'
 import { beatEvery, OwnerMissing, Ownership } from './ownership.ts'
 import { Quiet, type Silence } from './quiet.ts'
 import { isRaised } from './rules/alert-state.ts'
-import type { AlertChoice, AlertsOptions, Raised } from './terms.ts'
+import type { AlertChoice, AlertCount, AlertsOptions, Raised } from './terms.ts'
 import { Watching } from './watching.ts'
 
 /** ms between two looks at what other processes did, and between two attempts to begin. */
@@ -36,9 +36,8 @@ export class Alerts {
     this.#quiet = new Quiet(options.maintenance)
   }
 
-  /** How many alerts are watched, and how many of them are raised. */
-  count (): { watched: number, raised: number } {
-    return this.#run?.count() ?? { watched: 0, raised: 0 }
+  count (): AlertCount {
+    return this.#run?.count() ?? { watched: 0, raised: 0, leftOut: 0 }
   }
 
   start (): void {
@@ -106,7 +105,7 @@ export class Alerts {
     const began = performance.now()
     try {
       if (this.#run === undefined) await this.#begin()
-      else if (await hasOtherWriters(await this.#store.read('metrics'))) await this.#run.catchUp()
+      else if (this.#run.hasRoom || await hasOtherWriters(await this.#store.read('metrics'))) await this.#run.catchUp()
       if (this.#run !== undefined && performance.now() - this.#beatAt >= beatEvery) await this.#write(async () => undefined)
     } catch (error) {
       this.#failed(error)

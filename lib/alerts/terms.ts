@@ -22,6 +22,9 @@ export interface AlertsOptions {
   failed (error: PlatziverseError): void
 }
 
+/** How many alerts are watched, how many of them are raised, and how many are not watched because there are too many. */
+export interface AlertCount { watched: number, raised: number, leftOut: number }
+
 /** A rule that is raised, as the database has it. */
 export interface Raised { rule: AlertRule, uuid: string, name: string | null, type: string, value: number | string | null, since: number, acknowledged: boolean }
 

@@ -63,14 +63,18 @@ export interface Agent {
   readonly series: Map<string, Series | null>
   /** The rules about it. */
   rules: readonly AlertRule[]
+  /** How many alerts of it are not watched because there are too many. */
+  leftOut: number
 }
 
 /** Agents and series, each with the rules that are about it. Looked up by each message, so that a rule's patterns are asked once. */
 export class WatchList {
-  /** How many alerts there are, how many of them are raised, and whether there would be more. */
+  /** How many alerts there are, how many of them are raised, and how many more there would be, as far as their types are remembered. */
   size = 0
   raised = 0
-  isFull = false
+  leftOut = 0
+  /** Whether alerts were over since some were left out last: there may be room for these. */
+  hasRoom = false
   readonly #rules: readonly AlertRule[]
   readonly #agents = new Map<string, Agent>()
   /** What the database knows of alerts that are not watched yet. */
@@ -92,8 +96,9 @@ export class WatchList {
     this.#rows = new Map(rows.map(row => [keyOf(row.rule, row.uuid, row.type), row]))
   }
 
-  /** Rows of which no alert came. */
+  /** Rows of which no alert came; none while alerts are left out, of which they may be. */
   forgetRows (): StateRow[] {
+    if (this.leftOut > 0) return []
     const rows = [...this.#rows.values()]
     this.#rows.clear()
     return rows
@@ -107,10 +112,13 @@ export class WatchList {
   agent (uuid: string, name: string | null | undefined, now: number): Agent {
     const known = this.#agents.get(uuid)
     if (known !== undefined) {
-      if (name !== undefined && name !== known.name) this.#rename(known, name)
+      if (name !== undefined && name !== known.name) {
+        known.name = name
+        this.#match(known)
+      }
       return known
     }
-    const agent: Agent = { uuid, name: name ?? null, isGone: undefined, goneAt: 0, goneFrom: 0, heardAt: now, alerts: [], series: new Map(), rules: [] }
+    const agent: Agent = { uuid, name: name ?? null, isGone: undefined, goneAt: 0, goneFrom: 0, heardAt: now, alerts: [], series: new Map(), rules: [], leftOut: 0 }
     this.#agents.set(uuid, agent)
     this.#match(agent)
     return agent
@@ -121,13 +129,15 @@ export class WatchList {
     const known = agent.series.get(type)
     if (known !== undefined) return known
     const rules = agent.rules.filter(rule => rule.types?.(type) === true)
-    const isLeftOut = rules.length > 0 && this.size >= mostAlerts
-    if (isLeftOut) this.isFull = true
+    // All of them or none: then its newest value is judged by all when there is room.
+    const isLeftOut = rules.length > 0 && this.size + rules.length > mostAlerts
     const series: Series | null = rules.length === 0 || isLeftOut ? null : { type, ts: -Infinity, seq: -1, value: null, heardAt: 0, alerts: [] }
     if (series === null && this.#others >= mostOthers) return null
     agent.series.set(type, series)
-    if (series === null) this.#others++
-    else this.#watch(series.alerts, rules, agent, series)
+    if (series === null) {
+      this.#others++
+      if (isLeftOut) this.#leaveOut(agent, rules.length)
+    } else this.#watch(series.alerts, rules, agent, series)
     return series
   }
 
@@ -136,24 +146,37 @@ export class WatchList {
     const agent = this.#agents.get(uuid)
     if (agent === undefined) return []
     this.#agents.delete(uuid)
+    this.leftOut -= agent.leftOut
     for (const series of agent.series.values()) if (series === null) this.#others--
     const alerts = alertsOf(agent)
     for (const alert of alerts) this.#end(alert)
     return alerts
   }
 
+  /** Watches what was left out, as far as there is room now. A series begins with its next value, and it is to be given its newest one. */
+  readmit (): void {
+    this.hasRoom = false
+    for (const agent of this.#agents.values()) {
+      if (this.size >= mostAlerts) return
+      if (agent.leftOut > 0) this.#match(agent)
+    }
+  }
+
   * alerts (): Generator<Alert> {
     for (const agent of this.#agents.values()) yield * alertsOf(agent)
   }
 
-  /** Another name may be what other rules are about. */
-  #rename (agent: Agent, name: string | null): void {
-    const before = agent.rules
-    agent.name = name
-    this.#match(agent)
+  /** Chooses the rules about an agent anew: another name may be what others are about, or there may be room for more. */
+  #match (agent: Agent): void {
+    const { uuid, name, rules: before } = agent
+    agent.rules = this.#rules.filter(({ agents }) => agents === undefined || agents(uuid) || (name !== null && agents(name)))
+    const isSame = agent.leftOut === 0 && before.length === agent.rules.length && before.every((rule, i) => rule === agent.rules[i])
+    if (isSame) return
+    this.leftOut -= agent.leftOut
+    agent.leftOut = 0
     const lost = before.filter(rule => !agent.rules.includes(rule))
-    const added = agent.rules.filter(rule => !before.includes(rule) && rule.types !== undefined)
-    if (lost.length === 0 && added.length === 0) return
+    this.#drop(agent.alerts, lost)
+    this.#watch(agent.alerts, agent.rules.filter(rule => rule.types === undefined), agent, undefined)
     for (const [type, series] of [...agent.series]) {
       if (series === null) {
         agent.series.delete(type)
@@ -161,16 +184,13 @@ export class WatchList {
         continue
       }
       this.#drop(series.alerts, lost)
-      this.#watch(series.alerts, added.filter(rule => rule.types?.(type) === true), agent, series)
+      this.#watch(series.alerts, agent.rules.filter(rule => rule.types?.(type) === true), agent, series)
     }
   }
 
-  #match (agent: Agent): void {
-    const { uuid, name } = agent
-    const before = agent.rules
-    agent.rules = this.#rules.filter(({ agents }) => agents === undefined || agents(uuid) || (name !== null && agents(name)))
-    this.#drop(agent.alerts, before.filter(rule => !agent.rules.includes(rule)))
-    this.#watch(agent.alerts, agent.rules.filter(rule => rule.types === undefined && !before.includes(rule)), agent, undefined)
+  #leaveOut (agent: Agent, count: number): void {
+    agent.leftOut += count
+    this.leftOut += count
   }
 
   #drop (alerts: Alert[], rules: readonly AlertRule[]): void {
@@ -185,14 +205,17 @@ export class WatchList {
   #end (alert: Alert): void {
     alert.isOver = true
     this.size--
+    this.hasRoom = this.leftOut > 0
     if (isRaised(alert.state)) this.raised--
   }
 
+  /** Watches by those of the rules that are not watched yet. */
   #watch (alerts: Alert[], rules: readonly AlertRule[], agent: Agent, series: Series | undefined): void {
     for (const rule of rules) {
+      if (alerts.some(alert => alert.rule === rule)) continue
       if (this.size >= mostAlerts) {
-        this.isFull = true
-        return
+        this.#leaveOut(agent, 1)
+        continue
       }
       this.size++
       const key = keyOf(rule.id, agent.uuid, series?.type ?? '')

@@ -3,7 +3,7 @@ import { Alarm } from '../alarm.ts'
 import { PlatziverseError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { deleteStates, readSilences, readStates, writeStates } from './alert-rows.ts'
-import type { AlertsOptions, Raised } from './terms.ts'
+import type { AlertCount, AlertsOptions, Raised } from './terms.ts'
 import { Judge } from './judging.ts'
 import { allAgents, allNewest, someAgents } from './newest.ts'
 import type { Quiet } from './quiet.ts'
@@ -63,9 +63,13 @@ export class Watching {
     this.#alarm = new Alarm(Date.now, () => this.#ring())
   }
 
-  count (): { watched: number, raised: number } {
-    return { watched: this.#watch.size, raised: this.#watch.raised }
+  count (): AlertCount {
+    const { size, raised, leftOut } = this.#watch
+    return { watched: size, raised, leftOut }
   }
+
+  /** Whether there may be room for alerts that were left out, because others are over: they begin when it catches up. */
+  get hasRoom (): boolean { return this.#watch.hasRoom }
 
   async start (): Promise<void> {
     const { node } = this.#options
@@ -80,16 +84,29 @@ export class Watching {
       },
       forgotten: uuid => { this.#forget(uuid) }
     })
-    await this.catchUp()
+    await this.#catchUp()
+    await this.#settleRows()
+  }
+
+  /** Looks at what other processes stored, and watches what was left out where there is room now. */
+  async catchUp (): Promise<void> {
+    const { hasRoom } = this
+    if (hasRoom) this.#watch.readmit()
+    await this.#catchUp()
+    if (hasRoom) await this.#settleRows()
+  }
+
+  /** After the newest values were judged, what the database knows of alerts is told or forgotten. */
+  async #settleRows (): Promise<void> {
     // Their rules or agents are there no more.
     const gone = this.#watch.forgetRows()
-    if (gone.length > 0) await this.#write(db => deleteStates(db, node, gone))
+    if (gone.length > 0) await this.#write(db => deleteStates(db, this.#options.node, gone))
     // Before this process began.
     for (const alert of this.#watch.alerts()) if (alert.written !== undefined && isNews(alert)) this.#teller.changed(alert)
   }
 
   /** Looks at what the database has: all of it at first, and later what other processes stored. */
-  async catchUp (): Promise<void> {
+  async #catchUp (): Promise<void> {
     const before = new Set([...this.#watch.agents].map(({ uuid }) => uuid))
     const db = await this.#store.read('newest')
     const now = Date.now()
@@ -144,9 +161,9 @@ export class Watching {
 
   #planned (): void {
     this.#alarm.by(Math.min(this.#judge.due.next, this.#teller.next))
-    if (!this.#watch.isFull || this.#saidFull) return
-    this.#saidFull = true
-    this.#failed(new PlatziverseError('ALERTS_TOO_MANY', `The rules are about more than ${mostAlerts} series and agents.`))
+    const { leftOut } = this.#watch
+    if (leftOut > 0 && !this.#saidFull) this.#failed(new PlatziverseError('ALERTS_TOO_MANY', `The rules are about more than ${mostAlerts} series and agents: ${leftOut} are not watched.`))
+    this.#saidFull = leftOut > 0
   }
 
   #ring (): number {

@@ -26,7 +26,11 @@ export async function obey (msg: RedMessage, alerts: Alerts, rules: readonly Ale
       await alerts.silence({ ...choice('uuid', 'type'), until: timeOf(given.until) })
       return alerts.silences()
     case 'acknowledge': return { acknowledged: await alerts.acknowledge(choice('uuid', 'type', 'rule')) }
-    case 'state': return { raised: (await alerts.current()).map(({ rule, ...raised }) => ({ rule: rule.name, severity: rule.severity, ...raised })), silences: alerts.silences() }
+    case 'state': {
+      const raised = (await alerts.current()).map(({ rule, ...raised }) => ({ rule: rule.name, severity: rule.severity, ...raised }))
+      const { watched, leftOut } = alerts.count()
+      return { raised, silences: alerts.silences(), watched, leftOut }
+    }
     case 'test': {
       const name = text('rule')
       const rule = rules.find(rule => name === undefined || rule.name === name)

@@ -11,7 +11,7 @@ import { languageOf } from '../shared/language.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
 import { milliseconds, wholeNumber, type RED, type RedMessage, type RedNode } from '../shared/red.ts'
 import { orRefuse, readSaved } from '../shared/refusing.ts'
-import { bad, good, liveStatus, pending, problemText } from '../shared/status.ts'
+import { bad, good, joined, liveStatus, pending, problemText } from '../shared/status.ts'
 import { obey } from './commands.ts'
 import { metricAlertDefaults as defaults, type MetricAlertConfig } from './config.ts'
 import { messageOf, type AlertMessage, type Announcing } from './messages.ts'
@@ -69,8 +69,12 @@ export default function (RED: RED): void {
       if (problem !== undefined) return bad(problemText(RED, problem.code))
       if (state === 'elsewhere') return good(RED._('metric-alert.status.elsewhere'))
       if (state !== 'watching') return pending(RED._('metric-alert.status.starting'))
-      const { watched, raised } = alerts.count()
-      return raised > 0 ? { fill: 'red', shape: 'dot', text: RED._('metric-alert.status.raised', { count: raised }) } : good(RED._('metric-alert.status.watched', { count: watched }))
+      const { watched, raised, leftOut } = alerts.count()
+      const text = joined(
+        raised > 0 ? RED._('metric-alert.status.raised', { count: raised }) : RED._('metric-alert.status.watched', { count: watched }),
+        leftOut > 0 && RED._('metric-alert.status.leftOut', { count: leftOut })
+      )
+      return raised > 0 ? { fill: 'red', shape: 'dot', text } : leftOut > 0 ? pending(text) : good(text)
     })
     alerts.start()
 

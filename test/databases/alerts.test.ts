@@ -8,7 +8,7 @@ import { topics } from '../../lib/messages/topics.ts'
 import { dialectOf } from '../../lib/store/dialect-of.ts'
 import { Forgetting } from '../../lib/store/forgetting/forgetting.ts'
 import { Store } from '../../lib/store/store.ts'
-import { onEachDatabase, type OpenDatabase } from '../helpers/databases.ts'
+import { files, onEachDatabase, type OpenDatabase } from '../helpers/databases.ts'
 import { until } from '../helpers/events.ts'
 import { message } from '../helpers/messages.ts'
 
@@ -249,6 +249,25 @@ onEachDatabase('more changes than a few at once become one message', async (t, d
   await report('a', 20, { temp4: 20 })
   await says('raised hot a temp1 91', 'raised hot a temp2 92', '[raised hot a temp3 93, raised hot a temp5 95]')
 })
+
+// One kind is enough: what there is to read is the same.
+onEachDatabase('what is left out because there are too many alerts is counted and said, and watched once there is room', async (t, database) => {
+  const many = Array.from({ length: 99 }, (_, i) => ({ id: `r${i}`, name: `r${i}`, types: 't*', value: 1e9 }))
+  const errors: string[] = []
+  const { store, alerts, is, report, told, says } = open(t, database, [hot, ...many, { id: 'gone', name: 'gone', agents: 'late', condition: 'agentGone' }], { failed: ({ message }) => { errors.push(message) } })
+  const forgetting = new Forgetting(store)
+  t.after(() => forgetting.stop())
+  await is('watching')
+  const values = Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`temp${i}`, 1]))
+  await report('a', 10, values)
+  await report('b', 10, values)
+  await report('late', 10, { temperature: 95 })
+  assert.deepEqual([alerts.count(), told], [{ watched: 200_000, raised: 0, leftOut: 101 }, []])
+  assert.match(errors.join(), /^ALERTS_TOO_MANY: The rules are about more than 200000 series and agents: 101 are not watched\./)
+  await forgetting.forget('a')
+  await says('raised hot late temperature 95')
+  assert.deepEqual(alerts.count(), { watched: 100_101, raised: 1, leftOut: 0 })
+}, files.slice(0, 1))
 
 onEachDatabase('with its agent an alert is forgotten, and said to be over', async (t, database) => {
   const { store, is, report, says } = open(t, database, [hot])

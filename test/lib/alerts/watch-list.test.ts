@@ -10,9 +10,53 @@ test('there is a most of alerts, beyond which types are not watched, and the lis
   const list = listOf('*')
   const agent = list.agent('a', null, 0)
   for (let i = 0; i < mostAlerts; i++) assert.notEqual(list.series(agent, `t${i}`), null)
-  assert.equal(list.isFull, false)
+  assert.equal(list.leftOut, 0)
   assert.equal(list.series(agent, 'one more'), null)
-  assert.deepEqual([list.size, list.isFull], [mostAlerts, true])
+  assert.equal(list.series(agent, 'one more'), null)
+  assert.deepEqual([list.size, list.leftOut, list.hasRoom], [mostAlerts, 1, false])
+})
+
+test('what was left out is watched when others make room, and goes on from its row', () => {
+  const rules = alertRules([
+    { ...savedRuleDefaults, id: 'r', name: 'r', types: '*', value: 1 }, { ...savedRuleDefaults, id: 'q', name: 'q', agents: 'b*', types: '*', value: 1 },
+    { ...savedRuleDefaults, id: 'g', name: 'g', agents: 'b*', condition: 'agentGone' }
+  ])
+  const began: string[] = []
+  const list = new WatchList(rules, ({ rule, agent, series, told }) => { if (agent.uuid !== 'a' && agent.uuid !== 'full') began.push(`${rule.id} ${agent.uuid} ${series?.type ?? ''} ${told}`) })
+  const row = { rule: 'q', uuid: 'b', type: 't', state: { phase: 'raised', since: 1, right: 0, due: Infinity }, changedAt: 1, value: 2, told: true, toldAt: 1, acknowledged: false } as const
+  list.remember([row])
+  list.series(list.agent('a', null, 0), 't')
+  const full = list.agent('full', null, 0)
+  for (let i = 2; i < mostAlerts; i++) list.series(full, `t${i}`)
+  // One place is left: not for two rules of a type, but for one about an agent.
+  const b = list.agent('b', null, 0)
+  assert.equal(list.series(b, 't'), null)
+  const b2 = list.agent('b2', null, 0)
+  assert.deepEqual([list.size, list.leftOut, began], [mostAlerts, 3, ['g b  false']])
+  assert.deepEqual(list.forgetRows(), [], 'it may be of what is left out')
+  list.delete('a')
+  assert.equal(list.hasRoom, true)
+  list.readmit()
+  assert.equal(list.series(b, 't'), null, 'two places are needed')
+  assert.deepEqual([list.size, list.leftOut], [mostAlerts, 2])
+  list.delete('full')
+  list.readmit()
+  assert.notEqual(list.series(b, 't'), null)
+  assert.deepEqual([list.leftOut, list.hasRoom, b2.alerts.length, list.raised], [0, false, 1, 1])
+  assert.deepEqual(began, ['g b  false', 'g b2  false', 'r b t false', 'q b t true'])
+  assert.deepEqual(list.forgetRows(), [])
+})
+
+test('an agent that was left out and is forgotten, or has another name, is no longer counted', () => {
+  const list = new WatchList(alertRules([{ ...savedRuleDefaults, id: 'r', name: 'r', agents: 'x', types: '*', value: 1 }]), () => undefined)
+  const full = list.agent('full', 'x', 0)
+  for (let i = 0; i < mostAlerts; i++) list.series(full, `t${i}`)
+  for (const uuid of ['a', 'b']) list.series(list.agent(uuid, 'x', 0), 't')
+  assert.equal(list.leftOut, 2)
+  list.delete('a')
+  assert.equal(list.leftOut, 1)
+  list.agent('b', 'y', 0)
+  assert.equal(list.leftOut, 0)
 })
 
 test('types that no rule is about are remembered up to a number, whoever invents them', () => {
