@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { memoryFlags } from '../scripts/setup.mjs'
+import type { Addition } from './additions/run.ts'
 import type { Crowd } from './agents/first.ts'
 import type { Crew } from './agents/run.ts'
 import type { Settings } from './measure.ts'
@@ -19,8 +20,10 @@ export const usage = `npm run bench -- [options]
                   --only sqlite,postgresql,mariadb: on which databases (sqlite)
   --first <list>  instead: so many agents report once, all at the same moment, to (c): agents x metrics each, such as 10000x5,1000x50
   --subscribers <list> instead: (c) with so many subscribers of agent/#, such as 0,1,10,100, of QoS 0 and of QoS 1
+  --additions <list> instead: (c) with so many rows of "Other topics", through the last of which the load comes, or rules of metric-alert, beside (c) without, such as
+                  topics:1,topics:20,alerts:1,alerts:20; --metrics <list> of so many metrics a message (1,5,50); --crowds <list> of so many agents (20)
   --dashboard     instead: the example Live dashboard in Chromium; 5 tries of each
-  --crowds <list> with --dashboard: numbers of agents (100,500,2000)
+  --crowds <list> with --dashboard: numbers of agents (100,500,2000); with --additions (20)
   --viewers <list> with --dashboard: numbers of viewers (1,2,4,8)
   --remote        instead: workers on a Mosquitto beside the embedded broker; --only es,ms,mq,ep,mp,mp2 chooses among the deployments
   --rows <n>      with --databases: rows that are queried; half as many are deleted (10000000)
@@ -48,6 +51,10 @@ export interface Options extends Settings {
   firsts: Crowd[]
   /** Numbers of subscribers; empty: another benchmark. */
   audiences: number[]
+  /** What is added to the main flow; empty: another benchmark. */
+  additions: Addition[]
+  /** Metrics in a message. */
+  metrics: number[]
 }
 
 /** By what is measured. */
@@ -76,7 +83,9 @@ export function readOptions (args: string[]): Options {
       rows: { type: 'string', default: '10000000' },
       dashboard: { type: 'boolean', default: false },
       remote: { type: 'boolean', default: false },
-      crowds: { type: 'string', default: '100,500,2000' },
+      crowds: { type: 'string' },
+      additions: { type: 'string' },
+      metrics: { type: 'string', default: '1,5,50' },
       viewers: { type: 'string', default: '1,2,4,8' },
       agents: { type: 'string' },
       first: { type: 'string' },
@@ -85,13 +94,13 @@ export function readOptions (args: string[]): Options {
       profile: { type: 'boolean', default: false }
     }
   })
-  const chosen = { ...standards[values.delivery ? 'delivery' : values.databases ? 'databases' : values.dashboard ? 'dashboard' : values.remote ? 'remote' : values.agents === undefined ? 'stored' : 'agents'], ...values, runs: values.runs ?? (values.dashboard ? '5' : '3') }
+  const chosen = { ...standards[values.delivery ? 'delivery' : values.databases ? 'databases' : values.dashboard ? 'dashboard' : values.remote ? 'remote' : values.agents === undefined ? 'stored' : 'agents'], ...values, runs: values.runs ?? (values.dashboard ? '5' : '3'), crowds: values.crowds ?? (values.additions === undefined ? '100,500,2000' : '20') }
   const positive = (name: 'seconds' | 'runs' | 'rate' | 'rows'): number => {
     const value = Number(chosen[name])
     if (!(value > 0)) throw new TypeError(`--${name} must be a number above 0.`)
     return value
   }
-  const counts = (name: 'crowds' | 'viewers' | 'agents' | 'subscribers', text = chosen[name] ?? '', least = 1): number[] => {
+  const counts = (name: 'crowds' | 'viewers' | 'agents' | 'subscribers' | 'metrics', text = chosen[name] ?? '', least = 1): number[] => {
     const numbers = text.split(',').map(Number)
     if (!numbers.every(number => Number.isInteger(number) && number >= least)) throw new TypeError(`--${name} must be whole numbers from ${least} up, with commas between.`)
     return numbers
@@ -100,6 +109,11 @@ export function readOptions (args: string[]): Options {
     const [, agents, metrics] = /^([1-9]\d*)x([1-9]\d*)$/.exec(text) ?? []
     if (agents === undefined) throw new TypeError('--first must be agents x metrics, such as 10000x5, with commas between.')
     return { agents: Number(agents), metrics: Number(metrics) }
+  }
+  const addition = (text: string): Addition => {
+    const [, what, count] = /^(topics|alerts):([1-9]\d*)$/.exec(text) ?? []
+    if (what === undefined) throw new TypeError('--additions must be topics or alerts with how many of them, such as topics:20,alerts:5.')
+    return { what: what as Addition['what'], count: Number(count) }
   }
   const seconds = positive('seconds')
   return {
@@ -119,6 +133,8 @@ export function readOptions (args: string[]): Options {
     crews: values.agents === undefined ? [] : values.agents.split(',').map(name => name === 'rare' ? name : counts('agents', name)[0] ?? NaN),
     firsts: values.first === undefined ? [] : values.first.split(',').map(crowd),
     audiences: values.subscribers === undefined ? [] : counts('subscribers', values.subscribers, 0),
+    additions: values.additions === undefined ? [] : values.additions.split(',').map(addition),
+    metrics: counts('metrics'),
     crowds: counts('crowds'),
     viewers: counts('viewers'),
     nodeFlags: values['default-flags'] ? [] : memoryFlags,

@@ -1,6 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describeFirst, runFirst } from './agents/first.ts'
+import { runAdditions } from './additions/run.ts'
+import { describeAdditions } from './additions/table.ts'
 import { runAgents } from './agents/run.ts'
 import { describeAgents } from './agents/table.ts'
 import type { Contestant } from './contestants/contestant.ts'
@@ -75,6 +77,12 @@ async function bench (options: Options): Promise<void> {
     const subscribers = await runSubscribers(options)
     await save({ subscribers })
     console.log(describeSubscribers(subscribers, machine, options, date.slice(0, 10)))
+    return
+  }
+  if (options.additions.length > 0) {
+    const additions = await runAdditions(options)
+    await save({ additions })
+    console.log(describeAdditions(additions, machine, options, date.slice(0, 10)))
     return
   }
   if (options.delivery) {
