@@ -1,5 +1,5 @@
 import type { AgentOwnership } from '../broker/agent-ownership.ts'
-import type { Connection, Publication, Refusal, Settle, Taker } from '../broker/publication.ts'
+import type { Connection, OutgoingPublication, Publication, Refusal, Settle, Taker } from '../broker/publication.ts'
 import { PlatziverseError } from '../errors.ts'
 import { NearTopics } from '../messages/near-topics.ts'
 import { parse, type Message, type Notice, type Parsed } from '../messages/parse.ts'
@@ -12,10 +12,10 @@ import { InFlightWindow } from './in-flight-window.ts'
 import type { IntakeHandler, Source } from './intake-handler.ts'
 import { limitsOf, type IntakeOptions } from './intake-options.ts'
 import type { IntakeStatistics } from './intake-statistics.ts'
-import { whyNot } from './may-speak.ts'
+import { isAnothers, whyNot } from './may-speak.ts'
 import { addUnsettled, endDelivery, hasStrayed, nextDeliveryId, unsettledOf, type Delivery } from './pending-deliveries.ts'
 import { Presence } from './presence.ts'
-import { copyOf, readingsOf, shortened, type Cause } from './readings.ts'
+import { Asking, copyOf, readingsOf, shortened, type Cause } from './readings.ts'
 import { refusalOf } from './refusal.ts'
 
 const removed = new Error('agent-in was removed')
@@ -41,15 +41,17 @@ export class Intake implements Taker {
   #nearTopics = new NearTopics()
   #awaited = new Awaited(connection => { this.gone(connection) })
   #owners: () => AgentOwnership
+  #asking: Asking
   #unsettled = 0
   #sweep: NodeJS.Timeout | undefined
   #closed = false
   #counters = { messages: 0, rejected: 0, rejectedMetrics: 0, timesConverted: 0, timesReplaced: 0, nearTopics: 0, timedOut: 0, abandoned: 0 }
 
-  /** @param owners which user each agent belongs to, as the broker knows it now */
-  constructor (options: IntakeOptions, owners: () => AgentOwnership) {
+  /** @param owners which user each agent belongs to, as the broker knows it now. @param publish gives a message to the broker's subscribers */
+  constructor (options: IntakeOptions, owners: () => AgentOwnership, publish: (publication: OutgoingPublication) => Promise<void>) {
     this.#options = options
     this.#owners = owners
+    this.#asking = new Asking(publish)
     this.#window = new InFlightWindow(limitsOf(options))
     this.#window.pause()
     this.#goodbyes = new Goodbyes(this.#window, (uuid, goodbye) => { this.#sayGoodbye(uuid, goodbye) })
@@ -185,9 +187,8 @@ export class Intake implements Taker {
   #passReadings (publication: Publication, receivedAt: number, turn: Turn): void {
     const table = this.#options.otherTopics
     if (this.#closed || table === undefined) return this.#settle(turn, removed)
-    const { messages, causes, source } = readingsOf(table, publication, receivedAt)
+    const { messages, causes, source, asks } = readingsOf(table, publication, receivedAt)
     turn.parts = { open: messages.length, error: undefined }
-    const bytes = Math.ceil(turn.bytes / messages.length)
     messages.forEach(({ kind, payload }, index) => {
       const parsed = this.#check(topics[kind], payload, publication, receivedAt)
       causes.push(...parsed.ok ? parsed.bad : [parsed])
@@ -197,9 +198,10 @@ export class Intake implements Taker {
       identify(message, untimed, publication, delivery, index)
       // Units other than ms are what rows are for.
       if (notice?.kind === 'receipt') this.#notice(notice, delivery.clientId)
-      this.#send(message, delivery, turn, copyOf(message), bytes, source)
+      this.#send(message, delivery, turn, copyOf(message), Math.ceil(turn.bytes / messages.length), source)
     })
     if (causes.length > 0) this.#reject(publication, shortened(causes), deliveryOf(publication, receivedAt))
+    if (asks !== undefined && !isAnothers(asks.agent, publication, this.#owners())) this.#asking.ask(asks)
     if (messages.length === 0) this.#settle(turn)
   }
 

@@ -16,6 +16,12 @@ export function whyNot (message: Message, { connection, publisher = connection }
   return ownership === 'theirs' ? undefined : refusals[ownership]
 }
 
+/** Whether an agent is another user's than the publisher's. An agent that is nobody's stays so. */
+export function isAnothers ({ uuid, username: named }: { uuid: string, username?: string }, { connection, publisher = connection }: Publication, owners: AgentOwnership): boolean {
+  const username = usernameOf(publisher)
+  return (named !== undefined && username !== undefined && named !== username) || owners.mayEnd(uuid, username) === false
+}
+
 /**
  * Whether somebody may speak for an agent: a user for one that carries the user's name or none, and anybody for one that is not
  * another user's. Who speaks for an agent that is nobody's becomes its owner.
@@ -24,10 +30,15 @@ export function whyNot (message: Message, { connection, publisher = connection }
 function maySpeak (
   { kind, payload: { agent } }: Message, publisher: Publisher | undefined, connection: Connection | undefined, owners: AgentOwnership, presence: Presence
 ): Ownership {
-  const username = publisher?.verified === true ? publisher.username ?? '' : undefined
+  const username = usernameOf(publisher)
   // A goodbye makes nobody an owner: anybody can say one for agents that are not there.
   if (kind === 'disconnected') return owners.mayEnd(agent.uuid, username) === false ? 'another' : 'theirs'
   if (username !== undefined && 'username' in agent && agent.username !== undefined && agent.username !== username) return 'another'
   const ownership = owners.claim(agent.uuid, username)
   return ownership === 'theirs' && connection !== undefined && !presence.hasRoomFor(agent.uuid, connection, owners.mostPerUser) ? 'tooMany' : ownership
+}
+
+/** Undefined: no password or certificate proved one. */
+function usernameOf (publisher: Publisher | undefined): string | undefined {
+  return publisher?.verified === true ? publisher.username ?? '' : undefined
 }

@@ -1,9 +1,11 @@
 import { isUtf8 } from 'node:buffer'
-import type { Publication } from '../broker/publication.ts'
-import type { Reading } from '../mapping/reading.ts'
+import type { OutgoingPublication, Publication } from '../broker/publication.ts'
+import type { Asked, Reading } from '../mapping/reading.ts'
 import type { RuleTable } from '../mapping/rules/rule-table.ts'
 import type { BadMetric } from '../messages/metrics.ts'
 import type { Message, MessageKind } from '../messages/parse.ts'
+import { Spacing } from '../spacing.ts'
+import { hour } from '../time.ts'
 import type { Rejected, Source } from './intake-handler.ts'
 
 /** Why a message, or one of its metrics, goes no further. */
@@ -13,20 +15,41 @@ export type Cause = Pick<Rejected, 'reason' | 'detail'> & Partial<Pick<BadMetric
 const mostMetrics = 1_000
 /** Causes that are reported of one publication. */
 const mostReported = 20
+/** Whoever does not answer, or whose answer is of no use, is asked again after this, in ms. */
+const askAgain = { min: 5_000, max: hour }
+/** Senders that are asked within the shortest of these waits. */
+const mostAsked = 1_000
 
 /** What a publication on another topic becomes, as agents would have sent it, and why it becomes nothing. */
 export interface Readings {
   messages: Array<{ kind: MessageKind, payload: object }>
   causes: Cause[]
   source: Source
+  /** What to tell its sender, so that it can be read. */
+  asks: Asked | undefined
 }
 
 export function readingsOf (table: RuleTable, { topic, payload, connection, publisher = connection }: Publication, receivedAt: number): Readings {
   const source: Source = { topic, payload: isUtf8(payload) ? payload.toString() : payload }
   const read = table.read(topic, payload, receivedAt, publisher?.verified === true ? publisher.username : undefined)
-  if (read === undefined) return { messages: [], causes: [], source }
-  if (!read.ok) return { messages: [], causes: [read], source }
-  return { messages: read.readings.flatMap(messagesOf), causes: [], source }
+  if (read === undefined) return { messages: [], causes: [], source, asks: undefined }
+  return { messages: read.ok ? read.readings.flatMap(messagesOf) : [], causes: read.ok ? [] : [read], source, asks: read.asks }
+}
+
+/** Asks senders for what is missing, seldom enough that nobody can make us a burden to others. */
+export class Asking {
+  readonly #publish: (publication: OutgoingPublication) => Promise<void>
+  readonly #spacing = new Spacing(askAgain, mostAsked)
+
+  constructor (publish: (publication: OutgoingPublication) => Promise<void>) {
+    this.#publish = publish
+  }
+
+  ask ({ topic, payload }: Asked): void {
+    if (!this.#spacing.mayNow(topic, performance.now())) return
+    // If it fails it is asked again because of what comes next.
+    this.#publish({ topic, payload, qos: 0, retain: false }).catch(() => undefined)
+  }
 }
 
 function messagesOf (reading: Reading): Readings['messages'] {

@@ -19,7 +19,7 @@ const codes: Record<RejectReason, ReasonCode> = {
   AGENT_NOT_THEIRS: reasonCodes.notAuthorized,
   AGENTS_TOO_MANY: reasonCodes.quotaExceeded,
   PAYLOAD_MALFORMED: reasonCodes.payloadFormatInvalid,
-  ALIAS_UNKNOWN: reasonCodes.implementationSpecific
+  BIRTH_UNKNOWN: reasonCodes.implementationSpecific
 }
 
 /** What the publisher of a rejected message gets with its acknowledgement, where it speaks MQTT 5. */

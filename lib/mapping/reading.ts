@@ -8,7 +8,15 @@ export type Reading =
 
 export interface ReadAgent { uuid: string, name?: string, username?: string, hostname?: string }
 
-export type Read = { ok: true, readings: Reading[] } | { ok: false, reason: RejectReason, detail: string }
+export type Read = ({ ok: true, readings: Reading[] } | { ok: false, reason: RejectReason, detail: string }) & { asks?: Asked | undefined }
+
+/** What the sender should be told, so that what it sends can be read. */
+export interface Asked {
+  /** Whom it concerns: who may not speak for it does not make us ask. */
+  agent: ReadAgent
+  topic: string
+  payload: Buffer
+}
 
 /** A publication whose topic a rule matches. */
 export interface Matched {

@@ -27,7 +27,7 @@ export const rejectReasons = {
   AGENT_NOT_THEIRS: 'the agent carries another username, or another user spoke for it first',
   AGENTS_TOO_MANY: 'the user, or all anonymous clients together, speak for as many agents as the limit agentsPerUser allows',
   PAYLOAD_MALFORMED: 'of other topics: the payload is not in the format of its row, such as line protocol, CSV or Sparkplug B',
-  ALIAS_UNKNOWN: 'of Sparkplug B: no birth since the start gave an alias its name, so the node has to send its birth again'
+  BIRTH_UNKNOWN: 'of Sparkplug B: no birth since the start says what a metric is, its name or its data type; the node is asked for one'
 } as const
 
 export type RejectReason = keyof typeof rejectReasons

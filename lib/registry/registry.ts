@@ -69,7 +69,7 @@ export function attachIntake (agentInId: string, brokerId: string, handler: Inta
   }
   const slot = slotOf(brokerId)
   const { intakes } = slot
-  const intake = intakes.get(agentInId) ?? new Intake(options, () => slot.owners)
+  const intake = intakes.get(agentInId) ?? new Intake(options, () => slot.owners, publication => slot.publish(publication))
   intakes.set(agentInId, intake)
   intake.attach(handler, options)
   slot.intakesChanged()

@@ -267,9 +267,14 @@ export const messageSentences: readonly Sentence[] = [
   { en: 'it ends in the middle of a field.', es: 'termina en medio de un campo.', pt: 'termina no meio de um campo.' },
   { en: 'a metric has neither a name nor an alias.', es: 'una métrica no tiene ni nombre ni alias.', pt: 'uma métrica não tem nem nome nem alias.' },
   {
-    en: 'No birth of {1} that was seen since the start gave the alias {2} a name: let the node send its birth again, with the command Node Control/Rebirth on {3}.',
-    es: 'Ningún nacimiento de {1} visto desde el arranque le dio nombre al alias {2}: hacer que el nodo vuelva a enviar el suyo, con la orden Node Control/Rebirth en {3}.',
-    pt: 'Nenhum nascimento de {1} visto desde o início deu nome ao alias {2}: faça o nó enviar o seu de novo, com o comando Node Control/Rebirth em {3}.'
+    en: 'No birth of {1} that was seen since the start gave the alias {2} a name: its node is asked for one on {3}.',
+    es: 'Ningún nacimiento de {1} visto desde el arranque le dio nombre al alias {2}: se le pide uno a su nodo en {3}.',
+    pt: 'Nenhum nascimento de {1} visto desde o início deu nome ao alias {2}: pede-se um ao seu nó em {3}.'
+  },
+  {
+    en: 'No birth of {1} that was seen since the start gave {2} a data type: its node is asked for one on {3}.',
+    es: 'Ningún nacimiento de {1} visto desde el arranque le dio un tipo de datos a {2}: se le pide uno a su nodo en {3}.',
+    pt: 'Nenhum nascimento de {1} visto desde o início deu um tipo de dados a {2}: pede-se um ao seu nó em {3}.'
   },
   { en: 'The payload has more than {1} values: send fewer at a time.', es: 'El contenido tiene más de {1} valores: enviar menos de una vez.', pt: 'O conteúdo tem mais de {1} valores: envie menos de cada vez.' }
 ]

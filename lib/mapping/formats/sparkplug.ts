@@ -1,9 +1,10 @@
 import { show } from '../../messages/metrics.ts'
 import { agentOf, type AgentFinder } from '../agent.ts'
 import { choiceOf, type Choice } from '../choice.ts'
-import type { MakeReader, Matched, Read, ReadAgent, Reading } from '../reading.ts'
-import { Births } from './sparkplug-births.ts'
-import { decodeSparkplug, plainValue, type SparkplugMetric, type SparkplugPayload } from './sparkplug-payload.ts'
+import type { Asked, MakeReader, Matched, Read, ReadAgent, Reading } from '../reading.ts'
+import { Births, type Born } from './sparkplug/births.ts'
+import { rebirthCommand } from './sparkplug/command.ts'
+import { decodeSparkplug, plainValue, type SparkplugMetric, type SparkplugPayload } from './sparkplug/payload.ts'
 import { Gathered, mostMetrics } from './gathered.ts'
 
 const nothing: Read = { ok: true, readings: [] }
@@ -11,6 +12,8 @@ type Bad = Exclude<Read, { ok: true }>
 
 /** Where a message comes from: `spBv1.0/group/NDATA/node` or `spBv1.0/group/DDATA/node/device`. */
 interface Source {
+  /** Levels that a bridge put before the namespace, and the namespace. */
+  namespace: string
   group: string
   kind: string
   node: string
@@ -45,7 +48,12 @@ class SparkplugReader {
     if (source === undefined) return nothing
     const decoded = decodeSparkplug(matched.payload, mostMetrics)
     if (!decoded.ok) return decoded
-    const { payload } = decoded
+    const read = this.#readOf(matched, source, decoded.payload)
+    const isAsked = source.kind !== 'NBIRTH' && source.kind !== 'NDEATH' && (this.#births.hasGap(source.key, decoded.payload, matched.receivedAt) || (!read.ok && read.reason === 'BIRTH_UNKNOWN'))
+    return isAsked ? { ...read, asks: this.#rebirth(matched, source) } : read
+  }
+
+  #readOf (matched: Matched, source: Source, payload: SparkplugPayload): Read {
     switch (source.kind) {
       case 'NBIRTH':
       case 'DBIRTH': return this.#born(matched, source, payload)
@@ -59,7 +67,7 @@ class SparkplugReader {
   }
 
   #born (matched: Matched, source: Source, payload: SparkplugPayload): Read {
-    const { gone } = this.#births.add(source.key, source.device, payload.metrics, bdSeqOf(payload.metrics))
+    const { gone } = this.#births.add(source.key, source.device, payload, bdSeqOf(payload.metrics))
     const left = this.#presence(matched, gone.map(device => ({ ...source, device })), 'disconnected')
     const came = this.#presence(matched, [source], 'connected')
     const metrics = this.#metrics(matched, source, payload)
@@ -91,7 +99,7 @@ class SparkplugReader {
     for (const metric of payload.metrics) {
       const born = this.#births.find(source.key, source.device, metric)
       const name = metric.name ?? born?.name
-      if (name === undefined) return unknownAlias(source, metric)
+      if (name === undefined || isUntyped(metric, born)) return unknown(source, metric)
       // Sequence numbers are not what anybody measures.
       if (metric.value === undefined || name === 'bdSeq') continue
       const value = plainValue(metric.value, metric.datatype ?? born?.datatype)
@@ -101,6 +109,12 @@ class SparkplugReader {
       if (gathered.isTooMuch) break
     }
     return gathered.read()
+  }
+
+  /** Whom to ask for the births of a node. Undefined: the row does not say which agent the node is. */
+  #rebirth (matched: Matched, source: Source): Asked | undefined {
+    const node = this.#agent(matched, { ...source, device: '' })
+    return node.ok ? { agent: node.agent, topic: commandTopic(source), payload: rebirthCommand(matched.receivedAt) } : undefined
   }
 
   #agent (matched: Matched, { group, node, device }: Source): { ok: true, agent: ReadAgent } | Bad {
@@ -113,10 +127,11 @@ class SparkplugReader {
 function sourceOf ({ topic, user }: Matched): Source | undefined {
   const levels = topic.split('/')
   // A bridge may have put its own levels before them.
-  const [group = '', kind = '', node = '', device = '', ...others] = levels.slice(levels.indexOf('spBv1.0') + 1)
+  const start = levels.indexOf('spBv1.0') + 1
+  const [group = '', kind = '', node = '', device = '', ...others] = levels.slice(start)
   const isOfDevice = device !== ''
   const known = isOfDevice ? ['DBIRTH', 'DDATA', 'DDEATH'] : ['NBIRTH', 'NDATA', 'NDEATH']
-  return others.length === 0 && group !== '' && node !== '' && known.includes(kind) ? { group, kind, node, device, key: JSON.stringify([group, node, user]) } : undefined
+  return others.length === 0 && group !== '' && node !== '' && known.includes(kind) ? { namespace: levels.slice(0, start).join('/'), group, kind, node, device, key: JSON.stringify([group, node, user]) } : undefined
 }
 
 function bdSeqOf (metrics: SparkplugMetric[]): number | undefined {
@@ -125,11 +140,21 @@ function bdSeqOf (metrics: SparkplugMetric[]): number | undefined {
   return typeof number === 'number' ? number : undefined
 }
 
-function unknownAlias ({ group, node, device }: Source, { alias }: SparkplugMetric): Bad {
-  if (alias === undefined) return { ok: false, reason: 'PAYLOAD_MALFORMED', detail: 'The payload is not Sparkplug B: a metric has neither a name nor an alias.' }
-  return {
-    ok: false,
-    reason: 'ALIAS_UNKNOWN',
-    detail: `No birth of ${show([group, node, device].filter(part => part !== '').join('/'))} that was seen since the start gave the alias ${alias} a name: let the node send its birth again, with the command Node Control/Rebirth on ${show(`spBv1.0/${group}/NCMD/${node}`)}.`
-  }
+function commandTopic ({ namespace, group, node }: Source): string {
+  return `${namespace}/${group}/NCMD/${node}`
+}
+
+/** Whether only its data type, which neither the metric nor a birth tells, could say what a whole number is: -1 and 4294967295 are written alike. */
+function isUntyped ({ datatype, value }: SparkplugMetric, born: Born | undefined): boolean {
+  return born === undefined && datatype === undefined && (value?.kind === 'int' || value?.kind === 'long')
+}
+
+function unknown (source: Source, { name, alias }: SparkplugMetric): Bad {
+  if (name === undefined && alias === undefined) return { ok: false, reason: 'PAYLOAD_MALFORMED', detail: 'The payload is not Sparkplug B: a metric has neither a name nor an alias.' }
+  const { group, node, device } = source
+  const [of, topic] = [show([group, node, device].filter(part => part !== '').join('/')), show(commandTopic(source))]
+  const detail = name === undefined
+    ? `No birth of ${of} that was seen since the start gave the alias ${alias} a name: its node is asked for one on ${topic}.`
+    : `No birth of ${of} that was seen since the start gave ${show(name)} a data type: its node is asked for one on ${topic}.`
+  return { ok: false, reason: 'BIRTH_UNKNOWN', detail }
 }

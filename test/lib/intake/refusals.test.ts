@@ -25,7 +25,7 @@ function intakeOf (t: TestContext, given: Partial<IntakeOptions> = {}, ownership
     rejected: (_rejected, delivery) => { deliveries.push(delivery) },
     unsettled: () => undefined
   }
-  const intake = new Intake({ ...options, ...given }, () => ({ ...owners, claim: () => ownership }))
+  const intake = new Intake({ ...options, ...given }, () => ({ ...owners, claim: () => ownership }), async () => undefined)
   intake.attach(handler, { ...options, ...given })
   t.after(() => { intake.close() })
   return { intake, deliveries }

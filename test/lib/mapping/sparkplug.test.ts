@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { mostMetrics } from '../../../lib/mapping/formats/gathered.ts'
-import { decodeSparkplug, plainValue } from '../../../lib/mapping/formats/sparkplug-payload.ts'
+import { decodeSparkplug, plainValue } from '../../../lib/mapping/formats/sparkplug/payload.ts'
 import { sparkplug } from '../../../lib/mapping/formats/sparkplug.ts'
 import type { Read } from '../../../lib/mapping/reading.ts'
 import type { TopicRule } from '../../../lib/mapping/topic-rule.ts'
@@ -44,15 +44,15 @@ describe('Sparkplug B', () => {
   test('an alias that no birth gave a name is rejected, with what to do', () => {
     const read = plant()
     const unknown = read('g/DDATA/n/d', { timestamp: 1, metrics: [{ alias: 5, type: 'Int32', value: 1 }] })
-    assert.ok(!unknown.ok && unknown.reason === 'ALIAS_UNKNOWN' && unknown.detail.includes('Node Control/Rebirth on "spBv1.0/g/NCMD/n"'), JSON.stringify(unknown))
+    assert.ok(!unknown.ok && unknown.reason === 'BIRTH_UNKNOWN' && unknown.detail.includes('on "spBv1.0/g/NCMD/n"'), JSON.stringify(unknown))
     read('g/DBIRTH/n/d', birth('t', 5))
     assert.deepEqual(short(read('g/DDATA/n/d', { timestamp: 1, metrics: [{ alias: 5, type: 'Int32', value: 2 }] })), [{ 'g:n:d': { t: 2 } }])
     // Aliases are those of one node or device, until it dies or is born again.
-    assert.deepEqual(short(read('g/DDATA/n/other', { timestamp: 1, metrics: [{ alias: 5, type: 'Int32', value: 2 }] })), ['ALIAS_UNKNOWN'])
+    assert.deepEqual(short(read('g/DDATA/n/other', { timestamp: 1, metrics: [{ alias: 5, type: 'Int32', value: 2 }] })), ['BIRTH_UNKNOWN'])
     read('g/DBIRTH/n/d', birth('u', 6))
-    assert.deepEqual(short(read('g/DDATA/n/d', { timestamp: 1, metrics: [{ alias: 5, type: 'Int32', value: 2 }] })), ['ALIAS_UNKNOWN'])
+    assert.deepEqual(short(read('g/DDATA/n/d', { timestamp: 1, metrics: [{ alias: 5, type: 'Int32', value: 2 }] })), ['BIRTH_UNKNOWN'])
     assert.deepEqual(short(read('g/DDEATH/n/d', { timestamp: 1, metrics: [] })), ['-g:n:d'])
-    assert.deepEqual(short(read('g/DDATA/n/d', { timestamp: 1, metrics: [{ alias: 6, type: 'Int32', value: 2 }] })), ['ALIAS_UNKNOWN'])
+    assert.deepEqual(short(read('g/DDATA/n/d', { timestamp: 1, metrics: [{ alias: 6, type: 'Int32', value: 2 }] })), ['BIRTH_UNKNOWN'])
     assert.deepEqual(short(read('g/DDATA/n/d', Buffer.from(metric(field(10, 0, 1))))), ['PAYLOAD_MALFORMED'])
   })
 
@@ -92,7 +92,7 @@ describe('Sparkplug B', () => {
     read('g/NDEATH/n', { timestamp: 1, metrics: [bdSeq(1)] })
     const data: Payload = { timestamp: 1, metrics: [{ alias: 1, type: 'Int32', value: 2 }] }
     assert.deepEqual(short(read('g/NDATA/n', data, 'plant')), [{ 'g:n': { pressure: 2 } }])
-    assert.deepEqual(short(read('g/NDATA/n', data)), ['ALIAS_UNKNOWN'])
+    assert.deepEqual(short(read('g/NDATA/n', data)), ['BIRTH_UNKNOWN'])
   })
 
   test('commands, states and other topics say nothing', () => {
@@ -181,7 +181,7 @@ describe('Sparkplug B', () => {
     )
     fc.assert(fc.property(bytes, given => {
       const result = read('g/NBIRTH/n', Buffer.from(given))
-      assert.ok(result.ok || ['PAYLOAD_MALFORMED', 'ALIAS_UNKNOWN'].includes(result.reason), JSON.stringify(result))
+      assert.ok(result.ok || ['PAYLOAD_MALFORMED', 'BIRTH_UNKNOWN'].includes(result.reason), JSON.stringify(result))
     }), { numRuns: 2_000 })
   })
 
@@ -204,7 +204,7 @@ describe('Sparkplug B', () => {
     const data: Payload = { timestamp: 1, metrics: [{ alias: 1, type: 'Int32', value: 2 }] }
     for (let i = 0; i < 60; i++) read(`g/NBIRTH/n${i}`, large)
     assert.deepEqual(short(read('g/NDATA/first', data)), [{ 'g:first': { t: 2 } }])
-    assert.deepEqual(short(read('g/NDATA/n59', data)), ['ALIAS_UNKNOWN'])
+    assert.deepEqual(short(read('g/NDATA/n59', data)), ['BIRTH_UNKNOWN'])
     // Those that die make room.
     for (let i = 0; i < 60; i++) read(`g/NDEATH/n${i}`, { timestamp: 1, metrics: [] })
     read('g/NBIRTH/n59', birth('t', 1))

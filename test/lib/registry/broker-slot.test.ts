@@ -59,7 +59,7 @@ test('a slot takes any engine: messages go to the intakes and to subscribers, an
     return engine
   })
   const topics: string[] = []
-  const intake = new Intake({ acknowledge: 'arrival', timeLimit: 1_000, clientWindow: 10, totalWindow: 10 }, () => slot.owners)
+  const intake = new Intake({ acknowledge: 'arrival', timeLimit: 1_000, clientWindow: 10, totalWindow: 10 }, () => slot.owners, publication => slot.publish(publication))
   intake.attach({ message: ({ topic }) => { topics.push(topic) }, rejected: () => undefined, unsettled: () => undefined }, { acknowledge: 'arrival', timeLimit: 1_000, clientWindow: 10, totalWindow: 10 })
   t.after(() => { intake.close() })
   slot.intakes.set('agent-in', intake)

@@ -1,4 +1,5 @@
-import type { SparkplugMetric } from './sparkplug-payload.ts'
+import type { SparkplugMetric, SparkplugPayload } from './payload.ts'
+import { Sequence } from './sequence.ts'
 
 /** What a birth said of a metric, for data that says less. */
 export interface Born { name: string, datatype: number | undefined }
@@ -12,6 +13,8 @@ interface Birth {
 interface Node {
   /** Of its connection: the death of an older one does not end it. */
   bdSeq: number | undefined
+  /** Of its messages since its birth, and those of its devices; undefined: it does not number them. */
+  sequence: Sequence | undefined
   /** By device; the node's own under ''. */
   births: Map<string, Birth>
 }
@@ -35,7 +38,7 @@ export class Births {
    * @param bdSeq of a node, if it gave one
    * @returns devices of an earlier connection of the node that ended without a word, and whether there was room
    */
-  add (node: string, device: string, metrics: SparkplugMetric[], bdSeq?: number): { gone: string[], isKept: boolean } {
+  add (node: string, device: string, { metrics, seq, timestamp }: SparkplugPayload, bdSeq?: number): { gone: string[], isKept: boolean } {
     const known = this.#nodes.get(node)
     // A birth with the same number was asked for: the node's devices stay, and say so themselves.
     const gone = device === '' && known !== undefined && known.bdSeq !== bdSeq ? devicesOf(known) : []
@@ -48,7 +51,7 @@ export class Births {
       birth.bytes += bytesEach + name.length * 2
       birth.metrics.set(alias ?? `=${name}`, { name, datatype })
     }
-    const entry = this.#nodes.get(node) ?? { bdSeq, births: new Map<string, Birth>() }
+    const entry = this.#nodes.get(node) ?? { bdSeq, sequence: device !== '' || seq === undefined ? undefined : new Sequence(seq, timestamp), births: new Map<string, Birth>() }
     if (this.#bytes + birth.bytes > mostBytes || entry.births.size > mostDevices) return { gone, isKept: false }
     entry.births.set(device, birth)
     this.#nodes.set(node, entry)
@@ -59,6 +62,11 @@ export class Births {
   find (node: string, device: string, { name, alias }: SparkplugMetric): Born | undefined {
     const metrics = this.#nodes.get(node)?.births.get(device)?.metrics
     return (alias === undefined ? undefined : metrics?.get(alias)) ?? metrics?.get(`=${name}`)
+  }
+
+  /** Whether the numbers of a node's messages show that one of them will not come any more. @param now UTC ms */
+  hasGap (node: string, { seq, timestamp }: SparkplugPayload, now: number): boolean {
+    return this.#nodes.get(node)?.sequence?.hasGap(seq, timestamp, now) === true
   }
 
   /** Whether a death may be that of the connection that is known. */

@@ -2,6 +2,8 @@
 export interface SparkplugPayload {
   /** UTC ms. */
   timestamp: number | undefined
+  /** The place of the message among those of its node, modulo 256. */
+  seq: number | undefined
   metrics: SparkplugMetric[]
 }
 
@@ -42,10 +44,12 @@ export function decodeSparkplug (bytes: Uint8Array, most: number): Decoded {
 }
 
 function payloadOf (reader: WireReader, most: number): SparkplugPayload {
-  const payload: SparkplugPayload = { timestamp: undefined, metrics: [] }
+  const payload: SparkplugPayload = { timestamp: undefined, seq: undefined, metrics: [] }
   while (reader.next()) {
     if (reader.is(1, types.varint)) {
       payload.timestamp = reader.unsigned()
+    } else if (reader.is(3, types.varint)) {
+      payload.seq = reader.unsigned()
     } else if (reader.is(2, types.bytes)) {
       if (payload.metrics.length === most) throw new TooLarge(`The payload has more than ${most} values: send fewer at a time.`)
       payload.metrics.push(metricOf(reader.inner()))
