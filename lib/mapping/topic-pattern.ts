@@ -11,9 +11,17 @@ export interface TopicPattern {
   /** As MQTT writes it: a name is a `+`. */
   readonly filter: string
   readonly names: readonly string[]
+  /** Whether a topic that the filter matches has an agent where `{uuid}` is, and not what belongs to another program. */
+  hasAgent (topic: string): boolean
   /** What the names stand for in a topic that the filter matches. */
   read (topic: string): Readonly<Record<string, string>>
 }
+
+/**
+ * What topics of programs begin with that are no devices: `{uuid}/status` is not meant for Home Assistant's own `homeassistant/status`, nor `{uuid}/sensor/{type}/state` for
+ * a property of a Homie device.
+ */
+const programs: ReadonlySet<string> = new Set(['homeassistant', 'zigbee2mqtt', 'tasmota', 'shellies', 'homie', 'spBv1.0', 'telegraf'])
 
 const name = /^\{([A-Za-z]\w*)\}$/
 
@@ -38,8 +46,15 @@ export function parsePattern (text: unknown): TopicPattern {
   if (parseFilter(filter) === undefined) throw invalid(`The topic ${show(text)} is no topic filter: + stands for a whole level, and # only at the end.`)
   if (filter.startsWith('$SYS/') || filter.startsWith('$share/')) throw invalid(`The topic ${show(text)} is the broker's own: nobody publishes on it.`)
   if (kindOf(filter) !== undefined) throw invalid(`The topic ${show(text)} is one of the three of agents, which need no row.`)
+  const [, agentAt = -1] = places.find(([named]) => named === 'uuid') ?? []
   return {
     filter,
+    hasAgent: topic => {
+      if (agentAt < 0) return true
+      const level = topic.split('/', agentAt + 1)[agentAt] as string
+      // As MQTT's own wildcards do not stand for what begins with it: `homie/$broadcast` is no device.
+      return !level.startsWith('$') && !(agentAt === 0 && programs.has(level))
+    },
     names: places.map(([named]) => named),
     read: topic => {
       const given = topic.split('/')

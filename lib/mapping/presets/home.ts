@@ -17,8 +17,11 @@ export const espHome: Preset = {
   label: 'ESPHome',
   rules: [
     { topic: '{uuid}/status', format: 'presence', presence: availability },
-    ...['sensor', 'binary_sensor', 'switch', 'number', 'select'].map(component => ({ topic: `{uuid}/${component}/{type}/state`, format: 'value' as const })),
-    { topic: '{uuid}/light/{light}/state', format: 'json', type: '{light}' }
+    { topic: '{uuid}/sensor/{type}/state', format: 'value' },
+    // Names are unique among the entities of one kind alone: a sensor and a switch may both be `pump`.
+    ...['binary_sensor', 'switch', 'number', 'select', 'cover', 'fan'].map(kind => ({ topic: `{uuid}/${kind}/{name}/state`, format: 'value' as const, type: `${kind}.{name}` })),
+    ...['cover', 'fan', 'climate'].map(kind => ({ topic: `{uuid}/${kind}/{name}/{quantity}/state`, format: 'value' as const, type: `${kind}.{name}.{quantity}` })),
+    { topic: '{uuid}/light/{name}/state', format: 'json', type: 'light.{name}' }
   ]
 }
 
@@ -38,11 +41,17 @@ export const openMqttGateway: Preset = {
   rules: [
     { topic: 'home/{uuid}/LWT', format: 'presence', presence: availability },
     { topic: 'home/{uuid}/SYStoMQTT', format: 'json', take: ['uptime', 'freemem', 'maxBlock', 'freestck', 'rssi', 'tempc'] },
+    // For another program that decodes it: all devices together.
+    { topic: 'home/{gateway}/BTtoMQTT/undecoded', format: 'json', uuid: '{gateway}', leave: ['*'] },
     {
       topic: 'home/{gateway}/BTtoMQTT/{uuid}',
       format: 'json',
       name: '{$.name}',
-      leave: ['id', 'mac', 'mac_type', 'adv_type', 'brand', 'model', 'model_id', 'type', 'mfid', 'uuid', 'manufacturerdata', 'service*', 'tempf', 'prmacs', 'track', 'cidc', 'acts', 'cont']
+      leave: [
+        'id', 'mac', 'mac_type', 'adv_type', 'brand', 'model', 'model_id', 'type', 'device', 'prmac', 'track', 'cidc', 'acts', 'cont', 'ctrl', 'manufacturerdata', 'service*', 'tempf*',
+        // What iBeacons are, and what is still encrypted.
+        'mfid', 'uuid', 'major', 'minor', 'txpower', 'encr', 'cipher', 'ctr', 'mic'
+      ]
     }
   ]
 }

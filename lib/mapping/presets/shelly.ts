@@ -7,11 +7,20 @@ export const shellyGen1: Preset = {
   label: 'Shelly Gen1',
   rules: [
     { topic: 'shellies/{uuid}/online', format: 'presence', presence: there },
+    // Motion says everything here, and TRV in its information; in that of the others is what has topics of its own.
+    { topic: 'shellies/{uuid}/status', format: 'json', take: ['motion', 'vibration', 'active', 'lux', 'bat', 'tmp'] },
+    { topic: 'shellies/{uuid}/info', format: 'json', take: ['wifi_sta.rssi', 'uptime', 'thermostats', 'bat', 'charger'], leave: ['*.units', '*.is_valid'] },
     // Lights say everything in one object.
     { topic: 'shellies/{uuid}/{component}/{channel}/status', format: 'json', type: '{component}.{channel}' },
     { topic: 'shellies/{uuid}/{component}/{channel}/{quantity}', format: 'value', type: '{component}.{channel}.{quantity}', leave: ['*.command', '*.set'] },
-    { topic: 'shellies/{uuid}/{component}/{channel}', format: 'value', type: '{component}.{channel}', leave: ['input_event', 'status'] },
-    { topic: 'shellies/{uuid}/{type}', format: 'value', leave: ['announce', 'info', 'command', 'status', 'settings', 'ext_*'] }
+    {
+      topic: 'shellies/{uuid}/{component}/{channel}',
+      format: 'value',
+      type: '{component}.{channel}',
+      // Events, why a sensor woke up, and commands; devices of the second generation whose topics begin so are read by their own rows.
+      leave: ['input_event', 'sensor.act_reasons', '*.mute', '*.unmute', '*.start_self_test', 'status', 'events', 'command']
+    },
+    { topic: 'shellies/{uuid}/{type}', format: 'value', leave: ['announce', 'command', 'settings', 'ext_*', 'rpc'] }
   ]
 }
 

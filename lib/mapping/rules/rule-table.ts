@@ -45,7 +45,7 @@ export class RuleTable {
     return other !== undefined && other.#saved === this.#saved
   }
 
-  /** Whether a row matches. None matches the three topics of agents, nor, by a wildcard, those that begin with `$`. */
+  /** Whether a row matches. None matches the three topics of agents, nor, by a wildcard, those that begin with `$`, nor, by `{uuid}`, those of programs. */
   matches (topic: string): boolean {
     return this.#find(topic) !== undefined
   }
@@ -58,7 +58,7 @@ export class RuleTable {
 
   #find (topic: string): Row | undefined {
     if (topic === this.#lastTopic) return this.#last
-    const found = kindOf(topic) === undefined ? this.#tree.matchingFilters(topic) : []
+    const found = kindOf(topic) === undefined ? this.#tree.matchingFilters(topic).filter(({ pattern }) => pattern.hasAgent(topic)) : []
     this.#lastTopic = topic
     this.#last = found.length < 2 ? found[0] : found.reduce((one, other) => other.row < one.row ? other : one)
     return this.#last

@@ -45,6 +45,13 @@ test('no row reads the three topics of agents, nor by a wildcard those of the br
   assert.deepEqual(uuids(table, '$aws/pump'), ['pump'])
 })
 
+test('{uuid} stands for no level of a program, nor for one that begins with $', () => {
+  const table = new RuleTable([{ topic: '{uuid}/status', format: 'json' }, { topic: 'homie/{uuid}/+', format: 'json' }, { topic: '{root}/{uuid}/state', format: 'json' }, { topic: 'homeassistant/{type}', format: 'json', uuid: 'ha' }])
+  assert.deepEqual(table.problems, [])
+  assert.deepEqual(['homeassistant/other', 'homeassistant/status', 'plug/status', 'homie/car/x', 'homeassistant/plug/state'].map(topic => uuids(table, topic)), [['ha'], ['ha'], ['plug'], ['car'], ['plug']])
+  for (const topic of ['zigbee2mqtt/status', 'homie/$broadcast/x', 'a/$b/state']) assert.equal(table.matches(topic), false, topic)
+})
+
 test('a bad row is left out and named, with what is wrong, and the others are read', () => {
   const table = new RuleTable([{ topic: 'a/{uuid}', format: 'json' }, { topic: 'b/{uuid', format: 'json' }, { topic: 'a/{type}', format: 'value', uuid: 'x' }, null])
   assert.deepEqual(table.problems.map(({ code, detail }) => [code, detail]), [
