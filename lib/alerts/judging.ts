@@ -1,6 +1,7 @@
 import type { ReceivedMessage } from '../store/writer/changes.ts'
-import type { NewestOfSeries, StoredAgent } from './newest.ts'
+import type { NewestOfSeries, StoredAgent, StoredValue } from './newest.ts'
 import { DueTimes } from './due-times.ts'
+import { afterPast, pastFrom } from './past.ts'
 import { afterTime, afterValue, isRaised, type AlertState } from './rules/alert-state.ts'
 import { addTo, changeOf, verdictOf, type Verdict } from './rules/verdict.ts'
 import { alertsOf, type Agent, type Alert, type Series, type WatchList } from './watch-list.ts'
@@ -76,10 +77,42 @@ export class Judge {
     return agent
   }
 
-  /** What the database has as the newest metric of a series. @param heardAt when it came, by our clock; UTC ms */
-  newest (agent: Agent, { type, ts, seq, value }: NewestOfSeries, heardAt: number, now: number): void {
+  /**
+   * From when on the metrics of a series have to be read before its newest one is judged: those that nobody told since the last one that was judged, or those that
+   * tell since when something is wrong.
+   * @param newFrom from when on they are new where the series is; UTC ms, Infinity: never
+   * @returns UTC ms; Infinity: the newest one is enough
+   */
+  pastFrom (agent: Agent, { type, ...newest }: NewestOfSeries, newFrom: number): number {
     const series = (this.#watch as WatchList).series(agent, type)
-    if (series !== null) this.#value(series, value, ts, seq, heardAt, now)
+    if (series === null || !isNewer(series, newest) || series.alerts.every(({ rule }) => rule.condition === 'noNews')) return Infinity
+    return series.ts > -Infinity ? series.ts : Math.min(newFrom, ...series.alerts.map(alert => pastFrom(alert, newest)))
+  }
+
+  /**
+   * What the database has as the newest metric of a series.
+   * @param past the metrics before it from `pastFrom` on, in their order
+   * @param newFrom as of `pastFrom`
+   * @param heardAt when a metric of a time came, by our clock; UTC ms
+   */
+  newest (agent: Agent, { type, ...newest }: NewestOfSeries, past: readonly StoredValue[], newFrom: number, heardAt: (ts: number) => number, now: number): void {
+    const series = (this.#watch as WatchList).series(agent, type)
+    if (series === null || !isNewer(series, newest)) return
+    if (series.ts === -Infinity) this.#begin(series, newest, past.filter(({ ts }) => ts < newFrom), heardAt)
+    for (const { ts, seq, value } of past) if (series.ts > -Infinity || ts >= newFrom) this.#value(series, value, ts, seq, heardAt(ts), now)
+    this.#value(series, newest.value, newest.ts, newest.seq, heardAt(newest.ts), now)
+  }
+
+  /** Where the alerts of a series are when its newest metric comes. */
+  #begin (series: Series, newest: StoredValue, past: readonly StoredValue[], heardAt: (ts: number) => number): void {
+    const before = past.filter(({ ts, seq }) => ts < newest.ts || (ts === newest.ts && seq < newest.seq))
+    for (const alert of series.alerts) {
+      const { state, span, turn } = afterPast(alert, pastFrom(alert, newest), before, heardAt)
+      alert.span = span
+      if (state !== alert.state) this.#become(alert, state, turn?.at ?? 0, turn?.value ?? null)
+      // It is told by what is so now.
+      alert.passed = undefined
+    }
   }
 
   /**
@@ -132,7 +165,7 @@ export class Judge {
 
   #value (series: Series, value: number | string, ts: number, seq: number, heardAt: number, now: number): void {
     // Late, or there already.
-    if ((ts < series.ts || (ts === series.ts && seq <= series.seq)) && series.ts <= now + ahead) return
+    if (!isNewer(series, { ts, seq }) && series.ts <= now + ahead) return
     series.ts = ts
     series.seq = seq
     series.value = value
@@ -147,7 +180,7 @@ export class Judge {
       }
       // Its news is over a while ago: the clock looks at it.
       const verdict = rule.condition === 'noNews' && now - heardAt >= rule.value ? undefined : verdictOf(rule, value, changed)
-      if (verdict !== undefined) this.#judge(alert, verdict, at, now, value)
+      if (verdict !== undefined) this.#judge(alert, verdict, at, heardAt, value)
     }
   }
 
@@ -162,6 +195,7 @@ export class Judge {
     if (isRaised(before) !== isRaised(after)) {
       (this.#watch as WatchList).raised += isRaised(after) ? 1 : -1
       if (isRaised(after)) alert.since = after.since
+      else if (!alert.told) alert.passed ??= { since: alert.since, changedAt: alert.changedAt, value: alert.value }
       alert.changedAt = at
       alert.value = value
       alert.acknowledged = false
@@ -178,9 +212,11 @@ export class Judge {
     if (alert.isOver) return
     const { rule, agent, state } = alert
     if (rule.condition === 'noNews' && state.phase !== 'raised' && now >= this.#silentFrom(alert) && !isHeldBackByAgent(agent)) {
-      this.#judge(alert, 'wrong', heardAt(alert), now, null)
+      const silentAt = heardAt(alert)
+      this.#judge(alert, 'wrong', silentAt, Math.min(now, silentAt + rule.value), null)
     }
-    if (waitsToBeGone(alert) && now >= agent.goneFrom) this.#judge(alert, 'wrong', agent.goneAt, now, null)
+    // Nobody saw it since this process began.
+    if (waitsToBeGone(alert) && now >= agent.goneFrom) this.#judge(alert, 'wrong', agent.goneAt, Math.max(agent.goneAt, this.#startedAt), null)
     const after = afterTime(alert.state, now)
     if (after !== alert.state) this.#become(alert, after, now, rule.condition === 'noNews' ? null : alert.series?.value ?? null)
     const { phase } = alert.state
@@ -213,6 +249,10 @@ export class Judge {
     const span = state.phase === 'pending' ? rule.for : rule.endFor
     return span <= writtenAfter ? Infinity : state.due - span + writtenAfter
   }
+}
+
+function isNewer (series: Series, { ts, seq }: Pick<StoredValue, 'ts' | 'seq'>): boolean {
+  return ts > series.ts || (ts === series.ts && seq > series.seq)
 }
 
 /** Whether an agent is gone since before this process began. */

@@ -1,8 +1,11 @@
 import type { Knex } from 'knex'
-import { newestColumns, newestIn, type NewestRow } from '../store/dialects/metric-columns.ts'
+import { newestColumns, newestIn, valueOf, type NewestRow } from '../store/dialects/metric-columns.ts'
 
 /** Most rows in a page: reading one must not take long. */
 const pageSize = 2_000
+/** Most metrics of a series that are looked at, and series in one question. */
+const mostOfSeries = 1_000
+const seriesAtOnce = 25
 
 /** An agent as the database has it; times are UTC ms. */
 export interface StoredAgent {
@@ -15,10 +18,15 @@ export interface StoredAgent {
   spokeAt: number | null
 }
 
+/** A metric, by its time (UTC ms) and its number. */
+export interface StoredValue { ts: number, seq: number, value: number | string }
+
 /** The newest metric of a series. */
-export interface NewestOfSeries { agentId: number, type: string, ts: number, seq: number, value: number | string }
+export interface NewestOfSeries extends StoredValue { seriesId: number, agentId: number, type: string }
 
 type AgentRow = { id: number | string, uuid: string, name: string | null, connected: unknown } & Record<'last_seen_at' | 'spoke_at', number | string | null>
+
+type MetricRow = Record<'series_id' | 'ts' | 'seq' | 'value' | 'text', unknown>
 
 const agentColumns = ['id', 'uuid', 'name', 'connected', 'last_seen_at', 'spoke_at']
 
@@ -45,12 +53,33 @@ export async function * allNewest (db: Knex): AsyncGenerator<NewestOfSeries[]> {
     const found = rows.flatMap(row => {
       const newest = newestIn(row)
       if (newest === undefined || newest.value === null) return []
-      return [{ agentId: Number(row.agent_id), type: row.type, ts: newest.ts, seq: Number(row.last_seq ?? -1), value: newest.value }]
+      return [{ seriesId: Number(row.id), agentId: Number(row.agent_id), type: row.type, ts: newest.ts, seq: Number(row.last_seq ?? -1), value: newest.value }]
     })
     if (found.length > 0) yield found
     if (rows.length < pageSize) return
     after = Number(rows.at(-1)?.id)
   }
+}
+
+/**
+ * The newest metrics of some series, of each from a time on (UTC ms), in their order.
+ * @returns by the id of the series
+ */
+export async function metricsFrom (db: Knex, wanted: ReadonlyArray<{ seriesId: number, from: number }>): Promise<Map<number, StoredValue[]>> {
+  const found = new Map<number, StoredValue[]>()
+  for (let i = 0; i < wanted.length; i += seriesAtOnce) {
+    const [first, ...others] = wanted.slice(i, i + seriesAtOnce).map(({ seriesId, from }) => {
+      const newest = db('metrics').where('series_id', seriesId).where('ts', '>=', from).orderBy([{ column: 'ts', order: 'desc' }, { column: 'seq', order: 'desc' }]).limit(mostOfSeries)
+      return db.from(newest.select('series_id', 'ts', 'seq', 'value', 'text').as('newest')).select<MetricRow[]>()
+    })
+    for (const row of await (first as Knex.QueryBuilder<object, MetricRow[]>).unionAll(others) as MetricRow[]) {
+      const value = valueOf(row.value, row.text)
+      const id = Number(row.series_id)
+      if (value !== null) found.set(id, [...found.get(id) ?? [], { ts: Number(row.ts), seq: Number(row.seq), value }])
+    }
+  }
+  for (const values of found.values()) values.sort((a, b) => a.ts - b.ts || a.seq - b.seq)
+  return found
 }
 
 /** Whether other processes write to the database: what they store nobody tells. */

@@ -4,7 +4,7 @@ import { isHeldBackByAgent } from './judging.ts'
 import type { Quiet } from './quiet.ts'
 import { isRaised } from './rules/alert-state.ts'
 import type { AlertRule } from './rules/alert-rule.ts'
-import { isNews, rowOf, type Alert } from './watch-list.ts'
+import { isNews, rowOf, type Alert, type Passed } from './watch-list.ts'
 
 /** Most alerts that are written in one transaction: on SQLite senders wait for it. */
 const mostWritten = 500
@@ -160,8 +160,11 @@ export class Teller {
         if (alert.told) this.#send([alert], now)
       } else if (isNews(alert)) {
         if (this.#holdsBack(alert, now)) continue
+        alert.passed = undefined
         if (this.#digest.add(alert, now)) this.#send([alert], now)
         else this.#options.waits()
+      } else if (alert.passed !== undefined) {
+        this.#tellPassed(alert, alert.passed, now)
       } else if (alert.repeatIsDue) {
         if (this.#holdsBack(alert, now)) continue
         alert.repeatIsDue = false
@@ -170,6 +173,16 @@ export class Teller {
         this.#send([alert], now)
       }
     }
+  }
+
+  /** What began and ended before it could be told: both, unless it was held back, or is gathered with others. */
+  #tellPassed (alert: Alert, { since, changedAt, value }: Passed, now: number): void {
+    alert.passed = undefined
+    if (this.#held.has(alert) || this.#digest.has(alert) || this.#holdsBack(alert, now)) return
+    if (!this.#digest.add(alert, now)) return this.#digest.delete(alert)
+    const cleared = noticeOf(alert)
+    this.#options.announce([{ ...cleared, state: 'raised', since, at: changedAt, value, raised: [...cleared.raised, alert.rule.name] }])
+    this.#options.announce([{ ...cleared, since }])
   }
 
   #holdsBack (alert: Alert, now: number): boolean {

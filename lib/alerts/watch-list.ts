@@ -23,6 +23,8 @@ export interface Alert extends Due {
   /** When it was raised or ended, UTC ms, and with which value. */
   changedAt: number
   value: number | string | null
+  /** It was raised and is over, and nobody was told of either. */
+  passed: Passed | undefined
   /** Whether it was announced last as raised, and when; UTC ms. */
   told: boolean
   toldAt: number
@@ -35,6 +37,9 @@ export interface Alert extends Due {
   /** Its agent was forgotten, or its rule is no longer about it. */
   isOver: boolean
 }
+
+/** Since when it was wrong, when it was raised, UTC ms, and with which value. */
+export type Passed = Pick<Alert, 'since' | 'changedAt' | 'value'>
 
 export interface Series {
   readonly type: string
@@ -230,6 +235,7 @@ export class WatchList {
         since: row?.state.since ?? 0,
         changedAt: row?.changedAt ?? 0,
         value: row?.value ?? null,
+        passed: undefined,
         told: row?.told ?? false,
         toldAt: row?.toldAt ?? 0,
         repeats: 0,

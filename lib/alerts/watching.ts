@@ -5,7 +5,7 @@ import type { Store } from '../store/store.ts'
 import { deleteStates, readSilences, readStates, writeStates } from './alert-rows.ts'
 import type { AlertCount, AlertsOptions, Raised } from './terms.ts'
 import { Judge } from './judging.ts'
-import { allAgents, allNewest, someAgents } from './newest.ts'
+import { allAgents, allNewest, metricsFrom, someAgents } from './newest.ts'
 import type { Quiet } from './quiet.ts'
 import { isRaised } from './rules/alert-state.ts'
 import { Teller } from './telling.ts'
@@ -14,6 +14,8 @@ import { alertsOf, isNews, mostAlerts, WatchList, type Agent } from './watch-lis
 /** ms for which agents are gathered whose presence is asked for, and most in one question. */
 const presencePause = 100
 const mostAsked = 500
+/** ms by which another process's clock may differ: what it stored since this process looked last is new. */
+const skew = 60_000
 
 /** From the moment at which this process takes care of the alerts. */
 export class Watching {
@@ -30,6 +32,8 @@ export class Watching {
   #askTimer: NodeJS.Timeout | undefined
   #stopListening: () => void = () => undefined
   #saidFull = false
+  /** When the database was looked at last, UTC ms; Infinity: never. */
+  #lookedAt = Infinity
 
   constructor (store: Store, options: AlertsOptions, quiet: Quiet, write: (work: (db: Knex) => Promise<void>) => Promise<void>, failed: (error: unknown) => void) {
     this.#store = store
@@ -108,6 +112,8 @@ export class Watching {
   /** Looks at what the database has: all of it at first, and later what other processes stored. */
   async #catchUp (): Promise<void> {
     const before = new Set([...this.#watch.agents].map(({ uuid }) => uuid))
+    const lookedAt = this.#lookedAt
+    this.#lookedAt = Date.now()
     const db = await this.#store.read('newest')
     const now = Date.now()
     const agents = new Map<number, { agent: Agent, offset: number }>()
@@ -121,10 +127,13 @@ export class Watching {
       }
     }
     for await (const page of allNewest(db)) {
-      for (const newest of page) {
+      const known = page.flatMap(newest => {
         const found = agents.get(newest.agentId)
-        if (found !== undefined) this.#judge.newest(found.agent, newest, Math.min(now, newest.ts + found.offset), now)
-      }
+        return found === undefined ? [] : [{ newest, ...found, newFrom: lookedAt - found.offset - skew }]
+      })
+      const wanted = known.map(({ newest, agent, newFrom }) => ({ seriesId: newest.seriesId, from: this.#judge.pastFrom(agent, newest, newFrom) }))
+      const past = await metricsFrom(db, wanted.filter(({ from }) => from < Infinity))
+      for (const { newest, agent, offset, newFrom } of known) this.#judge.newest(agent, newest, past.get(newest.seriesId) ?? [], newFrom, ts => Math.min(now, ts + offset), now)
     }
     // Another process forgot them.
     for (const uuid of before) this.#forget(uuid)
