@@ -105,7 +105,7 @@ export class Alerts {
     const began = performance.now()
     try {
       if (this.#run === undefined) await this.#begin()
-      else if (this.#run.hasRoom || await hasOtherWriters(await this.#store.read('metrics'))) await this.#run.catchUp()
+      else if (this.#run.isBehind || await hasOtherWriters(await this.#store.read('metrics'))) await this.#run.catchUp()
       if (this.#run !== undefined && performance.now() - this.#beatAt >= beatEvery) await this.#write(async () => undefined)
     } catch (error) {
       this.#failed(error)

@@ -12,6 +12,8 @@ const writtenAfter = 30_000
 const grace = 60_000
 /** ms that an agent's clock may be ahead: what is stored of a later time does not make all that follows late. */
 const ahead = 60_000
+/** ms for which a series counts as one that several processes store. */
+export const sharedFor = 60_000
 
 export type Told = Pick<ReceivedMessage, 'message'> & Partial<Pick<ReceivedMessage, 'seq'>>
 
@@ -27,6 +29,8 @@ export interface JudgeOptions {
 /** Judges what was stored, and what did not come, by rules. */
 export class Judge {
   readonly due = new DueTimes<Alert>()
+  /** When another process was last seen to store metrics of a series of which this one does too; UTC ms. */
+  sharedAt = -Infinity
   readonly #options: JudgeOptions
   readonly #startedAt: number
   #watch: WatchList | undefined
@@ -40,8 +44,8 @@ export class Judge {
     this.#watch = watch
   }
 
-  /** An alert is watched from now on. */
-  began (alert: Alert): void {
+  /** An alert is watched from now on, or something about it changed, such as when it was told. */
+  plan (alert: Alert): void {
     this.#plan(alert)
   }
 
@@ -58,7 +62,11 @@ export class Judge {
     const { metrics, timestamp } = message.payload
     for (const { type, value } of metrics) {
       const series = watch.series(agent, type)
-      if (series !== null) this.#value(series, typeof value === 'boolean' ? Number(value) : value, timestamp, seq, now, now)
+      if (series === null) continue
+      const given = typeof value === 'boolean' ? Number(value) : value
+      series.fed++
+      if (series.isShared) this.#news(series, given, timestamp, seq, now)
+      else this.#value(series, given, timestamp, seq, now, now)
     }
   }
 
@@ -97,10 +105,29 @@ export class Judge {
    */
   newest (agent: Agent, { type, ...newest }: NewestOfSeries, past: readonly StoredValue[], newFrom: number, heardAt: (ts: number) => number, now: number): void {
     const series = (this.#watch as WatchList).series(agent, type)
-    if (series === null || !isNewer(series, newest)) return
+    if (series === null) return
+    this.#share(series, [...past, newest], now)
+    if (!isNewer(series, newest)) return
     if (series.ts === -Infinity) this.#begin(series, newest, past.filter(({ ts }) => ts < newFrom), heardAt)
     for (const { ts, seq, value } of past) if (series.ts > -Infinity || ts >= newFrom) this.#value(series, value, ts, seq, heardAt(ts), now)
     this.#value(series, newest.value, newest.ts, newest.seq, heardAt(newest.ts), now)
+  }
+
+  /** Finds out whether this process and others store metrics of a series: what this one stores is then not all that there is up to its newest one. */
+  #share (series: Series, found: readonly StoredValue[], now: number): void {
+    const { fed } = series
+    series.fed = 0
+    if (fed > 0 && series.ts > -Infinity && found.filter(value => isNewer(series, value)).length > (series.isShared ? fed : 0)) {
+      series.isShared = true
+      series.sharedAt = this.sharedAt = now
+    } else if (now - series.sharedAt >= sharedFor) series.isShared = false
+  }
+
+  /** A series is there, whatever its value is. */
+  #news (series: Series, value: number | string, ts: number, seq: number, now: number): void {
+    if (!isNewer(series, { ts, seq })) return
+    series.heardAt = now
+    for (const alert of series.alerts) if (alert.rule.condition === 'noNews') this.#judge(alert, 'right', Math.min(ts, now), now, value)
   }
 
   /** Where the alerts of a series are when its newest metric comes. */
@@ -145,11 +172,6 @@ export class Judge {
       this.#look(alert, now)
     }
     return this.due.next
-  }
-
-  /** Looks at an alert after something about it changed, such as when it was told. */
-  replan (alert: Alert): void {
-    this.#plan(alert)
   }
 
   #heard (agent: Agent, now: number): void {

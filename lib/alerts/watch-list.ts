@@ -49,6 +49,11 @@ export interface Series {
   value: number | string | null
   /** When it came, by our clock. */
   heardAt: number
+  /** How many metrics this process stored since the database was looked at, and whether others store some too: then these are judged when it is looked at, all in their order. */
+  fed: number
+  isShared: boolean
+  /** When another process was last seen to store some; UTC ms. */
+  sharedAt: number
   readonly alerts: Alert[]
 }
 
@@ -136,7 +141,7 @@ export class WatchList {
     const rules = agent.rules.filter(rule => rule.types?.(type) === true)
     // All of them or none: then its newest value is judged by all when there is room.
     const isLeftOut = rules.length > 0 && this.size + rules.length > mostAlerts
-    const series: Series | null = rules.length === 0 || isLeftOut ? null : { type, ts: -Infinity, seq: -1, value: null, heardAt: 0, alerts: [] }
+    const series: Series | null = rules.length === 0 || isLeftOut ? null : seriesOf(type)
     if (series === null && this.#others >= mostOthers) return null
     agent.series.set(type, series)
     if (series === null) {
@@ -250,6 +255,10 @@ export class WatchList {
       this.#began(alert)
     }
   }
+}
+
+function seriesOf (type: string): Series {
+  return { type, ts: -Infinity, seq: -1, value: null, heardAt: 0, fed: 0, isShared: false, sharedAt: 0, alerts: [] }
 }
 
 /** All alerts of an agent: of the agent as a whole, and of its series. */

@@ -4,7 +4,7 @@ import { PlatziverseError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { deleteStates, readSilences, readStates, writeStates } from './alert-rows.ts'
 import type { AlertCount, AlertsOptions, Raised } from './terms.ts'
-import { Judge } from './judging.ts'
+import { Judge, sharedFor } from './judging.ts'
 import { allAgents, allNewest, metricsFrom, someAgents } from './newest.ts'
 import type { Quiet } from './quiet.ts'
 import { isRaised } from './rules/alert-state.ts'
@@ -47,7 +47,7 @@ export class Watching {
       askPresence: uuid => { this.#ask(uuid) },
       cameBack: () => { this.#teller.reconsider() }
     }, Date.now())
-    this.#watch = new WatchList(rules, alert => { this.#judge.began(alert) })
+    this.#watch = new WatchList(rules, alert => { this.#judge.plan(alert) })
     this.#judge.watch(this.#watch)
     this.#teller = new Teller({
       quiet,
@@ -58,7 +58,7 @@ export class Watching {
         await writeStates(db, node, rows)
       }),
       told: alert => {
-        this.#judge.replan(alert)
+        this.#judge.plan(alert)
         this.#planned()
       },
       waits: () => { this.#planned() },
@@ -72,8 +72,8 @@ export class Watching {
     return { watched: size, raised, leftOut }
   }
 
-  /** Whether there may be room for alerts that were left out, because others are over: they begin when it catches up. */
-  get hasRoom (): boolean { return this.#watch.hasRoom }
+  /** Whether there is something to catch up with also where no other process writes: room for what was left out, or series of which another process stored some. */
+  get isBehind (): boolean { return this.#watch.hasRoom || Date.now() - this.#judge.sharedAt < 2 * sharedFor }
 
   async start (): Promise<void> {
     const { node } = this.#options
@@ -94,7 +94,7 @@ export class Watching {
 
   /** Looks at what other processes stored, and watches what was left out where there is room now. */
   async catchUp (): Promise<void> {
-    const { hasRoom } = this
+    const { hasRoom } = this.#watch
     if (hasRoom) this.#watch.readmit()
     await this.#catchUp()
     if (hasRoom) await this.#settleRows()

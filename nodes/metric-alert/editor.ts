@@ -10,7 +10,7 @@ import { prepareRules, ruleProblems } from './editor/rules.ts'
 import { upgrade } from './migrations.ts'
 
 const text = textsOf('metric-alert')
-const outputs = [() => text('metric-alert.output.raised'), () => text('metric-alert.output.cleared'), () => text('metric-alert.output.answers')]
+const outputs = [() => text('metric-alert.output.raised'), () => text('metric-alert.output.cleared'), () => text('metric-alert.output.answers'), () => text('metric-alert.output.states')]
 
 /** Of the form that was opened last. */
 let parts: Part[] = []
@@ -20,7 +20,7 @@ registerNode<MetricAlertConfig>('metric-alert', { defaults, upgrade }, {
   color: '#62b893',
   icon: 'metric-alert.svg',
   inputs: 1,
-  outputs: 3,
+  outputs: 4,
   properties: {
     database: { type: 'platziverse-database', required: true, label: text('metric-alert.form.database') },
     rules: { validate: (value, _options) => ruleProblems(value as SavedRule[])[0]?.text ?? true },

@@ -8,7 +8,7 @@ import type { Language } from '../../lib/texts/languages.ts'
 export type Announcing = (notices: readonly Notice[], isTest?: boolean) => void
 
 /** What one output of the node sends: `output` is its number from 0. */
-export interface AlertMessage { output: 0 | 1 | 2, msg: { topic: string, payload: unknown } }
+export interface AlertMessage { output: 0 | 1 | 3, msg: { topic: string, payload: unknown } }
 
 export interface Surroundings {
   /** Of `text`. */
@@ -17,16 +17,25 @@ export interface Surroundings {
   link: string
 }
 
-export function messageOf (notices: readonly Notice[], surroundings: Surroundings, isTest = false): AlertMessage {
+/** The announcement; then, unless it is a test, each change by itself, for whoever keeps the state of each alert. */
+export function messagesOf (notices: readonly Notice[], surroundings: Surroundings, isTest = false): AlertMessage[] {
+  const states = isTest ? [] : notices.map((notice): AlertMessage => ({ output: 3, msg: messageOf(notice, surroundings, false) }))
+  return [announcementOf(notices, surroundings, isTest), ...states]
+}
+
+function announcementOf (notices: readonly Notice[], surroundings: Surroundings, isTest: boolean): AlertMessage {
   const [only, ...others] = notices
   if (only !== undefined && others.length === 0) {
-    const { state, uuid, type } = only
-    return { output: state === 'raised' ? 0 : 1, msg: { topic: topicOf(uuid, type), payload: { ...payloadOf(only, surroundings, isTest), ...isTest ? { test: true } : {} } } }
+    return { output: only.state === 'raised' ? 0 : 1, msg: messageOf(only, surroundings, isTest) }
   }
   const texts = digestTexts(notices)
   const isOver = notices.every(({ state }) => state === 'cleared')
   const payload = { state: 'digest', text: texts[surroundings.language], texts, changes: notices.map(notice => payloadOf(notice, surroundings, false)) }
   return { output: isOver ? 1 : 0, msg: { topic: 'alert', payload } }
+}
+
+function messageOf (notice: Notice, surroundings: Surroundings, isTest: boolean): AlertMessage['msg'] {
+  return { topic: topicOf(notice.uuid, notice.type), payload: { ...payloadOf(notice, surroundings, isTest), ...isTest ? { test: true } : {} } }
 }
 
 function payloadOf (notice: Notice, { language, link }: Surroundings, isTest: boolean): object {

@@ -14,7 +14,7 @@ import { orRefuse, readSaved } from '../shared/refusing.ts'
 import { bad, good, joined, liveStatus, pending, problemText } from '../shared/status.ts'
 import { obey } from './commands.ts'
 import { metricAlertDefaults as defaults, type MetricAlertConfig } from './config.ts'
-import { messageOf, type AlertMessage, type Announcing } from './messages.ts'
+import { messagesOf, type AlertMessage, type Announcing } from './messages.ts'
 import { upgrade } from './migrations.ts'
 
 /** Announces what begins and ends to be wrong in a database, by rules. */
@@ -45,7 +45,7 @@ export default function (RED: RED): void {
     const outbox = attachOutbox(this.id, handler)
     const surroundings = { language: languageOf(RED), link: config.link.trim() }
     const announce: Announcing = (notices, isTest) => {
-      outbox.pass({ msg: messageOf(notices, surroundings, isTest), claim: undefined, sent: () => undefined })
+      for (const msg of messagesOf(notices, surroundings, isTest)) outbox.pass({ msg, claim: undefined, sent: () => undefined })
     }
 
     let state: AlertsState = 'starting'

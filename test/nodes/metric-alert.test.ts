@@ -23,15 +23,27 @@ async function alertFlow (t: TestContext, changes: object = {}, filename?: strin
     { id: 'database', type: 'platziverse-database', client: 'sqlite', filename: filename ?? join(await temporaryFolder(t), 'test.sqlite') },
     { id: 'broker', type: 'platziverse-broker', port: 0, wires: [[], []] },
     { id: 'store', type: 'metric-store', database: 'database', wires: [[]] },
-    { id: 'alert', type: 'metric-alert', ...metricAlertDefaults, database: 'database', rules: [hot], wires: [['raised', 'out'], ['cleared', 'out'], ['answers']], ...changes },
+    { id: 'alert', type: 'metric-alert', ...metricAlertDefaults, database: 'database', rules: [hot], wires: [['raised'], ['cleared'], ['answers'], ['states', 'out']], ...changes },
     { id: 'out', type: 'agent-out', broker: 'broker', retain: true, wires: [] },
     { id: 'errors', type: 'catch', scope: null, uncaught: false, wires: [['caught']] },
-    ...['raised', 'cleared', 'answers', 'caught'].map(id => ({ id, type: 'helper' }))
+    ...['raised', 'cleared', 'answers', 'states', 'caught'].map(id => ({ id, type: 'helper' }))
   ].map(node => node.type === 'tab' || node.type === 'platziverse-database' ? node : { ...node, z: 'tab', x: 1, y: 1 }))
-  const report = (seconds: number, value: number): void => {
-    flow.receive('store', { topic: 'agent/message', payload: { agent: { uuid: 'chip/1', name: 'Boiler' }, metrics: [{ type: 'temperature', value }], timestamp: start + seconds * 1000 } })
+  const report = (seconds: number, value: number, ...others: string[]): void => {
+    const metrics = ['temperature', ...others].map(type => ({ type, value }))
+    flow.receive('store', { topic: 'agent/message', payload: { agent: { uuid: 'chip/1', name: 'Boiler' }, metrics, timestamp: start + seconds * 1000 } })
   }
   return { flow, report, watches: async () => { await until(() => flow.status('alert'), status => status?.fill === 'green') } }
+}
+
+/** What is retained of alerts: topics, states, and that it is. */
+async function retainedOf (t: TestContext, url: string, count: number): Promise<unknown[]> {
+  const client = await connectAsync(url)
+  t.after(() => client.endAsync(true))
+  const retained: unknown[][] = []
+  client.on('message', (topic, payload, { retain }) => { retained.push([topic, (JSON.parse(String(payload)) as { state: string }).state, retain]) })
+  await client.subscribeAsync('alert/#')
+  await until(() => retained.length, found => found >= count)
+  return retained.sort()
 }
 
 test('an alert leaves by its output, ready to be sent, and is retained by agent-out', async t => {
@@ -54,13 +66,19 @@ test('an alert leaves by its output, ready to be sent, and is retained by agent-
   const [cleared] = await until(() => flow.received<Alert>('cleared'), messages => messages.length === 1)
   assert.equal(cleared?.payload.state, 'cleared')
   assert.deepEqual(cleared?.payload.raised, [])
-  const client = await connectAsync(await flow.url('broker'))
-  t.after(() => client.endAsync(true))
-  const retained: unknown[] = []
-  client.on('message', (topic, payload, { retain }) => { retained.push([topic, (JSON.parse(String(payload)) as { state: string }).state, retain]) })
-  await client.subscribeAsync('alert/#')
-  await until(() => retained.length, count => count > 0)
-  assert.deepEqual(retained, [['alert/chip_1/temperature', 'cleared', true]])
+  assert.deepEqual(await retainedOf(t, await flow.url('broker'), 1), [['alert/chip_1/temperature', 'cleared', true]])
+})
+
+test('a digest is one message, and each of its alerts is retained on its own topic all the same', async t => {
+  const { flow, report, watches } = await alertFlow(t, { rules: [{ ...hot, types: 'temp*' }], digest: 1, digestWithin: 2 })
+  await watches()
+  report(1, 95, 'temp2', 'temp3')
+  const [first, digest] = await until(() => flow.received<Alert>('raised'), messages => messages.length === 2)
+  assert.deepEqual([first?.topic, digest?.topic, digest?.payload.state], ['alert/chip_1/temperature', 'alert', 'digest'])
+  const states = flow.received<Alert>('states')
+  assert.deepEqual(states.map(({ topic, payload }) => [topic, payload.state]), ['temperature', 'temp2', 'temp3'].map(type => [`alert/chip_1/${type}`, 'raised']))
+  assert.deepEqual([states[0]?.payload, states.slice(1).map(({ payload }) => payload)], [first?.payload, digest?.payload.changes])
+  assert.deepEqual(await retainedOf(t, await flow.url('broker'), 3), ['temp2', 'temp3', 'temperature'].map(type => [`alert/chip_1/${type}`, 'raised', true]))
 })
 
 test('it can be silenced, acknowledged, tested and asked', async t => {
