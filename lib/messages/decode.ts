@@ -58,17 +58,19 @@ function beforeNul (payload: Uint8Array): Uint8Array | undefined {
   return end >= 0 && isUtf8(bytes) ? bytes : undefined
 }
 
-/** Removes a BOM and everything from a NUL on; what `printf` writes for NaN and infinity becomes null. RFC 8259, 8.1 */
+/** Removes a BOM and everything from a NUL on, and what loops of `printf` leave behind: NaN and infinity become null, a comma behind the last value goes. RFC 8259, 8.1 */
 function repair (json: string): string {
   const end = json.indexOf('\0')
   const text = json.slice(json.startsWith('\uFEFF') ? 1 : 0, end < 0 ? undefined : end)
-  return /nan|inf|1\.#ind/i.test(text) ? withoutNaN(text) : text
+  return /nan|inf|1\.#ind|,\s*[}\]]/i.test(text) ? withoutLeftovers(text) : text
 }
 
 /** `nan`, `-inf`, `NaN`, `-Infinity`, `nan(ind)`, `1.#QNAN`: C, JavaScript, Python, and Microsoft's C. */
 const noNumber = /[-+]?(?:nan(?:\(\w*\))?|inf(?:inity)?|1\.#(?:qnan|snan|ind|inf)0*)(?![\w.])/iy
 
-function withoutNaN (json: string): string {
+const lastComma = /,\s*(?=[}\]])/y
+
+function withoutLeftovers (json: string): string {
   let repaired = ''
   let from = 0
   let inText = false
@@ -79,11 +81,12 @@ function withoutNaN (json: string): string {
       else if (character === '"') inText = false
     } else if (character === '"') {
       inText = true
-    } else if ('-+nNiI1'.includes(character)) {
-      noNumber.lastIndex = i
-      const token = noNumber.exec(json)?.[0]
+    } else if ('-+nNiI1,'.includes(character)) {
+      const [leftover, instead] = character === ',' ? [lastComma, ''] : [noNumber, 'null']
+      leftover.lastIndex = i
+      const token = leftover.exec(json)?.[0]
       if (token === undefined) continue
-      repaired += `${json.slice(from, i)}null`
+      repaired += json.slice(from, i) + instead
       from = i + token.length
       i = from - 1
     }
