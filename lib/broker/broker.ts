@@ -108,7 +108,7 @@ export interface Broker extends EventEmitter<BrokerEvents>, Partial<ClientHost> 
   readonly hasSubscribers: boolean
   /** Which user each agent belongs to; kept as long as the sessions are. */
   readonly owners: AgentOwnership
-  /** The taker takes other topics from now on. An engine that asks it each time has no need of this. */
+  /** The taker takes or reads other topics from now on. An engine that asks it each time has no need of this. */
   takerChanged? (): void
   /** Whether a message that this process publishes on the topic would come back to the taker, as one that a client published. Absent: none does. */
   returns? (topic: string): boolean

@@ -34,7 +34,7 @@ export interface Publication {
   publisher?: Publisher | undefined
   /** Whether it came because somebody subscribed to what another broker retained: it is no news, and its time is not known. */
   replayed?: boolean
-  /** Like `replayed`, of a topic that is not of agents: subscribers get it, and who reads along does not. */
+  /** Like `replayed`, of a topic that is not of agents: subscribers get it, and who reads along learns from it only who is there now. */
   retainedBefore?: boolean
   /** Whether subscribers have it already, so that another attempt is only for who reads along: set by the broker. */
   routed?: boolean
@@ -67,6 +67,8 @@ export interface Taker {
   takes (topic: string): boolean
   /** Whether it reads along what is published on a topic that it does not take: subscribers get that all the same. Absent: nothing. */
   reads? (topic: string): boolean
+  /** Filters that match every topic that it reads along, and maybe others. Absent: none. */
+  readonly readFilters?: readonly string[]
   /** As `take`, of what it reads along. */
   read? (publication: Publication, settle: Settle): void
   /** A client published what is neither taken nor read. */

@@ -22,6 +22,8 @@ const removed = new Error('agent-in was removed')
 const abandoned = new Error('its client left before its turn came')
 const sweepEvery = 1_000
 const readWeight = 8
+/** The window's source for other topics of a broker elsewhere, which may be many: they take turns with agents. */
+const elsewhere = -1
 /** For how many ms waiting publications of clients that went are kept. */
 const longestKept = 300_000
 
@@ -115,6 +117,10 @@ export class Intake implements Taker {
     return this.#options.otherTopics?.matches(topic) === true
   }
 
+  get readFilters (): readonly string[] {
+    return this.#options.otherTopics?.filters ?? []
+  }
+
   passes (topic: string, clientId: string): void {
     const meant = this.#nearTopics.look(topic)
     if (meant === undefined) return
@@ -132,7 +138,7 @@ export class Intake implements Taker {
 
   #enter (publication: Publication, settle: Settle, isRead: boolean): void {
     const receivedAt = publication.receivedAt ??= Date.now()
-    const source = publication.connection?.number ?? itself
+    const source = publication.connection?.number ?? (isRead ? elsewhere : itself)
     const weight = weigh(publication.payload)
     // A message that will be rejected for its size is never unfolded.
     const unfolded = weight.bytes > mostUnfolded ? publication.payload.length : weight.bytes

@@ -34,6 +34,10 @@ export class SlotIntakes extends Map<string, Intake> implements Taker {
     return false
   }
 
+  get readFilters (): string[] {
+    return [...this.values()].flatMap(intake => intake.readFilters)
+  }
+
   read (publication: Publication, settle: Settle): void {
     const readers = [...this.values()].filter(intake => intake.reads(publication.topic))
     let open = readers.length

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Settle } from '../../lib/broker/publication.ts'
+import type { Settle, Taker } from '../../lib/broker/publication.ts'
 import { Consumer } from '../../lib/broker/remote/consumer.ts'
 import { resolveRemoteOptions } from '../../lib/broker/remote/settings.ts'
+import { agentsTask } from '../../lib/broker/remote/tasks.ts'
 import { Problems } from '../../lib/problems.ts'
 import { remoteOptions } from '../helpers/remote-broker.ts'
 import { scriptedBroker, type Peer, type ScriptedBroker } from '../helpers/scripted-broker.ts'
@@ -67,7 +68,7 @@ class Model {
     const held = this.#held = new Map()
     this.#rejected.clear()
     this.#settled.clear()
-    const consumer = new Consumer({
+    const taker: Taker = {
       takes: topic => {
         if (topic === 'fence') this.#fences++
         return topic === 'agent/message'
@@ -81,7 +82,9 @@ class Model {
         held.set(name, settle)
       },
       gone: () => undefined
-    }, resolveRemoteOptions(remoteOptions(this.#broker.url, { version: '3.1.1', clientId: this.#clientId, receiveMaximum: this.#receiveMaximum })), new Problems(() => undefined), () => undefined)
+    }
+    const settings = resolveRemoteOptions(remoteOptions(this.#broker.url, { version: '3.1.1', clientId: this.#clientId, receiveMaximum: this.#receiveMaximum }))
+    const consumer = new Consumer(agentsTask(taker, settings), settings.filters, settings, new Problems(() => undefined), () => undefined)
     consumer.open()
     return consumer
   }

@@ -1,13 +1,15 @@
 import type { IConnackPacket, IPublishPacket, ISubackPacket, Packet } from 'mqtt-packet'
 import { PlatziverseError } from '../../errors.ts'
 import type { Problems } from '../../problems.ts'
-import type { Publication, Settle, Taker } from '../publication.ts'
+import type { Publication, Settle } from '../publication.ts'
 import { clientIdTaken, faultOf, faultOfMessage, tooLarge, unexpected } from '../../mqtt/link/faults.ts'
 import { bytesOf, InFlight, type Entry } from './in-flight.ts'
 import { Link, type End } from '../../mqtt/link/link.ts'
 import type { Oversized } from '../../mqtt/link/packet-limit.ts'
 import { Notices } from './notices.ts'
 import type { RemoteSettings } from './settings.ts'
+import { Subscriptions } from './subscriptions.ts'
+import type { Task } from './tasks.ts'
 import type { Wire } from '../../mqtt/link/wire.ts'
 import { fromPacket } from '../../mqtt/link/packet-properties.ts'
 
@@ -22,18 +24,22 @@ export type ConsumerState = { state: 'idle' } | { state: 'connecting', error?: P
 
 export interface ConsumerCounters { received: number, tooLarge: number, connections: number }
 
+/** Subscriptions that are named in what is reported. */
+const mostNamed = 5
+
 /**
- * Takes what agents publish at a broker elsewhere. The broker gets the acknowledgement of a message once the taker has settled it, in the order of
+ * Takes what is published at a broker elsewhere. The broker gets the acknowledgement of a message once the taker has settled it, in the order of
  * receipt, and keeps it until then: in a session that outlives connections, under a client id that stays the same.
  */
 export class Consumer {
   readonly counters: ConsumerCounters = { received: 0, tooLarge: 0, connections: 0 }
-  readonly #taker: Taker
+  readonly #task: Task
   readonly #settings: RemoteSettings
   readonly #problems: Problems
   readonly #changed: () => void
   readonly #link: Link
   readonly #notices: Notices
+  readonly #subscriptions: Subscriptions
   #state: ConsumerState = { state: 'idle' }
   #inFlight = new InFlight()
   /** What the last connection left unsettled: it is given again if the session is kept. */
@@ -44,18 +50,23 @@ export class Consumer {
   #short = 0
   /** Whether an earlier connection of this process subscribed. */
   #subscribed = false
+  /** Whether the broker has let this connection in. */
+  #isLetIn = false
   /** Messages that wait for their next turn. */
   #again = new Set<NodeJS.Timeout>()
   #closed = false
 
-  constructor (taker: Taker, settings: RemoteSettings, problems: Problems, changed: () => void) {
-    this.#taker = taker
+  /** @param filters what it subscribes to */
+  constructor (task: Task, filters: readonly string[], settings: RemoteSettings, problems: Problems, changed: () => void) {
+    this.#task = task
     this.#settings = settings
     this.#problems = problems
-    this.#notices = new Notices(problems)
+    this.#notices = new Notices(task, problems)
+    // A shared subscription has nothing of what was retained.
+    this.#subscriptions = new Subscriptions(filters, settings.shared ? 0 : task.isOfAgents ? 2 : 1)
     this.#changed = changed
-    const { clientId, sessionExpiry, receiveMaximum } = settings
-    this.#link = new Link(settings, { clientId, clean: false, properties: { sessionExpiryInterval: sessionExpiry, receiveMaximum } }, {
+    const { sessionExpiry, receiveMaximum } = settings
+    this.#link = new Link(settings, { clientId: task.clientId, clean: false, properties: { sessionExpiryInterval: sessionExpiry, receiveMaximum } }, {
       letIn: (wire, connack) => { this.#letIn(wire, connack) },
       packet: (wire, packet) => { this.#receive(wire, packet) },
       oversized: packet => { this.#stepOver(packet) },
@@ -70,6 +81,14 @@ export class Consumer {
 
   /** How many messages are not acknowledged yet. */
   get unacknowledged (): number { return this.#inFlight.size }
+
+  get filters (): readonly string[] { return this.#subscriptions.wanted }
+
+  /** Subscribe to these from now on, and to no others. */
+  subscribe (filters: readonly string[]): void {
+    this.#subscriptions.change(filters, this.#isLetIn ? this.#link.wire : undefined, this.#link.version)
+    if (this.#subscriptions.unanswered.length === 0) this.#sayRefused()
+  }
 
   /** Connect, and stay so. */
   open (): void {
@@ -86,7 +105,7 @@ export class Consumer {
     this.#closed = true
     for (const timer of this.#again) clearTimeout(timer)
     this.#again.clear()
-    if (filters.length > 0) this.#link.wire?.send({ cmd: 'unsubscribe', messageId: 2, unsubscriptions: [...filters] })
+    if (this.#link.wire !== undefined) this.#subscriptions.end(filters, this.#link.wire, this.#link.version)
     const left = this.#link.close()
     this.#become({ state: 'idle' })
     await left
@@ -102,31 +121,28 @@ export class Consumer {
   }
 
   #letIn (wire: Wire, { sessionPresent, properties }: IConnackPacket): void {
-    const { filters, shared } = this.#settings
-    if (shared && properties?.sharedSubscriptionAvailable === false) {
+    if (this.#settings.shared && properties?.sharedSubscriptionAvailable === false) {
       return wire.end(new PlatziverseError('BROKER_CANNOT_SHARE', 'The broker says that it has no shared subscriptions.'))
     }
     this.counters.connections++
     if (this.#subscribed && !sessionPresent) {
-      this.#problems.report('session', new PlatziverseError('BROKER_SESSION_LOST', 'The broker does not know the session of this worker any more.'))
-    } else this.#problems.solved('session')
+      this.#report('session', new PlatziverseError('BROKER_SESSION_LOST', 'The broker does not know the session of this worker any more.'))
+    } else this.#solved('session')
     // Under the packet ids of a new session there are other messages.
     if (!sessionPresent) this.#left = new InFlight()
-    const version5 = this.speaksVersion5
-    // What was retained is no news; a shared subscription has none of it.
-    const subscriptions = filters.map(topic => ({ topic, qos: 1 as const, ...version5 ? { rh: shared ? 0 : 2 } : {} }))
-    wire.send({ cmd: 'subscribe', messageId: 1, subscriptions, ...version5 ? { properties: {} } : {} })
+    this.#isLetIn = true
+    this.#subscriptions.begin(wire, this.#link.version, sessionPresent)
   }
 
-  #granted (wire: Wire, { granted, messageId }: ISubackPacket): void {
-    const { filters } = this.#settings
-    if (messageId !== 1 || granted.length !== filters.length) return wire.end(unexpected('suback'))
-    // With QoS 0 the broker would not keep what is not stored yet.
-    const refused = filters.filter((_, i) => granted[i] === 0 || Number(granted[i]) >= 0x80)
-    if (refused.length > 0) {
-      const what = granted.includes(0) ? 'The broker gives no more than QoS 0 for' : 'The broker refused'
+  #granted (wire: Wire, packet: ISubackPacket): void {
+    if (!this.#subscriptions.answered(packet)) return wire.end(unexpected('suback'))
+    const { refused, unanswered } = this.#subscriptions
+    if (this.#task.isOfAgents && refused.length > 0) {
+      const what = packet.granted.includes(0) ? 'The broker gives no more than QoS 0 for' : 'The broker refused'
       return wire.end(new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', `${what}: ${refused.join(', ')}.`))
     }
+    if (unanswered.length > 0) return
+    this.#sayRefused()
     wire.ready()
     this.#subscribed = true
     this.#become({ state: 'connected', address: this.#link.address })
@@ -137,7 +153,7 @@ export class Consumer {
     if (fault !== undefined) return wire.end(fault)
     const { topic, payload, qos, retain, messageId = 0 } = packet
     const dup = packet.dup && qos > 0
-    const taken = this.#settings.contractTopic(topic)
+    const taken = this.#task.topicOf(topic)
     const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
     // [MQTT-3.3.1-1] What comes for the first time has no DUP.
     if (dup && this.#inFlight.has(messageId)) return
@@ -152,8 +168,10 @@ export class Consumer {
       const entry: Entry = { publication, packetId: qos === 0 ? 0 : messageId, settled: false }
       this.#inFlight.add(entry)
       this.#unsettled += bytesOf(entry)
-      // With MQTT 3.1.1 each SUBSCRIBE brings what was retained, and nothing else has the flag. Taken for news, an old metric would get the time of receipt.
-      if (retain && !this.speaksVersion5 && !this.#settings.shared) this.#settle(entry)
+      // SUBSCRIBE brings what was retained, and nothing else has the flag. Taken for news, an old metric would get the time of receipt, with each connection.
+      const isOld = retain && !this.#settings.shared
+      if (isOld) publication.retainedBefore = true
+      if (isOld && (this.#task.isOfAgents || !this.#subscriptions.isFresh(topic))) this.#settle(entry)
       else this.#give(entry)
     }
     this.#notices.message(topic, qos, this.#inFlight.size, this.#settings.receiveMaximum)
@@ -178,8 +196,7 @@ export class Consumer {
       this.#again.add(timer)
     }
     try {
-      if (this.#taker.takes(publication.topic)) return this.#taker.take(publication, settle)
-      this.#taker.passes?.(publication.topic, '')
+      if (this.#task.give(publication, settle)) return
     } catch (error) {
       return settle(error as Error)
     }
@@ -210,29 +227,54 @@ export class Consumer {
     this.counters.tooLarge++
     const publication: Publication = { topic: packet.topic, payload: Buffer.alloc(0), qos: 1, retain: false, will: false, connection: undefined }
     this.#inFlight.add({ publication, packetId: packet.packetId, settled: true })
-    this.#problems.report('packet', tooLarge(packet))
+    this.#report('packet', tooLarge(packet))
     this.#acknowledge()
   }
 
   #ended ({ letIn, lasted, cause }: End): void {
+    this.#isLetIn = false
     if (lasted) {
       this.#short = 0
-      this.#problems.solved('connection')
+      this.#solved('connection')
     } else if (letIn && cause === undefined) this.#short++
     this.#left.absorb(this.#inFlight, this.#settings.receiveMaximum)
     this.#inFlight = new InFlight()
     if (this.#closed) return
-    const error = this.#short >= takeovers && cause === undefined ? this.#takenOver() : faultOf(cause)
-    this.#problems.report('connection', error)
+    const error = cause === undefined ? this.#hungUp(letIn) : faultOf(cause)
+    this.#report('connection', error)
     this.#become({ state: 'connecting', error })
   }
 
-  #takenOver (): PlatziverseError {
-    return clientIdTaken(this.#settings.clientId, ` ${this.#short} times in a row the broker ended the connection soon after it had let this worker in.`)
+  /** Why the broker closed the connection without a word, most likely. */
+  #hungUp (letIn: boolean): PlatziverseError {
+    const { unanswered } = this.#subscriptions
+    if (letIn && unanswered.length > 0) return new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', `The broker hung up when it was asked for: ${named(unanswered)}.`)
+    if (this.#short < takeovers) return faultOf(undefined)
+    return clientIdTaken(this.#task.clientId, ` ${this.#short} times in a row the broker ended the connection soon after it had let this worker in.`)
+  }
+
+  /** Other subscriptions go on without those that the broker refused. */
+  #sayRefused (): void {
+    const { refused } = this.#subscriptions
+    if (refused.length === 0) this.#solved('subscriptions')
+    else this.#report('subscriptions', new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', `The broker refused, or gives no more than QoS 0 for: ${named(refused)}.`))
+  }
+
+  #report (subject: string, problem: PlatziverseError): void {
+    this.#problems.report(this.#task.name + subject, problem)
+  }
+
+  #solved (subject: string): void {
+    this.#problems.solved(this.#task.name + subject)
   }
 
   #become (state: ConsumerState): void {
     this.#state = state
     this.#changed()
   }
+}
+
+function named (filters: readonly string[]): string {
+  const more = filters.length - mostNamed
+  return `${filters.slice(0, mostNamed).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
 }

@@ -9,9 +9,10 @@ import { isElsewhere, type BrokerOptions, type RemoteBrokerOptions } from '../br
 import type { Broker, BrokerEvents, BrokerStatistics, ListenerState } from '../broker.ts'
 import type { Delivered, OutgoingPublication, Publication, Subscriber, Taker } from '../publication.ts'
 import { watchClients } from './client-events.ts'
-import { Consumer } from './consumer.ts'
+import { Consumer, type ConsumerCounters } from './consumer.ts'
 import { Sender } from './sender.ts'
 import { resolveRemoteOptions, type RemoteSettings } from './settings.ts'
+import { agentsTask, topicsFilters, topicsTask } from './tasks.ts'
 import { sharesSubscriptions } from './share-probe.ts'
 import { watchDropped, watchSilence } from './unsaid.ts'
 import { hostOf } from '../../mqtt/link/transport.ts'
@@ -50,7 +51,10 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
   readonly #sender: Sender
   readonly #ending = new AbortController()
   readonly #watching: (() => void) | undefined
+  /** Takes what agents publish. */
   #consumer: Consumer | undefined
+  /** Reads the other topics. */
+  #reader: Consumer | undefined
   /** Whether the broker was asked whether it shares subscriptions. */
   #probed = false
   /** It does not, and so this worker gets nothing. */
@@ -76,7 +80,7 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
 
   get listenerStates (): readonly ListenerState[] {
     if (this.#closing !== undefined) return [{ state: 'closed' }]
-    const states = [this.#consumer?.state, this.#sender.state].filter(state => state !== undefined)
+    const states = [this.#consumer?.state, this.#reader?.state, this.#sender.state].filter(state => state !== undefined)
     const failed = states.find(state => state.state === 'connecting' && state.error !== undefined)
     if (failed?.state === 'connecting' && failed.error !== undefined) return [{ state: 'failed', error: failed.error }]
     if (this.#deaf !== undefined) return [{ state: 'failed', error: this.#deaf }]
@@ -88,7 +92,7 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
     if (this.#closing !== undefined) return
     const isWanted = this.#taker.takes(topics.message)
     if (isWanted && this.#consumer === undefined) {
-      this.#consumer = new Consumer(this.#taker, this.#settings, this.#problems, () => { this.#changed() })
+      this.#consumer = new Consumer(agentsTask(this.#taker, this.#settings), this.#settings.filters, this.#settings, this.#problems, () => { this.#changed() })
       this.#consumer.open()
     } else if (!isWanted && this.#consumer !== undefined) {
       // Nobody takes them any more: the broker is not to keep what comes for this worker. What it has for it already stays there.
@@ -96,10 +100,24 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
       this.#consumer = undefined
       this.#changed()
     }
+    this.#readTopics()
+  }
+
+  #readTopics (): void {
+    const filters = topicsFilters(this.#taker, this.#settings)
+    if (this.#reader !== undefined) {
+      if (filters.length > 0) return this.#reader.subscribe(filters)
+      void this.#reader.close(this.#reader.filters)
+      this.#reader = undefined
+      this.#changed()
+    } else if (filters.length > 0) {
+      this.#reader = new Consumer(topicsTask(this.#taker, this.#settings), filters, this.#settings, this.#problems, () => { this.#changed() })
+      this.#reader.open()
+    }
   }
 
   returns (topic: string): boolean {
-    return this.#settings.isSubscribedTo(topic) && this.#taker.takes(this.#settings.contractTopic(topic))
+    return (this.#settings.isSubscribedTo(topic) && this.#taker.takes(this.#settings.contractTopic(topic))) || this.#taker.reads?.(topic) === true
   }
 
   get returning (): string[] {
@@ -107,9 +125,11 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
   }
 
   statistics (): BrokerStatistics {
-    const { received = 0, tooLarge = 0, connections = 0 } = this.#consumer?.counters ?? {}
-    const { delivered, tooLarge: others } = this.#sender.counters
-    const dropped = tooLarge + others
+    const counters = [this.#consumer, this.#reader].flatMap(consumer => consumer?.counters ?? [])
+    const total = (name: keyof ConsumerCounters): number => counters.reduce((sum, { [name]: count }) => sum + count, 0)
+    const [received, connections] = [total('received'), total('connections')]
+    const { delivered, tooLarge } = this.#sender.counters
+    const dropped = tooLarge + total('tooLarge')
     const clients = { clients: 0, clientsByVersion: countVersions([]) }
     return { ...clients, connections, refused: 0, refusedBy: {}, received, delivered, dropped, droppedBy: dropped > 0 ? { packetBytes: dropped } : {}, cutOff: 0 }
   }
@@ -139,7 +159,10 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
       this.#ending.abort()
       this.#unwatch?.()
       this.#watching?.()
-      await Promise.all([this.#consumer?.close(this.#forsaken(successor)), this.#sender.close()])
+      await Promise.all([
+        ...[this.#consumer, this.#reader].map(consumer => consumer?.close(this.#forsaken(consumer.filters, successor))),
+        this.#sender.close()
+      ])
     })()
     return this.#closing
   }
@@ -148,14 +171,14 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
    * The filters that are to end. In another session: those that workers share, because the others would not get this one's share. What this one had for
    * itself the broker keeps for as long as the session, in case it comes back.
    */
-  #forsaken (successor: BrokerOptions | undefined): string[] {
+  #forsaken (filters: readonly string[], successor: BrokerOptions | undefined): readonly string[] {
     if (successor === undefined) return []
-    const { filters, clientId } = this.#settings
+    const { clientId, shared } = this.#settings
     const next = isElsewhere(successor) ? settingsOf(successor) : undefined
     // Another address may be another name of the same broker.
-    const isSameSession = next?.clientId === clientId
-    if (isSameSession) return filters.filter(filter => !next.filters.includes(filter))
-    return this.#settings.shared ? filters : []
+    if (next?.clientId !== clientId) return shared ? filters : []
+    const kept = [...next.filters, ...topicsFilters(this.#taker, next)]
+    return filters.filter(filter => !kept.includes(filter))
   }
 
   /** Look once whether what this worker subscribed to means what it should. */
@@ -170,17 +193,17 @@ class RemoteBroker extends EventEmitter<BrokerEvents> implements Broker {
     this.#changed()
   }
 
-  /** Whether agents' messages come; undefined: they cannot now. */
+  /** Whether messages come; undefined: they cannot now. */
   #hears (): boolean | undefined {
-    const consumer = this.#consumer
-    if (consumer?.state.state !== 'connected' || this.#deaf !== undefined) return undefined
-    return consumer.counters.received + consumer.unacknowledged > 0
+    if (this.#consumer?.state.state !== 'connected' || this.#deaf !== undefined) return undefined
+    return [this.#consumer, this.#reader].some(consumer => consumer !== undefined && consumer.counters.received + consumer.unacknowledged > 0)
   }
 
   /** Look, once messages can come, for what a broker does not say by itself. */
   #watch (): void {
     if (this.#unwatch !== undefined || this.#closing !== undefined || this.#hears() === undefined || this.#sender.state.state !== 'connected') return
-    const ends = [watchDropped(this.#sender, this.#problems), watchSilence(() => this.#hears(), this.#settings.filters, this.#problems)]
+    const filters = (): string[] => [this.#consumer, this.#reader].flatMap(consumer => consumer?.filters ?? [])
+    const ends = [watchDropped(this.#sender, this.#problems), watchSilence(() => this.#hears(), filters, this.#problems)]
     this.#unwatch = () => { for (const end of ends) end() }
   }
 

@@ -9,7 +9,7 @@ import { matches, parseSubscription } from '../../mqtt/topic-filters.ts'
 import type { RemoteBrokerOptions } from '../broker-options.ts'
 
 /** The options with everything decided. */
-export interface RemoteSettings extends LinkSettings, Pick<RemoteBrokerOptions, 'clientId' | 'sessionExpiry' | 'receiveMaximum' | 'clientEvents'> {
+export interface RemoteSettings extends LinkSettings, Pick<RemoteBrokerOptions, 'clientId' | 'shards' | 'sessionExpiry' | 'receiveMaximum' | 'clientEvents'> {
   /** What this worker subscribes to in order to take what agents publish. */
   filters: string[]
   /** The topic of the contract that one of the broker stands for, such as `agent/message` for `agent/<shard>/message`. Of another topic: itself. */
@@ -18,6 +18,8 @@ export interface RemoteSettings extends LinkSettings, Pick<RemoteBrokerOptions, 
   agentTopics: string[]
   /** Whether the filters match a topic of the broker. */
   isSubscribedTo (topic: string): boolean
+  /** What this worker subscribes to in order to have its part of what a filter matches. */
+  share (filter: string): string
   /** Whether the filters are of shared subscriptions. */
   shared: boolean
 }
@@ -47,7 +49,8 @@ export function resolveRemoteOptions (options: RemoteBrokerOptions): RemoteSetti
     if (/[+#/\0]/.test(shard) || shard === '') throw invalid(`The shard ${JSON.stringify(shard)} must be one level of a topic, without + and #.`)
   }
   const plainFilters = shards.length === 0 ? [`${base}/+`] : shards.map(shard => `${base}/${shard}/+`)
-  const filters = plainFilters.map(filter => group === '' ? filter : `$share/${group}/${filter}`)
+  const share = (filter: string): string => group === '' ? filter : `$share/${group}/${filter}`
+  const filters = plainFilters.map(share)
   const parsed = filters.map(parseSubscription)
   if (/[/+#\0]/.test(group) || parsed.includes(undefined)) throw invalid(`The group ${JSON.stringify(group)} must be without /, + and #.`)
   const prefixes = shards.map(shard => `${base}/${shard}/`)
@@ -56,12 +59,14 @@ export function resolveRemoteOptions (options: RemoteBrokerOptions): RemoteSetti
     login: { ...username === undefined ? {} : { username }, ...password === undefined ? {} : { password: Buffer.from(password) } },
     tls,
     clientId,
+    shards,
     version,
     keepalive,
     sessionExpiry,
     receiveMaximum,
     ...clientEvents === undefined ? {} : { clientEvents },
     filters,
+    share,
     shared: group !== '',
     contractTopic (topic) {
       // Also of a shard that was this worker's before: its session may still have messages of it.

@@ -8,6 +8,8 @@ import type { Sender } from './sender.ts'
 const droppedTopic = '$SYS/broker/publish/messages/dropped'
 /** ms after which a worker that was given nothing says so. */
 const patience = 60_000
+/** Filters that it names. */
+const mostNamed = 5
 
 /**
  * Tells that a broker drops messages because too many wait for a client: it has acknowledged them, and nothing else says so.
@@ -32,12 +34,12 @@ export function watchDropped (sender: Pick<Sender, 'subscribe'>, problems: Probl
  * @param filters what was subscribed to
  * @returns ends it
  */
-export function watchSilence (hears: () => boolean | undefined, filters: readonly string[], problems: Problems): () => void {
+export function watchSilence (hears: () => boolean | undefined, filters: () => readonly string[], problems: Problems): () => void {
   const timer = setInterval(() => {
     const heard = hears()
     if (heard === undefined) return
     clearInterval(timer)
-    if (!heard) problems.report('silence', new PlatziverseError('BROKER_SILENT', `Within a minute no message came for ${filters.join(', ')}.`))
+    if (!heard) problems.report('silence', new PlatziverseError('BROKER_SILENT', `Within a minute no message came for ${filters().slice(0, mostNamed).join(', ')}.`))
   }, patience).unref()
   return () => { clearInterval(timer) }
 }

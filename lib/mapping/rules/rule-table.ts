@@ -6,14 +6,16 @@ import { checkedRule } from '../checked-rule.ts'
 import { formats } from '../formats/formats.ts'
 import type { PayloadReader, Read } from '../reading.ts'
 import { invalid, parsePattern, type TopicPattern } from '../topic-pattern.ts'
-import type { TopicRule } from '../topic-rule.ts'
+import type { PayloadFormat, TopicRule } from '../topic-rule.ts'
 
-interface Row { row: number, pattern: TopicPattern, reader: PayloadReader }
+interface Row { row: number, format: PayloadFormat, pattern: TopicPattern, reader: PayloadReader }
 
 /** Rows of "Other topics", ready to read. Of several rows that match a topic, the first one reads it. */
 export class RuleTable {
   /** What is wrong with rows, which are left out. */
   readonly problems: readonly PlatziverseError[]
+  /** The topic filters of the rows, in their order. */
+  readonly filters: readonly string[]
   readonly #saved: string
   readonly #tree = new TopicTree<Row>()
   /** The topic that was looked up last: whoever asks whether a row matches goes on to read it. */
@@ -24,6 +26,7 @@ export class RuleTable {
   constructor (rules: unknown) {
     this.#saved = JSON.stringify(rules)
     const problems: PlatziverseError[] = []
+    const filters: string[] = []
     const list: unknown[] = Array.isArray(rules) ? rules : []
     list.forEach((rule, i) => {
       try {
@@ -31,11 +34,13 @@ export class RuleTable {
         const other = this.#tree.get(compiled.pattern.filter)
         if (other !== undefined) throw invalid(`The topic ${show((rule as TopicRule).topic)} is the one of row ${other.row}, which reads it.`)
         this.#tree.set(compiled.pattern.filter, compiled)
+        filters.push(compiled.pattern.filter)
       } catch (error) {
         problems.push(new PlatziverseError('TOPIC_RULE_INVALID', `Row ${i + 1}: ${error instanceof PlatziverseError ? error.detail : `${reasonOf(error)}.`}`, { cause: error }))
       }
     })
     this.problems = problems
+    this.filters = filters
   }
 
   get isEmpty (): boolean { return this.#tree.size === 0 }
@@ -48,6 +53,11 @@ export class RuleTable {
   /** Whether a row matches. None matches the three topics of agents, nor, by a wildcard, those that begin with `$`, nor, by `{uuid}`, those of programs. */
   matches (topic: string): boolean {
     return this.#find(topic) !== undefined
+  }
+
+  /** Whether what is read of a topic is a state, which holds however long ago it was published: who is there. */
+  readsState (topic: string): boolean {
+    return this.#find(topic)?.format === 'presence'
   }
 
   /** What a publication says; undefined: no row matches its topic. */
@@ -69,5 +79,5 @@ export class RuleTable {
 function compile (rule: TopicRule, row: number): Row {
   const pattern = parsePattern(rule.topic)
   if (!Object.hasOwn(formats, rule.format)) throw invalid(`There is no format ${show(rule.format)}.`)
-  return { row, pattern, reader: formats[rule.format](rule) }
+  return { row, format: rule.format, pattern, reader: formats[rule.format](rule) }
 }

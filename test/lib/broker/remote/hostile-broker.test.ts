@@ -11,6 +11,7 @@ import { answers, scriptedBroker, type Peer } from '../../../helpers/scripted-br
 import { Sender } from '../../../../lib/broker/remote/sender.ts'
 import { Consumer } from '../../../../lib/broker/remote/consumer.ts'
 import { resolveRemoteOptions } from '../../../../lib/broker/remote/settings.ts'
+import { agentsTask } from '../../../../lib/broker/remote/tasks.ts'
 import { Wire } from '../../../../lib/mqtt/link/wire.ts'
 import type { Publication, Settle } from '../../../../lib/broker/publication.ts'
 import type { PlatziverseError } from '../../../../lib/errors.ts'
@@ -95,7 +96,8 @@ function bare (t: TestContext, url: string, options: Parameters<typeof remoteOpt
   const taken: Bare['taken'] = []
   const problems = new Problems(() => undefined)
   const taker = { takes: () => true, take: take ?? ((publication: Publication, settle: Settle) => { taken.push({ publication, settle }) }), gone: () => undefined }
-  const consumer = new Consumer(taker, resolveRemoteOptions(remoteOptions(url, { version: '3.1.1', ...options })), problems, () => undefined)
+  const settings = resolveRemoteOptions(remoteOptions(url, { version: '3.1.1', ...options }))
+  const consumer = new Consumer(agentsTask(taker, settings), settings.filters, settings, problems, () => undefined)
   t.after(() => { consumer.close() })
   consumer.open()
   return { consumer, problems, taken }

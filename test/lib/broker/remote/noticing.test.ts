@@ -89,7 +89,7 @@ test('a worker that is given nothing says so after a minute in which something c
   const codes: string[] = []
   const problems = new Problems(problem => { codes.push(`${problem instanceof PlatziverseError && problem.code}: ${problem.detail}`) })
   const hears = [undefined, false]
-  watchSilence(() => hears.shift(), ['$share/plant/agent/+'], problems)
+  watchSilence(() => hears.shift(), () => ['$share/plant/agent/+'], problems)
   t.mock.timers.tick(60_000)
   assert.deepEqual(codes, [], 'it is not connected')
   t.mock.timers.tick(59_000)
@@ -97,9 +97,9 @@ test('a worker that is given nothing says so after a minute in which something c
   t.mock.timers.tick(300_000)
   assert.deepEqual(codes, ['BROKER_SILENT: Within a minute no message came for $share/plant/agent/+.'])
 
-  const end = watchSilence(() => false, ['agent/+'], problems)
+  const end = watchSilence(() => false, () => ['agent/+'], problems)
   end()
-  watchSilence(() => true, ['agent/+'], problems)
+  watchSilence(() => true, () => ['agent/+'], problems)
   t.mock.timers.tick(300_000)
   assert.equal(codes.length, 1)
 })

@@ -1,0 +1,105 @@
+import type { ISubackPacket } from 'mqtt-packet'
+import type { Wire } from '../../mqtt/link/wire.ts'
+import { matches, parseSubscription } from '../../mqtt/topic-filters.ts'
+
+/** Filters of one SUBSCRIBE: AWS IoT Core takes no more. */
+const perPacket = 8
+
+/** What a consumer subscribes to, in a session that the broker keeps. */
+export class Subscriptions {
+  #wanted: readonly string[]
+  /** Retain handling of MQTT 5: 0 sends what is retained, 1 to a new subscription only, 2 never. */
+  readonly #retainHandling: 0 | 1 | 2
+  /** What the session has, as far as this process knows; undefined: it did not subscribe to anything yet. */
+  #known: Set<string> | undefined
+  /** What was asked for on this connection, until it is answered. */
+  readonly #asked = new Map<number, readonly string[]>()
+  #lastId = 0
+  #refused: string[] = []
+  /** What this connection subscribed to that the session did not have before. */
+  #fresh: string[] = []
+
+  constructor (wanted: readonly string[], retainHandling: 0 | 1 | 2) {
+    this.#wanted = wanted
+    this.#retainHandling = retainHandling
+  }
+
+  get wanted (): readonly string[] { return this.#wanted }
+
+  /** What the broker refused on this connection. With QoS 0 it would not keep what is not stored yet, so that is no better. */
+  get refused (): readonly string[] { return this.#refused }
+
+  /** What it did not answer yet. */
+  get unanswered (): string[] { return [...this.#asked.values()].flat() }
+
+  /** Subscribe on a new connection. */
+  begin (wire: Wire, version: 4 | 5, hasSession: boolean): void {
+    this.#asked.clear()
+    this.#refused = []
+    const known = this.#known = hasSession ? this.#known ?? new Set(this.#wanted) : new Set()
+    this.#fresh = this.#wanted.filter(filter => !known.has(filter))
+    this.#ask(wire, version, this.#wanted)
+    this.#unsubscribe(wire, version, [...known].filter(filter => !this.#wanted.includes(filter)))
+  }
+
+  /** Subscribe to others. @param wire absent: on the next connection */
+  change (wanted: readonly string[], wire: Wire | undefined, version: 4 | 5): void {
+    const [added, left] = [wanted.filter(filter => !this.#wanted.includes(filter)), this.#wanted.filter(filter => !wanted.includes(filter))]
+    this.#wanted = wanted
+    this.#refused = this.#refused.filter(filter => wanted.includes(filter))
+    if (wire === undefined) return
+    this.#fresh = [...this.#fresh, ...added]
+    // The new ones first: what one of them has in common with an old one is rather given twice than not at all.
+    this.#ask(wire, version, added)
+    this.#unsubscribe(wire, version, left)
+  }
+
+  /** End all of them that are among `filters`. */
+  end (filters: readonly string[], wire: Wire, version: 4 | 5): void {
+    this.#unsubscribe(wire, version, filters)
+  }
+
+  /** @returns false: nobody asked for that */
+  answered ({ messageId = 0, granted }: ISubackPacket): boolean {
+    const filters = this.#asked.get(messageId)
+    if (filters?.length !== granted.length) return false
+    this.#asked.delete(messageId)
+    filters.forEach((filter, i) => {
+      if (granted[i] === 0 || Number(granted[i]) >= 0x80) this.#refused.push(filter)
+      else this.#known?.add(filter)
+    })
+    return true
+  }
+
+  /** Whether a topic is of a subscription that the session did not have before this connection. */
+  isFresh (topic: string): boolean {
+    const levels = topic.split('/')
+    return this.#fresh.some(text => {
+      const filter = parseSubscription(text)
+      return filter !== undefined && matches(filter, levels)
+    })
+  }
+
+  #ask (wire: Wire, version: 4 | 5, filters: readonly string[]): void {
+    for (let i = 0; i < filters.length; i += perPacket) {
+      const some = filters.slice(i, i + perPacket)
+      const messageId = this.#nextId()
+      this.#asked.set(messageId, some)
+      const options = version === 5 ? { rh: this.#retainHandling } : {}
+      wire.send({ cmd: 'subscribe', messageId, subscriptions: some.map(topic => ({ topic, qos: 1, ...options })), ...version === 5 ? { properties: {} } : {} })
+    }
+  }
+
+  #unsubscribe (wire: Wire, version: 4 | 5, filters: readonly string[]): void {
+    for (let i = 0; i < filters.length; i += perPacket) {
+      const unsubscriptions = filters.slice(i, i + perPacket)
+      for (const filter of unsubscriptions) this.#known?.delete(filter)
+      wire.send({ cmd: 'unsubscribe', messageId: this.#nextId(), unsubscriptions, ...version === 5 ? { properties: {} } : {} })
+    }
+  }
+
+  #nextId (): number {
+    this.#lastId = this.#lastId % 65_535 + 1
+    return this.#lastId
+  }
+}
