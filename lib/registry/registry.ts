@@ -21,7 +21,7 @@ function slotOf (brokerId: string): BrokerSlot {
 }
 
 /** What nodes may do with a broker. */
-export type RegisteredBroker = Pick<BrokerSlot, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'bring' | 'gone' | 'subscribe' | 'retained' | 'accept' | 'refused' | 'clients' | 'control' | 'retainedChanges' | 'statistics' | 'snapshot' | 'reads' | 'returns' | 'isElsewhere' | 'remote'>
+export type RegisteredBroker = Pick<BrokerSlot, 'on' | 'off' | 'listener' | 'listenerStates' | 'hasSubscribers' | 'publish' | 'bring' | 'gone' | 'subscribe' | 'retained' | 'accept' | 'refused' | 'clients' | 'control' | 'retainedChanges' | 'statistics' | 'snapshot' | 'reads' | 'isElsewhere' | 'remote'>
 
 /** The broker of a node, whether it is there yet or not. */
 export function findBroker (brokerId: string): RegisteredBroker {
@@ -40,6 +40,14 @@ export function attachedBrokers (): Array<[id: string, broker: RegisteredBroker]
 export function returningTopics (brokerId: string): string[] {
   const slot = slotOf(brokerId)
   return slot.isElsewhere ? [...slots.values()].flatMap(other => other === slot || slot.isSameAs(other) ? other.returning : []) : []
+}
+
+/** Whether what this process publishes on a topic at the broker of a node would come back to one of its agent-ins. */
+export function returnsFrom (brokerId: string, topic: string): boolean {
+  const slot = slotOf(brokerId)
+  if (!slot.isElsewhere) return false
+  for (const other of slots.values()) if ((other === slot || slot.isSameAs(other)) && other.returns(topic)) return true
+  return false
 }
 
 /** Open the broker of a node, or take over the one that a deploy left open. */

@@ -211,6 +211,7 @@ export const brokerSentences: readonly Sentence[] = [
     pt: 'O broker não conhece mais a sessão deste worker.'
   },
   { en: 'The broker gives no more than QoS 0 for: {1}.', es: 'El broker no da más que QoS 0 para: {1}.', pt: 'O broker não dá mais que QoS 0 para: {1}.' },
+  { en: 'The broker hung up when it was asked for: {1}.', es: 'El broker cerró la conexión cuando se le pidió: {1}.', pt: 'O broker encerrou a conexão quando lhe foi pedido: {1}.' },
   { en: 'The broker refused: {1}.', es: 'El broker rechazó: {1}.', pt: 'O broker recusou: {1}.' },
   { en: 'The broker refused the connection: {1}.', es: 'El broker rechazó la conexión: {1}.', pt: 'O broker recusou a conexão: {1}.' },
   { en: 'The broker refused the connection with code {1}.', es: 'El broker rechazó la conexión con el código {1}.', pt: 'O broker recusou a conexão com o código {1}.' },

@@ -1,7 +1,7 @@
 import type { NodeDef } from 'node-red'
 import { PlatziverseError, type ErrorCode } from '../../lib/errors.ts'
 import type { IntakeHandler } from '../../lib/intake/intake-handler.ts'
-import { attachIntake, detachIntake, findBroker } from '../../lib/registry/registry.ts'
+import { attachIntake, detachIntake } from '../../lib/registry/registry.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { languageOf, sayIn } from '../shared/language.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
@@ -73,17 +73,11 @@ export default function (RED: RED): void {
       }
     }
     const options = intakeOptionsOf(config)
-    const problems = [...options.otherTopics?.problems ?? []]
-    let isToldElsewhere = false
+    const problems = options.otherTopics?.problems ?? []
     for (const problem of problems) this.error(problem)
     const intake = attachIntake(this.id, broker, handler, options)
     const status = liveStatus(this, () => {
       if (Date.now() < failure.until) return { ...bad(problemText(RED, failure.code)), shape: 'dot' }
-      if (!isToldElsewhere && options.otherTopics !== undefined && findBroker(broker).isElsewhere) {
-        isToldElsewhere = true
-        problems.push(new PlatziverseError('TOPIC_RULES_ELSEWHERE', 'The broker runs elsewhere.'))
-        this.error(problems.at(-1))
-      }
       return problems[0] === undefined ? statusOf(RED, broker, intake) : bad(problemText(RED, problems[0].code))
     })
 

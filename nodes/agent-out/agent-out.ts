@@ -5,7 +5,7 @@ import { originOf, type Delivery } from '../../lib/intake/pending-deliveries.ts'
 import { encodePayload, publicationsOf, type TopicAndPayload } from '../../lib/messages/publications.ts'
 import { agentStatesOf, dropAgentStates, publicationOf } from '../../lib/registry/agent-states.ts'
 import { onAgentForgotten } from '../../lib/registry/forgotten-agents.ts'
-import { findBroker } from '../../lib/registry/registry.ts'
+import { findBroker, returnsFrom } from '../../lib/registry/registry.ts'
 import { messageArrived } from '../../lib/registry/travel.ts'
 import { watchFlows } from '../shared/broker.ts'
 import { tellPlainly } from '../shared/plain-errors.ts'
@@ -50,7 +50,7 @@ export default function (RED: RED): void {
       if (loop !== undefined) return done(loop)
       const publications = publicationsOf(msg.topic, msg.payload, template, isValue)
       if (!publications.ok) return done(publications.error)
-      const back = publications.publications.find(({ topic }) => broker.returns(topic))
+      const back = publications.publications.find(({ topic }) => returnsFrom(config.broker!, topic))
       if (back !== undefined) return done(loopOn(back.topic, template))
       const count = publications.publications.length
       const changes = states?.changesBy(msg.topic, msg.payload) ?? []

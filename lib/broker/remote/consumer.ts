@@ -257,7 +257,7 @@ export class Consumer {
   #sayRefused (): void {
     const { refused } = this.#subscriptions
     if (refused.length === 0) this.#solved('subscriptions')
-    else this.#report('subscriptions', new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', `The broker refused, or gives no more than QoS 0 for: ${named(refused)}.`))
+    else this.#report('subscriptions', new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', `The broker refused: ${named(refused)}.`))
   }
 
   #report (subject: string, problem: PlatziverseError): void {
@@ -275,6 +275,5 @@ export class Consumer {
 }
 
 function named (filters: readonly string[]): string {
-  const more = filters.length - mostNamed
-  return `${filters.slice(0, mostNamed).join(', ')}${more > 0 ? ` and ${more} more` : ''}`
+  return [...filters.slice(0, mostNamed), ...filters.length > mostNamed ? ['…'] : []].join(', ')
 }

@@ -16,7 +16,7 @@ import { openMosquitto, withoutMosquitto } from '../../../helpers/mosquitto.ts'
 import { freePort } from '../../../helpers/node-red.ts'
 import { openRemote, remoteOptions, type RemoteBroker } from '../../../helpers/remote-broker.ts'
 import { answers, scriptedBroker, type Peer } from '../../../helpers/scripted-broker.ts'
-import { attachBroker } from '../../../../lib/registry/registry.ts'
+import { attachBroker, returnsFrom } from '../../../../lib/registry/registry.ts'
 
 async function takes (remote: RemoteBroker, heard: ReturnType<typeof openIntake>['heard'], publishAt: number): Promise<void> {
   await remote.connected()
@@ -150,7 +150,7 @@ suite('the connection to a broker elsewhere', { skip: withoutMosquitto }, () => 
     for (const topic of ['agent/a/message', 'agent/c/message', 'agent/message', 'agent/b/message']) await client.publishAsync(topic, reading(topic), { qos: 1 })
     await until(() => heard.length, length => length === 2)
     assert.deepEqual(heard.map(({ incoming }) => [incoming?.topic, incoming?.payload.agent.uuid]), [['agent/message', 'agent/a/message'], ['agent/message', 'agent/b/message']])
-    assert.deepEqual(['agent/a/message', 'agent/c/message', 'agent/message', 'agent/b/x'].map(topic => remote.place.returns(topic)), [true, false, false, false])
+    assert.deepEqual(['agent/a/message', 'agent/c/message', 'agent/message', 'agent/b/x'].map(topic => returnsFrom(remote.id, topic)), [true, false, false, false])
     heard.forEach(one => { claim(one).settle() })
   })
 
