@@ -10,6 +10,7 @@ import broker from '../../nodes/platziverse-broker/platziverse-broker.ts'
 import { closeAll } from '../../nodes/shared/broker.ts'
 import { until } from '../helpers/events.ts'
 import { loadNodes } from '../helpers/loaded-nodes.ts'
+import { openMosquitto, withoutMosquitto } from '../helpers/mosquitto.ts'
 
 helper.init(createRequire(import.meta.url).resolve('node-red'))
 before(() => new Promise<void>(resolve => { helper.startServer(resolve) }))
@@ -54,6 +55,20 @@ test('rows are tried on what the broker retained, and on what it saw since the f
     { topic: 'tele/plug/LWT', payload: 'Online', lines: ['plug: connected'] }
   ])
   assert.match(problems?.[0] ?? '', /^Fila 3: En el tema "x\{"/)
+})
+
+test('rows are tried on what a broker elsewhere retained, and gives since the first look', { skip: withoutMosquitto }, async t => {
+  const { port } = await openMosquitto(t)
+  const url = `mqtt://127.0.0.1:${port}`
+  const client = await mqtt.connectAsync(url)
+  t.after(() => client.endAsync(true))
+  await client.publishAsync('tele/plug/LWT', 'Online', { retain: true, qos: 1 })
+  await loadNodes([broker, agentIn], flow.map(node => node.id === 'b' ? { ...node, mode: 'elsewhere', url } : node))
+  await until(() => findBroker('b').listener.state, state => state === 'connected')
+  assert.deepEqual(await tryOn('b', [lwt, sensor]), { ok: true, problems: [], messages: [{ topic: 'tele/plug/LWT', payload: 'Online', lines: ['plug: connected'] }] })
+  await client.publishAsync('tele/plug/SENSOR', '{"at":1764547200,"ENERGY":{"Power":2}}', { qos: 1 })
+  const lines = await until(async () => (await tryOn('b', [lwt, sensor])).messages?.map(({ lines }) => lines), all => all?.length === 2)
+  assert.deepEqual(lines, [['plug 2025-12-01T00:00:00.000Z: ENERGY.Power = 2'], ['plug: connected']])
 })
 
 test('the last message of fifty topics is kept, and nothing while nobody looks', async t => {

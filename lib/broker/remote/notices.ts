@@ -1,7 +1,7 @@
 import { PlatziverseError } from '../../errors.ts'
 import type { Problems } from '../../problems.ts'
 import type { Task } from './tasks.ts'
-import { WindowWatch } from './window-watch.ts'
+import { WindowWatch } from './session/window-watch.ts'
 
 /** What a worker notices of the messages that it is given, and an operator should know. */
 export class Notices {

@@ -1,5 +1,5 @@
-import { weightOf } from '../../mqtt/link/packet-properties.ts'
-import type { Publication } from '../publication.ts'
+import { weightOf } from '../../../mqtt/link/packet-properties.ts'
+import type { Publication } from '../../publication.ts'
 
 /** A message that the broker gave, until it is acknowledged. */
 export interface Entry {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { WindowWatch } from '../../../../lib/broker/remote/window-watch.ts'
+import { WindowWatch } from '../../../../../lib/broker/remote/session/window-watch.ts'
 
 /** Messages that come `ms` apart in rounds of `round`, each of which is acknowledged as a whole. */
 function rounds (watch: WindowWatch, clock: { now: number }, round: (i: number) => number, ms: number, count: number): boolean {

@@ -1,6 +1,6 @@
 import type { ISubackPacket } from 'mqtt-packet'
-import type { Wire } from '../../mqtt/link/wire.ts'
-import { matches, parseSubscription } from '../../mqtt/topic-filters.ts'
+import type { Wire } from '../../../mqtt/link/wire.ts'
+import { matches, parseSubscription } from '../../../mqtt/topic-filters.ts'
 
 /** Filters of one SUBSCRIBE: AWS IoT Core takes no more. */
 const perPacket = 8

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { setTimeout as pause } from 'node:timers/promises'
 import { runInNewContext } from 'node:vm'
-import { InFlight, type Entry } from '../../../../lib/broker/remote/in-flight.ts'
+import { InFlight, type Entry } from '../../../../../lib/broker/remote/session/in-flight.ts'
 
 function entry (packetId: number, text = `message ${packetId}`): Entry {
   const publication = { topic: 'agent/message', payload: Buffer.from(text), qos: 1 as const, retain: false, will: false, connection: undefined }
