@@ -32,7 +32,7 @@ export interface Readings {
 export function readingsOf (table: RuleTable, { topic, payload, connection, publisher = connection, retainedBefore }: Publication, receivedAt: number): Readings {
   const source: Source = { topic, payload: isUtf8(payload) ? payload.toString() : payload }
   // An old value would get the time of receipt, and with each subscription once more.
-  if (retainedBefore === true && !table.readsState(topic)) return { messages: [], causes: [], source }
+  if (retainedBefore === true && !table.readsState(topic)) return { messages: [], causes: [], source, asks: undefined }
   const read = table.read(topic, payload, receivedAt, publisher?.verified === true ? publisher.username : undefined)
   if (read === undefined) return { messages: [], causes: [], source, asks: undefined }
   return { messages: read.ok ? read.readings.flatMap(messagesOf) : [], causes: read.ok ? [] : [read], source, asks: read.asks }
