@@ -30,7 +30,7 @@ export class Spacing {
 
   #hasRoom (now: number): boolean {
     if (this.#done.size < this.#most) return true
-    const [[oldest, { at }]] = this.#done as unknown as [[string, { at: number }]]
-    return now - at >= this.#waits.min && this.#done.delete(oldest)
+    const [oldest, last] = this.#done.entries().next().value ?? []
+    return oldest !== undefined && last !== undefined && now - last.at >= this.#waits.min && this.#done.delete(oldest)
   }
 }

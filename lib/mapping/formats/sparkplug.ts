@@ -49,8 +49,9 @@ class SparkplugReader {
     const decoded = decodeSparkplug(matched.payload, mostMetrics)
     if (!decoded.ok) return decoded
     const read = this.#readOf(matched, source, decoded.payload)
-    const isAsked = source.kind !== 'NBIRTH' && source.kind !== 'NDEATH' && (this.#births.hasGap(source.key, decoded.payload, matched.receivedAt) || (!read.ok && read.reason === 'BIRTH_UNKNOWN'))
-    return isAsked ? { ...read, asks: this.#rebirth(matched, source) } : read
+    // A birth begins the numbers anew, and a death has none.
+    const hasGap = source.kind !== 'NBIRTH' && source.kind !== 'NDEATH' && this.#births.hasGap(source.key, decoded.payload, matched.receivedAt)
+    return hasGap || (!read.ok && read.reason === 'BIRTH_UNKNOWN') ? { ...read, asks: this.#rebirth(matched, source) } : read
   }
 
   #readOf (matched: Matched, source: Source, payload: SparkplugPayload): Read {
