@@ -1,6 +1,6 @@
 import type { ISubackPacket } from 'mqtt-packet'
 import type { Wire } from '../../../mqtt/link/wire.ts'
-import { matches, parseSubscription } from '../../../mqtt/topic-filters.ts'
+import { TopicTree } from '../../../mqtt/topic-tree.ts'
 
 /** Filters of one SUBSCRIBE: AWS IoT Core takes no more. */
 const perPacket = 8
@@ -17,7 +17,7 @@ export class Subscriptions {
   #lastId = 0
   #refused: string[] = []
   /** What this connection subscribed to that the session did not have before. */
-  #fresh: string[] = []
+  #fresh = new TopicTree<true>()
 
   constructor (wanted: readonly string[], retainHandling: 0 | 1 | 2) {
     this.#wanted = wanted
@@ -37,7 +37,8 @@ export class Subscriptions {
     this.#asked.clear()
     this.#refused = []
     const known = this.#known = hasSession ? this.#known ?? new Set(this.#wanted) : new Set()
-    this.#fresh = this.#wanted.filter(filter => !known.has(filter))
+    this.#fresh = new TopicTree()
+    for (const filter of this.#wanted) if (!known.has(filter)) this.#fresh.set(filter, true)
     this.#ask(wire, version, this.#wanted)
     this.#unsubscribe(wire, version, [...known].filter(filter => !this.#wanted.includes(filter)))
   }
@@ -48,7 +49,7 @@ export class Subscriptions {
     this.#wanted = wanted
     this.#refused = this.#refused.filter(filter => wanted.includes(filter))
     if (wire === undefined) return
-    this.#fresh = [...this.#fresh, ...added]
+    for (const filter of added) this.#fresh.set(filter, true)
     // The new ones first: what one of them has in common with an old one is rather given twice than not at all.
     this.#ask(wire, version, added)
     this.#unsubscribe(wire, version, left)
@@ -71,13 +72,9 @@ export class Subscriptions {
     return true
   }
 
-  /** Whether a topic is of a subscription that the session did not have before this connection. */
+  /** Whether a topic is of a subscription that the session did not have before this connection, and that is not shared. */
   isFresh (topic: string): boolean {
-    const levels = topic.split('/')
-    return this.#fresh.some(text => {
-      const filter = parseSubscription(text)
-      return filter !== undefined && matches(filter, levels)
-    })
+    return this.#fresh.matchingFilters(topic).length > 0
   }
 
   #ask (wire: Wire, version: 4 | 5, filters: readonly string[]): void {
