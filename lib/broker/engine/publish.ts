@@ -62,7 +62,7 @@ export class PublishHandler {
     // takes it, it would be news to the next broker.
     if (publication.replayed === true) return
     if (this.#taker.takes(topic)) return await settled(settle => { this.#taker.take(publication, settle) })
-    if (publication.retainedBefore === true || this.#taker.reads?.(topic) !== true) return await this.#local.publish(publication, origin)
+    if (this.#taker.reads?.(topic) !== true) return await this.#local.publish(publication, origin)
     // Subscribers do not wait for the database, and do not get it again at each attempt.
     const routed = publication.routed === true ? undefined : this.#local.publish(publication, origin).then(() => { publication.routed = true })
     const outcomes = await Promise.allSettled([routed, settled(settle => { this.#taker.read!(publication, settle) })])
