@@ -86,6 +86,8 @@ export class Consumer {
 
   /** Subscribe to these from now on, and to no others. */
   subscribe (filters: readonly string[]): void {
+    // What is refused is said again where there is more to refuse.
+    if (filters.some(filter => !this.filters.includes(filter))) this.#solved('subscriptions')
     this.#subscriptions.change(filters, this.#isLetIn ? this.#link.wire : undefined, this.#link.version)
     if (this.#subscriptions.unanswered.length === 0) this.#sayRefused()
   }

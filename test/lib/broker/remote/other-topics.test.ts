@@ -173,6 +173,9 @@ test('what the broker refuses is named, and the other rows are read', { skip: wi
   // It hangs up on MQTT 5.
   const problems = remote.problems.filter(({ code }) => code !== 'BROKER_UNREACHABLE')
   assert.deepEqual(problems.map(({ code, detail }) => [code, detail]), [['BROKER_SUBSCRIPTION_REFUSED', 'The broker refused: living room/+.']])
+  // A deploy changes one row, which is refused as well.
+  openIntake(t, remote.id, tableOf([{ topic: 'bath room/{uuid}', format: 'value' }]))
+  await until(() => remote.problems.at(-1)?.detail, detail => detail === 'The broker refused: living room/+, bath room/+.')
 })
 
 test('RabbitMQ gives each publication once, and what is retained again with no connection', { skip: withoutRabbitmq }, async t => {
