@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
+// Node-RED's own.
+import jsonata from 'jsonata'
 import knexFactory from 'knex'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { savedRuleDefaults } from '../../lib/alerts/rules/saved-rule.ts'
@@ -49,6 +51,17 @@ async function running (t: TestContext) {
     }
   }
 }
+
+test('the example sends no e-mail as HTML, whatever agents are called, and Pushover no more than it takes', async () => {
+  const flows = await exampleFlow('Alerts') as unknown as Array<{ type: string, name: string, rules: Array<{ p: string, to: string }> }>
+  const payloadOf = async (name: string, text: string): Promise<string> => {
+    const rule = flows.find(node => node.type === 'change' && node.name === name)?.rules.find(({ p }) => p === 'payload')
+    return await jsonata(rule?.to ?? '').evaluate({ payload: { text, link: 'http://192.0.2.1/?agent=%3Cb%3E' } }) as string
+  }
+  // What the e-mail node takes for HTML.
+  assert.doesNotMatch(await payloadOf('subject and text', 'A <img src=x> is 5 < 6'), /<[a-z][\s\S]*>/i)
+  assert.equal((await payloadOf('title and priority', 'x'.repeat(3_000))).length, 1_024)
+})
 
 test('killed and started again, Node-RED neither repeats an alert nor forgets it', { timeout: 120_000 }, async t => {
   const { said, told, report, kill } = await running(t)
