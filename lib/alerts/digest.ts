@@ -46,6 +46,11 @@ export class Digest<Change> {
     return changes
   }
 
+  /** The clock was set forward by so many ms. */
+  shift (step: number): void {
+    this.#from += step
+  }
+
   delete (change: Change): void {
     this.#gathered.delete(change)
   }

@@ -1,10 +1,11 @@
 import type { ReceivedMessage } from '../store/writer/changes.ts'
+import { alertsOf, heardAt, isHeldBackByAgent, isNewer, repeatFrom, valueOf, waitsToBeGone, type Agent, type Alert, type Series } from './alert.ts'
 import type { NewestOfSeries, StoredAgent, StoredValue } from './newest.ts'
 import { DueTimes } from './due-times.ts'
 import { afterPast, pastFrom } from './past.ts'
 import { afterTime, afterValue, isRaised, type AlertState } from './rules/alert-state.ts'
 import { addTo, changeOf, verdictOf, type Verdict } from './rules/verdict.ts'
-import { alertsOf, type Agent, type Alert, type Series, type WatchList } from './watch-list.ts'
+import type { WatchList } from './watch-list.ts'
 
 /** ms after which it is written that something is pending or ending: most of it is over sooner. */
 const writtenAfter = 30_000
@@ -32,7 +33,7 @@ export class Judge {
   /** When another process was last seen to store metrics of a series of which this one does too; UTC ms. */
   sharedAt = -Infinity
   readonly #options: JudgeOptions
-  readonly #startedAt: number
+  #startedAt: number
   #watch: WatchList | undefined
 
   constructor (options: JudgeOptions, now: number) {
@@ -174,6 +175,23 @@ export class Judge {
     return this.due.next
   }
 
+  /** The clock was set forward by so many ms: spans that are measured by it go on from where they were. */
+  shift (step: number, now: number): void {
+    const shifted = (time: number): number => Math.min(time + step, now)
+    this.#startedAt = shifted(this.#startedAt)
+    this.due.clear()
+    for (const agent of (this.#watch as WatchList).agents) {
+      agent.heardAt = shifted(agent.heardAt)
+      agent.goneFrom += step
+      for (const series of agent.series.values()) if (series !== null) series.heardAt = shifted(series.heardAt)
+      for (const alert of alertsOf(agent)) {
+        if (alert.state.due < Infinity) alert.state = { ...alert.state, due: alert.state.due + step }
+        alert.toldAt = shifted(alert.toldAt)
+        this.#plan(alert)
+      }
+    }
+  }
+
   #heard (agent: Agent, now: number): void {
     agent.heardAt = now
     for (const alert of agent.alerts) {
@@ -191,6 +209,7 @@ export class Judge {
     series.ts = ts
     series.seq = seq
     series.value = value
+    if (typeof value === 'number') series.number = value
     series.heardAt = heardAt
     const at = Math.min(ts, now)
     for (const alert of series.alerts) {
@@ -240,7 +259,7 @@ export class Judge {
     // Nobody saw it since this process began.
     if (waitsToBeGone(alert) && now >= agent.goneFrom) this.#judge(alert, 'wrong', agent.goneAt, Math.max(agent.goneAt, this.#startedAt), null)
     const after = afterTime(alert.state, now)
-    if (after !== alert.state) this.#become(alert, after, now, rule.condition === 'noNews' ? null : alert.series?.value ?? null)
+    if (after !== alert.state) this.#become(alert, after, now, valueOf(alert))
     const { phase } = alert.state
     if ((phase === 'pending' || phase === 'ending') && alert.written !== phase && now >= this.#writtenFrom(alert)) this.#options.changed(alert)
     if (now >= repeatFrom(alert)) {
@@ -271,26 +290,4 @@ export class Judge {
     const span = state.phase === 'pending' ? rule.for : rule.endFor
     return span <= writtenAfter ? Infinity : state.due - span + writtenAfter
   }
-}
-
-function isNewer (series: Series, { ts, seq }: Pick<StoredValue, 'ts' | 'seq'>): boolean {
-  return ts > series.ts || (ts === series.ts && seq > series.seq)
-}
-
-/** Whether an agent is gone since before this process began. */
-function waitsToBeGone ({ rule, agent, state }: Alert): boolean {
-  return rule.condition === 'agentGone' && agent.isGone === true && state.phase === 'ok'
-}
-
-function heardAt ({ agent, series }: Alert): number {
-  return series === undefined ? agent.heardAt : series.heardAt
-}
-
-function repeatFrom ({ rule, state, told, toldAt, acknowledged }: Alert): number {
-  return rule.repeat > 0 && told && !acknowledged && isRaised(state) ? toldAt + rule.repeat : Infinity
-}
-
-/** Whether an agent is said to be gone, which says all that its other alerts could say. */
-export function isHeldBackByAgent (agent: Agent): boolean {
-  return agent.alerts.some(({ rule, state }) => rule.condition === 'agentGone' && isRaised(state))
 }

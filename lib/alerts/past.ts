@@ -1,7 +1,7 @@
+import type { Alert } from './alert.ts'
 import type { StoredValue } from './newest.ts'
 import { afterValue, isRaised, type AlertState } from './rules/alert-state.ts'
 import { addTo, changeOf, verdictOf, type Span } from './rules/verdict.ts'
-import type { Alert } from './watch-list.ts'
 
 /** What an alert came to by the metrics before the newest one of its series. */
 export interface Outcome {

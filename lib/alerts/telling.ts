@@ -1,10 +1,9 @@
+import { isHeldBackByAgent, isNews, rowOf, type Alert, type Passed } from './alert.ts'
 import type { StateKey, StateRow } from './alert-rows.ts'
 import { Digest, type DigestOptions } from './digest.ts'
-import { isHeldBackByAgent } from './judging.ts'
 import type { Quiet } from './quiet.ts'
 import { isRaised } from './rules/alert-state.ts'
 import type { AlertRule } from './rules/alert-rule.ts'
-import { isNews, rowOf, type Alert, type Passed } from './watch-list.ts'
 
 /** Most alerts that are written in one transaction: on SQLite senders wait for it. */
 const mostWritten = 500
@@ -83,6 +82,11 @@ export class Teller {
     this.#held.clear()
     this.#heldUntil = Infinity
     this.#schedule(0)
+  }
+
+  /** The clock was set forward by so many ms. */
+  shift (step: number): void {
+    this.#digest.shift(step)
   }
 
   ring (now: number): void {

@@ -1,81 +1,12 @@
-import type { Due } from './due-times.ts'
+import { alertsOf, type Agent, type Alert, type Series } from './alert.ts'
 import type { StateRow } from './alert-rows.ts'
 import type { AlertRule } from './rules/alert-rule.ts'
-import { isRaised, ok, type AlertState, type Phase } from './rules/alert-state.ts'
-import type { Span } from './rules/verdict.ts'
+import { isRaised, ok, type AlertState } from './rules/alert-state.ts'
 
 /** Most alerts that are watched: of rules, each for every series or agent that it is about. */
 export const mostAlerts = 200_000
 /** Most types that are remembered although no rule is about them; of more, the rules are asked each time. */
 const mostOthers = 200_000
-
-/** A rule for a series, or for an agent as a whole. */
-export interface Alert extends Due {
-  readonly rule: AlertRule
-  readonly agent: Agent
-  /** Undefined: it is about the agent as a whole. */
-  readonly series: Series | undefined
-  state: AlertState
-  /** The values of late, of `changedFaster`. */
-  span: Span | undefined
-  /** Since when it is wrong, or was when it was raised last; UTC ms. */
-  since: number
-  /** When it was raised or ended, UTC ms, and with which value. */
-  changedAt: number
-  value: number | string | null
-  /** It was raised and is over, and nobody was told of either. */
-  passed: Passed | undefined
-  /** Whether it was announced last as raised, and when; UTC ms. */
-  told: boolean
-  toldAt: number
-  /** How often it was told again, and whether that is due. */
-  repeats: number
-  repeatIsDue: boolean
-  acknowledged: boolean
-  /** As the database has it; undefined: it has no row of it. */
-  written: Phase | undefined
-  /** Its agent was forgotten, or its rule is no longer about it. */
-  isOver: boolean
-}
-
-/** Since when it was wrong, when it was raised, UTC ms, and with which value. */
-export type Passed = Pick<Alert, 'since' | 'changedAt' | 'value'>
-
-export interface Series {
-  readonly type: string
-  /** The newest metric, by `ts` and then `seq`; UTC ms. */
-  ts: number
-  seq: number
-  value: number | string | null
-  /** When it came, by our clock. */
-  heardAt: number
-  /** How many metrics this process stored since the database was looked at, and whether others store some too: then these are judged when it is looked at, all in their order. */
-  fed: number
-  isShared: boolean
-  /** When another process was last seen to store some; UTC ms. */
-  sharedAt: number
-  readonly alerts: Alert[]
-}
-
-export interface Agent {
-  readonly uuid: string
-  name: string | null
-  /** Whether the database says that it is not connected; undefined: nobody asked yet. */
-  isGone: boolean | undefined
-  /** Since when, and when that counts: after a start agents have their time to come back; UTC ms. */
-  goneAt: number
-  goneFrom: number
-  /** When it was heard last, by our clock. */
-  heardAt: number
-  /** Of the agent as a whole. */
-  alerts: Alert[]
-  /** What is known of its types; null: no rule is about it. */
-  readonly series: Map<string, Series | null>
-  /** The rules about it. */
-  rules: readonly AlertRule[]
-  /** How many alerts of it are not watched because there are too many. */
-  leftOut: number
-}
 
 /** Agents and series, each with the rules that are about it. Looked up by each message, so that a rule's patterns are asked once. */
 export class WatchList {
@@ -258,23 +189,7 @@ export class WatchList {
 }
 
 function seriesOf (type: string): Series {
-  return { type, ts: -Infinity, seq: -1, value: null, heardAt: 0, fed: 0, isShared: false, sharedAt: 0, alerts: [] }
-}
-
-/** All alerts of an agent: of the agent as a whole, and of its series. */
-export function alertsOf (agent: Agent): Alert[] {
-  return [...agent.alerts, ...[...agent.series.values()].flatMap(series => series?.alerts ?? [])]
-}
-
-/** What the database has to know of an alert; undefined: nothing. */
-export function rowOf ({ rule, agent, series, state, since, changedAt, value, told, toldAt, acknowledged }: Alert): StateRow | undefined {
-  if (state.phase === 'ok' && !told) return undefined
-  return { rule: rule.id, uuid: agent.uuid, type: series?.type ?? '', state: state.phase === 'ok' ? { ...state, since } : state, changedAt, value, told, toldAt, acknowledged }
-}
-
-/** Whether what was announced last is no longer so. */
-export function isNews (alert: Alert): boolean {
-  return isRaised(alert.state) !== alert.told
+  return { type, ts: -Infinity, seq: -1, value: null, number: null, heardAt: 0, fed: 0, isShared: false, sharedAt: 0, alerts: [] }
 }
 
 /** What is pending or ending goes on from when it began. */

@@ -1,7 +1,9 @@
 import type { Knex } from 'knex'
 import { Alarm } from '../alarm.ts'
+import { ClockSteps } from '../clock-steps.ts'
 import { PlatziverseError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
+import { alertsOf, isNews, type Agent } from './alert.ts'
 import { deleteStates, readSilences, readStates, writeStates } from './alert-rows.ts'
 import type { AlertCount, AlertsOptions, Raised } from './terms.ts'
 import { Judge, sharedFor } from './judging.ts'
@@ -9,7 +11,7 @@ import { allAgents, allNewest, metricsFrom, someAgents } from './newest.ts'
 import type { Quiet } from './quiet.ts'
 import { isRaised } from './rules/alert-state.ts'
 import { Teller } from './telling.ts'
-import { alertsOf, isNews, mostAlerts, WatchList, type Agent } from './watch-list.ts'
+import { mostAlerts, WatchList } from './watch-list.ts'
 
 /** ms for which agents are gathered whose presence is asked for, and most in one question. */
 const presencePause = 100
@@ -29,6 +31,7 @@ export class Watching {
   readonly #failed: (error: unknown) => void
   readonly #write: (work: (db: Knex) => Promise<void>) => Promise<void>
   readonly #asked = new Set<string>()
+  readonly #clock = new ClockSteps()
   #askTimer: NodeJS.Timeout | undefined
   #stopListening: () => void = () => undefined
   #saidFull = false
@@ -64,7 +67,7 @@ export class Watching {
       waits: () => { this.#planned() },
       failed
     })
-    this.#alarm = new Alarm(Date.now, () => this.#ring())
+    this.#alarm = new Alarm(() => Date.now(), () => this.#ring())
   }
 
   count (): AlertCount {
@@ -82,7 +85,7 @@ export class Watching {
     for (const silence of await readSilences(db, node)) this.#quiet.silence(silence)
     this.#stopListening = this.#store.feed.listen({
       stored: messages => {
-        const now = Date.now()
+        const now = this.#now()
         for (const message of messages) this.#judge.message(message, now)
         this.#planned()
       },
@@ -112,6 +115,7 @@ export class Watching {
   /** Looks at what the database has: all of it at first, and later what other processes stored. */
   async #catchUp (): Promise<void> {
     const before = new Set([...this.#watch.agents].map(({ uuid }) => uuid))
+    this.#now()
     const lookedAt = this.#lookedAt
     this.#lookedAt = Date.now()
     const db = await this.#store.read('newest')
@@ -175,8 +179,22 @@ export class Watching {
     this.#saidFull = leftOut > 0
   }
 
-  #ring (): number {
+  /** UTC ms. */
+  #now (): number {
     const now = Date.now()
+    const step = this.#clock.look()
+    if (step !== 0) {
+      this.#judge.shift(step, now)
+      this.#teller.shift(step)
+      if (this.#lookedAt < Infinity) this.#lookedAt += step
+      // It waits for a time of the clock as it was.
+      queueMicrotask(() => { this.#alarm.ring() })
+    }
+    return now
+  }
+
+  #ring (): number {
+    const now = this.#now()
     const next = this.#judge.ring(now)
     this.#teller.ring(now)
     return Math.min(next, this.#teller.next)

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { setTimeout } from 'node:timers/promises'
 import type { SavedRule } from '../../lib/alerts/rules/saved-rule.ts'
 import { Forgetting } from '../../lib/store/forgetting/forgetting.ts'
 import { hot, openAlerts as open, rowsOf } from '../helpers/alerts.ts'
@@ -134,6 +135,34 @@ onEachDatabase('during a silence nothing is announced, and at its end what is st
   await next.alerts.silence({ uuid: 'a', until: 0 })
   await next.says('raised hot c temperature 94', 'raised hot a temperature 95')
 })
+
+// One kind is enough: the clock is that of the process.
+onEachDatabase('a clock that is set, or a machine that slept, is no silence', async (t, database) => {
+  const { is, report, says } = open(t, database, [
+    { id: 'silent', name: 'silent', types: 'temperature', condition: 'noNews', value: 10 }, { ...hot, agents: 'b', for: 3_600 },
+    { id: 'full', name: 'full', agents: 'b', types: 'level', value: 1, for: 1 }
+  ])
+  await is('watching')
+  await report('a', 10, { temperature: 20 })
+  await report('b', 10, { temp1: 95 })
+  const { now } = Date
+  t.mock.method(Date, 'now', () => now() + 86_400_000)
+  await report('b', 20, { level: 2 })
+  await says('raised full b level 2')
+  await setTimeout(1_000)
+  await says('raised full b level 2')
+  // Set back: it counts from there.
+  t.mock.restoreAll()
+  await says('raised full b level 2', 'raised silent a temperature')
+}, files.slice(0, 1))
+
+onEachDatabase('no news of what was silent already when nobody watched is raised after the start', async (t, database) => {
+  const before = open(t, database, [])
+  await before.report('a', 10, { temperature: 20 })
+  await before.close()
+  const { says } = open(t, database, [{ id: 'silent', name: 'silent', types: 'temperature', condition: 'noNews', value: 1 }])
+  await says('raised silent a temperature')
+}, files.slice(0, 1))
 
 onEachDatabase('an alert is told again until somebody acknowledges it', async (t, database) => {
   const { is, alerts, report, told } = open(t, database, [{ ...hot, repeat: 0.5 }])

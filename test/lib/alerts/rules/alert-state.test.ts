@@ -42,6 +42,8 @@ test('values that were kept back count by the time at which they were measured',
   assert.equal(afterTime(state, now + s).phase, 'pending')
   assert.equal(afterValue(state, 'wrong', 70 * s, now, spans).phase, 'raised')
   assert.equal(afterValue(state, 'right', 70 * s, now, spans).phase, 'ok')
+  const ending = afterValue({ phase: 'raised', since: 0, right: 0, due: Infinity }, 'right', 10 * s, now, { for: 0, endFor: 60 * s })
+  assert.deepEqual([afterTime(ending, now + s).phase, afterTime(ending, now + 60 * s).phase], ['ending', 'ok'])
 })
 
 test('whatever comes, nothing is raised or ended before its time, and what changes nothing makes no new state', () => {

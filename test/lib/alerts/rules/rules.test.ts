@@ -29,7 +29,7 @@ test('what a value says, by each condition', () => {
     [{ condition: 'above', value: 90 }, 90, 'right'], [{ condition: 'above', value: 90 }, 90.1, 'wrong'], [{ condition: 'above', value: 90, end: 80 }, 85, 'between'],
     [{ condition: 'above', value: 90, end: 80 }, 80, 'right'], [{ condition: 'below', value: 5 }, 4, 'wrong'], [{ condition: 'below', value: 5 }, 5, 'right'],
     [{ condition: 'below', value: '5', end: '8' }, 6, 'between'], [{ condition: 'outside', value: 2, high: 8 }, 1, 'wrong'], [{ condition: 'outside', value: 2, high: 8 }, 9, 'wrong'],
-    [{ condition: 'outside', value: 2, high: 8 }, 8, 'right'], [{ condition: 'outside', value: 2, high: 8, end: 3, endHigh: 7 }, 7.5, 'between'], [{ condition: 'equals', value: 'on' }, 'on', 'wrong'],
+    [{ condition: 'outside', value: 2, high: 8 }, 8, 'right'], [{ condition: 'outside', value: 2, high: 8 }, 2, 'right'], [{ condition: 'outside', value: 2, high: 8, end: 3, endHigh: 7 }, 7.5, 'between'], [{ condition: 'equals', value: 'on' }, 'on', 'wrong'],
     [{ condition: 'equals', value: 'true' }, 1, 'wrong'], [{ condition: 'equals', value: '5.0' }, 5, 'wrong'], [{ condition: 'equals', value: 5 }, 6, 'right'],
     [{ condition: 'above', value: 1 }, 'text', undefined], [{ condition: 'noNews', value: 60 }, 'text', undefined], [{ condition: 'noNews', value: 60 }, 1, 'right']
   ] as Array<[Partial<SavedRule>, number | string, string | undefined]>) assert.equal(verdictOf(ruleOf(rule), value), expected, JSON.stringify([rule, value]))
@@ -41,6 +41,8 @@ test('how much a value changed within a span', () => {
     span = addTo(span, value, at, 60)
     return changeOf(span, 60)
   })
+  // Of two that are as far apart as the span, both belong to it.
+  assert.deepEqual(addTo({ from: 0, at: 30, least: 1, most: 2, last: 2 }, 3, 60, 60), { from: 0, at: 60, least: 1, most: 3, last: 3 })
   // The last two are 139 apart: 20 in 139 is as fast as 8.6 in 60.
   assert.deepEqual(changes.map(change => Math.round(change * 10) / 10), [0, 2, 7, 1, 8.6])
 })
@@ -67,6 +69,18 @@ test('maintenance comes again by a cron line in its time zone', () => {
   assert.deepEqual(at('2026-11-29T03:00:00Z'), [false, '2026-12-06T01:00:00.000Z'])
   // The clock was set back.
   assert.equal(maintenance.isOn(Date.parse('2026-11-29T02:00:00Z')), true)
+  // Where the clocks change there is one each day all the same: at three where there is no half past two, and once where that comes twice.
+  const nightly = new Maintenance({ ...savedMaintenanceDefaults, cron: '30 2 * * *', minutes: 60, timezone: 'Europe/Madrid' })
+  const starts = (from: string): string[] => {
+    const found: string[] = []
+    for (let time = Date.parse(from), i = 0; i < 6; i++) {
+      if (nightly.isOn(time)) found.push(new Date(time).toISOString())
+      time = nightly.until(time)
+    }
+    return found
+  }
+  assert.deepEqual(starts('2026-03-27T12:00:00Z'), ['2026-03-28T01:30:00.000Z', '2026-03-29T01:00:00.000Z', '2026-03-30T00:30:00.000Z'])
+  assert.deepEqual(starts('2026-10-23T12:00:00Z'), ['2026-10-24T00:30:00.000Z', '2026-10-25T00:30:00.000Z', '2026-10-26T01:30:00.000Z'])
   for (const broken of [{ cron: 'nonsense' }, { cron: '0 2 * * *', timezone: 'Nowhere/At' }, { cron: '0 2 * * *', minutes: 0 }]) {
     assert.throws(() => new Maintenance({ ...savedMaintenanceDefaults, ...broken }), { code: 'ALERT_RULE_INVALID' })
   }
