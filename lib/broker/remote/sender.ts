@@ -31,6 +31,8 @@ export class Sender {
   readonly #link: Link
   readonly #outgoing = new Outgoing()
   readonly #subscribers = new LocalSubscribers()
+  /** Whether the broker says which subscriptions a message is for. */
+  #namesSubscriptions = false
   #state: SenderState = { state: 'connecting' }
   /** What SUBSCRIBE and UNSUBSCRIBE asked for, by packet id. */
   readonly #asked = new Map<number, string[]>()
@@ -100,8 +102,8 @@ export class Sender {
   #letIn (wire: Wire, connack: IConnackPacket): void {
     wire.ready()
     this.#become({ state: 'connected' })
-    const { filters } = this.#subscribers
-    if (filters.length > 0) this.#subscribe(filters)
+    this.#namesSubscriptions = this.#link.version === 5 && connack.properties?.subscriptionIdentifiersAvailable !== false
+    this.#subscribe(this.#subscribers.filters)
     this.#outgoing.connected({
       write: bytes => wire.write(bytes),
       release: messageId => { wire.send({ cmd: 'pubrel', messageId, reasonCode: 0 }) }
@@ -152,9 +154,14 @@ export class Sender {
     this.#link.wire?.resume()
   }
 
-  #subscribe (filters: string[]): void {
-    const properties = this.#link.version === 5 ? { properties: {} } : {}
-    this.#link.wire?.send({ cmd: 'subscribe', messageId: this.#ask(filters), subscriptions: filters.map(topic => ({ topic, qos: 1 })), ...properties })
+  #subscribe (filters: readonly string[]): void {
+    // An identifier is of all subscriptions of a packet.
+    const packets = this.#namesSubscriptions ? filters.map(filter => [filter]) : filters.length > 0 ? [[...filters]] : []
+    for (const some of packets) {
+      const subscriptionIdentifier = this.#namesSubscriptions ? this.#subscribers.idOf(some[0]!) : undefined
+      const properties = this.#link.version === 5 ? { properties: subscriptionIdentifier === undefined ? {} : { subscriptionIdentifier } } : {}
+      this.#link.wire?.send({ cmd: 'subscribe', messageId: this.#ask(some), subscriptions: some.map(topic => ({ topic, qos: 1 })), ...properties })
+    }
   }
 
   #ask (filters: string[]): number {

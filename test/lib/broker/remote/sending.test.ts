@@ -33,6 +33,27 @@ suite('publishing at a broker elsewhere, and receiving', { skip: withoutMosquitt
     })
   }
 
+  test('with MQTT 5 each subscriber of this process gets a message once, whatever others subscribe to, and what was retained not again', async t => {
+    const { port } = await openMosquitto(t)
+    const remote = await openRemote(t, remoteOptions(`mqtt://127.0.0.1:${port}`, { version: '5' }))
+    await remote.connected()
+    const client = await connectAsync(`mqtt://127.0.0.1:${port}`)
+    t.after(() => { client.end(true) })
+    const got: Record<string, string[]> = {}
+    const listen = async (filter: string): Promise<void> => {
+      const heard = got[filter] = [] as string[]
+      t.after(remote.place.subscribe(filter, ({ payload }) => { heard.push(payload.toString()) }))
+      await until(() => heard.length, length => length > 0)
+    }
+    await client.publishAsync('a/b', 'retained', { qos: 1, retain: true })
+    for (const filter of ['a/+', 'a/b', '#']) await listen(filter)
+    for (const payload of ['1', '2']) await client.publishAsync('a/b', payload, { qos: 1 })
+    await until(() => Object.values(got), all => all.every(heard => heard.includes('2')))
+    await client.publishAsync('a/b', '3', { qos: 1 })
+    await until(() => Object.values(got), all => all.every(heard => heard.includes('3')))
+    for (const heard of Object.values(got)) assert.deepEqual(heard, ['retained', '1', '2', '3'])
+  })
+
   test('what is published while the broker is away arrives when it is back, and too much is refused', async t => {
     const mosquitto = await openMosquitto(t)
     const remote = await openRemote(t, remoteOptions(`mqtt://127.0.0.1:${mosquitto.port}`))
