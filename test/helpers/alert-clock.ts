@@ -58,6 +58,8 @@ export function clocked (t: TestContext, rules: Array<Partial<SavedRule>>, { mai
     await settle()
   }
   return {
+    /** When it began, UTC ms. */
+    started: start,
     told,
     rows,
     /** The next writes fail. */
@@ -76,6 +78,20 @@ export function clocked (t: TestContext, rules: Array<Partial<SavedRule>>, { mai
       const agent = watch.known(uuid)
       if (agent === undefined) judge.agent({ id: 1, uuid, name: null, connected, lastSeenAt: now, spokeAt: now }, now)
       else judge.presence(agent, !connected, now, now)
+    },
+    /** What the database has of an agent that was heard some seconds ago. */
+    known: (uuid: string, ago: number): void => {
+      const now = Date.now()
+      judge.agent({ id: 1, uuid, name: null, connected: true, lastSeenAt: now - ago * 1000, spokeAt: now - ago * 1000 }, now)
+    },
+    /** What the database has of a series: values by how many seconds ago they came, the newest one last. */
+    stored: (uuid: string, type: string, ...values: Array<[ago: number, value: number]>): void => {
+      const now = Date.now()
+      const metrics = values.map(([ago, value], seq) => ({ ts: now - ago * 1000, seq, value }))
+      const newest = { seriesId: 1, agentId: 1, type, ...metrics.at(-1) as { ts: number, seq: number, value: number } }
+      const agent = watch.agent(uuid, null, now)
+      const from = judge.pastFrom(agent, newest, Infinity)
+      judge.newest(agent, newest, metrics.filter(({ ts }) => ts >= from), Infinity, ts => ts, now)
     },
     silence: (uuid: string | undefined, until: number, type?: string): void => {
       quiet.silence({ ...uuid === undefined ? {} : { uuid }, ...type === undefined ? {} : { type }, until: start + until * 1000 })

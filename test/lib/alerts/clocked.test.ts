@@ -118,6 +118,50 @@ test('late and repeated values change nothing, and a value of the future does no
   await report('a', { temperature: 20 }, { seq: 7 })
   await pass(1)
   assert.deepEqual(told, ['1 raised hot b temperature 95', '2 cleared hot b temperature 20', '3 raised hot a temperature 95', '3 cleared hot a temperature 20'])
+  // Of the same ms, and another one.
+  await report('c', { temperature: 20 }, { seq: 1 })
+  await report('c', { temperature: 95 }, { late: 0.001, seq: 2 })
+  await pass(1)
+  assert.deepEqual(told.slice(4), ['4 raised hot c temperature 95'])
+})
+
+test('what is wrong by a clock that is ahead is wrong since it came', async t => {
+  const { report, pass, rows, started } = clocked(t, [hot])
+  await report('a', { temperature: 95 }, { late: -30 })
+  await pass(1)
+  assert.equal(rows.get('hot a temperature')?.state.since, started)
+})
+
+test('what changes twice before it is written is told by what is so then', async t => {
+  const { report, pass, told } = clocked(t, [hot])
+  await report('a', { temperature: 95 })
+  await report('a', { temperature: 20 })
+  await report('a', { temperature: 96 })
+  await pass(1)
+  assert.deepEqual(told, ['0 raised hot a temperature 95'])
+})
+
+test('after a start agents have a minute to report, and then it is no news since they were heard', async t => {
+  const { known, pass, told } = clocked(t, [{ id: 'mute', name: 'mute', condition: 'noNews', value: 300, for: 120 }])
+  known('a', 1_000)
+  known('b', 10)
+  await pass(59)
+  assert.equal(told.length, 0)
+  await pass(2)
+  assert.deepEqual(told, ['60 raised mute a'])
+  await pass(400)
+  assert.deepEqual(told.slice(1), ['410 raised mute b'])
+})
+
+test('a series begins with what is stored: since when it is wrong, and nothing that was over before', async t => {
+  const { stored, pass, told, rows } = clocked(t, [{ ...hot, for: 10 }])
+  stored('a', 'temperature', [21, 95], [11, 95], [5, 20], [2, 96])
+  await pass(7.5)
+  assert.equal(told.length, 0)
+  await pass(2)
+  stored('b', 'temperature', [30, 20], [12, 95], [1, 96])
+  await pass(1)
+  assert.deepEqual([told[0], told[1]?.replace(/^\d+ /, ''), told.length, rows.size], ['8 raised hot a temperature 96', 'raised hot b temperature 96', 2, 2])
 })
 
 test('an agent that is gone holds back its other alerts, no news among them, and its silence begins anew when it comes back', async t => {
