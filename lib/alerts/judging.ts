@@ -138,8 +138,6 @@ export class Judge {
       const { state, span, turn } = afterPast(alert, pastFrom(alert, newest), before, heardAt)
       alert.span = span
       if (state !== alert.state) this.#become(alert, state, turn?.at ?? 0, turn?.value ?? null)
-      // It is told by what is so now.
-      alert.passed = undefined
     }
   }
 
