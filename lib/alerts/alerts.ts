@@ -102,16 +102,20 @@ export class Alerts {
 
   /** Begins to watch where no other process does; then looks at what other processes did. */
   async #look (): Promise<void> {
-    const began = performance.now()
+    let took = 0
     try {
       if (this.#run === undefined) await this.#begin()
-      else if (this.#run.isBehind || await hasOtherWriters(await this.#store.read('metrics'))) await this.#run.catchUp()
+      else if (this.#run.isBehind || await hasOtherWriters(await this.#store.read('metrics'))) {
+        const began = performance.now()
+        await this.#run.catchUp()
+        took = performance.now() - began
+      }
       if (this.#run !== undefined && performance.now() - this.#beatAt >= beatEvery) await this.#write(async () => undefined)
     } catch (error) {
       this.#failed(error)
     }
     // With very many series a look takes seconds: it must not be all that the process does.
-    const wait = Math.max(lookEvery, 10 * (performance.now() - began))
+    const wait = Math.max(lookEvery, 10 * took)
     if (!this.#isClosed) this.#timer = setTimeout(() => { this.#looking = this.#look() }, wait).unref()
   }
 
