@@ -99,6 +99,19 @@ onEachDatabase('what waited for long enough when the process ended, and was righ
   assert.deepEqual(since, [70])
 })
 
+onEachDatabase('an agent that another process forgot is over', async (t, database) => {
+  const one = open(t, database, [hot])
+  await one.is('watching')
+  const two = open(t, database, [hot], {}, 'there')
+  await two.is('elsewhere')
+  await one.report('a', 10, { temperature: 95 })
+  await one.says('raised hot a temperature 95')
+  await until(() => rowsOf(database), rows => rows.join() === 'hot a temperature raised told')
+  assert.equal(await two.store.removeAgent('a'), true)
+  await one.says('raised hot a temperature 95', 'cleared hot a temperature 95')
+  await until(() => rowsOf(database), rows => rows.length === 0)
+}, files.slice(0, 1))
+
 onEachDatabase('a process that lost its alerts to another one neither writes nor announces', async (t, database) => {
   const { is, report, told } = open(t, database, [hot])
   await is('watching')
