@@ -75,7 +75,10 @@ export async function metricsFrom (db: Knex, wanted: ReadonlyArray<{ seriesId: n
     for (const row of await (first as Knex.QueryBuilder<object, MetricRow[]>).unionAll(others) as MetricRow[]) {
       const value = valueOf(row.value, row.text)
       const id = Number(row.series_id)
-      if (value !== null) found.set(id, [...found.get(id) ?? [], { ts: Number(row.ts), seq: Number(row.seq), value }])
+      if (value === null) continue
+      const values = found.get(id) ?? []
+      values.push({ ts: Number(row.ts), seq: Number(row.seq), value })
+      found.set(id, values)
     }
   }
   for (const values of found.values()) values.sort((a, b) => a.ts - b.ts || a.seq - b.seq)

@@ -94,6 +94,8 @@ for (const version of [5, 4] as NodeRedVersion[]) {
       ['state', 'sensor', 'agent/press 1/state', undefined, undefined, undefined],
       ['temperature', 'sensor', 'agent/press 1/temperature', '°C', 'temperature', 'measurement']
     ])
+    const templates = Object.values(components).map(({ platform, state_class: stateClass, value_template: template = '' }) => [platform, stateClass, template])
+    assert.deepEqual(new Set(templates.map(String)), new Set(['binary_sensor,,', 'sensor,measurement,{{ value if value | is_number else None }}', 'sensor,,{{ value[:255] }}']))
     // What Home Assistant will find on those topics.
     for (const { heard } of both) {
       await until(() => [availability, 'agent/press 1/temperature', 'agent/press 1/door'].map(topic => last(heard, topic)), values => values.join() === 'connected,21.5,true')
