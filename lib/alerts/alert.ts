@@ -19,7 +19,7 @@ export interface Alert extends Due {
   /** When it was raised or ended, UTC ms, and with which value. */
   changedAt: number
   value: number | string | null
-  /** It was raised and is over, and nobody was told of either. */
+  /** What was raised and ended before anybody was told of it. */
   passed: Passed | undefined
   /** Whether it was announced last as raised, and when; UTC ms. */
   told: boolean
