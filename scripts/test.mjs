@@ -1,19 +1,46 @@
 // `npm test`: everything, after installing and building. Arguments choose test files; without them lib/ must be covered.
-import { availableParallelism } from 'node:os'
-import { node24, prepare, run } from './setup.mjs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { node24, prepare, root, run } from './setup.mjs'
 
 /** Most files wait for servers and browsers more than they compute: four at a time, also where there are two cores. */
 const sideBySide = Math.max(4, availableParallelism() - 1)
 const coverage = ['--experimental-test-coverage', '--test-coverage-include=lib/**', '--test-coverage-lines=95']
+/** So many files may have failed for what ran beside them; with more, something is broken. */
+const mostAgain = 3
 
 await prepare()
 const chosen = process.argv.slice(2)
 // What measures comes last, each file alone, and without the cost of counting which lines run.
 const results = chosen.length > 0
-  ? [test(...chosen)]
-  : [test(`--test-concurrency=${sideBySide}`, ...coverage, 'test/**/!(*.alone).test.ts'), test('--test-concurrency=1', 'test/**/*.alone.test.ts')]
+  ? [test(...chosen).passed]
+  : [besideOthers(`--test-concurrency=${sideBySide}`, ...coverage, 'test/**/!(*.alone).test.ts'), test('--test-concurrency=1', 'test/**/*.alone.test.ts').passed]
 process.exitCode = results.every(Boolean) ? 0 : 1
 
+/** Whether all pass, the few files that did not beside others in a second run of their own. What failed is named at the end, whatever came of it. */
+function besideOthers (...args) {
+  const { passed, failed } = test(...args)
+  if (passed) return true
+  const files = [...new Set(failed.map(({ file }) => file))]
+  if (files.length === 0 || files.length > mostAgain || files.includes(undefined)) return false
+  console.log(`\n${files.length} files failed beside others. Each once more, alone:`)
+  const again = test('--test-concurrency=1', ...files)
+  process.on('exit', () => {
+    console.log(`\nFAILED BESIDE OTHERS, and ${again.passed ? 'passed' : 'not all passed'} alone:`)
+    for (const { file, name } of failed) console.log(`  ${relative(root, file)}: ${name}`)
+  })
+  return again.passed
+}
+
+/** Runs test files, and says which tests failed. */
 function test (...args) {
-  return run(node24, ['--test', '--test-timeout=300000', ...args])
+  const folder = mkdtempSync(join(tmpdir(), 'platziverse-test-'))
+  const told = join(folder, 'failures')
+  const passed = run(node24, ['--test', '--test-timeout=300000', '--test-reporter=spec', '--test-reporter-destination=stdout',
+    `--test-reporter=${pathToFileURL(join(root, 'scripts', 'failures.mjs'))}`, `--test-reporter-destination=${told}`, ...args])
+  const failed = readFileSync(told, 'utf8').split('\n').filter(Boolean).map(line => JSON.parse(line))
+  rmSync(folder, { recursive: true })
+  return { passed, failed }
 }

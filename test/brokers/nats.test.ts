@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
 import { generate, type Packet } from 'mqtt-packet'
 import { underFire } from '../helpers/cluster-under-fire.ts'
-import { until } from '../helpers/events.ts'
+import { closing, until } from '../helpers/events.ts'
 import { manualClient, type ManualClient } from '../helpers/manual-client.ts'
 import { openNats, withoutNats } from '../helpers/nats.ts'
 import { outline, payloads } from '../helpers/outline.ts'
@@ -105,7 +105,7 @@ test('NATS', { skip: withoutNats }, async t => {
     socket.write(generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 5, clientId: 'five', clean: true, keepalive: 0 } as Packet, { protocolVersion: 5 }))
     const [answer] = await once(socket, 'data') as [Buffer]
     assert.equal(answer.toString('hex'), '20020001')
-    await once(socket, 'close')
+    await closing(socket)
   })
 
   await t.test('gives the messages of a worker on another node when its own dies, the unacknowledged last', async t => {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
 import { generate, type Packet } from 'mqtt-packet'
 import { underFire } from '../helpers/cluster-under-fire.ts'
-import { until } from '../helpers/events.ts'
+import { closing, until } from '../helpers/events.ts'
 import { manualClient, type ManualClient } from '../helpers/manual-client.ts'
 import { outline, payloads } from '../helpers/outline.ts'
 import { openRabbitmq, withoutRabbitmq } from '../helpers/rabbitmq.ts'
@@ -88,7 +87,7 @@ test('RabbitMQ', { skip: withoutRabbitmq }, async t => {
     let bytes = 0
     socket.on('data', ({ length }) => { bytes += length })
     socket.write(generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 5, clientId: 'five', clean: true, keepalive: 0 } as Packet, { protocolVersion: 5 }))
-    await once(socket, 'close')
+    await closing(socket)
     assert.equal(bytes, 0)
   })
 

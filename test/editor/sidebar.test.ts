@@ -4,7 +4,7 @@ import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt'
 import type { Browser, Locator, Page } from 'playwright-core'
 import { openBrowser, openEditor, type EditorOptions } from '../helpers/browser.ts'
 import { bringContrast, type WithContrast } from '../helpers/contrast.ts'
-import { once, until } from '../helpers/events.ts'
+import { closing, until } from '../helpers/events.ts'
 import { runningNodeRed, shoot, skipWithoutEditor } from '../helpers/forms.ts'
 import { besides, exampleFlow } from '../helpers/main-flow.ts'
 import { reading } from '../helpers/messages.ts'
@@ -117,7 +117,7 @@ for (const version of [5, 4] as const) {
         await page.keyboard.press('Enter')
         await section(page, 'Retained messages').getByText('There are no retained messages.').waitFor()
 
-        const closed = once(client, 'close')
+        const closed = closing(client)
         await page.getByRole('button', { name: 'Disconnect gateway' }).focus()
         await page.keyboard.press('Enter')
         await page.keyboard.press('Tab')
@@ -241,7 +241,7 @@ describe('the sidebar', { skip: skipWithoutEditor(5) }, () => {
     await row(page, 'Retained messages', 'state').getByText('11', { exact: true }).waitFor()
 
     assert.equal(await section(page, 'Clients').getByRole('listitem').count(), 2)
-    const closed = once(atOven, 'close')
+    const closed = closing(atOven)
     await page.getByRole('button', { name: 'Disconnect gateway (Oven)' }).click()
     await page.getByRole('alertdialog').getByText('Disconnect gateway (Oven)?').waitFor()
     await page.getByRole('alertdialog').getByRole('button', { name: 'Disconnect' }).click()

@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { connectAsync } from 'mqtt'
 import { generate, type Packet } from 'mqtt-packet'
 import { makeAuthority, withoutOpenssl } from '../helpers/certificates.ts'
-import { once } from '../helpers/events.ts'
+import { closing, once } from '../helpers/events.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { connectPacket, fuzz, mutated, names, Random, seed, type Hostile } from '../helpers/hostile.ts'
 import { exampleFlow } from '../helpers/main-flow.ts'
@@ -53,7 +53,7 @@ const edges: Record<string, (t: TestContext, hostile: Hostile) => Promise<unknow
   'text frames': async (t, { ports }) => {
     const { socket } = await rawWebSocket(t, ports.http, '/mqtt')
     socket.write(frame(text, connectPacket('text')))
-    await once(socket.resume(), 'close')
+    await closing(socket.resume())
   },
   'a hundred resets in the middle of a handshake': async (t, { ports }) => {
     for (const port of [ports.tcp, ports.ws, ports.http]) {

@@ -8,11 +8,16 @@ export function once (emitter: Emitter, event: string, options?: { signal: Abort
   return nodeOnce(emitter as EventEmitter, event, options)
 }
 
+/** Once a socket, or a client on one, has closed, whether or not with an error: a broker that hangs up with bytes unread resets it, at which `once` would reject. */
+export async function closing (emitter: Emitter): Promise<void> {
+  await new Promise<void>(resolve => { (emitter as EventEmitter).once('close', () => { resolve() }) })
+}
+
 /** The first event that passes `test`, or an error after `ms`. */
 export async function waitFor<T> (emitter: Emitter, event: string, test: (value: T) => boolean = () => true, ms = 30_000): Promise<T> {
   const signal = AbortSignal.timeout(ms)
   for (;;) {
-    const [value] = await once(emitter, event, { signal }).catch(() => { throw new Error(`no such event "${event}" within ${ms} ms`) })
+    const [value] = await once(emitter, event, { signal }).catch((error: unknown) => { throw signal.aborted ? new Error(`no such event "${event}" within ${ms} ms`) : error })
     if (test(value as T)) return value as T
   }
 }

@@ -1,9 +1,8 @@
-import { once } from 'node:events'
 import type { TestContext } from 'node:test'
 import {
   generate, parser, type IConnackPacket, type IConnectPacket, type IPublishPacket, type ISubackPacket, type Packet, type PacketCmd
 } from 'mqtt-packet'
-import { until } from './events.ts'
+import { closing, until } from './events.ts'
 import { rawSocket } from './raw-client.ts'
 
 export interface ManualClientOptions extends Partial<Omit<IConnectPacket, 'cmd' | 'clientId'>> {
@@ -111,7 +110,7 @@ export async function manualClient (
       if (closed) return
       send({ cmd: 'disconnect' })
       socket.end()
-      await once(socket, 'close')
+      await closing(socket)
     },
     cut () { socket.destroy() }
   }

@@ -10,7 +10,7 @@ import { LoginQuestions, type Question } from '../../lib/broker/login/login-ques
 import { attachBroker, findBroker } from '../../lib/registry/registry.ts'
 import { brokerOptions, openBroker, type TestBroker } from '../helpers/broker.ts'
 import { makeAuthority, withoutOpenssl } from '../helpers/certificates.ts'
-import { once, until } from '../helpers/events.ts'
+import { closing, until } from '../helpers/events.ts'
 import { useNodeRed, type TestFlow } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { rawSocket } from '../helpers/raw-client.ts'
@@ -188,11 +188,11 @@ test('who decides may change: then all log in again, and those who are on their 
   const { decide } = asking(() => true)
   const users = [{ username: 'bob', hash: await hashPassword('right') }]
   const broker = await openBroker(t, { host: '127.0.0.1', decide })
-  const gone = once(await broker.client({ username: 'ana', password: 'x' }), 'close')
+  const gone = closing(await broker.client({ username: 'ana', password: 'x' }))
   await attach(broker, { host: '127.0.0.1', users })
   await gone
   const user = await broker.client({ username: 'bob', password: 'right' })
-  const alsoGone = once(user, 'close')
+  const alsoGone = closing(user)
   await attach(broker, { host: '127.0.0.1', users, decide })
   await alsoGone
   // At another step of the way in each time.
@@ -200,7 +200,7 @@ test('who decides may change: then all log in again, and those who are on their 
     const asked = deferred<void>()
     await attach(broker, { host: '127.0.0.1', decide: async () => { asked.resolve(); return true } })
     const coming = await rawSocket(t, broker.port)
-    const closed = once(coming.resume(), 'close')
+    const closed = closing(coming.resume())
     coming.write(generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: 'ana', username: 'ana', password: Buffer.from('x'), keepalive: 0, clean: false } as Packet))
     await asked.promise
     for (let turn = 0; turn < turns; turn++) await undefined

@@ -5,7 +5,7 @@ import { connectAsync, type MqttClient } from 'mqtt'
 import helper from 'node-red-node-test-helper'
 import { hashPassword } from '../../lib/broker/access/passwords.ts'
 import { findBroker } from '../../lib/registry/registry.ts'
-import { once, until } from '../helpers/events.ts'
+import { closing, once, until } from '../helpers/events.ts'
 import { useNodeRed, type TestFlow } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { rawSocket } from '../helpers/raw-client.ts'
@@ -96,7 +96,7 @@ test('the input lists clients, hangs up on one and clears what is retained', asy
   assert.deepEqual(JSON.parse(JSON.stringify(info)), { clientId: 'one', address: '127.0.0.1', clean: true, version: '3.1.1', subscriptions: [{ topic: 'a/#', qos: 1 }] })
   assert.deepEqual(await ask(flow, 'clearRetained', { topic: 'a/b' }), { topic: 'a/b', cleared: true })
   assert.deepEqual(await ask(flow, 'clearRetained', { topic: 'a/b' }), { topic: 'a/b', cleared: false })
-  const closed = once(client, 'close')
+  const closed = closing(client)
   assert.deepEqual(await ask(flow, 'disconnect', { clientId: 'one', seconds: 60 }), { clientId: 'one', seconds: 60, disconnected: true })
   await closed
   await assert.rejects(connect(t, url, { clientId: 'one' }))

@@ -8,7 +8,7 @@ import type { PlatziverseError } from '../../lib/errors.ts'
 import { attachBroker, findBroker, type RegisteredBroker } from '../../lib/registry/registry.ts'
 import { obey } from '../../nodes/platziverse-broker/control.ts'
 import { brokerOptions, openBroker, type TestBroker } from '../helpers/broker.ts'
-import { once, until } from '../helpers/events.ts'
+import { closing, until } from '../helpers/events.ts'
 
 const hashes = await Promise.all(['ana', 'bob', 'carl'].map(name => hashPassword(`${name}'s secret`)))
 const [ana, bob, carl] = ['ana', 'bob', 'carl'].map((username, i) => ({ username, hash: hashes[i] ?? '' })) as [User, User, User]
@@ -32,7 +32,7 @@ async function mayRead (client: MqttClient, filter: string): Promise<boolean> {
 test('a password file takes the place of the users, and hangs up on those alone who were removed or changed', async t => {
   const broker = await openBroker(t, { users: [ana, bob, carl], rules })
   const [first, second, third] = await Promise.all(['ana', 'bob', 'carl'].map(name => broker.client(as(name)))) as [MqttClient, MqttClient, MqttClient]
-  const gone = Promise.all([once(second, 'close'), once(third, 'close')])
+  const gone = Promise.all([closing(second), closing(third)])
   const file = `# of today\nana:${ana.hash}\nbob:${await hashPassword('new')}\ndora:${carl.hash}\n`
   assert.deepEqual(await reload(broker.place, { users: file }), { users: 3, rules: 1 })
   await gone
@@ -47,7 +47,7 @@ test('a password file takes the place of the users, and hangs up on those alone 
 test('a list may have passwords: who keeps the password stays connected', async t => {
   const broker = await openBroker(t, { users: [ana, bob] })
   const [first, second] = await Promise.all(['ana', 'bob'].map(name => broker.client(as(name)))) as [MqttClient, MqttClient]
-  const gone = once(second, 'close')
+  const gone = closing(second)
   const users = [{ username: 'ana', password: 'ana\'s secret' }, { username: 'bob', password: 'new' }, carl]
   assert.deepEqual(await reload(broker.place, { users }), { users: 3, rules: 0 })
   await gone
@@ -128,7 +128,7 @@ test('an empty list leaves no user, and nobody from the network can come', async
   const broker = await openBroker(t, { users: [ana] })
   const listening = (): string | undefined => broker.place.listener.state === 'listening' ? broker.place.listener.host : undefined
   assert.match(listening() ?? '', /^(::|0\.0\.0\.0)$/)
-  const gone = once(await broker.client(as('ana')), 'close')
+  const gone = closing(await broker.client(as('ana')))
   assert.deepEqual(await reload(broker.place, { users: [] }), { users: 0, rules: 0 })
   await gone
   await until(listening, host => host === '127.0.0.1')

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import knexFactory, { type Knex } from 'knex'
 import { connectAsync, type MqttClient } from 'mqtt'
-import { once, until } from '../helpers/events.ts'
+import { closing, until } from '../helpers/events.ts'
 import { useNodeRed, type TestFlow } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 
@@ -90,7 +90,7 @@ test('a message that comes to the store as another one is stored and not acknowl
 
 test('a message whose msg.delivery.id a function overwrites is stored and not acknowledged, and the error says why', async t => {
   const { client, knex, flow } = await flowWith(t, "msg.delivery.id = 'mine'; return msg")
-  const closed = once(client, 'close')
+  const closed = closing(client)
   client.publish('agent/message', reading(1, { timestamp: 1_700_000_000_000 }), { qos: 1 }, () => undefined)
   await closed
   const line = await until(() => flow.log().find(line => line.includes('DELIVERY')), line => line !== undefined)

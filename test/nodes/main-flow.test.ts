@@ -13,7 +13,7 @@ import { agentForgotten } from '../../lib/registry/forgotten-agents.ts'
 import { findBroker } from '../../lib/registry/registry.ts'
 import type { DatabaseNode } from '../../nodes/platziverse-database/platziverse-database.ts'
 import { openBroker, removeBroker } from '../helpers/broker.ts'
-import { once, until } from '../helpers/events.ts'
+import { closing, once, until } from '../helpers/events.ts'
 import { useNodeRed } from '../helpers/flow.ts'
 import { temporaryFolder } from '../helpers/folder.ts'
 import { reading } from '../helpers/messages.ts'
@@ -159,7 +159,7 @@ test('a flow without a metric-store is told so after the time limit, and nothing
   const sender = await connect(t, await flow.url('broker'))
   let acknowledged = false
   sender.publish('agent/message', reading(), { qos: 1 }, error => { acknowledged = !error })
-  await once(sender, 'close')
+  await closing(sender)
   const message = await until(() => flow.received('caught')[0], message => message !== undefined)
   assert.match((message?.error as { message: string }).message, /DELIVERY_UNSETTLED: .*metric-store/)
   assert.equal(acknowledged, false)
@@ -355,7 +355,7 @@ test('a message that the flow broke on its way is not acknowledged', async t => 
   const { flow } = await mainFlow(t, { in: { wires: [['store'], ['store'], ['break'], []] }, rejected: { id: 'break', type: 'change', rules: [{ t: 'delete', p: 'payload.metrics', pt: 'msg' }], wires: [['store']] } })
   const sender = await connect(t, await flow.url('broker'))
   sender.publish('agent/message', reading(), { qos: 1 }, () => undefined)
-  await once(sender, 'close')
+  await closing(sender)
   const [message] = await until(() => flow.received('caught'), messages => messages.length >= 1)
   assert.match((message?.error as { message: string }).message, /FIELD_INVALID/)
 })

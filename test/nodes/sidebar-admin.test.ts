@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
 import type { Overview } from '../../lib/overview/shown.ts'
-import { once, until } from '../helpers/events.ts'
+import { closing, until } from '../helpers/events.ts'
 import { besides, exampleFlow } from '../helpers/main-flow.ts'
 import { reading } from '../helpers/messages.ts'
 import { freePort, skipWithoutNodeRed, startNodeRed, type NodeRed } from '../helpers/node-red.ts'
@@ -67,7 +67,7 @@ describe('the sidebar\'s half in the runtime', { skip: skipWithoutNodeRed(5) }, 
   })
 
   test('disconnects a client', async () => {
-    const closed = once(client, 'close')
+    const closed = closing(client)
     assert.equal((await ask<{ disconnected: boolean }>('disconnect', { broker, clientId: 'gateway' })).disconnected, true)
     await closed
     assert.equal((await ask<{ disconnected: boolean }>('disconnect', { broker, clientId: 'gateway' })).disconnected, false)
@@ -123,7 +123,7 @@ test('of several brokers and databases, what is asked for is shown, the first by
   await ask('forget', { database: databaseOfGate, uuid: 'press' })
   assert.deepEqual(await shown(databaseOfGate, brokerOfGate), [databaseOfGate, [], brokerOfGate, []])
   assert.deepEqual(await shown(databaseOfOven, brokerOfOven), [databaseOfOven, [0], brokerOfOven, ['0']])
-  const closed = once(clients[1], 'close')
+  const closed = closing(clients[1])
   await ask('disconnect', { broker: brokerOfGate, clientId: 'gateway' })
   await closed
   assert.ok(clients[0].connected)

@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { test } from 'node:test'
 import type { IClientOptions, MqttClient } from 'mqtt'
 import { StateShare, StateBytes } from '../../../lib/broker/state-bytes.ts'
 import { openBroker, removeBroker, type TestBroker } from '../../helpers/broker.ts'
-import { until } from '../../helpers/events.ts'
+import { closing, until } from '../../helpers/events.ts'
 import { temporaryFolder } from '../../helpers/folder.ts'
 import { publishPacket, rawClient } from '../../helpers/raw-client.ts'
 
@@ -119,7 +118,7 @@ test('QoS 2 messages of all clients that wait for their PUBREL take no more than
   const other = await rawClient(t, broker.port, 'other')
   other.on('data', () => undefined)
   for (let id = 1; id <= 150; id++) other.write(publishPacket('plain', '', 2, id))
-  await once(other, 'close')
+  await closing(other)
   assert.ok(refused(broker) > 0)
   await send(await rawClient(t, broker.port, 'modest'), 10)
   one.destroy()

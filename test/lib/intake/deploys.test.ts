@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { claimDelivery } from '../../../lib/intake/pending-deliveries.ts'
 import { flowsStarted } from '../../../lib/registry/registry.ts'
 import { openBroker, openIntake } from '../../helpers/broker.ts'
-import { once, until } from '../../helpers/events.ts'
+import { closing, until } from '../../helpers/events.ts'
 import { claim, publish } from '../../helpers/intake.ts'
 import { reading } from '../../helpers/messages.ts'
 
@@ -85,7 +85,7 @@ test('an agent-in that is removed leaves a plain broker, and does not acknowledg
   const sent = [publish(client, 'agent/message', reading()), publish(client, 'agent/message', reading())]
   await until(() => heard.length, n => n === 1)
   detach(true)
-  await once(client, 'close')
+  await closing(client)
   assert.ok(sent.every(({ acknowledged }) => !acknowledged))
   await (await broker.client()).publishAsync('agent/message', 'plain', { qos: 1 })
 })
@@ -126,7 +126,7 @@ test('a delivery whose id the flow overwrote ends at the time limit, and is sent
   await until(() => heard.length, n => n === 2)
   assert.equal(heard[1]?.incoming?.delivery.id, id)
   delivery.id = 'overwritten'
-  await once(client, 'close')
+  await closing(client)
   assert.equal(sent.acknowledged, false)
   assert.equal(intake.statistics().timedOut, 1)
   assert.equal(claimDelivery(id), undefined)

@@ -4,7 +4,7 @@ import type { MqttClient } from 'mqtt'
 import { claimDelivery } from '../../../lib/intake/pending-deliveries.ts'
 import { flowsStarted } from '../../../lib/registry/registry.ts'
 import { openBroker, openIntake } from '../../helpers/broker.ts'
-import { once, until } from '../../helpers/events.ts'
+import { closing, until } from '../../helpers/events.ts'
 import { claim, publish } from '../../helpers/intake.ts'
 import { reading } from '../../helpers/messages.ts'
 
@@ -33,7 +33,7 @@ test('a delivery that failed is not acknowledged, and its sender hangs up to sen
   const sent = publish(client, 'agent/message', reading())
   await until(() => heard.length, n => n === 1)
   claim(heard[0]).settle(new Error('no'))
-  await once(client, 'close')
+  await closing(client)
   assert.equal(sent.acknowledged, false)
   await until(() => broker.events, events => events.some(event => event.event === 'disconnected' && event.reason === 'not acknowledged: no'))
 })

@@ -7,7 +7,7 @@ import { RuleTable } from '../../../lib/mapping/rules/rule-table.ts'
 import type { TopicRule } from '../../../lib/mapping/topic-rule.ts'
 import { flowsStarted } from '../../../lib/registry/registry.ts'
 import { openBroker, openIntake, type Heard, type TestBroker } from '../../helpers/broker.ts'
-import { once, until } from '../../helpers/events.ts'
+import { closing, once, until } from '../../helpers/events.ts'
 import { claim, publish } from '../../helpers/intake.ts'
 import { reading } from '../../helpers/messages.ts'
 import { rawClient } from '../../helpers/raw-client.ts'
@@ -103,7 +103,7 @@ test('if one of them is not stored the publisher sends all of it again, and each
   await turn(broker)
   assert.equal(first.connected, true, 'the other one is not settled yet')
   claim(messages()[1]).settle()
-  await once(first, 'close')
+  await closing(first)
   assert.equal(sent.acknowledged, false)
   const again = publish(await broker.client(), 'csv/plant', text)
   await until(() => messages().length, n => n === 4)
@@ -130,7 +130,7 @@ test('QoS 2: subscribers do not get it again when it is sent again because it wa
   const first = await send(false)
   await until(() => messages().length, n => n === 1)
   claim(messages()[0]).settle(new Error('no'))
-  await once(first, 'close')
+  await closing(first)
   const second = await send(true)
   await until(() => messages().length, n => n === 2)
   claim(messages()[1]).settle()

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import type { MqttClient } from 'mqtt'
 import { claimDelivery } from '../../../lib/intake/pending-deliveries.ts'
 import { openBroker, openIntake, type Heard, type TestBroker } from '../../helpers/broker.ts'
-import { once, until } from '../../helpers/events.ts'
+import { closing, until } from '../../helpers/events.ts'
 import { claim, publish } from '../../helpers/intake.ts'
 import { reading } from '../../helpers/messages.ts'
 
@@ -13,7 +13,7 @@ test('a delivery that nobody takes is reported after the time limit and not ackn
   const { heard, intake } = openIntake(t, broker.id, { timeLimit: 100 })
   const client = await broker.client()
   const sent = publish(client, 'agent/message', reading())
-  await once(client, 'close')
+  await closing(client)
   assert.equal(sent.acknowledged, false)
   const { error } = await until(() => heard.find(({ kind }) => kind === 'unsettled'), heard => heard !== undefined) as Heard
   assert.match(String(error), /DELIVERY_UNSETTLED: 1 message was not stored within 0.1 s. .*metric-store/)

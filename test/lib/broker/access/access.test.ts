@@ -5,7 +5,7 @@ import { hashPassword } from '../../../../lib/broker/access/passwords.ts'
 import type { Rule } from '../../../../lib/broker/access/rules.ts'
 import { attachBroker } from '../../../../lib/registry/registry.ts'
 import { brokerOptions, openBroker, openIntake, type TestBroker } from '../../../helpers/broker.ts'
-import { once, until } from '../../../helpers/events.ts'
+import { closing, until } from '../../../helpers/events.ts'
 
 const users = await Promise.all(['sensor-1', 'sensor-2', 'application', 'operator'].map(async username => ({ username, hash: await hashPassword(`${username}'s secret`) })))
 const as = (username: string): { username: string, password: string } => ({ username, password: `${username}'s secret` })
@@ -90,7 +90,7 @@ test('users and rules change without hanging up on anybody whose rights did not 
   const [sensor, , application, operator] = await Promise.all(names.map(name => broker.client({ ...as(name), clientId: name })))
   const heard = listen(application as MqttClient)
   await application?.subscribeAsync('sensor_data/#', { qos: 1 })
-  const gone = once(operator as MqttClient, 'close')
+  const gone = closing(operator as MqttClient)
   const changed = users.filter(({ username }) => username !== 'operator')
   await attachBroker(broker.id, brokerOptions({ users: changed, rules: rules.filter(({ username }) => username !== 'application') }))
   await gone
@@ -125,7 +125,7 @@ test('a user speaks only for agents of its own, and for none that another user s
 test('a client that is disconnected by an operator is kept out for as long as was said', async t => {
   const broker: TestBroker = await openBroker(t)
   const client = await broker.client({ clientId: 'noisy' })
-  const closed = once(client, 'close')
+  const closed = closing(client)
   assert.equal(broker.place.control.disconnect('noisy', 60), true)
   await closed
   await assert.rejects(broker.client({ clientId: 'noisy' }), /Not authorized/i)
@@ -141,7 +141,7 @@ test('a client id is taken over by its own user only', async t => {
   await assert.rejects(broker.client({ ...as('sensor-2'), clientId: 'mine' }), /Identifier rejected/i)
   await assert.rejects(broker.client({ clientId: 'mine' }), /Identifier rejected/i)
   await first.publishAsync('a', 'still here', { qos: 1 })
-  const closed = once(first, 'close')
+  const closed = closing(first)
   await broker.client({ ...as('sensor-1'), clientId: 'mine' })
   await closed
   assert.equal(broker.place.statistics().refusedBy['clientIdTaken'], 2)

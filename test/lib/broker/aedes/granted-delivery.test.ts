@@ -4,7 +4,7 @@ import { test, type TestContext } from 'node:test'
 import { connect, type IPublishPacket, type MqttClient } from 'mqtt'
 import { Queues } from '../../../../lib/broker/persistence/queues.ts'
 import { openBroker, type TestBroker } from '../../../helpers/broker.ts'
-import { once, until } from '../../../helpers/events.ts'
+import { closing, once, until } from '../../../helpers/events.ts'
 
 type Qos = 0 | 1 | 2
 
@@ -110,7 +110,7 @@ test('while a session\'s queue cannot be read, a few megabytes are held for it; 
   // Of a disk that takes its time.
   const stream = t.mock.method(Queues.prototype, 'stream', () => new Readable({ objectMode: true, read () { /* not yet */ } }))
   const stalled = connect(broker.url, { clientId: 'kept', clean: false, reconnectPeriod: 0 })
-  const ended = once(stalled, 'close')
+  const ended = closing(stalled)
   await once(stalled, 'connect')
   for (let i = 0; i < 30; i++) await publisher.publishAsync('a/b', Buffer.alloc(200_000, i), { qos: 1 })
   await ended

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { test } from 'node:test'
 import { generate, type Packet } from 'mqtt-packet'
 import { openBroker } from '../../../helpers/broker.ts'
-import { once } from '../../../helpers/events.ts'
+import { closing, once } from '../../../helpers/events.ts'
 import { rawClient, rawSocket } from '../../../helpers/raw-client.ts'
 
 for (const version of [4, 5]) {
@@ -35,7 +35,7 @@ test('a PUBACK before CONNACK, and one behind DISCONNECT, end nothing but the co
     const connect = generate({ cmd: 'connect', protocolId: 'MQTT', protocolVersion, clientId: 'hasty', keepalive: 0, clean: true } as Packet)
     const socket = await rawSocket(t, broker.port)
     socket.resume().write(Buffer.concat([connect, puback, Buffer.from([0xe0, 0]), puback]))
-    await once(socket, 'close')
+    await closing(socket)
   }
   const client = await broker.client()
   await client.publishAsync('t', 'x', { qos: 1 })

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 import { generate, type Packet } from 'mqtt-packet'
 import { openBroker, type TestBroker, type TestOptions } from '../../../helpers/broker.ts'
-import { until } from '../../../helpers/events.ts'
+import { closing, until } from '../../../helpers/events.ts'
 import { publishPacket, rawClient, rawSocket } from '../../../helpers/raw-client.ts'
 
 /** ms from publish to receipt for the others. On a quiet machine it is less than 200; here the attackers share the process. */
@@ -128,7 +128,7 @@ attack('clients that send a byte a second keep nobody waiting, and are disconnec
 attack('a flood of QoS 2 that never ends its handshakes is bounded', {}, async (t, broker, version) => {
   const flood = await rawClient(t, broker.port, 'flood', { version })
   for (let i = 1; i <= 5000 && !flood.destroyed; i++) {
-    if (!flood.write(publishPacket('anything', Buffer.alloc(1000), 2, i, version))) await Promise.race([once(flood, 'drain'), once(flood, 'close')]).catch(() => undefined)
+    if (!flood.write(publishPacket('anything', Buffer.alloc(1000), 2, i, version))) await Promise.race([once(flood, 'drain'), closing(flood)]).catch(() => undefined)
   }
   await until(() => flood.destroyed, Boolean)
 })

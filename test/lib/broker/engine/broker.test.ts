@@ -7,7 +7,7 @@ import { generate, parser, type Packet } from 'mqtt-packet'
 import type { ListenerState } from '../../../../lib/broker/broker.ts'
 import { attachBroker, closeAllBrokers, closeOrphanBrokers, detachBroker, findBroker, flowsStarting, flowsStopped } from '../../../../lib/registry/registry.ts'
 import { brokerOptions, openBroker, removeBroker, type TestOptions } from '../../../helpers/broker.ts'
-import { once, until, waitFor } from '../../../helpers/events.ts'
+import { closing, once, until, waitFor } from '../../../helpers/events.ts'
 import { publishPacket, rawSocket } from '../../../helpers/raw-client.ts'
 
 const loopback = brokerOptions()
@@ -66,7 +66,7 @@ test('clients are counted by the version of MQTT that they speak', async t => {
 test('a client that is taken over is reported with the reason', async t => {
   const broker = await openBroker(t)
   const old = await broker.client({ clientId: 'same' })
-  const closed = once(old, 'close')
+  const closed = closing(old)
   await broker.client({ clientId: 'same' })
   await closed
   await until(() => broker.events.find(({ event }) => event === 'disconnected'), event => event?.event === 'disconnected' && /took over/.test(event.reason))
@@ -149,7 +149,7 @@ test('a deploy with the same properties keeps every client', async t => {
 test('a changed listener hangs up, and the new one has the port', async t => {
   const broker = await openBroker(t)
   const client = await broker.client()
-  const closed = once(client, 'close')
+  const closed = closing(client)
   const listening = waitFor<ListenerState>(broker.place, 'listener', ({ state }) => state === 'listening')
   await attachBroker(broker.id, brokerOptions({ host: 'localhost', port: broker.port }))
   await closed
@@ -175,7 +175,7 @@ test('a removed broker frees its port within a second, also with clients that sa
   silent.on('error', () => undefined)
   await once(silent, 'connect')
   const client = await broker.client()
-  const closed = once(client, 'close')
+  const closed = closing(client)
   const started = performance.now()
   await removeBroker(broker.id)
   assert.ok(await portIsFree(broker.port))
@@ -211,7 +211,7 @@ test('a subscriber that stops reading is cut off and keeps nobody else waiting',
 test('closing everything may be done at any time', async t => {
   const broker = await openBroker(t)
   const client = await broker.client()
-  await Promise.all([once(client, 'close'), closeAllBrokers()])
+  await Promise.all([closing(client), closeAllBrokers()])
   await closeAllBrokers()
   assert.ok(await portIsFree(broker.port))
 })
@@ -291,7 +291,7 @@ for (const [what, packet, reason] of [
     const broker = await openBroker(t)
     const { socket } = await device(t, broker.port)
     socket.write(packet)
-    await once(socket, 'close')
+    await closing(socket)
     const gone = await until(() => broker.events.find(({ event }) => event === 'disconnected'), event => event !== undefined)
     assert.equal(gone?.event === 'disconnected' && gone.reason, reason)
   })

@@ -10,7 +10,7 @@ import { LoginQuestions } from '../../../../lib/broker/login/login-questions.ts'
 import { attachBroker, findBroker, type RegisteredBroker } from '../../../../lib/registry/registry.ts'
 import { obey } from '../../../../nodes/platziverse-broker/control.ts'
 import { brokerOptions, openBroker, removeBroker, type TestBroker } from '../../../helpers/broker.ts'
-import { once, until, waitFor } from '../../../helpers/events.ts'
+import { closing, once, until, waitFor } from '../../../helpers/events.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
 import { publishPacket, rawSocket } from '../../../helpers/raw-client.ts'
 
@@ -118,7 +118,7 @@ async function defineTests (): Promise<void> {
         socket.write(packet)
         return await until(() => packets.find(({ cmd }) => cmd === answer), packet => packet !== undefined) as Packet
       }
-      return { ask, closed: once(socket, 'close') }
+      return { ask, closed: closing(socket) }
     }
     const hello = connectPacket()
     const before = await speak()
@@ -171,7 +171,7 @@ async function defineTests (): Promise<void> {
       await leaveSession(t, broker.url, as('ada'))
       const asked = new Promise<void>(resolve => { coming.who = resolve })
       const socket = await rawSocket(t, broker.port)
-      const answered = Promise.race([once(socket, 'data'), once(socket, 'close')])
+      const answered = Promise.race([once(socket, 'data'), closing(socket)])
       socket.write(hello)
       await asked
       for (let turn = 0; turn < turns; turn++) await nextTurn()

@@ -8,7 +8,7 @@ import { openEmbeddedBroker } from '../../../../lib/broker/engine/embedded-broke
 import { readLimits, type LimitName, type Limits } from '../../../../lib/broker/limits.ts'
 import type { OutgoingPublication, Taker } from '../../../../lib/broker/publication.ts'
 import { brokerOptions, type TestOptions } from '../../../helpers/broker.ts'
-import { once, until } from '../../../helpers/events.ts'
+import { closing, once, until } from '../../../helpers/events.ts'
 import { rawSocket } from '../../../helpers/raw-client.ts'
 
 const fault = (): never => { throw new Error('a fault of ours') }
@@ -66,7 +66,7 @@ for (const [name, taker] of [
     test(`a fault in ${name} of QoS ${qos} ends the connection of its publisher alone`, async t => {
       const { come } = await open(t, taker)
       const [one, other] = [await come('one'), await come('other')]
-      const closed = once(one, 'close')
+      const closed = closing(one)
       one.publish('fault', 'x', { qos }, () => undefined)
       await closed
       await liveOn(other)
@@ -77,7 +77,7 @@ for (const [name, taker] of [
     const { broker, come } = await open(t, taker, { limits: { messageRate: 1 } })
     const [one, other] = [await come('one'), await come('other')]
     for (let i = 0; i < 5; i++) one.publish(i === 4 ? 'fault' : 'other', 'x')
-    await once(one, 'close')
+    await closing(one)
     assert.equal(broker.statistics().clients, 1)
     await liveOn(other)
   })
@@ -102,7 +102,7 @@ for (const [name, limit, packet] of [
     const trap = new Trap()
     const { come } = await open(t, {}, {}, trapped(trap, limit))
     const [one, other] = [await come('one'), await come('other')]
-    const closed = once(one, 'close')
+    const closed = closing(one)
     trap.isSet = true
     packet(one)
     await closed
@@ -121,7 +121,7 @@ test('a fault in letting a session in again ends that connection alone', async t
   const [state] = broker.listenerStates
   const socket = await rawSocket(t, state?.state === 'listening' ? state.port : 0)
   socket.write(connectPacket('kept', false))
-  await once(socket.resume(), 'close')
+  await closing(socket.resume())
   await liveOn(other)
 })
 
@@ -135,7 +135,7 @@ test('a fault while a connecting client is examined ends that connection alone',
   await once(server, 'listening')
   const socket = await rawSocket(t, (server.address() as AddressInfo).port)
   socket.write(connectPacket('one', true))
-  await once(socket.resume(), 'close')
+  await closing(socket.resume())
   await liveOn(other)
 })
 
@@ -151,7 +151,7 @@ test('a fault in sending a message ends the connection that it was for alone', a
   const { broker, come } = await open(t, {})
   const [one, other] = [await come('one'), await come('other')]
   await one.subscribeAsync('a')
-  const closed = once(one, 'close')
+  const closed = closing(one)
   const { trap: set, message } = trap()
   set.isSet = true
   await broker.publish(message)

@@ -5,7 +5,7 @@ import { generate, parser as packetParser, type IPublishPacket, type Packet } fr
 import { GrantedDelivery } from '../../../../lib/broker/aedes/granted-delivery.ts'
 import { Queues } from '../../../../lib/broker/persistence/queues.ts'
 import { openBroker, type TestBroker } from '../../../helpers/broker.ts'
-import { once, until } from '../../../helpers/events.ts'
+import { closing, until } from '../../../helpers/events.ts'
 import { rawSocket } from '../../../helpers/raw-client.ts'
 
 // A fault while the queue of a session is sent out: the one connection ends, the process and the others live, and the queue keeps what was not acknowledged.
@@ -110,7 +110,7 @@ test('a fault while a message is sent to a client with a session leaves it in th
   const broker = await openBroker(t)
   const kept = await broker.client({ clientId: 'kept', clean: false })
   await kept.subscribeAsync('a', { qos: 1 })
-  const closed = once(kept, 'close')
+  const closed = closing(kept)
   const { struck } = strikeOnce(t, GrantedDelivery.prototype, 'sentFromQueue', 0, fault)
   await broker.place.publish({ topic: 'a', payload: Buffer.from('m0'), qos: 1, retain: false })
   await closed

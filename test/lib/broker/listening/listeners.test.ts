@@ -7,7 +7,7 @@ import type { ListenerOptions } from '../../../../lib/broker/broker-options.ts'
 import { attachBroker, type RegisteredBroker } from '../../../../lib/registry/registry.ts'
 import { brokerOptions, openBroker } from '../../../helpers/broker.ts'
 import { makeAuthority, withoutOpenssl, type SubjectName } from '../../../helpers/certificates.ts'
-import { once, until } from '../../../helpers/events.ts'
+import { closing, once, until } from '../../../helpers/events.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
 import { upgradeStatus } from '../../../helpers/web-socket.ts'
 
@@ -162,7 +162,7 @@ test('a listener that is added or removed leaves the clients of the others alone
   await attachBroker(broker.id, brokerOptions({ listeners: [first, { transport: 'ws', ...here }] }))
   const [, ws] = await portsOf(broker.place)
   const second = await connectAsync(`ws://127.0.0.1:${ws}`, { clientId: 'goes', reconnectPeriod: 0 })
-  const closed = once(second, 'close')
+  const closed = closing(second)
   await attachBroker(broker.id, brokerOptions({ listeners: [first] }))
   await closed
   await client.publishAsync('a', 'still here', { qos: 1 })
@@ -202,7 +202,7 @@ test('a client that left makes room for the next, over every transport, and a re
       await client.endAsync()
     }
     const last = await until(() => come('last').catch(() => undefined), client => client !== undefined) as MqttClient
-    const closed = once(last, 'close')
+    const closed = closing(last)
     await attachBroker(broker.id, { ...options, listeners: [] })
     await closed
   }

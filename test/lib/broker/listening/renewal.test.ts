@@ -6,7 +6,7 @@ import type { ListenerOptions, TlsMaterial } from '../../../../lib/broker/broker
 import { attachBroker } from '../../../../lib/registry/registry.ts'
 import { brokerOptions, openBroker } from '../../../helpers/broker.ts'
 import { makeAuthority, withoutOpenssl } from '../../../helpers/certificates.ts'
-import { once, until } from '../../../helpers/events.ts'
+import { closing, once, until } from '../../../helpers/events.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
 import { upgradeStatus } from '../../../helpers/web-socket.ts'
 
@@ -76,7 +76,7 @@ test('another authority for client certificates is in force at once: clients of 
   const sensor = { ca: server.cert, ...former.issue('sensor') }
   for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
     await deploy({ ...pair, ca: former.cert })
-    const gone = once(await client({ ...sensor, clientId: 'sensor' }), 'close')
+    const gone = closing(await client({ ...sensor, clientId: 'sensor' }))
     const session = await sessionOf({ port, maxVersion, ...sensor })
     const before = broker.place.statistics().refusedBy['tls'] ?? 0
     await deploy({ ...pair, ca: next.cert })
@@ -120,7 +120,7 @@ test('other web origins are in force at once and refuse nobody; clients stay unl
   isOver = true
   await knocking
   assert.deepEqual([...answers], [101])
-  const gone = once(here, 'close')
+  const gone = closing(here)
   await attachBroker(id, options(['https://one.example']))
   await gone
   assert.deepEqual([await statusOf('https://one.example'), await statusOf('https://two.example')], [101, 403])

@@ -8,7 +8,7 @@ import { generate, parser, type Packet } from 'mqtt-packet'
 import { claimDelivery } from '../../../../lib/intake/pending-deliveries.ts'
 import { attachBroker, attachIntake, findBroker } from '../../../../lib/registry/registry.ts'
 import { brokerOptions, openBroker, openIntake, type Heard } from '../../../helpers/broker.ts'
-import { until, waitFor } from '../../../helpers/events.ts'
+import { closing, until, waitFor } from '../../../helpers/events.ts'
 import { temporaryFolder } from '../../../helpers/folder.ts'
 import { reading } from '../../../helpers/messages.ts'
 import { rawSocket } from '../../../helpers/raw-client.ts'
@@ -148,7 +148,7 @@ function defineTests (): void {
     before.send(true)
     await until(() => heard.length, n => n === 1)
     settle(heard[0], new Error('no'))
-    await once(before.socket, 'close')
+    await closing(before.socket)
     assert.equal(before.count('pubrec'), 0)
     const after = await speak(t, broker.port)
     after.send(true)
@@ -288,7 +288,7 @@ function defineTests (): void {
     first.socket.destroy()
     const second = await speak(t, broker.port)
     for (let id = 601; id <= 1_001; id++) second.send(false, id)
-    await once(second.socket, 'close')
+    await closing(second.socket)
     const reasons = broker.events.flatMap(event => event.event === 'disconnected' ? [event.reason] : [])
     assert.equal(reasons.at(-1), 'not acknowledged: 1000 messages of QoS 2 wait for their PUBREL')
   })
@@ -330,7 +330,7 @@ function defineTests (): void {
     client.send(true)
     await read(client)
     settle(heard[0], new Error('no'))
-    await once(client.socket, 'close')
+    await closing(client.socket)
     assert.deepEqual([heard.length, client.count('puback')], [1, 0])
   })
 

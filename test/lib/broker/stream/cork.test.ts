@@ -4,6 +4,7 @@ import { createServer, connect, type AddressInfo, type Socket } from 'node:net'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { generate, writeToStream, type Packet } from 'mqtt-packet'
 import { corkPerTurn } from '../../../../lib/broker/stream/cork.ts'
+import { closing } from '../../../helpers/events.ts'
 
 const server = createServer()
 let reader: Socket
@@ -135,7 +136,7 @@ test('a stream that is destroyed before the turn ends fails nobody', async () =>
   for (const packet of packets) writeToStream(packet, writer)
   writer.destroy()
   for (const packet of packets) writeToStream(packet, writer)
-  await once(writer, 'close')
+  await closing(writer)
   await new Promise(resolve => setImmediate(resolve))
   assert.deepEqual(errors, [])
 })
