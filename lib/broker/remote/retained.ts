@@ -2,6 +2,7 @@ import { PlatziverseError, reasonOf } from '../../errors.ts'
 import { faultOf, faultOfMessage, unexpected } from '../../mqtt/link/faults.ts'
 import { Link } from '../../mqtt/link/link.ts'
 import type { Delivered } from '../publication.ts'
+import { clientIdBeside } from './client-ids.ts'
 import type { RemoteSettings } from './settings.ts'
 
 /** ms without another retained message after which there are no more. */
@@ -25,7 +26,7 @@ export async function readRetained (settings: RemoteSettings, filters: string[])
     clearTimeout(timer)
     timer = setTimeout(resolve, quiet).unref()
   }
-  const link = new Link(settings, { clientId: `${settings.clientId}-retained`, clean: true }, {
+  const link = new Link(settings, { clientId: clientIdBeside(settings.clientId, 'retained'), clean: true }, {
     letIn (wire) {
       wire.ready()
       wire.send({ cmd: 'subscribe', messageId: 1, subscriptions: filters.map(topic => ({ topic, qos: 1 })), ...link.version === 5 ? { properties: {} } : {} })

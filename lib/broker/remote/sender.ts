@@ -7,6 +7,7 @@ import type { Oversized } from '../../mqtt/link/packet-limit.ts'
 import type { Wire } from '../../mqtt/link/wire.ts'
 import type { Problems } from '../../problems.ts'
 import type { Delivered, OutgoingPublication, Subscriber } from '../publication.ts'
+import { clientIdBeside } from './client-ids.ts'
 import { LocalSubscribers } from './local-subscribers.ts'
 import { lastMessageId, Outgoing } from './outgoing.ts'
 import { readRetained } from './retained.ts'
@@ -52,7 +53,7 @@ export class Sender {
     this.#settings = settings
     this.#problems = problems
     this.#changed = changed
-    this.#link = new Link(settings, { clientId: `${settings.clientId}-send`, clean: true, properties: { receiveMaximum: settings.receiveMaximum } }, {
+    this.#link = new Link(settings, { clientId: clientIdBeside(settings.clientId, 'send'), clean: true, properties: { receiveMaximum: settings.receiveMaximum } }, {
       letIn: (wire, connack) => { this.#letIn(wire, connack) },
       packet: (wire, packet) => { this.#receive(wire, packet) },
       oversized: packet => { this.#stepOver(packet) },

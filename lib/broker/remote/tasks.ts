@@ -1,5 +1,6 @@
 import { apart } from '../../mqtt/apart.ts'
 import type { Publication, Settle, Taker } from '../publication.ts'
+import { clientIdBeside } from './client-ids.ts'
 import type { RemoteSettings } from './settings.ts'
 
 /** What a consumer is for. */
@@ -35,7 +36,7 @@ export function agentsTask (taker: Taker, { clientId, contractTopic }: RemoteSet
 /** Reads the other topics. In a session of its own: what comes for them, which may be much, does not keep agents waiting, and no filter of theirs overlaps with that of agents. */
 export function topicsTask (taker: Taker, { clientId, contractTopic, shards }: RemoteSettings): Task {
   return {
-    clientId: `${clientId}-topics`,
+    clientId: clientIdBeside(clientId, 'topics'),
     name: 'topics ',
     isOfAgents: false,
     topicOf: topic => topic,
