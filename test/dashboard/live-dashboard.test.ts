@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
-import type { Browser } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { openBrowser, skipWithoutChromium } from '../helpers/browser.ts'
 import { openDashboard, type Dashboard, type DashboardOptions, type Point } from '../helpers/dashboard.ts'
 import { until, waitFor } from '../helpers/events.ts'
@@ -11,6 +11,7 @@ import { freePort, skipWithoutNodeRed, startNodeRed, type NodeRed } from '../hel
 import { openRawViewer } from '../helpers/raw-viewer.ts'
 
 const minute = 60_000
+const dashboardId = '25bced4baa29d6f5'
 const phone: DashboardOptions = { viewport: { width: 390, height: 844 } }
 
 describe('the example Live dashboard', { skip: skipWithoutChromium() || skipWithoutNodeRed(5), timeout: 300_000 }, () => {
@@ -23,7 +24,7 @@ describe('the example Live dashboard', { skip: skipWithoutChromium() || skipWith
     port = await freePort()
     browser = await openBrowser()
     const changes = { 'platziverse-broker': { port } }
-    const flows = [...await exampleFlow('Monitor agents', changes, ['platziverse-agent']), ...await exampleFlow('Live dashboard')]
+    const flows = [...await exampleFlow('Monitor agents', changes, ['platziverse-agent']), ...countingLists(await exampleFlow('Live dashboard'))]
     nodeRed = await startNodeRed({ flows: [...new Map(flows.map(node => [node.id, node])).values()] })
   })
   after(async () => {
@@ -108,6 +109,41 @@ describe('the example Live dashboard', { skip: skipWithoutChromium() || skipWith
       assert.deepEqual(still.slice(0, near.length), near)
       assert.match(first.page.url(), /agent=one&range=15m$/)
     }))
+    client.end(true)
+  })
+
+  test('asks for the list of all agents for another agent, and not for another range', async () => {
+    const client = await connect('lists')
+    const now = Date.now()
+    for (const hours of [20, 5, 0]) await report(client, 'ranges', hours, { at: now - hours * 60 * minute })
+    await report(client, 'another', 8)
+    const lists = async () => Number((await nodeRed.api<{ msg?: string }>(`context/flow/${dashboardId}/lists`)).msg ?? 0)
+    const cpuLoad = (value: number) => (points: Point[]) => points.some(({ y }) => y === value)
+    await view('/agent?agent=ranges&range=15m', {}, async ({ page, charted }) => {
+      const socket = await holdable(page)
+      await page.addInitScript(patient)
+      await page.reload()
+      await charted('CPU load, %', cpuLoad(0))
+      const opened = await lists()
+      assert.ok(opened > 0)
+      const range = (name: string) => page.getByRole('button', { name, exact: true })
+      await range('6 h').click()
+      await charted('CPU load, %', cpuLoad(5))
+      assert.equal(await lists(), opened, 'another range')
+
+      // Its answer is on the way when the viewer chooses once more.
+      await socket.hold(/"n":\d+,"state"/)
+      await range('24 h').click()
+      await page.waitForURL(/range=24h/)
+      socket.release()
+      await charted('CPU load, %', cpuLoad(20))
+      assert.equal(await lists(), opened, 'another range, before the last answer came')
+
+      await page.getByRole('combobox', { name: 'Agent' }).click()
+      await page.getByRole('option', { name: 'another' }).click()
+      await charted('CPU load, %', cpuLoad(8))
+      assert.equal(await lists(), opened + 1, 'another agent')
+    })
     client.end(true)
   })
 
@@ -213,3 +249,44 @@ test('Live dashboard and Sensors and commands run on Node-RED 4.1: an agent appe
   await gone
   assert.deepEqual(errors, [])
 })
+
+/** Live dashboard with a count, in its flow's `lists`, of how often the store answers with the list of all agents. */
+function countingLists (flows: Awaited<ReturnType<typeof exampleFlow>>): typeof flows {
+  const count = { id: 'c0un7000000000001', type: 'function', z: dashboardId, func: 'flow.set("lists", (flow.get("lists") ?? 0) + 1)', outputs: 0, wires: [], x: 0, y: 0 }
+  return [...flows.map(node => node.name === 'the agents' ? { ...node, wires: [[...(node.wires as string[][])[0] ?? [], count.id]] } : node), count]
+}
+
+/** A page that waits for an answer however long it takes: after fifteen seconds, as on a busy machine, it would begin anew. */
+function patient (): void {
+  const { setTimeout } = globalThis
+  const ofOthers = (run: () => void, ms?: number, ...more: []): unknown => ms === 15_000 ? undefined : setTimeout(run, ms, ...more)
+  Object.assign(globalThis, { setTimeout: ofOthers })
+}
+
+interface HoldableSocket {
+  /** From now on messages to the page that match wait; resolves when one does. */
+  hold (pattern: RegExp): Promise<void>
+  release (): void
+}
+
+/** Of the sockets that this page opens after this. */
+async function holdable (page: Page): Promise<HoldableSocket> {
+  let holding: RegExp | undefined
+  const held: Array<() => void> = []
+  await page.routeWebSocket(/socket\.io/, socket => {
+    socket.connectToServer().onMessage(message => {
+      if (holding?.test(message.toString())) held.push(() => { socket.send(message) })
+      else socket.send(message)
+    })
+  })
+  return {
+    async hold (pattern) {
+      holding = pattern
+      await until(() => held.length, count => count > 0)
+    },
+    release () {
+      holding = undefined
+      for (const pass of held.splice(0)) pass()
+    }
+  }
+}
