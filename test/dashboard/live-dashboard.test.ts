@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
-import type { Browser, Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { openBrowser, skipWithoutChromium } from '../helpers/browser.ts'
 import { openDashboard, type Dashboard, type DashboardOptions, type Point } from '../helpers/dashboard.ts'
 import { until, waitFor } from '../helpers/events.ts'
@@ -120,7 +120,6 @@ describe('the example Live dashboard', { skip: skipWithoutChromium() || skipWith
     const lists = async () => Number((await nodeRed.api<{ msg?: string }>(`context/flow/${dashboardId}/lists`)).msg ?? 0)
     const cpuLoad = (value: number) => (points: Point[]) => points.some(({ y }) => y === value)
     await view('/agent?agent=ranges&range=15m', {}, async ({ page, charted }) => {
-      const socket = await holdable(page)
       await page.addInitScript(patient)
       await page.reload()
       await charted('CPU load, %', cpuLoad(0))
@@ -131,11 +130,7 @@ describe('the example Live dashboard', { skip: skipWithoutChromium() || skipWith
       await charted('CPU load, %', cpuLoad(5))
       assert.equal(await lists(), opened, 'another range')
 
-      // Its answer is on the way when the viewer chooses once more.
-      await socket.hold(/"n":\d+,"state"/)
-      await range('24 h').click()
-      await page.waitForURL(/range=24h/)
-      socket.release()
+      await page.evaluate(chooseTwice, ['1h', '24h'])
       await charted('CPU load, %', cpuLoad(20))
       assert.equal(await lists(), opened, 'another range, before the last answer came')
 
@@ -263,30 +258,17 @@ function patient (): void {
   Object.assign(globalThis, { setTimeout: ofOthers })
 }
 
-interface HoldableSocket {
-  /** From now on messages to the page that match wait; resolves when one does. */
-  hold (pattern: RegExp): Promise<void>
-  release (): void
+interface DashboardApp extends Element {
+  __vue_app__: { config: { globalProperties: { $router: { currentRoute: { value: { query: object } }, replace (to: { query: object }): Promise<unknown> } } } }
 }
 
-/** Of the sockets that this page opens after this. */
-async function holdable (page: Page): Promise<HoldableSocket> {
-  let holding: RegExp | undefined
-  const held: Array<() => void> = []
-  await page.routeWebSocket(/socket\.io/, socket => {
-    socket.connectToServer().onMessage(message => {
-      if (holding?.test(message.toString())) held.push(() => { socket.send(message) })
-      else socket.send(message)
-    })
-  })
-  return {
-    async hold (pattern) {
-      holding = pattern
-      await until(() => held.length, count => count > 0)
-    },
-    release () {
-      holding = undefined
-      for (const pass of held.splice(0)) pass()
-    }
+/** In the page: two ranges, the second before the answer to the first can come. */
+async function chooseTwice (ranges: string[]): Promise<void> {
+  const app = document.querySelector<DashboardApp>('#app')
+  const router = app?.__vue_app__.config.globalProperties.$router
+  for (const range of ranges) {
+    await router?.replace({ query: { ...router.currentRoute.value.query, range } })
+    // The page asks in its next turn.
+    await new Promise(resolve => { setTimeout(resolve) })
   }
 }
