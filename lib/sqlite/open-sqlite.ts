@@ -1,6 +1,7 @@
 import knexFactory, { type Knex } from 'knex'
 import type { Database } from 'sqlite3'
 import { NodeDatabase, nodeSqliteClient } from './node-database.ts'
+import { keepingClient, keepingDatabase } from './kept-statements.ts'
 import { sqliteDriver, type SqliteDriver } from './driver.ts'
 
 /** ms to wait for another program's lock before a statement fails. */
@@ -25,7 +26,7 @@ export async function openSqlite (
   filename: string, connections: number, preparations: (isNew: boolean) => string[], driver: SqliteDriver = sqliteDriver(), check?: () => void
 ): Promise<Knex> {
   const knex = knexFactory({
-    client: driver === 'sqlite3' ? driver : nodeSqliteClient(),
+    client: driver === 'sqlite3' ? keepingClient() : nodeSqliteClient(),
     connection: { filename },
     useNullAsDefault: true,
     pool: { min: 1, max: connections, afterCreate: preparer(preparations, check) },
@@ -70,7 +71,7 @@ function preparer (preparations: (isNew: boolean) => string[], check?: () => voi
  * @throws PlatziverseError STORE_DRIVER_MISSING, or what SQLite says
  */
 export async function openSqliteDatabase (filename: string, driver: SqliteDriver = sqliteDriver()): Promise<Database> {
-  const Database = driver === 'sqlite3' ? (await import('sqlite3')).default.Database : NodeDatabase
+  const Database = driver === 'sqlite3' ? keepingDatabase() : NodeDatabase
   return await new Promise((resolve, reject) => {
     const db = new Database(filename, readWriteCreate, error => { if (error === null) resolve(db as Database); else reject(error) })
   })
