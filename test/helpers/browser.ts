@@ -48,7 +48,11 @@ declare global {
       convertNode (node: EditorNode | null, withCredentials: boolean): Record<string, unknown>
       createCompleteNodeSet (): object[]
     }
-    view: { importNodes (nodes: object[], options: { generateIds: boolean, addFlow: boolean }): void }
+    state: { EDITING: number }
+    view: {
+      state (): number
+      importNodes (nodes: object[], options: { generateIds: boolean, addFlow: boolean }): void
+    }
     editor: { editConfig (name: string, type: string, id: string): void }
   }
 }
@@ -147,7 +151,12 @@ export async function openEditor (browser: Browser, nodeRed: Pick<NodeRed, 'url'
       return id
     },
     async edit (id) {
-      await body(id).dblclick()
+      for (;;) {
+        await body(id).dblclick()
+        if (await page.evaluate(() => RED.view.state() === RED.state.EDITING)) break
+        // A busy page had the second click after 650 ms, which is no double click to Node-RED; nor shall it be one with the next.
+        await page.waitForTimeout(700)
+      }
       await formShown(page, '#dialog-form')
     },
     async fill (field, text) {
