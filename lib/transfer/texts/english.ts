@@ -1,3 +1,9 @@
+const tables = {
+  ready: 'tables: ready',
+  older: 'tables: of an older version.\nNode-RED brings them up to date when it opens the database, and so does "platziverse-store migrate". That cannot be undone: make a copy before.',
+  none: 'no tables yet.\nNode-RED makes them when it opens the database, and so does "platziverse-store migrate".'
+}
+
 export const english = {
   help: `platziverse-store: look after a Platziverse database
 
@@ -25,7 +31,7 @@ Usage: platziverse-store <command> [options]
 
 Exits with 0; with 1 when something failed, with 2 when an option is wrong.`,
 
-  status: (server: string, tables: 'ready' | 'older' | 'none') => `${server}, tables: ${tables}`,
+  status: (server: string, state: 'ready' | 'older' | 'none') => `${server}, ${tables[state]}`,
   newest: 'newest',
   migrated: 'The tables are those of this version.',
   written: (lines: number) => `${lines} lines written.`,

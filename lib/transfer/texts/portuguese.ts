@@ -1,6 +1,10 @@
 import type { Texts } from './english.ts'
 
-const tables = { ready: 'em dia', older: 'de uma versão anterior', none: 'não há' }
+const tables = {
+  ready: 'tabelas: em dia',
+  older: 'tabelas: de uma versão anterior.\nO Node-RED as põe em dia ao abrir o banco de dados, e também "platziverse-store migrate". Não dá para desfazer: faça uma cópia antes.',
+  none: 'ainda sem tabelas.\nO Node-RED as cria ao abrir o banco de dados, e também "platziverse-store migrate".'
+}
 
 export const portuguese: Texts = {
   help: `platziverse-store: cuida de um banco de dados do Platziverse
@@ -29,7 +33,7 @@ Uso: platziverse-store <comando> [opções]
 
 Termina com 0; com 1 se algo falhou, com 2 se uma opção está errada.`,
 
-  status: (server, state) => `${server}, tabelas: ${tables[state]}`,
+  status: (server, state) => `${server}, ${tables[state]}`,
   newest: 'a última',
   migrated: 'As tabelas são as desta versão.',
   written: lines => `${lines} ${lines === 1 ? 'linha gravada' : 'linhas gravadas'}.`,

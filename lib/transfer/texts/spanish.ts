@@ -1,6 +1,10 @@
 import type { Texts } from './english.ts'
 
-const tables = { ready: 'al día', older: 'de una versión anterior', none: 'no hay' }
+const tables = {
+  ready: 'tablas: al día',
+  older: 'tablas: de una versión anterior.\nNode-RED las pone al día al abrir la base de datos, y también "platziverse-store migrate". No se puede deshacer: conviene hacer antes una copia.',
+  none: 'aún sin tablas.\nNode-RED las crea al abrir la base de datos, y también "platziverse-store migrate".'
+}
 
 export const spanish: Texts = {
   help: `platziverse-store: cuida de una base de datos de Platziverse
@@ -29,7 +33,7 @@ Uso: platziverse-store <comando> [opciones]
 
 Termina con 0; con 1 si algo falló, con 2 si una opción es incorrecta.`,
 
-  status: (server, state) => `${server}, tablas: ${tables[state]}`,
+  status: (server, state) => `${server}, ${tables[state]}`,
   newest: 'la última',
   migrated: 'Las tablas son las de esta versión.',
   written: lines => `${lines} ${lines === 1 ? 'línea escrita' : 'líneas escritas'}.`,

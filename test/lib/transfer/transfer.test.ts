@@ -170,6 +170,20 @@ test('the command says what it did, and what is wrong without the password', asy
   assert.match((await failed('fly')).stderr, /There is no command "fly": status, migrate, export or import/)
 })
 
+test('the status of a database without tables, or with those of an older version, says who brings them up to date, and touches nothing', async t => {
+  const filename = join(await temporaryFolder(t), 'older.sqlite')
+  await writeFile(filename, '')
+  const status = async (lang: string) => (await run(process.execPath, [command, 'status', '--lang', lang, '--database', filename])).stdout
+  const next = { en: /Node-RED (makes them|brings them up to date) when it opens .* "platziverse-store migrate"/, es: /Node-RED las (crea|pone al día) al abrir .* "platziverse-store migrate"/, pt: /Node-RED as (cria|põe em dia) ao abrir .* "platziverse-store migrate"/ }
+  assert.match(await status('en'), next.en)
+  await withDatabase(databaseAt(filename), async ({ knex }) => {
+    await knex.schema.dropView('platziverse_metrics')
+    await knex('knex_migrations').where('name', '0014-metrics-for-sql').delete()
+  })
+  for (const lang of ['es', 'pt'] as const) assert.match(await status(lang), next[lang])
+  assert.match(await status('en'), /^SQLite 3\.[\d.]+, tables: of an older version\.\n.*make a copy before\.\n$/)
+})
+
 test('the command that ended does not say that it goes on', async t => {
   const file = join(await temporaryFolder(t), 'text.sqlite')
   await writeFile(file, 'no database '.repeat(1000))
