@@ -77,10 +77,10 @@ export class Teller {
 
   /** Looks again at what was held back. */
   reconsider (): void {
+    this.#heldUntil = Infinity
     if (this.#held.size === 0) return
     for (const alert of this.#held) this.#dirty.add(alert)
     this.#held.clear()
-    this.#heldUntil = Infinity
     this.#schedule(0)
   }
 

@@ -8,7 +8,7 @@ import { alertRules } from '../../lib/alerts/rules/alert-rule.ts'
 import { Maintenance } from '../../lib/alerts/rules/maintenance.ts'
 import { savedMaintenanceDefaults, type SavedMaintenance } from '../../lib/alerts/rules/saved-maintenance.ts'
 import { savedRuleDefaults, type SavedRule } from '../../lib/alerts/rules/saved-rule.ts'
-import { Teller } from '../../lib/alerts/telling.ts'
+import { Teller, type Notice } from '../../lib/alerts/telling.ts'
 import { WatchList } from '../../lib/alerts/watch-list.ts'
 import { topics } from '../../lib/messages/topics.ts'
 import { message } from './messages.ts'
@@ -26,6 +26,8 @@ export function clocked (t: TestContext, rules: Array<Partial<SavedRule>>, { mai
   t.mock.timers.enable({ apis: ['Date', 'setTimeout'], now: start })
   const quiet = new Quiet(maintenance.map(times => new Maintenance({ ...savedMaintenanceDefaults, timezone: 'UTC', ...times })))
   const told: string[] = []
+  const notices: Notice[] = []
+  let during: (() => void) | undefined
   const rows = new Map<string, StateRow>()
   let fails = 0
   const judge: Judge = new Judge({ changed: alert => { teller.changed(alert) }, askPresence: () => undefined, cameBack: () => { teller.reconsider() } }, start)
@@ -37,14 +39,21 @@ export function clocked (t: TestContext, rules: Array<Partial<SavedRule>>, { mai
     digest,
     write: async (changed, gone) => {
       if (fails-- > 0) throw new Error('away')
+      const what = during
+      during = undefined
+      if (what !== undefined) {
+        await Promise.resolve()
+        what()
+      }
       for (const row of changed) rows.set(`${row.rule} ${row.uuid} ${row.type}`, row)
       for (const { rule, uuid, type } of gone) rows.delete(`${rule} ${uuid} ${type}`)
     },
-    announce: notices => {
-      const said = notices.map(({ state, rule, uuid, type, value, repeat }) => {
+    announce: some => {
+      notices.push(...some)
+      const said = some.map(({ state, rule, uuid, type, value, repeat }) => {
         return [state, rule.name, uuid, type, value, repeat > 0 ? `again ${repeat}` : ''].filter(part => part !== '' && part !== null).join(' ')
       })
-      told.push(`${Math.round(seconds())} ${notices.length > 1 ? `[${said.join(', ')}]` : said.join()}`)
+      told.push(`${Math.round(seconds())} ${some.length > 1 ? `[${said.join(', ')}]` : said.join()}`)
     },
     told: alert => { judge.plan(alert) },
     waits: () => undefined,
@@ -61,7 +70,14 @@ export function clocked (t: TestContext, rules: Array<Partial<SavedRule>>, { mai
     /** When it began, UTC ms. */
     started: start,
     told,
+    /** What `told` has, in full. */
+    notices,
     rows,
+    /** While the next changes are written. */
+    during: (what: () => void) => { during = what },
+    /** When there is something to look at next, UTC ms. */
+    next: () => teller.next,
+    close: () => teller.close(),
     /** The next writes fail. */
     fail: (times: number) => { fails = times },
     /** A message with metrics comes. @param late seconds before which it was measured */
@@ -80,10 +96,15 @@ export function clocked (t: TestContext, rules: Array<Partial<SavedRule>>, { mai
       else judge.presence(agent, !connected, now, now)
     },
     /** What the database has of an agent that was heard some seconds ago. */
-    known: (uuid: string, ago: number): void => {
+    known: (uuid: string, ago: number, connected = true): void => {
       const now = Date.now()
-      judge.agent({ id: 1, uuid, name: null, connected: true, lastSeenAt: now - ago * 1000, spokeAt: now - ago * 1000 }, now)
+      judge.agent({ id: 1, uuid, name: null, connected, lastSeenAt: now - ago * 1000, spokeAt: now - ago * 1000 }, now)
     },
+    forget: (uuid: string): void => {
+      for (const alert of watch.delete(uuid)) if (alert.written !== undefined || alert.told) teller.changed(alert)
+    },
+    /** How many alerts are raised. */
+    raised: (): number => watch.raised,
     /** What the database has of a series: values by how many seconds ago they came, the newest one last. */
     stored: (uuid: string, type: string, ...values: Array<[ago: number, value: number]>): void => {
       const now = Date.now()
@@ -109,7 +130,12 @@ export function clocked (t: TestContext, rules: Array<Partial<SavedRule>>, { mai
         await ring()
       }
     },
-    /** The clock is set. */
-    set: (at: number): void => { t.mock.timers.setTime(start + at * 1000) }
+    /** The clock is set forward, or back, by so many seconds. */
+    set: async (step: number): Promise<void> => {
+      t.mock.timers.setTime(Date.now() + step * 1000)
+      judge.shift(step * 1000, Date.now())
+      teller.shift(step * 1000)
+      await ring()
+    }
   }
 }

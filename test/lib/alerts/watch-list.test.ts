@@ -47,6 +47,23 @@ test('what was left out is watched when others make room, and goes on from its r
   assert.deepEqual(list.forgetRows(), [])
 })
 
+test('an alert goes on from its row: when it is due, and what was told of it', () => {
+  const rules = alertRules(['p', 'e', 'r'].map(id => ({ ...savedRuleDefaults, id, name: id, types: 't', value: 1, for: 10, endFor: 20 })))
+  const list = new WatchList(rules, () => undefined)
+  const row = { uuid: 'a', type: 't', changedAt: 5, value: 2, told: true, toldAt: 6, acknowledged: true }
+  const state = { since: 1_000, right: 2_000, due: Infinity }
+  list.remember([
+    { ...row, rule: 'p', told: false, state: { ...state, phase: 'pending' } }, { ...row, rule: 'e', state: { ...state, phase: 'ending' } }, { ...row, rule: 'r', state: { ...state, phase: 'raised' } }
+  ])
+  const series = list.series(list.agent('a', null, 0), 't')
+  assert.deepEqual(series?.alerts.map(({ state, told, toldAt, acknowledged, since }) => [state.phase, state.due, told, toldAt, acknowledged, since]), [
+    ['pending', 11_000, false, 6, true, 1_000], ['ending', 22_000, true, 6, true, 1_000], ['raised', Infinity, true, 6, true, 1_000]
+  ])
+  assert.equal(list.raised, 2)
+  list.delete('a')
+  assert.deepEqual([list.raised, list.size, list.hasRoom], [0, 0, false])
+})
+
 test('an agent that was left out and is forgotten, or has another name, is no longer counted', () => {
   const list = new WatchList(alertRules([{ ...savedRuleDefaults, id: 'r', name: 'r', agents: 'x', types: '*', value: 1 }]), () => undefined)
   const full = list.agent('full', 'x', 0)
