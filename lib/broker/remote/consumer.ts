@@ -257,9 +257,14 @@ export class Consumer {
 
   /** Other subscriptions go on without those that the broker refused. */
   #sayRefused (): void {
-    const { refused } = this.#subscriptions
-    if (refused.length === 0) this.#solved('subscriptions')
-    else this.#report('subscriptions', new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', `The broker refused: ${named(refused)}.`))
+    const { refused, low } = this.#subscriptions
+    if (refused.length === 0) return this.#solved('subscriptions')
+    const [lossy, left] = [refused.filter(filter => low.has(filter)), refused.filter(filter => !low.has(filter))]
+    const detail = [
+      ...left.length > 0 ? [`The broker refused: ${named(left)}.`] : [],
+      ...lossy.length > 0 ? [`The broker gives no more than QoS 0 for: ${named(lossy)}. What comes there while this worker is away is lost.`] : []
+    ].join(' ')
+    this.#report('subscriptions', new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', detail))
   }
 
   #report (subject: string, problem: PlatziverseError): void {

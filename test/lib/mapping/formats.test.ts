@@ -123,7 +123,10 @@ test('presence: a text that says that the agent is there, or that it is not', ()
   assert.equal(kind({ presence: { online: 'online', offline: 'offline', path: 'state' } }, { state: 'online' }), 'connected')
   assert.equal(kind({ presence: { online: 'true', offline: 'false' } }, 'false'), 'disconnected')
   assert.equal(kind({ presence: { online: 'true', offline: 'false', path: 'up' } }, { up: true }), 'connected')
-  assert.deepEqual(readings({ format: 'presence' }, ''), [])
+  // What was retained is cleared.
+  assert.equal(kind({}, ''), 'disconnected')
+  assert.equal(kind({ presence: { online: 'online', offline: 'offline', path: 'state' }, time: { path: 'at', unit: 'ms' } }, ''), 'disconnected')
+  assert.deepEqual(readings({ format: 'presence', presence: { online: 'online', offline: 'offline', path: 'state' }, uuid: '{$.id}' }, ''), [])
   assert.match(refused({ format: 'presence' }, 'ONLINE'), /^FIELD_INVALID: "ONLINE" says neither that the agent is there \(online\) nor that it is not \(offline\)/)
 })
 

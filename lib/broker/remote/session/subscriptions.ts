@@ -16,6 +16,7 @@ export class Subscriptions {
   readonly #asked = new Map<number, readonly string[]>()
   #lastId = 0
   #refused: string[] = []
+  readonly #low = new Set<string>()
   /** What this connection subscribed to that the session did not have before. */
   #fresh = new TopicTree<true>()
 
@@ -29,6 +30,9 @@ export class Subscriptions {
   /** What the broker refused on this connection. With QoS 0 it would not keep what is not stored yet, so that is no better. */
   get refused (): readonly string[] { return this.#refused }
 
+  /** Those of `refused` for which it gives no more than QoS 0. */
+  get low (): ReadonlySet<string> { return this.#low }
+
   /** What it did not answer yet. */
   get unanswered (): string[] { return [...this.#asked.values()].flat() }
 
@@ -36,6 +40,7 @@ export class Subscriptions {
   begin (wire: Wire, version: 4 | 5, hasSession: boolean): void {
     this.#asked.clear()
     this.#refused = []
+    this.#low.clear()
     const known = this.#known = hasSession ? this.#known ?? new Set(this.#wanted) : new Set()
     this.#fresh = new TopicTree()
     for (const filter of this.#wanted) if (!known.has(filter)) this.#fresh.set(filter, true)
@@ -66,6 +71,7 @@ export class Subscriptions {
     if (filters?.length !== granted.length) return false
     this.#asked.delete(messageId)
     filters.forEach((filter, i) => {
+      if (granted[i] === 0) this.#low.add(filter)
       if (granted[i] === 0 || Number(granted[i]) >= 0x80) this.#refused.push(filter)
       else this.#known?.add(filter)
     })
