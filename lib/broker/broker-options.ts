@@ -64,6 +64,8 @@ export interface RemoteBrokerOptions {
   tls?: TlsOptions
   /** Names this worker's session at the broker, and stays the same over restarts: no other client may have it. */
   clientId: string
+  /** Folder in which it is remembered what the session subscribes to; absent: nowhere. */
+  folder?: string
   /** MQTT 5 or 3.1.1; `auto`: 5 where the broker speaks it. */
   version: 'auto' | '5' | '3.1.1'
   /** Workers of one group share the messages, by `$share/<group>/…`; empty: this one gets all of them. */

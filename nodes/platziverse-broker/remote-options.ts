@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { hostname } from 'node:os'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { RemoteBrokerOptions } from '../../lib/broker/broker-options.ts'
 import type { TlsOptions } from '../../lib/tls.ts'
 import { wholeNumber } from '../shared/red.ts'
@@ -31,6 +31,7 @@ export function remoteOptionsOf (
     ...password ? { password } : {},
     ...tls === undefined ? {} : { tls },
     clientId: config.clientId.trim() || clientIdOf(id, userDir),
+    folder: join(userDir ?? '.', 'platziverse-broker', `${id}-sessions`),
     version: versions.find(version => version === config.version) ?? 'auto',
     group: config.group.trim(),
     shards: [...new Set(config.shards.split(/[\s,]+/).filter(shard => shard !== ''))],

@@ -8,6 +8,7 @@ import { Link, type End } from '../../mqtt/link/link.ts'
 import type { Oversized } from '../../mqtt/link/packet-limit.ts'
 import { Notices } from './notices.ts'
 import type { RemoteSettings } from './settings.ts'
+import { RememberedFilters } from './session/remembered-filters.ts'
 import { Subscriptions } from './session/subscriptions.ts'
 import type { Task } from './tasks.ts'
 import type { Wire } from '../../mqtt/link/wire.ts'
@@ -63,7 +64,7 @@ export class Consumer {
     this.#problems = problems
     this.#notices = new Notices(task, problems)
     // A shared subscription has nothing of what was retained.
-    this.#subscriptions = new Subscriptions(filters, settings.shared ? 0 : task.isOfAgents ? 2 : 1)
+    this.#subscriptions = new Subscriptions(filters, settings.shared ? 0 : task.isOfAgents ? 2 : 1, new RememberedFilters(settings.folder, task.clientId))
     this.#changed = changed
     const { sessionExpiry, receiveMaximum } = settings
     this.#link = new Link(settings, { clientId: task.clientId, clean: false, properties: { sessionExpiryInterval: sessionExpiry, receiveMaximum } }, {
@@ -117,7 +118,7 @@ export class Consumer {
     switch (packet.cmd) {
       case 'suback': return this.#granted(wire, packet)
       case 'publish': return this.#published(wire, packet)
-      case 'unsuback': return
+      case 'unsuback': return this.#subscriptions.left()
       default: return wire.end(unexpected(packet.cmd))
     }
   }

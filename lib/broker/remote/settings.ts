@@ -9,7 +9,7 @@ import { matches, parseSubscription } from '../../mqtt/topic-filters.ts'
 import type { RemoteBrokerOptions } from '../broker-options.ts'
 
 /** The options with everything decided. */
-export interface RemoteSettings extends LinkSettings, Pick<RemoteBrokerOptions, 'clientId' | 'shards' | 'sessionExpiry' | 'receiveMaximum' | 'clientEvents'> {
+export interface RemoteSettings extends LinkSettings, Pick<RemoteBrokerOptions, 'clientId' | 'folder' | 'shards' | 'sessionExpiry' | 'receiveMaximum' | 'clientEvents'> {
   /** What this worker subscribes to in order to take what agents publish. */
   filters: string[]
   /** The topic of the contract that one of the broker stands for, such as `agent/message` for `agent/<shard>/message`. Of another topic: itself. */
@@ -59,6 +59,7 @@ export function resolveRemoteOptions (options: RemoteBrokerOptions): RemoteSetti
     login: { ...username === undefined ? {} : { username }, ...password === undefined ? {} : { password: Buffer.from(password) } },
     tls,
     clientId,
+    ...options.folder === undefined ? {} : { folder: options.folder },
     shards,
     version,
     keepalive,

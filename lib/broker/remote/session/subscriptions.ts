@@ -1,6 +1,7 @@
 import type { ISubackPacket } from 'mqtt-packet'
 import type { Wire } from '../../../mqtt/link/wire.ts'
 import { TopicTree } from '../../../mqtt/topic-tree.ts'
+import type { RememberedFilters } from './remembered-filters.ts'
 
 /** Filters of one SUBSCRIBE: AWS IoT Core takes no more. */
 const perPacket = 8
@@ -10,6 +11,7 @@ export class Subscriptions {
   #wanted: readonly string[]
   /** Retain handling of MQTT 5: 0 sends what is retained, 1 to a new subscription only, 2 never. */
   readonly #retainHandling: 0 | 1 | 2
+  readonly #remembered: RememberedFilters
   /** What the session has, as far as this process knows; undefined: it did not subscribe to anything yet. */
   #known: Set<string> | undefined
   /** What was asked for on this connection, until it is answered. */
@@ -20,9 +22,10 @@ export class Subscriptions {
   /** What this connection subscribed to that the session did not have before. */
   #fresh = new TopicTree<true>()
 
-  constructor (wanted: readonly string[], retainHandling: 0 | 1 | 2) {
+  constructor (wanted: readonly string[], retainHandling: 0 | 1 | 2, remembered: RememberedFilters) {
     this.#wanted = wanted
     this.#retainHandling = retainHandling
+    this.#remembered = remembered
   }
 
   get wanted (): readonly string[] { return this.#wanted }
@@ -41,9 +44,10 @@ export class Subscriptions {
     this.#asked.clear()
     this.#refused = []
     this.#low.clear()
-    const known = this.#known = hasSession ? this.#known ?? new Set(this.#wanted) : new Set()
+    const known = this.#known = hasSession ? this.#known ?? new Set(this.#remembered.read() ?? this.#wanted) : new Set()
     this.#fresh = new TopicTree()
     for (const filter of this.#wanted) if (!known.has(filter)) this.#fresh.set(filter, true)
+    this.#remember()
     this.#ask(wire, version, this.#wanted)
     this.#unsubscribe(wire, version, [...known].filter(filter => !this.#wanted.includes(filter)))
   }
@@ -55,6 +59,7 @@ export class Subscriptions {
     this.#refused = this.#refused.filter(filter => wanted.includes(filter))
     if (wire === undefined) return
     for (const filter of added) this.#fresh.set(filter, true)
+    this.#remember()
     // The new ones first: what one of them has in common with an old one is rather given twice than not at all.
     this.#ask(wire, version, added)
     this.#unsubscribe(wire, version, left)
@@ -63,6 +68,12 @@ export class Subscriptions {
   /** End all of them that are among `filters`. */
   end (filters: readonly string[], wire: Wire, version: 4 | 5): void {
     this.#unsubscribe(wire, version, filters)
+    if (this.#known !== undefined) this.#remembered.write(this.#known)
+  }
+
+  /** The broker ended subscriptions. */
+  left (): void {
+    this.#remember()
   }
 
   /** @returns false: nobody asked for that */
@@ -81,6 +92,11 @@ export class Subscriptions {
   /** Whether a topic is of a subscription that the session did not have before this connection, and that is not shared. */
   isFresh (topic: string): boolean {
     return this.#fresh.matchingFilters(topic).length > 0
+  }
+
+  /** Before it is asked for: rather one too many than one that nobody ends. */
+  #remember (): void {
+    this.#remembered.write(new Set([...this.#known ?? [], ...this.#wanted]))
   }
 
   #ask (wire: Wire, version: 4 | 5, filters: readonly string[]): void {

@@ -3,8 +3,9 @@ import { suite, test, type TestContext } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
 import { presets } from '../../../../lib/mapping/presets/presets.ts'
 import { RuleTable } from '../../../../lib/mapping/rules/rule-table.ts'
-import { openIntake, type Heard } from '../../../helpers/broker.ts'
+import { openIntake, removeBroker, type Heard } from '../../../helpers/broker.ts'
 import { until } from '../../../helpers/events.ts'
+import { temporaryFolder } from '../../../helpers/folder.ts'
 import { openMosquitto, withoutMosquitto } from '../../../helpers/mosquitto.ts'
 import { openRemote, remoteOptions } from '../../../helpers/remote-broker.ts'
 import { answers, scriptedBroker } from '../../../helpers/scripted-broker.ts'
@@ -47,6 +48,24 @@ for (const version of ['5', '3.1.1'] as const) {
       await say('new', '{"temperature":21}')
       await until(() => told(heard), all => all.some(text => text.startsWith('message')))
       assert.deepEqual(told(heard), ['connected old', 'disconnected old', 'connected new', 'message new temperature=21'])
+    })
+
+    test('rows that changed while the session was kept: https://github.com/influxdata/telegraf/issues/9703', async t => {
+      const { port } = await openMosquitto(t)
+      const client = await device(t, port)
+      const options = remoteOptions(`mqtt://127.0.0.1:${port}`, { version, group: '', folder: await temporaryFolder(t) })
+      const remote = await openRemote(t, options)
+      openIntake(t, remote.id, tableOf([{ topic: 'old/{uuid}', format: 'value' }, { topic: 'both/{uuid}', format: 'value' }]))
+      await remote.connected()
+      await removeBroker(remote.id)
+      await client.publishAsync('old/a', '1', { qos: 1 })
+      await client.publishAsync('both/a', '2', { qos: 1 })
+      const again = await openRemote(t, options)
+      const { heard } = openIntake(t, again.id, tableOf([{ topic: '{place}/{uuid}', format: 'value' }]))
+      await again.connected()
+      for (const [topic, value] of [['old/b', '3'], ['both/b', '4'], ['new/b', '5'], ['last/b', '6']] as const) await client.publishAsync(topic, value, { qos: 1 })
+      await until(() => told(heard), all => all.includes('message b b=6'))
+      assert.deepEqual(told(heard), ['message a a=1', 'message a a=2', 'message b b=3', 'message b b=4', 'message b b=5', 'message b b=6'])
     })
 
     test('10,000 topics with something retained: https://github.com/mqttjs/MQTT.js/issues/823', async t => {
