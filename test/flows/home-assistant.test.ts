@@ -128,3 +128,46 @@ for (const version of [5, 4] as NodeRedVersion[]) {
     assert.equal(Object.keys(checked(topic, last(theirs.heard, topic) ?? '').components).length, 1)
   })
 }
+
+// What people reported of discovery messages to others: each here with what our example publishes of such an agent.
+test('Home Assistant discovery: what people reported to others', { timeout: 120_000, skip: skipWithoutNodeRed(5) || withoutMosquitto }, async t => {
+  const port = await freePort()
+  const theirUrl = `mqtt://127.0.0.1:${(await openMosquitto(t)).port}`
+  const flows = await exampleFlow('Home Assistant discovery', { 'platziverse-broker': { port }, 'mqtt-broker': { port }, 'platziverse-bridge': { d: false, url: theirUrl } })
+  const theirs = await listen(t, theirUrl)
+  const nodeRed = await startNodeRed({ version: 5, flows, settings: { mqttReconnectTime: 200 } })
+  t.after(() => nodeRed.stop())
+  const ours = await listen(t, `mqtt://127.0.0.1:${port}`)
+  const say = (uuid: string, metrics: Array<[type: string, value: unknown]>, name?: string) =>
+    ours.client.publishAsync('agent/message', JSON.stringify({ agent: { uuid, name }, metrics: metrics.map(([type, value]) => ({ type, value })), timestamp: Date.now() }), { qos: 1 })
+  await until(() => say('ready', [['x', 1]]).then(() => last(theirs.heard, 'homeassistant/device/platziverse-ready/config')), text => text !== undefined)
+
+  const agents: Array<[uuid: string, name: string, metrics: Array<[string, unknown]>]> = [
+    // Ids that others cut down to the same text, and names that several have: mqtt-io#224, ithowifi#387.
+    ...['a b', 'a_b', 'a-b', 'a_20_b', 'A b'].map((uuid): [string, string, Array<[string, unknown]>] => [uuid, 'Same name', [['power', 1], ['Power', 2], ['po wer', 3], ['po_wer', 4]]]),
+    // Letters, colons, quotes and slashes: Minol-MQTT-Bridge#5, wombatt#4, scrypted-advanced-notifier#3, GroBro#44, OpenMQTTGateway#1487.
+    ['Küche 🍳', 'Odie\'s "Küche"', [['heating küche', 1], ['capacity:', 2], ['Systemfault word2', 3], ['relay/0/power', 4], ['{{ value }}', 5]]],
+    // A unit that is none of its device class: amsreader-firmware#1110, gridbox#314, core#93086.
+    ['units', 'Units', [['temperature', 'high'], ['energy', true], ['humidity', null], ['power', 1]]],
+    // As large as a message may be: P1P2MQTT#29, Tasmota#5139.
+    ['large', 'Large', Array.from({ length: 1_000 }, (_, i) => [`${'long type '.repeat(10)}${i}`, i])]
+  ]
+  for (const [uuid, name, metrics] of agents) await say(uuid, metrics, name)
+  const configs = await until(() => [...theirs.heard.keys()].filter(topic => topic.startsWith('homeassistant/device/')), topics => topics.length === agents.length + 1)
+  const found = configs.map(topic => checked(topic, last(theirs.heard, topic) ?? ''))
+  const identifiers = found.flatMap(({ device }) => device.identifiers)
+  const components = found.flatMap(discovery => Object.values(discovery.components))
+  assert.equal(new Set(identifiers).size, found.length)
+  assert.equal(new Set(components.map(({ unique_id: id }) => id)).size, components.length)
+  assert.deepEqual(found.map(({ components }) => Object.keys(components).length).toSorted((a, b) => a - b), [1, 3, 4, 4, 4, 4, 4, 5, 1_000])
+  for (const topic of configs) for (const key of Object.keys(checked(topic, last(theirs.heard, topic) ?? '').components)) assert.match(key, /^[a-zA-Z0-9_-]+$/)
+
+  const of = (name: string): Discovery => found.find(({ device }) => device.name === name) ?? assert.fail(name)
+  assert.deepEqual(Object.values(of('Units').components).map(({ name, platform, device_class: deviceClass, unit_of_measurement: unit }) => [name, platform, deviceClass, unit]).toSorted(), [
+    ['energy', 'binary_sensor', undefined, undefined], ['power', 'sensor', 'power', 'W'], ['temperature', 'sensor', undefined, undefined]
+  ])
+  // What is read there is what was published there.
+  const kitchen = of('Odie\'s "Küche"')
+  for (const { state_topic: state = '' } of Object.values(kitchen.components)) await until(() => last(theirs.heard, state), value => value !== undefined)
+  await until(() => last(theirs.heard, kitchen.availability_topic), value => value === 'connected')
+})
