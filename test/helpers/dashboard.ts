@@ -30,6 +30,7 @@ interface EChart {
 export async function openDashboard (browser: Browser, nodeRed: Pick<NodeRed, 'url'>, path: string, options: DashboardOptions = {}): Promise<Dashboard> {
   const context = await browser.newContext({ locale: 'en-US', viewport: { width: 1280, height: 900 }, ...options })
   const page = await context.newPage()
+  page.setDefaultTimeout(60_000)
   // For end-to-end tests the dashboard makes its charts known, as `uiCharts`.
   await page.addInitScript(() => { Object.assign(globalThis, { Cypress: true }) })
   const errors: string[] = []
