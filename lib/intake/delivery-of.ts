@@ -1,8 +1,11 @@
 import type { Publication, Settle } from '../broker/publication.ts'
 import { fingerprint, nextSeq } from '../messages/fingerprint.ts'
+import type { RuleTable } from '../mapping/rules/rule-table.ts'
 import { parse, type Message, type Rules } from '../messages/parse.ts'
+import type { Weight } from '../messages/weigh.ts'
 import type { Source } from './intake-handler.ts'
 import type { Delivery, Unsettled } from './pending-deliveries.ts'
+import { readingsOf } from './readings.ts'
 
 /** A publication's turn in the window. */
 export interface Turn {
@@ -14,8 +17,11 @@ export interface Turn {
   parts: { open: number, error: Error | undefined } | undefined
 }
 
+/** A publication on another topic that says one thing, however often it is read. */
+export interface Reread { table: RuleTable, publication: Publication, weight: Weight }
+
 /** With the message as it was published: a flow may change the one that it gets, and may get it again. */
-export type Entry = Unsettled & { given: Buffer | Message, topic: string, rules: Rules | undefined, source: Source | undefined }
+export type Entry = Unsettled & { given: Buffer | Reread | Message, topic: string, rules: Rules | undefined, source: Source | undefined }
 
 /** Whether a broker elsewhere gave it, which does not say who published it: every client of one in this process has a connection, but for the one whose last will it is. */
 export function isFromElsewhere ({ connection, publisher = connection, will }: Publication): boolean {
@@ -49,10 +55,14 @@ export function identify (message: Message, untimed: boolean, publication: Publi
 
 /** The message of a delivery, as it was before the flow got it. */
 export function messageOf ({ given, topic, delivery, rules }: Entry): Message {
-  if (!Buffer.isBuffer(given)) return structuredClone(given)
-  const parsed = parse(topic, given, delivery.receivedAt, undefined, rules)
+  if ('kind' in given) return structuredClone(given)
+  const parsed = parse(topic, 'table' in given ? payloadOf(given, delivery.receivedAt) : given, delivery.receivedAt, undefined, rules)
   if (!parsed.ok) throw new TypeError('A message that was accepted cannot be parsed any more.')
   const { message } = parsed
   if (parsed.untimed && message.kind === 'message' && delivery.fingerprint !== undefined) message.payload.seq = delivery.fingerprint
   return message
+}
+
+function payloadOf ({ table, publication, weight }: Reread, receivedAt: number): object | undefined {
+  return readingsOf(table, publication, weight, receivedAt).messages[0]?.payload
 }

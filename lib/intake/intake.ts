@@ -167,7 +167,7 @@ export class Intake implements Taker {
   }
 
   #process (publication: Publication, weight: Weight, receivedAt: number, turn: Turn, isRead: boolean): void {
-    if (isRead) this.#passReadings(publication, receivedAt, turn)
+    if (isRead) this.#passReadings(publication, weight, receivedAt, turn)
     else this.#pass(publication, weight, receivedAt, turn)
     if (publication.connection?.gone === true) this.gone(publication.connection)
   }
@@ -190,11 +190,13 @@ export class Intake implements Taker {
   }
 
   /** A publication on another topic: each message that a row makes of it goes the way of one that an agent sent itself. */
-  #passReadings (publication: Publication, receivedAt: number, turn: Turn): void {
+  #passReadings (publication: Publication, weight: Weight, receivedAt: number, turn: Turn): void {
     const table = this.#options.otherTopics
     if (this.#closed || table === undefined) return this.#settle(turn, removed)
-    const { messages, causes, source, asks } = readingsOf(table, publication, receivedAt)
+    const { messages, causes, source, asks } = readingsOf(table, publication, weight, receivedAt)
     turn.parts = { open: messages.length, error: undefined }
+    // One that is many messages would be read as often.
+    const again = messages.length === 1 && table.readsAlike(publication.topic) ? { table, publication, weight } : undefined
     messages.forEach(({ kind, payload }, index) => {
       const parsed = this.#check(topics[kind], payload, publication, receivedAt)
       causes.push(...parsed.ok ? parsed.bad : [parsed])
@@ -204,7 +206,7 @@ export class Intake implements Taker {
       identify(message, untimed, publication, delivery, index)
       // Units other than ms are what rows are for.
       if (notice?.kind === 'receipt') this.#notice(notice, delivery.clientId)
-      this.#send(message, delivery, turn, copyOf(message), Math.ceil(turn.bytes / messages.length), source)
+      this.#send(message, delivery, turn, again ?? copyOf(message), Math.ceil(turn.bytes / messages.length), source)
     })
     if (causes.length > 0) this.#reject(publication, shortened(causes), deliveryOf(publication, receivedAt))
     if (asks !== undefined && !isAnothers(asks.agent, publication, this.#owners())) this.#asking.ask(asks)
@@ -250,7 +252,7 @@ export class Intake implements Taker {
   }
 
   /** @param given the message as it was published, from which it is made again */
-  #send (message: Message, delivery: Delivery, turn: Turn, given: Buffer | Message, bytes = turn.bytes, source?: Source): void {
+  #send (message: Message, delivery: Delivery, turn: Turn, given: Entry['given'], bytes = turn.bytes, source?: Source): void {
     if (this.#options.acknowledge === 'arrival') {
       delivery.id = nextDeliveryId()
       this.#settle(turn)

@@ -1,4 +1,5 @@
 import type { RejectReason } from '../messages/parse.ts'
+import type { Weight } from '../messages/weigh.ts'
 import type { TopicRule } from './topic-rule.ts'
 
 /** What one publication says of one agent. `parse` checks it like a message that an agent sent itself. */
@@ -22,12 +23,16 @@ export interface Asked {
 export interface Matched {
   topic: string
   payload: Buffer
+  /** The payload as text; absent: nobody needed it yet, or it is no UTF-8. */
+  text?: string | undefined
+  /** What it weighs as JSON, where that is known. */
+  weight?: Weight | undefined
   /** The levels that the rule names, in the topic: `{ uuid: 'sonoff-1' }`. */
   names: Readonly<Record<string, string>>
   /** UTC ms. */
   receivedAt: number
   /** The user that published it, if a login proved one. */
-  user?: string
+  user?: string | undefined
 }
 
 /**

@@ -21,22 +21,28 @@ export interface Template {
  * @throws PlatziverseError TOPIC_RULE_INVALID
  */
 export function parseTemplate (text: string, names: readonly string[], what: string): Template {
-  const parts = text.split(/(\{[^{}]*\})/).filter(part => part !== '').map(part => {
+  const paths: string[] = []
+  const parts = text.split(/(\{[^{}]*\})/).filter(part => part !== '').map((part): Part => {
     if (!part.startsWith('{') || !part.endsWith('}')) {
       if (/[{}]/.test(part)) throw invalid(`The ${what} ${show(text)} has a brace too many.`)
-      return { text: part }
+      return () => part
     }
     const inner = part.slice(1, -1)
-    if (inner.startsWith('$.') && inner.length > 2) return { path: inner.slice(2) }
+    if (inner.startsWith('$.') && inner.length > 2) {
+      const path = inner.slice(2)
+      const field = fieldAt(path)
+      paths.push(path)
+      return (_given, payload) => textOf(field(payload))
+    }
     if (!names.includes(inner)) throw invalid(`The ${what} ${show(text)} needs {${inner}}, which the topic does not have${inner.startsWith('$') ? ': a field of the payload is {$.field}' : ''}.`)
-    return { name: inner }
+    return given => given[inner]
   })
   return {
-    paths: parts.flatMap(({ path }) => path ?? []),
+    paths,
     fill: (given, payload) => {
       let filled = ''
-      for (const { text = '', name, path } of parts) {
-        const value = name !== undefined ? given[name] : path !== undefined ? textOf(fieldOf(payload, path)) : text
+      for (const part of parts) {
+        const value = part(given, payload)
         if (value === undefined) return undefined
         filled += value
       }
@@ -45,15 +51,21 @@ export function parseTemplate (text: string, names: readonly string[], what: str
   }
 }
 
-/** What is at a path such as `device.0.id`; undefined: nothing. */
-export function fieldOf (payload: unknown, path: string): unknown {
-  let value = payload
-  for (const key of path.split('.')) {
-    // The length of a list is no field of it.
-    if (!isObject(value) || !Object.prototype.propertyIsEnumerable.call(value, key)) return undefined
-    value = value[key]
+/** A text, a name or a field of a template. */
+type Part = Template['fill']
+
+/** Makes what reads a path such as `device.0.id` of payloads; it gives undefined where nothing is. */
+export function fieldAt (path: string): (payload: unknown) => unknown {
+  const keys = path.split('.')
+  return payload => {
+    let value = payload
+    for (const key of keys) {
+      // The length of a list is no field of it.
+      if (!isObject(value) || !Object.hasOwn(value, key) || (key === 'length' && Array.isArray(value))) return undefined
+      value = value[key]
+    }
+    return value
   }
-  return value
 }
 
 function textOf (value: unknown): string | undefined {

@@ -39,7 +39,9 @@ export class SlotIntakes extends Map<string, Intake> implements Taker {
   }
 
   read (publication: Publication, settle: Settle): void {
-    const readers = [...this.values()].filter(intake => intake.reads(publication.topic))
+    const readers: Intake[] = []
+    for (const intake of this.values()) if (intake.reads(publication.topic)) readers.push(intake)
+    if (readers.length === 1) return readers[0]!.read(publication, settle)
     let open = readers.length
     let failure: Error | undefined
     if (open === 0) return settle()

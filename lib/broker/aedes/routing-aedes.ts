@@ -180,8 +180,9 @@ export class RoutingAedes extends Aedes {
     if (packet.retain === true || this.#persistence?.isPassing(packet.topic, packet.qos) !== true) {
       return super.publish.call(this, packet, ...rest as [Done])
     }
-    const client = rest.length > 1 ? rest[0] as Client | null : null
     const { topic, payload, qos } = packet
+    if (!this.closed && !this.hasReaders(topic)) return done?.()
+    const client = rest.length > 1 ? rest[0] as Client | null : null
     const clientId = client?.id ?? (packet as { clientId?: string }).clientId
     // What is left of aedes' steps where nobody keeps it.
     this.mq.emit({ cmd: 'publish', brokerId: this.id, brokerCounter: ++this.counter, topic, payload: payload || nothing, qos, retain: false, dup: false, clientId, messageId: undefined }, error => { done?.(error) })

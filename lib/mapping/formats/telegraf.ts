@@ -11,7 +11,7 @@ export const telegraf: MakeReader = rule => {
   const read = seriesOf(rule, 's')
   return matched => {
     if (matched.payload.length === 0) return nothing
-    const decoded = decode(matched.payload)
+    const decoded = decode(matched.text ?? matched.payload, matched.weight)
     if (!decoded.ok) return decoded
     const { value } = decoded
     const list: unknown[] = isObject(value) && Array.isArray(value.metrics) ? value.metrics : Array.isArray(value) ? value : [value]

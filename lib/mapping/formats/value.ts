@@ -18,8 +18,9 @@ export const value: MakeReader = rule => {
   return matched => {
     const chosen = typeOf(type?.fill(matched.names) ?? lastLevel(matched.topic))
     if (chosen === undefined) return nothing
-    if (!isUtf8(matched.payload)) return { ok: false, reason: 'PAYLOAD_NOT_UTF8', detail: 'The payload is not UTF-8.' }
-    const read = valueOf(matched.payload.toString().trim())
+    const text = matched.text ?? (isUtf8(matched.payload) ? matched.payload.toString() : undefined)
+    if (text === undefined) return { ok: false, reason: 'PAYLOAD_NOT_UTF8', detail: 'The payload is not UTF-8.' }
+    const read = valueOf(text.trim())
     if (read === undefined) return nothing
     if (read === structured) return { ok: false, reason: 'FIELD_INVALID', detail: 'The payload is an object or a list: read this topic as JSON.' }
     const found = agents.find(matched)

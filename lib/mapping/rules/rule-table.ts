@@ -2,13 +2,21 @@ import { PlatziverseError, reasonOf } from '../../errors.ts'
 import { show } from '../../messages/metrics.ts'
 import { kindOf } from '../../messages/topics.ts'
 import { TopicTree } from '../../mqtt/topic-tree.ts'
+import { RecentMap } from '../../recent-map.ts'
 import { checkedRule } from '../checked-rule.ts'
 import { formats } from '../formats/formats.ts'
-import type { PayloadReader, Read } from '../reading.ts'
+import type { Matched, PayloadReader, Read } from '../reading.ts'
 import { invalid, parsePattern, type TopicPattern } from '../topic-pattern.ts'
 import type { PayloadFormat, TopicRule } from '../topic-rule.ts'
 
 interface Row { row: number, format: PayloadFormat, pattern: TopicPattern, reader: PayloadReader }
+
+/** The row of a topic, and what its names stand for there. */
+interface Found { row: Row, names: Matched['names'] }
+
+/** Topics that are remembered, and how long each may be: devices publish on the same ones again and again, but choose them. */
+const mostTopics = 10_000
+const mostTopicLength = 128
 
 /** Rows of "Other topics", ready to read. Of several rows that match a topic, the first one reads it. */
 export class RuleTable {
@@ -18,9 +26,10 @@ export class RuleTable {
   readonly filters: readonly string[]
   readonly #saved: string
   readonly #tree = new TopicTree<Row>()
+  readonly #topics = new RecentMap<Found | null>(mostTopics)
   /** The topic that was looked up last: whoever asks whether a row matches goes on to read it. */
   #lastTopic: string | undefined
-  #last: Row | undefined
+  #last: Found | undefined
 
   /** @param rules as saved: anything may be wrong with them */
   constructor (rules: unknown) {
@@ -57,21 +66,39 @@ export class RuleTable {
 
   /** Whether what is read of a topic is a state, which holds however long ago it was published: who is there. */
   readsState (topic: string): boolean {
-    return this.#find(topic)?.format === 'presence'
+    return this.#find(topic)?.row.format === 'presence'
   }
 
-  /** What a publication says; undefined: no row matches its topic. */
-  read (topic: string, payload: Buffer, receivedAt: number, user?: string): Read | undefined {
+  /** Whether what is read of a topic is the same when it is read again: of Sparkplug B it is what births said before. */
+  readsAlike (topic: string): boolean {
+    return this.#find(topic)?.row.format !== 'sparkplug'
+  }
+
+  /** What a publication says; undefined: no row matches its topic. @param known what is known of it beside */
+  read (topic: string, payload: Buffer, receivedAt: number, { user, text, weight }: Pick<Matched, 'user' | 'text' | 'weight'> = {}): Read | undefined {
     const found = this.#find(topic)
-    return found?.reader({ topic, payload, names: found.pattern.read(topic), receivedAt, ...user === undefined ? {} : { user } })
+    return found?.row.reader({ topic, payload, text, weight, names: found.names, receivedAt, user })
   }
 
-  #find (topic: string): Row | undefined {
+  #find (topic: string): Found | undefined {
     if (topic === this.#lastTopic) return this.#last
-    const found = kindOf(topic) === undefined ? this.#tree.matchingFilters(topic).filter(({ pattern }) => pattern.hasAgent(topic)) : []
+    let found = this.#topics.get(topic)
+    if (found === undefined) {
+      found = this.#lookUp(topic)
+      if (topic.length <= mostTopicLength) this.#topics.set(topic, found)
+    }
     this.#lastTopic = topic
-    this.#last = found.length < 2 ? found[0] : found.reduce((one, other) => other.row < one.row ? other : one)
+    this.#last = found ?? undefined
     return this.#last
+  }
+
+  #lookUp (topic: string): Found | null {
+    if (kindOf(topic) !== undefined) return null
+    const rows = this.#tree.matchingFilters(topic).filter(({ pattern }) => pattern.hasAgent(topic))
+    const [first, ...others] = rows
+    if (first === undefined) return null
+    const row = others.reduce((one, other) => other.row < one.row ? other : one, first)
+    return { row, names: row.pattern.read(topic) }
   }
 }
 

@@ -4,6 +4,7 @@ import type { IPublishPacket, MqttClient } from 'mqtt'
 import { hashPassword } from '../../../lib/broker/access/passwords.ts'
 import { presets } from '../../../lib/mapping/presets/presets.ts'
 import { RuleTable } from '../../../lib/mapping/rules/rule-table.ts'
+import { flowsStarted } from '../../../lib/registry/registry.ts'
 import { decode, encode } from '../../fixtures/devices/sparkplug.ts'
 import { openBroker, openIntake, type TestBroker } from '../../helpers/broker.ts'
 import { until } from '../../helpers/events.ts'
@@ -58,6 +59,22 @@ test('a deploy that changes the rows forgets births, one that does not keeps the
   taken.attach()
   await node.publishAsync('spBv1.0/Plant/NDATA/Line', data(), { qos: 1 })
   await until(() => got.length, n => n === 1)
+})
+
+test('what a deploy lost has the names that births gave then, not those of a later one', async t => {
+  const broker = await openBroker(t)
+  const { heard } = openIntake(t, broker.id, { otherTopics: otherTopics() })
+  const node = await broker.client()
+  const publish = (topic: string, payload: Buffer): void => { node.publish(`spBv1.0/Plant/${topic}/Line`, payload, { qos: 1 }) }
+  publish('NBIRTH', birth())
+  publish('NDATA', data())
+  publish('NBIRTH', encode({ timestamp: Date.now(), seq: 0, metrics: [{ name: 'other', alias: 1, type: 'Double', value: 1 }] }))
+  await until(() => heard.filter(({ kind }) => kind === 'message').length, n => n === 3)
+  const payloads = (): unknown[] => heard.map(({ incoming }) => structuredClone(incoming?.payload))
+  const before = payloads()
+  flowsStarted()
+  await until(() => heard.length, n => n === before.length * 2)
+  assert.deepEqual(payloads().slice(before.length), before)
 })
 
 test('who may not speak for a node does not make us ask it', async t => {

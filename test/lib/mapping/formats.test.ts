@@ -136,6 +136,23 @@ test('presence: the agent and the time may be fields', () => {
   ])
 })
 
+test('json: payloads of other shapes in between change nothing, nor other orders, fields that are missing, and lists instead of objects', () => {
+  const table = new RuleTable([{ topic: 'x/{uuid}/state', format: 'json' }])
+  const shapes: Array<[payload: string, metrics: Array<[string, unknown]>]> = [
+    ['{"a":1,"b":{"c":2,"d":3}}', [['a', 1], ['b.c', 2], ['b.d', 3]]],
+    ['{"b":{"d":3,"c":2},"a":1}', [['b.d', 3], ['b.c', 2], ['a', 1]]],
+    ['{"b":{"d":3}}', [['b.d', 3]]],
+    ['{"a":[1,{"c":2}],"b":[]}', [['a.0', 1], ['a.1.c', 2]]],
+    ['{"a":{"1":{"c":2},"0":1}}', [['a.0', 1], ['a.1.c', 2]]],
+    ['{"a":1,"b":2}', [['a', 1], ['b', 2]]]
+  ]
+  for (const [payload, metrics] of [...shapes, ...shapes, ...shapes.toReversed()]) {
+    const read = table.read('x/plug/state', Buffer.from(payload), 0)
+    const got = read?.ok === true ? read.readings.map(reading => reading.kind === 'message' ? reading.metrics.map(({ type, value }) => [type, value]) : []) : assert.fail(payload)
+    assert.deepEqual(got, [metrics], payload)
+  }
+})
+
 test('json: paths that came before are read like new ones, however many there are', () => {
   const table = new RuleTable([{ topic: 'x/{uuid}/state', format: 'json', leave: ['*.left'], rename: { 'a1.b': 'first' } }])
   const of = (payload: object): unknown => {

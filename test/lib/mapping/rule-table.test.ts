@@ -23,6 +23,15 @@ test('a name stands for one whole level, and + for one that nobody needs', () =>
   for (const topic of ['home/cellar/pump', 'home/cellar/pump/SENSOR/1', 'Home/cellar/pump/SENSOR', 'home/pump/SENSOR']) assert.equal(table.matches(topic), false, topic)
 })
 
+test('topics that came before are read by the same row, with their own names, whatever came in between', () => {
+  const table = new RuleTable([{ topic: 'a/{uuid}/+', format: 'json' }, { topic: 'b/{site}/{uuid}', format: 'json', name: '{site}' }])
+  const topics: Array<[string, string | undefined]> = [['a/pump/x', 'pump'], ['b/cellar/fan', 'fan'], ['c/pump/x', undefined], ['a/fan/x', 'fan'], [`a/${'long'.repeat(50)}/x`, 'long'.repeat(50)]]
+  for (let round = 0; round < 3; round++) {
+    for (const [topic, uuid] of topics) assert.deepEqual([table.matches(topic), uuids(table, topic)], [uuid !== undefined, uuid && [uuid]], topic)
+    for (let i = 0; i < 20_000; i++) table.matches(`c/${i}`)
+  }
+})
+
 test('# stands for the rest of the topic, which may be empty', () => {
   const table = new RuleTable([{ topic: '{uuid}/#', format: 'json' }])
   for (const topic of ['pump', 'pump/a', 'pump/a/b']) assert.deepEqual(uuids(table, topic), ['pump'], topic)

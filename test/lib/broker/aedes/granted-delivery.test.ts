@@ -135,6 +135,27 @@ test('a retained message that waited for a session does not come as a retained o
   assert.deepEqual(got, ['a:1'])
 })
 
+for (const filter of ['quiet/a', 'quiet/#', '+/a', '$share/group/quiet/+']) {
+  test(`a topic that nobody had subscribed to reaches who subscribes to ${filter}, and nobody once that ends`, async t => {
+    const broker = await openBroker(t)
+    const [publisher, client] = await Promise.all([broker.client(), broker.client()])
+    const got: string[] = []
+    client.on('message', (_topic, payload) => { got.push(payload.toString()) })
+    for (let round = 0; round < 3; round++) {
+      for (const qos of [0, 1, 2] as const) await publisher.publishAsync('quiet/a', `to nobody ${qos}`, { qos })
+      await client.subscribeAsync(filter, { qos: 2 })
+      for (const qos of [0, 1, 2] as const) await publisher.publishAsync('quiet/a', `${round} ${qos}`, { qos })
+      await until(() => got.length, n => n === (round + 1) * 3)
+      await client.unsubscribeAsync(filter)
+    }
+    const heard: string[] = []
+    broker.place.subscribe(filter.replace('$share/group/', ''), ({ payload }) => { heard.push(payload.toString()) })
+    await publisher.publishAsync('quiet/a', 'last', { qos: 1 })
+    assert.deepEqual(heard, ['last'])
+    assert.deepEqual(got, [0, 1, 2].flatMap(round => [0, 1, 2].map(qos => `${round} ${qos}`)))
+  })
+}
+
 test('the DUP of a publisher is its own affair', async t => {
   const broker = await openBroker(t)
   const [publisher, client] = await Promise.all([broker.client(), broker.client()])
