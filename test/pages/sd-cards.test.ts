@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
@@ -25,18 +25,35 @@ test('the command shows what Node-RED has written, and it grows with what agents
   const flows = await exampleFlow('Monitor agents', { 'platziverse-broker': { port } }, ['platziverse-agent', 'debug'])
   await asService(t, shell, () => startNodeRed({ userDir: shell.home, flows }))
   await shell.run('systemctl start node-red')
-  const written = async (): Promise<number> => {
-    const said = await shell.run(page.commands('What is written').join(''))
+  const [written = ''] = page.commands('How much that is')
+  const ofNodeRed = async (): Promise<number> => {
+    const said = await shell.run(written)
     return Number(/^write_bytes: (\d+)\n$/.exec(said)?.[1] ?? assert.fail(said))
   }
-  const before = await written()
+  const before = await ofNodeRed()
   const sender = new Sender('sensor-1', `mqtt://127.0.0.1:${port}`)
   const sending = sender.run()
   await until(() => sender.acknowledged.size, n => n > 200)
   await sender.stop()
   await sending
-  const after = await written()
+  const after = await ofNodeRed()
   assert.ok(after > before, `${before}, then ${after}`)
+})
+
+const disks = await readdir('/sys/block').catch(() => [])
+const disk = disks.find(name => !/^(loop|ram|zram)/.test(name))
+
+test('the command for the card shows what a disk got since the machine started', { skip: disk === undefined && 'a file of Linux' }, async t => {
+  const shell = await openShell(t)
+  const command = page.commands('How much that is')[1] ?? ''
+  const sectors = async () => Number((await readFile(`/sys/block/${disk}/stat`, 'utf8')).trim().split(/ +/)[6])
+  const before = await sectors()
+  const said = await shell.run(command.replace('mmcblk0', disk ?? ''))
+  const gigabytes = Number(/^([\d.]+) GB\n$/.exec(said)?.[1] ?? assert.fail(said))
+  // Sectors of 512 bytes, whatever the disk's own are: https://www.kernel.org/doc/html/latest/block/stat.html
+  const least = before * 512 / 1e9 - 0.001
+  const most = await sectors() * 512 / 1e9 + 0.001
+  assert.ok(gigabytes >= least && gigabytes <= most, `${least}, ${gigabytes}, ${most}`)
 })
 
 test('the journal stays in memory', { skip: withoutPrograms(['systemd-analyze'], 'systemd') }, async t => {
