@@ -107,6 +107,31 @@ test('a database that gathers answers who waits once their messages are stored t
   await until(() => flow.received('stored').length, n => n === 4)
 })
 
+test('a sender that gives up sooner than messages are gathered, and sends again, is answered and stored once; a keepalive that is shorter changes nothing', async t => {
+  const { flow, filename } = await mainFlow(t, { database: { gather: '2500' } })
+  const url = await flow.url('broker')
+  const patient = await connectAsync(url, { keepalive: 1, reconnectPeriod: 0 })
+  t.after(() => patient.end(true))
+  let ended = 0
+  patient.on('close', () => { ended++ })
+  await patient.publishAsync('agent/connected', '{"agent":{"uuid":"patient"}}', { qos: 1 })
+  const published = patient.publishAsync('agent/message', reading('patient'), { qos: 1 })
+  const payload = JSON.stringify({ agent: { uuid: 'hasty' }, metrics: [{ type: 'door', value: 1 }], timestamp: Date.now(), seq: 7 })
+  let tries = 0
+  for (let isAnswered = false; !isAnswered && tries < 20; tries++) {
+    const hasty = await connectAsync(url, { clientId: 'hasty', clean: false, reconnectPeriod: 0 })
+    t.after(() => hasty.end(true))
+    const late = new Promise<boolean>(resolve => { setTimeout(resolve, 700, false) })
+    isAnswered = await Promise.race([hasty.publishAsync('agent/message', payload, { qos: 1 }).then(() => true, () => false), late])
+    await hasty.endAsync(true)
+  }
+  await published
+  const knex = knexFactory({ client: 'sqlite3', connection: { filename }, useNullAsDefault: true })
+  t.after(() => knex.destroy())
+  assert.ok(tries > 1 && tries < 20, `${tries} tries`)
+  assert.deepEqual([ended, (await knex('metrics')).length], [0, 4])
+})
+
 test('an agent that ends while its goodbye waits for others is gone once', async t => {
   const { flow, filename } = await mainFlow(t, { database: { gather: '1500' } })
   const agent = new Agent({ uuid: 'a1', interval: 3_600_000, mqtt: { url: await flow.url('broker') } })
