@@ -51,7 +51,7 @@ test('a rule that could not work is refused, by its name', () => {
   for (const [rule, problem] of [
     [{ types: '' }, 'needs types'], [{ condition: 'above' }, 'needs a number as "value"'], [{ condition: 'above', value: 'x' }, 'needs a number as "value"'],
     [{ value: 1, for: -1 }, 'needs seconds as "for"'], [{ value: 90, end: 95 }, 'could not end'], [{ condition: 'below', value: 5, end: 4 }, 'could not end'],
-    [{ condition: 'outside', value: 5, high: 4 }, 'could not end'], [{ condition: 'noNews', value: 0 }, 'needs seconds as "value"'],
+    [{ condition: 'outside', value: 5, high: 4 }, 'could not end'], [{ condition: 'outside', value: 10, high: 20, end: 16, endHigh: 15 }, 'could not end'], [{ condition: 'noNews', value: 0 }, 'needs seconds as "value"'],
     [{ condition: 'nope' }, 'has no such condition: "nope"'], [{ value: 1, severity: 'bad' }, 'has no such severity: "bad"'], [{ condition: 'changedFaster', value: 1, within: 0 }, 'needs seconds as "within"']
   ] as Array<[Partial<SavedRule>, string]>) {
     assert.throws(() => ruleOf(rule), (error: Error & { code?: string }) => error.code === 'ALERT_RULE_INVALID' && error.message.includes(`The rule "r" ${problem}`), JSON.stringify(rule))
