@@ -31,7 +31,7 @@ export function remoteOptionsOf (
     ...password ? { password } : {},
     ...tls === undefined ? {} : { tls },
     clientId: config.clientId.trim() || clientIdOf(id, userDir),
-    folder: join(userDir ?? '.', 'platziverse-broker', `${id}-sessions`),
+    ...userDir === undefined ? {} : { folder: join(userDir, 'platziverse-broker', `${id}-sessions`) },
     version: versions.find(version => version === config.version) ?? 'auto',
     group: config.group.trim(),
     shards: [...new Set(config.shards.split(/[\s,]+/).filter(shard => shard !== ''))],
