@@ -74,7 +74,7 @@ export default function (RED: RED): void {
         raised > 0 ? RED._('metric-alert.status.raised', { count: raised }) : RED._('metric-alert.status.watched', { count: watched }),
         leftOut > 0 && RED._('metric-alert.status.leftOut', { count: leftOut })
       )
-      return raised > 0 ? { fill: 'red', shape: 'dot', text } : leftOut > 0 ? pending(text) : good(text)
+      return raised > 0 ? { fill: 'red', shape: 'dot', text } : leftOut > 0 || watched === 0 ? pending(text) : good(text)
     })
     alerts.start()
 

@@ -16,9 +16,3 @@ export function textOf (names: string | string[]): string {
 export function quoted (name: string): string {
   return /[,]|^["\s]|\s$/.test(name) ? `"${name.replaceAll('"', '""')}"` : name
 }
-
-/** What is being typed at the end of a field, and the names before it, with the comma after them. */
-export function lastOf (field: string): { before: string, text: string } {
-  const comma = field.lastIndexOf(',')
-  return { before: comma < 0 ? '' : `${field.slice(0, comma)}, `, text: field.slice(comma + 1).trim() }
-}

@@ -51,6 +51,10 @@ describe('in five minutes, from the palette and without code', { skip: skipWitho
     await editor.deploy()
     assert.equal(await until(() => page.evaluate(id => RED.nodes.node(id)?.valid, alert), valid => valid === true), true)
 
+    const colour = () => page.evaluate(id => (RED.nodes.node(id) as unknown as { status?: { fill?: string } }).status?.fill, alert)
+    assert.equal(await until(() => editor.status(alert), text => text.startsWith('0 ')), '0 alerts watched')
+    assert.equal(await colour(), 'yellow', 'nothing is of that type yet')
+
     const client = await connect(port)
     for (const [topic, payload, retain] of first) await client.publishAsync(topic, payload, { qos: 1, retain })
     await client.publishAsync('tele/plug/SENSOR', sensor(2300), { qos: 1 })
@@ -65,6 +69,14 @@ describe('in five minutes, from the palette and without code', { skip: skipWitho
     assert.ok(performance.now() - began < 5 * 60_000)
     await shoot(page, 'five-minutes')
     await client.endAsync()
+
+    await editor.edit(alert)
+    const types = rule.locator('[data-field=types] input')
+    await types.press('End')
+    await types.pressSequentially(', temp')
+    await page.locator('.red-ui-autoComplete-container').getByText('temperature', { exact: true }).click()
+    assert.equal(await types.inputValue(), 'ENERGY.Power, temperature')
+    await editor.cancel()
   }))
 })
 

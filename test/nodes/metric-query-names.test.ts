@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { lastOf, namesIn, textOf } from '../../nodes/metric-query/names.ts'
+import { namesIn, textOf } from '../../nodes/metric-query/names.ts'
+import { lastOf } from '../../nodes/shared/editor/last-of.ts'
 
 test('names in a field have commas between them, and quotes around those that a comma or a blank would change', () => {
   const cases: Array<[string, string | string[]]> = [

@@ -1,7 +1,9 @@
 import { conditions, fieldsOf, flawOf, savedRuleDefaults, severities, type Condition, type SavedRule } from '../../../lib/alerts/rules/saved-rule.ts'
+import { complete } from '../../shared/editor/complete.ts'
 import { input, select, valueOf } from '../../shared/editor/fields.ts'
 import { numberOrText, type Part } from '../../shared/editor/form.ts'
 import { prepareList, type Fields, type RowProblem } from '../../shared/editor/list.ts'
+import { completeNames } from '../../shared/editor/names.ts'
 import { RED, textsOf, type EditorNode } from '../../shared/editor/red.ts'
 import type { MetricAlertConfig } from '../config.ts'
 import { upgrade } from '../migrations.ts'
@@ -44,6 +46,8 @@ function show (container: JQuery, rule: SavedRule): Fields<SavedRule> {
     endFor: input(rule.endFor, label('endFor')),
     repeat: input(rule.repeat, label('repeat'))
   }
+  complete(fields.agents, typed => completeNames(typed, { of: 'agents' }, patternOf))
+  complete(fields.types, typed => completeNames(typed, { of: 'types', uuids: [] }, patternOf))
   /** What it is, above the field: there are too many to know them by their places. */
   const named = (field: keyof SavedRule): JQuery => $('<span class="metric-alert-field">').attr('data-field', field).append($('<span>').text(label(field)), fields[field])
   container.append(
@@ -60,6 +64,11 @@ function show (container: JQuery, rule: SavedRule): Fields<SavedRule> {
   fields.condition.on('change', showUsed)
   showUsed()
   return fields
+}
+
+/** A pattern has no other way to say a comma. */
+function patternOf (name: string): string {
+  return name.replaceAll(',', '*')
 }
 
 function read (fields: Fields<SavedRule>): SavedRule {
