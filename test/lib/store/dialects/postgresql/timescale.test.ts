@@ -28,7 +28,7 @@ onEachDatabase('only PostgreSQL has a state of TimescaleDB, and asking for it ch
   assert.equal(await statusOf(options), line('hypertable, compressed after 7 days'))
 }, databases.filter(({ name }) => name !== 'SQLite of Node.js'))
 
-/** What `platziverse-store status` says of TimescaleDB, in its second line. */
+/** What `platziverse-store status` says of TimescaleDB: right after the server, and who makes its tables. */
 async function statusOf (options: DatabaseOptions): Promise<string | undefined> {
   const command = fileURLToPath(new URL('../../../../../lib/transfer/command.ts', import.meta.url))
   const address = options.client === 'sqlite'
@@ -37,7 +37,7 @@ async function statusOf (options: DatabaseOptions): Promise<string | undefined> 
   const { stdout } = await promisify(execFile)(process.execPath, [command, 'status'], { env: { ...process.env, PLATZIVERSE_DATABASE: address } })
   const lines = stdout.split('\n')
   const found = lines.filter(line => line.includes('TimescaleDB'))
-  assert.deepEqual(found, lines.slice(1, 2).filter(line => line.includes('TimescaleDB')))
+  assert.deepEqual(found, lines.slice(1, 3).filter(line => line.includes('TimescaleDB')))
   return found[0]
 }
 
