@@ -130,6 +130,8 @@ test('a sender that gives up sooner than messages are gathered, and sends again,
   t.after(() => knex.destroy())
   assert.ok(tries > 1 && tries < 20, `${tries} tries`)
   assert.deepEqual([ended, (await knex('metrics')).length], [0, 4])
+  // Otherwise the next flow would be told.
+  await until(() => flow.received('stored'), stored => stored.some(({ topic }) => topic === 'agent/disconnected'))
 })
 
 test('an agent that ends while its goodbye waits for others is gone once', async t => {
@@ -138,7 +140,7 @@ test('an agent that ends while its goodbye waits for others is gone once', async
   await agent.connect()
   await agent.report([{ type: 'door', value: 1 }])
   await agent.disconnect(200)
-  const gone = () => flow.received('stored').filter(({ topic }) => topic === 'agent/disconnected')
+  const gone = () => flow.received('stored').filter(({ topic, payload }) => topic === 'agent/disconnected' && (payload as { agent: { uuid: string } }).agent.uuid === 'a1')
   await until(gone, messages => messages.length > 0)
   await until(() => flow.node<DatabaseNode>('database').store.statistics().queued, queued => queued === 0)
   const knex = knexFactory({ client: 'sqlite3', connection: { filename }, useNullAsDefault: true })
