@@ -21,26 +21,27 @@ process.exitCode = results.every(Boolean) ? 0 : 1
 
 /** Whether all pass, the few files that did not beside others in a second run of their own. What failed is named at the end, whatever came of it. */
 function besideOthers (...args) {
-  const { passed, failed } = test(...args)
+  const { passed, told } = test(...args)
   if (passed) return true
-  const files = [...new Set(failed.map(({ file }) => file))]
-  if (files.length === 0 || files.length > mostAgain || files.includes(undefined)) return false
-  console.log(`\n${files.length} files failed beside others. Each once more, alone:`)
+  const files = [...new Set(told.flatMap(({ file }) => file ?? []))]
+  if (files.length === 0 || files.length > mostAgain || told.some(({ coverage }) => coverage !== undefined)) return false
+  console.log(`\nFailed beside others, ${files.length} of the files. Each once more, alone:`)
   const again = test('--test-concurrency=1', ...files)
   process.on('exit', () => {
     console.log(`\nFAILED BESIDE OTHERS, and ${again.passed ? 'passed' : 'not all passed'} alone:`)
-    for (const { file, name } of failed) console.log(`  ${relative(root, file)}: ${name}`)
+    for (const file of files) console.log(`  ${relative(root, file)}`)
+    for (const { name } of told) if (name !== undefined) console.log(`    ${name}`)
   })
   return again.passed
 }
 
-/** Runs test files, and says which tests failed. */
+/** Runs test files, and says what failed: see `failures.mjs`. */
 function test (...args) {
   const folder = mkdtempSync(join(tmpdir(), 'platziverse-test-'))
-  const told = join(folder, 'failures')
+  const lines = join(folder, 'failures')
   const passed = run(node24, ['--test', '--test-timeout=300000', '--test-reporter=spec', '--test-reporter-destination=stdout',
-    `--test-reporter=${pathToFileURL(join(root, 'scripts', 'failures.mjs'))}`, `--test-reporter-destination=${told}`, ...args])
-  const failed = readFileSync(told, 'utf8').split('\n').filter(Boolean).map(line => JSON.parse(line))
+    `--test-reporter=${pathToFileURL(join(root, 'scripts', 'failures.mjs'))}`, `--test-reporter-destination=${lines}`, ...args])
+  const told = readFileSync(lines, 'utf8').split('\n').filter(Boolean).map(line => JSON.parse(line))
   rmSync(folder, { recursive: true })
-  return { passed, failed }
+  return { passed, told }
 }
