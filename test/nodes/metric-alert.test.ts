@@ -32,7 +32,7 @@ async function alertFlow (t: TestContext, changes: object = {}, filename?: strin
     const metrics = ['temperature', ...others].map(type => ({ type, value }))
     flow.receive('store', { topic: 'agent/message', payload: { agent: { uuid: 'chip/1', name: 'Boiler' }, metrics, timestamp: start + seconds * 1000 } })
   }
-  return { flow, report, watches: async () => { await until(() => flow.status('alert'), status => status?.fill === 'green') } }
+  return { flow, report, watches: async () => { await until(() => flow.status('alert'), status => status?.text?.includes('status.watched') === true) } }
 }
 
 /** What is retained of alerts: topics, states, and that it is. */
