@@ -8,7 +8,7 @@ type SqliteClient = new (config: Knex.Config) => Knex.Client & { _driver (): unk
 
 /** Most statements that a connection keeps compiled. The largest, of the view of all metrics, take some 50 kB each. */
 const mostStatements = 50
-/** Characters. A statement holds what was bound to it last; one that is given more is not kept. */
+/** Characters, or bytes. A statement holds what was bound to it last; one that is given more is not kept. */
 const longestBinding = 16_384
 
 const require = createRequire(import.meta.url)
@@ -24,7 +24,7 @@ export function keepingDatabase (): DatabaseClass {
     override all (sql: string, ...rest: unknown[]): this {
       const done = rest.find(value => typeof value === 'function') as Done | undefined
       const bindings = Array.isArray(rest[0]) ? rest[0] as unknown[] : []
-      if (bindings.some(value => typeof value === 'string' && value.length > longestBinding)) return super.all(sql, bindings, done)
+      if (bindings.some(value => (typeof value === 'string' || Buffer.isBuffer(value)) && value.length > longestBinding)) return super.all(sql, bindings, done)
       const ended = (error: Error | null, rows?: unknown[]): void => {
         if (error !== null) this.#drop(sql)
         done?.call(this as unknown as Statement, error, rows ?? [])

@@ -118,7 +118,7 @@ export class Consumer {
     switch (packet.cmd) {
       case 'suback': return this.#granted(wire, packet)
       case 'publish': return this.#published(wire, packet)
-      case 'unsuback': return this.#subscriptions.left()
+      case 'unsuback': return this.#subscriptions.left(packet.messageId)
       default: return wire.end(unexpected(packet.cmd))
     }
   }

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 /**
@@ -32,7 +32,9 @@ export class RememberedFilters {
     try {
       if (text === JSON.stringify(this.read()?.sort())) return
       mkdirSync(dirname(this.#file), { recursive: true })
-      writeFileSync(this.#file, text)
+      // Whole, or as it was: a kill in the middle would leave what cannot be read.
+      writeFileSync(`${this.#file}.new`, text)
+      renameSync(`${this.#file}.new`, this.#file)
     } catch {}
   }
 }

@@ -16,6 +16,8 @@ export class Subscriptions {
   #known: Set<string> | undefined
   /** What was asked for on this connection, until it is answered. */
   readonly #asked = new Map<number, readonly string[]>()
+  /** What was left on this connection, until that is answered. */
+  readonly #leaving = new Map<number, readonly string[]>()
   #lastId = 0
   #refused: string[] = []
   readonly #low = new Set<string>()
@@ -42,6 +44,7 @@ export class Subscriptions {
   /** Subscribe on a new connection. */
   begin (wire: Wire, version: 4 | 5, hasSession: boolean): void {
     this.#asked.clear()
+    this.#leaving.clear()
     this.#refused = []
     this.#low.clear()
     const known = this.#known = hasSession ? this.#known ?? new Set(this.#remembered.read() ?? this.#wanted) : new Set()
@@ -68,11 +71,15 @@ export class Subscriptions {
   /** End all of them that are among `filters`. */
   end (filters: readonly string[], wire: Wire, version: 4 | 5): void {
     this.#unsubscribe(wire, version, filters)
+    // Nobody waits for the answer.
+    for (const filter of filters) this.#known?.delete(filter)
     if (this.#known !== undefined) this.#remembered.write(this.#known)
   }
 
-  /** The broker ended subscriptions. */
-  left (): void {
+  /** The broker ended subscriptions. Until then they are known: whoever is cut off before ends them on the next connection. */
+  left (messageId = 0): void {
+    for (const filter of this.#leaving.get(messageId) ?? []) this.#known?.delete(filter)
+    this.#leaving.delete(messageId)
     this.#remember()
   }
 
@@ -112,8 +119,9 @@ export class Subscriptions {
   #unsubscribe (wire: Wire, version: 4 | 5, filters: readonly string[]): void {
     for (let i = 0; i < filters.length; i += perPacket) {
       const unsubscriptions = filters.slice(i, i + perPacket)
-      for (const filter of unsubscriptions) this.#known?.delete(filter)
-      wire.send({ cmd: 'unsubscribe', messageId: this.#nextId(), unsubscriptions, ...version === 5 ? { properties: {} } : {} })
+      const messageId = this.#nextId()
+      this.#leaving.set(messageId, unsubscriptions)
+      wire.send({ cmd: 'unsubscribe', messageId, unsubscriptions, ...version === 5 ? { properties: {} } : {} })
     }
   }
 
