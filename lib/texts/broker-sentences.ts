@@ -44,6 +44,7 @@ export const brokerSentences: readonly Sentence[] = [
   { en: '{1} is in use by another broker.', es: '{1} está en uso por otro broker.', pt: '{1} está em uso por outro broker.' },
   { en: '{1} is damaged, or something else.', es: '{1} está dañado, o es otra cosa.', pt: '{1} está danificado, ou é outra coisa.' },
   { en: '{1} cannot be written: {2}.', es: 'No se puede escribir en {1}: {2}.', pt: 'Não é possível gravar em {1}: {2}.' },
+  { en: '{1} cannot be written: {2}. Messages come all the same.', es: 'No se puede escribir en {1}: {2}. Los mensajes llegan de todos modos.', pt: 'Não é possível gravar em {1}: {2}. As mensagens chegam mesmo assim.' },
   { en: 'The topic {1} may not be published to.', es: 'No se permite publicar en el tema {1}.', pt: 'Não é permitido publicar no tópico {1}.' },
   {
     en: '{1} client ids are kept out already: this one is not.',

@@ -63,8 +63,12 @@ export class Consumer {
     this.#settings = settings
     this.#problems = problems
     this.#notices = new Notices(task, problems)
+    const remembered = new RememberedFilters(settings.folder, task.clientId, problem => {
+      if (problem === undefined) this.#solved('folder')
+      else this.#report('folder', problem)
+    })
     // A shared subscription has nothing of what was retained.
-    this.#subscriptions = new Subscriptions(filters, settings.shared ? 0 : task.isOfAgents ? 2 : 1, new RememberedFilters(settings.folder, task.clientId))
+    this.#subscriptions = new Subscriptions(filters, settings.shared ? 0 : task.isOfAgents ? 2 : 1, remembered)
     this.#changed = changed
     const { sessionExpiry, receiveMaximum } = settings
     this.#link = new Link(settings, { clientId: task.clientId, clean: false, properties: { sessionExpiryInterval: sessionExpiry, receiveMaximum } }, {

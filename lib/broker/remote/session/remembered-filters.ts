@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { PlatziverseError, reasonOf } from '../../../errors.ts'
 
 /**
  * What a session at a broker subscribes to, in a file: the broker keeps it, and does not say. Without it, subscriptions of rows that were changed while this process
@@ -8,9 +9,14 @@ import { dirname, join } from 'node:path'
  */
 export class RememberedFilters {
   readonly #file: string | undefined
+  readonly #wrote: (problem?: PlatziverseError) => void
 
-  /** @param folder absent: nothing is remembered */
-  constructor (folder: string | undefined, clientId: string) {
+  /**
+   * @param folder absent: nothing is remembered
+   * @param wrote is told what each writing came to
+   */
+  constructor (folder: string | undefined, clientId: string, wrote: (problem?: PlatziverseError) => void = () => undefined) {
+    this.#wrote = wrote
     this.#file = folder === undefined ? undefined : join(folder, `${hash('sha1', clientId)}.json`)
   }
 
@@ -35,6 +41,9 @@ export class RememberedFilters {
       // Whole, or as it was: a kill in the middle would leave what cannot be read.
       writeFileSync(`${this.#file}.new`, text)
       renameSync(`${this.#file}.new`, this.#file)
-    } catch {}
+      this.#wrote()
+    } catch (cause) {
+      this.#wrote(new PlatziverseError('BROKER_FOLDER_UNWRITABLE', `${this.#file} cannot be written: ${reasonOf(cause)}. Messages come all the same.`, { cause }))
+    }
   }
 }

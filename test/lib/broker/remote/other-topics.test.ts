@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { suite, test, type TestContext } from 'node:test'
 import { connectAsync, type MqttClient } from 'mqtt'
+import type { ListenerState } from '../../../../lib/broker/broker.ts'
 import { RuleTable } from '../../../../lib/mapping/rules/rule-table.ts'
 import { returnsFrom } from '../../../../lib/registry/registry.ts'
 import { openIntake, removeBroker, type Heard, type TestIntake } from '../../../helpers/broker.ts'
-import { until } from '../../../helpers/events.ts'
+import { until, waitFor } from '../../../helpers/events.ts'
+import { temporaryFolder } from '../../../helpers/folder.ts'
 import { claim } from '../../../helpers/intake.ts'
 import { openMosquitto, withoutMosquitto } from '../../../helpers/mosquitto.ts'
 import { openNats, withoutNats } from '../../../helpers/nats.ts'
@@ -47,6 +51,26 @@ async function settleAll ({ heard }: TestIntake, count: number): Promise<void> {
 
 for (const version of ['5', '3.1.1'] as const) {
   suite(`other topics of a broker elsewhere, MQTT ${version}`, { skip: withoutMosquitto }, () => {
+    test('a folder that takes no files is said once for each connection, and messages come', async t => {
+      const folder = join(await temporaryFolder(t), 'file')
+      await writeFile(folder, '')
+      const { port } = await openMosquitto(t)
+      const proxy = await tcpProxy(t, port)
+      const remote = await openRemote(t, remoteOptions(`mqtt://127.0.0.1:${proxy.port}`, { version, group: '', folder }))
+      const { heard } = openIntake(t, remote.id, { ...tableOf([{ topic: 'home/{uuid}/{type}', format: 'value' }]), acknowledge: 'arrival' })
+      const client = await device(t, port)
+      for (const time of [1, 2]) {
+        await remote.connected()
+        await client.publishAsync('home/a/a', String(time), { qos: 1 })
+        await until(() => heard.length, length => length === time)
+        for (const socket of proxy.clients) socket.destroy()
+        await waitFor<ListenerState>(remote.place, 'listener', ({ state }) => state !== 'connected')
+      }
+      const unwritable = remote.problems.filter(({ code }) => code === 'BROKER_FOLDER_UNWRITABLE')
+      assert.equal(unwritable.length, 2)
+      assert.match(unwritable[0]?.detail ?? '', /file[\\/]\w+\.json cannot be written: .+\. Messages come all the same\.$/)
+    })
+
     test('a publication becomes messages, and is acknowledged once all of them are settled', async t => {
       const { port } = await openMosquitto(t)
       const options = remoteOptions(`mqtt://127.0.0.1:${port}`, { version, group: '' })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { RememberedFilters } from '../../../../../lib/broker/remote/session/remembered-filters.ts'
@@ -25,7 +25,12 @@ test('filters are remembered for each client id, and what cannot be read or writ
   nowhere.write(['c'])
   assert.equal(nowhere.read(), undefined)
   // A file is where the folder should be.
-  const blocked = new RememberedFilters(join(folder, files[0] as string), 'one')
+  const wrote: Array<string | undefined> = []
+  const blocked = new RememberedFilters(join(folder, files[0] as string), 'one', problem => { wrote.push(problem?.code) })
   blocked.write(['c'])
   assert.equal(blocked.read(), undefined)
+  await rm(join(folder, files[0] as string))
+  blocked.write(['c'])
+  assert.deepEqual(blocked.read(), ['c'])
+  assert.deepEqual(wrote, ['BROKER_FOLDER_UNWRITABLE', undefined])
 })
