@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { literally } from '../store/dialects/literally.ts'
 import { newestColumns, newestIn, valueOf, type NewestRow } from '../store/dialects/metric-columns.ts'
 
 /** Most rows in a page: reading one must not take long. */
@@ -69,7 +70,7 @@ export async function metricsFrom (db: Knex, wanted: ReadonlyArray<{ seriesId: n
   const found = new Map<number, StoredValue[]>()
   for (let i = 0; i < wanted.length; i += seriesAtOnce) {
     const [first, ...others] = wanted.slice(i, i + seriesAtOnce).map(({ seriesId, from }) => {
-      const newest = db('metrics').where('series_id', seriesId).where('ts', '>=', from).orderBy([{ column: 'ts', order: 'desc' }, { column: 'seq', order: 'desc' }]).limit(mostOfSeries)
+      const newest = db('metrics').where('series_id', seriesId).where('ts', '>=', from).orderBy([{ column: 'ts', order: 'desc' }, { column: 'seq', order: 'desc' }]).limit(mostOfSeries, literally)
       return db.from(newest.select('series_id', 'ts', 'seq', 'value', 'text').as('newest')).select<MetricRow[]>()
     })
     for (const row of await (first as Knex.QueryBuilder<object, MetricRow[]>).unionAll(others) as MetricRow[]) {

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { literally } from '../store/dialects/literally.ts'
 import { newestColumns, newestIn, type NewestRow } from '../store/dialects/metric-columns.ts'
 import type { SeriesRecord } from './records.ts'
 
@@ -30,7 +31,7 @@ export async function * rowsOf<Row extends { ts: number, seq?: number }> (
   const key = seriesTables[table]
   let last = after
   for (;;) {
-    const query = knex(table).where('series_id', seriesId).limit(page)
+    const query = knex(table).where('series_id', seriesId).limit(page, literally)
     for (const column of key) void query.orderBy(column)
     if (last !== undefined) {
       const { ts, seq = 0 } = last

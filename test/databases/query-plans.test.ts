@@ -81,6 +81,7 @@ onEachDatabase('no question reads a table that grows as a whole, nor a series fr
   })
   const knex = await store.read()
   const scans: string[] = []
+  const bound: string[] = []
   // Few hours that are not rolled up are named in the statement, many are joined to it.
   for (const hours of [12, 400]) {
     await store.run(knex => dirty(knex, hours))
@@ -97,9 +98,12 @@ onEachDatabase('no question reads a table that grows as a whole, nor a series fr
       })
       assert.ok(sent.length > 0)
       for (const statement of sent) {
+        // SQLite would compile it anew each time, and `metrics` is a view there.
+        if (/from [`"]metrics[`"].* limit [?$]/.test(statement.sql)) bound.push(statement.sql)
         for (const scan of await scansIn(database.query, statement, isBounded)) scans.push(`${scan}\n  ${JSON.stringify(question)}, ${hours} hours not rolled up\n  ${statement.sql} ${JSON.stringify(statement.bindings)}`)
       }
     }
   }
   assert.deepEqual(scans, [])
+  assert.deepEqual(bound, [])
 })

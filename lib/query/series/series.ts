@@ -1,4 +1,5 @@
 import type { Knex } from 'knex'
+import { literally } from '../../store/dialects/literally.ts'
 import { valueOf } from '../../store/dialects/metric-columns.ts'
 import { labelsOf, type Choice, type Labels, type Names } from './choice.ts'
 import { findSeries } from './find-series.ts'
@@ -74,7 +75,7 @@ async function * metricsOf (db: Knex, id: IdOf, { from, to, limit = Number.POSIT
   let rawFrom = 0
   for (let left = limit; left > 0;) {
     const page = Math.min(size, left)
-    const query = ofSeries(db('metrics')).orderBy([{ column: 'ts', order }, { column: 'seq', order }]).limit(page)
+    const query = ofSeries(db('metrics')).orderBy([{ column: 'ts', order }, { column: 'seq', order }]).limit(page, literally)
     if (from !== undefined) query.where('ts', '>=', from)
     if (to !== undefined) query.where('ts', '<', to)
     if (last !== undefined) continueAfter(query, last, order)
