@@ -55,6 +55,7 @@ export const errorHelp = {
   BROKER_RULE_INVALID: 'Correct the named rule, and deploy. Until then clients may publish and read nothing.',
   BROKER_SESSION_LOST: 'What the broker had for this worker is gone with it: see that the broker keeps sessions (persistence), for as long as workers may be away.',
   BROKER_SILENT: 'Check that agents publish on these topics of this broker, and that its access rules let this worker read them: Mosquitto grants every subscription, and then gives only what the rules allow.',
+  BROKER_SUBSCRIPTION_LOSSY: 'What comes on this topic while this worker is away is lost: let the broker grant QoS 1 (Mosquitto: max_qos 1 or more), or read another topic. The broker keeps trying.',
   BROKER_SUBSCRIPTION_REFUSED: 'Check the broker\'s access rules for this topic, and whether it has shared subscriptions; without them leave the group empty. The broker keeps trying.',
   BROKER_UNREACHABLE: 'Check the address, the port and whether it is TLS, and that the broker runs. The broker keeps trying.',
   BROKER_USERS_LOST: 'Restore flows_cred.json and its credentialSecret, or add the users in the broker\'s form again and deploy. Until then nobody gets in.',

@@ -54,6 +54,7 @@ export const portugueseAdvice: Record<ErrorCode, string> = {
   BROKER_RULE_INVALID: 'Corrija a regra indicada e faça o deploy. Até lá, os clientes não podem publicar nem ler nada.',
   BROKER_SESSION_LOST: 'O que o broker tinha para este worker se perdeu com ela: verifique se o broker mantém as sessões (persistência) por tanto tempo quanto os workers possam faltar.',
   BROKER_SILENT: 'Verifique se os agentes publicam nestes tópicos deste broker e se as regras de acesso deixam este worker lê-los: o Mosquitto aceita qualquer assinatura, e depois entrega só o que as regras permitem.',
+  BROKER_SUBSCRIPTION_LOSSY: 'O que chegar neste tópico enquanto este worker estiver ausente se perde: faça o broker conceder QoS 1 (Mosquitto: max_qos 1 ou mais), ou leia outro tópico. O broker continua tentando.',
   BROKER_SUBSCRIPTION_REFUSED: 'Verifique as regras de acesso do broker para este tópico, e se ele tem assinaturas compartilhadas; sem elas, deixe o grupo vazio. O broker continua tentando.',
   BROKER_UNREACHABLE: 'Verifique o endereço, a porta, se é TLS, e se o broker está em execução. O broker continua tentando.',
   BROKER_USERS_INVALID: 'Abra o formulário do broker, verifique os usuários e faça o deploy de novo. Até lá, ninguém entra com senha.',

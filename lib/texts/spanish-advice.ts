@@ -54,6 +54,7 @@ export const spanishAdvice: Record<ErrorCode, string> = {
   BROKER_RULE_INVALID: 'Corregir la regla que se indica y hacer deploy. Hasta entonces los clientes no pueden publicar ni leer nada.',
   BROKER_SESSION_LOST: 'Con ella se perdió lo que el broker tenía para este worker: comprobar que el broker conserva las sesiones (persistencia) tanto tiempo como los workers puedan faltar.',
   BROKER_SILENT: 'Comprobar que los agentes publican en estos temas de este broker y que sus reglas de acceso dejan que este worker los lea: Mosquitto acepta cualquier suscripción, y después da solo lo que las reglas permiten.',
+  BROKER_SUBSCRIPTION_LOSSY: 'Lo que llegue a este tema mientras este worker no esté se pierde: hacer que el broker conceda QoS 1 (Mosquitto: max_qos 1 o más), o leer otro tema. El broker lo sigue intentando.',
   BROKER_SUBSCRIPTION_REFUSED: 'Comprobar las reglas de acceso del broker para este tema, y si tiene suscripciones compartidas; si no las tiene, dejar vacío el grupo. El broker lo sigue intentando.',
   BROKER_UNREACHABLE: 'Comprobar la dirección, el puerto, si es TLS, y que el broker esté en marcha. El broker lo sigue intentando.',
   BROKER_USERS_INVALID: 'Abrir el formulario del broker, revisar sus usuarios y hacer deploy otra vez. Hasta entonces nadie entra con contraseña.',

@@ -92,7 +92,7 @@ export class Consumer {
   /** Subscribe to these from now on, and to no others. */
   subscribe (filters: readonly string[]): void {
     // What is refused is said again where there is more to refuse.
-    if (filters.some(filter => !this.filters.includes(filter))) this.#solved('subscriptions')
+    if (filters.some(filter => !this.filters.includes(filter))) for (const subject of ['refused', 'lossy']) this.#solved(subject)
     this.#subscriptions.change(filters, this.#isLetIn ? this.#link.wire : undefined, this.#link.version)
     if (this.#subscriptions.unanswered.length === 0) this.#sayRefused()
   }
@@ -143,11 +143,10 @@ export class Consumer {
 
   #granted (wire: Wire, packet: ISubackPacket): void {
     if (!this.#subscriptions.answered(packet)) return wire.end(unexpected('suback'))
-    const { refused, unanswered } = this.#subscriptions
-    if (this.#task.isOfAgents && refused.length > 0) {
-      const what = packet.granted.includes(0) ? 'The broker gives no more than QoS 0 for' : 'The broker refused'
-      return wire.end(new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', `${what}: ${refused.join(', ')}.`))
-    }
+    const { refused, lossy, unanswered } = this.#subscriptions
+    // Agents need all of theirs.
+    if (this.#task.isOfAgents && refused.length > 0) return wire.end(refusal(refused))
+    if (this.#task.isOfAgents && lossy.length > 0) return wire.end(lossiness(lossy))
     if (unanswered.length > 0) return
     this.#sayRefused()
     wire.ready()
@@ -262,14 +261,11 @@ export class Consumer {
 
   /** Other subscriptions go on without those that the broker refused. */
   #sayRefused (): void {
-    const { refused, low } = this.#subscriptions
-    if (refused.length === 0) return this.#solved('subscriptions')
-    const [lossy, left] = [refused.filter(filter => low.has(filter)), refused.filter(filter => !low.has(filter))]
-    const detail = [
-      ...left.length > 0 ? [`The broker refused: ${named(left)}.`] : [],
-      ...lossy.length > 0 ? [`The broker gives no more than QoS 0 for: ${named(lossy)}. What comes there while this worker is away is lost.`] : []
-    ].join(' ')
-    this.#report('subscriptions', new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', detail))
+    const { refused, lossy } = this.#subscriptions
+    if (refused.length > 0) this.#report('refused', refusal(refused))
+    else this.#solved('refused')
+    if (lossy.length > 0) this.#report('lossy', lossiness(lossy))
+    else this.#solved('lossy')
   }
 
   #report (subject: string, problem: PlatziverseError): void {
@@ -284,6 +280,14 @@ export class Consumer {
     this.#state = state
     this.#changed()
   }
+}
+
+function refusal (filters: readonly string[]): PlatziverseError {
+  return new PlatziverseError('BROKER_SUBSCRIPTION_REFUSED', `The broker refused: ${named(filters)}.`)
+}
+
+function lossiness (filters: readonly string[]): PlatziverseError {
+  return new PlatziverseError('BROKER_SUBSCRIPTION_LOSSY', `The broker gives no more than QoS 0 for: ${named(filters)}.`)
 }
 
 function named (filters: readonly string[]): string {

@@ -20,7 +20,7 @@ export class Subscriptions {
   readonly #leaving = new Map<number, readonly string[]>()
   #lastId = 0
   #refused: string[] = []
-  readonly #low = new Set<string>()
+  #lossy: string[] = []
   /** What this connection subscribed to that the session did not have before. */
   #fresh = new TopicTree<true>()
 
@@ -32,11 +32,11 @@ export class Subscriptions {
 
   get wanted (): readonly string[] { return this.#wanted }
 
-  /** What the broker refused on this connection. With QoS 0 it would not keep what is not stored yet, so that is no better. */
+  /** What the broker refused on this connection. */
   get refused (): readonly string[] { return this.#refused }
 
-  /** Those of `refused` for which it gives no more than QoS 0. */
-  get low (): ReadonlySet<string> { return this.#low }
+  /** What it gives with QoS 0 only on this connection: it keeps nothing of that while this process is away, nor what is not stored yet. */
+  get lossy (): readonly string[] { return this.#lossy }
 
   /** What it did not answer yet. */
   get unanswered (): string[] { return [...this.#asked.values()].flat() }
@@ -46,7 +46,7 @@ export class Subscriptions {
     this.#asked.clear()
     this.#leaving.clear()
     this.#refused = []
-    this.#low.clear()
+    this.#lossy = []
     const known = this.#known = hasSession ? this.#known ?? new Set(this.#remembered.read() ?? this.#wanted) : new Set()
     this.#fresh = new TopicTree()
     for (const filter of this.#wanted) if (!known.has(filter)) this.#fresh.set(filter, true)
@@ -60,6 +60,7 @@ export class Subscriptions {
     const [added, left] = [wanted.filter(filter => !this.#wanted.includes(filter)), this.#wanted.filter(filter => !wanted.includes(filter))]
     this.#wanted = wanted
     this.#refused = this.#refused.filter(filter => wanted.includes(filter))
+    this.#lossy = this.#lossy.filter(filter => wanted.includes(filter))
     if (wire === undefined) return
     for (const filter of added) this.#fresh.set(filter, true)
     this.#remember()
@@ -89,8 +90,8 @@ export class Subscriptions {
     if (filters?.length !== granted.length) return false
     this.#asked.delete(messageId)
     filters.forEach((filter, i) => {
-      if (granted[i] === 0) this.#low.add(filter)
-      if (granted[i] === 0 || Number(granted[i]) >= 0x80) this.#refused.push(filter)
+      if (granted[i] === 0) this.#lossy.push(filter)
+      else if (Number(granted[i]) >= 0x80) this.#refused.push(filter)
       else this.#known?.add(filter)
     })
     return true

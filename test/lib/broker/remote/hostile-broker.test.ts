@@ -82,7 +82,7 @@ for (const version of [4, 5] as const) {
         }, ids => ids.includes(77))
         assert.equal(broker.consumers.length, end === 'goes on' ? 1 : 2)
         if (end === 'goes on') return
-        assert.equal(remote.problems[0]?.code, name === 'SUBACK with QoS 0' ? 'BROKER_SUBSCRIPTION_REFUSED' : 'BROKER_UNREACHABLE', remote.problems[0]?.detail)
+        assert.equal(remote.problems[0]?.code, name === 'SUBACK with QoS 0' ? 'BROKER_SUBSCRIPTION_LOSSY' : 'BROKER_UNREACHABLE', remote.problems[0]?.detail)
         assert.doesNotMatch(remote.problems[0]?.detail ?? '', /undefined|evil/)
       })
     }
