@@ -117,6 +117,12 @@ export class Intake implements Taker {
     return this.#options.otherTopics?.matches(topic) === true
   }
 
+  /** Whether there are rows of "Other topics", of which none has read anything yet. */
+  get awaitsOthers (): boolean {
+    const { otherTopics } = this.#options
+    return otherTopics !== undefined && !otherTopics.isEmpty && !otherTopics.hasRead
+  }
+
   get readFilters (): readonly string[] {
     return this.#options.otherTopics?.filters ?? []
   }

@@ -16,6 +16,9 @@ export function statusOf (RED: RED, broker: string, intake: Intake): NodeStatus 
   // Whose connections these are, a broker elsewhere does not say.
   if (isElsewhere && messages + rejected === 0 && waiting === 0) return pending(RED._('agent-in.status.none'))
   const [counted, behind, count] = isElsewhere ? ['messages', 'behind', messages] : ['agents', 'unsettled', agents]
-  if (waiting === 0) return good(joined(RED._(`agent-in.status.${counted}`, { count, agents }), aside))
+  if (waiting === 0) {
+    const text = joined(RED._(`agent-in.status.${counted}`, { count, agents }), aside)
+    return intake.awaitsOthers ? pending(joined(text, RED._('agent-in.status.othersNone'))) : good(text)
+  }
   return { ...pending(RED._(`agent-in.status.${behind}`, { count, agents, unsettled: unsettled + waiting })), shape: 'dot' }
 }

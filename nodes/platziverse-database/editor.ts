@@ -53,11 +53,7 @@ function labelOf ({ client, filename, connection, host, database }: DatabaseConf
     return connection === 'url' ? text('platziverse-database.label.url', { kind }) : text('platziverse-database.label.server', { kind, database, host })
   }
   if (!filename) return ''
-  return isAbsolute(filename) ? text('platziverse-database.label.file', { file: filename }) : text('platziverse-database.label.here', { file: filename })
-}
-
-function isAbsolute (path: string): boolean {
-  return /^([\\/]|[a-z]:)/i.test(path)
+  return text('platziverse-database.label.file', { file: filename })
 }
 
 function ofConnection (field: Parameters<typeof connectionProblem>[1]): Validator<DatabaseNode> {

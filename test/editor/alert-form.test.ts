@@ -44,6 +44,39 @@ for (const version of [5, 4] as const) {
       assert.equal(await editor.property(alert.id, 'valid'), true)
     }))
 
+    test('says what is wrong with what people write', () => nodeRed.withEditor({ flows: [flow, database, { ...alert, rules: [], maintenance: [] }] }, async editor => {
+      const { page } = editor
+      await editor.edit(alert.id)
+      for (const list of [0, 1]) await page.locator('#dialog-form .red-ui-editableList-addButton').nth(list).click()
+      const field = (name: string) => page.locator(`#metric-alert-rules [data-field=${name}] :is(input, select)`)
+      await field('types').fill('temperature')
+      await field('value').fill('21.5')
+      for (const [name, wrong, right, said] of [
+        ['value', '21,5', '21.5', 'Rule 1: value needs a number, such as 21.5'],
+        ['for', '5m', '300', 'Rule 1: for s needs a number of seconds, such as 300'],
+        ['repeat', '1 h', '3600', 'Rule 1: repeat s needs a number of seconds, such as 300'],
+        ['end', '80 °C', '20', 'Rule 1: ends at needs a number, such as 21.5'],
+        ['types', ' , ', 'temperature', 'Rule 1: which types?']
+      ] as const) {
+        await field(name).fill(wrong)
+        assert.equal(await field(name).getAttribute('title'), said)
+        await field(name).fill(right)
+        assert.equal(await field(name).evaluate(element => element.classList.contains('input-error')), false, name)
+      }
+      const times = page.locator('#metric-alert-maintenance')
+      const fill = async (name: string, text: string) => { await times.getByLabel(name, { exact: true }).fill(text) }
+      const title = async (name: string) => await times.getByLabel(name, { exact: true }).getAttribute('title')
+      await fill('cron line', 'every day at two o\'clock')
+      assert.match(await title('cron line') ?? '', /^Maintenance 1: five or six fields/)
+      await fill('cron line', '0 2 * * 0')
+      await fill('time zone', 'Europa/Madrid')
+      assert.equal(await title('time zone'), 'Maintenance 1: there is no time zone Europa/Madrid, such as Europe/Madrid')
+      await fill('time zone', 'Europe/Madrid')
+      assert.equal(await title('time zone'), 'time zone')
+      await editor.done()
+      assert.equal(await editor.property(alert.id, 'valid'), true)
+    }))
+
     test('is no change when it is only looked at', () => nodeRed.withEditor({ flows: [flow, database, alert] }, async editor => {
       await editor.edit(alert.id)
       await editor.done()

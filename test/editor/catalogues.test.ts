@@ -122,7 +122,7 @@ test('every error says what to do in the language of the catalogue, that of the 
 })
 
 test('what a status may say of an error is short, and in words', () => {
-  const shown = Object.keys(errorHelp).filter(code => /^(?:STORE|BROKER|BRIDGE|QUERY)_/.test(code)).filter(code => !notInStatus.includes(code))
+  const shown = Object.keys(errorHelp).filter(code => /^(?:STORE|BROKER|BRIDGE|QUERY|ALERT_RULE|TOPIC_RULE)_/.test(code)).filter(code => !notInStatus.includes(code))
   for (const language of languages) {
     const root = 'shared.problem.'
     const said = new Map([...catalogueOf('platziverse-broker', language)].filter(([key]) => key.startsWith(root)).map(([key, text]) => [key.slice(root.length), text]))

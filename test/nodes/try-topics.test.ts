@@ -20,7 +20,7 @@ afterEach(async () => {
   await closeAll()
 })
 
-interface Answer { ok: boolean, code?: string, detail?: string, problems?: string[], messages?: Array<{ topic: string, payload: string, lines?: string[], detail?: string }> }
+interface Answer { ok: boolean, code?: string, detail?: string, problems?: string[], messages?: Array<{ topic: string, payload: string, lines?: unknown[], detail?: string }> }
 
 async function tryOn (brokerId: unknown, rules: unknown, language = 'en'): Promise<Answer> {
   const { body } = await helper.request().post('/platziverse/topics/try').set('Accept-Language', language).send({ broker: brokerId, rules })
@@ -39,7 +39,7 @@ test('rows are tried on what the broker retained, and on what it saw since the f
   await client.publishAsync('tele/plug/LWT', 'Online', { retain: true, qos: 1 })
   await client.publishAsync('tele/plug/SENSOR', '{"at":1764547200,"ENERGY":{"Power":1}}', { qos: 1 })
   const first = await tryOn('b', [lwt, sensor])
-  assert.deepEqual(first, { ok: true, problems: [], messages: [{ topic: 'tele/plug/LWT', payload: 'Online', lines: ['plug: connected'] }] })
+  assert.deepEqual(first, { ok: true, problems: [], messages: [{ topic: 'tele/plug/LWT', payload: 'Online', lines: [{ uuid: 'plug', is: 'connected' }] }] })
 
   await client.publishAsync('tele/plug/SENSOR', '{"at":1764547200,"ENERGY":{"Power":2}}', { qos: 1 })
   await client.publishAsync('tele/plug/SENSOR', '{"at":"noon","ENERGY":{"Power":3}}', { qos: 1 })
@@ -52,7 +52,7 @@ test('rows are tried on what the broker retained, and on what it saw since the f
     { topic: 'tele/plug/STATE', payload: '' },
     { topic: 'tele/lamp/SENSOR', payload: '{"at":1764547200,"ENERGY":{"Power":4}}', lines: ['lamp 2025-12-01T00:00:00.000Z: ENERGY.Power = 4'] },
     { topic: 'tele/plug/SENSOR', payload: '{"at":"noon","ENERGY":{"Power":3}}', lines: [], detail: 'La hora "noon" no es un número de s.' },
-    { topic: 'tele/plug/LWT', payload: 'Online', lines: ['plug: connected'] }
+    { topic: 'tele/plug/LWT', payload: 'Online', lines: [{ uuid: 'plug', is: 'connected' }] }
   ])
   assert.match(problems?.[0] ?? '', /^Fila 3: En el tema "x\{"/)
 })
@@ -65,10 +65,10 @@ test('rows are tried on what a broker elsewhere retained, and gives since the fi
   await client.publishAsync('tele/plug/LWT', 'Online', { retain: true, qos: 1 })
   await loadNodes([broker, agentIn], flow.map(node => node.id === 'b' ? { ...node, mode: 'elsewhere', url } : node))
   await until(() => findBroker('b').listener.state, state => state === 'connected')
-  assert.deepEqual(await tryOn('b', [lwt, sensor]), { ok: true, problems: [], messages: [{ topic: 'tele/plug/LWT', payload: 'Online', lines: ['plug: connected'] }] })
+  assert.deepEqual(await tryOn('b', [lwt, sensor]), { ok: true, problems: [], messages: [{ topic: 'tele/plug/LWT', payload: 'Online', lines: [{ uuid: 'plug', is: 'connected' }] }] })
   await client.publishAsync('tele/plug/SENSOR', '{"at":1764547200,"ENERGY":{"Power":2}}', { qos: 1 })
   const lines = await until(async () => (await tryOn('b', [lwt, sensor])).messages?.map(({ lines }) => lines), all => all?.length === 2)
-  assert.deepEqual(lines, [['plug 2025-12-01T00:00:00.000Z: ENERGY.Power = 2'], ['plug: connected']])
+  assert.deepEqual(lines, [['plug 2025-12-01T00:00:00.000Z: ENERGY.Power = 2'], [{ uuid: 'plug', is: 'connected' }]])
 })
 
 test('the last message of fifty topics is kept, and nothing while nobody looks', async t => {

@@ -25,6 +25,7 @@ export class RuleTable {
   /** The topic filters of the rows, in their order. */
   readonly filters: readonly string[]
   readonly #saved: string
+  #hasRead = false
   readonly #tree = new TopicTree<Row>()
   readonly #topics = new RecentMap<Found | null>(mostTopics)
   /** The topic that was looked up last: whoever asks whether a row matches goes on to read it. */
@@ -54,6 +55,9 @@ export class RuleTable {
 
   get isEmpty (): boolean { return this.#tree.size === 0 }
 
+  /** Whether a row has read anything yet. */
+  get hasRead (): boolean { return this.#hasRead }
+
   /** Whether another one was made of the same rows. */
   isSameAs (other: RuleTable | undefined): boolean {
     return other !== undefined && other.#saved === this.#saved
@@ -77,6 +81,7 @@ export class RuleTable {
   /** What a publication says; undefined: no row matches its topic. @param known what is known of it beside */
   read (topic: string, payload: Buffer, receivedAt: number, { user, text, weight }: Pick<Matched, 'user' | 'text' | 'weight'> = {}): Read | undefined {
     const found = this.#find(topic)
+    this.#hasRead ||= found !== undefined
     return found?.row.reader({ topic, payload, text, weight, names: found.names, receivedAt, user })
   }
 

@@ -13,14 +13,14 @@ export function tryRules (table: RuleTable, topic: string, payload: Buffer, rece
   const read = table.read(topic, payload, receivedAt)
   if (read === undefined) return tried
   if (!read.ok) return { ...tried, lines: [], detail: read.detail }
-  const lines: string[] = []
+  const lines: NonNullable<Tried['lines']> = []
   let detail: string | undefined
   for (const { kind, ...message } of read.readings.slice(0, mostLines)) {
     const parsed = parse(topics[kind], message, receivedAt)
     detail ??= parsed.ok ? parsed.bad[0]?.detail : parsed.detail
     if (!parsed.ok) continue
     const { agent } = parsed.message.payload
-    if (parsed.message.kind !== 'message') lines.push(`${agent.uuid}: ${kind}`)
+    if (parsed.message.kind !== 'message') lines.push({ uuid: agent.uuid, is: parsed.message.kind })
     else {
       const { metrics, timestamp } = parsed.message.payload
       const values = metrics.slice(0, mostMetrics).map(({ type, value }) => `${type} = ${shortened(String(value))}`)

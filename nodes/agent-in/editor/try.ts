@@ -34,7 +34,7 @@ function show (result: JQuery, { messages, problems }: Answer): void {
   for (const { topic, payload, lines = [], detail } of read) {
     const item = $('<div>').append($('<b>').text(topic), $('<span>').text(` ${payload}`)).appendTo(result)
     const shown = lines.length === 0 && detail === undefined ? [text('agent-in.try.nothing')] : lines
-    for (const line of shown) item.append($('<div>').text(`→ ${line}`))
+    for (const line of shown) item.append($('<div>').text(`→ ${typeof line === 'string' ? line : `${line.uuid}: ${text(`agent-in.output.${line.is}`)}`}`))
     if (detail !== undefined) item.append($('<div class="agent-in-refused">').text(detail))
   }
   if (unread.length > 0) result.append($('<div>').text(text('agent-in.try.unread', { topics: unread.map(({ topic }) => topic).join(', ') })))

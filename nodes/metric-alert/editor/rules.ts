@@ -60,6 +60,9 @@ function show (container: JQuery, rule: SavedRule): Fields<SavedRule> {
     const used = fieldsOf[condition] ?? []
     for (const field of ['types', 'value', 'high', 'end', 'endHigh', 'within'] as const) fields[field].parent().toggle(used.includes(field))
     fields.value.parent().children('span').text(valueLabel(condition))
+    // Where nothing is filled in, that value counts.
+    fields.end.attr('placeholder', valueLabel(condition))
+    fields.endHigh.attr('placeholder', label('high'))
   }
   fields.condition.on('change', showUsed)
   showUsed()
