@@ -38,8 +38,8 @@ export class Ownership {
     }
     const beat = `${row.owner} ${row.beat}`
     if (this.#seen?.beat !== beat) this.#seen = { beat, since: performance.now() }
-    // A process that lost its alerts to another one with the same home must not take them back at once, and so on.
-    const isGone = (this.#isStart && row.home === this.#home) || performance.now() - this.#seen.since >= patience
+    // Its own: it could not begin, and tries again. A process that lost its alerts to another one with the same home must not take them back at once, and so on.
+    const isGone = row.owner === this.#id || (this.#isStart && row.home === this.#home) || performance.now() - this.#seen.since >= patience
     this.#isStart = false
     if (!isGone) return false
     return await db('alert_owners').where({ node: this.#node, owner: row.owner, beat: Number(row.beat) }).update({ ...mine, beat: Number(row.beat) + 1 }) > 0
