@@ -18,6 +18,9 @@ export interface StateRow extends StateKey {
   acknowledged: boolean
 }
 
+/** ms for which a silence that is over is remembered: as long as another process may not have seen that it was ended. */
+const endKept = 3_600_000
+
 type Row = Record<'rule' | 'uuid' | 'type' | 'phase', string> & Record<'since' | 'right_since' | 'changed_at' | 'told' | 'told_at' | 'acknowledged', number | string> & { value: string | null }
 
 const key = ['node', 'rule', 'uuid', 'type']
@@ -72,15 +75,21 @@ export async function acknowledgeStates (db: Knex, node: string, keys: readonly 
   for (const some of inParts(keys, 100)) await chosen(db, node, some).update({ acknowledged: 1 })
 }
 
+/** What somebody knows of, and since when that is wrong. */
+export async function readAcknowledged (db: Knex, node: string): Promise<Array<StateKey & { since: number }>> {
+  const rows = await db('alert_states').where({ node, acknowledged: 1 }).select<Array<StateKey & { since: number | string }>>('rule', 'uuid', 'type', 'since')
+  return rows.map(row => ({ ...row, since: Number(row.since) }))
+}
+
 /** In a transaction: the node is there no more. */
 export async function deleteAll (db: Knex, node: string): Promise<void> {
   for (const table of ['alert_states', 'alert_silences']) await db(table).where({ node }).delete()
 }
 
-/** In a transaction; forgets those that are over. */
+/** In a transaction; forgets those that are over for long. */
 export async function writeSilence (db: Knex, node: string, { uuid = '', type = '', until }: Silence, now: number): Promise<void> {
-  await db('alert_silences').insert({ node, uuid, type, until }).onConflict(['node', 'uuid', 'type']).merge()
-  await db('alert_silences').where({ node }).where('until', '<=', now).delete()
+  await db('alert_silences').insert({ node, uuid, type, until: Math.max(until, now) }).onConflict(['node', 'uuid', 'type']).merge()
+  await db('alert_silences').where({ node }).where('until', '<=', now - endKept).delete()
 }
 
 function chosen (db: Knex, node: string, keys: readonly StateKey[]): Knex.QueryBuilder {

@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import { PlatziverseError } from '../errors.ts'
 import { kindOf } from '../store/dialects/database-kind.ts'
 import type { Store } from '../store/store.ts'
-import { acknowledgeStates, deleteAll, readStates, writeSilence } from './alert-rows.ts'
+import { acknowledgeStates, deleteAll, readSilences, readStates, writeSilence } from './alert-rows.ts'
 import { hasOtherWriters, someAgents } from './newest.ts'
 import { beatEvery, OwnerMissing, Ownership } from './ownership.ts'
 import { Quiet, type Silence } from './quiet.ts'
@@ -48,7 +48,7 @@ export class Alerts {
   /** Announce nothing of an agent or a type until a time; one that is over ends it. @throws as the store does */
   async silence (silence: Silence): Promise<void> {
     await this.#transact(db => writeSilence(db, this.#options.node, silence, Date.now()))
-    this.#quiet.silence(silence)
+    this.#quiet.silence(silence, Date.now())
     this.#run?.silenced()
   }
 
@@ -56,9 +56,10 @@ export class Alerts {
   async acknowledge ({ uuid, type, rule }: AlertChoice): Promise<number> {
     const chosen = (await this.current()).filter(raised => (uuid === undefined || raised.uuid === uuid) && (type === undefined || raised.type === type) &&
       (rule === undefined || raised.rule.name === rule))
-    await this.#transact(db => acknowledgeStates(db, this.#options.node, chosen.map(({ rule: { id }, uuid, type }) => ({ rule: id, uuid, type }))))
-    this.#run?.acknowledged(chosen)
-    return chosen.length
+    const keys = chosen.map(({ rule: { id }, uuid, type, since }) => ({ rule: id, uuid, type, since }))
+    await this.#transact(db => acknowledgeStates(db, this.#options.node, keys))
+    this.#run?.acknowledged(keys)
+    return keys.length
   }
 
   /** What is raised now. @throws as the store does */
@@ -75,9 +76,10 @@ export class Alerts {
     })
   }
 
-  /** What is silenced now. */
-  silences (): Silence[] {
-    return this.#quiet.silences(Date.now())
+  /** What is silenced now. @throws as the store does */
+  async silences (): Promise<Silence[]> {
+    const now = Date.now()
+    return (await readSilences(await this.#store.read('metrics'), this.#options.node)).filter(({ until }) => until > now)
   }
 
   /**

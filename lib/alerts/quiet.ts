@@ -25,9 +25,12 @@ export class Quiet {
     return [...this.#silences.values()]
   }
 
-  /** In place of one of the same agent and type; over already: it ends that. */
-  silence (silence: Silence): void {
-    this.#silences.set(`${silence.uuid ?? ''}\0${silence.type ?? ''}`, silence)
+  /** In place of one of the same agent and type; over already: it ends that. @returns whether that is news */
+  silence (silence: Silence, now: number): boolean {
+    const key = `${silence.uuid ?? ''}\0${silence.type ?? ''}`
+    const known = this.#silences.get(key)?.until ?? now
+    this.#silences.set(key, silence)
+    return Math.max(known, now) !== Math.max(silence.until, now)
   }
 
   isQuiet (agent: { uuid: string, name: string | null }, type: string, now: number): boolean {

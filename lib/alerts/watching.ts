@@ -4,12 +4,11 @@ import { ClockSteps } from '../clock-steps.ts'
 import { PlatziverseError } from '../errors.ts'
 import type { Store } from '../store/store.ts'
 import { alertsOf, isNews, type Agent } from './alert.ts'
-import { deleteStates, readSilences, readStates, writeStates } from './alert-rows.ts'
-import type { AlertCount, AlertsOptions, Raised } from './terms.ts'
+import { deleteStates, readAcknowledged, readSilences, readStates, writeStates, type StateKey } from './alert-rows.ts'
+import type { AlertCount, AlertsOptions } from './terms.ts'
 import { Judge, sharedFor } from './judging.ts'
 import { allAgents, allNewest, metricsFrom, someAgents } from './newest.ts'
 import type { Quiet } from './quiet.ts'
-import { isRaised } from './rules/alert-state.ts'
 import { Teller } from './telling.ts'
 import { mostAlerts, WatchList } from './watch-list.ts'
 
@@ -82,7 +81,7 @@ export class Watching {
     const { node } = this.#options
     const db = await this.#store.read('metrics')
     this.#watch.remember(await readStates(db, node))
-    for (const silence of await readSilences(db, node)) this.#quiet.silence(silence)
+    await this.#readSilences(db)
     this.#stopListening = this.#store.feed.listen({
       stored: messages => {
         const now = this.#now()
@@ -141,18 +140,27 @@ export class Watching {
     }
     // Another process forgot them.
     for (const uuid of before) this.#forget(uuid)
-    for (const silence of await readSilences(db, this.#options.node)) this.#quiet.silence(silence)
+    await this.#readSilences(db)
+    this.acknowledged(await readAcknowledged(db, this.#options.node))
     this.#planned()
+  }
+
+  async #readSilences (db: Knex): Promise<void> {
+    const silences = await readSilences(db, this.#options.node)
+    const now = Date.now()
+    const news = silences.filter(silence => this.#quiet.silence(silence, now))
+    if (news.length > 0) this.#teller.reconsider()
   }
 
   silenced (): void {
     this.#teller.reconsider()
   }
 
-  acknowledged (chosen: ReadonlyArray<Pick<Raised, 'rule' | 'uuid' | 'type'>>): void {
-    for (const { rule, uuid, type } of chosen) {
+  /** @param chosen with since when each is wrong: one that was raised anew meanwhile is another one */
+  acknowledged (chosen: ReadonlyArray<StateKey & { since: number }>): void {
+    for (const { rule, uuid, type, since } of chosen) {
       const agent = this.#watch.known(uuid)
-      for (const alert of agent === undefined ? [] : alertsOf(agent)) if (alert.rule === rule && (alert.series?.type ?? '') === type && isRaised(alert.state)) alert.acknowledged = true
+      for (const alert of agent === undefined ? [] : alertsOf(agent)) if (alert.rule.id === rule && (alert.series?.type ?? '') === type && alert.since === since) alert.acknowledged = true
     }
   }
 

@@ -24,12 +24,12 @@ export async function obey (msg: RedMessage, alerts: Alerts, rules: readonly Ale
   switch (msg.topic) {
     case 'silence':
       await alerts.silence({ ...choice('uuid', 'type'), until: timeOf(given.until) })
-      return alerts.silences()
+      return await alerts.silences()
     case 'acknowledge': return { acknowledged: await alerts.acknowledge(choice('uuid', 'type', 'rule')) }
     case 'state': {
       const raised = (await alerts.current()).map(({ rule, ...raised }) => ({ rule: rule.name, severity: rule.severity, ...raised }))
       const { watched, leftOut } = alerts.count()
-      return { raised, silences: alerts.silences(), watched, leftOut }
+      return { raised, silences: await alerts.silences(), watched, leftOut }
     }
     case 'test': {
       const name = text('rule')

@@ -40,6 +40,9 @@ onEachDatabase('what another process stored is judged value by value: what is ov
   await two.report('c', 10, { temperature: 95 }, 1)
   await two.report('c', 10, { temperature: 20 }, 2)
   await one.says('cleared hot a temperature 20', 'raised hot a temperature 95', 'raised slow a level 2', 'raised hot c temperature 95', 'cleared hot c temperature 20')
+  // The other clock is behind.
+  for (const [seq, temperature] of [[1, 95], [2, 20]] as const) await two.report('d', 10, { temperature }, seq, Date.now() - 30_000)
+  await until(() => one.told.slice(5), told => told.join() === 'raised hot d temperature 95,cleared hot d temperature 20')
 })
 
 onEachDatabase('of a series that two processes store in turns, no value is missed', async (t, database) => {
@@ -58,6 +61,10 @@ onEachDatabase('of a series that two processes store in turns, no value is misse
   await two.report('a', 21, { temperature: 95 })
   await one.report('a', 22, { temperature: 20 })
   await one.says(...expected, 'cleared hot a temperature 20', 'raised hot a temperature 95', 'cleared hot a temperature 20')
+  // The other one is there no more.
+  await two.close()
+  await one.report('a', 23, { temperature: 96 })
+  await until(() => one.told.at(-1), said => said === 'raised hot a temperature 96')
 }, files.slice(0, 1))
 
 onEachDatabase('since when something is wrong, or right again, comes out of what is stored after a restart', async (t, database) => {
@@ -98,6 +105,31 @@ onEachDatabase('what waited for long enough when the process ended, and was righ
   await says('raised slow a level 4')
   assert.deepEqual(since, [70])
 })
+
+onEachDatabase('what is silenced or acknowledged at a process that announces nothing counts for the one that does', async (t, database) => {
+  const one = open(t, database, [{ ...hot, repeat: 8 }])
+  await one.is('watching')
+  const two = open(t, database, [{ ...hot, repeat: 8 }], {}, 'there')
+  await two.is('elsewhere')
+  await two.report('c', 10, { temperature: 20 })
+  await two.alerts.silence({ uuid: 'a', until: Date.now() + 3_600_000 })
+  // What it stored before was seen in the same look at the latest.
+  await until(() => one.alerts.count().watched, count => count === 1)
+  await two.report('c', 20, { temperature: 95 })
+  await one.says('raised hot c temperature 95')
+  await one.report('a', 10, { temperature: 91 })
+  await until(() => rowsOf(database), rows => rows.includes('hot a temperature raised not told'))
+  assert.deepEqual((await one.alerts.silences()).map(({ uuid }) => uuid), ['a'])
+  await two.alerts.silence({ uuid: 'a', until: 0 })
+  assert.deepEqual(await two.alerts.silences(), [])
+  await until(() => one.told, told => told.includes('raised hot a temperature 91'))
+  await one.report('b1', 10, { temperature: 92 })
+  await one.report('b2', 10, { temperature: 93 })
+  await until(() => rowsOf(database), rows => rows.filter(row => /^hot b. temperature raised told$/.test(row)).length === 2)
+  assert.equal(await two.alerts.acknowledge({ uuid: 'b1' }), 1)
+  await until(() => one.told, told => told.includes('raised hot b2 temperature 93 again 1'))
+  assert.deepEqual(one.told.filter(said => said.includes('b1')), ['raised hot b1 temperature 92'])
+}, files.slice(0, 1))
 
 onEachDatabase('an agent that another process forgot is over', async (t, database) => {
   const one = open(t, database, [hot])

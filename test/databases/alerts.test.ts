@@ -131,7 +131,7 @@ onEachDatabase('during a silence nothing is announced, and at its end what is st
   await next.is('watching')
   await next.report('c', 10, { temperature: 94 })
   await next.says('raised hot c temperature 94')
-  assert.deepEqual(next.alerts.silences().map(({ uuid }) => uuid), ['a'])
+  assert.deepEqual((await next.alerts.silences()).map(({ uuid }) => uuid), ['a'])
   await next.alerts.silence({ uuid: 'a', until: 0 })
   await next.says('raised hot c temperature 94', 'raised hot a temperature 95')
 })
@@ -179,6 +179,34 @@ onEachDatabase('an alert is told again until somebody acknowledges it', async (t
   assert.ok(told.slice(before).every(said => said.startsWith('raised hot b ')), told.join())
 })
 
+onEachDatabase('only what was chosen is acknowledged', async (t, database) => {
+  const { is, alerts, report, told } = open(t, database, [{ ...hot, repeat: 0.5 }, { ...hot, id: 'warm', name: 'warm', value: 85, repeat: 0.5 }])
+  await is('watching')
+  await report('a', 10, { temp1: 95, temp2: 95 })
+  await report('b', 10, { temp1: 95 })
+  await until(() => told.length, count => count >= 6)
+  // What only waits is not raised.
+  const [row] = await database.query('alert_states')
+  await database.query('alert_states').insert({ ...row, uuid: 'z', phase: 'pending', told: 0 })
+  assert.equal(await alerts.acknowledge({ uuid: 'a', type: 'temp1', rule: 'warm' }), 1)
+  const known = (await alerts.current()).map(({ rule, name, type, acknowledged }) => `${rule.name} ${name} ${type} ${acknowledged}`)
+  assert.deepEqual(known.sort(), ['hot A temp1 false', 'hot A temp2 false', 'hot B temp1 false', 'warm A temp1 true', 'warm A temp2 false', 'warm B temp1 false'])
+  const before = told.length
+  await until(() => told.length, count => count >= before + 10)
+  assert.deepEqual(new Set(told.slice(before).map(said => said.split(' ').slice(1, 4).join(' '))), new Set(['hot a temp1', 'hot a temp2', 'hot b temp1', 'warm a temp2', 'warm b temp1']))
+}, files.slice(0, 1))
+
+onEachDatabase('of many agents that go at once each is told, once it is gone for long enough', async (t, database) => {
+  const { is, come, go, told } = open(t, database, [{ id: 'gone', name: 'gone', condition: 'agentGone', for: 0.3 }])
+  await is('watching')
+  // More than are looked up at once.
+  const uuids = Array.from({ length: 501 }, (_, i) => `a${i}`)
+  await Promise.all(uuids.map(come))
+  await Promise.all(uuids.map(go))
+  await until(() => told.length, count => count >= uuids.length)
+  assert.deepEqual(told.toSorted(), uuids.map(uuid => `raised gone ${uuid}`).sort())
+}, files.slice(0, 1))
+
 onEachDatabase('more changes than a few at once become one message', async (t, database) => {
   const { is, report, says } = open(t, database, [hot], { digest: { more: 2, within: 1_000 } })
   await is('watching')
@@ -200,6 +228,7 @@ onEachDatabase('what is left out because there are too many alerts is counted an
   await report('b', 10, values)
   await report('late', 10, { temperature: 95 })
   assert.deepEqual([alerts.count(), told], [{ watched: 200_000, raised: 0, leftOut: 101 }, []])
+  assert.equal(errors.length, 1, 'it is said once')
   assert.match(errors.join(), /^ALERTS_TOO_MANY: The rules are about more than 200000 series and agents: 101 are not watched\./)
   await forgetting.forget('a')
   await says('raised hot late temperature 95')

@@ -115,7 +115,7 @@ export function clocked (t: TestContext, rules: Array<Partial<SavedRule>>, { mai
       judge.newest(agent, newest, metrics.filter(({ ts }) => ts >= from), Infinity, ts => ts, now)
     },
     silence: (uuid: string | undefined, until: number, type?: string): void => {
-      quiet.silence({ ...uuid === undefined ? {} : { uuid }, ...type === undefined ? {} : { type }, until: start + until * 1000 })
+      quiet.silence({ ...uuid === undefined ? {} : { uuid }, ...type === undefined ? {} : { type }, until: start + until * 1000 }, Date.now())
       teller.reconsider()
     },
     acknowledge: (uuid: string): void => {

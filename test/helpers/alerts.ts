@@ -43,19 +43,21 @@ export function openAlerts (t: TestContext, { options }: OpenDatabase, rules: Ar
   }
   t.after(close)
   alerts.start()
-  const write = (topic: string, payload: object): Promise<void> => new Promise((resolve, reject) => {
-    store.write(message(topic, payload), Date.now(), error => { if (error === null) resolve(); else reject(error) })
+  const write = (topic: string, payload: object, at = Date.now()): Promise<void> => new Promise((resolve, reject) => {
+    store.write(message(topic, payload), at, error => { if (error === null) resolve(); else reject(error) })
   })
   return {
     store,
     alerts,
     told,
     since,
+    failed,
     close,
     is: async (wanted: AlertsState) => { await until(() => state, found => found === wanted) },
-    report: (uuid: string, seconds: number, metrics: Record<string, number | string | boolean>, seq = 1) => write(topics.message, {
+    /** @param at when it comes, by the clock of this process; UTC ms */
+    report: (uuid: string, seconds: number, metrics: Record<string, number | string | boolean>, seq = 1, at = Date.now()) => write(topics.message, {
       agent: { uuid, name: uuid.toUpperCase() }, metrics: Object.entries(metrics).map(([type, value]) => ({ type, value })), timestamp: start + seconds * 1000, seq
-    }),
+    }, at),
     come: (uuid: string) => write(topics.connected, { agent: { uuid } }),
     go: (uuid: string) => write(topics.disconnected, { agent: { uuid } }),
     says: async (...expected: string[]) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Quiet } from '../../../lib/alerts/quiet.ts'
+import { Quiet, type Silence } from '../../../lib/alerts/quiet.ts'
 import { Maintenance } from '../../../lib/alerts/rules/maintenance.ts'
 import type { SavedRule } from '../../../lib/alerts/rules/saved-rule.ts'
 import { clocked } from '../../helpers/alert-clock.ts'
@@ -16,18 +16,19 @@ test('a silence is of an agent, of a type, of both or of all, and over at its ve
   const quiet = new Quiet([])
   const agent = { uuid: 'a', name: 'A' }
   const is = (type: string, now: number, uuid = 'a'): boolean => quiet.isQuiet({ ...agent, uuid }, type, now)
-  quiet.silence({ uuid: 'a', type: 'temp', until: 100 })
+  const silence = (silence: Silence, now = 0): boolean => quiet.silence(silence, now)
+  assert.deepEqual([100, 100, 90, 100].map(until => silence({ uuid: 'a', type: 'temp', until })), [true, false, true, true], 'whether it is news')
   assert.deepEqual([is('temp', 99), is('temp', 100), is('other', 99), is('temp', 99, 'b')], [true, false, false, false])
-  quiet.silence({ uuid: 'a', until: 200 })
+  silence({ uuid: 'a', until: 200 })
   assert.deepEqual([is('other', 199), is('other', 200), is('other', 199, 'b')], [true, false, false])
-  quiet.silence({ type: 'temp', until: 300 })
+  silence({ type: 'temp', until: 300 })
   assert.deepEqual([is('temp', 299, 'b'), is('temp', 300, 'b'), is('other', 299, 'b')], [true, false, false])
-  quiet.silence({ until: 400 })
+  silence({ until: 400 })
   assert.deepEqual([is('', 399, 'c'), is('', 400, 'c')], [true, false])
   assert.deepEqual([quiet.next(0), quiet.next(99), quiet.next(100), quiet.next(399), quiet.next(400)], [100, 100, 200, 400, Infinity])
   assert.deepEqual(quiet.silences(400), [])
-  quiet.silence({ until: 500 })
-  quiet.silence({ until: 0 })
+  silence({ until: 500 })
+  assert.deepEqual([silence({ until: 1 }, 1), silence({ until: 0 }, 1), silence({ uuid: 'z', until: 1 }, 1)], [true, false, false], 'that it is over, once')
   assert.equal(is('', 1), false)
 })
 
