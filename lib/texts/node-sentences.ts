@@ -93,9 +93,14 @@ export const nodeSentences: readonly Sentence[] = [
     pt: 'A manutenção {1} precisa de minutos.'
   },
   {
-    en: 'The maintenance {1} cannot be read: {2}.',
-    es: 'No se puede leer el mantenimiento {1}: {2}.',
-    pt: 'Não é possível ler a manutenção {1}: {2}.'
+    en: '{1} is no cron line: minute, hour, day, month and day of the week, such as 0 2 * * 0.',
+    es: '{1} no es una línea de cron: minuto, hora, día, mes y día de la semana, como 0 2 * * 0.',
+    pt: '{1} não é uma linha de cron: minuto, hora, dia, mês e dia da semana, como 0 2 * * 0.'
+  },
+  {
+    en: 'There is no time zone {1}; one is Europe/Madrid.',
+    es: 'No hay una zona horaria {1}; una es Europe/Madrid.',
+    pt: 'Não há um fuso horário {1}; um deles é America/Sao_Paulo.'
   },
   {
     en: 'The rules are about more than {1} series and agents.',

@@ -70,7 +70,7 @@ for (const version of [5, 4] as const) {
       assert.match(await title('cron line') ?? '', /^Maintenance 1: five or six fields/)
       await fill('cron line', '0 2 * * 0')
       await fill('time zone', 'Europa/Madrid')
-      assert.equal(await title('time zone'), 'Maintenance 1: there is no time zone Europa/Madrid, such as Europe/Madrid')
+      assert.equal(await title('time zone'), 'Maintenance 1: there is no time zone Europa/Madrid; one is Europe/Madrid')
       await fill('time zone', 'Europe/Madrid')
       assert.equal(await title('time zone'), 'time zone')
       await editor.done()

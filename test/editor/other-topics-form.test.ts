@@ -78,6 +78,34 @@ describe('"Other topics" of agent-in', { skip: skipWithoutEditor(5) }, () => {
     assert.match(String((await editor.property(intake, 'validationErrors') as string[])[0]), /row 1: call a level of the topic \{uuid\}/)
   }))
 
+  test('the form says which row comes too late to read anything, and finds nothing wrong with any preset', () => withForm({}, async ({ page }) => {
+    const rows = page.locator('.platziverse-row')
+    const ids = await page.locator('#agent-in-preset option').evaluateAll(options => options.map(option => (option as HTMLOptionElement).value).filter(value => value !== ''))
+    // These two have the same topic.
+    for (const id of ids.filter(id => id !== 'telegraf-json')) await page.locator('#agent-in-preset').selectOption(id)
+    const wrong = await rows.locator('.input-error').evaluateAll(inputs => inputs.map(input => (input as HTMLInputElement).value))
+    assert.deepEqual(wrong, [])
+    const add = async (topic: string) => {
+      const before = await rows.count()
+      await page.locator('.red-ui-editableList-addButton').click()
+      await until(() => rows.count(), count => count === before + 1)
+      await field(rows.last(), 'topic:').fill(topic)
+      return { said: await rows.last().locator('input').first().getAttribute('title') ?? '', number: before + 1 }
+    }
+    const { number: first } = await add('house/{uuid}/{type}')
+    const late = await add('house/{uuid}/status')
+    assert.equal(late.said, `Other topics, row ${late.number}: row ${first} reads these topics first; move this one above it`)
+    await add('{uuid}/far/{type}')
+    // No agent of the row before is called so.
+    for (const topic of ['house/+/status', 'tasmota/far/{uuid}', '$far/far/{uuid}']) assert.doesNotMatch((await add(topic)).said, /reads these topics first/, topic)
+    await field(rows.last(), 'topic:').fill('flat/{uuid}')
+    await rows.last().locator('summary').click()
+    await field(rows.last(), 'Rename').fill('ENERGY.Power:power')
+    assert.match(await field(rows.last(), 'Rename').getAttribute('title') ?? '', /rename with an equals sign, such as ENERGY\.Power=power/)
+    await field(rows.last(), 'Rename').fill('ENERGY.Power=power')
+    assert.equal(await isWrong(field(rows.last(), 'Rename')), false)
+  }))
+
   for (const look of looks) {
     const otherTopics: AgentInConfig['otherTopics'] = [
       { topic: 'tele/{uuid}/LWT', format: 'presence', presence: { online: 'Online', offline: 'Offline' } }, { topic: 'home/{uuid}/{type}', format: 'value' },

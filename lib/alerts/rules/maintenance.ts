@@ -1,7 +1,7 @@
 import { Cron } from 'croner'
-import { PlatziverseError, reasonOf } from '../../errors.ts'
+import { PlatziverseError } from '../../errors.ts'
 import { matcherOf, type Matcher } from './patterns.ts'
-import type { SavedMaintenance } from './saved-maintenance.ts'
+import { isTimezone, type SavedMaintenance } from './saved-maintenance.ts'
 
 /** Times that come again, each as long as the others. */
 export class Maintenance {
@@ -23,7 +23,8 @@ export class Maintenance {
       // Croner looks at the time zone only when it is asked.
       this.#cron.nextRun()
     } catch (cause) {
-      throw new PlatziverseError('ALERT_RULE_INVALID', `The maintenance "${cron}" cannot be read: ${reasonOf(cause)}.`, { cause })
+      const detail = isTimezone(timezone) ? `"${cron}" is no cron line: minute, hour, day, month and day of the week, such as 0 2 * * 0.` : `There is no time zone "${timezone}"; one is Europe/Madrid.`
+      throw new PlatziverseError('ALERT_RULE_INVALID', detail, { cause })
     }
   }
 

@@ -10,3 +10,13 @@ export interface SavedMaintenance {
 }
 
 export const savedMaintenanceDefaults: SavedMaintenance = { cron: '', minutes: 60, timezone: '', agents: '' }
+
+/** Whether there is such a time zone; an empty one is that of the process. */
+export function isTimezone (name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', name.trim() === '' ? {} : { timeZone: name.trim() })
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,7 +1,7 @@
 import { presets } from '../../../lib/mapping/presets/presets.ts'
 import type { PayloadFormat, TimeUnit, TopicRule } from '../../../lib/mapping/topic-rule.ts'
 import { kindOf } from '../../../lib/messages/topics.ts'
-import { parseFilter } from '../../../lib/mqtt/topic-filters.ts'
+import { covers, parseFilter } from '../../../lib/mqtt/topic-filters.ts'
 import { input, select, valueOf } from '../../shared/editor/fields.ts'
 import { equal, markTab, type Part } from '../../shared/editor/form.ts'
 import { prepareList, type Fields, type List, type RowProblem } from '../../shared/editor/list.ts'
@@ -171,14 +171,29 @@ function splitAt (pair: string, at: number): [string, string] {
 
 /** What is wrong with the topics of rows, as far as the form can tell; agent-in itself checks all of it. */
 export function topicProblems (rules: readonly TopicRule[]): Array<RowProblem<Row>> {
-  return rules.flatMap(({ topic, format, uuid }, index): Array<RowProblem<Row>> => {
+  return rules.flatMap(({ topic, format, uuid, rename = {} }, index): Array<RowProblem<Row>> => {
     const number = index + 1
-    const filter = topic.replace(/(^|\/)\{[A-Za-z]\w*\}(?=\/|$)/g, '$1+')
+    const filter = filterOf(topic)
     if (/[{}]/.test(filter) || parseFilter(filter) === undefined || kindOf(filter) !== undefined) return [{ index, field: 'topic', text: text('agent-in.validation.topic', { number }) }]
     if (!uuid && !/(^|\/)\{uuid\}(?=\/|$)/.test(topic) && !namesAgents.includes(format)) {
       return [{ index, field: 'uuid', text: text('agent-in.validation.uuid', { number }) }]
     }
     const same = rules.findIndex(other => other.topic === topic)
-    return same < index ? [{ index, field: 'topic', text: text('agent-in.validation.twice', { number, other: same + 1 }) }] : []
+    if (same < index) return [{ index, field: 'topic', text: text('agent-in.validation.twice', { number, other: same + 1 }) }]
+    const first = rules.findIndex(other => coversTopics(other.topic, topic))
+    if (first >= 0 && first < index) return [{ index, field: 'topic', text: text('agent-in.validation.covered', { number, other: first + 1 }) }]
+    return Object.values(rename).includes('') ? [{ index, field: 'rename', text: text('agent-in.validation.rename', { number }) }] : []
   })
+}
+
+function filterOf (topic: string): string {
+  return topic.replace(/(^|\/)\{[A-Za-z]\w*\}(?=\/|$)/g, '$1+')
+}
+
+/** Whether a row reads all that another one would, for certain: `{uuid}` stands for fewer levels than `+` does. */
+function coversTopics (one: string, other: string): boolean {
+  const [filter, narrower] = [parseFilter(filterOf(one)), parseFilter(filterOf(other))]
+  if (filter === undefined || narrower === undefined || !covers(filter, narrower)) return false
+  const [agent, level] = [one.split('/').indexOf('{uuid}'), other.split('/')]
+  return agent < 0 || level[agent] === '{uuid}' || (agent > 0 && /^[^+#${]/.test(level[agent] ?? ''))
 }

@@ -1,4 +1,4 @@
-import { savedMaintenanceDefaults, type SavedMaintenance } from '../../../lib/alerts/rules/saved-maintenance.ts'
+import { isTimezone, savedMaintenanceDefaults, type SavedMaintenance } from '../../../lib/alerts/rules/saved-maintenance.ts'
 import { input, valueOf } from '../../shared/editor/fields.ts'
 import { numberOrText, type Part } from '../../shared/editor/form.ts'
 import { prepareList, type Fields, type RowProblem } from '../../shared/editor/list.ts'
@@ -44,13 +44,4 @@ export function maintenanceProblems (maintenance: readonly SavedMaintenance[]): 
     if (!(Number(minutes) > 0)) return [{ index, field: 'minutes', text: text('metric-alert.validation.minutes', { number: index + 1 }) }]
     return isTimezone(timezone) ? [] : [{ index, field: 'timezone', text: text('metric-alert.validation.timezone', { number: index + 1, timezone }) }]
   })
-}
-
-function isTimezone (name: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', name.trim() === '' ? {} : { timeZone: name.trim() })
-    return true
-  } catch {
-    return false
-  }
 }

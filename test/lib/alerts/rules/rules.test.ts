@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { alertRule, alertRules } from '../../../../lib/alerts/rules/alert-rule.ts'
+import type { PlatziverseError } from '../../../../lib/errors.ts'
 import { Maintenance } from '../../../../lib/alerts/rules/maintenance.ts'
 import { matcherOf } from '../../../../lib/alerts/rules/patterns.ts'
 import { savedMaintenanceDefaults } from '../../../../lib/alerts/rules/saved-maintenance.ts'
@@ -81,7 +82,10 @@ test('maintenance comes again by a cron line in its time zone', () => {
   }
   assert.deepEqual(starts('2026-03-27T12:00:00Z'), ['2026-03-28T01:30:00.000Z', '2026-03-29T01:00:00.000Z', '2026-03-30T00:30:00.000Z'])
   assert.deepEqual(starts('2026-10-23T12:00:00Z'), ['2026-10-24T00:30:00.000Z', '2026-10-25T00:30:00.000Z', '2026-10-26T01:30:00.000Z'])
-  for (const broken of [{ cron: 'nonsense' }, { cron: '0 2 * * *', timezone: 'Nowhere/At' }, { cron: '0 2 * * *', minutes: 0 }]) {
-    assert.throws(() => new Maintenance({ ...savedMaintenanceDefaults, ...broken }), { code: 'ALERT_RULE_INVALID' })
+  for (const [broken, detail] of [
+    [{ cron: 'nonsense' }, '"nonsense" is no cron line'], [{ cron: '2:00' }, '"2:00" is no cron line'], [{ cron: '0 25 * * *' }, '"0 25 * * *" is no cron line'],
+    [{ cron: '0 2 * * *', timezone: 'Nowhere/At' }, 'There is no time zone "Nowhere/At"'], [{ cron: '0 2 * * *', minutes: 0 }, 'needs minutes']
+  ] as const) {
+    assert.throws(() => new Maintenance({ ...savedMaintenanceDefaults, ...broken }), (error: PlatziverseError) => error.code === 'ALERT_RULE_INVALID' && error.detail.includes(detail), detail)
   }
 })
