@@ -40,6 +40,11 @@ export class Alerts {
     return this.#run?.count() ?? { watched: 0, raised: 0, leftOut: 0 }
   }
 
+  /** How many alerts compare numbers, and have a text as their newest value: it neither raises nor ends them. */
+  ofTexts (): number {
+    return this.#run?.ofTexts() ?? 0
+  }
+
   start (): void {
     this.#options.state('starting')
     this.#looking = this.#look()

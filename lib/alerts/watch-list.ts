@@ -2,6 +2,7 @@ import { alertsOf, type Agent, type Alert, type Series } from './alert.ts'
 import type { StateRow } from './alert-rows.ts'
 import type { AlertRule } from './rules/alert-rule.ts'
 import { isRaised, ok, type AlertState } from './rules/alert-state.ts'
+import { comparesNumbers } from './rules/verdict.ts'
 
 /** Most alerts that are watched: of rules, each for every series or agent that it is about. */
 export const mostAlerts = 200_000
@@ -43,6 +44,15 @@ export class WatchList {
     const rows = [...this.#rows.values()]
     this.#rows.clear()
     return rows
+  }
+
+  /** How many alerts compare numbers, and have a text as their newest value. */
+  ofTexts (): number {
+    let count = 0
+    for (const agent of this.#agents.values()) {
+      for (const series of agent.series.values()) if (typeof series?.value === 'string') count += series.alerts.filter(({ rule }) => comparesNumbers(rule)).length
+    }
+    return count
   }
 
   known (uuid: string): Agent | undefined {

@@ -74,6 +74,10 @@ export class Watching {
     return { watched: size, raised, leftOut }
   }
 
+  ofTexts (): number {
+    return this.#watch.ofTexts()
+  }
+
   /** Whether there is something to catch up with also where no other process writes: room for what was left out, or series of which another process stored some. */
   get isBehind (): boolean { return this.#watch.hasRoom || Date.now() - this.#judge.sharedAt < 2 * sharedFor }
 

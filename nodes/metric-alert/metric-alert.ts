@@ -70,11 +70,13 @@ export default function (RED: RED): void {
       if (state === 'elsewhere') return good(RED._('metric-alert.status.elsewhere'))
       if (state !== 'watching') return pending(RED._('metric-alert.status.starting'))
       const { watched, raised, leftOut } = alerts.count()
+      const ofTexts = alerts.ofTexts()
       const text = joined(
         raised > 0 ? RED._('metric-alert.status.raised', { count: raised }) : RED._('metric-alert.status.watched', { count: watched }),
-        leftOut > 0 && RED._('metric-alert.status.leftOut', { count: leftOut })
+        leftOut > 0 && RED._('metric-alert.status.leftOut', { count: leftOut }),
+        ofTexts > 0 && RED._('metric-alert.status.ofTexts', { count: ofTexts })
       )
-      return raised > 0 ? { fill: 'red', shape: 'dot', text } : leftOut > 0 || watched === 0 ? pending(text) : good(text)
+      return raised > 0 ? { fill: 'red', shape: 'dot', text } : leftOut > 0 || ofTexts === watched ? pending(text) : good(text)
     })
     alerts.start()
 

@@ -61,9 +61,14 @@ describe('"Other topics" of agent-in', { skip: skipWithoutEditor(5) }, () => {
 
   test('the form says what is wrong with a row, and shows what its format needs', () => withForm({ otherTopics: [{ topic: 'x/{uuid}', format: 'value' }] }, async ({ editor, page }) => {
     const row = page.locator('.platziverse-row').first()
-    for (const [topic, wrong] of [['x/{uuid', true], ['', true], ['x/#/y', true], ['agent/message', true], ['x/{uuid}/+/#', false]] as const) {
+    for (const [topic, wrong] of [['x/{uuid', true], ['', true], ['x/#/y', true], ['x/{uuid}/y#', true], ['x/{ uuid }', true], ['agent/message', true], ['x/{uuid}/+/#', false]] as const) {
       await field(row, 'topic:').fill(topic)
       assert.equal(await isWrong(row.locator('input').first()), wrong, topic)
+    }
+    // Other brackets, and another name.
+    for (const topic of ['x/(uuid)', 'x/[uuid]', 'x/<uuid>', 'x/{UUID}', 'x/+']) {
+      await field(row, 'topic:').fill(topic)
+      assert.equal(await field(row, 'Agent').getAttribute('title'), 'Other topics, row 1: call a level of the topic {uuid}, or say what the uuid is', topic)
     }
     await field(row, 'topic:').fill('x/{type}')
     assert.equal(await isWrong(field(row, 'Agent')), true, 'there is no uuid')

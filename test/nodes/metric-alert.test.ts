@@ -28,7 +28,7 @@ async function alertFlow (t: TestContext, changes: object = {}, filename?: strin
     { id: 'errors', type: 'catch', scope: null, uncaught: false, wires: [['caught']] },
     ...['raised', 'cleared', 'answers', 'states', 'caught'].map(id => ({ id, type: 'helper' }))
   ].map(node => node.type === 'tab' || node.type === 'platziverse-database' ? node : { ...node, z: 'tab', x: 1, y: 1 }))
-  const report = (seconds: number, value: number, ...others: string[]): void => {
+  const report = (seconds: number, value: number | string, ...others: string[]): void => {
     const metrics = ['temperature', ...others].map(type => ({ type, value }))
     flow.receive('store', { topic: 'agent/message', payload: { agent: { uuid: 'chip/1', name: 'Boiler' }, metrics, timestamp: start + seconds * 1000 } })
   }
@@ -125,4 +125,15 @@ test('the times of maintenance are kept by the node', async t => {
   const { store } = flow.node<DatabaseNode>('database')
   await until(async () => (await store.read())('alert_states').where({ phase: 'raised', told: 0 }).pluck('uuid'), uuids => (uuids as string[]).join() === 'chip/1')
   assert.deepEqual(flow.received('raised'), [])
+})
+
+test('a text that a rule would have to compare with a number is counted in the status, until a number comes', async t => {
+  const { flow, report, watches } = await alertFlow(t)
+  assert.equal((await until(() => flow.status('alert'), status => status?.text?.includes('status.watched') === true))?.fill, 'yellow', 'nothing is watched')
+  await watches()
+  report(1, '93,25')
+  const ofTexts = await until(() => flow.status('alert'), status => status?.text?.includes('status.ofTexts') === true)
+  assert.equal(ofTexts?.fill, 'yellow')
+  report(2, 20)
+  assert.equal((await until(() => flow.status('alert'), status => status?.text?.includes('status.ofTexts') === false))?.fill, 'green')
 })

@@ -13,6 +13,11 @@ export interface Span {
   last: number
 }
 
+/** Whether a text says nothing by a rule. */
+export function comparesNumbers ({ condition }: AlertRule): boolean {
+  return condition !== 'equals' && condition !== 'noNews' && condition !== 'agentGone'
+}
+
 /**
  * What a value says by a rule; undefined: nothing, because it cannot be compared.
  * @param changed by how much the value changed, of `changedFaster`

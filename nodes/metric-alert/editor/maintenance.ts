@@ -11,7 +11,7 @@ const text = textsOf('metric-alert')
 const cronLine = /^(?:[\d*/,?L#W-]|\b[a-z]{3}\b)+(?:\s+(?:[\d*/,?L#W+-]|\b[a-z]{3}\b)+){4,5}$/i
 const names = ['cron', 'minutes', 'timezone', 'agents'] as const
 /** What to write, or what counts where nothing is. */
-const examples: Record<keyof SavedMaintenance, string> = { cron: '0 2 * * 0', minutes: '60', timezone: 'Europe/Madrid', agents: text('metric-alert.rule.all') }
+const examples: Record<keyof SavedMaintenance, string> = { cron: '0 2 * * 0', minutes: '60', timezone: text('metric-alert.maintenance.own'), agents: text('metric-alert.rule.all') }
 const label = (field: keyof SavedMaintenance): string => text(`metric-alert.maintenance.${field}`)
 
 /** Fills the table of maintenance. */

@@ -61,7 +61,7 @@ function show (container: JQuery, rule: SavedRule): Fields<SavedRule> {
     for (const field of ['types', 'value', 'high', 'end', 'endHigh', 'within'] as const) fields[field].parent().toggle(used.includes(field))
     fields.value.parent().children('span').text(valueLabel(condition))
     // Where nothing is filled in, that value counts.
-    fields.end.attr('placeholder', valueLabel(condition))
+    fields.end.attr('placeholder', valueLabel(condition === 'outside' ? condition : 'above'))
     fields.endHigh.attr('placeholder', label('high'))
   }
   fields.condition.on('change', showUsed)
