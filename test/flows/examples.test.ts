@@ -41,9 +41,10 @@ for (const version of [5, 4] as const) {
 
   test(`Monitor agents runs unchanged in Node-RED ${version}: its agent is stored, and heard by subscribers`, options, async t => {
     const { heard, knex, sender } = await runExample(t, 'Monitor agents', version)
-    const report = JSON.parse(await until(() => heard.get('agent/message'), text => text?.includes('cpuLoad') === true, 20_000) as string)
+    // On a busy machine one of them may be late, and in the next report.
+    const wanted = ['cpuLoad', 'memoryUsedPercent', 'diskUsedPercent']
+    const report = JSON.parse(await until(() => heard.get('agent/message'), text => wanted.every(type => text?.includes(type) === true), 20_000) as string)
     const types = report.metrics.map(({ type }: { type: string }) => type)
-    assert.ok(['cpuLoad', 'memoryUsedPercent', 'diskUsedPercent'].every(type => types.includes(type)), types.join())
     const series = await seriesOf(knex, report.agent.uuid)
     assert.deepEqual(types.filter((type: string) => !series.includes(type)), [])
 
