@@ -32,6 +32,8 @@ export interface Alert extends Due {
   written: Phase | undefined
   /** Its agent was forgotten, or its rule is no longer about it. */
   isOver: boolean
+  /** It compares numbers, and its newest value is a text. */
+  isOfText: boolean
 }
 
 /** Since when it was wrong, when it was raised, UTC ms, and with which value. */

@@ -4,7 +4,7 @@ import type { NewestOfSeries, StoredAgent, StoredValue } from './newest.ts'
 import { DueTimes } from './due-times.ts'
 import { afterPast, pastFrom } from './past.ts'
 import { afterTime, afterValue, isRaised, type AlertState } from './rules/alert-state.ts'
-import { addTo, changeOf, verdictOf, type Verdict } from './rules/verdict.ts'
+import { addTo, changeOf, comparesNumbers, verdictOf, type Verdict } from './rules/verdict.ts'
 import type { WatchList } from './watch-list.ts'
 
 /** ms after which it is written that something is pending or ending: most of it is over sooner. */
@@ -212,6 +212,11 @@ export class Judge {
     const at = Math.min(ts, now)
     for (const alert of series.alerts) {
       const { rule } = alert
+      const isOfText = typeof value === 'string' && comparesNumbers(rule)
+      if (isOfText !== alert.isOfText) {
+        alert.isOfText = isOfText;
+        (this.#watch as WatchList).ofTexts += isOfText ? 1 : -1
+      }
       let changed = 0
       if (rule.within > 0 && typeof value === 'number') {
         alert.span = addTo(alert.span, value, at, rule.within)

@@ -2,7 +2,6 @@ import { alertsOf, type Agent, type Alert, type Series } from './alert.ts'
 import type { StateRow } from './alert-rows.ts'
 import type { AlertRule } from './rules/alert-rule.ts'
 import { isRaised, ok, type AlertState } from './rules/alert-state.ts'
-import { comparesNumbers } from './rules/verdict.ts'
 
 /** Most alerts that are watched: of rules, each for every series or agent that it is about. */
 export const mostAlerts = 200_000
@@ -15,6 +14,8 @@ export class WatchList {
   size = 0
   raised = 0
   leftOut = 0
+  /** How many alerts compare numbers, and have a text as their newest value. */
+  ofTexts = 0
   /** Whether alerts were over since some were left out last: there may be room for these. */
   hasRoom = false
   readonly #rules: readonly AlertRule[]
@@ -44,15 +45,6 @@ export class WatchList {
     const rows = [...this.#rows.values()]
     this.#rows.clear()
     return rows
-  }
-
-  /** How many alerts compare numbers, and have a text as their newest value. */
-  ofTexts (): number {
-    let count = 0
-    for (const agent of this.#agents.values()) {
-      for (const series of agent.series.values()) if (typeof series?.value === 'string') count += series.alerts.filter(({ rule }) => comparesNumbers(rule)).length
-    }
-    return count
   }
 
   known (uuid: string): Agent | undefined {
@@ -158,6 +150,7 @@ export class WatchList {
     this.size--
     this.hasRoom = this.leftOut > 0
     if (isRaised(alert.state)) this.raised--
+    if (alert.isOfText) this.ofTexts--
   }
 
   /** Watches by those of the rules that are not watched yet. */
@@ -189,6 +182,7 @@ export class WatchList {
         acknowledged: row?.acknowledged ?? false,
         written: row?.state.phase,
         isOver: false,
+        isOfText: false,
         dueAt: Infinity
       }
       if (isRaised(alert.state)) this.raised++

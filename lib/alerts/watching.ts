@@ -36,8 +36,6 @@ export class Watching {
   #saidFull = false
   /** When the database was looked at last, UTC ms; Infinity: never. */
   #lookedAt = Infinity
-  /** What `ofTexts` found, and when it looks again. */
-  #texts = { count: 0, next: 0 }
 
   constructor (store: Store, options: AlertsOptions, quiet: Quiet, write: (work: (db: Knex) => Promise<void>) => Promise<void>, failed: (error: unknown) => void) {
     this.#store = store
@@ -77,14 +75,7 @@ export class Watching {
   }
 
   ofTexts (): number {
-    const began = performance.now()
-    if (began >= this.#texts.next) {
-      const count = this.#watch.ofTexts()
-      const ended = performance.now()
-      // A status asks each second, and there may be 200,000 to look at: at most a thousandth of the time goes into it.
-      this.#texts = { count, next: ended + 1_000 * (ended - began) }
-    }
-    return this.#texts.count
+    return this.#watch.ofTexts
   }
 
   /** Whether there is something to catch up with also where no other process writes: room for what was left out, or series of which another process stored some. */

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { connectAsync } from 'mqtt'
 import { savedRuleDefaults } from '../../lib/alerts/rules/saved-rule.ts'
+import { Forgetting } from '../../lib/store/forgetting/forgetting.ts'
 import type { DatabaseNode } from '../../nodes/platziverse-database/platziverse-database.ts'
 import { metricAlertDefaults } from '../../nodes/metric-alert/config.ts'
 import { until } from '../helpers/events.ts'
@@ -136,4 +137,10 @@ test('a text that a rule would have to compare with a number is counted in the s
   assert.equal(ofTexts?.fill, 'yellow')
   report(2, 20)
   assert.equal((await until(() => flow.status('alert'), status => status?.text?.includes('status.ofTexts') === false))?.fill, 'green')
+  report(3, '93,25')
+  await until(() => flow.status('alert'), status => status?.text?.includes('status.ofTexts') === true)
+  const forgetting = new Forgetting(flow.node<DatabaseNode>('database').store)
+  t.after(() => forgetting.stop())
+  await forgetting.forget('chip/1')
+  assert.doesNotMatch((await until(() => flow.status('alert'), status => status?.text?.includes('status.ofTexts') === false))?.text ?? '', /ofTexts/)
 })
