@@ -104,7 +104,6 @@ export class Alerts {
       await this.#ownership.leave(db)
     }).catch(() => undefined)
     await Promise.all([closing, leaving, this.#looking])
-    this.#options.state('closed')
   }
 
   /** Begins to watch where no other process does; then looks at what other processes did. */

@@ -6,7 +6,7 @@ import type { Notice } from './telling.ts'
 
 // What alerts are given, and what they say of themselves.
 
-export type AlertsState = 'starting' | 'watching' | 'elsewhere' | 'closed'
+export type AlertsState = 'starting' | 'watching' | 'elsewhere'
 
 export interface AlertsOptions {
   /** The node's id; the same after a restart, and for all processes that run the same flows. At most 64 characters. */

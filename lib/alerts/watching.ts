@@ -112,7 +112,7 @@ export class Watching {
     const gone = this.#watch.forgetRows()
     if (gone.length > 0) await this.#write(db => deleteStates(db, this.#options.node, gone))
     // Before this process began.
-    for (const alert of this.#watch.alerts()) if (alert.written !== undefined && isNews(alert)) this.#teller.changed(alert)
+    for (const alert of this.#watch.alerts()) if (isNews(alert)) this.#teller.changed(alert)
   }
 
   /** Looks at what the database has: all of it at first, and later what other processes stored. */

@@ -22,7 +22,7 @@ export function openAlerts (t: TestContext, { options }: OpenDatabase, rules: Ar
   /** Since when it was wrong, in seconds after `start`, of each change. */
   const since: number[] = []
   const failed: unknown[] = []
-  let state: AlertsState = 'closed'
+  let state: AlertsState | undefined
   const alerts = new Alerts(store, {
     node: 'node',
     rules: alertRules(rules.map(rule => ({ ...savedRuleDefaults, ...rule }))),
