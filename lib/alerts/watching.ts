@@ -213,7 +213,7 @@ export class Watching {
   }
 
   #forget (uuid: string): void {
-    for (const alert of this.#watch.delete(uuid)) if (alert.written !== undefined || alert.told) this.#teller.changed(alert)
+    for (const alert of this.#watch.delete(uuid)) if (alert.written !== undefined) this.#teller.changed(alert)
   }
 
   /** Several at once: when a broker starts anew, all of its agents come and go. */

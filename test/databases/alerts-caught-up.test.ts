@@ -127,6 +127,8 @@ onEachDatabase('what is silenced or acknowledged at a process that announces not
   await one.report('b1', 10, { temperature: 92 })
   await one.report('b2', 10, { temperature: 93 })
   await until(() => rowsOf(database), rows => rows.filter(row => /^hot b. temperature raised told$/.test(row)).length === 2)
+  // Of when it was raised before.
+  await database.query('alert_states').where({ uuid: 'b2' }).update({ since: 1, acknowledged: 1 })
   assert.equal(await two.alerts.acknowledge({ uuid: 'b1' }), 1)
   await until(() => one.told, told => told.includes('raised hot b2 temperature 93 again 1'))
   assert.deepEqual(one.told.filter(said => said.includes('b1')), ['raised hot b1 temperature 92'])

@@ -136,6 +136,19 @@ onEachDatabase('during a silence nothing is announced, and at its end what is st
   await next.says('raised hot c temperature 94', 'raised hot a temperature 95')
 })
 
+onEachDatabase('a silence ends in time although something else is looked at shortly before', async (t, database) => {
+  const { is, alerts, report, says } = open(t, database, [hot, { id: 'silent', name: 'silent', agents: 'a', types: 'level', condition: 'noNews', value: 3 }])
+  await is('watching')
+  const began = Date.now()
+  await alerts.silence({ uuid: 'b', until: began + 3_500 })
+  await report('a', 10, { level: 1 })
+  await report('b', 10, { temperature: 95 })
+  await until(() => Date.now(), now => now >= began + 1_500)
+  // After three seconds there was news.
+  await report('a', 20, { level: 1 })
+  await says('raised hot b temperature 95', 'raised silent a level')
+}, files.slice(0, 1))
+
 // One kind is enough: the clock is that of the process.
 onEachDatabase('a clock that is set, or a machine that slept, is no silence', async (t, database) => {
   const { is, report, says } = open(t, database, [
@@ -227,7 +240,7 @@ onEachDatabase('what is left out because there are too many alerts is counted an
   const values = Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`temp${i}`, 1]))
   await report('a', 10, values)
   await report('b', 10, values)
-  await report('late', 10, { temperature: 95 })
+  for (const at of [10, 11]) await report('late', at, { temperature: 95 })
   assert.deepEqual([alerts.count(), told], [{ watched: 200_000, raised: 0, leftOut: 101 }, []])
   assert.equal(errors.length, 1, 'it is said once')
   assert.match(errors.join(), /^ALERTS_TOO_MANY: The rules are about more than 200000 series and agents: 101 are not watched\./)
