@@ -31,16 +31,19 @@ export class Ownership {
   /** In a transaction. @returns whether the alerts are this process's from now on */
   async take (db: Knex): Promise<boolean> {
     const mine = { owner: this.#id, home: this.#home }
+    const isStart = this.#isStart
+    this.#isStart = false
+    // Writes before it reads: on SQLite a transaction that has read cannot wait for another process that writes.
+    await db('alert_owners').insert({ node: this.#node, ...mine, beat: 0 }).onConflict('node').ignore()
     const row = await db('alert_owners').where({ node: this.#node }).first<OwnerRow | undefined>()
-    if (row === undefined) {
-      await db('alert_owners').insert({ node: this.#node, ...mine, beat: 0 }).onConflict('node').ignore()
-      return await this.#isMine(db)
-    }
+    // The owner left between the two: the next attempt finds no row.
+    if (row === undefined) return false
+    // Since now, or it could not begin and tries again.
+    if (row.owner === this.#id) return true
     const beat = `${row.owner} ${row.beat}`
     if (this.#seen?.beat !== beat) this.#seen = { beat, since: performance.now() }
-    // Its own: it could not begin, and tries again. A process that lost its alerts to another one with the same home must not take them back at once, and so on.
-    const isGone = row.owner === this.#id || (this.#isStart && row.home === this.#home) || performance.now() - this.#seen.since >= patience
-    this.#isStart = false
+    // A process that lost its alerts to another one with the same home must not take them back at once, and so on.
+    const isGone = (isStart && row.home === this.#home) || performance.now() - this.#seen.since >= patience
     if (!isGone) return false
     return await db('alert_owners').where({ node: this.#node, owner: row.owner, beat: Number(row.beat) }).update({ ...mine, beat: Number(row.beat) + 1 }) > 0
   }
@@ -53,9 +56,5 @@ export class Ownership {
 
   async leave (db: Knex): Promise<void> {
     await db('alert_owners').where({ node: this.#node, owner: this.#id }).delete()
-  }
-
-  async #isMine (db: Knex): Promise<boolean> {
-    return await db('alert_owners').where({ node: this.#node, owner: this.#id }).first() !== undefined
   }
 }

@@ -4,7 +4,7 @@ import { OwnerMissing, Ownership } from '../../lib/alerts/ownership.ts'
 import { dialectOf } from '../../lib/store/dialect-of.ts'
 import { kindOf } from '../../lib/store/dialects/database-kind.ts'
 import { Store } from '../../lib/store/store.ts'
-import { onEachDatabase, onEachServer } from '../helpers/databases.ts'
+import { onEachDatabase } from '../helpers/databases.ts'
 
 onEachDatabase('alerts go to another process once the owner gave no sign of life for 90 seconds, and at once to one that starts where it ran', async (t, { options }) => {
   const store = new Store(dialectOf(options), { instance: 'here', home: 'here' })
@@ -38,7 +38,7 @@ onEachDatabase('alerts go to another process once the owner gave no sign of life
   for (let i = 0; i < 3; i++) assert.equal(await transact(db => two.take(db)), true)
 })
 
-onEachServer('of processes that start at once one takes care of the alerts', async (t, { options }) => {
+onEachDatabase('of processes that start at once one takes care of the alerts', async (t, { options }) => {
   const stores = ['here', 'there'].map(home => new Store(dialectOf(options), { instance: home, home }))
   t.after(() => Promise.all(stores.map(store => store.close())))
   for (const store of stores) await store.read('metrics')
