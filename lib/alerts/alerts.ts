@@ -37,12 +37,7 @@ export class Alerts {
   }
 
   count (): AlertCount {
-    return this.#run?.count() ?? { watched: 0, raised: 0, leftOut: 0 }
-  }
-
-  /** How many alerts compare numbers, and have a text as their newest value: it neither raises nor ends them. */
-  ofTexts (): number {
-    return this.#run?.ofTexts() ?? 0
+    return this.#run?.count() ?? { watched: 0, raised: 0, ofTexts: 0, leftOut: 0 }
   }
 
   start (): void {

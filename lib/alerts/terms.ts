@@ -22,8 +22,11 @@ export interface AlertsOptions {
   failed (error: PlatziverseError): void
 }
 
-/** How many alerts are watched, how many of them are raised, and how many are not watched because there are too many. */
-export interface AlertCount { watched: number, raised: number, leftOut: number }
+/**
+ * How many alerts are watched; how many of them are raised, and how many compare numbers and have a text as their newest value, which neither raises
+ * nor ends them; and how many are not watched because there are too many.
+ */
+export interface AlertCount { watched: number, raised: number, ofTexts: number, leftOut: number }
 
 /** A rule that is raised, as the database has it. */
 export interface Raised { rule: AlertRule, uuid: string, name: string | null, type: string, value: number | string | null, since: number, acknowledged: boolean }

@@ -70,12 +70,8 @@ export class Watching {
   }
 
   count (): AlertCount {
-    const { size, raised, leftOut } = this.#watch
-    return { watched: size, raised, leftOut }
-  }
-
-  ofTexts (): number {
-    return this.#watch.ofTexts
+    const { size, raised, ofTexts, leftOut } = this.#watch
+    return { watched: size, raised, ofTexts, leftOut }
   }
 
   /** Whether there is something to catch up with also where no other process writes: room for what was left out, or series of which another process stored some. */

@@ -69,8 +69,7 @@ export default function (RED: RED): void {
       if (problem !== undefined) return bad(problemText(RED, problem.code))
       if (state === 'elsewhere') return good(RED._('metric-alert.status.elsewhere'))
       if (state !== 'watching') return pending(RED._('metric-alert.status.starting'))
-      const { watched, raised, leftOut } = alerts.count()
-      const ofTexts = alerts.ofTexts()
+      const { watched, raised, ofTexts, leftOut } = alerts.count()
       const text = joined(
         raised > 0 ? RED._('metric-alert.status.raised', { count: raised }) : RED._('metric-alert.status.watched', { count: watched }),
         leftOut > 0 && RED._('metric-alert.status.leftOut', { count: leftOut }),

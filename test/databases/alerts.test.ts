@@ -241,7 +241,7 @@ onEachDatabase('what is left out because there are too many alerts is counted an
   await report('a', 10, values)
   await report('b', 10, values)
   for (const at of [10, 11]) await report('late', at, { temperature: 95 })
-  assert.deepEqual([alerts.count(), told], [{ watched: 200_000, raised: 0, leftOut: 101 }, []])
+  assert.deepEqual([alerts.count(), told], [{ watched: 200_000, raised: 0, ofTexts: 0, leftOut: 101 }, []])
   assert.equal(errors.length, 1, 'it is said once')
   assert.match(errors.join(), /^ALERTS_TOO_MANY: The rules are about more than 200000 series and agents: 101 are not watched\./)
   await close()
@@ -254,7 +254,7 @@ onEachDatabase('what is left out because there are too many alerts is counted an
   assert.equal((await rowsOf(database)).length, 1)
   await forgetting.forget('a')
   await next.says('raised hot late temperature 95')
-  assert.deepEqual(next.alerts.count(), { watched: 100_101, raised: 1, leftOut: 0 })
+  assert.deepEqual(next.alerts.count(), { watched: 100_101, raised: 1, ofTexts: 0, leftOut: 0 })
   await until(() => rowsOf(database), rows => rows.join() === 'hot late temperature raised told')
 }, files.slice(0, 1))
 
