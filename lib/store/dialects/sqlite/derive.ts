@@ -29,11 +29,17 @@ const raiseSeries = `
   ) as newest
   where newest.place = 1 and series.id = newest.series_id and ${isNewer('newest.ts', 'newest.seq')}`
 
-/** What an agent says cannot have been heard before it was said; its clock may be ahead. */
+/**
+ * What an agent says cannot have been heard before it was said; its clock may be ahead. A time to come may also be that of a receipt while the clock of this machine was
+ * ahead, and then all that the agent says until that time would be old: without it, what it said last is a minute too old at most.
+ */
 const raiseAgents = `
-  update agents set spoke_at = max(coalesce(spoke_at, -1), newest.ts), last_seen_at = max(coalesce(last_seen_at, 0), min(newest.ts, ?))
-  from (select agent_id, max(ts) as ts from metrics_unsettled where block = ? and ts >= ? and ts < ? group by agent_id) as newest
-  where agents.id = newest.agent_id and (newest.ts > coalesce(spoke_at, -1) or min(newest.ts, ?) > coalesce(last_seen_at, 0))`
+  update agents set spoke_at = iif(newest.past > coalesce(spoke_at, -1), newest.past, spoke_at), last_seen_at = max(coalesce(last_seen_at, 0), min(newest.ts, newest.now))
+  from (
+    select agent_id, max(ts) as ts, max(iif(ts <= given.now, ts, null)) as past, given.now
+    from (select ? as now) as given cross join metrics_unsettled where block = ? and ts >= ? and ts < ? group by agent_id
+  ) as newest
+  where agents.id = newest.agent_id and (newest.past > coalesce(spoke_at, -1) or min(newest.ts, newest.now) > coalesce(last_seen_at, 0))`
 
 /**
  * Write what a block's messages say about series and agents, where that is newer than what is written: it may be done again, and by several
@@ -43,8 +49,7 @@ const raiseAgents = `
 export async function derive (db: Knex, mark: PendingMark & { end?: number, isDone: boolean }): Promise<void> {
   if (db.isTransaction !== true) return await kindOf(db).transact(db, tx => derive(tx, mark))
   const { block, writer, ts, end = Number.MAX_SAFE_INTEGER, isDone } = mark
-  const now = Date.now()
   await db.raw(raiseSeries, [block, ts, end])
-  await db.raw(raiseAgents, [now, block, ts, end, now])
+  await db.raw(raiseAgents, [Date.now(), block, ts, end])
   if (isDone) await db('pending_blocks').where({ block, writer }).delete()
 }

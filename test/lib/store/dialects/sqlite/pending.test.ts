@@ -15,6 +15,8 @@ const second = 1_000
 
 const numbered = (seq: number, uuid = 'a'): string => reading(uuid, { timestamp: now + seq * second, seq, metrics: [{ type: 't', value: seq }] })
 
+const numberedAt = (timestamp: number): string => reading('a', { timestamp, metrics: [{ type: 't', value: 1 }] })
+
 /** What is written of the newest message, without asking. */
 async function written (query: Knex): Promise<unknown[]> {
   const { last_value: value } = await query('series').first('last_value') as { last_value: number }
@@ -113,6 +115,23 @@ onFiles('another process finds what one has not written, and from then on both w
   assert.deepEqual(await written(database.query), [4, 4, 4])
   await one.write('agent/message', numbered(5), now + 5 * second)
   assert.deepEqual(await written(database.query), [5, 5, 5])
+})
+
+onFiles('what an agent said while the clock of this machine was ahead does not keep it away when another process finds what one has not written', async (t, database) => {
+  const one = open(t, database, 'one')
+  const at = Date.now()
+  // Such a message has the time of its receipt.
+  const speak = async ({ write }: typeof one, ts: number) => await write('agent/message', numberedAt(ts), ts)
+  const leave = async ({ write }: typeof one, received: number) => await write('agent/disconnected', { agent: { uuid: 'a' } }, received)
+  await speak(one, at + 6 * 3_600_000)
+  await leave(one, at)
+  for (const ts of [1, 2]) await speak(one, at + ts * second)
+  const two = open(t, database, 'two')
+  await speak(two, at + 3 * second)
+  await leave(two, at + 4 * second)
+  assert.deepEqual(await database.query('agents').pluck('connected'), [0])
+  await speak(two, at + 5 * second)
+  assert.deepEqual(await database.query('agents').select('connected', 'spoke_at'), [{ connected: 1, spoke_at: at + 5 * second }])
 })
 
 onFiles('what was not written when ids changed their meaning is not given to others', async (t, database) => {
