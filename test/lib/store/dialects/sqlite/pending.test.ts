@@ -55,7 +55,8 @@ onFiles('the times of thousands of agents are written in parts, and none is left
   for (const seq of [0, 1]) await say(seq)
   const heard = async (knex: Knex): Promise<number> => (await knex('agents').where('last_seen_at', now + second).pluck('id')).length
   assert.equal(await heard(await store.read('metrics')), 0)
-  assert.equal(await heard(await store.read('agents')), 2_500)
+  // A question waits two seconds at most, which may not be enough for a machine that has other work.
+  await until(async () => await heard(await store.read('agents')), count => count === 2_500)
 })
 
 onFiles('it is written each minute although nobody asks', async (t, database) => {
