@@ -2,7 +2,6 @@ import type { Knex } from 'knex'
 import { hour } from '../../time.ts'
 import { kindOf } from './database-kind.ts'
 import type { Additions, LatestRow, Pending, WriterMark } from './dialect.ts'
-import { literally } from './literally.ts'
 import { valueOf } from './metric-columns.ts'
 
 /** ms: retention may delete a metric that is older before its series has it. */
@@ -134,7 +133,7 @@ export class PendingNewest implements Pending {
   /** Find newer metrics of all series than their rows have. */
   async #derive (knex: Knex): Promise<void> {
     const newest = (column: string): Knex.QueryBuilder =>
-      knex('metrics').whereRaw('series_id = s.id and ts >= s.last_ts').orderBy([{ column: 'ts', order: 'desc' }, { column: 'seq', order: 'desc' }]).limit(1, literally).select(column)
+      knex('metrics').whereRaw('series_id = s.id and ts >= s.last_ts').orderBy([{ column: 'ts', order: 'desc' }, { column: 'seq', order: 'desc' }]).limit(1).select(column)
     for (let after = 0; ;) {
       const rows = await knex('series as s').whereNotNull('last_ts').where('s.id', '>', after).orderBy('s.id').limit(mostRows)
         .select({ id: 's.id', lastTs: 'last_ts', lastSeq: 'last_seq', ts: newest('ts'), seq: newest('seq'), value: newest('value'), text: newest('text') }) as NewestFound[]
