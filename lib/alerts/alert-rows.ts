@@ -41,7 +41,7 @@ export async function readStates (db: Knex, node: string): Promise<StateRow[]> {
   }))
 }
 
-/** In a transaction. */
+/** In a transaction. What another process acknowledged meanwhile stays acknowledged, until it is raised anew. */
 export async function writeStates (db: Knex, node: string, states: readonly StateRow[]): Promise<void> {
   const rows = states.map(({ rule, uuid, type, state, changedAt, value, told, toldAt, acknowledged }) => ({
     node,
@@ -57,7 +57,13 @@ export async function writeStates (db: Knex, node: string, states: readonly Stat
     told_at: toldAt,
     acknowledged: Number(acknowledged)
   }))
-  for (const some of inParts(rows, kindOf(db).rowsPerInsert)) await db('alert_states').insert(some).onConflict(key).merge()
+  const { rowsPerInsert, given } = kindOf(db)
+  const merged = {
+    // The first: MySQL compares with what the columns before it became.
+    acknowledged: db.raw(`case when alert_states.since = ${given('since')} then alert_states.acknowledged else ${given('acknowledged')} end`),
+    ...Object.fromEntries(['phase', 'since', 'right_since', 'changed_at', 'value', 'told', 'told_at'].map(column => [column, db.raw(given(column))]))
+  }
+  for (const some of inParts(rows, rowsPerInsert)) await db('alert_states').insert(some).onConflict(key).merge(merged)
 }
 
 /** In a transaction. */
@@ -70,9 +76,11 @@ export async function readSilences (db: Knex, node: string): Promise<Silence[]> 
   return rows.map(({ uuid, type, until }) => ({ ...uuid === '' ? {} : { uuid }, ...type === '' ? {} : { type }, until: Number(until) }))
 }
 
-/** In a transaction: somebody knows of what is raised. */
-export async function acknowledgeStates (db: Knex, node: string, keys: readonly StateKey[]): Promise<void> {
-  for (const some of inParts(keys, 100)) await chosen(db, node, some).update({ acknowledged: 1 })
+/** In a transaction: somebody knows of what is raised since then. */
+export async function acknowledgeStates (db: Knex, node: string, raised: ReadonlyArray<StateKey & { since: number }>): Promise<void> {
+  for (const some of inParts(raised, 100)) {
+    await db('alert_states').where({ node }).whereIn(['rule', 'uuid', 'type', 'since'], some.map(({ rule, uuid, type, since }) => [rule, uuid, type, since])).update({ acknowledged: 1 })
+  }
 }
 
 /** What somebody knows of, and since when that is wrong. */

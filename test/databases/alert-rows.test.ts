@@ -32,9 +32,12 @@ onEachDatabase('what is known of an alert is read as it was written, for each no
   assert.deepEqual(await statesOf('node'), [ofAgent, ending, pending])
   const later: StateRow = { ...pending, state: { ...pending.state, phase: 'raised', since: time + 6 }, changedAt: time + 7, value: 8, told: true, toldAt: time + 9 }
   await transact(db => writeStates(db, 'node', [later]))
-  await transact(db => acknowledgeStates(db, 'node', [ofAgent]))
+  // By another process, while this one writes what it knows; and of what was raised anew since it was chosen.
+  await transact(db => acknowledgeStates(db, 'node', [{ ...ofAgent, since: ofAgent.state.since }, { ...later, since: pending.state.since }]))
+  await transact(db => writeStates(db, 'node', [{ ...ofAgent, toldAt: time + 12 }, { ...ending, state: { ...ending.state, since: time + 13 }, acknowledged: false }]))
+  assert.deepEqual((await statesOf('node')).map(({ acknowledged, toldAt }) => [acknowledged, toldAt]), [[true, time + 12], [false, ending.toldAt], [false, later.toldAt]])
   await transact(db => deleteStates(db, 'node', [ending]))
-  assert.deepEqual(await statesOf('node'), [{ ...ofAgent, acknowledged: true }, later])
+  assert.deepEqual(await statesOf('node'), [{ ...ofAgent, toldAt: time + 12, acknowledged: true }, later])
   assert.deepEqual(await statesOf('other'), [ofAgent, ending, pending])
 
   const silence = { uuid: 'a', type: 't', until: time + 10 }

@@ -15,6 +15,8 @@ export interface DatabaseKind {
   rowsOf (result: unknown): Array<Record<string, unknown>>
   /** Most rows in one insert. */
   rowsPerInsert: number
+  /** The SQL expression, in an insert that updates rows that are there, for what was to be inserted. */
+  given (column: string): string
   /** Held while the tables are made: Knex's own lock is a table, which two processes may make at once. It ends with the connection. */
   migrationLock?: { lock: string, unlock: string }
   /**

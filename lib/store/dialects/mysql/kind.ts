@@ -9,6 +9,7 @@ export const mysqlKind: DatabaseKind = {
   name: version => /mariadb/i.test(version) ? 'MariaDB' : 'MySQL',
   version: 'version()',
   returnsChanged: false,
+  given: column => `values(${column})`,
   rowsOf: result => (result as [Array<Record<string, unknown>>])[0],
   migrationLock: { lock: `select get_lock(${lockName}, 30)`, unlock: `select release_lock(${lockName})` },
   snapshot: (knex, work) => knex.transaction(work, { isolationLevel: 'repeatable read' })

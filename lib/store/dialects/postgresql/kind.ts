@@ -9,6 +9,7 @@ export const postgresqlKind: DatabaseKind = {
   name: () => 'PostgreSQL',
   version: "current_setting('server_version')",
   returnsChanged: true,
+  given: column => `excluded.${column}`,
   rowsOf: result => (result as { rows: Array<Record<string, unknown>> }).rows,
   migrationLock: { lock: 'select pg_advisory_lock(8083)', unlock: 'select pg_advisory_unlock(8083)' },
   afterMigrations: useTimescale,

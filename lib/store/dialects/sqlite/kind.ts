@@ -14,6 +14,7 @@ export const sqliteKind: DatabaseKind = {
   rowsOf: result => result as Array<Record<string, unknown>>,
   // It takes at most 500 rows of values.
   rowsPerInsert: 100,
+  given: column => `excluded.${column}`,
 
   // One connection writes at a time, and every transaction sees one moment.
   transact: (knex, work) => knex.transaction(work),
