@@ -71,7 +71,7 @@ export async function runAgents (options: Settings & { crews: Crew[], runs: numb
 }
 
 async function measureStored (crew: Crew, options: Settings): Promise<AgentFigures> {
-  const server = await startServer(platziverse, options)
+  const server = await startServer({ ...platziverse, id: `${crew}-stored` }, options)
   try {
     await untilReady(platziverse, server)
     const warmUp = warmUpOf(crew)
@@ -100,7 +100,7 @@ async function measureStored (crew: Crew, options: Settings): Promise<AgentFigur
 }
 
 async function measurePlain (agents: number, options: Settings): Promise<PlainFigures> {
-  const server = await startServer(platziverse, options)
+  const server = await startServer({ ...platziverse, id: `${agents}-plain` }, options)
   const warmUp = warmUpOf(agents)
   try {
     await untilReady(platziverse, server)

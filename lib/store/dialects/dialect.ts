@@ -29,6 +29,7 @@ export interface Additions {
   agents?: number[]
   /** Whether `existingMetrics` was asked before. */
   isChecked?: boolean
+  /** Newest metrics to be written with them. */
   latest: LatestRow[]
   seen: SeenRow[]
   dirtyHours: DirtyHourRow[]
@@ -38,11 +39,11 @@ export interface Additions {
   later?: Later
 }
 
-/** The newest metrics of series, with the ids of their agents, and when agents were heard. */
 export interface Later {
-  latest: LatestRow[]
-  agents: number[]
+  /** When agents were heard. */
   seen: SeenRow[]
+  /** Whether the batch has metrics of series that are not in `latest`: the newest ones, which its messages say, may be written later too. */
+  hasNewest: boolean
 }
 
 /**

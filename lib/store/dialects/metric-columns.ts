@@ -1,3 +1,5 @@
+import type { LatestRow, MessageRow } from './dialect.ts'
+
 /** What identifies a metric. */
 export const metricKey = 'series_id, ts, seq'
 export const metricColumns = `${metricKey}, value, text`
@@ -42,4 +44,32 @@ export function newestIn (row: NewestRow): NewestMetric | undefined {
 export function newestRow (ts: number, seq: number | null, given: number | string): NewestRow {
   const [value, text] = valueAndText(given)
   return { last_ts: ts, last_seq: seq, last_value: value, last_text: text }
+}
+
+/** The newest metric of each series of these messages. */
+export function newestOf (messages: MessageRow[]): LatestRow[] {
+  const latest = new Map<number, LatestRow>()
+  for (const row of messages) {
+    const [ts, seq] = row
+    for (let i = 2; i < row.length; i += 2) {
+      const id = row[i] as number
+      const newest = latest.get(id)
+      if (newest === undefined || isNewer(ts, seq, newest)) latest.set(id, [id, ts, seq, row[i + 1] as number | string])
+    }
+  }
+  return [...latest.values()]
+}
+
+/** The same, without the series whose newest metrics are written: each series is in one statement once. */
+export function otherNewest (messages: MessageRow[], written: ReadonlySet<number>): LatestRow[] {
+  const newest = newestOf(messages)
+  return written.size === 0 ? newest : newest.filter(([id]) => !written.has(id))
+}
+
+export function seriesIn (latest: LatestRow[]): Set<number> {
+  return new Set(latest.map(([id]) => id))
+}
+
+export function isNewer (ts: number, seq: number, [, lastTs, lastSeq]: LatestRow): boolean {
+  return ts > lastTs || (ts === lastTs && seq > lastSeq)
 }

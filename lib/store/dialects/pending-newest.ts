@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import { hour } from '../../time.ts'
 import { kindOf } from './database-kind.ts'
 import type { Additions, LatestRow, Pending, WriterMark } from './dialect.ts'
-import { valueOf } from './metric-columns.ts'
+import { isNewer, otherNewest, seriesIn, valueOf } from './metric-columns.ts'
 
 /** ms: retention may delete a metric that is older before its series has it. */
 const mostAge = hour
@@ -54,12 +54,12 @@ export class PendingNewest implements Pending {
   get isMuch (): boolean { return this.#latest.size > most }
 
   /** What of a batch is written now. */
-  choose ({ latest, seen, later, writer }: Additions): Chosen {
+  choose ({ messages, latest, seen, later, writer }: Additions): Chosen {
     if (later === undefined) return { latest, seen, kept: [] }
     const waits = this.isAlone && writer !== undefined
     const oldest = Date.now() - mostAge
     const [now, kept]: [LatestRow[], LatestRow[]] = [[...latest], []]
-    for (const row of later.latest) (waits && row[1] > oldest && (typeof row[3] === 'number' || row[3].length <= mostText) ? kept : now).push(row)
+    for (const row of otherNewest(messages, seriesIn(latest))) (waits && row[1] > oldest && (typeof row[3] === 'number' || row[3].length <= mostText) ? kept : now).push(row)
     if (kept.length > 0) this.#hasKept = true
     return { latest: now, seen: [...seen, ...later.seen], kept }
   }
@@ -73,7 +73,7 @@ export class PendingNewest implements Pending {
   #take (rows: LatestRow[]): void {
     for (const row of rows) {
       const before = this.#latest.get(row[0])
-      if (before === undefined || row[1] > before[1] || (row[1] === before[1] && row[2] > before[2])) this.#latest.set(row[0], row)
+      if (before === undefined || isNewer(row[1], row[2], before)) this.#latest.set(row[0], row)
     }
   }
 

@@ -1,11 +1,11 @@
 import type { Knex } from 'knex'
 import { floor, hour } from '../../time.ts'
 import { describeAgent, elsewhere, type AgentRow } from '../dialects/agent-columns.ts'
-import type { Dialect, DirtyHourRow, MessageRow, SeriesRow, WriterMark } from '../dialects/dialect.ts'
+import type { Additions, Dialect, DirtyHourRow, LatestRow, MessageRow, SeenRow, SeriesRow, WriterMark } from '../dialects/dialect.ts'
+import { isNewer, newestOf } from '../dialects/metric-columns.ts'
 import { findArrivals } from './arrivals.ts'
 import { changesOf, type Changes, type ReceivedMessage } from './changes.ts'
 import { markOutdated } from './goodbyes.ts'
-import { sortedOut, type News } from './later.ts'
 import { UsedSeries, type KnownAgents, type KnownAgent, type KnownSeries } from './known-agents.ts'
 
 /** What became of a message. */
@@ -146,16 +146,18 @@ export class BatchWriter {
     if (missing.size === 0) return
     const rows = [...missing.values()].map(({ agentId, type }) => ({ agentId, type }))
     for (const { id, agentId, type } of await this.#dialect.upsertSeries(db, rows)) {
-      missing.get(`${agentId}/${type}`)?.agent.series.set(type, { id, lastTs: Number.NEGATIVE_INFINITY, dirtyHour: Number.NaN })
+      missing.get(`${agentId}/${type}`)?.agent.series.set(type, { id, hasValue: false, dirtyHour: Number.NaN })
     }
   }
 
-  /** Write the metrics, the newest metric of each series, the times at which agents were seen, and the hours to roll up. */
+  /** Write the metrics, the newest metrics of series that have none yet, the times at which agents were seen, and the hours to roll up. */
   async #append (db: Knex, batch: ReceivedMessage[], find: (uuid: string) => KnownAgent | undefined, withDuplicates = false): Promise<Stored[]> {
     const taken = withDuplicates ? await this.#dialect.existingMetrics(db, this.#keysOf(batch, find)) : undefined
     const messages: MessageRow[] = []
     const agents: number[] = []
-    const { latest, owners, seen }: News = { latest: new Map(), owners: new Map(), seen: new Map() }
+    const first = new Map<KnownSeries, LatestRow>()
+    let hasNewest = false
+    const seen = new Map<KnownAgent, SeenRow>()
     const dirty = new Map<string, DirtyHourRow>()
     const current: KnownSeries[] = []
     const now = Date.now()
@@ -189,30 +191,25 @@ export class BatchWriter {
           dirty.set(`${series.id}/${itsHour}`, [series.id, itsHour])
           if (itsHour === currentHour) current.push(series)
         }
-        const newest = latest.get(series)
-        if (newest === undefined) {
-          if (timestamp >= series.lastTs) {
-            latest.set(series, [series.id, timestamp, seq, value])
-            owners.set(series, agent.id)
-          }
-        } else if (timestamp > newest[1] || (timestamp === newest[1] && seq > newest[2])) {
-          newest[1] = timestamp
-          newest[2] = seq
-          newest[3] = value
+        if (series.hasValue) {
+          hasNewest = true
+          continue
         }
+        const newest = first.get(series)
+        if (newest === undefined || isNewer(timestamp, seq, newest)) first.set(series, [series.id, timestamp, seq, value])
       }
       if (row.length === 2) continue
       messages.push(row)
       agents.push(agent.id)
     }
     if (messages.length > 0 || seen.size > 0) {
-      const news = this.#dialect.pending === undefined ? { latest: [...latest.values()], seen: [...seen.values()] } : sortedOut({ latest, owners, seen })
+      const news = this.#dialect.pending === undefined ? { latest: newestOf(messages), seen: [...seen.values()] } : { latest: [...first.values()], ...sortedOut(seen, hasNewest) }
       await this.#dialect.append(db, {
         messages, agents, isChecked: withDuplicates, ...news, dirtyHours: [...dirty.values()], writer: this.#mark()
       })
     }
     for (const series of current) series.dirtyHour = currentHour
-    for (const [series, row] of latest) series.lastTs = row[1]
+    for (const series of first.keys()) series.hasValue = true
     for (const [agent, row] of seen) {
       agent.lastSeenAt = row[1]
       agent.instance = row[2]
@@ -238,4 +235,11 @@ function isTaken (taken: Set<string>, seriesId: number, ts: number, seq: number)
   if (taken.has(key)) return true
   taken.add(key)
   return false
+}
+
+/** Which contacts may be written later: not that an agent has another process. */
+function sortedOut (seen: ReadonlyMap<KnownAgent, SeenRow>, hasNewest: boolean): Required<Pick<Additions, 'seen' | 'later'>> {
+  const [now, later]: [SeenRow[], SeenRow[]] = [[], []]
+  for (const [agent, row] of seen) (agent.instance === row[2] ? later : now).push(row)
+  return { seen: now, later: { seen: later, hasNewest } }
 }

@@ -16,8 +16,8 @@ export interface KnownAgent extends AgentDescription {
 
 export interface KnownSeries {
   id: number
-  /** Of its newest metric; UTC ms. */
-  lastTs: number
+  /** Whether its row has a newest metric. */
+  hasValue: boolean
   /** The current hour when it was written to `dirty_hours`; UTC ms. */
   dirtyHour: number
 }

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { reasonOf } from '../../../errors.ts'
 import type { Additions, MessageRow } from '../dialect.ts'
+import { otherNewest, seriesIn } from '../metric-columns.ts'
 import { haveTwice, rowsOfFew, type Arrived } from './arrived.ts'
 import { settledTo, type Blocks } from './blocks.ts'
 import { mayBeThere } from './errors.ts'
@@ -27,13 +28,13 @@ interface Knowledge { blocks: Blocks, arrived: Arrived, pending: PendingRows }
  */
 export async function append (db: Knex, { blocks, arrived, pending }: Knowledge, additions: Additions): Promise<void> {
   const { dirtyHours, writer, later, isChecked = false } = additions
+  const written = seriesIn(additions.latest)
   for (let attempt = 1; ; attempt++) {
     const { incoming, agents, settled } = await routes(db, blocks, additions)
     if (incoming.length > 0 && !arrived.isKnown) await arrived.load(db)
-    const waits = later !== undefined && later.latest.length + later.seen.length > 0 && pending.isAlone
+    const waits = later !== undefined && pending.isAlone && (later.hasNewest || later.seen.length > 0)
     if (later !== undefined && !pending.isAlone && pending.isThere && writer !== undefined) await pending.join(db, writer)
-    const chosen = waits ? PendingRows.choose(later, settled) : undefined
-    const latest = [...additions.latest, ...chosen?.now ?? later?.latest ?? []]
+    const latest = later === undefined ? additions.latest : [...additions.latest, ...otherNewest(waits ? PendingRows.notWaiting(incoming, settled) : additions.messages, written)]
     const seen = [...additions.seen, ...waits ? [] : later?.seen ?? []]
     // Of a message that was looked up another part may be in its block, and what is there stays; otherwise its key shows that it comes again.
     const few = writer === undefined || !pending.isAlone || isChecked ? undefined : rowsOfFew(incoming, agents)
@@ -52,7 +53,7 @@ export async function append (db: Knex, { blocks, arrived, pending }: Knowledge,
       if (few !== undefined) arrived.added(incoming, agents)
       // That its rows are free is so only if this is committed.
       if (isFull && db.isTransaction === true) arrived.forget()
-      if (chosen !== undefined) pending.add({ ...chosen.later, messages: incoming, senders: agents }, db.isTransaction !== true)
+      if (waits) pending.add({ ...later, messages: incoming, agents, written }, db.isTransaction !== true)
       return
     } catch (error) {
       arrived.forget()
@@ -76,18 +77,15 @@ async function hasRoom (db: Knex, arrived: Arrived, rows: number): Promise<boole
 async function routes (db: Knex, blocks: Blocks, { messages, agents, isChecked = false }: Additions): Promise<Routes> {
   if (agents === undefined) return { incoming: [], agents: [], settled: messages }
   if (blocks.version === undefined || agents.some(agent => blocks.of(agent) === undefined)) await blocks.load(db)
-  const routes: Routes = { incoming: [], agents: [], settled: [] }
+  const settled = new Set<MessageRow>()
   for (const [i, row] of messages.entries()) {
     const agent = agents[i] as number
     const block = blocks.of(agent)
     // An agent that was forgotten since: its metrics belong to nobody.
-    if (block === undefined || row[0] < settledTo(block, agent)) {
-      routes.settled.push(row)
-      continue
-    }
-    if (!isChecked && row[0] <= block.directTo) throw mayBeThere
-    routes.incoming.push(row)
-    routes.agents.push(agent)
+    if (block === undefined || row[0] < settledTo(block, agent)) settled.add(row)
+    else if (!isChecked && row[0] <= block.directTo) throw mayBeThere
   }
-  return routes
+  if (settled.size === 0) return { incoming: messages, agents, settled: [] }
+  const isIncoming = (row: MessageRow): boolean => !settled.has(row)
+  return { incoming: messages.filter(isIncoming), agents: agents.filter((_, i) => isIncoming(messages[i] as MessageRow)), settled: [...settled] }
 }

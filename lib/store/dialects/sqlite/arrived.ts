@@ -49,6 +49,8 @@ export class Arrived {
   #isKnown = false
   #free: number[] = []
   #keys = new Set<string>()
+  /** Of these messages: cheaper to look for than a key. */
+  #times = new Set<number>()
   #agents = new Set<number>()
   #rows = 0
   #metrics = 0
@@ -76,7 +78,7 @@ export class Arrived {
 
   /** Whether one of these messages may be there. */
   hasSome (messages: MessageRow[], agents: number[]): boolean {
-    return this.#keys.size > 0 && messages.some(([ts, seq], i) => this.#keys.has(keyOf(ts, agents[i] as number, seq)))
+    return messages.some(([ts, seq], i) => this.#times.has(ts) && this.#keys.has(keyOf(ts, agents[i] as number, seq)))
   }
 
   /** Take rows for what is to be written: `[[id, ts, agent id, seq, part, {"series id": value, …}], …]`. */
@@ -105,12 +107,14 @@ export class Arrived {
   #clear (): void {
     this.#free = []
     this.#keys.clear()
+    this.#times.clear()
     this.#agents.clear()
     this.#rows = this.#metrics = 0
   }
 
   #count (ts: number, agent: number, seq: number, metrics: number): void {
     this.#keys.add(keyOf(ts, agent, seq))
+    this.#times.add(ts)
     this.#agents.add(agent)
     this.#rows++
     this.#metrics += metrics

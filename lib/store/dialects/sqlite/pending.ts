@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { kindOf } from '../database-kind.ts'
 import type { LatestRow, Later, MessageRow, Pending, WriterMark } from '../dialect.ts'
+import { isNewer } from '../metric-columns.ts'
 import { agentsPerBlock } from './blocks.ts'
 import { Contacts, writeContacts } from './contacts.ts'
 import { derive, marksOf } from './derive.ts'
@@ -22,8 +23,10 @@ interface Part {
   metrics: number
 }
 
-/** What `append` adds, and the messages in which it would be found again, with the ids of their agents. */
-interface Added extends Later { messages: MessageRow[], senders: number[] }
+/** What `append` adds: messages that say it, and in which it would be found again, with the ids of their agents, and the series whose newest metrics are written. */
+interface Added extends Later { messages: MessageRow[], agents: number[], written: ReadonlySet<number> }
+
+const isLong = (value: number | string): boolean => typeof value === 'string' && value.length > mostText
 
 const blockOf = (agent: number): number => Math.floor(agent / agentsPerBlock)
 
@@ -64,21 +67,12 @@ export class PendingRows implements Pending {
     return groups
   }
 
-  /** What may not wait after all. @param settled messages that are not among those in which it would be found again */
-  static choose ({ latest, agents, seen }: Later, settled: MessageRow[]): { now: LatestRow[], later: Later } {
-    const lost = new Set<number>()
-    for (const row of settled) for (let i = 2; i < row.length; i += 2) lost.add(row[i] as number)
-    const now: LatestRow[] = []
-    const later: Later = { latest: [], agents: [], seen }
-    for (let i = 0; i < latest.length; i++) {
-      const row = latest[i] as LatestRow
-      if (lost.has(row[0]) || (typeof row[3] === 'string' && row[3].length > mostText)) now.push(row)
-      else {
-        later.latest.push(row)
-        later.agents.push(agents[i] as number)
-      }
-    }
-    return { now, later }
+  /**
+   * The messages whose newest metrics may not wait.
+   * @param settled those among which they would not be found again
+   */
+  static notWaiting (messages: MessageRow[], settled: MessageRow[]): MessageRow[] {
+    return [...messages.filter(row => row.some(isLong)), ...settled]
   }
 
   /** Where what these messages say is to be looked for: `[[block, ts], …]`. */
@@ -105,19 +99,29 @@ export class PendingRows implements Pending {
     this.#staged = []
   }
 
-  #take ({ latest, agents, seen, messages, senders }: Added): void {
-    for (let i = 0; i < latest.length; i++) {
-      const row = latest[i] as LatestRow
-      const { latest: there } = this.#partOf(agents[i] as number)
-      const before = there.get(row[0])
-      if (before === undefined || row[1] > before[1] || (row[1] === before[1] && row[2] > before[2])) there.set(row[0], row)
-    }
-    for (const row of seen) this.#partOf(row[0]).contacts.add(row)
+  #take ({ messages, agents, written, seen }: Added): void {
     for (let i = 0; i < messages.length; i++) {
-      const metrics = ((messages[i] as MessageRow).length - 2) / 2
-      this.#partOf(senders[i] as number).metrics += metrics
+      const row = messages[i] as MessageRow
+      const part = this.#partOf(agents[i] as number)
+      const [ts, seq] = row
+      for (let j = 2; j < row.length; j += 2) {
+        const id = row[j] as number
+        const value = row[j + 1] as number | string
+        if (isLong(value) || (written.size > 0 && written.has(id))) continue
+        const newest = part.latest.get(id)
+        if (newest === undefined) part.latest.set(id, [id, ts, seq, value])
+        else if (isNewer(ts, seq, newest)) {
+          // In its place: a row of each series and batch would be garbage that has grown old.
+          newest[1] = ts
+          newest[2] = seq
+          newest[3] = value
+        }
+      }
+      const metrics = (row.length - 2) / 2
+      part.metrics += metrics
       this.#metrics += metrics
     }
+    for (const row of seen) this.#partOf(row[0]).contacts.add(row)
   }
 
   #partOf (agent: number): Part {

@@ -9,7 +9,7 @@ import { message } from '../../../helpers/messages.ts'
 
 test('what is remembered of agents is bounded', () => {
   const known = new KnownAgents()
-  const agent = { id: 1, username: null, name: null, hostname: null, pid: null, connected: true, lastSeenAt: 0, spokeAt: -1, series: new Map(Array.from({ length: 150_000 }, (_, i) => [`t${i}`, { id: i, lastTs: 0, dirtyHour: 0 }])) }
+  const agent = { id: 1, username: null, name: null, hostname: null, pid: null, connected: true, lastSeenAt: 0, spokeAt: -1, series: new Map(Array.from({ length: 150_000 }, (_, i) => [`t${i}`, { id: i, hasValue: true, dirtyHour: 0 }])) }
   known.learn('a', agent)
   assert.equal(known.agent('a'), agent)
   known.learn('b', agent)
@@ -20,7 +20,7 @@ test('what is remembered of agents is bounded', () => {
 test('what is remembered of the series of one agent is bounded', () => {
   const known = new KnownAgents()
   for (let i = 0; i < 500; i++) {
-    const series = new Map(Array.from({ length: 1_000 }, (_, j) => [`t${i}-${j}`, { id: i * 1_000 + j, lastTs: 0, dirtyHour: 0 }]))
+    const series = new Map(Array.from({ length: 1_000 }, (_, j) => [`t${i}-${j}`, { id: i * 1_000 + j, hasValue: true, dirtyHour: 0 }]))
     known.learn('a', { id: 1, username: null, name: null, hostname: null, pid: null, connected: true, lastSeenAt: 0, spokeAt: -1, series })
     const { size } = known.agent('a')?.series ?? {}
     assert.ok(size !== undefined && size <= 200_000, String(size))
@@ -51,7 +51,7 @@ test('a new series takes no more time of this process however many its agent has
 test('an agent that was forgotten takes its series along, and nothing of others', () => {
   const known = new KnownAgents()
   for (const [id, uuid] of [[1, 'kept'], [2, 'lost']] as const) {
-    known.learn(uuid, { username: null, name: null, hostname: null, pid: null, id, connected: true, lastSeenAt: 0, spokeAt: -1, series: new Map([['load', { id, lastTs: 0, dirtyHour: 0 }]]) })
+    known.learn(uuid, { username: null, name: null, hostname: null, pid: null, id, connected: true, lastSeenAt: 0, spokeAt: -1, series: new Map([['load', { id, hasValue: true, dirtyHour: 0 }]]) })
   }
   known.forget('lost')
   known.forget('never')
