@@ -4,9 +4,10 @@ import { newestColumns, newestIn, valueOf, type NewestRow } from '../store/diale
 
 /** Most rows in a page: reading one must not take long. */
 const pageSize = 2_000
-/** Most metrics of a series that are looked at, and series in one question. */
+/** Most metrics of a series that are looked at. */
 const mostOfSeries = 1_000
-const seriesAtOnce = 25
+/** Series in one question: SQLite keeps each of these statements compiled, and a part of it for each series takes some 50 kB. */
+const seriesAtOnce = [25, 5, 1]
 
 /** An agent as the database has it; times are UTC ms. */
 export interface StoredAgent {
@@ -68,8 +69,9 @@ export async function * allNewest (db: Knex): AsyncGenerator<NewestOfSeries[]> {
  */
 export async function metricsFrom (db: Knex, wanted: ReadonlyArray<{ seriesId: number, from: number }>): Promise<Map<number, StoredValue[]>> {
   const found = new Map<number, StoredValue[]>()
-  for (let i = 0; i < wanted.length; i += seriesAtOnce) {
-    const [first, ...others] = wanted.slice(i, i + seriesAtOnce).map(({ seriesId, from }) => {
+  for (let i = 0, size = 1; i < wanted.length; i += size) {
+    size = seriesAtOnce.find(size => size <= wanted.length - i) ?? 1
+    const [first, ...others] = wanted.slice(i, i + size).map(({ seriesId, from }) => {
       const newest = db('metrics').where('series_id', seriesId).where('ts', '>=', from).orderBy([{ column: 'ts', order: 'desc' }, { column: 'seq', order: 'desc' }]).limit(mostOfSeries, literally)
       return db.from(newest.select('series_id', 'ts', 'seq', 'value', 'text').as('newest')).select<MetricRow[]>()
     })
